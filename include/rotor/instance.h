@@ -1,0 +1,61 @@
+// Instance: an owned value, freed when dropped.
+#pragma once
+
+#include <memory>
+#include <string_view>
+#include <variant>
+
+#include "rotor/func.h"
+#include "rotor/limits.h"
+#include "rotor/memory.h"
+#include "rotor/module.h"
+#include "rotor/result.h"
+
+namespace rotor {
+namespace runtime { class InstanceImpl; }
+
+using Extern = std::variant<Func, Table, Memory, Global>;
+
+struct InstanceOptions {
+  Limits limits;
+  /// What `Caller::data` gives host functions. The host keeps it alive as long as the instance.
+  void* host_data = nullptr;
+};
+
+/// Owned and movable. Dropping it frees it at once if it is linked to nothing; instances joined by a function,
+/// table or global form a link group that is freed when the last handle of its members is dropped. A drop during
+/// a call takes effect when the call leaves. One thread at a time may enter a link group.
+class Instance {
+ public:
+  Instance() = default;
+  Instance(Instance&&) noexcept;
+  Instance& operator=(Instance&&) noexcept;
+  ~Instance();
+
+  explicit operator bool() const { return impl_ != nullptr; }
+  const Module& module() const;
+
+  /// Errors: not_found, naming the export and what it is if it is something else.
+  Result<Extern> get(std::string_view name) const;
+  Result<Func> get_func(std::string_view name) const;
+  Result<Memory> get_memory(std::string_view name) const;
+  Result<Table> get_table(std::string_view name) const;
+  Result<Global> get_global(std::string_view name) const;
+  template <class Signature>
+  Result<TypedFunc<Signature>> get_typed(std::string_view name) const {
+    ROTOR_TRY(Func func, get_func(name));
+    return func.typed<Signature>();
+  }
+  /// Memory 0, exported or not. Errors: not_found.
+  Result<Memory> memory0() const;
+  void* host_data() const;
+
+  runtime::InstanceImpl* impl() const { return impl_; }
+  /// Takes over one owning count. For the library's own use.
+  explicit Instance(runtime::InstanceImpl* impl) : impl_(impl) {}
+
+ private:
+  runtime::InstanceImpl* impl_ = nullptr;
+};
+
+}  // namespace rotor

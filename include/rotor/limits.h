@@ -1,0 +1,36 @@
+// Limits of an instance. Every one has a name, a unit and a default.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+
+namespace rotor {
+
+/// What a watermark callback is told. Sizes in bytes.
+struct MemoryGrowth {
+  uint64_t old_bytes = 0;
+  uint64_t new_bytes = 0;
+  uint64_t limit_bytes = 0;
+};
+
+/// Limits of a memory that the host creates or that an instance defines.
+struct MemoryLimits {
+  /// A `memory.grow` past it returns -1 and is counted. The declared maximum holds too.
+  uint64_t limit_bytes = UINT64_C(4) << 30;
+  /// Fraction of limit_bytes from which on `on_watermark` is asked; above 1: never.
+  double watermark = 2.0;
+  /// Called on the growing thread, within the guest's `memory.grow`. False refuses the growth.
+  std::function<bool(const MemoryGrowth&)> on_watermark;
+};
+
+struct Limits {
+  MemoryLimits memory;
+  /// Elements of one table.
+  uint64_t table_elements = 10'000'000;
+  /// Guest stack of one entry from the host, within what the thread has: bytes.
+  uint64_t stack_bytes = UINT64_C(8) << 20;
+  /// Part of the thread's stack that host functions find free when the guest calls them: bytes.
+  uint64_t host_stack_reserve_bytes = 128 << 10;
+};
+
+}  // namespace rotor

@@ -1,0 +1,70 @@
+// Linker: names for imports, resolved once into an InstancePre.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "rotor/instance.h"
+
+namespace rotor {
+namespace runtime {
+struct LinkerImpl;
+struct InstancePreImpl;
+}  // namespace runtime
+
+/// A module with every import resolved; instantiates without looking up a name. Copies share one. Thread-safe.
+class InstancePre {
+ public:
+  /// The spec's instantiation (4.7.2). Errors: trap (segments or start function), limit, stale_handle.
+  /// After a trap in the start function or in a segment, writes already made to imported memories and tables stay.
+  Result<Instance> instantiate(const InstanceOptions& options = {}) const;
+  const Module& module() const;
+
+  explicit InstancePre(std::shared_ptr<const runtime::InstancePreImpl> impl) : impl_(std::move(impl)) {}
+
+ private:
+  std::shared_ptr<const runtime::InstancePreImpl> impl_;
+};
+
+/// A copyable table of definitions. Not thread-safe.
+class Linker {
+ public:
+  explicit Linker(const Engine& engine);
+  Linker(const Linker&);
+  Linker& operator=(const Linker&);
+  Linker(Linker&&) noexcept;
+  Linker& operator=(Linker&&) noexcept;
+  ~Linker();
+
+  /// One definition shared by every instance. A later definition of the same name replaces the earlier one.
+  void define(std::string_view module, std::string_view name, Extern item);
+  /// A typed host function: `R(Args...)` or `R(Caller&, Args...)`, R a value, a tuple, void or a Result of these.
+  template <class Fn>
+    requires requires { typename detail::HostTraits<std::decay_t<Fn>>; detail::HostTraits<std::decay_t<Fn>>::type(); }
+  void define(std::string_view module, std::string_view name, Fn fn) {
+    using Traits = detail::HostTraits<std::decay_t<Fn>>;
+    define_func(module, name, Traits::type(), Traits::wrap(std::move(fn)));
+  }
+  /// A host function over raw slots.
+  void define_func(std::string_view module, std::string_view name, FuncType type, HostFunction fn);
+  /// Made anew for each instance, at instantiation (a guest that imports its memory wants its own).
+  void define_per_instance(std::string_view module, std::string_view name, ExternType type,
+                           std::function<Result<Extern>(const InstanceOptions&)> make);
+  /// All exports of an instance under one module name.
+  void define_instance(std::string_view module, const Instance& instance);
+  bool defined(std::string_view module, std::string_view name) const;
+
+  /// Errors: link, naming the import that is missing or of another type, with both types.
+  Result<InstancePre> instantiate_pre(const Module& module) const;
+  Result<Instance> instantiate(const Module& module, const InstanceOptions& options = {}) const {
+    ROTOR_TRY(InstancePre pre, instantiate_pre(module));
+    return pre.instantiate(options);
+  }
+
+ private:
+  std::unique_ptr<runtime::LinkerImpl> impl_;
+};
+
+}  // namespace rotor

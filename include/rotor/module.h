@@ -1,0 +1,81 @@
+// Module: validated and compiled once, instantiated many times.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "rotor/engine.h"
+#include "rotor/result.h"
+#include "rotor/value.h"
+
+namespace rotor {
+namespace runtime { class ModuleImpl; }
+
+using ExternType = std::variant<FuncType, TableType, MemoryType, GlobalType>;
+/// "func", "table", "memory" or "global".
+const char* kind_name(const ExternType& type);
+std::string to_string(const ExternType& type);
+
+struct ImportInfo {
+  std::string module;
+  std::string name;
+  ExternType type;
+};
+struct ExportInfo {
+  std::string name;
+  ExternType type;
+};
+struct SectionInfo {
+  std::string name;      ///< "type", "code", or a custom section's name
+  bool custom = false;
+  uint64_t offset = 0;   ///< of the contents, in bytes
+  uint64_t size = 0;     ///< of the contents, in bytes
+};
+
+/// What a compilation cost.
+struct CompileStats {
+  uint32_t functions = 0;
+  uint64_t code_bytes = 0;  ///< machine code
+  double wall_ms = 0;
+  double cpu_ms = 0;        ///< summed over the compile threads
+};
+
+/// A cheap handle; copies share one module. Immutable and thread-safe.
+class Module {
+ public:
+  /// Decodes, validates and compiles. Errors: malformed, invalid, unsupported (each with a byte offset), limit.
+  static Result<Module> compile(const Engine& engine, std::span<const uint8_t> bytes);
+  /// Decodes and validates, without compiling.
+  static Result<void> validate(const Features& features, std::span<const uint8_t> bytes);
+
+  /// Writes linked code with all that is needed to run it. The file appears whole or not at all.
+  Result<void> serialize_to_file(const std::string& path) const;
+  /// Maps a file of serialize_to_file. The file is *trusted*: its checksum finds damage, not tampering.
+  /// LLVM is not touched. Errors: io, corrupt (damaged, foreign, other version), unsupported (made for a CPU
+  /// with features that this one lacks, which are named).
+  static Result<Module> deserialize_file(const Engine& engine, const std::string& path);
+
+  const std::vector<ImportInfo>& imports() const;
+  const std::vector<ExportInfo>& exports() const;
+  /// The type of an export; nullptr if there is none of that name.
+  const ExternType* export_type(std::string_view name) const;
+  std::vector<SectionInfo> sections() const;
+  /// Contents of the first custom section of that name; empty if there is none. Lives as long as the module.
+  std::span<const uint8_t> custom_section(std::string_view name) const;
+  /// Names of the proposals the module uses beyond the features' MVP ("threads", "multi-value", …).
+  std::vector<std::string> required_features() const;
+  const CompileStats& compile_stats() const;
+
+  runtime::ModuleImpl& impl() const { return *impl_; }
+  explicit Module(std::shared_ptr<runtime::ModuleImpl> impl) : impl_(std::move(impl)) {}
+
+ private:
+  std::shared_ptr<runtime::ModuleImpl> impl_;
+};
+
+}  // namespace rotor

@@ -1,0 +1,80 @@
+// Results and errors. The library reports every failure as a value: it never throws, prints or exits.
+#pragma once
+
+#include <cstdint>
+#include <expected>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+
+namespace rotor {
+
+struct Trap;
+
+/// What went wrong, by class; the message says the rest.
+enum class ErrorKind : uint8_t {
+  malformed,         ///< bytes that are no module (spec section 5)
+  invalid,           ///< a module that does not validate (spec section 3)
+  unsupported,       ///< a feature this build does not have; the message names it
+  link,              ///< a missing or ill-typed import (the suite's "unlinkable")
+  trap,              ///< the guest trapped; `Error::trap` is set
+  host,              ///< a host function returned an error of its own
+  limit,             ///< a named limit was reached
+  type_mismatch,     ///< arguments or a requested type do not fit
+  not_found,         ///< no such export, file or name
+  invalid_argument,  ///< misuse of the API that can be told at run time
+  stale_handle,      ///< a handle whose instance is gone, or a token that a rotation ended
+  corrupt,           ///< a damaged or foreign code file, trace or policy
+  io,                ///< the operating system refused
+  internal,          ///< a bug of ours; please report it
+};
+
+const char* to_string(ErrorKind kind);
+
+/// An error as a value.
+struct [[nodiscard]] Error {
+  ErrorKind kind = ErrorKind::internal;
+  std::string message;
+  /// Byte offset in the module or file the error is about.
+  std::optional<uint64_t> offset;
+  /// The trap with its backtrace, if `kind` is `trap`.
+  std::shared_ptr<const Trap> trap;
+
+  Error() = default;
+  Error(ErrorKind error_kind, std::string text) : kind(error_kind), message(std::move(text)) {}
+  Error(ErrorKind error_kind, std::string text, uint64_t at)
+      : kind(error_kind), message(std::move(text)), offset(at) {}
+
+  /// One line (a trap: one line, then a line a frame).
+  std::string to_string() const;
+};
+
+template <class T>
+using Result = std::expected<T, Error>;
+
+inline std::unexpected<Error> fail(ErrorKind kind, std::string message) {
+  return std::unexpected<Error>(Error(kind, std::move(message)));
+}
+inline std::unexpected<Error> fail(ErrorKind kind, std::string message, uint64_t offset) {
+  return std::unexpected<Error>(Error(kind, std::move(message), offset));
+}
+
+}  // namespace rotor
+
+#define ROTOR_CONCAT_(a, b) a##b
+#define ROTOR_CONCAT(a, b) ROTOR_CONCAT_(a, b)
+
+/// Returns the error of `expr` from the enclosing function, if it has one.
+#define ROTOR_CHECK(expr)                                                                   \
+  do {                                                                                      \
+    if (auto rotor_check_ = (expr); !rotor_check_) [[unlikely]]                             \
+      return std::unexpected(std::move(rotor_check_).error());                              \
+  } while (0)
+
+/// `ROTOR_TRY(auto x, expr)`: binds the value of `expr` or returns its error.
+#define ROTOR_TRY(decl, expr) ROTOR_TRY_(ROTOR_CONCAT(rotor_try_, __LINE__), decl, expr)
+#define ROTOR_TRY_(tmp, decl, expr)                                                         \
+  auto tmp = (expr);                                                                        \
+  if (!tmp) [[unlikely]] return std::unexpected(std::move(tmp).error());                    \
+  decl = std::move(*tmp)

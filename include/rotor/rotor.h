@@ -1,0 +1,14 @@
+// The public C++ API of Rotor in one include.
+#pragma once
+
+#include "rotor/config.h"
+#include "rotor/engine.h"
+#include "rotor/func.h"
+#include "rotor/instance.h"
+#include "rotor/limits.h"
+#include "rotor/linker.h"
+#include "rotor/memory.h"
+#include "rotor/module.h"
+#include "rotor/result.h"
+#include "rotor/trap.h"
+#include "rotor/value.h"

@@ -1,0 +1,55 @@
+// Traps and wasm backtraces.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "rotor/result.h"
+
+namespace rotor {
+
+/// Why a guest trapped. The numbers are part of the compiled-code contract (`jit/abi.h`): compiled code
+/// states them in the operand of its `ud1`, so they never change once written to code files.
+enum class TrapKind : uint8_t {
+  unreachable = 0,
+  integer_divide_by_zero = 1,
+  integer_overflow = 2,
+  invalid_conversion_to_integer = 3,
+  out_of_bounds_memory = 4,
+  out_of_bounds_table = 5,       ///< table.get/set/copy/init/fill
+  undefined_element = 6,         ///< call_indirect with an index past the table
+  uninitialized_element = 7,     ///< call_indirect on a null element
+  indirect_call_type_mismatch = 8,
+  null_reference = 9,
+  unaligned_atomic = 10,
+  expected_shared_memory = 11,   ///< memory.atomic.wait on an unshared memory
+  stack_overflow = 12,
+  interrupted = 13,
+  host = 14,                     ///< a host function returned an error
+};
+inline constexpr uint8_t kTrapKindCount = 15;
+
+/// The spec suite's words for it ("integer divide by zero").
+const char* to_string(TrapKind kind);
+
+/// One wasm frame.
+struct Frame {
+  uint32_t func_index = 0;
+  std::string func_name;       ///< from the name section or the export, else empty
+  std::string module_name;     ///< from the name section, else empty
+  uint64_t module_offset = 0;  ///< byte offset of the instruction in the module; 0: unknown
+};
+
+/// Most recent frame first, at most kMaxFrames of them.
+struct Trap {
+  static constexpr uint32_t kMaxFrames = 64;
+  TrapKind kind = TrapKind::unreachable;
+  std::string message;
+  std::vector<Frame> frames;
+
+  /// The message, then one line a frame.
+  std::string to_string() const;
+};
+
+}  // namespace rotor

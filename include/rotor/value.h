@@ -1,0 +1,180 @@
+// Value types and values (spec sections 2.3 and 4.2.1), modelled for WebAssembly 3.0.
+#pragma once
+
+#include <bit>
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "rotor/result.h"
+
+namespace rotor {
+
+/// A heap type: an abstract one, or the index of a type of the module at hand.
+class HeapType {
+ public:
+  enum class Abstract : uint8_t {
+    func, nofunc, extern_, noextern, any, eq, i31, struct_, array, none, exn, noexn
+  };
+  constexpr HeapType(Abstract kind) : bits_(static_cast<uint32_t>(kind)) {}
+  static constexpr HeapType concrete(uint32_t type_index) { return HeapType(kConcrete | type_index, 0); }
+
+  constexpr bool is_concrete() const { return bits_ & kConcrete; }
+  constexpr uint32_t type_index() const { return bits_ & ~kConcrete; }
+  constexpr Abstract abstract() const { return static_cast<Abstract>(bits_); }
+  constexpr bool operator==(const HeapType&) const = default;
+
+ private:
+  friend class ValType;
+  static constexpr uint32_t kConcrete = 1u << 23;
+  constexpr HeapType(uint32_t bits, int) : bits_(bits) {}
+  uint32_t bits_;
+};
+
+/// A value type in 32 bits: kind, nullability and heap type.
+class ValType {
+ public:
+  enum class Kind : uint8_t {
+    bottom,  ///< only in the validator: the type of a value that unreachable code produces
+    i32, i64, f32, f64, v128, ref
+  };
+  constexpr ValType() : bits_(0) {}
+  constexpr ValType(Kind kind) : bits_(static_cast<uint32_t>(kind)) {}
+  static constexpr ValType ref(HeapType heap, bool nullable) {
+    return ValType(static_cast<uint32_t>(Kind::ref) | (nullable ? kNullable : 0u) | heap.bits_ << 8, 0);
+  }
+  static const ValType i32, i64, f32, f64, v128, funcref, externref;
+
+  constexpr Kind kind() const { return static_cast<Kind>(bits_ & 7); }
+  constexpr bool is_ref() const { return kind() == Kind::ref; }
+  constexpr bool is_bottom() const { return kind() == Kind::bottom; }
+  constexpr bool is_numeric() const { return kind() >= Kind::i32 && kind() <= Kind::f64; }
+  constexpr bool nullable() const { return bits_ & kNullable; }
+  constexpr HeapType heap() const { return HeapType(bits_ >> 8, 0); }
+  /// True for references that fit in a table of functions (of any nullability).
+  constexpr bool is_func_ref() const {
+    return is_ref() && (heap().is_concrete() || heap() == HeapType(HeapType::Abstract::func) ||
+                        heap() == HeapType(HeapType::Abstract::nofunc));
+  }
+  constexpr bool is_extern_ref() const {
+    return is_ref() && (heap() == HeapType(HeapType::Abstract::extern_) ||
+                        heap() == HeapType(HeapType::Abstract::noextern));
+  }
+  constexpr bool operator==(const ValType&) const = default;
+  constexpr uint32_t bits() const { return bits_; }
+
+ private:
+  static constexpr uint32_t kNullable = 1u << 3;
+  constexpr ValType(uint32_t bits, int) : bits_(bits) {}
+  uint32_t bits_;
+};
+
+inline constexpr ValType ValType::i32{ValType::Kind::i32};
+inline constexpr ValType ValType::i64{ValType::Kind::i64};
+inline constexpr ValType ValType::f32{ValType::Kind::f32};
+inline constexpr ValType ValType::f64{ValType::Kind::f64};
+inline constexpr ValType ValType::v128{ValType::Kind::v128};
+inline constexpr ValType ValType::funcref = ValType::ref(HeapType::Abstract::func, true);
+inline constexpr ValType ValType::externref = ValType::ref(HeapType::Abstract::extern_, true);
+
+/// The text format's word for a type ("i32", "funcref", "(ref null 3)").
+std::string to_string(ValType type);
+
+/// A function type.
+struct FuncType {
+  std::vector<ValType> params;
+  std::vector<ValType> results;
+  bool operator==(const FuncType&) const = default;
+};
+std::string to_string(const FuncType& type);
+
+/// Limits of a memory (in pages of 64 KiB) or of a table (in elements).
+struct SizeLimits {
+  uint64_t min = 0;
+  uint64_t max = UINT64_MAX;  ///< UINT64_MAX: none declared
+  bool has_max() const { return max != UINT64_MAX; }
+  bool operator==(const SizeLimits&) const = default;
+};
+struct MemoryType {
+  SizeLimits limits;
+  bool shared = false;
+  bool is64 = false;
+  bool operator==(const MemoryType&) const = default;
+};
+struct TableType {
+  ValType element = ValType::funcref;
+  SizeLimits limits;
+  bool is64 = false;
+  bool operator==(const TableType&) const = default;
+};
+struct GlobalType {
+  ValType value = ValType::i32;
+  bool is_mutable = false;
+  bool operator==(const GlobalType&) const = default;
+};
+
+/// An external reference: 64 bits that the host gives a meaning; 0 is `ref.null extern`. The guest
+/// can only pass it around. The host owns whatever it stands for.
+struct ExternRef {
+  uint64_t bits = 0;
+  bool is_null() const { return bits == 0; }
+  bool operator==(const ExternRef&) const = default;
+};
+
+namespace detail {
+/// The common part of all weak handles: `object` may be used only while `token` says it lives.
+struct Handle {
+  std::shared_ptr<void> token;
+  void* object = nullptr;
+};
+}  // namespace detail
+
+class Func;
+
+/// A typed value. A function reference is weak, as every handle is.
+class Value {
+ public:
+  Value() : type_(ValType::i32) {}
+  Value(int32_t v) : type_(ValType::i32) { std::memcpy(bits_, &v, sizeof v); }
+  Value(uint32_t v) : Value(static_cast<int32_t>(v)) {}
+  Value(int64_t v) : type_(ValType::i64) { std::memcpy(bits_, &v, sizeof v); }
+  Value(uint64_t v) : Value(static_cast<int64_t>(v)) {}
+  Value(float v) : type_(ValType::f32) { std::memcpy(bits_, &v, sizeof v); }
+  Value(double v) : type_(ValType::f64) { std::memcpy(bits_, &v, sizeof v); }
+  Value(ExternRef v) : type_(ValType::externref) { std::memcpy(bits_, &v, sizeof v); }
+  Value(const Func& func);
+  static Value null(ValType type) { Value v; v.type_ = type; return v; }
+  /// A number from its bits: keeps the payload of a NaN.
+  static Value from_bits(ValType type, uint64_t bits) {
+    Value v;
+    v.type_ = type;
+    std::memcpy(v.bits_, &bits, sizeof bits);
+    return v;
+  }
+
+  ValType type() const { return type_; }
+  int32_t i32() const { return get<int32_t>(); }
+  int64_t i64() const { return get<int64_t>(); }
+  float f32() const { return get<float>(); }
+  double f64() const { return get<double>(); }
+  ExternRef externref() const { return get<ExternRef>(); }
+  /// The low 64 bits, whatever the type.
+  uint64_t bits() const { return get<uint64_t>(); }
+  bool is_null() const { return type_.is_ref() && bits() == 0; }
+  /// The function of a non-null function reference.
+  Func func() const;
+
+ private:
+  friend class Func;
+  template <class T>
+  T get() const { T v; std::memcpy(&v, bits_, sizeof v); return v; }
+
+  ValType type_;
+  alignas(8) unsigned char bits_[16] = {};
+  std::shared_ptr<void> token_;  ///< of a function reference
+};
+
+}  // namespace rotor

@@ -1,0 +1,143 @@
+// THE contract with compiled code. Every struct that compiled code reads or writes is stated here and nowhere else; the
+// emitters take offsets from these structs, the runtime fills them. A change here changes kAbiVersion, which code files
+// carry.
+//
+// Registers. Every function is `swiftcc` with the callee's Context as swiftself (r13). Integer arguments in rdi rsi rdx
+// rcx r8 r9, floats in xmm0-7, the rest on the stack, 8 bytes each. Up to 4 results in registers, as members of a
+// struct: integers in rax rdx rcx r8, floats in xmm0-3, each list counted on its own. With more than 4, the function
+// returns nothing and writes them to `Context::results` of its own context, kResultStride bytes apart.
+// i32 and f32 arguments may have garbage above bit 31. References are 64-bit integers here: an externref is the host's
+// bits, a funcref a `const FuncRef*`; 0 is null.
+// rbp is a frame pointer in every function. r13 is callee-saved.
+//
+// Run page. Code is position-independent and holds no absolute address. What is absolute lies in the module's run page,
+// which code reaches RIP-relative, at a fixed distance behind the code (see RunPageLayout and jit/code.h).
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+#include "rotor/trap.h"
+#include "wasm/module.h"
+
+namespace rotor::jit {
+
+inline constexpr uint32_t kAbiVersion = 1;
+inline constexpr uint32_t kMaxRegisterResults = 4;
+inline constexpr uint32_t kResultStride = 8;  // 16 once v128 is a result type
+inline constexpr uint64_t kWasmPageBytes = 65536;
+/// Reserved behind the 4 GiB that a 32-bit index can reach. A static offset of up to this needs no check: index +
+/// offset + access size stays inside the reservation, whose unbacked part faults.
+inline constexpr uint64_t kGuardBytes = 32 << 20;
+inline constexpr uint64_t kReservedBytes = (UINT64_C(4) << 30) + kGuardBytes;
+/// Largest access in bytes; offsets above kGuardBytes - kMaxAccessBytes take an explicit check.
+inline constexpr uint64_t kMaxAccessBytes = 16;
+
+struct Context;
+
+/// What compiled code needs to know of the entry from the host. One a link group; contexts point to it.
+struct Activation {
+  /// Functions whose frame would lie below it trap with stack_overflow.
+  uint64_t stack_limit = 0;
+};
+static_assert(offsetof(Activation, stack_limit) == 0);
+
+/// A function as a value: what a funcref points to, what an import slot holds.
+struct FuncRef {
+  uint64_t type;      ///< the engine's canonical type id
+  const void* code;   ///< a swiftcc entry
+  Context* context;   ///< its swiftself
+};
+static_assert(sizeof(FuncRef) == 24 && offsetof(FuncRef, type) == 0 && offsetof(FuncRef, code) == 8 &&
+              offsetof(FuncRef, context) == 16);
+
+/// The part of a memory that compiled code reads. Size grows while other threads run, if the memory is shared.
+struct MemoryDef {
+  uint8_t* base;                      ///< never changes
+  std::atomic<uint64_t> size_bytes;
+};
+static_assert(sizeof(MemoryDef) == 16 && offsetof(MemoryDef, base) == 0 && offsetof(MemoryDef, size_bytes) == 8);
+
+/// The part of a table that compiled code reads. Elements are slots (funcref: const FuncRef*; externref: bits).
+struct TableDef {
+  uint64_t* elements;  ///< never changes: the table's whole reach is reserved
+  uint64_t size;       ///< in elements
+};
+static_assert(sizeof(TableDef) == 16 && offsetof(TableDef, elements) == 0 && offsetof(TableDef, size) == 8);
+
+/// An entry of the context's memory list. The base is a copy, so that an access needs one load.
+struct ContextMemory {
+  uint8_t* base;
+  MemoryDef* def;
+};
+
+/// A mutable or immutable global's storage: 16 bytes, so that v128 fits.
+struct alignas(16) GlobalCell {
+  uint64_t bits[2];
+};
+
+/// The instance context. This fixed part is followed by the arrays that ContextLayout places.
+struct alignas(16) Context {
+  Activation* activation;  ///< of the link group; not invariant: groups merge
+  uint64_t* results;       ///< more than kMaxRegisterResults results of this context's functions
+  void* instance;          ///< runtime::InstanceImpl; not for compiled code
+  void* host;              ///< runtime::HostFunction record, if this is a host function's context
+};
+static_assert(sizeof(Context) == 32 && offsetof(Context, activation) == 0 && offsetof(Context, results) == 8 &&
+              offsetof(Context, instance) == 16);
+
+/// Where a module's instances keep what, as byte offsets in the context. A function of the module alone.
+struct ContextLayout {
+  uint32_t memories = 0;    ///< ContextMemory[memories]
+  uint32_t tables = 0;      ///< TableDef*[tables]
+  uint32_t imported_globals = 0;  ///< GlobalCell*[imported globals]
+  uint32_t globals = 0;     ///< GlobalCell[defined globals]
+  uint32_t imported_funcs = 0;    ///< FuncRef[imported functions]
+  uint32_t func_refs = 0;   ///< FuncRef[declared functions that are defined here]
+  uint32_t size_bytes = 0;
+
+  /// Index among `func_refs` of each defined function; UINT32_MAX: it has none.
+  std::vector<uint32_t> func_ref_slot;
+
+  explicit ContextLayout(const wasm::Module& module);
+  ContextLayout() = default;
+
+  uint32_t memory(uint32_t index) const { return memories + index * uint32_t{sizeof(ContextMemory)}; }
+  uint32_t table(uint32_t index) const { return tables + index * uint32_t{sizeof(void*)}; }
+  /// Of the pointer to an imported global's cell.
+  uint32_t imported_global(uint32_t index) const { return imported_globals + index * uint32_t{sizeof(void*)}; }
+  /// Of a defined global's cell; `index` counts defined globals only.
+  uint32_t global(uint32_t index) const { return globals + index * uint32_t{sizeof(GlobalCell)}; }
+  uint32_t imported_func(uint32_t index) const { return imported_funcs + index * uint32_t{sizeof(FuncRef)}; }
+  /// Of the FuncRef of any function of the module; it must be imported or declared.
+  uint32_t func_ref(const wasm::Module& module, uint32_t func_index) const;
+};
+
+/// Helpers of the runtime that compiled code calls, through the run page, with the C calling convention.
+enum class Libcall : uint8_t {
+#define ROTOR_LIBCALL(Name, result, params) Name,
+#include "jit/libcalls.def"
+};
+inline constexpr uint32_t kLibcallCount = 0
+#define ROTOR_LIBCALL(Name, result, params) +1
+#include "jit/libcalls.def"
+    ;
+
+/// The run page: libcall addresses, canonical type ids, function slots.
+struct RunPageLayout {
+  uint32_t libcalls = 0;  ///< const void*[kLibcallCount]
+  uint32_t types = 0;     ///< uint64_t[types]: canonical ids
+  uint32_t slots = 0;     ///< const void*[defined functions]
+  uint32_t size_bytes = 0;
+
+  explicit RunPageLayout(const wasm::Module& module);
+  uint32_t libcall(Libcall call) const { return libcalls + static_cast<uint32_t>(call) * 8; }
+  uint32_t type(uint32_t index) const { return types + index * 8; }
+  uint32_t slot(uint32_t defined_func) const { return slots + defined_func * 8; }
+};
+
+/// Trap sites are `ud1 eax, [eax + kind]` (67 0f b9 40 kind), what llvm.ubsantrap(kind) emits.
+inline constexpr uint8_t kTrapBytes[4] = {0x67, 0x0f, 0xb9, 0x40};
+
+}  // namespace rotor::jit

@@ -1,0 +1,47 @@
+// The operating system's address-space calls, and the only place they are made (with runtime/trap_*.cc). Every size and
+// address is a multiple of page_bytes() unless said otherwise. Nothing here throws or prints.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+
+#include "rotor/result.h"
+
+namespace rotor::memory::os {
+
+/// Size of a page of the system: bytes.
+size_t page_bytes();
+
+/// Reserves address space that no access may touch. Post: every byte faults. Errors: io, with the system's words.
+Result<uint8_t*> reserve(size_t bytes);
+/// Gives a whole reservation back. Pre: `address` and `bytes` of a reserve or map_*. Post: the range is unmapped.
+void release(void* address, size_t bytes);
+/// Makes a part of a reservation readable and writable. Post: it reads as zero where it was never committed.
+Result<void> commit(void* address, size_t bytes);
+/// Gives the pages of a committed part back. Post: it reads as zero (private mappings) and stays accessible.
+Result<void> discard(void* address, size_t bytes);
+/// Takes access away. Post: every byte faults; the contents are gone.
+Result<void> decommit(void* address, size_t bytes);
+
+/// Replaces [address, address + bytes) of a reservation with readable and executable code that holds `code` and then
+/// zeroes. Never writable and executable at once, in any mapping.
+Result<void> map_code(void* address, size_t bytes, std::span<const uint8_t> code);
+/// The same, straight from a file: a private mapping of [file_offset, + bytes) of `path`. Pre: the file is that long.
+Result<void> map_code_file(void* address, size_t bytes, const std::string& path, uint64_t file_offset);
+/// Makes a mapped part read-only and not executable (read-only data), or read-write (the run page).
+Result<void> protect_read(void* address, size_t bytes);
+Result<void> protect_read_write(void* address, size_t bytes);
+
+/// Lowest and highest address of the calling thread's stack, without its guard. Main thread: what its rlimit allows.
+struct StackRange {
+  uintptr_t low = 0;
+  uintptr_t high = 0;
+};
+Result<StackRange> thread_stack();
+
+/// Resident set of this process: bytes; 0 if it can't be had.
+uint64_t resident_bytes();
+
+}  // namespace rotor::memory::os

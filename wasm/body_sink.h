@@ -1,0 +1,102 @@
+// What a user of the body decoder provides. The decoder reads a function body once, types it, and tells a sink
+// about each instruction that can be reached, with typed operands. The compiler is a sink; EmptySink is validation
+// only, and the reference for the interface.
+//
+// Rules:
+// - A `Value` is what the sink attaches to each operand. Spans of values are windows of the operand stack, valid only
+//   during the call; out-spans are to be filled by the sink, one value a type.
+// - Code after an unconditional branch is validated but causes no event, up to the `else_` or `end` of its block.
+//   If nothing reaches the end of a block, `end` is told so (`reachable` false and no branch was taken to it), and the
+//   code after it causes no event either.
+// - Labels are the sink's `Control` objects, which live on the decoder's control stack. They are default-constructed
+//   and passed first to exactly one of function_begin, block, loop, if_.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "wasm/immediates.h"
+#include "wasm/module.h"
+
+namespace rotor::wasm {
+
+struct EmptySink {
+  struct Value {};
+  struct Control {};
+
+  /// Before everything else. `locals`: the types of all locals, parameters first.
+  void function_begin(Control& frame, FuncIndex func, const FuncType& type, std::span<const ValType> locals) {}
+  /// After the final `end`.
+  void function_end() {}
+  /// Before each reachable instruction: its byte offset in the module.
+  void at(uint64_t offset) {}
+
+  // Structured control. `type` is the block's type.
+  void block(Control& control, const BlockSignature& type, std::span<const Value> params) {}
+  /// `params` come in as the values on entry and go out as the values inside the loop (phis).
+  void loop(Control& control, const BlockSignature& type, std::span<Value> params) {}
+  void if_(Control& control, const BlockSignature& type, Value condition, std::span<const Value> params) {}
+  /// The end of the first arm; `reachable`: it falls through, with `results`. `params`: out, the second arm's.
+  void else_(Control& control, bool reachable, std::span<const Value> results, std::span<Value> params) {}
+  /// The end of a block, loop, if or the function; `reachable`: the code before falls through, with `fallthrough`.
+  /// `results`: out, the values after the block. For an `if` without `else` the sink itself adds the path past it.
+  /// For the function's frame, `results` is empty: falling through returns.
+  void end(Control& control, bool reachable, std::span<const Value> fallthrough, std::span<Value> results) {}
+  /// A branch; to a loop, `args` are its parameters.
+  void br(Control& target, std::span<const Value> args) {}
+  void br_if(Control& target, Value condition, std::span<const Value> args) {}
+  /// The last target is the default. The same `args` for each.
+  void br_table(Value index, std::span<Control* const> targets, std::span<const Value> args) {}
+  void return_(std::span<const Value> args) {}
+  void unreachable() {}
+  void call(FuncIndex func, const FuncType& type, std::span<const Value> args, std::span<Value> results) {}
+  void call_indirect(TableIndex table, TypeIndex type_index, const FuncType& type, Value index,
+                     std::span<const Value> args, std::span<Value> results) {}
+
+  // Parametric, variables, references.
+  Value select(ValType type, Value condition, Value if_true, Value if_false) { return {}; }
+  Value local_get(LocalIndex index, ValType type) { return {}; }
+  /// Also local.tee, whose result is the operand itself.
+  void local_set(LocalIndex index, ValType type, Value value) {}
+  Value global_get(GlobalIndex index, const GlobalType& type) { return {}; }
+  void global_set(GlobalIndex index, const GlobalType& type, Value value) {}
+  Value ref_null(ValType type) { return {}; }
+  Value ref_is_null(ValType type, Value ref) { return {}; }
+  Value ref_func(FuncIndex func) { return {}; }
+
+  // Numbers. `bits`: the constant, zero-extended.
+  Value constant(ValType type, uint64_t bits) { return {}; }
+  /// Any instruction of the NUMERIC group; one or two operands.
+  Value numeric(Opcode op, std::span<const Value> operands) { return {}; }
+
+  // Memory. `mem` holds index, offset and alignment.
+  Value load(Opcode op, const MemArg& mem, Value address) { return {}; }
+  void store(Opcode op, const MemArg& mem, Value address, Value value) {}
+  Value memory_size(MemoryIndex memory) { return {}; }
+  Value memory_grow(MemoryIndex memory, Value delta) { return {}; }
+  void memory_init(MemoryIndex memory, DataIndex segment, Value dst, Value src, Value size) {}
+  void data_drop(DataIndex segment) {}
+  void memory_copy(MemoryIndex dst_memory, MemoryIndex src_memory, Value dst, Value src, Value size) {}
+  void memory_fill(MemoryIndex memory, Value dst, Value byte, Value size) {}
+
+  // Tables.
+  Value table_get(TableIndex table, ValType type, Value index) { return {}; }
+  void table_set(TableIndex table, ValType type, Value index, Value value) {}
+  Value table_size(TableIndex table) { return {}; }
+  Value table_grow(TableIndex table, ValType type, Value init, Value delta) { return {}; }
+  void table_fill(TableIndex table, ValType type, Value index, Value value, Value size) {}
+  void table_init(TableIndex table, ElemIndex segment, Value dst, Value src, Value size) {}
+  void elem_drop(ElemIndex segment) {}
+  void table_copy(TableIndex dst_table, TableIndex src_table, Value dst, Value src, Value size) {}
+
+  // Atomics.
+  Value atomic_load(Opcode op, const MemArg& mem, Value address) { return {}; }
+  void atomic_store(Opcode op, const MemArg& mem, Value address, Value value) {}
+  Value atomic_rmw(Opcode op, const MemArg& mem, Value address, Value value) { return {}; }
+  Value atomic_cmpxchg(Opcode op, const MemArg& mem, Value address, Value expected, Value replacement) { return {}; }
+  /// memory.atomic.notify (operands: address, count), wait32 and wait64 (address, expected, timeout in ns).
+  Value atomic_wait_notify(Opcode op, const MemArg& mem, std::span<const Value> operands) { return {}; }
+  void atomic_fence() {}
+};
+
+}  // namespace rotor::wasm

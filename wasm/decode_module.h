@@ -1,0 +1,29 @@
+// Bytes to a Module: sections, in one pass. Bodies are only delimited here; decode_body.h reads them.
+#pragma once
+
+#include <span>
+
+#include "rotor/config.h"
+#include "rotor/result.h"
+#include "wasm/module.h"
+
+namespace rotor::wasm {
+
+struct DecodeOptions {
+  Features features;
+  /// The code section is absent: the module comes from a code file, which holds linked code instead of bodies.
+  bool bodies_elsewhere = false;
+};
+
+/// Decodes everything but function bodies and validates all of it (spec section 3.4): types, indices, limits,
+/// constant expressions, segments, exports, start.
+/// Errors: malformed, invalid, unsupported (naming the feature), limit; each with a byte offset.
+Result<Module> decode_module(std::span<const uint8_t> bytes, const DecodeOptions& options);
+
+/// Decodes and validates every body (with EmptySink). Errors as above, of the first bad function.
+Result<void> validate_bodies(const Module& module, std::span<const uint8_t> bytes, const Features& features);
+
+/// Names of the features a module uses, bodies included (`used_features` of the module covers its sections only).
+uint32_t features_of_bodies(const Module& module, std::span<const uint8_t> bytes, const Features& features);
+
+}  // namespace rotor::wasm

@@ -1,0 +1,107 @@
+// A decoded module as plain data (spec section 2.5). Members are in section order.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "wasm/opcodes.h"
+#include "wasm/types.h"
+
+namespace rotor::wasm {
+
+/// One instruction of a constant expression; `bits` is the constant, or the index of global.get and ref.func.
+struct ConstInstr {
+  Opcode op;
+  uint64_t bits = 0;
+  ValType type;  ///< of ref.null
+};
+struct ConstExpr {
+  uint64_t offset = 0;  ///< byte offset in the module, for errors
+  std::vector<ConstInstr> code;
+};
+
+enum class ExternKind : uint8_t { func, table, memory, global };
+
+struct Import {
+  std::string module;
+  std::string name;
+  uint64_t offset = 0;
+  std::variant<TypeIndex, TableType, MemoryType, GlobalType> desc;  ///< in the order of ExternKind
+  ExternKind kind() const { return static_cast<ExternKind>(desc.index()); }
+};
+struct Table {
+  TableType type;
+  std::optional<ConstExpr> init;  ///< absent: null
+};
+struct Global {
+  GlobalType type;
+  ConstExpr init;  ///< empty for an imported global
+};
+struct Export {
+  std::string name;
+  ExternKind kind;
+  uint32_t index;
+};
+
+enum class SegmentMode : uint8_t { active, passive, declarative };
+
+/// Either `funcs` (function indices, the common form) or `exprs` holds the items.
+struct ElementSegment {
+  SegmentMode mode = SegmentMode::passive;
+  ValType type = ValType::funcref;
+  TableIndex table{0};
+  ConstExpr table_offset;  ///< if active
+  std::vector<FuncIndex> funcs;
+  std::vector<ConstExpr> exprs;
+  size_t size() const { return funcs.empty() ? exprs.size() : funcs.size(); }
+};
+struct DataSegment {
+  SegmentMode mode = SegmentMode::passive;
+  MemoryIndex memory{0};
+  ConstExpr memory_offset;  ///< if active
+  uint64_t begin = 0;       ///< of the contents, as a byte offset in the module
+  uint64_t size = 0;        ///< in bytes
+};
+/// A body's range in the module: from its local declarations to after its `end`.
+struct FunctionBody {
+  uint64_t begin = 0;
+  uint64_t end = 0;
+};
+struct Section {
+  uint8_t id = 0;    ///< 0: custom
+  std::string name;  ///< of a custom section
+  uint64_t begin = 0, end = 0;  ///< of the contents (after the name, for a custom section)
+};
+
+struct Module {
+  std::vector<SubType> types;
+  std::vector<RecGroup> rec_groups;
+  std::vector<Import> imports;
+  /// Index spaces: imports first.
+  std::vector<TypeIndex> funcs;
+  std::vector<Table> tables;
+  std::vector<MemoryType> memories;
+  std::vector<Global> globals;
+  uint32_t imported_funcs = 0, imported_tables = 0, imported_memories = 0, imported_globals = 0;
+  std::vector<Export> exports;
+  std::optional<FuncIndex> start;
+  std::vector<ElementSegment> elements;
+  std::optional<uint32_t> data_count;
+  std::vector<FunctionBody> bodies;  ///< one a defined function
+  std::vector<DataSegment> data;
+  std::vector<Section> sections;     ///< in file order
+  /// Functions that a `ref.func` may name (spec 3.4.x, C.refs): in exports, element segments, globals. One a function.
+  std::vector<bool> declared_funcs;
+  /// One bit a Feature that the module's sections were seen to use.
+  uint32_t used_features = 0;
+
+  const FuncType& func_type(TypeIndex index) const { return std::get<FuncType>(types[raw(index)].composite); }
+  const FuncType& func_type(FuncIndex index) const { return func_type(funcs[raw(index)]); }
+  bool is_imported(FuncIndex index) const { return raw(index) < imported_funcs; }
+};
+
+}  // namespace rotor::wasm

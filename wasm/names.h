@@ -1,0 +1,21 @@
+// The name section (spec appendix, "Custom Sections"). Read only when a name is asked for: it can be larger than the code.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <unordered_map>
+
+#include "wasm/module.h"
+
+namespace rotor::wasm {
+
+struct Names {
+  std::string module;
+  std::unordered_map<uint32_t, std::string> functions;
+};
+
+/// A damaged name section is no error (spec: "must not invalidate the module"): what could be read is returned.
+Names decode_names(const Module& module, std::span<const uint8_t> bytes);
+
+}  // namespace rotor::wasm

@@ -1,0 +1,60 @@
+// Index spaces and defined types (spec section 2.3), modelled for WebAssembly 3.0.
+#pragma once
+
+#include <cstdint>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "rotor/value.h"
+
+namespace rotor::wasm {
+
+// Indices are distinct types: a function index is no type index.
+enum class TypeIndex : uint32_t {};
+enum class FuncIndex : uint32_t {};
+enum class TableIndex : uint32_t {};
+enum class MemoryIndex : uint32_t {};
+enum class GlobalIndex : uint32_t {};
+enum class ElemIndex : uint32_t {};
+enum class DataIndex : uint32_t {};
+enum class LocalIndex : uint32_t {};
+
+/// The number in an index.
+template <class Index>
+constexpr uint32_t raw(Index index) {
+  return std::to_underlying(index);
+}
+
+/// Storage of a field (GC): a value type or a packed integer.
+struct FieldType {
+  enum class Packed : uint8_t { none, i8, i16 };
+  ValType type;
+  Packed packed = Packed::none;
+  bool is_mutable = false;
+  bool operator==(const FieldType&) const = default;
+};
+struct StructType {
+  std::vector<FieldType> fields;
+  bool operator==(const StructType&) const = default;
+};
+struct ArrayType {
+  FieldType element;
+  bool operator==(const ArrayType&) const = default;
+};
+using CompositeType = std::variant<FuncType, StructType, ArrayType>;
+
+/// One defined type: a composite type, its declared supertypes and whether it may have subtypes.
+struct SubType {
+  bool is_final = true;
+  std::vector<TypeIndex> supertypes;
+  CompositeType composite;
+};
+
+/// A recursion group: types [first, first + count) of the module's type index space.
+struct RecGroup {
+  uint32_t first = 0;
+  uint32_t count = 1;
+};
+
+}  // namespace rotor::wasm
