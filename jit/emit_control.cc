@@ -1,0 +1,338 @@
+// Function frame, structured control, calls, traps.
+#include "jit/emit_function.h"
+#include "llvm/IR/Intrinsics.h"
+
+namespace rotor::jit {
+
+using llvm::BasicBlock;
+using wasm::BlockSignature;
+
+namespace {
+/// Functions with a frame that may be larger compare against the limit with it taken off. Smaller ones fit in
+/// `host_stack_reserve_bytes`; a frame past one page is probed besides (probe-stack), so that it can't jump the guard.
+constexpr uint64_t kSmallFrameBytes = 16 << 10;
+/// A function that calls nothing and is no longer than this (module bytes) needs no check: its frame fits in the reserve.
+constexpr uint64_t kLeafBodyBytes = 1 << 10;
+constexpr size_t kLeafLocals = 64;
+}  // namespace
+
+void FunctionEmitter::function_begin(Control& frame, wasm::FuncIndex func, const FuncType& type,
+                                     std::span<const ValType> locals) {
+  type_ = &type;
+  makes_calls_ = false;
+  function_ = module_.function(func);
+  // Return addresses are found by walking frame pointers.
+  function_->addFnAttr("frame-pointer", "all");
+  function_->addFnAttr("probe-stack", "inline-asm");
+  const auto& body = plan_.module.bodies[raw(func) - plan_.module.imported_funcs];
+  body_bytes_ = body.end - body.begin;
+  subprogram_ = module_.debug.createFunction(
+      module_.debug_file, "f", "", module_.debug_file, 1,
+      module_.debug.createSubroutineType(module_.debug.getOrCreateTypeArray({})), 1, llvm::DINode::FlagZero,
+      llvm::DISubprogram::SPFlagDefinition);
+  function_->setSubprogram(subprogram_);
+  at(body.begin);
+
+  context_ = function_->getArg(0);
+  b_.SetInsertPoint(new_block());
+  b_.SetCurrentDebugLocation(llvm::DebugLoc());
+  locals_.clear();
+  for (ValType local : locals) locals_.push_back(b_.CreateAlloca(module_.value_type(local)));
+  emit_stack_check(locals.size());
+  for (size_t i = 0; i < locals.size(); ++i) {
+    bool is_param = i < type.params.size();
+    b_.CreateStore(is_param ? static_cast<Value>(function_->getArg(static_cast<unsigned>(i + 1)))
+                            : llvm::Constant::getNullValue(module_.value_type(locals[i])),
+                   locals_[i]);
+  }
+  frame.kind = Control::Kind::function;
+  frame.type.results_data = type.results.data();
+  frame.type.results_count = static_cast<uint32_t>(type.results.size());
+}
+
+void FunctionEmitter::function_end() {
+  if (!makes_calls_ && body_bytes_ <= kLeafBodyBytes && locals_.size() <= kLeafLocals) {
+    // Stops the compare from being needed; the dead blocks go with SimplifyCFG or are never reached.
+    auto* branch = llvm::cast<llvm::BranchInst>(stack_check_);
+    llvm::BasicBlock* trap_block = branch->getSuccessor(0);
+    llvm::BasicBlock* body_block = branch->getSuccessor(1);
+    auto* condition = llvm::dyn_cast<llvm::Instruction>(branch->getCondition());
+    b_.SetInsertPoint(branch);
+    b_.CreateBr(body_block);
+    branch->eraseFromParent();
+    trap_block->eraseFromParent();
+    // compare, limit load, activation load, frame address: erase from the user down.
+    llvm::SmallVector<llvm::Instruction*, 8> dead{condition};
+    while (!dead.empty()) {
+      llvm::Instruction* inst = dead.pop_back_val();
+      if (!inst || !inst->use_empty()) continue;
+      for (llvm::Value* operand : inst->operand_values())
+        if (auto* i = llvm::dyn_cast<llvm::Instruction>(operand)) dead.push_back(i);
+      inst->eraseFromParent();
+    }
+  }
+  module_.debug.finalizeSubprogram(subprogram_);
+}
+
+void FunctionEmitter::emit_stack_check(size_t locals) {
+  uint64_t estimate = locals * 8 + body_bytes_ * 4;  // every other byte a value that is spilled: more than any frame seen
+  Value frame = b_.CreatePtrToInt(
+      b_.CreateIntrinsic(llvm::Intrinsic::frameaddress, {module_.ptr}, {int32(0)}), module_.i64);
+  if (estimate > kSmallFrameBytes) frame = b_.CreateSub(frame, int64(estimate));
+  // Not invariant: the activation is set on every entry from the host.
+  Value activation = b_.CreateLoad(module_.ptr, context_address(offsetof(Context, activation)));
+  Value limit = b_.CreateLoad(module_.i64, activation);
+  Value overflow = b_.CreateICmpULT(frame, limit);
+  BasicBlock* bad = new_block();
+  BasicBlock* good = new_block();
+  stack_check_ = b_.CreateCondBr(overflow, bad, good);
+  b_.SetInsertPoint(bad);
+  trap(TrapKind::stack_overflow);
+  b_.SetInsertPoint(good);
+}
+
+llvm::DebugLoc FunctionEmitter::location() {
+  if (!location_)
+    location_ = llvm::DILocation::get(module_.context, static_cast<unsigned>(offset_), 0, subprogram_);
+  return location_;
+}
+
+FunctionEmitter::Value FunctionEmitter::context_address(uint32_t offset) {
+  return b_.CreateConstGEP1_32(module_.i8, context_, offset);
+}
+
+FunctionEmitter::Value FunctionEmitter::invariant_load(llvm::Type* type, Value address) {
+  auto* load = b_.CreateLoad(type, address);
+  load->setMetadata(llvm::LLVMContext::MD_invariant_load, llvm::MDNode::get(module_.context, {}));
+  return load;
+}
+
+FunctionEmitter::Value FunctionEmitter::to_bool(Value condition) {
+  if (auto* extension = llvm::dyn_cast<llvm::ZExtInst>(condition))
+    if (extension->getSrcTy() == module_.i1) return extension->getOperand(0);
+  return b_.CreateICmpNE(condition, int32(0));
+}
+
+void FunctionEmitter::trap(TrapKind kind) {
+  auto* call = mark(b_.CreateIntrinsic(llvm::Intrinsic::ubsantrap, {}, {b_.getInt8(static_cast<uint8_t>(kind))}));
+  // Without it LLVM folds the sites of one kind together, and the backtrace names the wrong instruction.
+  call->addFnAttr(llvm::Attribute::NoMerge);
+  b_.CreateUnreachable();
+}
+
+void FunctionEmitter::trap_if(Value condition, TrapKind kind) {
+  BasicBlock* bad = new_block();
+  BasicBlock* good = new_block();
+  b_.CreateCondBr(condition, bad, good);
+  b_.SetInsertPoint(bad);
+  trap(kind);
+  b_.SetInsertPoint(good);
+}
+
+void FunctionEmitter::unreachable() { trap(TrapKind::unreachable); }
+
+BasicBlock* FunctionEmitter::target_of(Control& control) {
+  if (control.target) return control.target;
+  control.target = BasicBlock::Create(module_.context, "", function_);
+  llvm::IRBuilder<> at_target(control.target);
+  for (ValType type : control.type.results()) control.phis.push_back(at_target.CreatePHI(module_.value_type(type), 2));
+  return control.target;
+}
+
+void FunctionEmitter::add_incoming(Control& control, std::span<const Value> args) {
+  for (size_t i = 0; i < args.size(); ++i) control.phis[i]->addIncoming(args[i], b_.GetInsertBlock());
+}
+
+void FunctionEmitter::block(Control& control, const BlockSignature& type, std::span<const Value>) {
+  control.kind = Control::Kind::block;
+  control.type = type;
+}
+
+void FunctionEmitter::loop(Control& control, const BlockSignature& type, std::span<Value> params) {
+  control.kind = Control::Kind::loop;
+  control.type = type;
+  control.target = new_block();
+  BasicBlock* from = b_.GetInsertBlock();
+  b_.CreateBr(control.target);
+  b_.SetInsertPoint(control.target);
+  for (size_t i = 0; i < params.size(); ++i) {
+    llvm::PHINode* phi = b_.CreatePHI(params[i]->getType(), 2);
+    phi->addIncoming(params[i], from);
+    control.phis.push_back(phi);
+    params[i] = phi;
+  }
+}
+
+void FunctionEmitter::if_(Control& control, const BlockSignature& type, Value condition,
+                          std::span<const Value> params) {
+  control.kind = Control::Kind::if_;
+  control.type = type;
+  control.else_params.assign(params.begin(), params.end());
+  BasicBlock* then_block = new_block();
+  control.else_block = new_block();
+  b_.CreateCondBr(to_bool(condition), then_block, control.else_block);
+  b_.SetInsertPoint(then_block);
+}
+
+void FunctionEmitter::else_(Control& control, bool reachable, std::span<const Value> results, std::span<Value> params) {
+  if (reachable) br(control, results);
+  b_.SetInsertPoint(control.else_block);
+  control.else_block = nullptr;
+  for (size_t i = 0; i < params.size(); ++i) params[i] = control.else_params[i];
+}
+
+void FunctionEmitter::end(Control& control, bool reachable, std::span<const Value> fallthrough,
+                          std::span<Value> results) {
+  if (control.kind == Control::Kind::loop) {
+    // Branches to a loop go to its start: its end is reached by falling through alone.
+    for (size_t i = 0; i < results.size() && reachable; ++i) results[i] = fallthrough[i];
+    return;
+  }
+  if (control.else_block) {  // an `if` without `else`: its parameters are its results
+    if (reachable) br(control, fallthrough);
+    b_.SetInsertPoint(control.else_block);
+    br(control, control.else_params);
+    reachable = false;
+  }
+  if (control.target) {
+    if (reachable) br(control, fallthrough);
+    b_.SetInsertPoint(control.target);
+    if (control.kind == Control::Kind::function) {
+      llvm::SmallVector<Value, 4> values(control.phis.begin(), control.phis.end());
+      emit_return(values);
+      return;
+    }
+    for (size_t i = 0; i < results.size(); ++i) results[i] = control.phis[i];
+  } else if (reachable) {
+    if (control.kind == Control::Kind::function) return emit_return(fallthrough);
+    for (size_t i = 0; i < results.size(); ++i) results[i] = fallthrough[i];
+  }
+}
+
+void FunctionEmitter::br(Control& target, std::span<const Value> args) {
+  BasicBlock* block = target_of(target);
+  add_incoming(target, args);
+  b_.CreateBr(block);
+}
+
+void FunctionEmitter::br_if(Control& target, Value condition, std::span<const Value> args) {
+  BasicBlock* block = target_of(target);
+  add_incoming(target, args);
+  BasicBlock* next = new_block();
+  b_.CreateCondBr(to_bool(condition), block, next);
+  b_.SetInsertPoint(next);
+}
+
+void FunctionEmitter::br_table(Value index, std::span<Control* const> targets, std::span<const Value> args) {
+  size_t cases = targets.size() - 1;
+  BasicBlock* fallback = target_of(*targets[cases]);
+  add_incoming(*targets[cases], args);
+  llvm::SwitchInst* table = b_.CreateSwitch(index, fallback, static_cast<unsigned>(cases));
+  for (size_t i = 0; i < cases; ++i) {
+    if (targets[i] == targets[cases]) continue;  // the default already goes there
+    table->addCase(int32(static_cast<uint32_t>(i)), target_of(*targets[i]));
+    add_incoming(*targets[i], args);  // a phi wants one entry an edge
+  }
+}
+
+void FunctionEmitter::return_(std::span<const Value> args) { emit_return(args); }
+
+void FunctionEmitter::emit_return(std::span<const Value> results) {
+  if (!ModuleEmitter::results_in_registers(*type_)) {
+    Value buffer = invariant_load(module_.ptr, context_address(offsetof(Context, results)));
+    for (size_t i = 0; i < results.size(); ++i)
+      b_.CreateStore(results[i], b_.CreateConstGEP1_64(module_.i8, buffer, i * kResultStride));
+    b_.CreateRetVoid();
+  } else if (results.empty()) {
+    b_.CreateRetVoid();
+  } else if (results.size() == 1) {
+    b_.CreateRet(results[0]);
+  } else {
+    Value aggregate = llvm::PoisonValue::get(function_->getReturnType());
+    for (unsigned i = 0; i < results.size(); ++i) aggregate = b_.CreateInsertValue(aggregate, results[i], i);
+    b_.CreateRet(aggregate);
+  }
+}
+
+void FunctionEmitter::emit_call(const FuncType& type, Value code, Value callee_context, std::span<const Value> args,
+                                std::span<Value> results) {
+  makes_calls_ = true;
+  llvm::SmallVector<Value, 16> operands{callee_context};
+  operands.append(args.begin(), args.end());
+  llvm::CallInst* call = mark(b_.CreateCall(module_.function_type(type), code, operands));
+  call->setCallingConv(llvm::CallingConv::Swift);
+  call->addParamAttr(0, llvm::Attribute::SwiftSelf);
+  call->addFnAttr(llvm::Attribute::NoUnwind);
+  if (!ModuleEmitter::results_in_registers(type)) {
+    Value buffer =
+        invariant_load(module_.ptr, b_.CreateConstGEP1_32(module_.i8, callee_context, offsetof(Context, results)));
+    for (size_t i = 0; i < results.size(); ++i)
+      results[i] = b_.CreateLoad(module_.value_type(type.results[i]),
+                                 b_.CreateConstGEP1_64(module_.i8, buffer, i * kResultStride));
+  } else if (results.size() == 1) {
+    results[0] = call;
+  } else {
+    for (unsigned i = 0; i < results.size(); ++i) results[i] = b_.CreateExtractValue(call, i);
+  }
+}
+
+void FunctionEmitter::call(wasm::FuncIndex func, const FuncType& type, std::span<const Value> args,
+                           std::span<Value> results) {
+  if (plan_.module.is_imported(func)) {
+    uint32_t slot = plan_.context.imported_func(raw(func));
+    Value code = invariant_load(module_.ptr, context_address(slot + offsetof(FuncRef, code)));
+    Value callee = invariant_load(module_.ptr, context_address(slot + offsetof(FuncRef, context)));
+    return emit_call(type, code, callee, args, results);
+  }
+  Value code = plan_.direct_calls
+                   ? static_cast<Value>(module_.function(func))
+                   : b_.CreateLoad(module_.ptr, module_.run_page(plan_.run_page.slot(
+                                                    raw(func) - plan_.module.imported_funcs)));
+  emit_call(type, code, context_, args, results);
+}
+
+void FunctionEmitter::call_indirect(wasm::TableIndex table, wasm::TypeIndex type_index, const FuncType& type,
+                                    Value index, std::span<const Value> args, std::span<Value> results) {
+  Value slot = table_slot(table, index, TrapKind::undefined_element);
+  Value ref = b_.CreateLoad(module_.ptr, slot);
+  trap_if(b_.CreateIsNull(ref), TrapKind::uninitialized_element);
+  auto member = [&](llvm::Type* t, uint32_t offset) {
+    return invariant_load(t, b_.CreateConstGEP1_32(module_.i8, ref, offset));
+  };
+  Value wanted = b_.CreateLoad(module_.i64, module_.run_page(plan_.run_page.type(raw(type_index))));
+  trap_if(b_.CreateICmpNE(member(module_.i64, offsetof(FuncRef, type)), wanted), TrapKind::indirect_call_type_mismatch);
+  emit_call(type, member(module_.ptr, offsetof(FuncRef, code)), member(module_.ptr, offsetof(FuncRef, context)), args,
+            results);
+}
+
+FunctionEmitter::Value FunctionEmitter::emit_libcall(Libcall call, std::initializer_list<Value> args) {
+  struct Signature {
+    const char* result;
+    const char* params;
+  };
+  static constexpr Signature kSignatures[] = {
+#define ROTOR_LIBCALL(Name, result, params) {#result, #params},
+#include "jit/libcalls.def"
+  };
+  auto type_of = [&](char letter) -> llvm::Type* {
+    switch (letter) {
+      case 'v': return module_.void_type;
+      case 'i': return module_.i32;
+      case 'l': return module_.i64;
+      default: return module_.ptr;
+    }
+  };
+  makes_calls_ = true;
+  const Signature& signature = kSignatures[static_cast<size_t>(call)];
+  llvm::SmallVector<llvm::Type*, 8> params;
+  for (const char* p = signature.params; *p; ++p) params.push_back(type_of(*p));
+  llvm::SmallVector<Value, 8> operands{context_};
+  operands.append(args.begin(), args.end());
+  Value code = b_.CreateLoad(module_.ptr, module_.run_page(plan_.run_page.libcall(call)));
+  auto* type = llvm::FunctionType::get(type_of(signature.result[0]), params, false);
+  llvm::CallInst* result = mark(b_.CreateCall(type, code, operands));
+  result->addFnAttr(llvm::Attribute::NoUnwind);
+  return result;
+}
+
+}  // namespace rotor::jit

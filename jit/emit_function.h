@@ -1,0 +1,168 @@
+// A function body to LLVM IR: the compiler's sink (wasm/body_sink.h). The methods are spread over emit_*.cc by operator
+// family.
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "jit/emit_module.h"
+#include "rotor/trap.h"
+#include "wasm/body_sink.h"
+
+namespace rotor::jit {
+
+class FunctionEmitter {
+ public:
+  using Value = llvm::Value*;
+
+  struct Control {
+    enum class Kind : uint8_t { function, block, loop, if_ } kind = Kind::block;
+    wasm::BlockSignature type;
+    /// Where a branch goes; created at the first one (a loop's at its start).
+    llvm::BasicBlock* target = nullptr;
+    llvm::SmallVector<llvm::PHINode*, 2> phis;
+    llvm::BasicBlock* else_block = nullptr;           ///< of an `if` whose second arm did not begin yet
+    llvm::SmallVector<llvm::Value*, 2> else_params;
+  };
+
+  explicit FunctionEmitter(ModuleEmitter& module)
+      : module_(module), plan_(module.plan), b_(module.builder) {}
+
+  // The sink; wasm/body_sink.h says what each is told.
+  void function_begin(Control& frame, wasm::FuncIndex func, const FuncType& type, std::span<const ValType> locals);
+  void function_end();
+  void at(uint64_t offset) { offset_ = offset; location_ = nullptr; }
+
+  void block(Control& control, const wasm::BlockSignature& type, std::span<const Value> params);
+  void loop(Control& control, const wasm::BlockSignature& type, std::span<Value> params);
+  void if_(Control& control, const wasm::BlockSignature& type, Value condition, std::span<const Value> params);
+  void else_(Control& control, bool reachable, std::span<const Value> results, std::span<Value> params);
+  void end(Control& control, bool reachable, std::span<const Value> fallthrough, std::span<Value> results);
+  void br(Control& target, std::span<const Value> args);
+  void br_if(Control& target, Value condition, std::span<const Value> args);
+  void br_table(Value index, std::span<Control* const> targets, std::span<const Value> args);
+  void return_(std::span<const Value> args);
+  void unreachable();
+  void call(wasm::FuncIndex func, const FuncType& type, std::span<const Value> args, std::span<Value> results);
+  void call_indirect(wasm::TableIndex table, wasm::TypeIndex type_index, const FuncType& type, Value index,
+                     std::span<const Value> args, std::span<Value> results);
+
+  Value select(ValType type, Value condition, Value if_true, Value if_false);
+  Value local_get(wasm::LocalIndex index, ValType type);
+  void local_set(wasm::LocalIndex index, ValType type, Value value);
+  Value global_get(wasm::GlobalIndex index, const GlobalType& type);
+  void global_set(wasm::GlobalIndex index, const GlobalType& type, Value value);
+  Value ref_null(ValType type);
+  Value ref_is_null(ValType type, Value ref);
+  Value ref_func(wasm::FuncIndex func);
+
+  Value constant(ValType type, uint64_t bits);
+  Value numeric(wasm::Opcode op, std::span<const Value> operands);
+
+  Value load(wasm::Opcode op, const wasm::MemArg& mem, Value address);
+  void store(wasm::Opcode op, const wasm::MemArg& mem, Value address, Value value);
+  Value memory_size(wasm::MemoryIndex memory);
+  Value memory_grow(wasm::MemoryIndex memory, Value delta);
+  void memory_init(wasm::MemoryIndex memory, wasm::DataIndex segment, Value dst, Value src, Value size);
+  void data_drop(wasm::DataIndex segment);
+  void memory_copy(wasm::MemoryIndex dst_memory, wasm::MemoryIndex src_memory, Value dst, Value src, Value size);
+  void memory_fill(wasm::MemoryIndex memory, Value dst, Value byte, Value size);
+
+  Value table_get(wasm::TableIndex table, ValType type, Value index);
+  void table_set(wasm::TableIndex table, ValType type, Value index, Value value);
+  Value table_size(wasm::TableIndex table);
+  Value table_grow(wasm::TableIndex table, ValType type, Value init, Value delta);
+  void table_fill(wasm::TableIndex table, ValType type, Value index, Value value, Value size);
+  void table_init(wasm::TableIndex table, wasm::ElemIndex segment, Value dst, Value src, Value size);
+  void elem_drop(wasm::ElemIndex segment);
+  void table_copy(wasm::TableIndex dst_table, wasm::TableIndex src_table, Value dst, Value src, Value size);
+
+  Value atomic_load(wasm::Opcode op, const wasm::MemArg& mem, Value address);
+  void atomic_store(wasm::Opcode op, const wasm::MemArg& mem, Value address, Value value);
+  Value atomic_rmw(wasm::Opcode op, const wasm::MemArg& mem, Value address, Value value);
+  Value atomic_cmpxchg(wasm::Opcode op, const wasm::MemArg& mem, Value address, Value expected, Value replacement);
+  Value atomic_wait_notify(wasm::Opcode op, const wasm::MemArg& mem, std::span<const Value> operands);
+  void atomic_fence();
+
+ private:
+  // Small tools.
+  llvm::ConstantInt* int32(uint32_t v) { return b_.getInt32(v); }
+  llvm::ConstantInt* int64(uint64_t v) { return b_.getInt64(v); }
+  llvm::BasicBlock* new_block() { return llvm::BasicBlock::Create(module_.context, "", function_); }
+  Value context_address(uint32_t offset);
+  /// A load of something that never changes while the function runs.
+  Value invariant_load(llvm::Type* type, Value address);
+  /// Gives an instruction that may fault, or a call, the current module offset.
+  template <class Inst>
+  Inst* mark(Inst* inst) { inst->setDebugLoc(location()); return inst; }
+  llvm::DebugLoc location();
+  /// `i32 != 0`, looking through the extension of a comparison's result.
+  Value to_bool(Value condition);
+  Value from_bool(Value bit) { return b_.CreateZExt(bit, module_.i32); }
+
+  // Traps.
+  void trap(TrapKind kind);
+  void trap_if(Value condition, TrapKind kind);
+
+  // Control.
+  llvm::BasicBlock* target_of(Control& control);
+  void add_incoming(Control& control, std::span<const Value> args);
+  void emit_return(std::span<const Value> results);
+  void emit_stack_check(size_t locals);
+
+  // Calls.
+  void emit_call(const FuncType& type, Value code, Value callee_context, std::span<const Value> args,
+                 std::span<Value> results);
+  Value emit_libcall(Libcall call, std::initializer_list<Value> args);
+
+  // Memory.
+  struct Access {
+    llvm::Type* type;
+    uint32_t bytes;
+    bool sign;
+  };
+  static constexpr uint32_t access_bytes(const Access& a) { return a.bytes; }
+  Access access_of(wasm::Opcode op);
+  Value effective_address(const wasm::MemArg& mem, Value address);
+  /// The address of an access, checked where the guard does not do it.
+  Value access_pointer(const wasm::MemArg& mem, Value address, uint32_t bytes);
+  Value memory_bytes(uint32_t memory);
+  void check_bounds(uint32_t memory, Value effective, uint32_t bytes);
+  void check_alignment(Value effective, uint32_t bytes);
+  Value extend(Value loaded, const Access& access, llvm::Type* result);
+  Value atomic_pointer(const wasm::MemArg& mem, Value address, uint32_t bytes);
+
+  // Tables.
+  Value table_def(uint32_t table);
+  Value table_slot(wasm::TableIndex table, Value index, TrapKind kind);
+
+  // Numbers.
+  Value divide(wasm::Opcode op, Value a, Value b);
+  Value remainder(bool is_signed, Value a, Value b);
+  Value truncate(wasm::Opcode op, Value a);
+  Value truncate_saturating(wasm::Opcode op, Value a);
+  Value minimum(Value a, Value b, bool want_max);
+  Value unary_intrinsic(unsigned id, Value a);
+  Value compare_int(unsigned predicate, Value a, Value b);
+  Value compare_float(unsigned predicate, Value a, Value b);
+  Value shift_count(Value a, Value count);
+  Value integer_op(wasm::Opcode op, Value a, Value b);
+  Value float_op(wasm::Opcode op, std::span<const Value> operands);
+  Value convert(wasm::Opcode op, Value a);
+
+  ModuleEmitter& module_;
+  const ModulePlan& plan_;
+  llvm::IRBuilder<>& b_;
+  const FuncType* type_ = nullptr;
+  llvm::Function* function_ = nullptr;
+  llvm::Value* context_ = nullptr;
+  llvm::DISubprogram* subprogram_ = nullptr;
+  llvm::Instruction* stack_check_ = nullptr;  ///< the branch of the prologue's compare
+  std::vector<llvm::AllocaInst*> locals_;
+  uint64_t offset_ = 0;
+  llvm::DebugLoc location_;
+  uint64_t body_bytes_ = 0;
+  bool makes_calls_ = false;
+};
+
+}  // namespace rotor::jit

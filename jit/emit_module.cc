@@ -1,0 +1,104 @@
+#include "jit/emit_module.h"
+
+#include <fmt/format.h>
+
+#include "llvm/IR/Attributes.h"
+#include "llvm/IR/CallingConv.h"
+#include "llvm/IR/Constants.h"
+
+namespace rotor::jit {
+
+ModuleEmitter::ModuleEmitter(const ModulePlan& p, llvm::TargetMachine& target, llvm::LLVMContext& c)
+    : plan(p),
+      context(c),
+      llvm_module(std::make_unique<llvm::Module>("batch", c)),
+      builder(c),
+      debug(*llvm_module),
+      void_type(llvm::Type::getVoidTy(c)),
+      i1(llvm::Type::getInt1Ty(c)),
+      i8(llvm::Type::getInt8Ty(c)),
+      i16(llvm::Type::getInt16Ty(c)),
+      i32(llvm::Type::getInt32Ty(c)),
+      i64(llvm::Type::getInt64Ty(c)),
+      f32(llvm::Type::getFloatTy(c)),
+      f64(llvm::Type::getDoubleTy(c)),
+      ptr(llvm::PointerType::getUnqual(c)) {
+  llvm_module->setTargetTriple(target.getTargetTriple());
+  llvm_module->setDataLayout(target.createDataLayout());
+  llvm_module->setPICLevel(llvm::PICLevel::BigPIC);
+  // The line table is the only debug information that is kept: its "lines" are module offsets.
+  llvm_module->addModuleFlag(llvm::Module::Warning, "Debug Info Version", llvm::DEBUG_METADATA_VERSION);
+  llvm_module->addModuleFlag(llvm::Module::Warning, "Dwarf Version", 4);
+  debug_file = debug.createFile("m", "");
+  debug.createCompileUnit(llvm::DISourceLanguageName(llvm::dwarf::DW_LANG_C), debug_file, "", true, "", 0, "",
+                          llvm::DICompileUnit::LineTablesOnly, 0, false, false,
+                          llvm::DICompileUnit::DebugNameTableKind::None);
+  run_page_ = new llvm::GlobalVariable(*llvm_module, i8, false, llvm::GlobalValue::ExternalLinkage, nullptr,
+                                       kRunPageSymbol);
+  run_page_->setVisibility(llvm::GlobalValue::HiddenVisibility);
+  run_page_->setDSOLocal(true);
+}
+
+llvm::Type* ModuleEmitter::value_type(ValType type) const {
+  switch (type.kind()) {
+    case ValType::Kind::i32: return i32;
+    case ValType::Kind::i64: return i64;
+    case ValType::Kind::f32: return f32;
+    case ValType::Kind::f64: return f64;
+    default: return i64;  // a reference
+  }
+}
+
+llvm::FunctionType* ModuleEmitter::function_type(const FuncType& type) {
+  auto [it, fresh] = function_types_.try_emplace(&type, nullptr);
+  if (!fresh) return it->second;
+  llvm::SmallVector<llvm::Type*, 16> params{ptr};
+  for (ValType p : type.params) params.push_back(value_type(p));
+  llvm::Type* result = void_type;
+  if (type.results.size() == 1) {
+    result = value_type(type.results[0]);
+  } else if (type.results.size() > 1 && results_in_registers(type)) {
+    llvm::SmallVector<llvm::Type*, kMaxRegisterResults> members;
+    for (ValType r : type.results) members.push_back(value_type(r));
+    result = llvm::StructType::get(context, members);
+  }
+  return it->second = llvm::FunctionType::get(result, params, false);
+}
+
+llvm::Function* ModuleEmitter::function(wasm::FuncIndex func) {
+  std::string name = fmt::format("f{}", raw(func));
+  if (llvm::Function* known = llvm_module->getFunction(name)) return known;
+  auto* f = llvm::Function::Create(function_type(plan.module.func_type(func)), llvm::GlobalValue::ExternalLinkage, name,
+                                   *llvm_module);
+  f->setCallingConv(llvm::CallingConv::Swift);
+  // Hidden and local: a call is a relative jump, never through a PLT or GOT.
+  f->setVisibility(llvm::GlobalValue::HiddenVisibility);
+  f->setDSOLocal(true);
+  f->addParamAttr(0, llvm::Attribute::SwiftSelf);
+  f->addFnAttr(llvm::Attribute::NoUnwind);
+  return f;
+}
+
+llvm::Value* ModuleEmitter::run_page(uint32_t offset) {
+  return builder.CreateConstGEP1_64(i8, run_page_, offset);
+}
+
+llvm::Value* ModuleEmitter::opaque_float(llvm::Type* type, uint64_t bits) {
+  bool is_double = type->isDoubleTy();
+  auto [it, fresh] = floats_.try_emplace(bits * 2 + is_double, nullptr);
+  if (fresh) {
+    llvm::APFloat value(is_double ? llvm::APFloat::IEEEdouble() : llvm::APFloat::IEEEsingle(),
+                        llvm::APInt(is_double ? 64 : 32, bits));
+    auto* global = new llvm::GlobalVariable(*llvm_module, type, true, llvm::GlobalValue::InternalLinkage,
+                                            llvm::ConstantFP::get(context, value),
+                                            fmt::format("{}.{:x}", is_double ? "d" : "s", bits));
+    global->setExternallyInitialized(true);
+    global->setDSOLocal(true);
+    it->second = global;
+  }
+  auto* load = builder.CreateLoad(type, it->second);
+  load->setMetadata(llvm::LLVMContext::MD_invariant_load, llvm::MDNode::get(context, {}));
+  return load;
+}
+
+}  // namespace rotor::jit

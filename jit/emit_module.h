@@ -1,0 +1,74 @@
+// One LLVM module for a batch of functions: types, declarations and constants that its function emitters share.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <unordered_map>
+
+#include "jit/abi.h"
+#include "llvm/IR/DIBuilder.h"
+#include "llvm/IR/IRBuilder.h"
+#include "llvm/IR/LLVMContext.h"
+#include "llvm/IR/Module.h"
+#include "llvm/Target/TargetMachine.h"
+#include "rotor/config.h"
+#include "wasm/module.h"
+
+namespace rotor::jit {
+
+/// What every batch of one compilation reads.
+struct ModulePlan {
+  const wasm::Module& module;
+  ContextLayout context;
+  RunPageLayout run_page;
+  /// Calls within the module: through slots (tier 0) or straight (ahead of time).
+  bool direct_calls;
+
+  ModulePlan(const wasm::Module& m, bool direct) : module(m), context(m), run_page(m), direct_calls(direct) {}
+};
+
+/// Name of the run page's symbol, and of a defined function's (`f` and its function index).
+inline constexpr const char* kRunPageSymbol = "rotor_run_page";
+
+class ModuleEmitter {
+ public:
+  ModuleEmitter(const ModulePlan& plan, llvm::TargetMachine& target, llvm::LLVMContext& context);
+
+  const ModulePlan& plan;
+  llvm::LLVMContext& context;
+  std::unique_ptr<llvm::Module> llvm_module;
+  llvm::IRBuilder<> builder;
+  llvm::DIBuilder debug;
+  llvm::DIFile* debug_file;
+
+  llvm::Type* const void_type;
+  llvm::IntegerType* const i1;
+  llvm::IntegerType* const i8;
+  llvm::IntegerType* const i16;
+  llvm::IntegerType* const i32;
+  llvm::IntegerType* const i64;
+  llvm::Type* const f32;
+  llvm::Type* const f64;
+  llvm::PointerType* const ptr;
+
+  /// The LLVM type of a value: references are i64.
+  llvm::Type* value_type(ValType type) const;
+  /// (ptr swiftself context, params...) -> results in a struct, or void where they go through memory.
+  llvm::FunctionType* function_type(const FuncType& type);
+  static bool results_in_registers(const FuncType& type) { return type.results.size() <= kMaxRegisterResults; }
+  /// The declaration of a defined function, in this batch or another.
+  llvm::Function* function(wasm::FuncIndex func);
+  /// Address in the run page.
+  llvm::Value* run_page(uint32_t offset);
+  /// A float constant that LLVM may not fold: read from memory it must think unknown.
+  llvm::Value* opaque_float(llvm::Type* type, uint64_t bits);
+  /// Ends the debug information.
+  void finish() { debug.finalize(); }
+
+ private:
+  llvm::GlobalVariable* run_page_;
+  std::unordered_map<const FuncType*, llvm::FunctionType*> function_types_;
+  std::unordered_map<uint64_t, llvm::GlobalVariable*> floats_;
+};
+
+}  // namespace rotor::jit

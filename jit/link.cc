@@ -1,0 +1,224 @@
+#include "jit/link.h"
+
+#include <elf.h>
+#include <fmt/format.h>
+
+#include <charconv>
+#include <cstring>
+#include <string_view>
+
+#include "jit/line_table.h"
+
+namespace rotor::jit {
+
+namespace {
+
+constexpr uint32_t kRunPage = UINT32_MAX - 1;
+constexpr uint64_t kNotPlaced = UINT64_MAX;
+
+uint64_t round_up(uint64_t v, uint64_t to) { return (v + to - 1) / to * to; }
+
+/// One object, parsed where it lies.
+struct Object {
+  const uint8_t* bytes;
+  size_t size;
+  std::span<const Elf64_Shdr> sections;
+  std::span<const Elf64_Sym> symbols;
+  const char* names = nullptr;          ///< of symbols
+  const char* section_names = nullptr;
+  std::vector<uint64_t> place;          ///< of each section: offset in text or in read-only data
+  std::vector<bool> in_text;
+
+  const char* section_name(const Elf64_Shdr& s) const { return section_names + s.sh_name; }
+  const char* name(const Elf64_Sym& s) const { return names + s.st_name; }
+};
+
+Error unexpected(const std::string& what) { return Error(ErrorKind::internal, "linking compiled code: " + what); }
+
+Result<Object> parse(std::span<const char> bytes) {
+  Object o{reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size(), {}, {}, nullptr, nullptr, {}, {}};
+  auto* header = reinterpret_cast<const Elf64_Ehdr*>(o.bytes);
+  if (o.size < sizeof *header || std::memcmp(header->e_ident, ELFMAG, SELFMAG) != 0 || header->e_machine != EM_X86_64)
+    return std::unexpected(unexpected("not an x86-64 object"));
+  o.sections = {reinterpret_cast<const Elf64_Shdr*>(o.bytes + header->e_shoff), header->e_shnum};
+  o.section_names = reinterpret_cast<const char*>(o.bytes + o.sections[header->e_shstrndx].sh_offset);
+  for (const Elf64_Shdr& s : o.sections)
+    if (s.sh_type == SHT_SYMTAB) {
+      o.symbols = {reinterpret_cast<const Elf64_Sym*>(o.bytes + s.sh_offset), s.sh_size / sizeof(Elf64_Sym)};
+      o.names = reinterpret_cast<const char*>(o.bytes + o.sections[s.sh_link].sh_offset);
+    }
+  o.place.assign(o.sections.size(), kNotPlaced);
+  o.in_text.assign(o.sections.size(), false);
+  return o;
+}
+
+class Linker {
+ public:
+  Linker(const wasm::Module& module, uint64_t limit_bytes) : module_(module), limit_bytes_(limit_bytes) {
+    size_t defined = module.funcs.size() - module.imported_funcs;
+    image_.entries.assign(defined, UINT32_MAX);
+    image_.ends.assign(defined, 0);
+    lines_.resize(defined);
+  }
+
+  Result<CodeImage> link(std::span<const std::vector<char>> inputs) {
+    for (const auto& input : inputs) {
+      ROTOR_TRY(Object o, parse(input));
+      objects_.push_back(std::move(o));
+    }
+    for (Object& o : objects_) ROTOR_CHECK(place(o));
+    image_.text_bytes = round_up(text_size_, CodeImage::kPageBytes);
+    image_.rodata_bytes = round_up(rodata_size_, CodeImage::kPageBytes);
+    image_.run_page_bytes = round_up(RunPageLayout(module_).size_bytes, CodeImage::kPageBytes);
+    // RIP-relative displacements have 31 bits.
+    if (image_.total_bytes() > std::min<uint64_t>(limit_bytes_, INT32_MAX))
+      return fail(ErrorKind::limit, fmt::format("compiled code of {} bytes is over the limit code_limit_bytes", image_.total_bytes()));
+    // Between functions lie traps, not fall-through.
+    image_.bytes.assign(image_.text_bytes + image_.rodata_bytes, 0xcc);
+    std::memset(image_.bytes.data() + image_.text_bytes, 0, image_.rodata_bytes);
+    for (Object& o : objects_) {
+      copy(o);
+      ROTOR_CHECK(define(o));
+    }
+    for (size_t i = 0; i < image_.entries.size(); ++i)
+      if (image_.entries[i] == UINT32_MAX)
+        return std::unexpected(unexpected(fmt::format("function {} was not compiled", i + module_.imported_funcs)));
+    for (Object& o : objects_) ROTOR_CHECK(relocate(o));
+    join_lines();
+    return std::move(image_);
+  }
+
+ private:
+  Result<void> place(Object& o) {
+    for (size_t i = 0; i < o.sections.size(); ++i) {
+      const Elf64_Shdr& s = o.sections[i];
+      if (!(s.sh_flags & SHF_ALLOC) || s.sh_size == 0) continue;
+      std::string_view name = o.section_name(s);
+      if (name == ".eh_frame") continue;  // never unwound: traps cut the stack at the entry
+      if (s.sh_type != SHT_PROGBITS || (s.sh_flags & SHF_WRITE))
+        return std::unexpected(unexpected(fmt::format("section {} can't be shared by instances", name)));
+      bool text = s.sh_flags & SHF_EXECINSTR;
+      uint64_t& size = text ? text_size_ : rodata_size_;
+      size = round_up(size, std::max<uint64_t>(s.sh_addralign, text ? 16 : 1));
+      o.place[i] = size;
+      o.in_text[i] = text;
+      size += s.sh_size;
+    }
+    return {};
+  }
+
+  uint64_t image_offset(const Object& o, size_t section) const {
+    return o.place[section] + (o.in_text[section] ? 0 : image_.text_bytes);
+  }
+
+  void copy(const Object& o) {
+    for (size_t i = 0; i < o.sections.size(); ++i)
+      if (o.place[i] != kNotPlaced)
+        std::memcpy(image_.bytes.data() + image_offset(o, i), o.bytes + o.sections[i].sh_offset, o.sections[i].sh_size);
+  }
+
+  /// The function index that a symbol names (`f` and digits), or kRunPage, or none.
+  static std::optional<uint32_t> symbol_meaning(std::string_view name) {
+    if (name == "rotor_run_page") return kRunPage;
+    uint32_t index = 0;
+    if (name.size() < 2 || name[0] != 'f') return std::nullopt;
+    auto [end, error] = std::from_chars(name.data() + 1, name.data() + name.size(), index);
+    return error == std::errc() && end == name.data() + name.size() ? std::optional(index) : std::nullopt;
+  }
+
+  /// The line program with text offsets where it names addresses.
+  static std::vector<uint8_t> relocated_lines(const Object& o, size_t section) {
+    const Elf64_Shdr& lines = o.sections[section];
+    std::vector<uint8_t> bytes(o.bytes + lines.sh_offset, o.bytes + lines.sh_offset + lines.sh_size);
+    for (const Elf64_Shdr& s : o.sections) {
+      if (s.sh_type != SHT_RELA || s.sh_info != section) continue;
+      auto* relocations = reinterpret_cast<const Elf64_Rela*>(o.bytes + s.sh_offset);
+      for (size_t i = 0; i < s.sh_size / sizeof(Elf64_Rela); ++i) {
+        const Elf64_Rela& r = relocations[i];
+        if (ELF64_R_TYPE(r.r_info) != R_X86_64_64 || r.r_offset + 8 > bytes.size()) continue;
+        uint64_t value = o.symbols[ELF64_R_SYM(r.r_info)].st_value + static_cast<uint64_t>(r.r_addend);
+        std::memcpy(bytes.data() + r.r_offset, &value, sizeof value);
+      }
+    }
+    return bytes;
+  }
+
+  /// Takes down where each function of the object begins and ends, and its lines.
+  Result<void> define(const Object& o) {
+    std::vector<LineRow> rows;
+    for (size_t i = 0; i < o.sections.size(); ++i)
+      if (std::string_view(o.section_name(o.sections[i])) == ".debug_line") {
+        ROTOR_TRY(rows, read_line_program(relocated_lines(o, i)));
+      }
+    for (const Elf64_Sym& s : o.symbols) {
+      if (ELF64_ST_TYPE(s.st_info) != STT_FUNC || s.st_shndx == SHN_UNDEF) continue;
+      auto index = symbol_meaning(o.name(s));
+      if (!index || *index < module_.imported_funcs || *index >= module_.funcs.size())
+        return std::unexpected(unexpected(fmt::format("unexpected function {}", o.name(s))));
+      size_t defined = *index - module_.imported_funcs;
+      uint64_t begin = o.place[s.st_shndx] + s.st_value;
+      image_.entries[defined] = static_cast<uint32_t>(begin);
+      image_.ends[defined] = static_cast<uint32_t>(begin + s.st_size);
+      append_lines(lines_[defined], rows, static_cast<uint32_t>(s.st_value),
+                   static_cast<uint32_t>(s.st_value + s.st_size));
+    }
+    return {};
+  }
+
+  Result<uint64_t> symbol_address(const Object& o, const Elf64_Sym& s) {
+    if (s.st_shndx != SHN_UNDEF && s.st_shndx < SHN_LORESERVE && o.place[s.st_shndx] != kNotPlaced)
+      return image_offset(o, s.st_shndx) + s.st_value;
+    auto meaning = symbol_meaning(o.name(s));
+    if (meaning == kRunPage) return image_.text_bytes + image_.rodata_bytes;
+    if (meaning && *meaning >= module_.imported_funcs && *meaning < module_.funcs.size())
+      return image_.entries[*meaning - module_.imported_funcs];
+    return std::unexpected(unexpected(fmt::format("undefined symbol \"{}\"", o.name(s))));
+  }
+
+  Result<void> relocate(const Object& o) {
+    for (const Elf64_Shdr& s : o.sections) {
+      if (s.sh_type != SHT_RELA || o.place[s.sh_info] == kNotPlaced) continue;
+      auto* relocations = reinterpret_cast<const Elf64_Rela*>(o.bytes + s.sh_offset);
+      uint64_t section = image_offset(o, s.sh_info);
+      for (size_t i = 0; i < s.sh_size / sizeof(Elf64_Rela); ++i) {
+        const Elf64_Rela& r = relocations[i];
+        uint32_t kind = ELF64_R_TYPE(r.r_info);
+        // Only distances: an absolute address would tie the image to one place.
+        if (kind != R_X86_64_PC32 && kind != R_X86_64_PLT32)
+          return std::unexpected(unexpected(fmt::format("relocation of type {} in {}", kind, o.section_name(o.sections[s.sh_info]))));
+        ROTOR_TRY(uint64_t target, symbol_address(o, o.symbols[ELF64_R_SYM(r.r_info)]));
+        uint64_t at = section + r.r_offset;
+        int64_t value = static_cast<int64_t>(target) + r.r_addend - static_cast<int64_t>(at);
+        if (value != static_cast<int32_t>(value)) return std::unexpected(unexpected("a distance over 2 GiB"));
+        auto field = static_cast<int32_t>(value);
+        std::memcpy(image_.bytes.data() + at, &field, sizeof field);
+      }
+    }
+    return {};
+  }
+
+  void join_lines() {
+    for (const auto& run : lines_) {
+      image_.line_begin.push_back(static_cast<uint32_t>(image_.lines.size()));
+      image_.lines.insert(image_.lines.end(), run.begin(), run.end());
+    }
+    image_.line_begin.push_back(static_cast<uint32_t>(image_.lines.size()));
+  }
+
+  const wasm::Module& module_;
+  uint64_t limit_bytes_;
+  CodeImage image_;
+  std::vector<Object> objects_;
+  std::vector<std::vector<uint8_t>> lines_;
+  uint64_t text_size_ = 0;
+  uint64_t rodata_size_ = 0;
+};
+
+}  // namespace
+
+Result<CodeImage> link_objects(std::span<const std::vector<char>> objects, const wasm::Module& module,
+                               uint64_t code_limit_bytes) {
+  return Linker(module, code_limit_bytes).link(objects);
+}
+
+}  // namespace rotor::jit

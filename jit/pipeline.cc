@@ -1,0 +1,104 @@
+#include "jit/pipeline.h"
+
+#include <mutex>
+
+#include "jit/cpu.h"
+#include "llvm/Analysis/TargetLibraryInfo.h"
+#include "llvm/IR/LegacyPassManager.h"
+#include "llvm/IR/PassManager.h"
+#include "llvm/IR/Verifier.h"
+#include "llvm/MC/TargetRegistry.h"
+#include "llvm/Passes/PassBuilder.h"
+#include "llvm/Support/TargetSelect.h"
+#include "llvm/Support/raw_ostream.h"
+#include "llvm/TargetParser/Host.h"
+#include "llvm/Transforms/Scalar/EarlyCSE.h"
+#include "llvm/Transforms/Scalar/SimplifyCFG.h"
+#include "llvm/Transforms/Utils/Mem2Reg.h"
+
+namespace rotor::jit {
+
+namespace {
+
+void initialize_llvm() {
+  static std::once_flag once;
+  std::call_once(once, [] {
+    LLVMInitializeX86TargetInfo();
+    LLVMInitializeX86Target();
+    LLVMInitializeX86TargetMC();
+    LLVMInitializeX86AsmPrinter();
+  });
+}
+
+/// No function of any library is known: otherwise LLVM makes a call of memset out of a loop of stores.
+llvm::TargetLibraryInfoImpl no_libraries(const llvm::Triple& triple) {
+  llvm::TargetLibraryInfoImpl info(triple);
+  info.disableAllFunctions();
+  return info;
+}
+
+}  // namespace
+
+Result<CpuTarget> cpu_target(const std::string& name) {
+  CpuTarget target;
+  if (name == "baseline") {
+    target.tune = "x86-64-v2";
+  } else if (name == "native") {
+    target.features = host_cpu_features();
+    target.tune = llvm::sys::getHostCPUName().str();
+  } else {
+    return fail(ErrorKind::invalid_argument, "unknown cpu \"" + name + "\": \"native\" or \"baseline\"");
+  }
+  return target;
+}
+
+Result<std::unique_ptr<Pipeline>> Pipeline::create(OptLevel opt, const CpuTarget& cpu) {
+  initialize_llvm();
+  llvm::Triple triple("x86_64-unknown-linux-gnu");
+  std::string error;
+  const llvm::Target* target = llvm::TargetRegistry::lookupTarget(triple, error);
+  if (!target) return fail(ErrorKind::internal, "LLVM has no x86-64 target: " + error);
+  std::string features;
+  for (const std::string& feature : cpu.features) features += (features.empty() ? "+" : ",+") + feature;
+  llvm::TargetOptions options;
+  options.MCOptions.X86RelaxRelocations = false;
+  std::unique_ptr<llvm::TargetMachine> machine(target->createTargetMachine(
+      triple, "x86-64-v2", features, options, llvm::Reloc::PIC_, llvm::CodeModel::Small,
+      opt == OptLevel::o0 ? llvm::CodeGenOptLevel::None : llvm::CodeGenOptLevel::Default, /*JIT=*/false));
+  if (!machine) return fail(ErrorKind::internal, "LLVM made no x86-64 target machine");
+  return std::unique_ptr<Pipeline>(new Pipeline(opt, std::move(machine)));
+}
+
+void Pipeline::optimise(llvm::Module& module) {
+  llvm::FunctionAnalysisManager analyses;
+  analyses.registerPass(
+      [&] { return llvm::TargetLibraryAnalysis(no_libraries(target_->getTargetTriple())); });
+  llvm::PassBuilder(target_.get()).registerFunctionAnalyses(analyses);
+  llvm::FunctionPassManager passes;
+  passes.addPass(llvm::PromotePass());
+  if (opt_ == OptLevel::o1) {
+    passes.addPass(llvm::EarlyCSEPass());
+    passes.addPass(llvm::SimplifyCFGPass());
+  }
+  for (llvm::Function& function : module)
+    if (!function.isDeclaration()) {
+      passes.run(function, analyses);
+      analyses.clear(function, function.getName());
+    }
+}
+
+void Pipeline::run(llvm::Module& module, llvm::SmallVectorImpl<char>& object) {
+#ifndef NDEBUG
+  std::string what;
+  llvm::raw_string_ostream message(what);
+  if (llvm::verifyModule(module, &message)) llvm::report_fatal_error(llvm::Twine("the emitter made invalid IR: " + what));
+#endif
+  optimise(module);
+  llvm::raw_svector_ostream out(object);
+  llvm::legacy::PassManager passes;
+  passes.add(new llvm::TargetLibraryInfoWrapperPass(no_libraries(target_->getTargetTriple())));
+  target_->addPassesToEmitFile(passes, out, nullptr, llvm::CodeGenFileType::ObjectFile, /*DisableVerify=*/true);
+  passes.run(module);
+}
+
+}  // namespace rotor::jit

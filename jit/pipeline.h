@@ -1,0 +1,39 @@
+// LLVM's side of the compiler: one TargetMachine a worker, and a batch of functions from IR to an ELF object.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "llvm/ADT/SmallVector.h"
+#include "llvm/IR/Module.h"
+#include "llvm/Target/TargetMachine.h"
+#include "rotor/config.h"
+#include "rotor/result.h"
+
+namespace rotor::jit {
+
+/// The CPU that code is made for: x86-64-v2 and the listed features on top, which are the ones a code file names.
+struct CpuTarget {
+  std::vector<std::string> features;  ///< as kCpuFeatures in jit/cpu.h spells them
+  std::string tune;                   ///< LLVM's name of the CPU to schedule for
+};
+/// Errors: invalid_argument for a name that is neither "native" nor "baseline".
+Result<CpuTarget> cpu_target(const std::string& name);
+
+/// One per compile thread; not thread-safe.
+class Pipeline {
+ public:
+  static Result<std::unique_ptr<Pipeline>> create(OptLevel opt, const CpuTarget& cpu);
+  llvm::TargetMachine& target() { return *target_; }
+  /// Optimises the module and writes its object.
+  void run(llvm::Module& module, llvm::SmallVectorImpl<char>& object);
+
+ private:
+  Pipeline(OptLevel opt, std::unique_ptr<llvm::TargetMachine> target) : opt_(opt), target_(std::move(target)) {}
+  void optimise(llvm::Module& module);
+  OptLevel opt_;
+  std::unique_ptr<llvm::TargetMachine> target_;
+};
+
+}  // namespace rotor::jit
