@@ -104,7 +104,6 @@ class Compilation {
     for (uint32_t i = batch.first; i < batch.first + batch.count; ++i)
       if (auto ok = decoder.decode(wasm::FuncIndex{i + module_.imported_funcs}, emitter); !ok)
         return report(i, std::move(ok).error());
-    module.finish();
     llvm::SmallVector<char, 0> object;
     pipeline.run(*module.llvm_module, object);
     objects_[index].assign(object.begin(), object.end());

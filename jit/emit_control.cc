@@ -20,17 +20,13 @@ void FunctionEmitter::function_begin(Control& frame, wasm::FuncIndex func, const
                                      std::span<const ValType> locals) {
   type_ = &type;
   makes_calls_ = false;
+  memory_base_ = nullptr;
   function_ = module_.function(func);
   // Return addresses are found by walking frame pointers.
   function_->addFnAttr("frame-pointer", "all");
   function_->addFnAttr("probe-stack", "inline-asm");
   const auto& body = plan_.module.bodies[raw(func) - plan_.module.imported_funcs];
   body_bytes_ = body.end - body.begin;
-  subprogram_ = module_.debug.createFunction(
-      module_.debug_file, "f", "", module_.debug_file, 1,
-      module_.debug.createSubroutineType(module_.debug.getOrCreateTypeArray({})), 1, llvm::DINode::FlagZero,
-      llvm::DISubprogram::SPFlagDefinition);
-  function_->setSubprogram(subprogram_);
   at(body.begin);
 
   context_ = function_->getArg(0);
@@ -45,6 +41,10 @@ void FunctionEmitter::function_begin(Control& frame, wasm::FuncIndex func, const
                             : llvm::Constant::getNullValue(module_.value_type(locals[i])),
                    locals_[i]);
   }
+  // A block of its own, so that there is a place behind the parameters and before everything else.
+  BasicBlock* body_block = new_block();
+  entry_end_ = b_.CreateBr(body_block);
+  b_.SetInsertPoint(body_block);
   frame.kind = Control::Kind::function;
   frame.type.results_data = type.results.data();
   frame.type.results_count = static_cast<uint32_t>(type.results.size());
@@ -71,7 +71,6 @@ void FunctionEmitter::function_end() {
       inst->eraseFromParent();
     }
   }
-  module_.debug.finalizeSubprogram(subprogram_);
 }
 
 void FunctionEmitter::emit_stack_check(size_t locals) {
@@ -93,7 +92,7 @@ void FunctionEmitter::emit_stack_check(size_t locals) {
 
 llvm::DebugLoc FunctionEmitter::location() {
   if (!location_)
-    location_ = llvm::DILocation::get(module_.context, static_cast<unsigned>(offset_), 0, subprogram_);
+    location_ = llvm::DILocation::get(module_.context, static_cast<unsigned>(offset_), 0, module_.scope);
   return location_;
 }
 

@@ -127,6 +127,7 @@ class FunctionEmitter {
   /// The address of an access, checked where the guard does not do it.
   Value access_pointer(const wasm::MemArg& mem, Value address, uint32_t bytes);
   Value memory_bytes(uint32_t memory);
+  Value memory_base(uint32_t memory);
   void check_bounds(uint32_t memory, Value effective, uint32_t bytes);
   void check_alignment(Value effective, uint32_t bytes);
   Value extend(Value loaded, const Access& access, llvm::Type* result);
@@ -156,8 +157,9 @@ class FunctionEmitter {
   const FuncType* type_ = nullptr;
   llvm::Function* function_ = nullptr;
   llvm::Value* context_ = nullptr;
-  llvm::DISubprogram* subprogram_ = nullptr;
   llvm::Instruction* stack_check_ = nullptr;  ///< the branch of the prologue's compare
+  llvm::Instruction* entry_end_ = nullptr;    ///< what is loaded once goes before it
+  llvm::Value* memory_base_ = nullptr;        ///< of memory 0, once loaded
   std::vector<llvm::AllocaInst*> locals_;
   uint64_t offset_ = 0;
   llvm::DebugLoc location_;

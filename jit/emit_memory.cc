@@ -70,9 +70,23 @@ void FunctionEmitter::check_bounds(uint32_t memory, Value effective, uint32_t by
           TrapKind::out_of_bounds_memory);
 }
 
+Value FunctionEmitter::memory_base(uint32_t memory) {
+  auto load_base = [&] {
+    return invariant_load(module_.ptr,
+                          context_address(plan_.context.memory(memory) + offsetof(ContextMemory, base)));
+  };
+  if (memory != 0) return load_base();
+  if (!memory_base_) {
+    // Once a function, at its entry: every other place would have to load it again, or keep it as well.
+    llvm::IRBuilderBase::InsertPointGuard guard(b_);
+    b_.SetInsertPoint(entry_end_);
+    memory_base_ = load_base();
+  }
+  return memory_base_;
+}
+
 Value FunctionEmitter::access_pointer(const MemArg& mem, Value address, uint32_t bytes) {
-  Value base = invariant_load(module_.ptr,
-                              context_address(plan_.context.memory(raw(mem.memory)) + offsetof(ContextMemory, base)));
+  Value base = memory_base(raw(mem.memory));
   if (mem.offset > kGuardBytes - kMaxAccessBytes) {
     Value effective = effective_address(mem, address);
     check_bounds(raw(mem.memory), effective, bytes);

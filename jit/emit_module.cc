@@ -13,7 +13,6 @@ ModuleEmitter::ModuleEmitter(const ModulePlan& p, llvm::TargetMachine& target, l
       context(c),
       llvm_module(std::make_unique<llvm::Module>("batch", c)),
       builder(c),
-      debug(*llvm_module),
       void_type(llvm::Type::getVoidTy(c)),
       i1(llvm::Type::getInt1Ty(c)),
       i8(llvm::Type::getInt8Ty(c)),
@@ -26,13 +25,11 @@ ModuleEmitter::ModuleEmitter(const ModulePlan& p, llvm::TargetMachine& target, l
   llvm_module->setTargetTriple(target.getTargetTriple());
   llvm_module->setDataLayout(target.createDataLayout());
   llvm_module->setPICLevel(llvm::PICLevel::BigPIC);
-  // The line table is the only debug information that is kept: its "lines" are module offsets.
-  llvm_module->addModuleFlag(llvm::Module::Warning, "Debug Info Version", llvm::DEBUG_METADATA_VERSION);
-  llvm_module->addModuleFlag(llvm::Module::Warning, "Dwarf Version", 4);
-  debug_file = debug.createFile("m", "");
-  debug.createCompileUnit(llvm::DISourceLanguageName(llvm::dwarf::DW_LANG_C), debug_file, "", true, "", 0, "",
-                          llvm::DICompileUnit::LineTablesOnly, 0, false, false,
-                          llvm::DICompileUnit::DebugNameTableKind::None);
+  // Locations need a scope; the functions themselves get none, and no debug information is written (site_table.h).
+  llvm::DIBuilder debug(*llvm_module);
+  llvm::DIFile* file = debug.createFile("m", "");
+  scope = llvm::DISubprogram::getDistinct(context, file, "", "", file, 0, nullptr, 0, nullptr, 0, 0,
+                                          llvm::DINode::FlagZero, llvm::DISubprogram::SPFlagZero, nullptr);
   run_page_ = new llvm::GlobalVariable(*llvm_module, i8, false, llvm::GlobalValue::ExternalLinkage, nullptr,
                                        kRunPageSymbol);
   run_page_->setVisibility(llvm::GlobalValue::HiddenVisibility);

@@ -38,8 +38,7 @@ class ModuleEmitter {
   llvm::LLVMContext& context;
   std::unique_ptr<llvm::Module> llvm_module;
   llvm::IRBuilder<> builder;
-  llvm::DIBuilder debug;
-  llvm::DIFile* debug_file;
+  llvm::DISubprogram* scope;  ///< of every location
 
   llvm::Type* const void_type;
   llvm::IntegerType* const i1;
@@ -62,8 +61,6 @@ class ModuleEmitter {
   llvm::Value* run_page(uint32_t offset);
   /// A float constant that LLVM may not fold: read from memory it must think unknown.
   llvm::Value* opaque_float(llvm::Type* type, uint64_t bits);
-  /// Ends the debug information.
-  void finish() { debug.finalize(); }
 
  private:
   llvm::GlobalVariable* run_page_;

@@ -3,11 +3,12 @@
 #include <elf.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cstring>
 #include <string_view>
 
-#include "jit/line_table.h"
+#include "jit/site_table.h"
 
 namespace rotor::jit {
 
@@ -15,6 +16,25 @@ namespace {
 
 constexpr uint32_t kRunPage = UINT32_MAX - 1;
 constexpr uint64_t kNotPlaced = UINT64_MAX;
+
+void put_uleb(std::vector<uint8_t>& out, uint64_t v) {
+  for (; v >= 0x80; v >>= 7) out.push_back(static_cast<uint8_t>(v | 0x80));
+  out.push_back(static_cast<uint8_t>(v));
+}
+
+/// Appends the sites of the code in [begin, end) of the object's text (jit/code.h, CodeImage::lines).
+void append_lines(std::vector<uint8_t>& lines, std::span<const Site> sites, uint32_t begin, uint32_t end) {
+  auto site = std::lower_bound(sites.begin(), sites.end(), begin,
+                               [](const Site& s, uint32_t address) { return s.code_offset < address; });
+  uint32_t address = begin, offset = 0;
+  for (; site != sites.end() && site->code_offset < end; ++site) {
+    put_uleb(lines, site->code_offset - address);
+    int64_t delta = int64_t{site->module_offset} - offset;
+    put_uleb(lines, static_cast<uint64_t>(delta) << 1 ^ static_cast<uint64_t>(delta >> 63));
+    address = site->code_offset;
+    offset = site->module_offset;
+  }
+}
 
 uint64_t round_up(uint64_t v, uint64_t to) { return (v + to - 1) / to * to; }
 
@@ -126,30 +146,17 @@ class Linker {
     return error == std::errc() && end == name.data() + name.size() ? std::optional(index) : std::nullopt;
   }
 
-  /// The line program with text offsets where it names addresses.
-  static std::vector<uint8_t> relocated_lines(const Object& o, size_t section) {
-    const Elf64_Shdr& lines = o.sections[section];
-    std::vector<uint8_t> bytes(o.bytes + lines.sh_offset, o.bytes + lines.sh_offset + lines.sh_size);
-    for (const Elf64_Shdr& s : o.sections) {
-      if (s.sh_type != SHT_RELA || s.sh_info != section) continue;
-      auto* relocations = reinterpret_cast<const Elf64_Rela*>(o.bytes + s.sh_offset);
-      for (size_t i = 0; i < s.sh_size / sizeof(Elf64_Rela); ++i) {
-        const Elf64_Rela& r = relocations[i];
-        if (ELF64_R_TYPE(r.r_info) != R_X86_64_64 || r.r_offset + 8 > bytes.size()) continue;
-        uint64_t value = o.symbols[ELF64_R_SYM(r.r_info)].st_value + static_cast<uint64_t>(r.r_addend);
-        std::memcpy(bytes.data() + r.r_offset, &value, sizeof value);
-      }
-    }
-    return bytes;
+  /// The object's site table.
+  static std::span<const Site> sites(const Object& o) {
+    for (const Elf64_Shdr& s : o.sections)
+      if (std::string_view(o.section_name(s)) == kSiteSection)
+        return {reinterpret_cast<const Site*>(o.bytes + s.sh_offset), s.sh_size / sizeof(Site)};
+    return {};
   }
 
   /// Takes down where each function of the object begins and ends, and its lines.
   Result<void> define(const Object& o) {
-    std::vector<LineRow> rows;
-    for (size_t i = 0; i < o.sections.size(); ++i)
-      if (std::string_view(o.section_name(o.sections[i])) == ".debug_line") {
-        ROTOR_TRY(rows, read_line_program(relocated_lines(o, i)));
-      }
+    std::span<const Site> table = sites(o);
     for (const Elf64_Sym& s : o.symbols) {
       if (ELF64_ST_TYPE(s.st_info) != STT_FUNC || s.st_shndx == SHN_UNDEF) continue;
       auto index = symbol_meaning(o.name(s));
@@ -159,7 +166,7 @@ class Linker {
       uint64_t begin = o.place[s.st_shndx] + s.st_value;
       image_.entries[defined] = static_cast<uint32_t>(begin);
       image_.ends[defined] = static_cast<uint32_t>(begin + s.st_size);
-      append_lines(lines_[defined], rows, static_cast<uint32_t>(s.st_value),
+      append_lines(lines_[defined], table, static_cast<uint32_t>(s.st_value),
                    static_cast<uint32_t>(s.st_value + s.st_size));
     }
     return {};

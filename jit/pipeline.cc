@@ -3,10 +3,15 @@
 #include <mutex>
 
 #include "jit/cpu.h"
+#include "jit/site_table.h"
 #include "llvm/Analysis/TargetLibraryInfo.h"
+#include "llvm/CodeGen/MachineModuleInfo.h"
+#include "llvm/CodeGen/Passes.h"
+#include "llvm/CodeGen/TargetPassConfig.h"
 #include "llvm/IR/LegacyPassManager.h"
 #include "llvm/IR/PassManager.h"
 #include "llvm/IR/Verifier.h"
+#include "llvm/MC/MCStreamer.h"
 #include "llvm/MC/TargetRegistry.h"
 #include "llvm/Passes/PassBuilder.h"
 #include "llvm/Support/TargetSelect.h"
@@ -97,8 +102,27 @@ void Pipeline::run(llvm::Module& module, llvm::SmallVectorImpl<char>& object) {
   llvm::raw_svector_ostream out(object);
   llvm::legacy::PassManager passes;
   passes.add(new llvm::TargetLibraryInfoWrapperPass(no_libraries(target_->getTargetTriple())));
-  target_->addPassesToEmitFile(passes, out, nullptr, llvm::CodeGenFileType::ObjectFile, /*DisableVerify=*/true);
+  add_code_generator(passes, out);
   passes.run(module);
+}
+
+/// What TargetMachine::addPassesToEmitFile does, with a handler of ours on the printer.
+void Pipeline::add_code_generator(llvm::legacy::PassManager& passes, llvm::raw_pwrite_stream& out) {
+  auto* machine_module = new llvm::MachineModuleInfoWrapperPass(target_.get());
+  llvm::TargetPassConfig* config = target_->createPassConfig(passes);
+  config->setDisableVerify(true);
+  passes.add(config);
+  passes.add(machine_module);
+  if (config->addISelPasses()) llvm::report_fatal_error("LLVM's x86-64 target has no instruction selector");
+  config->addMachinePasses();
+  config->setInitialized();
+  auto streamer = target_->createMCStreamer(out, nullptr, llvm::CodeGenFileType::ObjectFile,
+                                            machine_module->getMMI().getContext());
+  if (!streamer) llvm::report_fatal_error(streamer.takeError());
+  llvm::AsmPrinter* printer = target_->getTarget().createAsmPrinter(*target_, std::move(*streamer));
+  printer->addAsmPrinterHandler(std::make_unique<SiteTableHandler>(*printer));
+  passes.add(printer);
+  passes.add(llvm::createFreeMachineFunctionPass());
 }
 
 }  // namespace rotor::jit

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "llvm/ADT/SmallVector.h"
+#include "llvm/IR/LegacyPassManager.h"
 #include "llvm/IR/Module.h"
 #include "llvm/Target/TargetMachine.h"
 #include "rotor/config.h"
@@ -32,6 +33,7 @@ class Pipeline {
  private:
   Pipeline(OptLevel opt, std::unique_ptr<llvm::TargetMachine> target) : opt_(opt), target_(std::move(target)) {}
   void optimise(llvm::Module& module);
+  void add_code_generator(llvm::legacy::PassManager& passes, llvm::raw_pwrite_stream& out);
   OptLevel opt_;
   std::unique_ptr<llvm::TargetMachine> target_;
 };

@@ -1,0 +1,104 @@
+// Stamp, call and trap times: `build/release/bench/engine_bench`. A timed test is never a ctest: run it on a quiet machine
+// and read medians (--benchmark_repetitions=9 --benchmark_report_aggregates_only=true).
+#include <benchmark/benchmark.h>
+
+#include "bench/modules.h"
+#include "rotor/rotor.h"
+
+namespace {
+
+using namespace rotor;
+
+/// What a benchmark needs is there, or the benchmark says what is not.
+template <class T>
+T must(benchmark::State& state, Result<T> result) {
+  if (!result) {
+    state.SkipWithError(result.error().to_string().c_str());
+    std::abort();
+  }
+  return std::move(*result);
+}
+
+struct Fixture {
+  Engine engine;
+  Module module;
+  InstancePre pre;
+
+  static Fixture make(benchmark::State& state, std::span<const uint8_t> bytes) {
+    Engine engine = must(state, Engine::create());
+    Module module = must(state, Module::compile(engine, bytes));
+    Linker linker(engine);
+    linker.define("env", "f", [](int32_t v) -> int32_t { return v + 1; });
+    InstancePre pre = must(state, linker.instantiate_pre(module));
+    return {std::move(engine), std::move(module), std::move(pre)};
+  }
+};
+
+void stamp(benchmark::State& state, std::span<const uint8_t> bytes) {
+  Fixture f = Fixture::make(state, bytes);
+  for (auto _ : state) {
+    Instance instance = must(state, f.pre.instantiate());
+    auto run = must(state, instance.get_typed<int32_t()>("run"));
+    benchmark::DoNotOptimize(must(state, run()));
+  }
+}
+
+void stamp_call_drop_function(benchmark::State& state) { stamp(state, bench::kFunction); }
+void stamp_call_drop_page(benchmark::State& state) { stamp(state, bench::kPage); }
+
+void stamp_dirty_drop(benchmark::State& state) {
+  Fixture f = Fixture::make(state, bench::kPage);
+  for (auto _ : state) {
+    Instance instance = must(state, f.pre.instantiate());
+    auto dirty = must(state, instance.get_typed<int32_t(int32_t)>("dirty"));
+    benchmark::DoNotOptimize(must(state, dirty(static_cast<int32_t>(state.range(0)) - 1)));
+  }
+}
+
+void host_to_wasm(benchmark::State& state) {
+  Fixture f = Fixture::make(state, bench::kCalls);
+  Instance instance = must(state, f.pre.instantiate());
+  auto add = must(state, instance.get_typed<int32_t(int32_t, int32_t)>("add"));
+  int32_t v = 0;
+  for (auto _ : state) v = *add(v, 1);
+  benchmark::DoNotOptimize(v);
+}
+
+void host_to_wasm_untyped(benchmark::State& state) {
+  Fixture f = Fixture::make(state, bench::kCalls);
+  Instance instance = must(state, f.pre.instantiate());
+  Func add = must(state, instance.get_func("add"));
+  for (auto _ : state) benchmark::DoNotOptimize(must(state, add.call({Value(1), Value(2)})));
+}
+
+/// Per call, in a guest's loop of 1000.
+void wasm_to_host(benchmark::State& state) {
+  Fixture f = Fixture::make(state, bench::kCalls);
+  Instance instance = must(state, f.pre.instantiate());
+  auto loop = must(state, instance.get_typed<int32_t(int32_t)>("host_loop"));
+  constexpr int32_t kTurns = 1000;
+  for (auto _ : state) benchmark::DoNotOptimize(must(state, loop(kTurns)));
+  state.SetItemsProcessed(state.iterations() * kTurns);
+}
+
+void trap_to_host(benchmark::State& state) {
+  Fixture f = Fixture::make(state, bench::kCalls);
+  Instance instance = must(state, f.pre.instantiate());
+  auto trap = must(state, instance.get_typed<void()>("trap"));
+  for (auto _ : state) {
+    auto result = trap();
+    if (result || result.error().kind != ErrorKind::trap) state.SkipWithError("no trap");
+  }
+}
+
+BENCHMARK(stamp_call_drop_function);
+BENCHMARK(stamp_call_drop_page);
+BENCHMARK(stamp_dirty_drop)->Arg(1)->Arg(16);
+BENCHMARK(host_to_wasm);
+BENCHMARK(host_to_wasm_untyped);
+BENCHMARK(wasm_to_host);
+BENCHMARK(trap_to_host);
+
+}  // namespace
+
+BENCHMARK_MAIN();
