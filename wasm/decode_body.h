@@ -2,7 +2,682 @@
 // types the stack (validate_body.h) and tells a sink (body_sink.h) what it read.
 #pragma once
 
-// To be written: template <class Sink> class BodyDecoder {
-//   BodyDecoder(const Module&, std::span<const uint8_t> bytes, const Features&);   // reusable over many functions
-//   Result<void> decode(FuncIndex defined_func, Sink& sink);
-// };
+#include <algorithm>
+#include <array>
+#include <cassert>
+#include <cstdint>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "rotor/config.h"
+#include "wasm/body_sink.h"
+#include "wasm/decode_types.h"
+#include "wasm/limits.h"
+#include "wasm/module.h"
+#include "wasm/reader.h"
+#include "wasm/signature.h"
+#include "wasm/validate_body.h"
+
+namespace rotor::wasm {
+
+/// Immediates, and checks of the indices in them: what does not depend on the sink.
+class BodyReader : public ByteReader {
+ public:
+  BodyReader(const Module& module, std::span<const uint8_t> bytes, const Features& features)
+      : ByteReader(bytes), module_(module), features_(features) {}
+
+  /// Local declarations; `locals` holds the parameters.
+  bool locals(std::vector<ValType>& locals);
+  bool block_type(BlockSignature& out) {
+    switch (peek()) {
+      case 0x40: out = {}; break;
+      case 0x7f: out = single_result(0); break;
+      case 0x7e: out = single_result(1); break;
+      case 0x7d: out = single_result(2); break;
+      case 0x7c: out = single_result(3); break;
+      default: return other_block_type(out);
+    }
+    return skip(1);
+  }
+  /// `exact`: the alignment must be the natural one (atomics).
+  bool mem_arg(uint32_t natural_log2, bool exact, MemArg& out);
+  bool memory_index(MemoryIndex& out);
+  bool table_index(TableIndex& out);
+  bool func_index(FuncIndex& out);
+  bool func_type_index(TypeIndex& out);
+  bool global_index(GlobalIndex& out);
+  /// Segment indices are checked apart, with known(): the memory or table that follows is checked first.
+  bool data_index(DataIndex& out);
+  bool elem_index(ElemIndex& out);
+  bool known(DataIndex segment);
+  bool known(ElemIndex segment);
+  /// The types of a select: one.
+  bool select_type(ValType& out);
+  bool zero_byte();
+
+  template <Feature feature>
+  bool use() {
+    used_ |= feature_bit(feature);
+    if constexpr (feature == Feature::threads) {
+      if (!features_.threads) [[unlikely]]
+        return fail_unsupported(feature, instr_offset_);
+    }
+    return true;
+  }
+  uint32_t used() const { return used_; }
+  void set_instr_offset(uint64_t offset) { instr_offset_ = offset; }
+
+ private:
+  static BlockSignature single_result(size_t i) {
+    static constexpr ValType kTypes[] = {ValType::i32, ValType::i64,     ValType::f32,
+                                         ValType::f64, ValType::funcref, ValType::externref};
+    return {.params_data = nullptr, .params_count = 0, .results_data = &kTypes[i], .results_count = 1};
+  }
+  bool other_block_type(BlockSignature& out);
+  bool index(uint32_t& out, size_t count, Message unknown) {
+    uint64_t start = offset();
+    if (!u32(out)) return false;
+    if (out >= count) [[unlikely]]
+      return fail_index(unknown, start, out);
+    return true;
+  }
+
+  const Module& module_;
+  Features features_;
+  uint64_t instr_offset_ = 0;
+  uint32_t used_ = 0;
+};
+
+/// Decodes and validates bodies of one module, one after another.
+template <class Sink>
+class BodyDecoder {
+ public:
+  using Value = typename Sink::Value;
+  using Control = typename Sink::Control;
+
+  /// Module and bytes must outlive the decoder.
+  BodyDecoder(const Module& module, std::span<const uint8_t> bytes, const Features& features)
+      : module_(module), reader_(module, bytes, features), state_(reader_) {}
+  BodyDecoder(const BodyDecoder&) = delete;
+  BodyDecoder& operator=(const BodyDecoder&) = delete;
+
+  /// `func` is of the function index space (imports first) and defined in the module.
+  Result<void> decode(FuncIndex func, Sink& sink) {
+    assert(!module_.is_imported(func) && raw(func) - module_.imported_funcs < module_.bodies.size());
+    sink_ = &sink;
+    if (!function(func)) [[unlikely]]
+      return std::unexpected(reader_.take_error());
+    return {};
+  }
+
+  /// One bit a Feature that the bodies decoded so far use.
+  uint32_t used_features() const { return reader_.used(); }
+
+ private:
+  template <Opcode op>
+  using Is = std::integral_constant<Opcode, op>;
+
+  bool function(FuncIndex func) {
+    const FunctionBody& body = module_.bodies[raw(func) - module_.imported_funcs];
+    type_ = &module_.func_type(func);
+    reader_.seek(body.begin);
+    reader_.set_end(body.end);
+    state_.reset();
+    state_.set_offset(body.begin);
+    locals_ = type_->params;
+    if (!reader_.locals(locals_)) return false;
+    BlockSignature signature{.results_data = type_->results.data(),
+                             .results_count = static_cast<uint32_t>(type_->results.size())};
+    if (!state_.push_frame(FrameKind::function, signature)) return false;
+    sink_->function_begin(state_.frame().control, func, *type_, locals_);
+    while (state_.depth() != 0) {
+      if (!instruction()) return false;
+    }
+    if (!reader_.at_end()) return reader_.fail(Message::section_size_mismatch, reader_.offset());
+    sink_->function_end();
+    return true;
+  }
+
+  bool instruction() {
+    uint64_t offset = reader_.offset();
+    state_.set_offset(offset);
+    reader_.set_instr_offset(offset);
+    if (live()) sink_->at(offset);
+    uint32_t code = 0;
+    if (!reader_.opcode(code)) return false;
+    switch (static_cast<Opcode>(code)) {
+#define ROTOR_CASE_ON(code, Name, text, immediate, signature, feature) \
+  case Opcode::Name: return reader_.template use<Feature::feature>() && on(Is<Opcode::Name>());
+#define ROTOR_CASE(handler, Name, signature, feature, ...) \
+  case Opcode::Name:                                       \
+    return reader_.template use<Feature::feature>() &&     \
+           handler<parse_signature(#signature)>(Opcode::Name __VA_OPT__(, ) __VA_ARGS__);
+#define ROTOR_OP_CONTROL ROTOR_CASE_ON
+#define ROTOR_OP_PARAMETRIC ROTOR_CASE_ON
+#define ROTOR_OP_VARIABLE ROTOR_CASE_ON
+#define ROTOR_OP_REFERENCE ROTOR_CASE_ON
+#define ROTOR_OP_TABLE ROTOR_CASE_ON
+#define ROTOR_OP_MEMORY ROTOR_CASE_ON
+#define ROTOR_OP_CONST ROTOR_CASE_ON
+#define ROTOR_OP_NUMERIC(code, Name, text, immediate, signature, feature) ROTOR_CASE(numeric, Name, signature, feature)
+#define ROTOR_OP_LOAD(code, Name, text, immediate, signature, feature) \
+  ROTOR_CASE(load, Name, signature, feature, natural_align_log2(#immediate))
+#define ROTOR_OP_STORE(code, Name, text, immediate, signature, feature) \
+  ROTOR_CASE(store, Name, signature, feature, natural_align_log2(#immediate))
+#define ROTOR_OP_ATOMIC_WAIT(code, Name, text, immediate, signature, feature) \
+  ROTOR_CASE(atomic_wait_notify, Name, signature, feature, natural_align_log2(#immediate))
+#define ROTOR_OP_ATOMIC_LOAD(code, Name, text, immediate, signature, feature) \
+  ROTOR_CASE(atomic_load, Name, signature, feature, natural_align_log2(#immediate))
+#define ROTOR_OP_ATOMIC_STORE(code, Name, text, immediate, signature, feature) \
+  ROTOR_CASE(atomic_store, Name, signature, feature, natural_align_log2(#immediate))
+#define ROTOR_OP_ATOMIC_RMW(code, Name, text, immediate, signature, feature) \
+  ROTOR_CASE(atomic_rmw, Name, signature, feature, natural_align_log2(#immediate))
+#define ROTOR_OP_ATOMIC_CMPXCHG(code, Name, text, immediate, signature, feature) \
+  ROTOR_CASE(atomic_cmpxchg, Name, signature, feature, natural_align_log2(#immediate))
+#include "wasm/opcodes.def"
+#undef ROTOR_CASE_ON
+#undef ROTOR_CASE
+    }
+    return reader_.fail_opcode(offset, code);
+  }
+
+  bool live() const { return state_.live(); }
+
+  /// Replaces the topmost `operands` by one result.
+  bool replace(uint32_t operands, ValType type, Value value) {
+    state_.drop(operands);
+    state_.push(type, value);
+    return true;
+  }
+  bool finish(uint32_t operands) {
+    state_.drop(operands);
+    return true;
+  }
+  /// Three i32 operands, which bulk instructions take.
+  bool require_three_i32() { return state_.require(std::array{ValType::i32, ValType::i32, ValType::i32}); }
+  bool require_one(ValType type) { return state_.require({&type, 1}); }
+
+  // Plain instructions, by group.
+  template <Signature signature>
+  bool numeric(Opcode op) {
+    constexpr auto& params = kParams<signature>;
+    if (!state_.require(params)) return false;
+    Value result = live() ? sink_->numeric(op, state_.window(params.size())) : Value{};
+    return replace(params.size(), kResult<signature>, result);
+  }
+  template <Signature signature>
+  bool load(Opcode op, uint32_t natural) {
+    MemArg mem;
+    if (!reader_.mem_arg(natural, false, mem) || !state_.require(kParams<signature>)) return false;
+    return replace(1, kResult<signature>, live() ? sink_->load(op, mem, state_.top()) : Value{});
+  }
+  template <Signature signature>
+  bool store(Opcode op, uint32_t natural) {
+    MemArg mem;
+    if (!reader_.mem_arg(natural, false, mem) || !state_.require(kParams<signature>)) return false;
+    auto operands = state_.window(2);
+    if (live()) sink_->store(op, mem, operands[0], operands[1]);
+    return finish(2);
+  }
+  template <Signature signature>
+  bool atomic_load(Opcode op, uint32_t natural) {
+    MemArg mem;
+    if (!reader_.mem_arg(natural, true, mem) || !state_.require(kParams<signature>)) return false;
+    return replace(1, kResult<signature>, live() ? sink_->atomic_load(op, mem, state_.top()) : Value{});
+  }
+  template <Signature signature>
+  bool atomic_store(Opcode op, uint32_t natural) {
+    MemArg mem;
+    if (!reader_.mem_arg(natural, true, mem) || !state_.require(kParams<signature>)) return false;
+    auto operands = state_.window(2);
+    if (live()) sink_->atomic_store(op, mem, operands[0], operands[1]);
+    return finish(2);
+  }
+  template <Signature signature>
+  bool atomic_rmw(Opcode op, uint32_t natural) {
+    MemArg mem;
+    if (!reader_.mem_arg(natural, true, mem) || !state_.require(kParams<signature>)) return false;
+    auto operands = state_.window(2);
+    return replace(2, kResult<signature>, live() ? sink_->atomic_rmw(op, mem, operands[0], operands[1]) : Value{});
+  }
+  template <Signature signature>
+  bool atomic_cmpxchg(Opcode op, uint32_t natural) {
+    MemArg mem;
+    if (!reader_.mem_arg(natural, true, mem) || !state_.require(kParams<signature>)) return false;
+    auto operands = state_.window(3);
+    return replace(3, kResult<signature>,
+                   live() ? sink_->atomic_cmpxchg(op, mem, operands[0], operands[1], operands[2]) : Value{});
+  }
+  template <Signature signature>
+  bool atomic_wait_notify(Opcode op, uint32_t natural) {
+    if constexpr (signature.params_count == 0) {  // atomic.fence: its immediate is a reserved byte
+      if (!reader_.zero_byte()) return false;
+      if (live()) sink_->atomic_fence();
+      return true;
+    } else {
+      constexpr auto& params = kParams<signature>;
+      MemArg mem;
+      if (!reader_.mem_arg(natural, true, mem) || !state_.require(params)) return false;
+      Value result = live() ? sink_->atomic_wait_notify(op, mem, state_.window(params.size())) : Value{};
+      return replace(params.size(), kResult<signature>, result);
+    }
+  }
+
+  // Structured control.
+  bool on(Is<Opcode::Unreachable>) {
+    if (live()) sink_->unreachable();
+    state_.set_unreachable();
+    return true;
+  }
+  bool on(Is<Opcode::Nop>) { return true; }
+  bool on(Is<Opcode::Block>) {
+    BlockSignature type;
+    if (!reader_.block_type(type) || !state_.require(type.params()) || !state_.push_frame(FrameKind::block, type)) {
+      return false;
+    }
+    if (live()) sink_->block(state_.frame().control, type, state_.window(type.params_count));
+    return true;
+  }
+  bool on(Is<Opcode::Loop>) {
+    BlockSignature type;
+    if (!reader_.block_type(type) || !state_.require(type.params()) || !state_.push_frame(FrameKind::loop, type)) {
+      return false;
+    }
+    if (live()) sink_->loop(state_.frame().control, type, state_.window(type.params_count));
+    return true;
+  }
+  bool on(Is<Opcode::If>) {
+    BlockSignature type;
+    if (!reader_.block_type(type) || !require_one(ValType::i32)) return false;
+    Value condition = state_.top();
+    state_.drop(1);
+    if (!state_.require(type.params()) || !state_.push_frame(FrameKind::if_, type)) return false;
+    if (live()) sink_->if_(state_.frame().control, type, condition, state_.window(type.params_count));
+    return true;
+  }
+  bool on(Is<Opcode::Else>) {
+    auto& frame = state_.frame();
+    if (frame.kind != FrameKind::if_) return reader_.fail(Message::misplaced_else, state_.offset());
+    if (!state_.check_block_end()) return false;
+    // The second arm's parameters are put above the first arm's results, which then go.
+    uint32_t results = frame.type.results_count, params = frame.type.params_count;
+    if (!state_.push_types(frame.type.params())) return false;
+    if (frame.live_on_entry) {
+      if (!live()) sink_->at(state_.offset());
+      sink_->else_(frame.control, live(), state_.window(results + params).first(results), state_.window(params));
+    }
+    state_.drop_below(params, results);
+    frame.kind = FrameKind::else_;
+    frame.polymorphic = false;
+    frame.branched |= live();
+    state_.set_live(frame.live_on_entry);
+    return true;
+  }
+  bool on(Is<Opcode::End>) {
+    auto& frame = state_.frame();
+    if (!state_.check_block_end()) return false;
+    const BlockSignature& type = frame.type;
+    if (frame.kind == FrameKind::if_ && !std::ranges::equal(type.params(), type.results())) {
+      return reader_.fail_detail(Message::type_mismatch, state_.offset(),
+                                 "an if without else must have the same parameters and results");
+    }
+    uint32_t fallthrough = type.results_count;
+    uint32_t results = frame.kind == FrameKind::function ? 0 : fallthrough;
+    if (results != 0 && !state_.push_types(type.results())) return false;
+    if (frame.live_on_entry) {
+      if (!live()) sink_->at(state_.offset());
+      sink_->end(frame.control, live(), state_.window(fallthrough + results).first(fallthrough),
+                 state_.window(results));
+      bool has_other_path = frame.kind == FrameKind::if_ || (frame.kind != FrameKind::loop && frame.branched);
+      state_.set_live(live() || has_other_path);
+    }
+    state_.drop_below(results, fallthrough);
+    state_.pop_frame();
+    return true;
+  }
+
+  // Branches and calls.
+  using FrameType = Frame<Control>;
+
+  /// A label's frame; nullptr after an error.
+  FrameType* label() {
+    uint64_t start = reader_.offset();
+    uint32_t index = 0;
+    if (!reader_.u32(index)) return nullptr;
+    if (index >= state_.depth()) [[unlikely]] {
+      reader_.fail_index(Message::unknown_label, start, index);
+      return nullptr;
+    }
+    return &state_.label(index);
+  }
+  bool on(Is<Opcode::Br>) {
+    FrameType* target = label();
+    if (!target || !state_.require(target->label_types())) return false;
+    if (live()) {
+      target->branched = true;
+      sink_->br(target->control, state_.window(target->label_types().size()));
+    }
+    state_.set_unreachable();
+    return true;
+  }
+  bool on(Is<Opcode::BrIf>) {
+    FrameType* target = label();
+    if (!target || !require_one(ValType::i32)) return false;
+    Value condition = state_.top();
+    state_.drop(1);
+    if (!state_.require(target->label_types())) return false;
+    if (live()) {
+      target->branched = true;
+      sink_->br_if(target->control, condition, state_.window(target->label_types().size()));
+    }
+    return true;
+  }
+  bool on(Is<Opcode::BrTable>) {
+    uint64_t start = reader_.offset();
+    uint32_t count = 0;
+    if (!reader_.count(count)) return false;
+    if (count > kMaxBrTableTargets)
+      return reader_.fail_limit(Message::limit_br_table, start, count, kMaxBrTableTargets);
+    if (!require_one(ValType::i32)) return false;
+    Value index = state_.top();
+    state_.drop(1);
+    targets_.clear();
+    uint32_t arity = 0, number = state_.next_br_table();
+    for (uint32_t i = 0; i <= count; ++i) {
+      FrameType* target = label();
+      if (!target) return false;
+      uint32_t target_arity = static_cast<uint32_t>(target->label_types().size());
+      if (i == 0) arity = target_arity;
+      if (arity != target_arity) {
+        return reader_.fail_detail(Message::type_mismatch, state_.offset(),
+                                   "labels differ in their number of operands");
+      }
+      if (target->seen_by != number && !state_.check(target->label_types())) return false;
+      target->seen_by = number;
+      if (live()) {
+        target->branched = true;
+        targets_.push_back(&target->control);
+      }
+    }
+    if (live()) sink_->br_table(index, targets_, state_.window(arity));
+    state_.set_unreachable();
+    return true;
+  }
+  bool on(Is<Opcode::Return>) {
+    if (!state_.require(type_->results)) return false;
+    if (live()) sink_->return_(state_.window(static_cast<uint32_t>(type_->results.size())));
+    state_.set_unreachable();
+    return true;
+  }
+  /// Checks the arguments, makes room for the results above them, has `emit(args, results)` told, drops the arguments.
+  template <class Emit>
+  bool call(const FuncType& type, Emit&& emit) {
+    if (!state_.require(type.params) || !state_.push_types(type.results)) return false;
+    uint32_t params = static_cast<uint32_t>(type.params.size()), results = static_cast<uint32_t>(type.results.size());
+    if (live()) emit(state_.window(params + results).first(params), state_.window(results));
+    state_.drop_below(results, params);
+    return true;
+  }
+  bool on(Is<Opcode::Call>) {
+    FuncIndex func{};
+    if (!reader_.func_index(func)) return false;
+    const FuncType& type = module_.func_type(func);
+    return call(type,
+                [&](std::span<const Value> args, std::span<Value> results) { sink_->call(func, type, args, results); });
+  }
+  bool on(Is<Opcode::CallIndirect>) {
+    TypeIndex type_index{};
+    TableIndex table{};
+    if (!reader_.func_type_index(type_index) || !reader_.table_index(table)) return false;
+    ValType element = table_type(table);
+    if (element != ValType::funcref) return fail_element(element, ValType::funcref);
+    if (!require_one(ValType::i32)) return false;
+    Value index = state_.top();
+    state_.drop(1);
+    const FuncType& type = module_.func_type(type_index);
+    return call(type, [&](std::span<const Value> args, std::span<Value> results) {
+      sink_->call_indirect(table, type_index, type, index, args, results);
+    });
+  }
+
+  // Parametric, variables, references.
+  bool on(Is<Opcode::Drop>) {
+    ValType type;
+    return state_.require_any(type) && finish(1);
+  }
+  bool on(Is<Opcode::Select>) {
+    if (!require_one(ValType::i32)) return false;
+    Value condition = state_.top();
+    state_.drop(1);
+    ValType second, first;
+    if (!state_.require_any(second)) return false;
+    Value if_false = state_.top();
+    state_.drop(1);
+    if (!state_.require_any(first)) return false;
+    ValType type = first.is_bottom() ? second : first;
+    bool same = first == second || first.is_bottom() || second.is_bottom();
+    if (!same || type.is_ref()) {
+      return reader_.fail_stack(state_.offset(), std::array{ValType::i32, ValType::i32}, std::array{first, second});
+    }
+    return replace(1, type, live() ? sink_->select(type, condition, state_.top(), if_false) : Value{});
+  }
+  bool on(Is<Opcode::SelectT>) {
+    ValType type;
+    if (!reader_.select_type(type) || !state_.require(std::array{type, type, ValType::i32})) return false;
+    auto operands = state_.window(3);
+    return replace(3, type, live() ? sink_->select(type, operands[2], operands[0], operands[1]) : Value{});
+  }
+  bool local_index(LocalIndex& out) {
+    uint64_t start = reader_.offset();
+    uint32_t index = 0;
+    if (!reader_.u32(index)) return false;
+    if (index >= locals_.size()) [[unlikely]]
+      return reader_.fail_index(Message::unknown_local, start, index);
+    out = LocalIndex(index);
+    return true;
+  }
+  bool on(Is<Opcode::LocalGet>) {
+    LocalIndex index{};
+    if (!local_index(index)) return false;
+    ValType type = locals_[raw(index)];
+    state_.push(type, live() ? sink_->local_get(index, type) : Value{});
+    return true;
+  }
+  bool on(Is<Opcode::LocalSet>) {
+    LocalIndex index{};
+    return local_index(index) && set_local(index) && finish(1);
+  }
+  bool on(Is<Opcode::LocalTee>) {
+    LocalIndex index{};
+    return local_index(index) && set_local(index);
+  }
+  bool set_local(LocalIndex index) {
+    ValType type = locals_[raw(index)];
+    if (!require_one(type)) return false;
+    if (live()) sink_->local_set(index, type, state_.top());
+    return true;
+  }
+  bool on(Is<Opcode::GlobalGet>) {
+    GlobalIndex index{};
+    if (!reader_.global_index(index)) return false;
+    const GlobalType& type = module_.globals[raw(index)].type;
+    state_.push(type.value, live() ? sink_->global_get(index, type) : Value{});
+    return true;
+  }
+  bool on(Is<Opcode::GlobalSet>) {
+    GlobalIndex index{};
+    if (!reader_.global_index(index)) return false;
+    const GlobalType& type = module_.globals[raw(index)].type;
+    if (!type.is_mutable) return reader_.fail(Message::immutable_global, state_.offset());
+    if (!require_one(type.value)) return false;
+    if (live()) sink_->global_set(index, type, state_.top());
+    return finish(1);
+  }
+  bool on(Is<Opcode::RefNull>) {
+    ValType type;
+    if (!read_heap_type(reader_, type)) return false;
+    state_.push(type, live() ? sink_->ref_null(type) : Value{});
+    return true;
+  }
+  bool on(Is<Opcode::RefIsNull>) {
+    ValType type;
+    if (!state_.require_any(type)) return false;
+    if (!type.is_ref() && !type.is_bottom()) {
+      return reader_.fail_stack(state_.offset(), std::array{ValType::funcref}, std::array{type});
+    }
+    return replace(1, ValType::i32, live() ? sink_->ref_is_null(type, state_.top()) : Value{});
+  }
+  bool on(Is<Opcode::RefFunc>) {
+    FuncIndex func{};
+    if (!reader_.func_index(func)) return false;
+    if (!module_.declared_funcs[raw(func)]) return reader_.fail(Message::undeclared_function, state_.offset());
+    state_.push(ValType::funcref, live() ? sink_->ref_func(func) : Value{});
+    return true;
+  }
+
+  // Constants.
+  bool constant(ValType type, uint64_t bits) {
+    state_.push(type, live() ? sink_->constant(type, bits) : Value{});
+    return true;
+  }
+  bool on(Is<Opcode::I32Const>) {
+    int32_t value = 0;
+    return reader_.s32(value) && constant(ValType::i32, static_cast<uint32_t>(value));
+  }
+  bool on(Is<Opcode::I64Const>) {
+    int64_t value = 0;
+    return reader_.s64(value) && constant(ValType::i64, static_cast<uint64_t>(value));
+  }
+  bool on(Is<Opcode::F32Const>) {
+    uint32_t bits = 0;
+    return reader_.f32_bits(bits) && constant(ValType::f32, bits);
+  }
+  bool on(Is<Opcode::F64Const>) {
+    uint64_t bits = 0;
+    return reader_.f64_bits(bits) && constant(ValType::f64, bits);
+  }
+
+  // Memory.
+  bool on(Is<Opcode::MemorySize>) {
+    MemoryIndex memory{};
+    if (!reader_.memory_index(memory)) return false;
+    state_.push(ValType::i32, live() ? sink_->memory_size(memory) : Value{});
+    return true;
+  }
+  bool on(Is<Opcode::MemoryGrow>) {
+    MemoryIndex memory{};
+    if (!reader_.memory_index(memory) || !require_one(ValType::i32)) return false;
+    return replace(1, ValType::i32, live() ? sink_->memory_grow(memory, state_.top()) : Value{});
+  }
+  bool on(Is<Opcode::MemoryInit>) {
+    DataIndex segment{};
+    MemoryIndex memory{};
+    if (!reader_.data_index(segment) || !reader_.memory_index(memory) || !reader_.known(segment)) return false;
+    if (!require_three_i32()) return false;
+    auto args = state_.window(3);
+    if (live()) sink_->memory_init(memory, segment, args[0], args[1], args[2]);
+    return finish(3);
+  }
+  bool on(Is<Opcode::DataDrop>) {
+    DataIndex segment{};
+    if (!reader_.data_index(segment) || !reader_.known(segment)) return false;
+    if (live()) sink_->data_drop(segment);
+    return true;
+  }
+  bool on(Is<Opcode::MemoryCopy>) {
+    MemoryIndex dst{}, src{};
+    if (!reader_.memory_index(dst) || !reader_.memory_index(src) || !require_three_i32()) return false;
+    auto args = state_.window(3);
+    if (live()) sink_->memory_copy(dst, src, args[0], args[1], args[2]);
+    return finish(3);
+  }
+  bool on(Is<Opcode::MemoryFill>) {
+    MemoryIndex memory{};
+    if (!reader_.memory_index(memory) || !require_three_i32()) return false;
+    auto args = state_.window(3);
+    if (live()) sink_->memory_fill(memory, args[0], args[1], args[2]);
+    return finish(3);
+  }
+
+  // Tables.
+  ValType table_type(TableIndex table) const { return module_.tables[raw(table)].type.element; }
+  bool fail_element(ValType actual, ValType wanted) {
+    return reader_.fail_detail(Message::type_mismatch, state_.offset(),
+                               "elements are " + to_string(actual) + ", not " + to_string(wanted));
+  }
+  bool on(Is<Opcode::TableGet>) {
+    TableIndex table{};
+    if (!reader_.table_index(table) || !require_one(ValType::i32)) return false;
+    ValType type = table_type(table);
+    return replace(1, type, live() ? sink_->table_get(table, type, state_.top()) : Value{});
+  }
+  bool on(Is<Opcode::TableSet>) {
+    TableIndex table{};
+    if (!reader_.table_index(table)) return false;
+    ValType type = table_type(table);
+    if (!state_.require(std::array{ValType::i32, type})) return false;
+    auto args = state_.window(2);
+    if (live()) sink_->table_set(table, type, args[0], args[1]);
+    return finish(2);
+  }
+  bool on(Is<Opcode::TableInit>) {
+    ElemIndex segment{};
+    TableIndex table{};
+    if (!reader_.elem_index(segment) || !reader_.table_index(table) || !reader_.known(segment)) return false;
+    ValType type = module_.elements[raw(segment)].type;
+    if (type != table_type(table)) return fail_element(type, table_type(table));
+    if (!require_three_i32()) return false;
+    auto args = state_.window(3);
+    if (live()) sink_->table_init(table, segment, args[0], args[1], args[2]);
+    return finish(3);
+  }
+  bool on(Is<Opcode::ElemDrop>) {
+    ElemIndex segment{};
+    if (!reader_.elem_index(segment) || !reader_.known(segment)) return false;
+    if (live()) sink_->elem_drop(segment);
+    return true;
+  }
+  bool on(Is<Opcode::TableCopy>) {
+    TableIndex dst{}, src{};
+    if (!reader_.table_index(dst) || !reader_.table_index(src)) return false;
+    if (table_type(dst) != table_type(src)) return fail_element(table_type(src), table_type(dst));
+    if (!require_three_i32()) return false;
+    auto args = state_.window(3);
+    if (live()) sink_->table_copy(dst, src, args[0], args[1], args[2]);
+    return finish(3);
+  }
+  bool on(Is<Opcode::TableGrow>) {
+    TableIndex table{};
+    if (!reader_.table_index(table)) return false;
+    ValType type = table_type(table);
+    if (!state_.require(std::array{type, ValType::i32})) return false;
+    auto args = state_.window(2);
+    return replace(2, ValType::i32, live() ? sink_->table_grow(table, type, args[0], args[1]) : Value{});
+  }
+  bool on(Is<Opcode::TableSize>) {
+    TableIndex table{};
+    if (!reader_.table_index(table)) return false;
+    state_.push(ValType::i32, live() ? sink_->table_size(table) : Value{});
+    return true;
+  }
+  bool on(Is<Opcode::TableFill>) {
+    TableIndex table{};
+    if (!reader_.table_index(table)) return false;
+    ValType type = table_type(table);
+    if (!state_.require(std::array{ValType::i32, type, ValType::i32})) return false;
+    auto args = state_.window(3);
+    if (live()) sink_->table_fill(table, type, args[0], args[1], args[2]);
+    return finish(3);
+  }
+
+  const Module& module_;
+  BodyReader reader_;
+  BodyState<Value, Control> state_;
+  Sink* sink_ = nullptr;
+  const FuncType* type_ = nullptr;
+  std::vector<ValType> locals_;
+  std::vector<Control*> targets_;
+};
+
+}  // namespace rotor::wasm

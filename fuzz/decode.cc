@@ -1,0 +1,50 @@
+// Fuzzes what meets untrusted bytes first: module decoder, body decoder, name section. Nothing but the sanitizers, the
+// assertions and a few properties judge the outcome.
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "wasm/decode_module.h"
+#include "wasm/names.h"
+
+using namespace rotor;
+using namespace rotor::wasm;
+
+namespace {
+
+void expect(bool property) {
+  if (!property) __builtin_trap();
+}
+
+/// An error must be of a kind that a decoder has, say something, and point into the bytes.
+void expect_sound(const Error& error, size_t size) {
+  expect(error.kind == ErrorKind::malformed || error.kind == ErrorKind::invalid ||
+         error.kind == ErrorKind::unsupported || error.kind == ErrorKind::limit);
+  expect(!error.message.empty());
+  expect(error.offset && *error.offset <= size);
+}
+
+/// Ranges that later stages use unchecked.
+void expect_in_bounds(const Module& module, size_t size) {
+  for (const FunctionBody& body : module.bodies) expect(body.begin <= body.end && body.end <= size);
+  for (const DataSegment& segment : module.data) expect(segment.begin <= size && segment.size <= size - segment.begin);
+  for (const Section& section : module.sections) expect(section.begin <= section.end && section.end <= size);
+  expect(module.declared_funcs.size() == module.funcs.size());
+  expect(module.bodies.size() + module.imported_funcs == module.funcs.size());
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  std::span<const uint8_t> bytes(data, size);
+  Features features;
+  auto module = decode_module(bytes, {.features = features, .bodies_elsewhere = false});
+  if (!module) {
+    expect_sound(module.error(), size);
+    return 0;
+  }
+  expect_in_bounds(*module, size);
+  decode_names(*module, bytes);
+  if (auto valid = validate_bodies(*module, bytes, features); !valid) expect_sound(valid.error(), size);
+  return 0;
+}

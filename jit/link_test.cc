@@ -1,0 +1,96 @@
+#include "jit/link.h"
+
+#include <gtest/gtest.h>
+
+#include "jit/pipeline.h"
+#include "llvm/IR/IRBuilder.h"
+
+namespace rotor::jit {
+namespace {
+
+/// A module of one defined function, `f0`, whose body is what `fill` makes it.
+class LinkTest : public testing::Test {
+ protected:
+  LinkTest() {
+    wasm::SubType type;
+    type.composite = FuncType{};
+    wasm_module_.types.push_back(type);
+    wasm_module_.funcs.push_back(wasm::TypeIndex{0});
+    wasm_module_.declared_funcs.push_back(false);
+  }
+
+  template <class Fill>
+  Result<CodeImage> link(Fill fill, uint64_t limit_bytes = 1 << 20) {
+    llvm::LLVMContext context;
+    llvm::Module module("test", context);
+    auto pipeline = Pipeline::create(OptLevel::o1, *cpu_target("baseline"));
+    EXPECT_TRUE(pipeline);
+    module.setTargetTriple((*pipeline)->target().getTargetTriple());
+    module.setDataLayout((*pipeline)->target().createDataLayout());
+    module.setPICLevel(llvm::PICLevel::BigPIC);
+    llvm::IRBuilder<> b(context);
+    auto* f = llvm::Function::Create(llvm::FunctionType::get(b.getVoidTy(), false), llvm::Function::ExternalLinkage,
+                                     "f0", module);
+    b.SetInsertPoint(llvm::BasicBlock::Create(context, "", f));
+    fill(module, b);
+    b.CreateRetVoid();
+    llvm::SmallVector<char, 0> object;
+    (*pipeline)->run(module, object);
+    std::vector<std::vector<char>> objects{{object.begin(), object.end()}};
+    return link_objects(objects, wasm_module_, limit_bytes);
+  }
+
+  static std::string message(const Result<CodeImage>& result) {
+    return result ? "linked" : result.error().message;
+  }
+
+  wasm::Module wasm_module_;
+};
+
+TEST_F(LinkTest, PlainCodeLinks) {
+  auto image = link([](llvm::Module&, llvm::IRBuilder<>&) {});
+  ASSERT_TRUE(image) << message(image);
+  EXPECT_EQ(image->entries, std::vector<uint32_t>{0});
+  EXPECT_EQ(image->bytes[0], 0xc3);
+}
+
+TEST_F(LinkTest, AnUndefinedSymbolIsAnErrorThatNamesIt) {
+  // What LLVM would make of a loop of stores if it knew memset.
+  auto image = link([](llvm::Module& m, llvm::IRBuilder<>& b) {
+    b.CreateCall(m.getOrInsertFunction("memset", b.getVoidTy()));
+  });
+  EXPECT_NE(message(image).find("memset"), std::string::npos) << message(image);
+}
+
+TEST_F(LinkTest, SharedWritableDataIsAnError) {
+  auto image = link([](llvm::Module& m, llvm::IRBuilder<>& b) {
+    auto* global = new llvm::GlobalVariable(m, b.getInt32Ty(), false, llvm::GlobalValue::InternalLinkage, b.getInt32(7));
+    b.CreateStore(b.CreateAdd(b.CreateLoad(b.getInt32Ty(), global, true), b.getInt32(1)), global, true);
+  });
+  EXPECT_NE(message(image).find("shared by instances"), std::string::npos) << message(image);
+}
+
+TEST_F(LinkTest, AnAbsoluteAddressIsAnError) {
+  auto image = link([](llvm::Module& m, llvm::IRBuilder<>& b) {
+    auto* pointers = llvm::ArrayType::get(b.getPtrTy(), 1);
+    auto* table = new llvm::GlobalVariable(m, pointers, true, llvm::GlobalValue::InternalLinkage,
+                                           llvm::ConstantArray::get(pointers, {m.getFunction("f0")}));
+    b.CreateLoad(b.getPtrTy(), table, true);
+  });
+  EXPECT_FALSE(image);
+}
+
+TEST_F(LinkTest, AFunctionThatIsNotThereIsAnError) {
+  wasm_module_.funcs.push_back(wasm::TypeIndex{0});
+  wasm_module_.declared_funcs.push_back(false);
+  auto image = link([](llvm::Module&, llvm::IRBuilder<>&) {});
+  EXPECT_NE(message(image).find("function 1 was not compiled"), std::string::npos) << message(image);
+}
+
+TEST_F(LinkTest, GarbageIsNoObject) {
+  std::vector<std::vector<char>> objects{{'n', 'o'}};
+  EXPECT_FALSE(link_objects(objects, wasm_module_, 1 << 20));
+}
+
+}  // namespace
+}  // namespace rotor::jit

@@ -1,0 +1,202 @@
+#include <fcntl.h>
+#include <pthread.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cassert>
+#include <cerrno>
+#include <cstdio>
+#include <vector>
+
+#include "memory/os.h"
+
+namespace rotor::memory::os {
+namespace {
+
+/// The kernel keeps this much free below a stack that grows (stack_guard_gap, 256 pages by default); a fault there
+/// kills the process although the rlimit is not reached.
+constexpr size_t kKernelStackGapBytes = size_t{1} << 20;
+/// What we take a main stack without limit to be.
+constexpr size_t kUnlimitedStackBytes = size_t{1} << 30;
+
+[[maybe_unused]] bool is_page_multiple(uintptr_t value) { return value % page_bytes() == 0; }
+
+[[maybe_unused]] bool is_page_range(const void* address, size_t bytes) {
+  return is_page_multiple(reinterpret_cast<uintptr_t>(address)) && is_page_multiple(bytes);
+}
+
+std::unexpected<Error> system_error(const char* call, size_t bytes, const std::string& path = {}) {
+  const char* words = strerrordesc_np(errno);
+  std::string text = path.empty() ? std::string() : path + ": ";
+  text += std::string(call) + " of " + std::to_string(bytes) + " bytes: " + (words ? words : "unknown error");
+  return fail(ErrorKind::io, std::move(text));
+}
+
+/// A file descriptor that closes itself.
+class File {
+ public:
+  explicit File(int descriptor) : descriptor_(descriptor) {}
+  ~File() {
+    if (descriptor_ >= 0) close(descriptor_);
+  }
+  File(const File&) = delete;
+  int get() const { return descriptor_; }
+  explicit operator bool() const { return descriptor_ >= 0; }
+
+ private:
+  int descriptor_;
+};
+
+/// read or write until all is done. False: errno says why (0: the file ended).
+template <class Call, class Byte>
+bool transfer(Call call, int descriptor, Byte* bytes, size_t count, uint64_t offset) {
+  while (count > 0) {
+    ssize_t done = call(descriptor, bytes, count, static_cast<off_t>(offset));
+    if (done < 0 && errno == EINTR) continue;
+    if (done == 0) errno = 0;
+    if (done <= 0) return false;
+    bytes += done;
+    count -= static_cast<size_t>(done);
+    offset += static_cast<uint64_t>(done);
+  }
+  return true;
+}
+
+bool map_executable(void* address, size_t bytes, const File& file, uint64_t offset) {
+  return mmap(address, bytes, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_FIXED, file.get(), static_cast<off_t>(offset)) !=
+         MAP_FAILED;
+}
+
+Result<void> protect(const char* what, void* address, size_t bytes, int protection) {
+  assert(is_page_range(address, bytes));
+  if (bytes != 0 && mprotect(address, bytes, protection) != 0) return system_error(what, bytes);
+  return {};
+}
+
+/// End of the highest mapping in [address - kKernelStackGapBytes, address); that range's low end if there is none.
+uintptr_t end_of_mapping_below(uintptr_t address) {
+  uintptr_t end = address - kKernelStackGapBytes;
+  for (uintptr_t page = address; page > end; page -= page_bytes()) {
+    unsigned char resident = 0;
+    bool is_mapped = mincore(reinterpret_cast<void*>(page - page_bytes()), page_bytes(), &resident) == 0;
+    if (is_mapped) return page;
+  }
+  return end;
+}
+
+}  // namespace
+
+size_t page_bytes() {
+  static const size_t bytes = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+  return bytes;
+}
+
+Result<uint8_t*> reserve(size_t bytes) {
+  assert(is_page_multiple(bytes));
+  void* address = mmap(nullptr, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (address == MAP_FAILED) return system_error("reservation", bytes);
+  return static_cast<uint8_t*>(address);
+}
+
+void release(void* address, size_t bytes) {
+  assert(is_page_range(address, bytes));
+  if (bytes == 0) return;
+  [[maybe_unused]] int failed = munmap(address, bytes);
+  assert(!failed);
+}
+
+Result<void> commit(void* address, size_t bytes) { return protect("commit", address, bytes, PROT_READ | PROT_WRITE); }
+
+Result<void> discard(void* address, size_t bytes) {
+  assert(is_page_range(address, bytes));
+  if (bytes != 0 && madvise(address, bytes, MADV_DONTNEED) != 0) return system_error("discard", bytes);
+  return {};
+}
+
+Result<void> decommit(void* address, size_t bytes) {
+  assert(is_page_range(address, bytes));
+  if (bytes == 0) return {};
+  // A new mapping in its place: drops the contents and the access in one step, and any file behind it.
+  void* mapped = mmap(address, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
+  if (mapped == MAP_FAILED) return system_error("decommit", bytes);
+  return {};
+}
+
+Result<void> map_code(void* address, size_t bytes, std::span<const uint8_t> code) {
+  assert(is_page_range(address, bytes) && code.size() <= bytes);
+  if (bytes == 0) return {};
+  // Written through a descriptor, never through a mapping: the only mapping there will ever be is the executable one.
+  File file(memfd_create("rotor-code", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+  if (!file) return system_error("code file", bytes);
+  if (ftruncate(file.get(), static_cast<off_t>(bytes)) != 0) return system_error("code file", bytes);
+  if (!transfer(pwrite, file.get(), code.data(), code.size(), 0)) return system_error("code file", bytes);
+  if (fcntl(file.get(), F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0)
+    return system_error("code file", bytes);
+  if (!map_executable(address, bytes, file, 0)) return system_error("code mapping", bytes);
+  return {};
+}
+
+Result<void> map_code_file(void* address, size_t bytes, const std::string& path, uint64_t file_offset) {
+  assert(is_page_range(address, bytes) && is_page_multiple(file_offset));
+  if (bytes == 0) return {};
+  File file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!file) return system_error("opening", bytes, path);
+  struct stat status;
+  if (fstat(file.get(), &status) != 0) return system_error("code mapping", bytes, path);
+  // A mapping past the end of its file would be accepted and fault (SIGBUS) when it runs.
+  uint64_t file_bytes = static_cast<uint64_t>(status.st_size);
+  if (file_bytes < file_offset || file_bytes - file_offset < bytes)
+    return fail(ErrorKind::io, path + ": the file is too short for the code it should hold");
+  if (map_executable(address, bytes, file, file_offset)) return {};
+  if (errno != EPERM && errno != ENODEV) return system_error("code mapping", bytes, path);
+  // A file system that is mounted noexec, or can't map: a copy of our own will do.
+  std::vector<uint8_t> code(bytes);
+  if (!transfer(pread, file.get(), code.data(), bytes, file_offset)) return system_error("read", bytes, path);
+  return map_code(address, bytes, code);
+}
+
+Result<void> protect_read(void* address, size_t bytes) { return protect("protection", address, bytes, PROT_READ); }
+
+Result<void> protect_read_write(void* address, size_t bytes) {
+  return protect("protection", address, bytes, PROT_READ | PROT_WRITE);
+}
+
+Result<StackRange> thread_stack() {
+  pthread_attr_t attributes;
+  if (int code = pthread_getattr_np(pthread_self(), &attributes); code != 0) {
+    errno = code;
+    return system_error("look-up of the stack", 0);
+  }
+  void* low = nullptr;
+  size_t size = 0;
+  int code = pthread_attr_getstack(&attributes, &low, &size);
+  pthread_attr_destroy(&attributes);
+  if (code != 0) {
+    errno = code;
+    return system_error("look-up of the stack", 0);
+  }
+  StackRange range{reinterpret_cast<uintptr_t>(low), reinterpret_cast<uintptr_t>(low) + size};
+  if (getpid() != gettid()) return range;  // glibc leaves the guard out already
+  // The main stack is mapped as it grows. glibc gives [high - rlimit, high), cut where the next mapping below ends, and
+  // without a limit everything down to that mapping; it does not know the gap that the kernel keeps to it.
+  if (size > kUnlimitedStackBytes) range.low = range.high - kUnlimitedStackBytes;
+  range.low = std::max(range.low, end_of_mapping_below(range.low) + kKernelStackGapBytes);
+  if (range.low >= range.high) return fail(ErrorKind::io, "the main stack has no room to grow");
+  return range;
+}
+
+uint64_t resident_bytes() {
+  FILE* file = std::fopen("/proc/self/statm", "re");
+  if (!file) return 0;
+  unsigned long long total_pages = 0;
+  unsigned long long resident_pages = 0;
+  int fields = std::fscanf(file, "%llu %llu", &total_pages, &resident_pages);
+  std::fclose(file);
+  return fields == 2 ? resident_pages * page_bytes() : 0;
+}
+
+}  // namespace rotor::memory::os

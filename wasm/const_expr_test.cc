@@ -1,0 +1,38 @@
+#include "wasm/const_expr.h"
+
+#include <gtest/gtest.h>
+
+#include "wasm/test_module.h"
+
+namespace rotor::wasm {
+namespace {
+
+using test::Bytes;
+
+uint64_t eval(const Bytes& bytes) {
+  ByteReader reader(bytes);
+  ConstExpr expr;
+  uint32_t used = 0;
+  EXPECT_TRUE(read_const_expr(reader, {}, expr, used));
+  EXPECT_TRUE(reader.at_end());
+  return eval_const_expr(
+      expr, [](GlobalIndex index) { return uint64_t{1000} + raw(index); },
+      [](FuncIndex index) { return uint64_t{2000} + raw(index); });
+}
+
+TEST(ConstExpr, Evaluates) {
+  EXPECT_EQ(eval({0x41, 0x7f, 0x0b}), 0xffffffffu);
+  EXPECT_EQ(eval({0x42, 0x7f, 0x0b}), UINT64_MAX);
+  EXPECT_EQ(eval({0x43, 0, 0, 0x80, 0x3f, 0x0b}), 0x3f800000u);
+  EXPECT_EQ(eval({0x44, 0, 0, 0, 0, 0, 0, 0xf0, 0x3f, 0x0b}), 0x3ff0000000000000u);
+  EXPECT_EQ(eval({0x23, 5, 0x0b}), 1005u);
+  EXPECT_EQ(eval({0xd2, 6, 0x0b}), 2006u);
+  EXPECT_EQ(eval({0xd0, 0x70, 0x0b}), 0u);
+  EXPECT_EQ(eval({0x41, 1, 0x41, 3, 0x6b, 0x0b}), 0xfffffffeu);           // 1 - 3
+  EXPECT_EQ(eval({0x41, 2, 0x41, 3, 0x41, 4, 0x6c, 0x6a, 0x0b}), 14u);    // 2 + 3 * 4
+  EXPECT_EQ(eval({0x42, 1, 0x42, 3, 0x7d, 0x0b}), UINT64_MAX - 1);        // 1 - 3
+  EXPECT_EQ(eval({0x42, 2, 0x23, 0, 0x7e, 0x42, 1, 0x7c, 0x0b}), 2001u);  // 2 * global + 1
+}
+
+}  // namespace
+}  // namespace rotor::wasm

@@ -1,0 +1,461 @@
+#include "wasm/decode_body.h"
+
+#include <gtest/gtest.h>
+
+#include "wasm/decode_module.h"
+#include "wasm/test_module.h"
+
+namespace rotor::wasm {
+namespace {
+
+using namespace test;
+
+/// Writes each event as a line; values are numbered as they are made.
+struct TraceSink {
+  using Value = int;
+  struct Control {
+    std::string name = "?";
+  };
+  std::string trace;
+  int next = 1;
+  int blocks = 0;
+
+  void line(const std::string& text) { trace += text + "\n"; }
+  static std::string list(std::span<const Value> values) {
+    std::string text = "(";
+    for (size_t i = 0; i < values.size(); ++i) text += (i ? " v" : "v") + std::to_string(values[i]);
+    return text + ")";
+  }
+  static std::string v(Value value) { return "v" + std::to_string(value); }
+  Value define(const std::string& text) {
+    line(v(next) + " = " + text);
+    return next++;
+  }
+  void define(const std::string& text, std::span<Value> out) {
+    for (Value& value : out) value = next++;
+    line(text + (out.empty() ? "" : " -> " + list(out)));
+  }
+  std::string start(Control& control, const char* kind) { return control.name = kind + std::to_string(++blocks); }
+
+  void function_begin(Control& frame, FuncIndex, const FuncType&, std::span<const ValType> locals) {
+    frame.name = "function";
+    line("begin locals " + std::to_string(locals.size()));
+  }
+  void function_end() { line("function_end"); }
+  void at(uint64_t) {}
+  void block(Control& c, const BlockSignature&, std::span<const Value> params) {
+    line(start(c, "block") + list(params));
+  }
+  void loop(Control& c, const BlockSignature&, std::span<Value> params) {
+    std::string text = start(c, "loop") + list(params);
+    define(text, params);
+  }
+  void if_(Control& c, const BlockSignature&, Value condition, std::span<const Value> params) {
+    line(start(c, "if") + " " + v(condition) + " " + list(params));
+  }
+  void else_(Control& c, bool reachable, std::span<const Value> results, std::span<Value> params) {
+    define("else " + c.name + (reachable ? " " + list(results) : " unreachable"), params);
+  }
+  void end(Control& c, bool reachable, std::span<const Value> fallthrough, std::span<Value> results) {
+    define("end " + c.name + (reachable ? " " + list(fallthrough) : " unreachable"), results);
+  }
+  void br(Control& c, std::span<const Value> args) { line("br " + c.name + " " + list(args)); }
+  void br_if(Control& c, Value condition, std::span<const Value> args) {
+    line("br_if " + c.name + " " + v(condition) + " " + list(args));
+  }
+  void br_table(Value index, std::span<Control* const> targets, std::span<const Value> args) {
+    std::string text = "br_table " + v(index);
+    for (Control* c : targets) text += " " + c->name;
+    line(text + " " + list(args));
+  }
+  void return_(std::span<const Value> args) { line("return " + list(args)); }
+  void unreachable() { line("unreachable"); }
+  void call(FuncIndex func, const FuncType&, std::span<const Value> args, std::span<Value> results) {
+    define("call " + std::to_string(raw(func)) + " " + list(args), results);
+  }
+  void call_indirect(TableIndex table, TypeIndex, const FuncType&, Value index, std::span<const Value> args,
+                     std::span<Value> results) {
+    define("call_indirect " + std::to_string(raw(table)) + " " + v(index) + " " + list(args), results);
+  }
+  Value select(ValType type, Value condition, Value a, Value b) {
+    return define("select " + to_string(type) + " " + v(condition) + " " + v(a) + " " + v(b));
+  }
+  Value local_get(LocalIndex index, ValType type) { return define("local.get " + std::to_string(raw(index))); }
+  void local_set(LocalIndex index, ValType, Value value) {
+    line("local.set " + std::to_string(raw(index)) + " " + v(value));
+  }
+  Value constant(ValType type, uint64_t bits) { return define(to_string(type) + " " + std::to_string(bits)); }
+  Value numeric(Opcode op, std::span<const Value> operands) { return define(opcode_text(op) + list(operands)); }
+  Value load(Opcode op, const MemArg& mem, Value address) {
+    return define(opcode_text(op) + std::string(" ") + std::to_string(mem.offset) + " " + v(address));
+  }
+  void store(Opcode op, const MemArg& mem, Value address, Value value) {
+    line(opcode_text(op) + std::string(" ") + v(address) + " " + v(value));
+  }
+  Value atomic_cmpxchg(Opcode op, const MemArg&, Value address, Value expected, Value replacement) {
+    return define(opcode_text(op) + list(std::array{address, expected, replacement}));
+  }
+  Value atomic_wait_notify(Opcode op, const MemArg&, std::span<const Value> operands) {
+    return define(opcode_text(op) + list(operands));
+  }
+  void atomic_fence() { line("atomic.fence"); }
+
+  // Operands as they come.
+  template <class... Values>
+  void effect(const char* name, Values... values) {
+    line(name + list(std::array<Value, sizeof...(values)>{values...}));
+  }
+  template <class... Values>
+  Value result(const char* name, Values... values) {
+    return define(name + list(std::array<Value, sizeof...(values)>{values...}));
+  }
+  Value global_get(GlobalIndex, const GlobalType&) { return result("global.get"); }
+  void global_set(GlobalIndex, const GlobalType&, Value value) { effect("global.set", value); }
+  Value ref_null(ValType) { return result("ref.null"); }
+  Value ref_is_null(ValType, Value ref) { return result("ref.is_null", ref); }
+  Value ref_func(FuncIndex) { return result("ref.func"); }
+  Value memory_size(MemoryIndex) { return result("memory.size"); }
+  Value memory_grow(MemoryIndex, Value delta) { return result("memory.grow", delta); }
+  void memory_init(MemoryIndex, DataIndex, Value dst, Value src, Value size) { effect("memory.init", dst, src, size); }
+  void data_drop(DataIndex) { effect("data.drop"); }
+  void memory_copy(MemoryIndex, MemoryIndex, Value dst, Value src, Value size) {
+    effect("memory.copy", dst, src, size);
+  }
+  void memory_fill(MemoryIndex, Value dst, Value byte, Value size) { effect("memory.fill", dst, byte, size); }
+  Value table_get(TableIndex, ValType, Value index) { return result("table.get", index); }
+  void table_set(TableIndex, ValType, Value index, Value value) { effect("table.set", index, value); }
+  Value table_size(TableIndex) { return result("table.size"); }
+  Value table_grow(TableIndex, ValType, Value init, Value delta) { return result("table.grow", init, delta); }
+  void table_fill(TableIndex, ValType, Value index, Value value, Value size) {
+    effect("table.fill", index, value, size);
+  }
+  void table_init(TableIndex, ElemIndex, Value dst, Value src, Value size) { effect("table.init", dst, src, size); }
+  void elem_drop(ElemIndex) { effect("elem.drop"); }
+  void table_copy(TableIndex, TableIndex, Value dst, Value src, Value size) { effect("table.copy", dst, src, size); }
+  Value atomic_load(Opcode op, const MemArg&, Value address) { return result(opcode_text(op), address); }
+  void atomic_store(Opcode op, const MemArg&, Value address, Value value) { effect(opcode_text(op), address, value); }
+  Value atomic_rmw(Opcode op, const MemArg&, Value address, Value value) {
+    return result(opcode_text(op), address, value);
+  }
+};
+
+// Types: 0 [] -> [], 1 [i32] -> [i32], 2 [i32 i64] -> [i64 i32], 3 [] -> [i32 i32], 4 [i32] -> []
+// Functions: 0 the body, 1 of type 2. A memory, a funcref table 0, an externref table 1, a mutable and an immutable i32
+// global, one declared function (1), no data count.
+Bytes with_body(uint8_t type, const Bytes& locals, const Bytes& code) {
+  return module({section(1, vec({func_type({}, {}), func_type({kI32}, {kI32}), func_type({kI32, kI64}, {kI64, kI32}),
+                                 func_type({}, {kI32, kI32}), func_type({kI32}, {})})),
+                 section(3, vec({{type}, {2}})), section(4, vec({{kFuncRef, 0, 1}, {kExternRef, 0, 1}})),
+                 section(5, vec({{0, 1}})), section(6, vec({{kI32, 1, 0x41, 0, 0x0b}, {kI32, 0, 0x41, 0, 0x0b}})),
+                 section(9, vec({{3, 0, 1, 1}})), section(10, vec({sized(locals + code), body({0x00, 0x0b})}))});
+}
+
+std::string trace(uint8_t type, const Bytes& code, const Bytes& locals = {0}) {
+  Bytes bytes = with_body(type, locals, code);
+  auto module = decode_module(bytes, {});
+  if (!module) return "module: " + module.error().message;
+  Features features;
+  BodyDecoder<TraceSink> decoder(*module, bytes, features);
+  TraceSink sink;
+  if (auto result = decoder.decode(FuncIndex{0}, sink); !result) return result.error().message;
+  return sink.trace;
+}
+
+/// The error of a body, with its offset relative to the code behind the local declarations.
+std::string error(uint8_t type, const Bytes& code, Features features = {}) {
+  Bytes bytes = with_body(type, {0}, code);
+  auto module = decode_module(bytes, {});
+  if (!module) return "module: " + module.error().message;
+  auto valid = validate_bodies(*module, bytes, features);
+  if (valid) return "valid";
+  EXPECT_NE(valid.error().kind, ErrorKind::internal);
+  return std::to_string(*valid.error().offset - module->bodies[0].begin - 1) + ": " + valid.error().message;
+}
+
+constexpr uint8_t kEnd = 0x0b, kElse = 0x05, kEmpty = 0x40;
+
+TEST(BodyDecoder, StraightLine) {
+  EXPECT_EQ(trace(1, {0x20, 0, 0x41, 5, 0x6a, 0x22, 1, kEnd}, {1, 1, kI32}),
+            "begin locals 2\n"
+            "v1 = local.get 0\n"
+            "v2 = i32 5\n"
+            "v3 = i32.add(v1 v2)\n"
+            "local.set 1 v3\n"
+            "end function (v3)\n"
+            "function_end\n");
+}
+
+TEST(BodyDecoder, IfElseWithParameters) {
+  // local.get 0; local.get 0; if (type 1) (drop; i32.const 1) else end
+  EXPECT_EQ(trace(1, {0x20, 0, 0x20, 0, 0x04, 1, 0x1a, 0x41, 1, kElse, kEnd, kEnd}),
+            "begin locals 1\n"
+            "v1 = local.get 0\n"
+            "v2 = local.get 0\n"
+            "if1 v2 (v1)\n"
+            "v3 = i32 1\n"
+            "else if1 (v3) -> (v4)\n"
+            "end if1 (v4) -> (v5)\n"
+            "end function (v5)\n"
+            "function_end\n");
+}
+
+TEST(BodyDecoder, LoopAndBranches) {
+  // loop (type 1): br_if 0 with the parameter; then br_table to both labels
+  EXPECT_EQ(trace(1, {0x20, 0, 0x03, 1, 0x20, 0, 0x0d, 0, 0x41, 9, 0x0e, 1, 0, 1, kEnd, kEnd}),
+            "begin locals 1\n"
+            "v1 = local.get 0\n"
+            "loop1(v1) -> (v2)\n"
+            "v3 = local.get 0\n"
+            "br_if loop1 v3 (v2)\n"
+            "v4 = i32 9\n"
+            "br_table v4 loop1 function (v2)\n"
+            "end loop1 unreachable -> (v5)\n"
+            "end function unreachable\n"
+            "function_end\n");
+}
+
+TEST(BodyDecoder, DeadCodeIsSilentUntilItsBlockEnds) {
+  // block (block (br 1; nested dead: block i32.const 1 drop end) unreachable-dead) i32.const 2 drop
+  EXPECT_EQ(trace(0, {0x02, kEmpty, 0x02, kEmpty, 0x0c, 1,    0x02, kEmpty, 0x41, 1,   0x1a,
+                      kEnd, kEnd,   0x41, 3,      0x1a, kEnd, 0x41, 2,      0x1a, kEnd}),
+            "begin locals 0\n"
+            "block1()\n"
+            "block2()\n"
+            "br block1 ()\n"
+            "end block2 unreachable\n"  // nothing reaches its end, so the i32.const 3 behind it is silent
+            "end block1 unreachable\n"  // but a branch went here
+            "v1 = i32 2\n"
+            "end function ()\n"
+            "function_end\n");
+}
+
+TEST(BodyDecoder, DeadElseArmKeepsTheOther) {
+  // if (unreachable) else i32.const 1 drop end: the code behind is live
+  EXPECT_EQ(trace(4, {0x20, 0, 0x04, kEmpty, 0x00, kElse, 0x41, 1, 0x1a, kEnd, kEnd}),
+            "begin locals 1\n"
+            "v1 = local.get 0\n"
+            "if1 v1 ()\n"
+            "unreachable\n"
+            "else if1 unreachable\n"
+            "v2 = i32 1\n"
+            "end if1 ()\n"
+            "end function ()\n"
+            "function_end\n");
+}
+
+TEST(BodyDecoder, BothArmsDead) {
+  EXPECT_EQ(trace(4, {0x20, 0, 0x04, kEmpty, 0x00, kElse, 0x0f, kEnd, 0x41, 1, 0x1a, kEnd}),
+            "begin locals 1\n"
+            "v1 = local.get 0\n"
+            "if1 v1 ()\n"
+            "unreachable\n"
+            "else if1 unreachable\n"
+            "return ()\n"
+            "end if1 unreachable\n"
+            "end function unreachable\n"
+            "function_end\n");
+}
+
+TEST(BodyDecoder, CallsReplaceArgumentsByResults) {
+  EXPECT_EQ(trace(0, {0x41, 1, 0x42, 2, 0x10, 1, 0x41, 0, 0x11, 4, 0, 0x1a, kEnd}),
+            "begin locals 0\n"
+            "v1 = i32 1\n"
+            "v2 = i64 2\n"
+            "call 1 (v1 v2) -> (v3 v4)\n"
+            "v5 = i32 0\n"
+            "call_indirect 0 v5 (v4)\n"
+            "end function ()\n"
+            "function_end\n");
+}
+
+TEST(BodyDecoder, MemoryAndSelect) {
+  EXPECT_EQ(trace(0, {0x41, 0, 0x41, 8, 0x2d, 0, 0x90, 0x01, 0x41, 3, 0x41, 1, 0x1b, 0x3a, 0, 0, kEnd}),
+            "begin locals 0\n"
+            "v1 = i32 0\n"
+            "v2 = i32 8\n"
+            "v3 = i32.load8_u 144 v2\n"
+            "v4 = i32 3\n"
+            "v5 = i32 1\n"
+            "v6 = select i32 v5 v3 v4\n"
+            "i32.store8 v1 v6\n"
+            "end function ()\n"
+            "function_end\n");
+}
+
+TEST(BodyDecoder, TablesAndReferences) {
+  EXPECT_EQ(trace(0, {0x41, 0,    0xd2, 1,    0x26, 0, 0xd0, kExternRef, 0x41, 2, 0xfc, 0x0f, 1, 0x41,
+                      3,    0x25, 0,    0xd1, 0x41, 4, 0xfc, 0x0e,       0,    0, 0xfc, 0x0d, 0, kEnd}),
+            "begin locals 0\n"
+            "v1 = i32 0\n"
+            "v2 = ref.func()\n"
+            "table.set(v1 v2)\n"
+            "v3 = ref.null()\n"
+            "v4 = i32 2\n"
+            "v5 = table.grow(v3 v4)\n"
+            "v6 = i32 3\n"
+            "v7 = table.get(v6)\n"
+            "v8 = ref.is_null(v7)\n"
+            "v9 = i32 4\n"
+            "table.copy(v5 v8 v9)\n"
+            "elem.drop()\n"
+            "end function ()\n"
+            "function_end\n");
+}
+
+TEST(BodyDecoder, Atomics) {
+  EXPECT_EQ(trace(0, {0xfe, 0x03, 0,    0x41, 0,    0x42, 1,    0x42, 2, 0xfe, 0x49, 3,
+                      0,    0x1a, 0x41, 0,    0x41, 1,    0xfe, 0,    2, 0,    0x1a, kEnd}),
+            "begin locals 0\n"
+            "atomic.fence\n"
+            "v1 = i32 0\n"
+            "v2 = i64 1\n"
+            "v3 = i64 2\n"
+            "v4 = i64.atomic.rmw.cmpxchg(v1 v2 v3)\n"
+            "v5 = i32 0\n"
+            "v6 = i32 1\n"
+            "v7 = memory.atomic.notify(v5 v6)\n"
+            "end function ()\n"
+            "function_end\n");
+  EXPECT_EQ(error(0, {0x41, 0, 0xfe, 0x10, 1, 0, 0x1a, kEnd}), "2: atomic alignment must be natural");
+  EXPECT_EQ(error(0, {0xfe, 0x03, 1, kEnd}), "2: zero byte expected");
+  EXPECT_EQ(error(0, {0xfe, 0x03, 0, kEnd}, {.threads = false, .extended_const = true}),
+            "0: unsupported feature: threads");
+}
+
+TEST(BodyDecoder, TypeErrors) {
+  EXPECT_EQ(error(0, {0x6a, kEnd}), "0: type mismatch: instruction requires [i32 i32] but stack has []");
+  EXPECT_EQ(error(0, {0x41, 0, 0x42, 0, 0x6a, kEnd}),
+            "4: type mismatch: instruction requires [i32 i32] but stack has [i32 i64]");
+  EXPECT_EQ(error(0, {0x41, 0, kEnd}), "2: type mismatch: 1 values too many on the stack at the end of a block");
+  EXPECT_EQ(error(1, {kEnd}), "0: type mismatch: instruction requires [i32] but stack has []");
+  EXPECT_EQ(error(0, {0x41, 0, 0x04, 1, kEnd, kEnd}), "2: type mismatch: instruction requires [i32] but stack has []");
+  EXPECT_EQ(error(0, {0x41, 0, 0x04, 3, kEnd, kEnd}),
+            "4: type mismatch: instruction requires [i32 i32] but stack has []");
+  EXPECT_EQ(error(0, {0x41, 0, 0x04, 3, 0x00, kEnd, kEnd}),
+            "5: type mismatch: an if without else must have the same parameters and results");
+  EXPECT_EQ(error(0, {0x02, kI32, 0x02, kEmpty, 0x41, 0, 0x41, 0, 0x0e, 1, 0, 1, kEnd, 0x41, 0, kEnd, 0x1a, kEnd}),
+            "8: type mismatch: labels differ in their number of operands");
+  EXPECT_EQ(error(0, {0xd0, kFuncRef, 0xd0, kFuncRef, 0x41, 0, 0x1b, 0x1a, kEnd}),
+            "6: type mismatch: instruction requires [i32 i32] but stack has [funcref funcref]");
+  EXPECT_EQ(error(0, {0x41, 0, 0xd1, 0x1a, kEnd}),
+            "2: type mismatch: instruction requires [funcref] but stack has [i32]");
+  // A block sees none of the operands below it.
+  EXPECT_EQ(error(0, {0x41, 0, 0x02, kEmpty, 0x1a, kEnd, 0x1a, kEnd}),
+            "4: type mismatch: instruction requires [] but stack has []");
+  EXPECT_EQ(error(0, {0x41, 0, 0x11, 0, 1, kEnd}), "2: type mismatch: elements are externref, not funcref");
+  EXPECT_EQ(error(0, {0x41, 0, 0x41, 0, 0x41, 0, 0xfc, 0x0e, 0, 1, kEnd}),
+            "6: type mismatch: elements are externref, not funcref");
+}
+
+TEST(BodyDecoder, UnreachableCodeIsTyped) {
+  EXPECT_EQ(error(1, {0x00, kEnd}), "valid");
+  EXPECT_EQ(error(1, {0x00, 0x6a, kEnd}), "valid");
+  EXPECT_EQ(error(1, {0x00, 0x42, 0, 0x6a, kEnd}),
+            "3: type mismatch: instruction requires [i32 i32] but stack has [i64]");
+  EXPECT_EQ(error(0, {0x00, 0x41, 0, kEnd}), "3: type mismatch: 1 values too many on the stack at the end of a block");
+  EXPECT_EQ(error(0, {0x00, 0x1b, 0xd1, 0x1a, kEnd}), "valid");  // select of unknown types is an unknown type
+  EXPECT_EQ(error(0, {0x00, 0x41, 0, 0x41, 0, 0x1b, 0xd1, 0x1a, kEnd}),
+            "6: type mismatch: instruction requires [funcref] but stack has [i32]");
+  // Labels of different types, wanted of the same unknown operand.
+  EXPECT_EQ(error(0, {0x02, kI64, 0x02, kI32, 0x00, 0x0e, 1, 0, 1, kEnd, 0x00, kEnd, 0x1a, kEnd}), "valid");
+  EXPECT_EQ(error(0, {0x02, kI64, 0x02, kI32, 0x00, 0x41, 0, 0x41, 0, 0x0e, 1, 0, 1, kEnd, 0x00, kEnd, 0x1a, kEnd}),
+            "9: type mismatch: instruction requires [i64] but stack has [i32]");
+  // br_if gives the label's types to what follows it.
+  EXPECT_EQ(error(0, {0x02, kI32, 0x00, 0x0d, 0, 0xd1, 0x1a, 0x00, kEnd, 0x1a, kEnd}),
+            "5: type mismatch: instruction requires [funcref] but stack has [i32]");
+  // A dead block is typed as usual.
+  EXPECT_EQ(error(0, {0x00, 0x02, kEmpty, 0x1a, kEnd, kEnd}),
+            "3: type mismatch: instruction requires [] but stack has []");
+}
+
+TEST(BodyDecoder, UnknownIndices) {
+  EXPECT_EQ(error(0, {0x20, 0, kEnd}), "1: unknown local 0");
+  EXPECT_EQ(error(0, {0x23, 2, kEnd}), "1: unknown global 2");
+  EXPECT_EQ(error(0, {0x0c, 1, kEnd}), "1: unknown label 1");
+  EXPECT_EQ(error(0, {0x10, 2, kEnd}), "1: unknown function 2");
+  EXPECT_EQ(error(0, {0x11, 9, 0, kEnd}), "1: unknown type 9");
+  EXPECT_EQ(error(0, {0x11, 0, 2, kEnd}), "2: unknown table 2");
+  EXPECT_EQ(error(0, {0x02, 9, kEnd, kEnd}), "1: unknown type 9");
+  EXPECT_EQ(error(0, {0x3f, 1, kEnd}), "1: unknown memory 1");
+  EXPECT_EQ(error(0, {0x41, 0, 0x28, 0x42, 1, 0, kEnd}), "2: unknown memory 1");
+  EXPECT_EQ(error(0, {0xfc, 0x0d, 3, kEnd}), "0: unknown elem segment 3");
+  EXPECT_EQ(error(0, {0xfc, 0x09, 0, kEnd}), "0: data count section required");
+  EXPECT_EQ(error(0, {0xd2, 0, 0x1a, kEnd}), "0: undeclared function reference");
+  EXPECT_EQ(error(0, {0xd2, 1, 0x1a, kEnd}), "valid");
+  EXPECT_EQ(error(0, {0x41, 0, 0x24, 1, kEnd}), "2: immutable global");
+}
+
+TEST(BodyDecoder, Immediates) {
+  EXPECT_EQ(error(0, {0x41, 0, 0x28, 3, 0, 0x1a, kEnd}), "2: alignment must not be larger than natural");
+  EXPECT_EQ(error(0, {0x41, 0, 0x28, 0x80, 0x01, 0, 0x1a, kEnd}), "3: malformed memop flags");
+  EXPECT_EQ(error(0, {0x41, 0, 0x28, 2, 0x80, 0x80, 0x80, 0x80, 0x10, 0x1a, kEnd}), "2: offset out of range");
+  EXPECT_EQ(error(0, {0x41, 0, 0x41, 0, 0x41, 0, 0x1c, 0, 0x1a, kEnd}), "7: invalid result arity");
+  EXPECT_EQ(error(0, {0x41, 0, 0x41, 0, 0x41, 0, 0x1c, 1, kI32, 0x1a, kEnd}), "valid");
+  EXPECT_EQ(error(0, {0x02, 0x7f - 0x20, kEnd, kEnd}), "1: malformed value type");
+  EXPECT_EQ(error(0, {0x02, 0xff, 0x7f, kEnd, kEnd}), "1: malformed block type");
+}
+
+TEST(BodyDecoder, Framing) {
+  EXPECT_EQ(error(0, {0x01}), "1: unexpected end of section or function");
+  EXPECT_EQ(error(0, {kEnd, 0x01}), "1: section size mismatch");
+  EXPECT_EQ(error(0, {kElse, kEnd}), "0: misplaced ELSE opcode");
+  EXPECT_EQ(error(0, {0xff, kEnd}), "0: illegal opcode ff");
+  EXPECT_EQ(error(0, {0xfc, 0x40, kEnd}), "0: illegal opcode fc40");
+  EXPECT_EQ(error(0, {0xfb, 0x1f, kEnd}), "0: illegal opcode fb1f");
+}
+
+TEST(BodyDecoder, UnsupportedInstructionsNameTheirFeature) {
+  EXPECT_EQ(error(0, {0x12, 0, kEnd}), "0: unsupported feature: tail-call");
+  EXPECT_EQ(error(0, {0x14, 0, kEnd}), "0: unsupported feature: function-references");
+  EXPECT_EQ(error(0, {0x08, 0, kEnd}), "0: unsupported feature: exceptions");
+  EXPECT_EQ(error(0, {0xfb, 0, 0, kEnd}), "0: unsupported feature: gc");
+  EXPECT_EQ(error(0, {0xfd, 12, kEnd}), "0: unsupported feature: simd");
+  EXPECT_EQ(error(0, {0xfd, 0x80, 0x02, kEnd}), "0: unsupported feature: relaxed-simd");
+  EXPECT_EQ(error(0, {0xfc, 0x13, kEnd}), "0: unsupported feature: wide-arithmetic");
+  EXPECT_EQ(error(0, {0x02, 0x7b, kEnd, kEnd}), "1: unsupported feature: simd");
+}
+
+TEST(BodyDecoder, FewBytesCannotTakeMuchMemory) {
+  // 1,000 results a call, thousands of calls.
+  Bytes types = section(1, vec({func_type({}, {}), func_type({}, Bytes(1000, kI32))}));
+  Bytes calls;
+  for (int i = 0; i < 2000; ++i) calls = calls + Bytes{0x10, 1};
+  Bytes bytes =
+      module({types, section(3, vec({{0}, {1}})), section(10, vec({body(calls + Bytes{0, kEnd}), body({0, kEnd})}))});
+  auto module = decode_module(bytes, {});
+  ASSERT_TRUE(module.has_value());
+  auto valid = validate_bodies(*module, bytes, {});
+  ASSERT_FALSE(valid.has_value());
+  EXPECT_EQ(valid.error().message, "too many operands on the stack: 1001000, the limit is 1000000");
+  EXPECT_EQ(valid.error().kind, ErrorKind::limit);
+}
+
+TEST(BodyDecoder, NestingIsLimited) {
+  Bytes blocks;
+  for (uint32_t i = 0; i < kMaxNesting; ++i) blocks.insert(blocks.end(), {0x02, kEmpty});
+  EXPECT_EQ(error(0, blocks),
+            std::to_string(2 * (kMaxNesting - 1)) + ": blocks nested too deeply: 100001, the limit is 100000");
+}
+
+TEST(BodyDecoder, CollectsFeatures) {
+  Bytes bytes = with_body(0, {0}, {0xfe, 3, 0, 0x41, 0, 0xc0, 0x1a, kEnd});
+  auto module = decode_module(bytes, {});
+  ASSERT_TRUE(module.has_value());
+  EXPECT_EQ(features_of_bodies(*module, bytes, {}),
+            feature_bit(Feature::mvp) | feature_bit(Feature::threads) | feature_bit(Feature::sign_extension));
+}
+
+TEST(BodyDecoder, IsUsableAfterAnError) {
+  Bytes bytes = with_body(0, {0}, {0x6a, kEnd});
+  auto module = decode_module(bytes, {});
+  ASSERT_TRUE(module.has_value());
+  Features features;
+  BodyDecoder<EmptySink> decoder(*module, bytes, features);
+  EmptySink sink;
+  EXPECT_FALSE(decoder.decode(FuncIndex{0}, sink).has_value());
+  EXPECT_TRUE(decoder.decode(FuncIndex{1}, sink).has_value());
+  EXPECT_FALSE(decoder.decode(FuncIndex{0}, sink).has_value());
+}
+
+}  // namespace
+}  // namespace rotor::wasm

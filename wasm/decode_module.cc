@@ -1,0 +1,113 @@
+#include "wasm/decode_module.h"
+
+#include <array>
+
+#include "wasm/decode_body.h"
+#include "wasm/limits.h"
+#include "wasm/module_decoder.h"
+
+namespace rotor::wasm {
+
+namespace {
+
+constexpr uint32_t kMagic = 0x6d736100;  // "\0asm"
+constexpr uint32_t kVersion = 1;
+/// Version field of the component model's binaries: version 13, layer 1.
+constexpr uint32_t kComponentVersion = 0x0001000d;
+
+/// Where each section must stand relative to the others (spec 5.5.16); 0: custom, anywhere.
+constexpr std::array<uint8_t, 14> kSectionRank = {
+    /*custom*/ 0, /*type*/ 1,  /*import*/ 2,   /*function*/ 3, /*table*/ 4, /*memory*/ 5,      /*global*/ 7,
+    /*export*/ 8, /*start*/ 9, /*element*/ 10, /*code*/ 12,    /*data*/ 13, /*data count*/ 11, /*tag*/ 6};
+
+}  // namespace
+
+bool ModuleDecoder::header() {
+  uint32_t magic = 0, version = 0;
+  if (!reader_.word(magic)) return false;
+  if (magic != kMagic) return reader_.fail(Message::bad_magic, 0);
+  if (!reader_.word(version)) return false;
+  if (version == kComponentVersion) return reader_.fail(Message::is_component, 4);
+  if (version != kVersion) return reader_.fail(Message::bad_version, 4);
+  return true;
+}
+
+bool ModuleDecoder::order(uint8_t id, uint64_t start) {
+  if (id >= kSectionRank.size()) return reader_.fail_index(Message::malformed_section_id, start, id);
+  if (id == 0) return true;
+  if (kSectionRank[id] <= last_rank_) return reader_.fail(Message::content_after_last_section, start);
+  last_rank_ = kSectionRank[id];
+  return true;
+}
+
+bool ModuleDecoder::custom_section(Section& section) {
+  if (!reader_.name(section.name)) return false;
+  section.begin = reader_.offset();
+  reader_.seek(section.end);
+  return true;
+}
+
+bool ModuleDecoder::section() {
+  uint64_t start = reader_.offset();
+  Section section;
+  uint32_t size = 0;
+  if (!reader_.u8(section.id) || !order(section.id, start) || !reader_.length(size)) return false;
+  section.begin = reader_.offset();
+  section.end = section.begin + size;
+  reader_.set_end(section.end);
+  bool ok = section.id == 0 ? custom_section(section) : contents(section.id, start);
+  if (!ok) return false;
+  if (!reader_.at_end()) return reader_.fail(Message::section_size_mismatch, reader_.offset());
+  reader_.set_end(bytes_.size());
+  module_.sections.push_back(std::move(section));
+  return true;
+}
+
+bool ModuleDecoder::check_lengths() {
+  uint32_t defined = static_cast<uint32_t>(module_.funcs.size()) - module_.imported_funcs;
+  bool bodies_missing = !has_code_ && options_.bodies_elsewhere;
+  if (!bodies_missing && defined != module_.bodies.size()) {
+    return reader_.fail(Message::code_length_mismatch, bytes_.size());
+  }
+  if (module_.data_count && *module_.data_count != module_.data.size()) {
+    return reader_.fail(Message::data_length_mismatch, bytes_.size());
+  }
+  return true;
+}
+
+bool ModuleDecoder::decode() {
+  if (bytes_.size() > kMaxModuleBytes) {
+    return reader_.fail_limit(Message::limit_module_size, 0, bytes_.size(), kMaxModuleBytes);
+  }
+  if (!header()) return false;
+  while (!reader_.at_end()) {
+    if (!section()) return false;
+  }
+  return check_lengths() && validate_module(reader_, module_, offsets_);
+}
+
+Result<Module> decode_module(std::span<const uint8_t> bytes, const DecodeOptions& options) {
+  ModuleDecoder decoder(bytes, options);
+  if (!decoder.decode()) return std::unexpected(decoder.take_error());
+  return decoder.take_module();
+}
+
+Result<void> validate_bodies(const Module& module, std::span<const uint8_t> bytes, const Features& features) {
+  BodyDecoder<EmptySink> decoder(module, bytes, features);
+  EmptySink sink;
+  for (uint32_t i = 0; i < module.bodies.size(); ++i) {
+    ROTOR_CHECK(decoder.decode(FuncIndex(module.imported_funcs + i), sink));
+  }
+  return {};
+}
+
+uint32_t features_of_bodies(const Module& module, std::span<const uint8_t> bytes, const Features& features) {
+  BodyDecoder<EmptySink> decoder(module, bytes, features);
+  EmptySink sink;
+  for (uint32_t i = 0; i < module.bodies.size(); ++i) {
+    if (!decoder.decode(FuncIndex(module.imported_funcs + i), sink)) break;
+  }
+  return decoder.used_features();
+}
+
+}  // namespace rotor::wasm

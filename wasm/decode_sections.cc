@@ -1,0 +1,313 @@
+// The sections' contents (spec section 5.5), in the order of their ids.
+#include <algorithm>
+
+#include "wasm/limits.h"
+#include "wasm/module_decoder.h"
+
+namespace rotor::wasm {
+
+bool ModuleDecoder::contents(uint8_t id, uint64_t start) {
+  switch (id) {
+    case 1: return type_section();
+    case 2: return import_section();
+    case 3: return function_section();
+    case 4: return table_section();
+    case 5: return memory_section();
+    case 6: return global_section();
+    case 7: return export_section();
+    case 8: return start_section();
+    case 9: return element_section();
+    case 10: return code_section();
+    case 11: return data_section();
+    case 12: return data_count_section();
+    default: return reader_.fail_unsupported(Feature::exceptions, start);  // tags
+  }
+}
+
+bool ModuleDecoder::count(uint32_t& out, size_t have, Message too_many, uint32_t max) {
+  uint64_t start = reader_.offset();
+  if (!reader_.count(out)) return false;
+  if (have + out > max) return reader_.fail_limit(too_many, start, have + out, max);
+  return true;
+}
+
+bool ModuleDecoder::type_section() {
+  uint32_t types = 0;
+  if (!count(types, 0, Message::limit_types, kMaxTypes)) return false;
+  module_.types.resize(types);
+  module_.rec_groups.resize(types);
+  for (uint32_t i = 0; i < types; ++i) {
+    uint64_t start = reader_.offset();
+    uint8_t form = 0;
+    if (!reader_.u8(form)) return false;
+    switch (form) {
+      case 0x60: break;
+      case 0x4e:  // rec
+      case 0x4f:  // sub final
+      case 0x50:  // sub
+      case 0x5e:  // array
+      case 0x5f: return reader_.fail_unsupported(Feature::gc, start);
+      default: return reader_.fail(Message::malformed_type_form, start);
+    }
+    if (!types_.func_type(module_.types[i].composite.emplace<FuncType>())) return false;
+    module_.rec_groups[i].first = i;
+  }
+  return true;
+}
+
+bool ModuleDecoder::import_desc(Import& import) {
+  uint64_t start = reader_.offset();
+  uint8_t kind = 0;
+  if (!reader_.u8(kind)) return false;
+  switch (kind) {
+    case 0: {
+      uint32_t type = 0;
+      if (!reader_.u32(type)) return false;
+      import.desc = TypeIndex(type);
+      module_.funcs.push_back(TypeIndex(type));
+      return true;
+    }
+    case 1: {
+      TableType type;
+      if (!types_.table_type(type)) return false;
+      import.desc = type;
+      module_.tables.push_back({.type = type, .init = {}});
+      return true;
+    }
+    case 2: {
+      MemoryType type;
+      if (!types_.memory_type(type) || !add_memory(type, start)) return false;
+      import.desc = type;
+      return true;
+    }
+    case 3: {
+      GlobalType type;
+      if (!types_.global_type(type)) return false;
+      if (type.is_mutable) use(Feature::mutable_global);
+      import.desc = type;
+      module_.globals.push_back({.type = type, .init = {}});
+      return true;
+    }
+    case 4: return reader_.fail_unsupported(Feature::exceptions, start);
+    default: return reader_.fail(Message::malformed_import_kind, start);
+  }
+}
+
+bool ModuleDecoder::import_section() {
+  uint32_t imports = 0;
+  if (!count(imports, 0, Message::limit_imports, kMaxImports)) return false;
+  for (uint32_t i = 0; i < imports; ++i) {
+    Import& import = module_.imports.emplace_back();
+    import.offset = reader_.offset();
+    if (!reader_.name(import.module) || !reader_.name(import.name) || !import_desc(import)) return false;
+  }
+  module_.imported_funcs = static_cast<uint32_t>(module_.funcs.size());
+  module_.imported_tables = static_cast<uint32_t>(module_.tables.size());
+  module_.imported_memories = static_cast<uint32_t>(module_.memories.size());
+  module_.imported_globals = static_cast<uint32_t>(module_.globals.size());
+  return true;
+}
+
+bool ModuleDecoder::function_section() {
+  uint32_t funcs = 0;
+  if (!count(funcs, module_.funcs.size(), Message::limit_functions, kMaxFunctions)) return false;
+  module_.funcs.reserve(module_.funcs.size() + funcs);
+  offsets_.funcs.reserve(funcs);
+  for (uint32_t i = 0; i < funcs; ++i) {
+    offsets_.funcs.push_back(reader_.offset());
+    uint32_t type = 0;
+    if (!reader_.u32(type)) return false;
+    module_.funcs.push_back(TypeIndex(type));
+  }
+  return true;
+}
+
+bool ModuleDecoder::table_section() {
+  uint32_t tables = 0;
+  if (!count(tables, module_.tables.size(), Message::limit_tables, kMaxTables)) return false;
+  for (uint32_t i = 0; i < tables; ++i) {
+    uint64_t start = reader_.offset();
+    // 0x40 0x00: a table with an initializer.
+    if (reader_.peek() == 0x40) return reader_.fail_unsupported(Feature::function_references, start);
+    offsets_.tables.push_back(start);
+    if (!types_.table_type(module_.tables.emplace_back().type)) return false;
+  }
+  if (module_.tables.size() > 1) use(Feature::reference_types);
+  return true;
+}
+
+bool ModuleDecoder::add_memory(const MemoryType& type, uint64_t start) {
+  module_.memories.push_back(type);
+  if (module_.memories.size() > 1) return reader_.fail_unsupported(Feature::multi_memory, start);
+  return true;
+}
+
+bool ModuleDecoder::memory_section() {
+  uint32_t memories = 0;
+  if (!count(memories, module_.memories.size(), Message::limit_memories, kMaxMemories)) return false;
+  for (uint32_t i = 0; i < memories; ++i) {
+    uint64_t start = reader_.offset();
+    offsets_.memories.push_back(start);
+    MemoryType type;
+    if (!types_.memory_type(type) || !add_memory(type, start)) return false;
+  }
+  return true;
+}
+
+bool ModuleDecoder::global_section() {
+  uint32_t globals = 0;
+  if (!count(globals, module_.globals.size(), Message::limit_globals, kMaxGlobals)) return false;
+  module_.globals.reserve(module_.globals.size() + globals);
+  for (uint32_t i = 0; i < globals; ++i) {
+    offsets_.globals.push_back(reader_.offset());
+    Global& global = module_.globals.emplace_back();
+    if (!types_.global_type(global.type) || !const_expr(global.init)) return false;
+  }
+  return true;
+}
+
+bool ModuleDecoder::export_section() {
+  uint32_t exports = 0;
+  if (!count(exports, 0, Message::limit_exports, kMaxExports)) return false;
+  for (uint32_t i = 0; i < exports; ++i) {
+    offsets_.exports.push_back(reader_.offset());
+    Export& exported = module_.exports.emplace_back();
+    if (!reader_.name(exported.name)) return false;
+    uint64_t start = reader_.offset();
+    uint8_t kind = 0;
+    if (!reader_.u8(kind)) return false;
+    if (kind == 4) return reader_.fail_unsupported(Feature::exceptions, start);
+    if (kind > 4) return reader_.fail(Message::malformed_export_kind, start);
+    exported.kind = static_cast<ExternKind>(kind);
+    if (!reader_.u32(exported.index)) return false;
+  }
+  return true;
+}
+
+bool ModuleDecoder::start_section() {
+  offsets_.start = reader_.offset();
+  uint32_t func = 0;
+  if (!reader_.u32(func)) return false;
+  module_.start = FuncIndex(func);
+  return true;
+}
+
+bool ModuleDecoder::element_items(ElementSegment& segment, bool are_exprs) {
+  uint32_t items = 0;
+  if (!count(items, 0, Message::limit_elem_items, kMaxElemSegmentItems)) return false;
+  if (are_exprs) {
+    for (uint32_t i = 0; i < items; ++i) {
+      if (!const_expr(segment.exprs.emplace_back())) return false;
+    }
+    return true;
+  }
+  segment.funcs.reserve(items);
+  for (uint32_t i = 0; i < items; ++i) {
+    uint32_t func = 0;
+    if (!reader_.u32(func)) return false;
+    segment.funcs.push_back(FuncIndex(func));
+  }
+  return true;
+}
+
+bool ModuleDecoder::element(ElementSegment& segment) {
+  uint64_t start = reader_.offset();
+  uint32_t flags = 0;
+  if (!reader_.u32(flags)) return false;
+  if (flags > 7) return reader_.fail(Message::malformed_elem_segment, start);
+  // Bit 0: not active; bit 1: a table index is given (active), or it is declarative; bit 2: items are expressions.
+  bool active = !(flags & 1), explicit_type = flags & 3, are_exprs = flags & 4;
+  segment.mode = active ? SegmentMode::active : flags & 2 ? SegmentMode::declarative : SegmentMode::passive;
+  if (flags != 0) use(active ? Feature::reference_types : Feature::bulk_memory);
+  if (active) {
+    uint32_t table = 0;
+    if ((flags & 2) && !reader_.u32(table)) return false;
+    segment.table = TableIndex(table);
+    if (!const_expr(segment.table_offset)) return false;
+  }
+  if (explicit_type && are_exprs) {
+    if (!read_ref_type(reader_, segment.type)) return false;
+  } else if (explicit_type) {
+    uint64_t at = reader_.offset();
+    uint8_t kind = 0;
+    if (!reader_.u8(kind)) return false;
+    if (kind != 0) return reader_.fail(Message::malformed_elem_kind, at);
+  }
+  return element_items(segment, are_exprs);
+}
+
+bool ModuleDecoder::element_section() {
+  uint32_t segments = 0;
+  if (!count(segments, 0, Message::limit_elem_segments, kMaxElemSegments)) return false;
+  for (uint32_t i = 0; i < segments; ++i) {
+    offsets_.elements.push_back(reader_.offset());
+    if (!element(module_.elements.emplace_back())) return false;
+  }
+  return true;
+}
+
+bool ModuleDecoder::code_section() {
+  has_code_ = true;
+  uint64_t start = reader_.offset();
+  uint32_t bodies = 0;
+  if (!reader_.u32(bodies)) return false;
+  if (bodies != module_.funcs.size() - module_.imported_funcs) {
+    return reader_.fail(Message::code_length_mismatch, start);
+  }
+  module_.bodies.reserve(bodies);
+  for (uint32_t i = 0; i < bodies; ++i) {
+    uint64_t at = reader_.offset();
+    uint32_t size = 0;
+    if (!reader_.length(size)) return false;
+    if (size > kMaxFunctionBytes) return reader_.fail_limit(Message::limit_body_size, at, size, kMaxFunctionBytes);
+    uint64_t begin = reader_.offset();
+    module_.bodies.push_back({.begin = begin, .end = begin + size});
+    reader_.seek(begin + size);
+  }
+  return true;
+}
+
+bool ModuleDecoder::data(DataSegment& segment) {
+  uint64_t start = reader_.offset();
+  uint32_t flags = 0;
+  if (!reader_.u32(flags)) return false;
+  if (flags > 2) return reader_.fail(Message::malformed_data_segment, start);
+  if (flags != 0) use(Feature::bulk_memory);
+  segment.mode = flags == 1 ? SegmentMode::passive : SegmentMode::active;
+  if (flags != 1) {
+    uint32_t memory = 0;
+    if (flags == 2 && !reader_.u32(memory)) return false;
+    segment.memory = MemoryIndex(memory);
+    if (!const_expr(segment.memory_offset)) return false;
+  }
+  uint32_t size = 0;
+  if (!reader_.length(size)) return false;
+  segment.begin = reader_.offset();
+  segment.size = size;
+  reader_.seek(segment.begin + size);
+  return true;
+}
+
+bool ModuleDecoder::data_section() {
+  uint32_t segments = 0;
+  if (!count(segments, 0, Message::limit_data_segments, kMaxDataSegments)) return false;
+  for (uint32_t i = 0; i < segments; ++i) {
+    offsets_.data.push_back(reader_.offset());
+    if (!data(module_.data.emplace_back())) return false;
+  }
+  return true;
+}
+
+bool ModuleDecoder::data_count_section() {
+  uint64_t start = reader_.offset();
+  uint32_t segments = 0;
+  if (!reader_.u32(segments)) return false;
+  if (segments > kMaxDataSegments) {
+    return reader_.fail_limit(Message::limit_data_segments, start, segments, kMaxDataSegments);
+  }
+  use(Feature::bulk_memory);
+  module_.data_count = segments;
+  return true;
+}
+
+}  // namespace rotor::wasm

@@ -1,0 +1,73 @@
+#include "wasm/types.h"
+
+namespace rotor {
+
+namespace {
+
+const char* abstract_text(HeapType::Abstract heap) {
+  using enum HeapType::Abstract;
+  switch (heap) {
+    case func: return "func";
+    case nofunc: return "nofunc";
+    case extern_: return "extern";
+    case noextern: return "noextern";
+    case any: return "any";
+    case eq: return "eq";
+    case i31: return "i31";
+    case struct_: return "struct";
+    case array: return "array";
+    case none: return "none";
+    case exn: return "exn";
+    case noexn: return "noexn";
+  }
+  return "?";
+}
+
+/// The short form of a nullable reference to an abstract heap type ("funcref"); nullptr: it has none.
+const char* short_text(HeapType::Abstract heap) {
+  using enum HeapType::Abstract;
+  switch (heap) {
+    case func: return "funcref";
+    case nofunc: return "nullfuncref";
+    case extern_: return "externref";
+    case noextern: return "nullexternref";
+    case any: return "anyref";
+    case eq: return "eqref";
+    case i31: return "i31ref";
+    case struct_: return "structref";
+    case array: return "arrayref";
+    case none: return "nullref";
+    case exn: return "exnref";
+    case noexn: return "nullexnref";
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+std::string to_string(ValType type) {
+  switch (type.kind()) {
+    case ValType::Kind::bottom: return "bot";
+    case ValType::Kind::i32: return "i32";
+    case ValType::Kind::i64: return "i64";
+    case ValType::Kind::f32: return "f32";
+    case ValType::Kind::f64: return "f64";
+    case ValType::Kind::v128: return "v128";
+    case ValType::Kind::ref: break;
+  }
+  HeapType heap = type.heap();
+  if (!heap.is_concrete() && type.nullable()) return short_text(heap.abstract());
+  std::string text = type.nullable() ? "(ref null " : "(ref ";
+  return text + (heap.is_concrete() ? std::to_string(heap.type_index()) : abstract_text(heap.abstract())) + ")";
+}
+
+std::string to_string(const FuncType& type) {
+  auto list = [](const std::vector<ValType>& types) {
+    std::string text = "[";
+    for (size_t i = 0; i < types.size(); ++i) text += (i == 0 ? "" : " ") + to_string(types[i]);
+    return text + "]";
+  };
+  return list(type.params) + " -> " + list(type.results);
+}
+
+}  // namespace rotor

@@ -1,0 +1,211 @@
+// The validator's state while a body is read (spec appendix A.3): the typed operand stack and the control stack.
+#pragma once
+
+#include <algorithm>
+#include <cassert>
+#include <cstdint>
+#include <deque>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "wasm/errors.h"
+#include "wasm/immediates.h"
+#include "wasm/limits.h"
+
+namespace rotor::wasm {
+
+enum class FrameKind : uint8_t { function, block, loop, if_, else_ };
+
+/// An entry of the control stack. Its address is stable while it is on the stack: sinks get `control` by reference.
+template <class Control>
+struct Frame {
+  FrameKind kind = FrameKind::block;
+  /// After an unconditional branch: operands below `height` may be taken as any type.
+  bool polymorphic = false;
+  /// The sink was told of this block.
+  bool live_on_entry = false;
+  /// Something other than falling through reaches the end: a live branch, or an if's first arm.
+  bool branched = false;
+  uint32_t height = 0;   ///< operands below the block's own
+  uint32_t seen_by = 0;  ///< number of the last br_table that checked this label
+  BlockSignature type;
+  Control control{};
+
+  std::span<const ValType> label_types() const { return kind == FrameKind::loop ? type.params() : type.results(); }
+};
+
+/// Types and the sink's values are two vectors of the same length, so that the values of an instruction's operands are
+/// a window that can be passed as it is.
+///
+/// `live` code is that which can be reached and is told to the sink. Live code is never polymorphic; the reverse does
+/// not hold (a block inside dead code is typed as usual), so both flags are kept.
+template <class Value, class Control>
+class BodyState {
+ public:
+  using FrameType = Frame<Control>;
+
+  explicit BodyState(ErrorSlot& errors) : errors_(errors) {}
+
+  void reset() {
+    types_.clear();
+    values_.clear();
+    depth_ = 0;
+    live_ = true;
+    br_tables_ = 0;
+  }
+
+  /// Where errors are reported: the instruction at hand.
+  void set_offset(uint64_t offset) { offset_ = offset; }
+  uint64_t offset() const { return offset_; }
+  bool live() const { return live_; }
+  void set_live(bool live) { live_ = live; }
+
+  // Operands.
+  uint32_t size() const { return static_cast<uint32_t>(types_.size()); }
+  /// The values of the topmost operands.
+  std::span<Value> window(uint32_t count) { return {values_.data() + (values_.size() - count), count}; }
+  Value& top() { return values_.back(); }
+  ValType top_type() const { return types_.back(); }
+  void push(ValType type, Value value) {
+    types_.push_back(type);
+    values_.push_back(value);
+  }
+  void drop(uint32_t count) {
+    types_.resize(types_.size() - count);
+    values_.resize(values_.size() - count);
+  }
+  /// Pushes operands whose values the sink is to fill in through window().
+  bool push_types(std::span<const ValType> types) {
+    if (types.size() + types_.size() > kMaxOperands) [[unlikely]] {
+      return errors_.fail_limit(Message::limit_operands, offset_, types.size() + types_.size(), kMaxOperands);
+    }
+    types_.insert(types_.end(), types.begin(), types.end());
+    values_.resize(types_.size());
+    return true;
+  }
+  /// Removes `count` operands that lie below the topmost `above`.
+  void drop_below(uint32_t above, uint32_t count) {
+    types_.erase(types_.end() - (above + count), types_.end() - above);
+    values_.erase(values_.end() - (above + count), values_.end() - above);
+  }
+  /// Checks that the topmost operands have these types. Afterwards exactly they are there, polymorphic or not.
+  bool require(std::span<const ValType> wanted) {
+    if (available() < wanted.size() || !equal_top(wanted)) [[unlikely]]
+      return require_slow(wanted);
+    return true;
+  }
+  /// As above for one operand of any type; bottom if unreachable code provides it.
+  bool require_any(ValType& type) {
+    if (available() == 0) {
+      if (!frame().polymorphic) return fail_top({});
+      push(ValType(), Value{});
+    }
+    type = top_type();
+    return true;
+  }
+  /// Like require, but changes nothing: a br_table's labels may want what unreachable code provides as different types.
+  bool check(std::span<const ValType> wanted) {
+    if (fits(wanted)) [[likely]]
+      return true;
+    return fail_top(wanted);
+  }
+
+  // Control.
+  uint32_t depth() const { return depth_; }
+  FrameType& frame() { return *top_frame_; }
+  /// The frame a label names; its index must be below depth().
+  FrameType& label(uint32_t index) { return frames_[depth_ - 1 - index]; }
+  FrameType& function_frame() { return frames_[0]; }
+
+  /// The topmost operands of `type.params` become the block's own.
+  bool push_frame(FrameKind kind, const BlockSignature& type) {
+    if (depth_ == kMaxNesting) [[unlikely]] {
+      return errors_.fail_limit(Message::limit_nesting, offset_, depth_ + 1, kMaxNesting);
+    }
+    if (depth_ == frames_.size()) frames_.emplace_back();
+    top_frame_ = &frames_[depth_++];
+    top_frame_->kind = kind;
+    top_frame_->polymorphic = false;
+    top_frame_->live_on_entry = live_;
+    top_frame_->branched = false;
+    top_frame_->height = size() - type.params_count;
+    top_frame_->seen_by = 0;
+    top_frame_->type = type;
+    top_frame_->control = Control{};
+    return true;
+  }
+  void pop_frame() {
+    --depth_;
+    top_frame_ = depth_ == 0 ? nullptr : &frames_[depth_ - 1];
+  }
+  /// The block's results, and nothing else, must be on the stack.
+  bool check_block_end() {
+    FrameType& block = frame();
+    if (!require(block.type.results())) return false;
+    if (available() != block.type.results_count) [[unlikely]] {
+      return errors_.fail_detail(Message::type_mismatch, offset_,
+                                 std::to_string(available() - block.type.results_count) +
+                                     " values too many on the stack at the end of a block");
+    }
+    return true;
+  }
+  /// After an instruction that does not return.
+  void set_unreachable() {
+    drop(available());
+    frame().polymorphic = true;
+    live_ = false;
+  }
+  /// A number for the br_table at hand, to check each label once however often it is named.
+  uint32_t next_br_table() { return ++br_tables_; }
+
+ private:
+  uint32_t available() { return size() - frame().height; }
+
+  bool equal_top(std::span<const ValType> wanted) const {
+    const ValType* actual = types_.data() + (types_.size() - wanted.size());
+    for (size_t i = 0; i < wanted.size(); ++i) {
+      if (actual[i] != wanted[i]) return false;
+    }
+    return true;
+  }
+
+  bool fits(std::span<const ValType> wanted) {
+    size_t have = available();
+    if (have < wanted.size() && !frame().polymorphic) return false;
+    for (size_t i = 0; i < wanted.size() && i < have; ++i) {
+      ValType actual = types_[types_.size() - 1 - i];
+      if (actual != wanted[wanted.size() - 1 - i] && !actual.is_bottom()) return false;
+    }
+    return true;
+  }
+
+  [[gnu::noinline]] bool require_slow(std::span<const ValType> wanted) {
+    if (!fits(wanted)) return fail_top(wanted);
+    size_t have = available();
+    if (have < wanted.size()) {
+      auto missing = wanted.first(wanted.size() - have);
+      types_.insert(types_.begin() + frame().height, missing.begin(), missing.end());
+      values_.resize(types_.size());  // dead: no value is ever looked at
+    }
+    std::copy(wanted.begin(), wanted.end(), types_.end() - static_cast<ptrdiff_t>(wanted.size()));
+    return true;
+  }
+
+  [[gnu::cold, gnu::noinline]] bool fail_top(std::span<const ValType> wanted) {
+    size_t shown = std::min<size_t>(available(), std::max<size_t>(wanted.size(), 1));
+    return errors_.fail_stack(offset_, wanted, std::span(types_).last(shown));
+  }
+
+  ErrorSlot& errors_;
+  std::vector<ValType> types_;
+  std::vector<Value> values_;
+  std::deque<FrameType> frames_;  // never shrinks: frames are used again
+  FrameType* top_frame_ = nullptr;
+  uint32_t depth_ = 0;
+  uint32_t br_tables_ = 0;
+  bool live_ = true;
+  uint64_t offset_ = 0;
+};
+
+}  // namespace rotor::wasm

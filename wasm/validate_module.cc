@@ -1,0 +1,195 @@
+// Validation of modules (spec section 3.4), bodies excepted.
+#include <string_view>
+#include <unordered_set>
+
+#include "wasm/limits.h"
+#include "wasm/module_decoder.h"
+
+namespace rotor::wasm {
+
+namespace {
+
+class ModuleValidator {
+ public:
+  ModuleValidator(ErrorSlot& errors, Module& module, const ModuleOffsets& offsets)
+      : errors_(errors), module_(module), offsets_(offsets) {}
+
+  bool run() {
+    module_.declared_funcs.assign(module_.funcs.size(), false);
+    return imports() && funcs() && tables() && memories() && globals() && exports() && start() && elements() && data();
+  }
+
+ private:
+  bool type(TypeIndex index, uint64_t at) {
+    if (raw(index) >= module_.types.size()) return errors_.fail_index(Message::unknown_type, at, raw(index));
+    return true;
+  }
+
+  bool table_type(const TableType& type, uint64_t at) {
+    const SizeLimits& limits = type.limits;
+    if (limits.min > UINT32_MAX || (limits.has_max() && limits.max > UINT32_MAX)) {
+      return errors_.fail(Message::table_too_large, at);
+    }
+    if (limits.min > limits.max) return errors_.fail(Message::size_min_over_max, at);
+    return true;
+  }
+
+  bool memory_type(const MemoryType& type, uint64_t at) {
+    const SizeLimits& limits = type.limits;
+    if (limits.min > kMaxMemory32Pages || (limits.has_max() && limits.max > kMaxMemory32Pages)) {
+      return errors_.fail(Message::memory_too_large, at);
+    }
+    if (limits.min > limits.max) return errors_.fail(Message::size_min_over_max, at);
+    if (type.shared && !limits.has_max()) return errors_.fail(Message::shared_needs_max, at);
+    return true;
+  }
+
+  bool imports() {
+    for (const Import& import : module_.imports) {
+      if (const auto* func = std::get_if<TypeIndex>(&import.desc)) {
+        if (!type(*func, import.offset)) return false;
+      } else if (const auto* table = std::get_if<TableType>(&import.desc)) {
+        if (!table_type(*table, import.offset)) return false;
+      } else if (const auto* memory = std::get_if<MemoryType>(&import.desc)) {
+        if (!memory_type(*memory, import.offset)) return false;
+      }
+    }
+    return true;
+  }
+
+  bool funcs() {
+    for (size_t i = 0; i < offsets_.funcs.size(); ++i) {
+      if (!type(module_.funcs[module_.imported_funcs + i], offsets_.funcs[i])) return false;
+    }
+    return true;
+  }
+
+  bool tables() {
+    for (size_t i = 0; i < offsets_.tables.size(); ++i) {
+      if (!table_type(module_.tables[module_.imported_tables + i].type, offsets_.tables[i])) return false;
+    }
+    return true;
+  }
+
+  bool memories() {
+    for (size_t i = 0; i < offsets_.memories.size(); ++i) {
+      if (!memory_type(module_.memories[module_.imported_memories + i], offsets_.memories[i])) return false;
+    }
+    return true;
+  }
+
+  /// `visible`: as in check_const_expr. A function that the expression names counts as declared.
+  bool const_expr(const ConstExpr& expr, ValType wanted, size_t visible) {
+    if (!check_const_expr(errors_, module_, expr, wanted, visible)) return false;
+    for (const ConstInstr& instr : expr.code) {
+      if (instr.op == Opcode::RefFunc) module_.declared_funcs[instr.bits] = true;
+    }
+    return true;
+  }
+
+  bool globals() {
+    // A global may read those before it (spec 3.0; 2.0 had it read imported ones only).
+    for (size_t i = module_.imported_globals; i < module_.globals.size(); ++i) {
+      if (!const_expr(module_.globals[i].init, module_.globals[i].type.value, i)) return false;
+    }
+    return true;
+  }
+
+  bool export_index(const Export& exported, uint64_t at) {
+    auto check = [&](size_t count, Message unknown) {
+      return exported.index < count || errors_.fail_index(unknown, at, exported.index);
+    };
+    switch (exported.kind) {
+      case ExternKind::func:
+        if (!check(module_.funcs.size(), Message::unknown_function)) return false;
+        module_.declared_funcs[exported.index] = true;
+        return true;
+      case ExternKind::table: return check(module_.tables.size(), Message::unknown_table);
+      case ExternKind::memory: return check(module_.memories.size(), Message::unknown_memory);
+      case ExternKind::global:
+        if (!check(module_.globals.size(), Message::unknown_global)) return false;
+        if (module_.globals[exported.index].type.is_mutable) {
+          module_.used_features |= feature_bit(Feature::mutable_global);
+        }
+        return true;
+    }
+    return false;
+  }
+
+  bool exports() {
+    std::unordered_set<std::string_view> names;
+    names.reserve(module_.exports.size());
+    for (size_t i = 0; i < module_.exports.size(); ++i) {
+      const Export& exported = module_.exports[i];
+      if (!export_index(exported, offsets_.exports[i])) return false;
+      if (!names.insert(exported.name).second) return errors_.fail(Message::duplicate_export_name, offsets_.exports[i]);
+    }
+    return true;
+  }
+
+  bool start() {
+    if (!module_.start) return true;
+    if (raw(*module_.start) >= module_.funcs.size()) {
+      return errors_.fail_index(Message::unknown_function, offsets_.start, raw(*module_.start));
+    }
+    const FuncType& type = module_.func_type(*module_.start);
+    if (!type.params.empty() || !type.results.empty()) {
+      return errors_.fail_detail(Message::start_function_type, offsets_.start, "its type is " + to_string(type));
+    }
+    return true;
+  }
+
+  bool element(const ElementSegment& segment, uint64_t at) {
+    size_t visible = module_.globals.size();
+    if (segment.mode == SegmentMode::active) {
+      if (raw(segment.table) >= module_.tables.size()) {
+        return errors_.fail_index(Message::unknown_table, at, raw(segment.table));
+      }
+      ValType element = module_.tables[raw(segment.table)].type.element;
+      if (segment.type != element) {
+        return errors_.fail_detail(Message::type_mismatch, at,
+                                   "segment of " + to_string(segment.type) + " for a table of " + to_string(element));
+      }
+      if (!const_expr(segment.table_offset, ValType::i32, visible)) return false;
+    }
+    for (FuncIndex func : segment.funcs) {
+      if (raw(func) >= module_.funcs.size()) return errors_.fail_index(Message::unknown_function, at, raw(func));
+      module_.declared_funcs[raw(func)] = true;
+    }
+    for (const ConstExpr& expr : segment.exprs) {
+      if (!const_expr(expr, segment.type, visible)) return false;
+    }
+    return true;
+  }
+
+  bool elements() {
+    for (size_t i = 0; i < module_.elements.size(); ++i) {
+      if (!element(module_.elements[i], offsets_.elements[i])) return false;
+    }
+    return true;
+  }
+
+  bool data() {
+    for (size_t i = 0; i < module_.data.size(); ++i) {
+      const DataSegment& segment = module_.data[i];
+      if (segment.mode != SegmentMode::active) continue;
+      if (raw(segment.memory) >= module_.memories.size()) {
+        return errors_.fail_index(Message::unknown_memory, offsets_.data[i], raw(segment.memory));
+      }
+      if (!const_expr(segment.memory_offset, ValType::i32, module_.globals.size())) return false;
+    }
+    return true;
+  }
+
+  ErrorSlot& errors_;
+  Module& module_;
+  const ModuleOffsets& offsets_;
+};
+
+}  // namespace
+
+bool validate_module(ErrorSlot& errors, Module& module, const ModuleOffsets& offsets) {
+  return ModuleValidator(errors, module, offsets).run();
+}
+
+}  // namespace rotor::wasm
