@@ -50,5 +50,10 @@ Result<void> write_code_file(const std::string& path, const CodeImage& image, st
                              const wasm::Module& module, const std::vector<std::string>& cpu_features);
 /// Errors: io; corrupt: no code file, of another version, truncated, or its checksum is wrong.
 Result<CodeFile> read_code_file(const std::string& path);
+/// Off: for a fuzzer, which could not get past it.
+enum class ChecksumCheck : bool { off, on };
+/// The same of a file's bytes; `path` is for messages.
+Result<CodeFile> parse_code_file(std::span<const uint8_t> bytes, const std::string& path,
+                                 ChecksumCheck check = ChecksumCheck::on);
 
 }  // namespace rotor::jit

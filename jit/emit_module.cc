@@ -28,8 +28,11 @@ ModuleEmitter::ModuleEmitter(const ModulePlan& p, llvm::TargetMachine& target, l
   // Locations need a scope; the functions themselves get none, and no debug information is written (site_table.h).
   llvm::DIBuilder debug(*llvm_module);
   llvm::DIFile* file = debug.createFile("m", "");
+  auto* unit = debug.createCompileUnit(llvm::DISourceLanguageName(llvm::dwarf::DW_LANG_C), file, "", true, "", 0, "",
+                                       llvm::DICompileUnit::NoDebug);
   scope = llvm::DISubprogram::getDistinct(context, file, "", "", file, 0, nullptr, 0, nullptr, 0, 0,
-                                          llvm::DINode::FlagZero, llvm::DISubprogram::SPFlagZero, nullptr);
+                                          llvm::DINode::FlagZero, llvm::DISubprogram::SPFlagDefinition, unit);
+  debug.finalize();
   run_page_ = new llvm::GlobalVariable(*llvm_module, i8, false, llvm::GlobalValue::ExternalLinkage, nullptr,
                                        kRunPageSymbol);
   run_page_->setVisibility(llvm::GlobalValue::HiddenVisibility);
