@@ -1,14 +1,22 @@
 # What Rotor is built with: Debian packages, found, never downloaded.
-find_package(LLVM 22.1 CONFIG REQUIRED HINTS /usr/lib/llvm-22/lib/cmake/llvm)
+find_package(LLVM 22.1 CONFIG REQUIRED HINTS /usr/lib/llvm-22/lib/cmake/llvm)  # asking for 22 is refused
 find_package(mimalloc REQUIRED)
 find_package(fmt REQUIRED)
 find_package(Threads REQUIRED)
 find_library(XXHASH_LIBRARY NAMES xxhash REQUIRED)
+
+# toml++ as headers only: Debian's shared library is built with exceptions, which is another ABI than ours.
+find_path(ROTOR_TOML_INCLUDE_DIR toml++/toml.h REQUIRED)
+add_library(rotor_toml INTERFACE)
+target_include_directories(rotor_toml SYSTEM INTERFACE $<BUILD_INTERFACE:${ROTOR_TOML_INCLUDE_DIR}>)
+target_compile_definitions(rotor_toml INTERFACE TOML_HEADER_ONLY=1)
+
 if(ROTOR_DEVELOPER_MODE)
   find_package(GTest REQUIRED)
   find_package(benchmark REQUIRED)
   find_package(nlohmann_json REQUIRED)
   find_package(CLI11 REQUIRED)
   find_package(ZLIB REQUIRED)
+  find_package(Python3 REQUIRED COMPONENTS Interpreter)
   include(GoogleTest)
 endif()

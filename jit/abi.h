@@ -137,7 +137,8 @@ struct RunPageLayout {
   uint32_t slot(uint32_t defined_func) const { return slots + defined_func * 8; }
 };
 
-/// Trap sites are `ud1 eax, [eax + kind]` (67 0f b9 40 kind), what llvm.ubsantrap(kind) emits.
+/// Trap sites are `ud1 eax, [eax + kind]`, what llvm.ubsantrap(kind) emits: these bytes, then the kind. Kind 0
+/// (unreachable) has no displacement: kTrapBytes[0, 3), then 00.
 inline constexpr uint8_t kTrapBytes[4] = {0x67, 0x0f, 0xb9, 0x40};
 
 }  // namespace rotor::jit

@@ -1,0 +1,190 @@
+#!/usr/bin/env python3
+"""Holds every source file to the include rule of docs/architecture.md: never upwards, never sideways.
+
+    check_includes.py [ROOT]       a line a breach, exit 1 if there is one
+    check_includes.py --self-test  feeds itself breaches and expects each to be found
+"""
+import fnmatch
+import os
+import re
+import sys
+import tempfile
+
+# What a folder may include beside itself, as patterns of paths from the root (public headers: rotor/NAME.h).
+ALLOWED = {
+    'include': ['rotor/*'],
+    'wasm': ['rotor/result.h', 'rotor/value.h', 'rotor/config.h'],
+    'memory': ['rotor/result.h'],
+    'jit': ['wasm/*', 'rotor/*'],
+    'runtime': ['jit/abi.h', 'jit/libcalls.def', 'jit/code.h', 'jit/compile.h', 'wasm/*', 'memory/*', 'rotor/*'],
+    'proxy': ['rotor/*'],
+    'tools': ['rotor/*', 'examples/wasm_bindgen_host/*'],
+    'bench': ['rotor/*', 'examples/wasm_bindgen_host/*'],
+    'spec-tests': ['rotor/*'],
+    'examples': ['rotor/*'],
+    'fuzz': ['rotor/*'],
+}
+# Tests may use the public API of the whole library.
+ALLOWED_IN_TESTS = ['rotor/*', 'examples/wasm_bindgen_host/*']
+
+# Tests, and what only tests include.
+TEST_FILES = ['*_test.cc', '*/test_*.h']
+
+# White-box tests and fuzz targets: the internal folders that each needs.
+WHITE_BOX = {
+    'fuzz/decode.cc': ['wasm/*'],
+    'fuzz/code_file.cc': ['jit/code.h', 'wasm/decode_module.h'],  # a code file carries the module
+}
+
+# Libraries of others, by the start of the header's name: the folders that may know them.
+LIBRARIES = {
+    'llvm/': ['jit'],
+    'llvm-c/': ['jit'],
+    'mimalloc': ['memory', 'tools'],
+    'toml++/': ['proxy'],
+    'xxhash.h': ['jit', 'memory', 'runtime'],
+    'zlib.h': ['tools', 'bench', 'spec-tests', 'examples'],
+    'nlohmann/': ['tools', 'bench', 'spec-tests', 'examples', 'fuzz'],
+    'CLI/': ['tools'],
+    'benchmark/': ['bench'],
+    'gtest/': TEST_FILES,
+    'gmock/': TEST_FILES,
+}
+
+# Address space and signals: only the files made for them.
+SYSTEM_HEADERS = ['sys/mman.h', 'signal.h', 'csignal', 'ucontext.h', 'sys/ucontext.h', 'linux/userfaultfd.h']
+SYSTEM_FILES = ['memory/os_*.cc', 'runtime/trap_*.cc', *TEST_FILES]
+
+SOURCES = ('.h', '.hh', '.cc', '.c', '.def', '.inc')
+INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^">]+)[">]')
+
+
+def matches(path, patterns):
+    return any(fnmatch.fnmatchcase(path, pattern) for pattern in patterns)
+
+
+def resolve(root, path, name):
+    """The path from the root that a quoted include means: as the compiler looks, beside the file first."""
+    beside = os.path.normpath(os.path.join(os.path.dirname(path), name))
+    if not beside.startswith('..') and os.path.exists(os.path.join(root, beside)):
+        return beside
+    return os.path.normpath(name)
+
+
+def library_breach(path, name):
+    """None: not a library's header; "": one that this file may include."""
+    for library, folders in LIBRARIES.items():
+        if name.startswith(library):
+            allowed = path.split('/')[0] in folders or matches(path, folders)
+            return '' if allowed else f'only {", ".join(folders)} may include {name}'
+    return None
+
+
+def quoted_breach(root, path, name):
+    folder = path.split('/')[0]
+    target = resolve(root, path, name)
+    if target.startswith('include/'):
+        target = target[len('include/'):]
+    if target.split('/')[0] == folder or (folder == 'include' and target.startswith('rotor')):
+        return None
+    allowed = list(ALLOWED[folder])
+    if matches(path, TEST_FILES):
+        allowed += ALLOWED_IN_TESTS
+    allowed += WHITE_BOX.get(path, [])
+    if matches(target, allowed):
+        return None
+    return f'{folder}/ may not include "{name}"'
+
+
+def system_breach(path, name):
+    if name in SYSTEM_HEADERS and not matches(path, SYSTEM_FILES):
+        return f'<{name}> belongs in {" or ".join(SYSTEM_FILES[:2])}'
+    if path.startswith('include/') and ('/' in name or '.' in name) and not re.fullmatch(r'(std|assert|string|wasm)\w*\.hh?', name):
+        return f'public headers include the standard library only, not <{name}>'
+    if name.startswith('rotor/'):
+        return f'our own headers are quoted: "{name}"'
+    return None
+
+
+def check(root):
+    breaches = []
+    for folder in ALLOWED:
+        for directory, _, files in os.walk(os.path.join(root, folder)):
+            for file in sorted(files):
+                if not file.endswith(SOURCES):
+                    continue
+                path = os.path.relpath(os.path.join(directory, file), root)
+                with open(os.path.join(root, path), encoding='utf-8') as lines:
+                    for number, line in enumerate(lines, 1):
+                        found = INCLUDE.match(line)
+                        if not found:
+                            continue
+                        kind, name = found.groups()
+                        breach = library_breach(path, name)
+                        if breach is None:
+                            breach = quoted_breach(root, path, name) if kind == '"' else system_breach(path, name)
+                        if breach:
+                            breaches.append(f'{path}:{number}: {breach}')
+    return breaches
+
+
+def self_test():
+    # (file, its line, whether it is a breach)
+    cases = [
+        ('wasm/a.cc', '#include "wasm/module.h"', False),
+        ('wasm/b.cc', '#include "rotor/value.h"', False),
+        ('wasm/c.cc', '#include "rotor/engine.h"', True),
+        ('wasm/d.cc', '#include "memory/os.h"', True),
+        ('wasm/e_test.cc', '#include "rotor/rotor.h"', False),
+        ('wasm/f.cc', '#include "jit/abi.h"', True),
+        ('memory/a.cc', '#include "wasm/module.h"', True),
+        ('memory/os_linux.cc', '#include <sys/mman.h>', False),
+        ('memory/b.cc', '#include <sys/mman.h>', True),
+        ('memory/c_test.cc', '  #  include <sys/mman.h>', False),
+        ('jit/a.cc', '#include <llvm/IR/Module.h>', False),
+        ('jit/c.cc', '#include "llvm/IR/Module.h"', False),
+        ('runtime/e.cc', '#include "llvm/IR/Module.h"', True),
+        ('jit/b.cc', '#include "runtime/engine.h"', True),
+        ('runtime/a.cc', '#include <llvm/IR/Module.h>', True),
+        ('runtime/b.cc', '#include "jit/pipeline.h"', True),
+        ('runtime/c.cc', '#include "jit/abi.h"', False),
+        ('runtime/trap_linux.cc', '#include <signal.h>', False),
+        ('runtime/d.cc', '#include <csignal>', True),
+        ('proxy/a.cc', '#include "runtime/instance.h"', True),
+        ('proxy/b.cc', '#include "../runtime/instance.h"', True),
+        ('proxy/c.cc', '#include <toml++/toml.h>', False),
+        ('tools/rotor/a.cc', '#include "wasm/module.h"', True),
+        ('tools/rotor/b.cc', '#include "examples/wasm_bindgen_host/host.h"', False),
+        ('bench/a.cc', '#include "jit/abi.h"', True),
+        ('include/rotor/a.h', '#include "rotor/result.h"', False),
+        ('include/rotor/b.h', '#include "wasm/types.h"', True),
+        ('include/rotor/c.h', '#include <fmt/format.h>', True),
+        ('include/rotor/d.h', '#include <expected>', False),
+        ('examples/a.cc', '#include <rotor/rotor.h>', True),
+    ]
+    wrong = []
+    with tempfile.TemporaryDirectory() as root:
+        for path, line, _ in cases:
+            os.makedirs(os.path.join(root, os.path.dirname(path)), exist_ok=True)
+            with open(os.path.join(root, path), 'w', encoding='utf-8') as file:
+                file.write('// a comment\n' + line + '\n')
+        found = check(root)
+        for path, line, is_breach in cases:
+            if is_breach != any(breach.startswith(path + ':2: ') for breach in found):
+                wrong.append(f'{path}: {line}: {"missed" if is_breach else "wrongly reported"}')
+    return wrong
+
+
+def main(arguments):
+    if arguments == ['--self-test']:
+        lines = self_test()
+    else:
+        root = arguments[0] if arguments else os.path.join(os.path.dirname(os.path.abspath(__file__)), '..')
+        lines = check(root)
+    for line in lines:
+        print(line, file=sys.stderr)
+    return 1 if lines else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,61 @@
+#!/usr/bin/env python3
+"""Installs a build into a temporary prefix, then builds and runs examples/embed/embed.cc against the copy: once with
+find_package(rotor), once with pkg-config. The prefix is moved in between: nothing may remember where it was installed."""
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+
+CONSUMER = '''cmake_minimum_required(VERSION 3.25)
+project(consumer LANGUAGES CXX)
+find_package(rotor 0.1 REQUIRED)
+add_executable(consumer {source})
+target_link_libraries(consumer PRIVATE rotor::rotor)
+'''
+
+
+def run(*command, **options):
+    print('+', ' '.join(command), flush=True)
+    return subprocess.run(command, check=True, **options)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    for name in ('cmake', 'cxx', 'source', 'build'):
+        parser.add_argument('--' + name, required=True)
+    options = parser.parse_args()
+    source = os.path.join(options.source, 'examples', 'embed', 'embed.cc')
+    with tempfile.TemporaryDirectory() as folder:
+        installed = os.path.join(folder, 'installed')
+        prefix = os.path.join(folder, 'moved')
+        run(options.cmake, '--install', options.build, '--prefix', installed, '--component', 'library',
+            stdout=subprocess.DEVNULL)
+        os.rename(installed, prefix)
+        for directory, _, files in os.walk(prefix):
+            for file in files:
+                if not file.endswith(('.cmake', '.pc', '.h')):
+                    continue
+                with open(os.path.join(directory, file), encoding='utf-8') as text:
+                    if options.source in text.read():
+                        sys.exit(f'{file} names a path of the source tree')
+
+        consumer = os.path.join(folder, 'consumer')
+        os.mkdir(consumer)
+        with open(os.path.join(consumer, 'CMakeLists.txt'), 'w', encoding='utf-8') as file:
+            file.write(CONSUMER.format(source=source))
+        run(options.cmake, '-S', consumer, '-B', consumer + '/build', '-DCMAKE_PREFIX_PATH=' + prefix,
+            '-DCMAKE_CXX_COMPILER=' + options.cxx, stdout=subprocess.DEVNULL)
+        run(options.cmake, '--build', consumer + '/build', stdout=subprocess.DEVNULL)
+        run(consumer + '/build/consumer')
+
+        pc_folder = next(directory for directory, _, files in os.walk(prefix) if 'rotor.pc' in files)
+        flags = run('pkg-config', '--cflags', '--libs', 'rotor', env=dict(os.environ, PKG_CONFIG_PATH=pc_folder),
+                    stdout=subprocess.PIPE, text=True).stdout.split()
+        program = os.path.join(folder, 'with-pkg-config')
+        run(options.cxx, '-std=c++23', source, '-o', program, *flags)
+        run(program)
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,40 @@
+# How tests are added. Labels are one word, so that `ctest -L` finds each part: "unit:memory", "unit:jit:kimchi".
+
+# The first part of the current folder's path: memory, tools, …
+function(rotor_folder result)
+  file(RELATIVE_PATH path ${PROJECT_SOURCE_DIR} ${CMAKE_CURRENT_SOURCE_DIR})
+  string(REGEX REPLACE "/.*" "" path "${path}")
+  set(${result} ${path} PARENT_SCOPE)
+endfunction()
+
+# rotor_test(name SOURCES... LIBS... [LABELS...]): a GoogleTest binary whose tests are ctests.
+function(rotor_test name)
+  if(NOT ROTOR_DEVELOPER_MODE)
+    return()
+  endif()
+  cmake_parse_arguments(ARG "" "" "SOURCES;LIBS;LABELS" ${ARGN})
+  rotor_folder(folder)
+  list(JOIN ARG_LABELS ":" labels)
+  add_executable(${name} ${ARG_SOURCES})
+  target_link_libraries(${name} PRIVATE rotor_flags ${ARG_LIBS} GTest::gtest GTest::gtest_main)
+  # PRE_TEST: a build runs nothing.
+  gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60
+                       PROPERTIES TIMEOUT 300 LABELS "unit:${folder}:${labels}")
+endfunction()
+
+# rotor_command_test(name COMMAND... [NEEDS VARIABLE...] [LABELS...] [TIMEOUT seconds]): a command that must exit with 0.
+# It is skipped, by name, if an environment variable in NEEDS is empty when the tests run.
+function(rotor_command_test name)
+  if(NOT ROTOR_DEVELOPER_MODE)
+    return()
+  endif()
+  cmake_parse_arguments(ARG "" "TIMEOUT" "COMMAND;NEEDS;LABELS" ${ARGN})
+  if(NOT ARG_TIMEOUT)
+    set(ARG_TIMEOUT 300)
+  endif()
+  rotor_folder(folder)
+  list(JOIN ARG_LABELS ":" labels)
+  add_test(NAME ${name} COMMAND ${Python3_EXECUTABLE} ${PROJECT_SOURCE_DIR}/cmake/run_test.py ${ARG_NEEDS} --
+                                ${ARG_COMMAND})
+  set_tests_properties(${name} PROPERTIES TIMEOUT ${ARG_TIMEOUT} SKIP_RETURN_CODE 77 LABELS "command:${folder}:${labels}")
+endfunction()

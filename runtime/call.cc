@@ -1,0 +1,114 @@
+#include "runtime/call.h"
+
+#include <algorithm>
+#include <memory>
+
+#include "runtime/entry.h"
+#include "runtime/instance.h"
+#include "runtime/signature.h"
+#include "runtime/trap.h"
+
+namespace rotor::runtime {
+
+namespace {
+
+/// Stack that an entry itself takes before compiled code's first check: the frames of invoke and rotor_enter.
+constexpr uint64_t kEntryFrameBytes = 4096;
+
+/// Where the guest's stack ends: host_stack_reserve_bytes above the thread's, or stack_bytes below here.
+uint64_t stack_limit_of(const ThreadState& thread, const Limits& limits, uintptr_t sp) {
+  uint64_t by_entry = sp > limits.stack_bytes ? sp - limits.stack_bytes : 0;
+  // On a stack that is not the thread's own (a fiber's), nothing is known of its end.
+  if (sp < thread.stack_low || sp >= thread.stack_high) return by_entry;
+  return std::max<uint64_t>(by_entry, thread.stack_low + limits.host_stack_reserve_bytes);
+}
+
+/// Argument words in the order of CallRegs, then of the stack; on the stack unless there are very many.
+class CallWords {
+ public:
+  explicit CallWords(uint32_t stack_words) {
+    if (stack_words > kFew) many_ = std::make_unique<uint64_t[]>(stack_words);
+  }
+  uint64_t* stack() { return many_ ? many_.get() : few_; }
+  uint64_t& operator[](uint32_t word) {
+    return word < CallRegs::kWords ? regs.words[word] : stack()[word - CallRegs::kWords];
+  }
+  CallRegs regs;
+
+ private:
+  static constexpr uint32_t kFew = 16;
+  uint64_t few_[kFew];
+  std::unique_ptr<uint64_t[]> many_;
+};
+
+uint64_t slot_of_word(const ValuePlace& place, uint64_t word) {
+  return place.is32 ? static_cast<uint32_t>(word) : word;
+}
+
+void load_results(const Signature& type, const jit::Context& context, const CallRegs& regs, Slot* slots) {
+  for (size_t i = 0; i < type.results.size(); ++i) {
+    const ValuePlace& place = type.results[i];
+    uint64_t word = type.results_in_memory ? context.results[i * jit::kResultStride / 8] : regs.words[place.word];
+    slots[i] = slot_of_word(place, word);
+  }
+}
+
+[[gnu::noinline, gnu::cold]] Error error_of(EntryRecord& record) {
+  std::span<const uintptr_t> pcs(record.pcs, record.pc_count);
+  if (record.host_error) return host_error(std::move(*record.host_error), pcs);
+  return trap_error(record.kind, pcs);
+}
+
+}  // namespace
+
+Result<void> invoke(LinkGroup& group, const jit::FuncRef& ref, Slot* slots) {
+  ThreadState& thread = t_thread;
+  if (!thread.ready) [[unlikely]] ROTOR_CHECK(prepare_thread(thread));
+  const Signature& type = Signature::of(ref.type);
+  const auto* instance = static_cast<const InstanceImpl*>(ref.context->instance);
+  auto sp = reinterpret_cast<uintptr_t>(__builtin_frame_address(0));
+
+  EntryRecord record;
+  record.previous = thread.top;
+  record.group = &group;
+  record.stack_limit = stack_limit_of(thread, instance->options.limits, sp);
+  // Guest and host calling each other in turn end here, not in a host function.
+  if (sp < record.stack_limit + kEntryFrameBytes + type.stack_words * 8) [[unlikely]]
+    return std::unexpected(trap_error(TrapKind::stack_overflow));
+
+  CallWords words(type.stack_words);
+  for (size_t i = 0; i < type.params.size(); ++i) words[type.params[i].word] = slots[i];
+  thread.top = &record;
+  group.activation().stack_limit = record.stack_limit;
+  uint64_t left = rotor_enter(ref.code, ref.context, &words.regs, words.stack(), type.stack_words, &record.saved_sp);
+  thread.top = record.previous;
+  if (record.previous) {
+    // The entry around this one goes on with its own limit. Groups may have merged meanwhile.
+    LinkGroup& root = group.root();
+    for (EntryRecord* outer = record.previous; outer; outer = outer->previous) {
+      if (&outer->group->root() != &root) continue;
+      root.activation().stack_limit = outer->stack_limit;
+      break;
+    }
+  }
+  if (left) [[unlikely]] return std::unexpected(error_of(record));
+  load_results(type, *ref.context, words.regs, slots);
+  return {};
+}
+
+uint32_t walk_frames(const EntryRecord& record, uintptr_t frame, uintptr_t* pcs, uint32_t capacity) {
+  uint32_t count = 0;
+  uintptr_t end = record.frame();
+  // Each frame lies above the one before and below the entry's; anything else is no chain of ours. The frame that
+  // compiled code was entered by returns into rotor_enter and is not counted.
+  for (uintptr_t inner = frame - 1; count < capacity && frame > inner && frame < end && frame % 8 == 0;) {
+    const auto* words = reinterpret_cast<const uintptr_t*>(frame);
+    if (words[0] == end) break;
+    pcs[count++] = words[1];
+    inner = frame;
+    frame = words[0];
+  }
+  return count;
+}
+
+}  // namespace rotor::runtime

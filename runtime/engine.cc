@@ -1,0 +1,37 @@
+#include "runtime/engine.h"
+
+#include <fmt/format.h>
+
+namespace rotor {
+
+Result<Engine> Engine::create(Config config) {
+  if (config.cpu != "native" && config.cpu != "baseline")
+    return fail(ErrorKind::invalid_argument, fmt::format("unknown cpu \"{}\": \"native\" or \"baseline\"", config.cpu));
+  ROTOR_CHECK(runtime::install_trap_handlers());
+  return Engine(std::make_shared<runtime::EngineImpl>(std::move(config)));
+}
+
+const Config& Engine::config() const { return impl_->config; }
+
+}  // namespace rotor
+
+namespace rotor::runtime {
+
+size_t EngineImpl::Hash::operator()(const FuncType& type) const {
+  // FNV-1a over the types' bits; the separator keeps parameters and results apart.
+  uint64_t hash = 14695981039346656037u;
+  auto mix = [&](uint64_t v) { hash = (hash ^ v) * 1099511628211u; };
+  for (ValType t : type.params) mix(t.bits());
+  mix(UINT64_MAX);
+  for (ValType t : type.results) mix(t.bits());
+  return hash;
+}
+
+const Signature& EngineImpl::canonical(const FuncType& type) {
+  std::lock_guard lock(mutex_);
+  auto [it, fresh] = signatures_.try_emplace(type);
+  if (fresh) it->second = std::make_unique<Signature>(*this, type);
+  return *it->second;
+}
+
+}  // namespace rotor::runtime

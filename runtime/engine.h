@@ -1,0 +1,35 @@
+// The engine: settings and the canonical types of its modules.
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <unordered_map>
+
+#include "rotor/config.h"
+#include "rotor/engine.h"
+#include "runtime/signature.h"
+
+namespace rotor::runtime {
+
+class EngineImpl : public std::enable_shared_from_this<EngineImpl> {
+ public:
+  explicit EngineImpl(Config c) : config(std::move(c)) {}
+  EngineImpl(const EngineImpl&) = delete;
+
+  const Config config;
+
+  /// The one Signature of a type, as long as the engine lives. Thread-safe.
+  const Signature& canonical(const FuncType& type);
+
+ private:
+  struct Hash {
+    size_t operator()(const FuncType& type) const;
+  };
+  std::mutex mutex_;
+  std::unordered_map<FuncType, std::unique_ptr<Signature>, Hash> signatures_;
+};
+
+/// Installs the signal handlers, once a process (trap_linux.cc). Errors: io.
+Result<void> install_trap_handlers();
+
+}  // namespace rotor::runtime

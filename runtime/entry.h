@@ -1,0 +1,74 @@
+// The door between C++ and compiled code (entry_x86_64.S), and what is kept of each passage.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+
+#include "jit/abi.h"
+#include "rotor/result.h"
+#include "rotor/trap.h"
+
+namespace rotor::runtime {
+
+class LinkGroup;
+
+/// Register arguments on the way in, register results on the way out. entry_x86_64.S knows this layout.
+/// Arguments: words 0-5 are rdi rsi rdx rcx r8 r9, 6-13 are xmm0-7. Results: words 0-3 are rax rdx rcx r8, 6-9 xmm0-3.
+struct CallRegs {
+  static constexpr uint32_t kGprs = 6;
+  static constexpr uint32_t kFirstXmm = 6;
+  static constexpr uint32_t kXmms = 8;
+  static constexpr uint32_t kWords = kGprs + kXmms;
+  uint64_t words[kWords];
+};
+static_assert(sizeof(CallRegs) == 112);
+
+extern "C" {
+/// Calls `code` with `context` as swiftself. Returns 0, with results in `regs`; 1 if a trap or a failing host function
+/// left through rotor_enter_landing.
+uint64_t rotor_enter(const void* code, jit::Context* context, CallRegs* regs, const uint64_t* stack_args,
+                     uint64_t stack_arg_count, void** saved_sp);
+/// Where the trap handler continues, with rsp = saved_sp. Not a function.
+void rotor_enter_landing();
+/// The entry of every host function. Not callable from C++.
+void rotor_host_entry();
+}
+
+/// rotor_enter's frame pointer lies this far above saved_sp: six pushes.
+inline constexpr uintptr_t kSavedSpToFrame = 48;
+
+/// One entry from the host into compiled code, on the entering thread's stack.
+struct EntryRecord {
+  void* saved_sp = nullptr;
+  EntryRecord* previous = nullptr;
+  LinkGroup* group = nullptr;    ///< as entered; its root is the group now
+  uint64_t stack_limit = 0;
+  std::optional<Error> host_error;
+
+  // What the trap handler leaves.
+  TrapKind kind = TrapKind::unreachable;
+  uint32_t pc_count = 0;
+  uintptr_t pcs[Trap::kMaxFrames];  ///< the first is the trap's, the others are return addresses
+
+  uintptr_t frame() const { return reinterpret_cast<uintptr_t>(saved_sp) + kSavedSpToFrame; }
+};
+
+/// What a thread keeps. Read by the signal handler, so it has neither constructor nor destructor.
+struct ThreadState {
+  EntryRecord* top = nullptr;
+  uintptr_t stack_low = 0;
+  uintptr_t stack_high = 0;
+  bool ready = false;  ///< the stack is known and there is an alternate signal stack
+};
+extern thread_local constinit ThreadState t_thread __attribute__((tls_model("initial-exec")));
+
+/// Makes a thread able to enter compiled code. Errors: io.
+Result<void> prepare_thread(ThreadState& thread);
+
+/// Collects return addresses of compiled code by frame pointers, from the frame at `frame` outwards, up to the entry's.
+/// Async-signal-safe: touches the stack between `frame` and the entry's frame only. Returns their number.
+/// Pre: `frame` is not below the stack pointer.
+uint32_t walk_frames(const EntryRecord& record, uintptr_t frame, uintptr_t* pcs, uint32_t capacity);
+
+}  // namespace rotor::runtime

@@ -1,0 +1,143 @@
+// The passages between C++ (System V) and compiled code (swiftcc: the context in r13; rbx rbp r12-r15 callee-saved).
+// See entry.h for the signatures and the layout of CallRegs.
+
+        .intel_syntax noprefix
+        .text
+
+// uint64_t rotor_enter(code rdi, context rsi, regs rdx, stack_args rcx, stack_arg_count r8, void** saved_sp r9)
+        .globl  rotor_enter
+        .hidden rotor_enter
+        .type   rotor_enter, @function
+        .p2align 4
+rotor_enter:
+        .cfi_startproc
+        push    rbp
+        .cfi_def_cfa_offset 16
+        .cfi_offset rbp, -16
+        mov     rbp, rsp
+        .cfi_def_cfa_register rbp
+        push    rbx
+        .cfi_offset rbx, -24
+        push    r12
+        .cfi_offset r12, -32
+        push    r13
+        .cfi_offset r13, -40
+        push    r14
+        .cfi_offset r14, -48
+        push    r15
+        .cfi_offset r15, -56
+        push    rdx                     // regs; rsp is a multiple of 16 again
+        mov     [r9], rsp               // saved_sp: kSavedSpToFrame below rbp
+        mov     r13, rsi
+        mov     r11, rdi
+        mov     r10, rdx
+        test    r8, r8
+        je      2f
+        lea     rax, [r8 + 1]           // an even number of words keeps rsp aligned
+        and     rax, -2
+        shl     rax, 3
+        sub     rsp, rax
+1:      mov     rax, [rcx + r8*8 - 8]
+        mov     [rsp + r8*8 - 8], rax
+        dec     r8
+        jne     1b
+2:      movsd   xmm0, [r10 + 48]
+        movsd   xmm1, [r10 + 56]
+        movsd   xmm2, [r10 + 64]
+        movsd   xmm3, [r10 + 72]
+        movsd   xmm4, [r10 + 80]
+        movsd   xmm5, [r10 + 88]
+        movsd   xmm6, [r10 + 96]
+        movsd   xmm7, [r10 + 104]
+        mov     rdi, [r10]
+        mov     rsi, [r10 + 8]
+        mov     rdx, [r10 + 16]
+        mov     rcx, [r10 + 24]
+        mov     r8,  [r10 + 32]
+        mov     r9,  [r10 + 40]
+        call    r11
+        mov     r10, [rbp - 48]
+        mov     [r10], rax
+        mov     [r10 + 8], rdx
+        mov     [r10 + 16], rcx
+        mov     [r10 + 24], r8
+        movsd   [r10 + 48], xmm0
+        movsd   [r10 + 56], xmm1
+        movsd   [r10 + 64], xmm2
+        movsd   [r10 + 72], xmm3
+        lea     rsp, [rbp - 48]
+        xor     eax, eax
+        jmp     3f
+
+// Traps and failing host functions come here with rsp = saved_sp and every other register unknown.
+        .globl  rotor_enter_landing
+        .hidden rotor_enter_landing
+rotor_enter_landing:
+        lea     rbp, [rsp + 48]
+        mov     eax, 1
+3:      pop     rdx
+        pop     r15
+        pop     r14
+        pop     r13
+        pop     r12
+        pop     rbx
+        pop     rbp
+        .cfi_def_cfa rsp, 8
+        ret
+        .cfi_endproc
+        .size   rotor_enter, . - rotor_enter
+
+// The swiftcc entry of every host function: r13 is the host function's own context.
+// void* rotor_host_dispatch(context rdi, CallRegs* rsi, stack_args rdx, frame rcx): nullptr, or the saved_sp to leave to.
+        .globl  rotor_host_entry
+        .hidden rotor_host_entry
+        .type   rotor_host_entry, @function
+        .hidden rotor_host_dispatch
+        .p2align 4
+rotor_host_entry:
+        .cfi_startproc
+        push    rbp
+        .cfi_def_cfa_offset 16
+        .cfi_offset rbp, -16
+        mov     rbp, rsp
+        .cfi_def_cfa_register rbp
+        sub     rsp, 112                // CallRegs
+        mov     [rsp], rdi
+        mov     [rsp + 8], rsi
+        mov     [rsp + 16], rdx
+        mov     [rsp + 24], rcx
+        mov     [rsp + 32], r8
+        mov     [rsp + 40], r9
+        movsd   [rsp + 48], xmm0
+        movsd   [rsp + 56], xmm1
+        movsd   [rsp + 64], xmm2
+        movsd   [rsp + 72], xmm3
+        movsd   [rsp + 80], xmm4
+        movsd   [rsp + 88], xmm5
+        movsd   [rsp + 96], xmm6
+        movsd   [rsp + 104], xmm7
+        mov     rdi, r13
+        mov     rsi, rsp
+        lea     rdx, [rbp + 16]         // behind the saved rbp and the return address
+        mov     rcx, rbp
+        call    rotor_host_dispatch
+        test    rax, rax
+        jne     1f
+        mov     rax, [rsp]
+        mov     rdx, [rsp + 8]
+        mov     rcx, [rsp + 16]
+        mov     r8,  [rsp + 24]
+        movsd   xmm0, [rsp + 48]
+        movsd   xmm1, [rsp + 56]
+        movsd   xmm2, [rsp + 64]
+        movsd   xmm3, [rsp + 72]
+        leave
+        .cfi_def_cfa rsp, 8
+        ret
+        .cfi_def_cfa rbp, 16
+1:      mov     rsp, rax
+        jmp     rotor_enter_landing
+        .cfi_endproc
+        .size   rotor_host_entry, . - rotor_host_entry
+
+        .section .note.GNU-stack, "", @progbits

@@ -1,0 +1,80 @@
+#include "runtime/extern_type.h"
+
+#include <fmt/format.h>
+
+namespace rotor {
+
+const char* kind_name(const ExternType& type) {
+  static constexpr const char* kNames[] = {"func", "table", "memory", "global"};
+  return kNames[type.index()];
+}
+
+namespace {
+
+std::string limits_text(const SizeLimits& limits) {
+  return limits.has_max() ? fmt::format("{} {}", limits.min, limits.max) : fmt::format("{}", limits.min);
+}
+
+struct ToText {
+  std::string operator()(const FuncType& type) const { return "func " + to_string(type); }
+  std::string operator()(const TableType& type) const {
+    return fmt::format("table {}{} {}", type.is64 ? "i64 " : "", limits_text(type.limits), to_string(type.element));
+  }
+  std::string operator()(const MemoryType& type) const {
+    return fmt::format("memory {}{}{}", type.is64 ? "i64 " : "", limits_text(type.limits), type.shared ? " shared" : "");
+  }
+  std::string operator()(const GlobalType& type) const {
+    return type.is_mutable ? fmt::format("global (mut {})", to_string(type.value)) : "global " + to_string(type.value);
+  }
+};
+
+}  // namespace
+
+std::string to_string(const ExternType& type) { return std::visit(ToText{}, type); }
+
+}  // namespace rotor
+
+namespace rotor::runtime {
+
+ExternType extern_type_of(const wasm::Module& module, wasm::ExternKind kind, uint32_t index) {
+  switch (kind) {
+    case wasm::ExternKind::func: return module.func_type(wasm::FuncIndex{index});
+    case wasm::ExternKind::table: return module.tables[index].type;
+    case wasm::ExternKind::memory: return module.memories[index];
+    case wasm::ExternKind::global: return module.globals[index].type;
+  }
+  return {};
+}
+
+ExternType extern_type_of(const wasm::Module& module, const wasm::Import& import) {
+  switch (import.kind()) {
+    case wasm::ExternKind::func: return module.func_type(std::get<wasm::TypeIndex>(import.desc));
+    case wasm::ExternKind::table: return std::get<TableType>(import.desc);
+    case wasm::ExternKind::memory: return std::get<MemoryType>(import.desc);
+    case wasm::ExternKind::global: return std::get<GlobalType>(import.desc);
+  }
+  return {};
+}
+
+namespace {
+
+bool limits_match(const SizeLimits& found, const SizeLimits& wanted) {
+  return found.min >= wanted.min && (!wanted.has_max() || (found.has_max() && found.max <= wanted.max));
+}
+
+}  // namespace
+
+bool matches(const ExternType& found, const ExternType& wanted) {
+  if (found.index() != wanted.index()) return false;
+  if (auto* table = std::get_if<TableType>(&found)) {
+    auto& want = std::get<TableType>(wanted);
+    return table->element == want.element && table->is64 == want.is64 && limits_match(table->limits, want.limits);
+  }
+  if (auto* memory = std::get_if<MemoryType>(&found)) {
+    auto& want = std::get<MemoryType>(wanted);
+    return memory->shared == want.shared && memory->is64 == want.is64 && limits_match(memory->limits, want.limits);
+  }
+  return found == wanted;
+}
+
+}  // namespace rotor::runtime

@@ -1,0 +1,146 @@
+#include "runtime/func.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "runtime/call.h"
+#include "runtime/instance.h"
+#include "runtime/signature.h"
+
+namespace rotor::runtime {
+
+Func func_of_ref(const jit::FuncRef* ref) {
+  auto* instance = static_cast<InstanceImpl*>(ref->context->instance);
+  // What the handle holds is a reference's address, which may lie in another member's context: they die together.
+  return Func::from_handle({instance->group, const_cast<jit::FuncRef*>(ref)});
+}
+
+Value value_of_slot(ValType type, uint64_t slot) {
+  if (type.is_func_ref() && slot) return Value(func_of_ref(reinterpret_cast<const jit::FuncRef*>(slot)));
+  return Value::from_bits(type, slot);
+}
+
+namespace {
+
+std::unexpected<Error> gone() { return fail(ErrorKind::stale_handle, "the function's instance is gone"); }
+
+/// Functions among raw arguments join the callee's group.
+Result<void> join_functions(const Signature& type, LinkGroup& group, const Slot* slots) {
+  for (size_t i = 0; i < type.params.size(); ++i) {
+    if (!type.params[i].is_func || !slots[i]) continue;
+    auto* ref = reinterpret_cast<const jit::FuncRef*>(slots[i]);
+    ROTOR_CHECK(LinkGroup::merge(group, *static_cast<InstanceImpl*>(ref->context->instance)->group));
+  }
+  return {};
+}
+
+}  // namespace
+}  // namespace rotor::runtime
+
+namespace rotor {
+
+using runtime::GroupEntry;
+using runtime::LinkGroup;
+using runtime::Signature;
+
+Value::Value(const Func& func) : type_(ValType::funcref), token_(func.handle_.token) {
+  std::memcpy(bits_, &func.handle_.object, sizeof func.handle_.object);
+}
+
+Func Value::func() const {
+  if (!type_.is_func_ref() || is_null()) return {};
+  return Func::from_handle({token_, reinterpret_cast<void*>(bits())});
+}
+
+bool Func::alive() const {
+  LinkGroup* group = runtime::group_of(handle_);
+  return group && group->alive();
+}
+
+FuncType Func::type() const {
+  if (!alive()) return {};
+  return Signature::of(runtime::func_ref_of(handle_)->type).type;
+}
+
+Result<void> Func::call_raw(Slot* slots) const {
+  LinkGroup* group = runtime::group_of(handle_);
+  if (!group) return runtime::gone();
+  ROTOR_TRY(GroupEntry inside, GroupEntry::enter(group));
+  const jit::FuncRef& ref = *runtime::func_ref_of(handle_);
+  const Signature& type = Signature::of(ref.type);
+  if (type.has_func_params) ROTOR_CHECK(runtime::join_functions(type, *group, slots));
+  return runtime::invoke(*group, ref, slots);
+}
+
+Result<std::vector<Value>> Func::call(std::span<const Value> args) const {
+  LinkGroup* group = runtime::group_of(handle_);
+  if (!group) return runtime::gone();
+  ROTOR_TRY(GroupEntry inside, GroupEntry::enter(group));
+  const jit::FuncRef& ref = *runtime::func_ref_of(handle_);
+  const Signature& type = Signature::of(ref.type);
+  if (args.size() != type.params.size())
+    return fail(ErrorKind::type_mismatch, fmt::format("{} arguments for a function of type {}", args.size(),
+                                                      to_string(type.type)));
+  std::vector<Slot> slots(std::max(type.params.size(), type.results.size()));
+  for (size_t i = 0; i < args.size(); ++i) {
+    if (args[i].type() != type.type.params[i])
+      return fail(ErrorKind::type_mismatch,
+                  fmt::format("argument {} is of type {} for a function of type {}", i, to_string(args[i].type()),
+                              to_string(type.type)));
+    slots[i] = args[i].bits();
+    if (!type.params[i].is_func || !slots[i]) continue;
+    // By the handle's token: unlike the slot it can tell that its instance is gone.
+    LinkGroup* other = runtime::group_of(args[i].func().handle());
+    if (!other) return runtime::gone();
+    ROTOR_CHECK(LinkGroup::merge(*group, *other));
+  }
+  ROTOR_CHECK(runtime::invoke(*group, ref, slots.data()));
+  std::vector<Value> results;
+  results.reserve(type.results.size());
+  for (size_t i = 0; i < type.results.size(); ++i)
+    results.push_back(runtime::value_of_slot(type.type.results[i], slots[i]));
+  return results;
+}
+
+Error detail::signature_mismatch(const FuncType& wanted, const FuncType& actual) {
+  return Error(ErrorKind::type_mismatch,
+               fmt::format("the function is of type {}, not {}", to_string(actual), to_string(wanted)));
+}
+
+// Caller. The instance is inside a call: it lives, and this thread is inside its group.
+
+void* Caller::host_data() const { return instance_ ? instance_->options.host_data : nullptr; }
+
+namespace {
+std::unexpected<Error> no_instance() { return fail(ErrorKind::not_found, "the call did not come from an instance"); }
+}  // namespace
+
+Result<Func> Caller::get_func(std::string_view name) const {
+  if (!instance_) return no_instance();
+  return instance_->get_func(name);
+}
+
+Result<Table> Caller::get_table(std::string_view name) const {
+  if (!instance_) return no_instance();
+  return instance_->get_table(name);
+}
+
+Result<Memory> Caller::get_memory(std::string_view name) const {
+  if (!instance_) return no_instance();
+  return name.empty() ? instance_->memory0() : instance_->get_memory(name);
+}
+
+Result<void> Caller::read(uint64_t address, std::span<uint8_t> out) const {
+  ROTOR_TRY(Memory memory, get_memory());
+  return memory.read(address, out);
+}
+
+Result<void> Caller::write(uint64_t address, std::span<const uint8_t> bytes) const {
+  ROTOR_TRY(Memory memory, get_memory());
+  return memory.write(address, bytes);
+}
+
+Value Caller::value_from_slot(ValType type, Slot slot) const { return runtime::value_of_slot(type, slot); }
+
+}  // namespace rotor

@@ -1,0 +1,34 @@
+// Globals as the host sees them: a type and the cell that compiled code reads.
+#pragma once
+
+#include <memory>
+
+#include "jit/abi.h"
+#include "rotor/memory.h"
+#include "runtime/link_group.h"
+
+namespace rotor::runtime {
+
+class GlobalImpl : public std::enable_shared_from_this<GlobalImpl> {
+ public:
+  /// A global of the host's, with a cell of its own.
+  GlobalImpl(const GlobalType& type, uint64_t bits) : type_(type), own_{{bits, 0}}, cell_(&own_) {}
+  /// A global that an instance of `group` defines; its cell is in the instance's context.
+  GlobalImpl(const GlobalType& type, jit::GlobalCell* cell, std::shared_ptr<LinkGroup> group)
+      : type_(type), own_{}, cell_(cell) {
+    tie.belong_to(std::move(group));
+  }
+  GlobalImpl(const GlobalImpl&) = delete;
+
+  const GlobalType& type() const { return type_; }
+  jit::GlobalCell* cell() const { return cell_; }
+
+  GroupTie tie;
+
+ private:
+  GlobalType type_;
+  jit::GlobalCell own_;
+  jit::GlobalCell* cell_;
+};
+
+}  // namespace rotor::runtime

@@ -1,0 +1,74 @@
+#include "runtime/host_function.h"
+
+#include <algorithm>
+
+#include "runtime/entry.h"
+#include "runtime/instance.h"
+
+namespace rotor::runtime {
+
+void HostImport::bind(InstanceImpl* importer, std::shared_ptr<const HostDefinition> host) {
+  instance = importer;
+  definition = std::move(host);
+  const Signature& type = *definition->type;
+  if (type.results_in_memory)
+    results = std::make_unique<uint64_t[]>(type.results.size() * jit::kResultStride / sizeof(uint64_t));
+  context.results = results.get();
+  context.instance = importer;
+  context.host = this;
+}
+
+jit::FuncRef HostImport::ref() {
+  return {definition->type->id(), reinterpret_cast<const void*>(&rotor_host_entry), &context};
+}
+
+namespace {
+
+/// Functions that a host function returns may be another group's.
+Result<void> join_results(const Signature& type, LinkGroup& group, const Slot* slots) {
+  for (size_t i = 0; i < type.results.size(); ++i) {
+    if (!type.results[i].is_func || !slots[i]) continue;
+    auto* ref = reinterpret_cast<const jit::FuncRef*>(slots[i]);
+    ROTOR_CHECK(LinkGroup::merge(group, *static_cast<InstanceImpl*>(ref->context->instance)->group));
+  }
+  return {};
+}
+
+Result<void> call_host(HostImport& import, CallRegs& regs, const uint64_t* stack_args) {
+  const Signature& type = *import.definition->type;
+  constexpr size_t kFew = 16;
+  Slot few[kFew];
+  std::unique_ptr<Slot[]> many;
+  size_t count = std::max(type.params.size(), type.results.size());
+  if (count > kFew) many = std::make_unique<Slot[]>(count);
+  Slot* slots = many ? many.get() : few;
+  for (size_t i = 0; i < type.params.size(); ++i) {
+    const ValuePlace& place = type.params[i];
+    uint64_t word = place.word < CallRegs::kWords ? regs.words[place.word] : stack_args[place.word - CallRegs::kWords];
+    slots[i] = place.is32 ? static_cast<uint32_t>(word) : word;
+  }
+  Caller caller(import.instance);
+  ROTOR_CHECK(import.definition->function(caller, slots));
+  if (type.has_func_results) ROTOR_CHECK(join_results(type, *import.instance->group, slots));
+  for (size_t i = 0; i < type.results.size(); ++i) {
+    if (type.results_in_memory) import.results[i * jit::kResultStride / sizeof(uint64_t)] = slots[i];
+    else regs.words[type.results[i].word] = slots[i];
+  }
+  return {};
+}
+
+}  // namespace
+
+/// Called by rotor_host_entry, whose frame is `frame`. nullptr: done; else the stack pointer to leave the guest to.
+extern "C" [[gnu::visibility("hidden"), gnu::used]] void* rotor_host_dispatch(jit::Context* context, CallRegs* regs,
+                                                                             const uint64_t* stack_args,
+                                                                             uintptr_t frame) {
+  Result<void> result = call_host(*static_cast<HostImport*>(context->host), *regs, stack_args);
+  if (result) [[likely]] return nullptr;
+  EntryRecord& record = *t_thread.top;
+  record.host_error = std::move(result).error();
+  record.pc_count = walk_frames(record, frame, record.pcs, Trap::kMaxFrames);
+  return record.saved_sp;
+}
+
+}  // namespace rotor::runtime

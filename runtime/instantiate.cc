@@ -1,0 +1,199 @@
+#include "runtime/instantiate.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "runtime/call.h"
+#include "runtime/func.h"
+#include "runtime/instance.h"
+#include "runtime/trap.h"
+
+namespace rotor::runtime {
+
+namespace {
+
+/// The spec's steps, in order. An error leaves what was written to imported memories and tables; an instance whose
+/// functions may have been put in one has joined its group by then, and lives as long as that.
+class Instantiation {
+ public:
+  Instantiation(const InstancePreImpl& pre, InstanceImpl& instance)
+      : pre_(pre), instance_(instance), module_(instance.impl()), wasm_(module_.wasm()), layout_(module_.layout()) {}
+
+  Result<void> run() {
+    ROTOR_CHECK(bind_imports());
+    ROTOR_CHECK(allocate_memories());
+    fill_func_refs();
+    initialise_globals();
+    ROTOR_CHECK(allocate_tables());
+    ROTOR_CHECK(initialise_tables());
+    ROTOR_CHECK(initialise_memories());
+    return start();
+  }
+
+ private:
+  Result<void> bind_imports() {
+    instance_.memories.resize(wasm_.memories.size());
+    instance_.tables.resize(wasm_.tables.size());
+    if (wasm_.imported_globals) instance_.globals.resize(wasm_.globals.size());
+    auto is_host = [](const Definition& d) { return std::holds_alternative<std::shared_ptr<const HostDefinition>>(d); };
+    auto hosts = static_cast<size_t>(std::ranges::count_if(pre_.imports, is_host));
+    if (hosts) instance_.host_imports = std::make_unique<HostImport[]>(hosts);
+    for (size_t i = 0; i < pre_.imports.size(); ++i) {
+      const Definition& definition = pre_.imports[i];
+      if (auto* host = std::get_if<std::shared_ptr<const HostDefinition>>(&definition)) {
+        HostImport& import = instance_.host_imports[next_host_++];
+        import.bind(&instance_, *host);
+        next_func_slot() = import.ref();
+      } else if (auto* factory = std::get_if<std::shared_ptr<const PerInstance>>(&definition)) {
+        Result<Extern> item = (*factory)->make(instance_.options);
+        if (!item) return std::unexpected(std::move(item).error());
+        ROTOR_CHECK(check_import(*item, module_.imports()[i], module_.engine()));
+        ROTOR_CHECK(bind(*item, module_.imports()[i]));
+      } else {
+        ROTOR_CHECK(bind(std::get<Extern>(definition), module_.imports()[i]));
+      }
+    }
+    return {};
+  }
+
+  jit::FuncRef& next_func_slot() { return *instance_.at<jit::FuncRef>(layout_.imported_func(next_func_++)); }
+
+  Result<void> bind(const Extern& item, const ImportInfo& import) {
+    auto stale = [&] {
+      return fail(ErrorKind::stale_handle,
+                  fmt::format("import {}.{}: what it was defined as is gone", import.module, import.name));
+    };
+    if (auto* func = std::get_if<Func>(&item)) {
+      // Merging fails if the function's instance is gone: the reference is read after it only.
+      ROTOR_CHECK(LinkGroup::merge(*instance_.group, *group_of(func->handle())));
+      next_func_slot() = *func_ref_of(func->handle());
+      return {};
+    }
+    if (auto* memory = std::get_if<Memory>(&item)) {
+      auto impl = memory->lock();
+      if (!impl) return stale();
+      set_memory(next_memory_++, std::move(impl));
+      return {};
+    }
+    if (auto* table = std::get_if<Table>(&item)) {
+      auto impl = table->lock();
+      if (!impl) return stale();
+      if (impl->element().is_func_ref() || impl->tie.group()) ROTOR_CHECK(impl->tie.join(*instance_.group));
+      set_table(next_table_++, impl->shared_from_this());
+      return {};
+    }
+    auto impl = std::get<Global>(item).lock();
+    if (!impl) return stale();
+    if (impl->type().value.is_func_ref() || impl->tie.group()) ROTOR_CHECK(impl->tie.join(*instance_.group));
+    *instance_.at<jit::GlobalCell*>(layout_.imported_global(next_global_)) = impl->cell();
+    instance_.globals[next_global_++] = impl->shared_from_this();
+    return {};
+  }
+
+  void set_memory(uint32_t index, std::shared_ptr<MemoryImpl> memory) {
+    *instance_.at<jit::ContextMemory>(layout_.memory(index)) = {memory->base(), memory->def()};
+    instance_.memories[index] = std::move(memory);
+  }
+  /// Of the object itself and not of a host's handle to it (HostHold): instances don't keep those.
+  void set_table(uint32_t index, std::shared_ptr<TableImpl> table) {
+    *instance_.at<jit::TableDef*>(layout_.table(index)) = table->def();
+    instance_.tables[index] = std::move(table);
+  }
+
+  Result<void> allocate_memories() {
+    for (uint32_t i = wasm_.imported_memories; i < wasm_.memories.size(); ++i) {
+      ROTOR_TRY(auto memory, MemoryImpl::create(wasm_.memories[i], instance_.options.limits.memory));
+      set_memory(i, std::move(memory));
+    }
+    return {};
+  }
+
+  void fill_func_refs() {
+    for (uint32_t i = 0; i < layout_.func_ref_slot.size(); ++i) {
+      if (layout_.func_ref_slot[i] == UINT32_MAX) continue;
+      uint32_t index = i + wasm_.imported_funcs;
+      *instance_.at<jit::FuncRef>(layout_.func_ref(wasm_, index)) = defined_func(index);
+    }
+  }
+  jit::FuncRef defined_func(uint32_t index) const {
+    return {module_.signature(wasm::FuncIndex{index}).id(), module_.entry(index - wasm_.imported_funcs),
+            instance_.context};
+  }
+
+  void initialise_globals() {
+    for (uint32_t i = wasm_.imported_globals; i < wasm_.globals.size(); ++i)
+      instance_.global_cell(i)->bits[0] = instance_.evaluate(wasm_.globals[i].init);
+  }
+
+  Result<void> allocate_tables() {
+    for (uint32_t i = wasm_.imported_tables; i < wasm_.tables.size(); ++i) {
+      const wasm::Table& table = wasm_.tables[i];
+      uint64_t init = table.init ? instance_.evaluate(*table.init) : 0;
+      ROTOR_TRY(auto impl, TableImpl::create(table.type, init, instance_.options.limits.table_elements));
+      impl->tie.belong_to(instance_.group);
+      set_table(i, std::move(impl));
+    }
+    return {};
+  }
+
+  Result<void> initialise_tables() {
+    instance_.dropped_elements.resize(wasm_.elements.size());
+    for (uint32_t i = 0; i < wasm_.elements.size(); ++i) {
+      const wasm::ElementSegment& segment = wasm_.elements[i];
+      if (segment.mode == wasm::SegmentMode::passive) continue;
+      if (segment.mode == wasm::SegmentMode::active) {
+        uint64_t offset = static_cast<uint32_t>(instance_.evaluate(segment.table_offset));
+        if (!instance_.table_init(raw(segment.table), i, offset, 0, segment.size()))
+          return std::unexpected(trap_error(TrapKind::out_of_bounds_table));
+      }
+      instance_.dropped_elements[i] = true;
+    }
+    return {};
+  }
+
+  Result<void> initialise_memories() {
+    instance_.dropped_data.resize(wasm_.data.size());
+    for (uint32_t i = 0; i < wasm_.data.size(); ++i) {
+      const wasm::DataSegment& segment = wasm_.data[i];
+      if (segment.mode != wasm::SegmentMode::active) continue;
+      uint64_t offset = static_cast<uint32_t>(instance_.evaluate(segment.memory_offset));
+      if (!instance_.memory_init(raw(segment.memory), i, offset, 0, segment.size))
+        return std::unexpected(trap_error(TrapKind::out_of_bounds_memory));
+      instance_.dropped_data[i] = true;
+    }
+    return {};
+  }
+
+  Result<void> start() {
+    if (!wasm_.start) return {};
+    uint32_t index = raw(*wasm_.start);
+    jit::FuncRef ref = index < wasm_.imported_funcs ? *instance_.func_ref(index) : defined_func(index);
+    Slot none[1] = {};
+    return invoke(*instance_.group, ref, none);
+  }
+
+  const InstancePreImpl& pre_;
+  InstanceImpl& instance_;
+  const ModuleImpl& module_;
+  const wasm::Module& wasm_;
+  const jit::ContextLayout& layout_;
+  uint32_t next_func_ = 0, next_host_ = 0, next_memory_ = 0, next_table_ = 0, next_global_ = 0;
+};
+
+}  // namespace
+
+Result<Instance> instantiate(const InstancePreImpl& pre, const InstanceOptions& options) {
+  ROTOR_TRY(auto allocated, InstanceImpl::allocate(pre.module, options));
+  std::shared_ptr<LinkGroup> group = LinkGroup::create();
+  allocated->group = group;
+  // Inside until the end: a drop on the way takes effect when it is left.
+  ROTOR_TRY(GroupEntry inside, GroupEntry::enter(group.get()));
+  InstanceImpl* instance = allocated.release();
+  group->add_member(instance);
+  Instance handle(instance);  // the group's first owner
+  ROTOR_CHECK(Instantiation(pre, *instance).run());
+  return handle;
+}
+
+}  // namespace rotor::runtime

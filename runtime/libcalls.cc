@@ -1,0 +1,110 @@
+// Each function is called by compiled code, inside the instance's group; the guest left host_stack_reserve_bytes of stack.
+// Operands are guest values: every one is checked here, in 64 bits, where sums of 32-bit values don't wrap.
+#include "runtime/libcalls.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "runtime/instance.h"
+
+namespace rotor::runtime {
+
+namespace {
+
+InstanceImpl& instance_of(jit::Context* context) { return *static_cast<InstanceImpl*>(context->instance); }
+MemoryImpl& memory_of(jit::Context* context, uint32_t index) { return *instance_of(context).memories[index]; }
+TableImpl& table_of(jit::Context* context, uint32_t index) { return *instance_of(context).tables[index]; }
+
+namespace libcalls {
+
+constexpr int32_t kOk = 0;
+constexpr int32_t kTrap = 1;
+
+int32_t memory_grow(jit::Context* context, uint32_t memory, uint32_t delta) {
+  uint64_t old_pages = memory_of(context, memory).grow(delta);
+  return old_pages == UINT64_MAX ? -1 : static_cast<int32_t>(old_pages);
+}
+
+int32_t memory_copy(jit::Context* context, uint32_t dst_memory, uint32_t src_memory, uint32_t dst, uint32_t src,
+                    uint32_t size) {
+  uint8_t* to = memory_of(context, dst_memory).range(dst, size);
+  const uint8_t* from = memory_of(context, src_memory).range(src, size);
+  if (!to || !from) return kTrap;
+  std::memmove(to, from, size);
+  return kOk;
+}
+
+int32_t memory_fill(jit::Context* context, uint32_t memory, uint32_t dst, uint32_t byte, uint32_t size) {
+  uint8_t* to = memory_of(context, memory).range(dst, size);
+  if (!to) return kTrap;
+  std::memset(to, static_cast<uint8_t>(byte), size);
+  return kOk;
+}
+
+int32_t memory_init(jit::Context* context, uint32_t memory, uint32_t segment, uint32_t dst, uint32_t src,
+                    uint32_t size) {
+  return instance_of(context).memory_init(memory, segment, dst, src, size) ? kOk : kTrap;
+}
+
+void data_drop(jit::Context* context, uint32_t segment) { instance_of(context).dropped_data[segment] = true; }
+
+int32_t table_grow(jit::Context* context, uint32_t table, uint64_t init, uint32_t delta) {
+  uint64_t old_size = table_of(context, table).grow(delta, init);
+  return old_size == UINT64_MAX ? -1 : static_cast<int32_t>(old_size);
+}
+
+int32_t table_fill(jit::Context* context, uint32_t table, uint32_t index, uint64_t value, uint32_t size) {
+  TableImpl& to = table_of(context, table);
+  if (!to.in_bounds(index, size)) return kTrap;
+  std::fill_n(to.slots(index), size, value);
+  return kOk;
+}
+
+int32_t table_init(jit::Context* context, uint32_t table, uint32_t segment, uint32_t dst, uint32_t src, uint32_t size) {
+  return instance_of(context).table_init(table, segment, dst, src, size) ? kOk : kTrap;
+}
+
+int32_t table_copy(jit::Context* context, uint32_t dst_table, uint32_t src_table, uint32_t dst, uint32_t src,
+                   uint32_t size) {
+  TableImpl& to = table_of(context, dst_table);
+  TableImpl& from = table_of(context, src_table);
+  if (!to.in_bounds(dst, size) || !from.in_bounds(src, size)) return kTrap;
+  std::memmove(to.slots(dst), from.slots(src), size * sizeof(uint64_t));
+  return kOk;
+}
+
+void elem_drop(jit::Context* context, uint32_t segment) { instance_of(context).dropped_elements[segment] = true; }
+
+// Compiled code has checked bounds, alignment and, for waits, sharedness.
+
+int32_t atomic_notify(jit::Context* context, uint32_t memory, uint64_t address, uint32_t count) {
+  return static_cast<int32_t>(memory_of(context, memory).waiters.notify(address, count));
+}
+
+template <class T>
+int32_t wait(MemoryImpl& memory, uint64_t address, T expected, int64_t timeout_ns) {
+  auto* cell = reinterpret_cast<T*>(memory.base() + address);
+  auto outcome = memory.waiters.wait(address, timeout_ns,
+                                     [&] { return __atomic_load_n(cell, __ATOMIC_SEQ_CST) == expected; });
+  return static_cast<int32_t>(outcome);
+}
+
+int32_t atomic_wait32(jit::Context* context, uint32_t memory, uint64_t address, uint32_t expected, uint64_t timeout_ns) {
+  return wait<uint32_t>(memory_of(context, memory), address, expected, static_cast<int64_t>(timeout_ns));
+}
+
+int32_t atomic_wait64(jit::Context* context, uint32_t memory, uint64_t address, uint64_t expected, uint64_t timeout_ns) {
+  return wait<uint64_t>(memory_of(context, memory), address, expected, static_cast<int64_t>(timeout_ns));
+}
+
+}  // namespace libcalls
+}  // namespace
+
+std::array<const void*, jit::kLibcallCount> libcall_addresses() {
+  return {
+#define ROTOR_LIBCALL(Name, result, params) reinterpret_cast<const void*>(&libcalls::Name),
+#include "jit/libcalls.def"
+  };
+}
+
+}  // namespace rotor::runtime

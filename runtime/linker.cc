@@ -1,0 +1,127 @@
+#include "runtime/linker.h"
+
+#include <fmt/format.h>
+
+#include "runtime/extern_type.h"
+#include "runtime/func.h"
+#include "runtime/instance.h"
+#include "runtime/instantiate.h"
+
+namespace rotor::runtime {
+
+const Definition* LinkerImpl::find(std::string_view module, std::string_view name) const {
+  auto it = definitions.find(std::pair<std::string, std::string>(module, name));
+  return it == definitions.end() ? nullptr : &it->second;
+}
+
+namespace {
+
+std::unexpected<Error> stale(const ImportInfo& wanted) {
+  return fail(ErrorKind::stale_handle,
+              fmt::format("import {}.{}: what it was defined as is gone", wanted.module, wanted.name));
+}
+
+Result<void> check_type(const ExternType& found, const ImportInfo& wanted) {
+  if (matches(found, wanted.type)) return {};
+  return fail(ErrorKind::link, fmt::format("incompatible import type: {}.{} is wanted as {}, defined as {}",
+                                           wanted.module, wanted.name, to_string(wanted.type), to_string(found)));
+}
+
+/// Functions are compared by canonical type in compiled code, so they have to come from the same engine.
+Result<void> check_func(const Signature& found, const ImportInfo& wanted, const EngineImpl& engine) {
+  ROTOR_CHECK(check_type(found.type, wanted));
+  if (found.engine == &engine) return {};
+  return fail(ErrorKind::link, fmt::format("import {}.{}: a function of another engine", wanted.module, wanted.name));
+}
+
+Result<void> check_definition(const Definition& definition, const ImportInfo& wanted, const EngineImpl& engine) {
+  if (auto* host = std::get_if<std::shared_ptr<const HostDefinition>>(&definition))
+    return check_func(*(*host)->type, wanted, engine);
+  if (auto* factory = std::get_if<std::shared_ptr<const PerInstance>>(&definition))
+    return check_type((*factory)->type, wanted);
+  return check_import(std::get<Extern>(definition), wanted, engine);
+}
+
+}  // namespace
+
+Result<void> check_import(const Extern& item, const ImportInfo& wanted, const EngineImpl& engine) {
+  if (auto* func = std::get_if<Func>(&item)) {
+    if (!func->alive()) return stale(wanted);
+    return check_func(Signature::of(func_ref_of(func->handle())->type), wanted, engine);
+  }
+  if (auto* table = std::get_if<Table>(&item)) {
+    auto impl = table->lock();
+    return impl ? check_type(impl->type(), wanted) : stale(wanted);
+  }
+  if (auto* memory = std::get_if<Memory>(&item)) {
+    auto impl = memory->lock();
+    return impl ? check_type(impl->type(), wanted) : stale(wanted);
+  }
+  auto impl = std::get<Global>(item).lock();
+  return impl ? check_type(impl->type(), wanted) : stale(wanted);
+}
+
+}  // namespace rotor::runtime
+
+namespace rotor {
+
+using runtime::Definition;
+using runtime::HostDefinition;
+using runtime::LinkerImpl;
+
+Linker::Linker(const Engine& engine) : impl_(std::make_unique<LinkerImpl>()) {
+  impl_->engine = engine.impl().shared_from_this();
+}
+Linker::Linker(const Linker& other) : impl_(std::make_unique<LinkerImpl>(*other.impl_)) {}
+Linker& Linker::operator=(const Linker& other) {
+  *impl_ = *other.impl_;
+  return *this;
+}
+Linker::Linker(Linker&&) noexcept = default;
+Linker& Linker::operator=(Linker&&) noexcept = default;
+Linker::~Linker() = default;
+
+void Linker::define(std::string_view module, std::string_view name, Extern item) {
+  impl_->definitions.insert_or_assign({std::string(module), std::string(name)}, std::move(item));
+}
+
+void Linker::define_func(std::string_view module, std::string_view name, FuncType type, HostFunction fn) {
+  auto host = std::make_shared<const HostDefinition>(&impl_->engine->canonical(type), std::move(fn));
+  impl_->definitions.insert_or_assign({std::string(module), std::string(name)}, std::move(host));
+}
+
+void Linker::define_per_instance(std::string_view module, std::string_view name, ExternType type,
+                                 std::function<Result<Extern>(const InstanceOptions&)> make) {
+  auto factory = std::make_shared<const runtime::PerInstance>(std::move(type), std::move(make));
+  impl_->definitions.insert_or_assign({std::string(module), std::string(name)}, std::move(factory));
+}
+
+void Linker::define_instance(std::string_view module, const Instance& instance) {
+  if (!instance) return;
+  for (const wasm::Export& item : instance.module().impl().wasm().exports)
+    define(module, item.name, instance.impl()->extern_of(item));
+}
+
+bool Linker::defined(std::string_view module, std::string_view name) const { return impl_->find(module, name); }
+
+Result<InstancePre> Linker::instantiate_pre(const Module& module) const {
+  if (&module.impl().engine() != impl_->engine.get())
+    return fail(ErrorKind::invalid_argument, "the module is of another engine than the linker");
+  auto pre = std::make_shared<runtime::InstancePreImpl>(module, std::vector<Definition>());
+  for (const ImportInfo& import : module.imports()) {
+    const Definition* definition = impl_->find(import.module, import.name);
+    if (!definition)
+      return fail(ErrorKind::link,
+                  fmt::format("unknown import: {}.{} ({})", import.module, import.name, to_string(import.type)));
+    ROTOR_CHECK(runtime::check_definition(*definition, import, *impl_->engine));
+    pre->imports.push_back(*definition);
+  }
+  return InstancePre(std::move(pre));
+}
+
+Result<Instance> InstancePre::instantiate(const InstanceOptions& options) const {
+  return runtime::instantiate(*impl_, options);
+}
+const Module& InstancePre::module() const { return impl_->module; }
+
+}  // namespace rotor

@@ -1,0 +1,55 @@
+// Linear memories: address space, limits and waiters. Counted on their own; instances and the host's handles share them.
+#pragma once
+
+#include <atomic>
+#include <memory>
+
+#include "jit/abi.h"
+#include "memory/linear_memory.h"
+#include "rotor/limits.h"
+#include "rotor/memory.h"
+#include "runtime/wait_queue.h"
+
+namespace rotor::runtime {
+
+class MemoryImpl {
+ public:
+  /// Errors: limit, io, unsupported (64-bit).
+  static Result<std::shared_ptr<MemoryImpl>> create(const MemoryType& type, const MemoryLimits& limits);
+  MemoryImpl(const MemoryImpl&) = delete;
+
+  /// `memory.grow`: the old size in pages, or UINT64_MAX, which is counted. Thread-safe if the memory is shared.
+  uint64_t grow(uint64_t delta_pages);
+
+  jit::MemoryDef* def() { return &def_; }
+  uint8_t* base() const { return def_.base; }
+  uint64_t size_bytes() const { return def_.size_bytes.load(std::memory_order_acquire); }
+  /// The smaller of the limit and the declared maximum.
+  uint64_t limit_bytes() const { return limit_bytes_; }
+  uint64_t denied_growths() const { return denied_.load(std::memory_order_relaxed); }
+  /// With the current size as minimum.
+  MemoryType type() const;
+  bool contains(uintptr_t address) const { return space_->contains(address); }
+
+  /// Pointer to [address, address + size) if it lies in the memory now, else nullptr. No sum here wraps: both terms of
+  /// a comparison are at most the size.
+  uint8_t* range(uint64_t address, uint64_t size) const {
+    uint64_t have = size_bytes();
+    return size <= have && address <= have - size ? base() + address : nullptr;
+  }
+
+  WaitQueue waiters;
+
+ private:
+  MemoryImpl(const MemoryType& type, const MemoryLimits& limits) : type_(type), limits_(limits) {}
+  bool may_grow(uint64_t old_bytes, uint64_t new_bytes) const;
+
+  jit::MemoryDef def_{};
+  std::unique_ptr<memory::LinearMemory> space_;
+  MemoryType type_;
+  MemoryLimits limits_;
+  uint64_t limit_bytes_ = 0;
+  std::atomic<uint64_t> denied_{0};
+};
+
+}  // namespace rotor::runtime

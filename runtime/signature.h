@@ -1,0 +1,40 @@
+// Canonical function types, with the places of their arguments and results in registers and on the stack.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "runtime/entry.h"
+#include "rotor/value.h"
+
+namespace rotor::runtime {
+
+class EngineImpl;
+
+/// Where one argument or result travels: below CallRegs::kWords a word of CallRegs, else a stack word.
+struct ValuePlace {
+  uint16_t word = 0;
+  bool is32 = false;    ///< the upper half of the word is garbage
+  bool is_func = false; ///< a function reference
+};
+
+/// A function type of an engine. Equal types of one engine are one object: its address is the canonical type id that
+/// compiled code compares (jit::FuncRef::type).
+struct Signature {
+  Signature(const EngineImpl& owner, FuncType func_type);
+  Signature(const Signature&) = delete;
+
+  uint64_t id() const { return reinterpret_cast<uint64_t>(this); }
+  static const Signature& of(uint64_t id) { return *reinterpret_cast<const Signature*>(id); }
+
+  const EngineImpl* engine;
+  FuncType type;
+  std::vector<ValuePlace> params;
+  std::vector<ValuePlace> results;  ///< unused if results_in_memory
+  uint32_t stack_words = 0;         ///< of the arguments
+  bool results_in_memory = false;
+  bool has_func_params = false;
+  bool has_func_results = false;
+};
+
+}  // namespace rotor::runtime

@@ -1,0 +1,153 @@
+#include "runtime/table.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdlib>
+
+#include "memory/os.h"
+#include "runtime/func.h"
+
+namespace rotor::runtime {
+
+namespace {
+
+/// Tables that can't outgrow this are in the heap: a mapping of its own costs a system call and a page.
+constexpr uint64_t kHeapTableBytes = 4096;
+
+uint64_t round_up_to_page(uint64_t bytes) {
+  uint64_t page = memory::os::page_bytes();
+  return (bytes + page - 1) / page * page;
+}
+
+}  // namespace
+
+Result<std::shared_ptr<TableImpl>> TableImpl::create(const TableType& type, uint64_t init, uint64_t limit_elements) {
+  if (type.is64) return fail(ErrorKind::unsupported, "memory64: 64-bit tables");
+  // What a 32-bit index reaches; it also keeps the products below from wrapping.
+  uint64_t limit = std::min(limit_elements, UINT64_C(0xffffffff));
+  if (type.limits.min > limit)
+    return fail(ErrorKind::limit,
+                fmt::format("a table of {} elements, over table_elements = {}", type.limits.min, limit_elements));
+  if (type.limits.min > type.limits.max)
+    return fail(ErrorKind::invalid_argument, "a table's minimum is above its maximum");
+  std::shared_ptr<TableImpl> table(new TableImpl(type));
+  table->max_elements_ = std::min(type.limits.max, limit);
+  uint64_t bytes = table->max_elements_ * sizeof(uint64_t);
+  if (bytes <= kHeapTableBytes) {
+    table->def_.elements = static_cast<uint64_t*>(std::calloc(std::max<uint64_t>(bytes, 1), 1));
+    if (!table->def_.elements) return fail(ErrorKind::io, "no memory for a table");
+    table->committed_bytes_ = bytes;
+  } else {
+    uint64_t reserved = round_up_to_page(bytes);
+    ROTOR_TRY(uint8_t* base, memory::os::reserve(reserved));
+    table->def_.elements = reinterpret_cast<uint64_t*>(base);
+    table->reserved_bytes_ = reserved;
+  }
+  if (table->grow(type.limits.min, init) == UINT64_MAX) return fail(ErrorKind::io, "no memory for a table");
+  return table;
+}
+
+TableImpl::~TableImpl() {
+  if (reserved_bytes_) memory::os::release(def_.elements, reserved_bytes_);
+  else std::free(def_.elements);
+}
+
+uint64_t TableImpl::grow(uint64_t delta, uint64_t init) {
+  uint64_t old_size = def_.size;
+  if (delta > max_elements_ - old_size) return UINT64_MAX;
+  uint64_t need = round_up_to_page((old_size + delta) * sizeof(uint64_t));
+  if (reserved_bytes_ && need > committed_bytes_) {
+    auto* base = reinterpret_cast<uint8_t*>(def_.elements);
+    if (!memory::os::commit(base + committed_bytes_, need - committed_bytes_)) return UINT64_MAX;
+    committed_bytes_ = need;
+  }
+  if (init) std::fill_n(def_.elements + old_size, delta, init);  // else: they are zero, null
+  def_.size = old_size + delta;
+  return old_size;
+}
+
+TableType TableImpl::type() const {
+  TableType type = type_;
+  type.limits.min = def_.size;
+  return type;
+}
+
+Result<uint64_t> slot_of_value(const Value& value, ValType wanted, GroupTie& tie) {
+  if (value.type() != wanted)
+    return fail(ErrorKind::type_mismatch,
+                fmt::format("a value of type {} for {}", to_string(value.type()), to_string(wanted)));
+  if (!wanted.is_func_ref() || value.is_null()) return value.bits();
+  Func func = value.func();
+  LinkGroup* group = group_of(func.handle());
+  if (!group || !group->alive()) return fail(ErrorKind::stale_handle, "the function's instance is gone");
+  ROTOR_CHECK(tie.join(*group));
+  return value.bits();
+}
+
+}  // namespace rotor::runtime
+
+namespace rotor {
+
+using runtime::GroupEntry;
+using runtime::TableImpl;
+
+namespace {
+std::unexpected<Error> gone() { return fail(ErrorKind::stale_handle, "the table is gone"); }
+std::unexpected<Error> out_of_bounds(uint64_t index, uint64_t size) {
+  return fail(ErrorKind::invalid_argument, fmt::format("index {} is out of bounds of a table of {} elements", index, size));
+}
+}  // namespace
+
+Result<Table> Table::create(const Engine&, const TableType& type, const Value& init, uint64_t limit_elements) {
+  ROTOR_TRY(auto impl, TableImpl::create(type, 0, limit_elements));
+  Table table;
+  table.strong_ = runtime::HostHold<TableImpl>::take(impl);
+  ROTOR_TRY(uint64_t slot, runtime::slot_of_value(init, type.element, impl->tie));
+  std::fill_n(impl->slots(0), impl->size(), slot);
+  return table;
+}
+
+uint64_t Table::size() const {
+  auto impl = lock();
+  return impl ? impl->size() : 0;
+}
+
+Result<Value> Table::get(uint64_t index) const {
+  auto impl = lock();
+  if (!impl) return gone();
+  auto group = impl->tie.group();
+  ROTOR_TRY(GroupEntry inside, GroupEntry::enter(group.get()));
+  if (!impl->in_bounds(index, 1)) return out_of_bounds(index, impl->size());
+  return runtime::value_of_slot(impl->element(), *impl->slots(index));
+}
+
+Result<void> Table::set(uint64_t index, const Value& value) const {
+  auto impl = lock();
+  if (!impl) return gone();
+  ROTOR_TRY(uint64_t slot, runtime::slot_of_value(value, impl->element(), impl->tie));
+  auto group = impl->tie.group();
+  ROTOR_TRY(GroupEntry inside, GroupEntry::enter(group.get()));
+  if (!impl->in_bounds(index, 1)) return out_of_bounds(index, impl->size());
+  *impl->slots(index) = slot;
+  return {};
+}
+
+Result<uint64_t> Table::grow(uint64_t delta_elements, const Value& init) const {
+  auto impl = lock();
+  if (!impl) return gone();
+  ROTOR_TRY(uint64_t slot, runtime::slot_of_value(init, impl->element(), impl->tie));
+  auto group = impl->tie.group();
+  ROTOR_TRY(GroupEntry inside, GroupEntry::enter(group.get()));
+  uint64_t old_size = impl->grow(delta_elements, slot);
+  if (old_size == UINT64_MAX)
+    return fail(ErrorKind::limit, fmt::format("growth by {} elements was refused: {} in use", delta_elements, impl->size()));
+  return old_size;
+}
+
+TableType Table::type() const {
+  auto impl = lock();
+  return impl ? impl->type() : TableType{};
+}
+
+}  // namespace rotor

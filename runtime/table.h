@@ -1,0 +1,47 @@
+// Tables: elements in reserved address space, so that they never move.
+#pragma once
+
+#include <memory>
+
+#include "jit/abi.h"
+#include "rotor/memory.h"
+#include "runtime/link_group.h"
+
+namespace rotor::runtime {
+
+class TableImpl : public std::enable_shared_from_this<TableImpl> {
+ public:
+  /// Every element is `init` (a slot). Errors: limit, io.
+  static Result<std::shared_ptr<TableImpl>> create(const TableType& type, uint64_t init, uint64_t limit_elements);
+  ~TableImpl();
+  TableImpl(const TableImpl&) = delete;
+
+  jit::TableDef* def() { return &def_; }
+  uint64_t size() const { return def_.size; }
+  /// Pre: [index, index + count) was checked by `in_bounds`.
+  uint64_t* slots(uint64_t index) { return def_.elements + index; }
+  /// No sum here wraps: both terms of a comparison are at most the size.
+  bool in_bounds(uint64_t index, uint64_t count) const { return count <= def_.size && index <= def_.size - count; }
+  /// The old size, or UINT64_MAX if the maximum, the limit or the system forbids.
+  uint64_t grow(uint64_t delta, uint64_t init);
+  ValType element() const { return type_.element; }
+  /// With the current size as minimum.
+  TableType type() const;
+
+  GroupTie tie;
+
+ private:
+  explicit TableImpl(const TableType& type) : type_(type) {}
+
+  jit::TableDef def_{};
+  TableType type_;
+  uint64_t max_elements_ = 0;
+  uint64_t reserved_bytes_ = 0;  ///< 0: the elements are in the heap
+  uint64_t committed_bytes_ = 0;
+};
+
+/// A value as a slot for something of type `wanted` that belongs to `tie`'s group, which a function joins.
+/// Errors: type_mismatch, stale_handle, invalid_argument.
+Result<uint64_t> slot_of_value(const Value& value, ValType wanted, GroupTie& tie);
+
+}  // namespace rotor::runtime

@@ -1,0 +1,38 @@
+// Threads that wait on addresses of a memory (threads proposal: memory.atomic.wait and notify).
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <list>
+#include <mutex>
+#include <unordered_map>
+
+namespace rotor::runtime {
+
+class WaitQueue {
+ public:
+  enum class Outcome : int32_t { woken = 0, not_equal = 1, timed_out = 2 };
+
+  /// Waits at `address` if `still_equal()`, which is asked under the lock that notify takes: a notify that follows a store
+  /// of another value is not lost. A negative timeout is infinite.
+  template <class StillEqual>
+  Outcome wait(uint64_t address, int64_t timeout_ns, StillEqual&& still_equal) {
+    std::unique_lock lock(mutex_);
+    if (!still_equal()) return Outcome::not_equal;
+    return block(lock, address, timeout_ns);
+  }
+  /// Wakes up to `count` waiters of the address, in the order of their arrival. Their number.
+  uint32_t notify(uint64_t address, uint32_t count);
+
+ private:
+  struct Waiter {
+    std::condition_variable wake;
+    bool woken = false;
+  };
+  Outcome block(std::unique_lock<std::mutex>& lock, uint64_t address, int64_t timeout_ns);
+
+  std::mutex mutex_;
+  std::unordered_map<uint64_t, std::list<Waiter*>> waiters_;
+};
+
+}  // namespace rotor::runtime
