@@ -4,16 +4,19 @@
 
 #include "jit/cpu.h"
 #include "jit/site_table.h"
+#include "llvm/Analysis/AssumptionCache.h"
 #include "llvm/Analysis/TargetLibraryInfo.h"
+#include "llvm/Analysis/TargetTransformInfo.h"
 #include "llvm/CodeGen/MachineModuleInfo.h"
 #include "llvm/CodeGen/Passes.h"
 #include "llvm/CodeGen/TargetPassConfig.h"
+#include "llvm/IR/Dominators.h"
 #include "llvm/IR/LegacyPassManager.h"
+#include "llvm/IR/PassInstrumentation.h"
 #include "llvm/IR/PassManager.h"
 #include "llvm/IR/Verifier.h"
 #include "llvm/MC/MCStreamer.h"
 #include "llvm/MC/TargetRegistry.h"
-#include "llvm/Passes/PassBuilder.h"
 #include "llvm/Support/TargetSelect.h"
 #include "llvm/Support/raw_ostream.h"
 #include "llvm/TargetParser/Host.h"
@@ -76,9 +79,12 @@ Result<std::unique_ptr<Pipeline>> Pipeline::create(OptLevel opt, const CpuTarget
 
 void Pipeline::optimise(llvm::Module& module) {
   llvm::FunctionAnalysisManager analyses;
-  analyses.registerPass(
-      [&] { return llvm::TargetLibraryAnalysis(no_libraries(target_->getTargetTriple())); });
-  llvm::PassBuilder(target_.get()).registerFunctionAnalyses(analyses);
+  // Those of the few passes below; all that a PassBuilder registers would cost more than it gives.
+  analyses.registerPass([&] { return llvm::TargetLibraryAnalysis(no_libraries(target_->getTargetTriple())); });
+  analyses.registerPass([&] { return target_->getTargetIRAnalysis(); });
+  analyses.registerPass([] { return llvm::PassInstrumentationAnalysis(); });
+  analyses.registerPass([] { return llvm::AssumptionAnalysis(); });
+  analyses.registerPass([] { return llvm::DominatorTreeAnalysis(); });
   llvm::FunctionPassManager passes;
   passes.addPass(llvm::PromotePass());
   if (opt_ == OptLevel::o1) {

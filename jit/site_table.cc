@@ -25,6 +25,7 @@ void SiteTableHandler::endModule() {
   llvm::MCStreamer& out = *printer_.OutStreamer;
   llvm::MCSection* text = printer_.getObjFileLowering().getTextSection();
   out.switchSection(printer_.OutContext.getELFSection(kSiteSection, llvm::ELF::SHT_PROGBITS, 0));
+  out.emitValueToAlignment(llvm::Align(alignof(Site)));  // the linker reads it as an array where it lies
   for (const Label& label : labels_) {
     out.emitAbsoluteSymbolDiff(label.symbol, text->getBeginSymbol(), 4);
     out.emitInt32(label.line);
