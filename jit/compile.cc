@@ -11,6 +11,7 @@
 #include "jit/link.h"
 #include "jit/pipeline.h"
 #include "wasm/decode_body.h"
+#include "wasm/reader.h"
 
 namespace rotor::jit {
 
@@ -25,23 +26,48 @@ double thread_cpu_ms() {
   return static_cast<double>(t.tv_sec) * 1e3 + static_cast<double>(t.tv_nsec) / 1e6;
 }
 
+/// A function with more locals or a longer body than these is compiled as --opt 0 does at every level: LLVM's register
+/// allocator takes time that grows with the square of the live values (4,000 locals live across a call: 15 s). The
+/// largest function of kimchi has 193 local declarations and 39 KB.
+constexpr uint64_t kManyLocals = 1000;
+constexpr uint64_t kHugeBodyBytes = 512 << 10;
+
 /// Defined functions [first, first + count).
 struct Batch {
   uint32_t first;
   uint32_t count;
+  bool huge;
 };
 
-std::vector<Batch> make_batches(const wasm::Module& module, uint32_t functions) {
+/// True for a function that LLVM's optimising code generator would take too long for. The decoder checks the body later.
+bool is_huge(const wasm::FunctionBody& body, std::span<const uint8_t> bytes) {
+  if (body.end - body.begin > kHugeBodyBytes) return true;
+  wasm::ByteReader reader(bytes);
+  reader.seek(body.begin);
+  reader.set_end(body.end);
+  uint32_t groups = 0, count = 0;
+  uint64_t locals = 0;
+  if (!reader.u32(groups)) return false;
+  for (uint32_t i = 0; i < groups && locals <= kManyLocals; ++i) {
+    if (!reader.u32(count) || !reader.skip(1)) return false;
+    locals += count;
+  }
+  return locals > kManyLocals;
+}
+
+std::vector<Batch> make_batches(const wasm::Module& module, std::span<const uint8_t> bytes, uint32_t functions) {
   std::vector<Batch> batches;
-  uint64_t bytes = 0;
+  uint64_t batch_bytes = 0;
   for (uint32_t i = 0; i < module.bodies.size(); ++i) {
     uint64_t body = module.bodies[i].end - module.bodies[i].begin;
-    if (batches.empty() || batches.back().count >= functions || bytes + body > kBatchBytes) {
-      batches.push_back({i, 0});
-      bytes = 0;
+    bool huge = is_huge(module.bodies[i], bytes);
+    if (batches.empty() || batches.back().count >= functions || batch_bytes + body > kBatchBytes ||
+        huge != batches.back().huge) {
+      batches.push_back({i, 0, huge});
+      batch_bytes = 0;
     }
     ++batches.back().count;
-    bytes += body;
+    batch_bytes += body;
   }
   return batches;
 }
@@ -53,7 +79,7 @@ class Compilation {
         bytes_(bytes),
         options_(options),
         plan_(module, options.opt != OptLevel::o0),
-        batches_(make_batches(module, std::max(options.batch_functions, 1u))),
+        batches_(make_batches(module, bytes, std::max(options.batch_functions, 1u))),
         objects_(batches_.size()) {}
 
   Result<Compiled> run() {
@@ -83,16 +109,22 @@ class Compilation {
   /// One worker: batches until none is left or one failed.
   void work() {
     double before = thread_cpu_ms();
-    auto pipeline = Pipeline::create(options_.opt, cpu_);
-    if (!pipeline) {
-      report(UINT32_MAX, std::move(pipeline).error());
-    } else {
-      wasm::BodyDecoder<FunctionEmitter> decoder(module_, bytes_, options_.features);
-      for (size_t i; !stop_.load(std::memory_order_relaxed) && (i = next_.fetch_add(1)) < batches_.size();)
-        compile(**pipeline, decoder, i);
-    }
+    if (auto done = work_on_batches(); !done) report(UINT32_MAX, std::move(done).error());
     std::scoped_lock lock(mutex_);
     cpu_ms_ += thread_cpu_ms() - before;
+  }
+
+  Result<void> work_on_batches() {
+    ROTOR_TRY(std::unique_ptr<Pipeline> pipeline, Pipeline::create(options_.opt, cpu_));
+    std::unique_ptr<Pipeline> fast;  // for huge functions
+    wasm::BodyDecoder<FunctionEmitter> decoder(module_, bytes_, options_.features);
+    for (size_t i; !stop_.load(std::memory_order_relaxed) && (i = next_.fetch_add(1)) < batches_.size();) {
+      if (batches_[i].huge && !fast) {
+        ROTOR_TRY(fast, Pipeline::create(OptLevel::o0, cpu_));
+      }
+      compile(batches_[i].huge ? *fast : *pipeline, decoder, i);
+    }
+    return {};
   }
 
   void compile(Pipeline& pipeline, wasm::BodyDecoder<FunctionEmitter>& decoder, size_t index) {

@@ -63,7 +63,8 @@ void load_results(const Signature& type, const jit::Context& context, const Call
 
 Result<void> invoke(LinkGroup& group, const jit::FuncRef& ref, Slot* slots) {
   ThreadState& thread = t_thread;
-  if (!thread.ready) [[unlikely]] ROTOR_CHECK(prepare_thread(thread));
+  if (!thread.ready) [[unlikely]]
+    ROTOR_CHECK(prepare_thread(thread));
   const Signature& type = Signature::of(ref.type);
   const auto* instance = static_cast<const InstanceImpl*>(ref.context->instance);
   auto sp = reinterpret_cast<uintptr_t>(__builtin_frame_address(0));
@@ -91,7 +92,8 @@ Result<void> invoke(LinkGroup& group, const jit::FuncRef& ref, Slot* slots) {
       break;
     }
   }
-  if (left) [[unlikely]] return std::unexpected(error_of(record));
+  if (left) [[unlikely]]
+    return std::unexpected(error_of(record));
   load_results(type, *ref.context, words.regs, slots);
   return {};
 }

@@ -8,7 +8,8 @@
 namespace rotor::runtime {
 
 /// Calls a function with raw slots: arguments in, results out. Pre: the calling thread is inside `group`, which the
-/// function belongs to; so do the functions among the arguments. Errors: trap, host and whatever a host function returned.
+/// function belongs to; so do the functions among the arguments. Errors: trap, host and whatever a host function
+/// returned.
 Result<void> invoke(LinkGroup& group, const jit::FuncRef& ref, Slot* slots);
 
 }  // namespace rotor::runtime

@@ -42,7 +42,7 @@ inline constexpr uintptr_t kSavedSpToFrame = 48;
 struct EntryRecord {
   void* saved_sp = nullptr;
   EntryRecord* previous = nullptr;
-  LinkGroup* group = nullptr;    ///< as entered; its root is the group now
+  LinkGroup* group = nullptr;  ///< as entered; its root is the group now
   uint64_t stack_limit = 0;
   std::optional<Error> host_error;
 

@@ -21,7 +21,8 @@ struct ToText {
     return fmt::format("table {}{} {}", type.is64 ? "i64 " : "", limits_text(type.limits), to_string(type.element));
   }
   std::string operator()(const MemoryType& type) const {
-    return fmt::format("memory {}{}{}", type.is64 ? "i64 " : "", limits_text(type.limits), type.shared ? " shared" : "");
+    return fmt::format("memory {}{}{}", type.is64 ? "i64 " : "", limits_text(type.limits),
+                       type.shared ? " shared" : "");
   }
   std::string operator()(const GlobalType& type) const {
     return type.is_mutable ? fmt::format("global (mut {})", to_string(type.value)) : "global " + to_string(type.value);

@@ -1,4 +1,5 @@
-// External types: of imports, exports and definitions, and the matching of the two (spec section 3.2, "Import Subtyping").
+// External types: of imports, exports and definitions, and the matching of the two (spec section 3.2, "Import
+// Subtyping").
 #pragma once
 
 #include "rotor/module.h"

@@ -80,14 +80,13 @@ Result<std::vector<Value>> Func::call(std::span<const Value> args) const {
   const jit::FuncRef& ref = *runtime::func_ref_of(handle_);
   const Signature& type = Signature::of(ref.type);
   if (args.size() != type.params.size())
-    return fail(ErrorKind::type_mismatch, fmt::format("{} arguments for a function of type {}", args.size(),
-                                                      to_string(type.type)));
+    return fail(ErrorKind::type_mismatch,
+                fmt::format("{} arguments for a function of type {}", args.size(), to_string(type.type)));
   std::vector<Slot> slots(std::max(type.params.size(), type.results.size()));
   for (size_t i = 0; i < args.size(); ++i) {
     if (args[i].type() != type.type.params[i])
-      return fail(ErrorKind::type_mismatch,
-                  fmt::format("argument {} is of type {} for a function of type {}", i, to_string(args[i].type()),
-                              to_string(type.type)));
+      return fail(ErrorKind::type_mismatch, fmt::format("argument {} is of type {} for a function of type {}", i,
+                                                        to_string(args[i].type()), to_string(type.type)));
     slots[i] = args[i].bits();
     if (!type.params[i].is_func || !slots[i]) continue;
     // By the handle's token: unlike the slot it can tell that its instance is gone.

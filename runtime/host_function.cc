@@ -51,8 +51,10 @@ Result<void> call_host(HostImport& import, CallRegs& regs, const uint64_t* stack
   ROTOR_CHECK(import.definition->function(caller, slots));
   if (type.has_func_results) ROTOR_CHECK(join_results(type, *import.instance->group, slots));
   for (size_t i = 0; i < type.results.size(); ++i) {
-    if (type.results_in_memory) import.results[i * jit::kResultStride / sizeof(uint64_t)] = slots[i];
-    else regs.words[type.results[i].word] = slots[i];
+    if (type.results_in_memory)
+      import.results[i * jit::kResultStride / sizeof(uint64_t)] = slots[i];
+    else
+      regs.words[type.results[i].word] = slots[i];
   }
   return {};
 }
@@ -61,10 +63,11 @@ Result<void> call_host(HostImport& import, CallRegs& regs, const uint64_t* stack
 
 /// Called by rotor_host_entry, whose frame is `frame`. nullptr: done; else the stack pointer to leave the guest to.
 extern "C" [[gnu::visibility("hidden"), gnu::used]] void* rotor_host_dispatch(jit::Context* context, CallRegs* regs,
-                                                                             const uint64_t* stack_args,
-                                                                             uintptr_t frame) {
+                                                                              const uint64_t* stack_args,
+                                                                              uintptr_t frame) {
   Result<void> result = call_host(*static_cast<HostImport*>(context->host), *regs, stack_args);
-  if (result) [[likely]] return nullptr;
+  if (result) [[likely]]
+    return nullptr;
   EntryRecord& record = *t_thread.top;
   record.host_error = std::move(result).error();
   record.pc_count = walk_frames(record, frame, record.pcs, Trap::kMaxFrames);

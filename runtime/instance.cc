@@ -68,8 +68,9 @@ Result<uint32_t> InstanceImpl::export_of_kind(std::string_view name, wasm::Exter
   if (!index) return fail(ErrorKind::not_found, fmt::format("no export \"{}\"", name));
   const wasm::Export& item = impl().wasm().exports[*index];
   if (item.kind == kind) return item.index;
-  return fail(ErrorKind::not_found, fmt::format("export \"{}\" is a {}, not a {}", name,
-                                                kKinds[std::to_underlying(item.kind)], kKinds[std::to_underlying(kind)]));
+  return fail(ErrorKind::not_found,
+              fmt::format("export \"{}\" is a {}, not a {}", name, kKinds[std::to_underlying(item.kind)],
+                          kKinds[std::to_underlying(kind)]));
 }
 
 Result<Func> InstanceImpl::get_func(std::string_view name) const {
@@ -108,9 +109,8 @@ bool InstanceImpl::table_init(uint32_t table, uint32_t segment, uint64_t dst, ui
   if (src + size > have || !to.in_bounds(dst, size)) return false;
   for (uint64_t i = 0; i < size; ++i) {
     // References and immutable globals do not change: evaluating an element late gives what it gave at instantiation.
-    *to.slots(dst + i) = elements.funcs.empty()
-                             ? evaluate(elements.exprs[src + i])
-                             : reinterpret_cast<uint64_t>(func_ref(raw(elements.funcs[src + i])));
+    *to.slots(dst + i) = elements.funcs.empty() ? evaluate(elements.exprs[src + i])
+                                                : reinterpret_cast<uint64_t>(func_ref(raw(elements.funcs[src + i])));
   }
   return true;
 }

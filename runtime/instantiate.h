@@ -6,6 +6,6 @@
 
 namespace rotor::runtime {
 
-Result<Instance> instantiate(const InstancePreImpl& pre, const InstanceOptions& options);
+  Result<Instance> instantiate(const InstancePreImpl& pre, const InstanceOptions& options);
 
 }  // namespace rotor::runtime

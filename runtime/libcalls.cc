@@ -1,5 +1,5 @@
-// Each function is called by compiled code, inside the instance's group; the guest left host_stack_reserve_bytes of stack.
-// Operands are guest values: every one is checked here, in 64 bits, where sums of 32-bit values don't wrap.
+// Each function is called by compiled code, inside the instance's group; the guest left host_stack_reserve_bytes of
+// stack. Operands are guest values: every one is checked here, in 64 bits, where sums of 32-bit values don't wrap.
 #include "runtime/libcalls.h"
 
 #include <algorithm>
@@ -84,16 +84,18 @@ int32_t atomic_notify(jit::Context* context, uint32_t memory, uint64_t address, 
 template <class T>
 int32_t wait(MemoryImpl& memory, uint64_t address, T expected, int64_t timeout_ns) {
   auto* cell = reinterpret_cast<T*>(memory.base() + address);
-  auto outcome = memory.waiters.wait(address, timeout_ns,
-                                     [&] { return __atomic_load_n(cell, __ATOMIC_SEQ_CST) == expected; });
+  auto outcome =
+      memory.waiters.wait(address, timeout_ns, [&] { return __atomic_load_n(cell, __ATOMIC_SEQ_CST) == expected; });
   return static_cast<int32_t>(outcome);
 }
 
-int32_t atomic_wait32(jit::Context* context, uint32_t memory, uint64_t address, uint32_t expected, uint64_t timeout_ns) {
+int32_t atomic_wait32(jit::Context* context, uint32_t memory, uint64_t address, uint32_t expected,
+                      uint64_t timeout_ns) {
   return wait<uint32_t>(memory_of(context, memory), address, expected, static_cast<int64_t>(timeout_ns));
 }
 
-int32_t atomic_wait64(jit::Context* context, uint32_t memory, uint64_t address, uint64_t expected, uint64_t timeout_ns) {
+int32_t atomic_wait64(jit::Context* context, uint32_t memory, uint64_t address, uint64_t expected,
+                      uint64_t timeout_ns) {
   return wait<uint64_t>(memory_of(context, memory), address, expected, static_cast<int64_t>(timeout_ns));
 }
 

@@ -49,7 +49,8 @@ void LinkGroup::leave() {
   assert(group.holder_.load(std::memory_order_relaxed) == this_thread() && group.depth_ > 0);
   if (--group.depth_ > 0) return;
   group.holder_.store(0);
-  if (group.owners_.load() == 0) [[unlikely]] group.free_if_unowned();
+  if (group.owners_.load() == 0) [[unlikely]]
+    group.free_if_unowned();
 }
 
 void LinkGroup::drop_owner() {
@@ -98,8 +99,10 @@ Result<void> LinkGroup::merge(LinkGroup& a, LinkGroup& b) {
   ROTOR_TRY(GroupEntry in_b, GroupEntry::enter(&b));
   LinkGroup& x = a.root();
   LinkGroup& y = b.root();
-  if (x.members_.size() < y.members_.size()) absorb(y, x);
-  else absorb(x, y);
+  if (x.members_.size() < y.members_.size())
+    absorb(y, x);
+  else
+    absorb(x, y);
   return {};
 }
 

@@ -1,5 +1,5 @@
-// Link groups: instances joined by functions, tables or globals. They live and die together, one thread at a time enters
-// them, and they share one activation block.
+// Link groups: instances joined by functions, tables or globals. They live and die together, one thread at a time
+// enters them, and they share one activation block.
 //
 // Ownership. `owners` counts the host's handles to members: Instance handles, and host-created tables and globals that
 // joined. When it is 0 and no thread is inside, the members are freed; the LinkGroup itself is kept as long as a weak
@@ -8,8 +8,8 @@
 // Merging makes one group the parent of the other. Handles keep pointing to the group they were made with and find the
 // root from there, which is why an absorbed group is never freed before its handles.
 //
-// Locking. `holder_` is a lock that is never waited for: a thread that finds another one inside gets an error. Everything
-// but `owners_` is touched only while holding it.
+// Locking. `holder_` is a lock that is never waited for: a thread that finds another one inside gets an error.
+// Everything but `owners_` is touched only while holding it.
 #pragma once
 
 #include <atomic>
@@ -38,8 +38,8 @@ class LinkGroup : public std::enable_shared_from_this<LinkGroup> {
   /// True until the members are freed.
   bool alive() { return root().holder_.load(std::memory_order_acquire) != kFreed; }
 
-  /// Lets the calling thread in; it may enter again while inside. Errors: stale_handle; invalid_argument: another thread
-  /// is inside.
+  /// Lets the calling thread in; it may enter again while inside. Errors: stale_handle; invalid_argument: another
+  /// thread is inside.
   Result<void> enter();
   /// Undoes one enter. The outermost one frees the group if its last owner went meanwhile.
   void leave();
@@ -69,7 +69,7 @@ class LinkGroup : public std::enable_shared_from_this<LinkGroup> {
   uint32_t depth_ = 0;
   std::atomic<LinkGroup*> parent_{nullptr};
   std::shared_ptr<LinkGroup> parent_kept_;
-  std::mutex owners_mutex_;           ///< drops against merges
+  std::mutex owners_mutex_;  ///< drops against merges
   std::atomic<uint32_t> owners_{1};
   jit::Activation activation_;
   std::vector<InstanceImpl*> members_;

@@ -20,8 +20,7 @@ struct PerInstance {
   std::function<Result<Extern>(const InstanceOptions&)> make;
 };
 
-using Definition =
-    std::variant<Extern, std::shared_ptr<const HostDefinition>, std::shared_ptr<const PerInstance>>;
+using Definition = std::variant<Extern, std::shared_ptr<const HostDefinition>, std::shared_ptr<const PerInstance>>;
 
 struct LinkerImpl {
   std::shared_ptr<EngineImpl> engine;
@@ -36,8 +35,8 @@ struct InstancePreImpl {
   std::vector<Definition> imports;  ///< in the module's order; they fit
 };
 
-/// Checks that an item may be imported as `wanted` by a module of `engine`. Errors: link (in the suite's words, with both
-/// types), stale_handle.
+/// Checks that an item may be imported as `wanted` by a module of `engine`. Errors: link (in the suite's words, with
+/// both types), stale_handle.
 Result<void> check_import(const Extern& item, const ImportInfo& wanted, const EngineImpl& engine);
 
 }  // namespace rotor::runtime

@@ -15,14 +15,15 @@ Result<std::shared_ptr<MemoryImpl>> MemoryImpl::create(const MemoryType& type, c
   if (type.is64) return fail(ErrorKind::unsupported, "memory64: 64-bit memories");
   uint64_t max_pages = std::min(type.limits.max, kMaxPages);
   if (type.limits.min > max_pages)
-    return fail(ErrorKind::invalid_argument, fmt::format("a memory of {} pages, at most {}", type.limits.min, max_pages));
+    return fail(ErrorKind::invalid_argument,
+                fmt::format("a memory of {} pages, at most {}", type.limits.min, max_pages));
   if (type.shared && !type.limits.has_max())
     return fail(ErrorKind::invalid_argument, "a shared memory needs a maximum");
   std::shared_ptr<MemoryImpl> memory(new MemoryImpl(type, limits));
   uint64_t limit_pages = std::min(limits.limit_bytes / jit::kWasmPageBytes, max_pages);
   if (type.limits.min > limit_pages)
-    return fail(ErrorKind::limit, fmt::format("a memory of {} pages, over limit_bytes = {}", type.limits.min,
-                                              limits.limit_bytes));
+    return fail(ErrorKind::limit,
+                fmt::format("a memory of {} pages, over limit_bytes = {}", type.limits.min, limits.limit_bytes));
   memory->limit_bytes_ = limit_pages * jit::kWasmPageBytes;
   // The whole reach of a 32-bit index and a static offset, whatever the limit: compiled code checks no bound.
   ROTOR_TRY(memory->space_, memory::LinearMemory::create(type.limits.min * jit::kWasmPageBytes, memory->limit_bytes_,
@@ -67,8 +68,8 @@ namespace rotor {
 namespace {
 std::unexpected<Error> gone() { return fail(ErrorKind::stale_handle, "the memory is gone"); }
 std::unexpected<Error> out_of_bounds(uint64_t address, uint64_t size, uint64_t have) {
-  return fail(ErrorKind::invalid_argument, fmt::format("{} bytes at 0x{:x} are out of bounds of a memory of {} bytes",
-                                                       size, address, have));
+  return fail(ErrorKind::invalid_argument,
+              fmt::format("{} bytes at 0x{:x} are out of bounds of a memory of {} bytes", size, address, have));
 }
 }  // namespace
 

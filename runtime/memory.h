@@ -1,4 +1,5 @@
-// Linear memories: address space, limits and waiters. Counted on their own; instances and the host's handles share them.
+// Linear memories: address space, limits and waiters. Counted on their own; instances and the host's handles share
+// them.
 #pragma once
 
 #include <atomic>

@@ -37,7 +37,7 @@ const ExternType* Module::export_type(std::string_view name) const {
 }
 
 std::vector<SectionInfo> Module::sections() const {
-  static constexpr const char* kNames[] = {"custom", "type",   "import", "function", "table", "memory",    "global",
+  static constexpr const char* kNames[] = {"custom", "type",  "import",  "function", "table", "memory",     "global",
                                            "export", "start", "element", "code",     "data",  "data count", "tag"};
   std::vector<SectionInfo> infos;
   for (const wasm::Section& section : impl_->wasm().sections) {

@@ -17,8 +17,10 @@ Signature::Signature(const EngineImpl& owner, FuncType func_type) : engine(&owne
   uint32_t gprs = 0, xmms = 0;
   for (ValType param : type.params) {
     uint32_t word;
-    if (is_float(param)) word = xmms < CallRegs::kXmms ? CallRegs::kFirstXmm + xmms++ : CallRegs::kWords + stack_words++;
-    else word = gprs < CallRegs::kGprs ? gprs++ : CallRegs::kWords + stack_words++;
+    if (is_float(param))
+      word = xmms < CallRegs::kXmms ? CallRegs::kFirstXmm + xmms++ : CallRegs::kWords + stack_words++;
+    else
+      word = gprs < CallRegs::kGprs ? gprs++ : CallRegs::kWords + stack_words++;
     params.push_back(place_of(param, word));
     has_func_params |= param.is_func_ref();
   }

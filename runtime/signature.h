@@ -4,8 +4,8 @@
 #include <cstdint>
 #include <vector>
 
-#include "runtime/entry.h"
 #include "rotor/value.h"
+#include "runtime/entry.h"
 
 namespace rotor::runtime {
 
@@ -14,8 +14,8 @@ class EngineImpl;
 /// Where one argument or result travels: below CallRegs::kWords a word of CallRegs, else a stack word.
 struct ValuePlace {
   uint16_t word = 0;
-  bool is32 = false;    ///< the upper half of the word is garbage
-  bool is_func = false; ///< a function reference
+  bool is32 = false;     ///< the upper half of the word is garbage
+  bool is_func = false;  ///< a function reference
 };
 
 /// A function type of an engine. Equal types of one engine are one object: its address is the canonical type id that

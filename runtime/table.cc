@@ -49,8 +49,10 @@ Result<std::shared_ptr<TableImpl>> TableImpl::create(const TableType& type, uint
 }
 
 TableImpl::~TableImpl() {
-  if (reserved_bytes_) memory::os::release(def_.elements, reserved_bytes_);
-  else std::free(def_.elements);
+  if (reserved_bytes_)
+    memory::os::release(def_.elements, reserved_bytes_);
+  else
+    std::free(def_.elements);
 }
 
 uint64_t TableImpl::grow(uint64_t delta, uint64_t init) {
@@ -95,7 +97,8 @@ using runtime::TableImpl;
 namespace {
 std::unexpected<Error> gone() { return fail(ErrorKind::stale_handle, "the table is gone"); }
 std::unexpected<Error> out_of_bounds(uint64_t index, uint64_t size) {
-  return fail(ErrorKind::invalid_argument, fmt::format("index {} is out of bounds of a table of {} elements", index, size));
+  return fail(ErrorKind::invalid_argument,
+              fmt::format("index {} is out of bounds of a table of {} elements", index, size));
 }
 }  // namespace
 
@@ -141,7 +144,8 @@ Result<uint64_t> Table::grow(uint64_t delta_elements, const Value& init) const {
   ROTOR_TRY(GroupEntry inside, GroupEntry::enter(group.get()));
   uint64_t old_size = impl->grow(delta_elements, slot);
   if (old_size == UINT64_MAX)
-    return fail(ErrorKind::limit, fmt::format("growth by {} elements was refused: {} in use", delta_elements, impl->size()));
+    return fail(ErrorKind::limit,
+                fmt::format("growth by {} elements was refused: {} in use", delta_elements, impl->size()));
   return old_size;
 }
 

@@ -1,4 +1,5 @@
 // The small modules of the tests, assembled (`wasm-tools parse`); each one's text stands above it.
+// clang-format off
 #pragma once
 
 #include <cstdint>

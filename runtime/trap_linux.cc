@@ -114,8 +114,10 @@ void forward(int signal, siginfo_t* info, void* context) {
     sigaddset(&self, signal);
     pthread_sigmask(SIG_UNBLOCK, &self, nullptr);
   }
-  if (with_info) handler.sa_sigaction(signal, info, context);
-  else handler.sa_handler(signal);
+  if (with_info)
+    handler.sa_sigaction(signal, info, context);
+  else
+    handler.sa_handler(signal);
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
 

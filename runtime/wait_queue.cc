@@ -13,8 +13,10 @@ WaitQueue::Outcome WaitQueue::block(std::unique_lock<std::mutex>& lock, uint64_t
   // A deadline past the clock's range is no deadline.
   Clock::time_point now = Clock::now();
   bool infinite = timeout_ns < 0 || std::chrono::nanoseconds(timeout_ns) >= Clock::time_point::max() - now;
-  if (infinite) self.wake.wait(lock, is_woken);
-  else self.wake.wait_until(lock, now + std::chrono::nanoseconds(timeout_ns), is_woken);
+  if (infinite)
+    self.wake.wait(lock, is_woken);
+  else
+    self.wake.wait_until(lock, now + std::chrono::nanoseconds(timeout_ns), is_woken);
   if (self.woken) return Outcome::woken;  // notify took it off the queue
   queue.erase(place);
   if (queue.empty()) waiters_.erase(address);

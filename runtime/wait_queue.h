@@ -13,8 +13,8 @@ class WaitQueue {
  public:
   enum class Outcome : int32_t { woken = 0, not_equal = 1, timed_out = 2 };
 
-  /// Waits at `address` if `still_equal()`, which is asked under the lock that notify takes: a notify that follows a store
-  /// of another value is not lost. A negative timeout is infinite.
+  /// Waits at `address` if `still_equal()`, which is asked under the lock that notify takes: a notify that follows a
+  /// store of another value is not lost. A negative timeout is infinite.
   template <class StillEqual>
   Outcome wait(uint64_t address, int64_t timeout_ns, StillEqual&& still_equal) {
     std::unique_lock lock(mutex_);

@@ -1,0 +1,54 @@
+// What the runtime's tests share.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <span>
+
+#include "rotor/rotor.h"
+#include "runtime/test_modules.h"
+
+namespace rotor::runtime::test {
+
+/// The value, or the end of the test program with the error.
+template <class T>
+T must(Result<T> result) {
+  if (!result) {
+    ADD_FAILURE() << result.error().to_string();
+    std::abort();
+  }
+  if constexpr (!std::is_void_v<T>) return std::move(*result);
+}
+
+inline Engine engine() { return must(Engine::create()); }
+
+inline Module compile(const Engine& engine, std::span<const uint8_t> bytes) {
+  return must(Module::compile(engine, bytes));
+}
+
+inline Instance instantiate(const Linker& linker, const Module& module, const InstanceOptions& options = {}) {
+  return must(linker.instantiate(module, options));
+}
+
+template <class Signature>
+auto typed(const Instance& instance, std::string_view name) {
+  return must(instance.get_typed<Signature>(name));
+}
+
+/// The kind of the error; internal if there is none (no test wants that one).
+template <class T>
+ErrorKind kind_of(const Result<T>& result) {
+  return result ? ErrorKind::internal : result.error().kind;
+}
+
+/// Expects a trap of that kind.
+template <class T>
+void expect_trap(const Result<T>& result, TrapKind kind) {
+  ASSERT_FALSE(result);
+  ASSERT_EQ(result.error().kind, ErrorKind::trap) << result.error().to_string();
+  ASSERT_TRUE(result.error().trap);
+  EXPECT_EQ(to_string(result.error().trap->kind), std::string(to_string(kind)));
+  EXPECT_EQ(result.error().message, to_string(kind));
+}
+
+}  // namespace rotor::runtime::test
