@@ -85,7 +85,7 @@ llvm::Value* ModuleEmitter::run_page(uint32_t offset) {
 
 llvm::Value* ModuleEmitter::opaque_float(llvm::Type* type, uint64_t bits) {
   bool is_double = type->isDoubleTy();
-  auto [it, fresh] = floats_.try_emplace(bits * 2 + is_double, nullptr);
+  auto [it, fresh] = floats_[is_double].try_emplace(bits, nullptr);
   if (fresh) {
     llvm::APFloat value(is_double ? llvm::APFloat::IEEEdouble() : llvm::APFloat::IEEEsingle(),
                         llvm::APInt(is_double ? 64 : 32, bits));

@@ -65,7 +65,7 @@ class ModuleEmitter {
  private:
   llvm::GlobalVariable* run_page_;
   std::unordered_map<const FuncType*, llvm::FunctionType*> function_types_;
-  std::unordered_map<uint64_t, llvm::GlobalVariable*> floats_;
+  std::unordered_map<uint64_t, llvm::GlobalVariable*> floats_[2];  ///< by bits: f32, f64
 };
 
 }  // namespace rotor::jit

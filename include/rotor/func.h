@@ -97,7 +97,7 @@ Slot to_slot(T v) {
 template <class T>
 T from_slot(Slot s) {
   T v;
-  std::memcpy(&v, &s, sizeof v);
+  std::memcpy(static_cast<void*>(&v), &s, sizeof v);  // ExternRef has default member initialisers
   return v;
 }
 
@@ -118,8 +118,9 @@ template <class... Ts> struct Results<std::tuple<Ts...>> {
     std::apply([&](const Ts&... e) { size_t i = 0; ((slots[i++] = to_slot(e)), ...); }, v);
   }
   static std::tuple<Ts...> load(const Slot* slots) {
-    size_t i = 0;
-    return std::tuple<Ts...>{from_slot<Ts>(slots[i++])...};
+    return [&]<size_t... I>(std::index_sequence<I...>) {
+      return std::tuple<Ts...>{from_slot<Ts>(slots[I])...};
+    }(std::index_sequence_for<Ts...>{});
   }
 };
 template <class T> struct Unwrap { using type = T; static constexpr bool fallible = false; };
@@ -158,7 +159,9 @@ HostFunction wrap_host(Fn fn) {
   };
 }
 
-template <class Fn> struct HostTraits : HostTraits<decltype(&Fn::operator())> {};
+template <class Fn> struct HostTraits {};  // not callable: no host function
+template <class Fn> requires requires { &Fn::operator(); }
+struct HostTraits<Fn> : HostTraits<decltype(&Fn::operator())> {};
 template <class R, class... Args> struct HostTraits<R (*)(Args...)> {
   static FuncType type() { return func_type_of<typename Unwrap<R>::type, Args...>(); }
   template <class F> static HostFunction wrap(F f) { return wrap_host<F, R, Args...>(std::move(f)); }

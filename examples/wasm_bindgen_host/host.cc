@@ -1,0 +1,182 @@
+#include "examples/wasm_bindgen_host/host.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstring>
+
+namespace rotor::wasm_bindgen {
+namespace {
+
+/// The memory the module imports, made; nothing if it imports none.
+Result<void> define_memory(Linker& linker, const Engine& engine, const Module& module, const BindgenOptions& options) {
+  for (const ImportInfo& import : module.imports()) {
+    auto* wanted = std::get_if<MemoryType>(&import.type);
+    if (!wanted) continue;
+    MemoryType type = *wanted;
+    if (options.max_pages < type.limits.min)
+      return fail(ErrorKind::limit, fmt::format("the guest needs {} pages of memory, the limit is {}", type.limits.min,
+                                                options.max_pages));
+    type.limits.max = std::min<uint64_t>(type.limits.max, options.max_pages);
+    MemoryLimits limits = options.limits.memory;
+    ROTOR_TRY(Memory memory, Memory::create(engine, type, std::move(limits)));
+    linker.define(import.module, import.name, memory);
+  }
+  return {};
+}
+
+std::string externref_table_name(const Module& module) {
+  for (const ExportInfo& item : module.exports())
+    if (auto* table = std::get_if<TableType>(&item.type); table && table->element.is_extern_ref()) return item.name;
+  return {};
+}
+
+}  // namespace
+
+BindgenHost::BindgenHost(std::shared_ptr<GuestShared> shared, InstancePre pre, const BindgenOptions& options)
+    : shared_(shared), context_(std::move(shared)), pre_(std::move(pre)), options_(options) {}
+
+Result<std::unique_ptr<BindgenHost>> BindgenHost::create(const Engine& engine, const Module& module,
+                                                         BindgenOptions options) {
+  auto shared = std::make_shared<GuestShared>();
+  shared->random = options.random ? options.random : std::make_shared<SharedRandom>();
+  shared->externref_table = externref_table_name(module);
+  shared->on_guest_error = options.on_guest_error;
+  MemoryLimits& memory_limits = options.limits.memory;
+  memory_limits.limit_bytes = std::min(memory_limits.limit_bytes, options.max_pages * Memory::kPageBytes);
+
+  Linker linker(engine);
+  ROTOR_CHECK(define_memory(linker, engine, module, options));
+  define_imports(linker, module);
+  ROTOR_TRY(InstancePre pre, linker.instantiate_pre(module));
+  std::unique_ptr<BindgenHost> host(new BindgenHost(std::move(shared), std::move(pre), options));
+  InstanceOptions instance_options;
+  instance_options.limits = options.limits;
+  instance_options.host_data = &host->context_;
+  ROTOR_TRY(host->instance_, host->pre_.instantiate(instance_options));
+  ROTOR_CHECK(host->bind());
+  return host;
+}
+
+Result<void> BindgenHost::bind() {
+  if (auto memory = instance_.memory0()) memory_ = *memory;
+  if (auto malloc = instance_.get_typed<uint32_t(uint32_t, uint32_t)>("__wbindgen_malloc")) {
+    ROTOR_TRY(auto free, instance_.get_typed<void(uint32_t, uint32_t, uint32_t)>("__wbindgen_free"));
+    abi_ = Abi::wasm_bindgen;
+    malloc_ = malloc->func();
+    free_ = free.func();
+  } else if (auto plain = instance_.get_typed<uint32_t(uint32_t)>("malloc")) {
+    ROTOR_TRY(auto free, instance_.get_typed<void(uint32_t)>("free"));
+    abi_ = Abi::plain;
+    malloc_ = plain->func();
+    free_ = free.func();
+  }
+  if (!module().export_type("__wbindgen_start")) return {};
+  ROTOR_TRY(Func start, instance_.get_func("__wbindgen_start"));
+  // Modules without threads take no stack size.
+  const Value stack_bytes(kGuestStackBytes);
+  ROTOR_CHECK(start.call({&stack_bytes, start.type().params.size() == 1 ? 1u : 0u}));
+  return {};
+}
+
+BindgenHost::~BindgenHost() { (void)stop(); }
+
+Result<Value> BindgenHost::call(std::string_view name, std::span<const Value> args) {
+  ROTOR_TRY(Func func, instance_.get_func(name));
+  auto results = func.call(args);
+  if (!results) {
+    if (results.error().kind == ErrorKind::trap || results.error().kind == ErrorKind::host) trapped_ = true;
+    return std::unexpected(std::move(results).error());
+  }
+  return results->empty() ? Value() : results->front();
+}
+
+Result<void> BindgenHost::start_pool(uint32_t workers) {
+  if (pool_ && pool_->size()) return fail(ErrorKind::invalid_argument, "the guest has a pool already");
+  ROTOR_TRY(ExternRef url, shared_->objects.add(JsString{}));
+  const Value init[] = {Value(workers), Value(url)};
+  context_.pool_builder = 0;
+  ROTOR_CHECK(call("initThreadPool", init));
+  const Value builder(context_.pool_builder);
+  ROTOR_TRY(Value count, call("poolbuilder_numThreads", {&builder, 1}));
+  ROTOR_TRY(Value receiver, call("poolbuilder_receiver", {&builder, 1}));
+  if (!pool_) pool_ = std::make_unique<WorkerPool>(pre_, shared_, options_.limits);
+  for (int32_t i = 0; i < count.i32(); ++i) ROTOR_CHECK(pool_->start(static_cast<uint32_t>(receiver.i32())));
+  // The builder outlives the workers' receiving: it is never freed here.
+  ROTOR_CHECK(call("poolbuilder_build", {&builder, 1}));
+  return {};
+}
+
+Result<void> BindgenHost::stop() {
+  if (!pool_ || !pool_->size()) return {};
+  size_t workers = pool_->size();
+  if (!trapped_ && module().export_type("exitThreadPool")) {
+    auto left = call("exitThreadPool", {});
+    bool joined = pool_->join(left ? options_.stop_deadline_ms : 0);
+    if (!left) return std::unexpected(std::move(left).error());
+    if (joined) return {};
+  } else if (pool_->join(0)) {
+    return {};
+  }
+  return fail(ErrorKind::limit,
+              fmt::format("{} of {} workers did not leave the guest and were abandoned", pool_->abandoned(), workers));
+}
+
+// ---- values through the guest's allocator -------------------------------------------------------------------------
+
+Result<uint32_t> BindgenHost::allocate(uint64_t size_bytes, uint32_t align) {
+  if (size_bytes > UINT32_MAX) return fail(ErrorKind::invalid_argument, "more bytes than the guest can address");
+  Slot slots[2] = {size_bytes, align};
+  if (abi_ == Abi::none) return fail(ErrorKind::not_found, "the guest exports no allocator");
+  ROTOR_CHECK(malloc_.call_raw(slots));
+  return static_cast<uint32_t>(slots[0]);
+}
+
+Result<void> BindgenHost::release(uint32_t pointer, uint64_t size_bytes, uint32_t align) {
+  Slot slots[3] = {pointer, size_bytes, align};
+  if (abi_ == Abi::none) return fail(ErrorKind::not_found, "the guest exports no allocator");
+  return free_.call_raw(slots);
+}
+
+Result<GuestSpan> BindgenHost::put(std::span<const uint8_t> bytes) {
+  ROTOR_TRY(uint32_t pointer, allocate(bytes.size(), 1));
+  ROTOR_CHECK(memory_.write(pointer, bytes));
+  return GuestSpan{pointer, static_cast<uint32_t>(bytes.size())};
+}
+
+Result<GuestSpan> BindgenHost::put_u32s(std::span<const uint32_t> elements) {
+  ROTOR_TRY(uint32_t pointer, allocate(elements.size_bytes(), 4));
+  ROTOR_CHECK(memory_.write(pointer, {reinterpret_cast<const uint8_t*>(elements.data()), elements.size_bytes()}));
+  return GuestSpan{pointer, static_cast<uint32_t>(elements.size())};
+}
+
+Result<std::vector<uint8_t>> BindgenHost::take(GuestSpan span) {
+  // Checked before the copy is allocated: the guest may say any length.
+  if (uint64_t{span.pointer} + span.count > memory_bytes())
+    return fail(ErrorKind::host, "the guest returned bytes that end past its memory");
+  std::vector<uint8_t> bytes(span.count);
+  ROTOR_CHECK(memory_.read(span.pointer, bytes));
+  ROTOR_CHECK(release(span.pointer, span.count, 1));
+  return bytes;
+}
+
+Result<std::vector<uint32_t>> BindgenHost::take_u32s(GuestSpan span) {
+  if (uint64_t{span.pointer} + uint64_t{span.count} * 4 > memory_bytes())
+    return fail(ErrorKind::host, "the guest returned a vector that ends past its memory");
+  std::vector<uint32_t> elements(span.count);
+  ROTOR_CHECK(memory_.read(span.pointer, {reinterpret_cast<uint8_t*>(elements.data()), elements.size() * 4}));
+  ROTOR_CHECK(release(span.pointer, uint64_t{span.count} * 4, 4));
+  return elements;
+}
+
+Result<void> BindgenHost::free(GuestSpan bytes) { return release(bytes.pointer, bytes.count, 1); }
+
+std::string BindgenHost::describe_error(uint32_t table_index) {
+  if (shared_->externref_table.empty()) return "no error object";
+  auto table = instance_.get_table(shared_->externref_table);
+  if (!table) return "no error object";
+  auto value = table->get(table_index);
+  return value ? describe(value->externref()) : "no error object";
+}
+
+}  // namespace rotor::wasm_bindgen

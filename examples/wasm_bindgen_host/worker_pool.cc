@@ -1,0 +1,113 @@
+#include "examples/wasm_bindgen_host/worker_pool.h"
+
+#include <chrono>
+#include <cstring>
+
+namespace rotor::wasm_bindgen {
+
+/// Owned by the pool and by its thread: an abandoned thread still finds all it needs.
+struct WorkerPool::Worker {
+  Worker(InstancePre p, std::shared_ptr<GuestShared> s, Limits l, uint32_t r)
+      : pre(std::move(p)), context(std::move(s)), limits(std::move(l)), receiver(r) {}
+
+  enum class State { starting, ready, ended };
+  void set(State next, std::optional<Error> problem = {}) {
+    std::lock_guard lock(mutex);
+    state = next;
+    if (problem) error = std::move(problem);
+    changed.notify_all();
+  }
+
+  const InstancePre pre;
+  GuestContext context;
+  const Limits limits;
+  const uint32_t receiver;
+  pthread_t thread{};
+
+  mutable std::mutex mutex;
+  std::condition_variable changed;
+  State state = State::starting;
+  std::optional<Error> error;
+};
+
+WorkerPool::~WorkerPool() { join(0); }
+
+Result<void> WorkerPool::start(uint32_t receiver) {
+  auto worker = std::make_shared<Worker>(pre_, shared_, limits_, receiver);
+  pthread_attr_t attributes;
+  pthread_attr_init(&attributes);
+  pthread_attr_setstacksize(&attributes, kNativeStackBytes);
+  auto* own = new std::shared_ptr<Worker>(worker);
+  int failed = pthread_create(&worker->thread, &attributes, &WorkerPool::run, own);
+  pthread_attr_destroy(&attributes);
+  if (failed) {
+    delete own;
+    return fail(ErrorKind::io, std::string("can't start a worker thread: ") + std::strerror(failed));
+  }
+  std::unique_lock lock(worker->mutex);
+  worker->changed.wait(lock, [&] { return worker->state != Worker::State::starting; });
+  if (worker->state == Worker::State::ended && worker->error) {
+    Error error = *worker->error;
+    lock.unlock();
+    pthread_join(worker->thread, nullptr);
+    return std::unexpected(std::move(error));
+  }
+  lock.unlock();
+  workers_.push_back(std::move(worker));
+  return {};
+}
+
+void* WorkerPool::run(void* argument) {
+  std::unique_ptr<std::shared_ptr<Worker>> own(static_cast<std::shared_ptr<Worker>*>(argument));
+  Worker& worker = **own;
+  auto result = serve(worker);
+  worker.set(Worker::State::ended, result ? std::optional<Error>() : std::move(result).error());
+  return nullptr;
+}
+
+Result<void> WorkerPool::serve(Worker& worker) {
+  InstanceOptions options;
+  options.limits = worker.limits;
+  options.host_data = &worker.context;
+  ROTOR_TRY(Instance instance, worker.pre.instantiate(options));
+  ROTOR_TRY(auto start, instance.get_typed<void(uint32_t)>("__wbindgen_start"));
+  ROTOR_TRY(auto serve, instance.get_typed<void(uint32_t)>("wbg_rayon_start_worker"));
+  ROTOR_CHECK(start(kGuestStackBytes));
+  worker.set(Worker::State::ready);
+  ROTOR_CHECK(serve(worker.receiver));
+  // Without it each restart of the pool would leak the worker's stack and thread-local storage in the guest's memory.
+  if (auto destroy = instance.get_typed<void(uint32_t, uint32_t, uint32_t)>("__wbindgen_thread_destroy"))
+    return (*destroy)(0, 0, 0);  // zeros: the calling thread's own
+  return {};
+}
+
+bool WorkerPool::join(uint64_t deadline_ms) {
+  auto deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(deadline_ms);
+  bool all = true;
+  for (auto& worker : workers_) {
+    std::unique_lock lock(worker->mutex);
+    bool ended = worker->changed.wait_until(lock, deadline, [&] { return worker->state == Worker::State::ended; });
+    if (worker->error) errors_.push_back(*worker->error);
+    lock.unlock();
+    if (ended) {
+      pthread_join(worker->thread, nullptr);
+    } else {
+      pthread_detach(worker->thread);
+      ++abandoned_;
+      all = false;
+    }
+  }
+  workers_.clear();
+  return all;
+}
+
+std::vector<Error> WorkerPool::errors() const {
+  std::vector<Error> all = errors_;
+  for (auto& worker : workers_) {
+    std::lock_guard lock(worker->mutex);
+    if (worker->error) all.push_back(*worker->error);
+  }
+  return all;
+}
+
+}  // namespace rotor::wasm_bindgen

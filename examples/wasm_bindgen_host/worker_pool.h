@@ -1,0 +1,55 @@
+// The workers of a rayon pool: each a further instance of the guest's module on its memory, on a thread of its own.
+#pragma once
+
+#include <pthread.h>
+
+#include <condition_variable>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <vector>
+
+#include "examples/wasm_bindgen_host/imports.h"
+#include "rotor/linker.h"
+
+namespace rotor::wasm_bindgen {
+
+/// What `__wbindgen_start` is given: the guest's own stack of one thread, in its linear memory.
+inline constexpr uint32_t kGuestStackBytes = 1 << 20;
+
+/// Creates, joins and, at worst, abandons workers. Used from one thread.
+class WorkerPool {
+ public:
+  static constexpr size_t kNativeStackBytes = size_t{16} << 20;
+
+  WorkerPool(InstancePre pre, std::shared_ptr<GuestShared> shared, Limits limits)
+      : pre_(std::move(pre)), shared_(std::move(shared)), limits_(std::move(limits)) {}
+  /// Abandons what still runs.
+  ~WorkerPool();
+  WorkerPool(const WorkerPool&) = delete;
+
+  /// Starts a worker and returns once its instance is ready. Errors: those of instantiation; io (no thread).
+  Result<void> start(uint32_t receiver);
+  /// Waits until each worker has left the guest. False if one had not by the deadline: it is abandoned, which keeps its
+  /// instance, and with it the guest's memory, until the process ends.
+  bool join(uint64_t deadline_ms);
+  size_t size() const { return workers_.size(); }
+  size_t abandoned() const { return abandoned_; }
+  /// How workers ended that ended badly.
+  std::vector<Error> errors() const;
+
+ private:
+  struct Worker;
+  static void* run(void* worker);
+  static Result<void> serve(Worker& worker);
+
+  InstancePre pre_;
+  std::shared_ptr<GuestShared> shared_;
+  Limits limits_;
+  std::vector<std::shared_ptr<Worker>> workers_;
+  std::vector<Error> errors_;
+  size_t abandoned_ = 0;
+};
+
+}  // namespace rotor::wasm_bindgen

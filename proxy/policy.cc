@@ -1,0 +1,280 @@
+#include "proxy/policy.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace rotor::proxy {
+namespace {
+
+constexpr const char* kIsAllocator = "belongs to the guest's allocator: its pointers mean nothing after the lease";
+constexpr const char* kPassesFunction = "passes a function reference";
+
+std::string place(const Policy& policy, uint32_t line) {
+  std::string_view file = policy.file.empty() ? "policy" : std::string_view(policy.file);
+  return line ? fmt::format("{}:{}: ", file, line) : fmt::format("{}: ", file);
+}
+
+size_t edit_distance(std::string_view a, std::string_view b) {
+  std::vector<size_t> row(b.size() + 1);
+  for (size_t j = 0; j <= b.size(); j++) row[j] = j;
+  for (size_t i = 1; i <= a.size(); i++) {
+    size_t diagonal = row[0];
+    row[0] = i;
+    for (size_t j = 1; j <= b.size(); j++) {
+      size_t above = row[j];
+      row[j] = std::min({above + 1, row[j - 1] + 1, diagonal + (a[i - 1] != b[j - 1])});
+      diagonal = above;
+    }
+  }
+  return row[b.size()];
+}
+
+const FuncType* func_type(const ExportInfo& info) { return std::get_if<FuncType>(&info.type); }
+
+bool passes_function(const FuncType& type) {
+  return std::ranges::any_of(type.params, &ValType::is_func_ref) ||
+         std::ranges::any_of(type.results, &ValType::is_func_ref);
+}
+
+/// Rules that come with a preset; whatever the policy says wins over them.
+std::vector<ExportRule> preset_rules(Preset preset) {
+  if (preset == Preset::plain) return {};
+  return {{.name = "__wbg_*_free", .effect = Effect::release}};
+}
+
+bool preset_rule_fits(const FuncType& type) {
+  return type == FuncType{{ValType::i32, ValType::i32}, {}};  // (ptr, 0)
+}
+
+Result<void> check_thresholds(const Policy& policy) {
+  auto wrong = [&](std::string text) { return fail(ErrorKind::invalid_argument, place(policy, 0) + text); };
+  if (!(policy.warm_at > 0 && policy.warm_at <= policy.swap_at && policy.swap_at <= policy.force_at &&
+        policy.force_at <= 1))
+    return wrong(fmt::format("thresholds must be 0 < warm_at <= swap_at <= force_at <= 1, not {}, {}, {}",
+                             policy.warm_at, policy.swap_at, policy.force_at));
+  if (policy.log_max_calls == 0 || policy.log_max_bytes == 0) return wrong("a bound of the log is 0");
+  if (policy.backoff_first_ms > policy.backoff_max_ms) return wrong("backoff_first_ms is above backoff_max_ms");
+  return {};
+}
+
+/// Lays the kinds over wasm types. Errors: type_mismatch.
+template <class Kind, class Width>
+Result<void> lay_over(const std::vector<Kind>& kinds, const std::vector<ValType>& types, const char* what,
+                      Width width) {
+  size_t at = 0, wanted = 0;
+  for (Kind kind : kinds) wanted += width(kind);
+  if (wanted != types.size())
+    return fail(ErrorKind::type_mismatch,
+                fmt::format("{}s stand for {} wasm values, there are {} in", what, wanted, types.size()));
+  for (size_t i = 0; i < kinds.size(); i++) {
+    for (size_t k = 0; k < width(kinds[i]); k++, at++)
+      if (kinds[i] != Kind::scalar && types[at] != ValType::i32)
+        return fail(ErrorKind::type_mismatch,
+                    fmt::format("{} {} must be i32, it is {} in", what, i + 1, to_string(types[at])));
+  }
+  return {};
+}
+
+Result<void> check_results(const std::vector<ResultKind>& results) {
+  size_t data = 0;
+  for (size_t i = 0; i < results.size(); i++) {
+    data += results[i] == ResultKind::bytes || results[i] == ResultKind::vector || results[i] == ResultKind::handles;
+    if (results[i] == ResultKind::error && i + 1 != results.size())
+      return fail(ErrorKind::invalid_argument, "`error` is not the last result");
+  }
+  if (data > 1) return fail(ErrorKind::invalid_argument, "more than one result is bytes or a vector");
+  return {};
+}
+
+/// Fills in the plan of one export from the rule that won. Errors without place.
+Result<void> apply(const ExportRule& rule, ExportPlan& plan) {
+  plan.effect = rule.effect;
+  plan.once = rule.once;
+  if (rule.args) {
+    plan.args = *rule.args;
+  } else if (rule.effect == Effect::release && !plan.args.empty()) {
+    plan.args[0] = ArgKind::consumed;
+  }
+  if (rule.results) plan.results = *rule.results;
+  ROTOR_CHECK(lay_over(plan.args, plan.type.params, "argument",
+                       [](ArgKind kind) { return takes_data(kind) ? size_t{2} : size_t{1}; }));
+  ROTOR_CHECK(lay_over(plan.results, plan.type.results, "result",
+                       [](ResultKind kind) { return kind >= ResultKind::bytes ? size_t{2} : size_t{1}; }));
+  ROTOR_CHECK(check_results(plan.results));
+  bool ends_handle = std::ranges::any_of(plan.args, consumes);
+  if (rule.effect == Effect::release && !ends_handle)
+    return fail(ErrorKind::invalid_argument, "a release has no `consumed` argument");
+  if (rule.once && (rule.effect != Effect::build || ends_handle))
+    return fail(ErrorKind::invalid_argument, "`once` is for builds that consume nothing");
+  if (rule.effect != Effect::query && std::ranges::any_of(plan.type.params, &ValType::is_ref))
+    return fail(ErrorKind::invalid_argument, "takes a reference, which can't be recorded");
+  return {};
+}
+
+/// The exports that move data in and out. A rule that moves data without them is an error, at that rule.
+class Allocator {
+ public:
+  Allocator(Plan& plan, const Module& module) : plan_(plan) {
+    const ValType i = ValType::i32;
+    const bool bindgen = plan.preset == Preset::wasm_bindgen;
+    allocate_name_ = bindgen ? "__wbindgen_malloc" : "malloc";
+    deallocate_name_ = bindgen ? "__wbindgen_free" : "free";
+    plan.allocate = lookup(allocate_name_, bindgen ? FuncType{{i, i}, {i}} : FuncType{{i}, {i}});
+    plan.deallocate = lookup(deallocate_name_, bindgen ? FuncType{{i, i, i}, {}} : FuncType{{i}, {}});
+    if (bindgen) {
+      uint32_t reallocate = lookup("__wbindgen_realloc", FuncType{{i, i, i, i}, {i}});
+      if (reallocate != kNoExport) plan.exports[reallocate].raw_only = kIsAllocator;
+      plan.drop_reference = lookup("__externref_table_dealloc", FuncType{{i}, {}});
+      for (const ExportInfo& info : module.exports())
+        if (auto* table = std::get_if<TableType>(&info.type); table && table->element == ValType::externref)
+          plan.reference_table = info.name;
+    }
+    for (uint32_t index : {plan.allocate, plan.deallocate})
+      if (index != kNoExport) plan.exports[index].raw_only = kIsAllocator;
+  }
+
+  Result<void> check(const ExportPlan& plan) const {
+    bool takes = std::ranges::any_of(plan.args, takes_data);
+    bool returns = std::ranges::any_of(plan.results, [](ResultKind kind) {
+      return kind == ResultKind::bytes || kind == ResultKind::vector || kind == ResultKind::handles;
+    });
+    bool frees = returns || (takes && plan_.preset == Preset::plain);
+    if (takes && plan_.allocate == kNoExport) return missing(allocate_name_);
+    if (frees && plan_.deallocate == kNoExport) return missing(deallocate_name_);
+    return {};
+  }
+
+ private:
+  uint32_t lookup(std::string_view name, const FuncType& type) const {
+    auto found = plan_.by_name.find(name);
+    return found != plan_.by_name.end() && plan_.exports[found->second].type == type ? found->second : kNoExport;
+  }
+  std::unexpected<Error> missing(const char* name) const {
+    auto found = plan_.by_name.find(std::string_view(name));
+    return fail(ErrorKind::not_found,
+                found == plan_.by_name.end()
+                    ? fmt::format("passes bytes or vectors, but the module exports no {}", name)
+                    : fmt::format("passes bytes or vectors, but {} has type {}", name,
+                                  to_string(plan_.exports[found->second].type)));
+  }
+
+  Plan& plan_;
+  const char* allocate_name_;
+  const char* deallocate_name_;
+};
+
+/// Every rule must be about something. Errors: not_found, type_mismatch.
+Result<void> check_name(const Policy& policy, const ExportRule& rule, const Plan& plan, const Module& module) {
+  auto wrong = [&](ErrorKind kind, std::string text) { return fail(kind, place(policy, rule.line) + text); };
+  if (is_glob(rule.name)) {
+    for (const ExportPlan& item : plan.exports)
+      if (glob_matches(rule.name, item.name)) return {};
+    return wrong(ErrorKind::not_found, fmt::format("no exported function matches \"{}\"", rule.name));
+  }
+  if (plan.by_name.contains(rule.name)) return {};
+  if (const ExternType* type = module.export_type(rule.name))
+    return wrong(ErrorKind::type_mismatch, fmt::format("export \"{}\" is a {}, not a function", rule.name,
+                                                       kind_name(*type)));
+  std::vector<std::string_view> names;
+  for (const ExportPlan& item : plan.exports) names.push_back(item.name);
+  return wrong(ErrorKind::not_found, fmt::format("no export \"{}\"{}", rule.name, did_you_mean(rule.name, names)));
+}
+
+/// The rule that is about an export: an exact name, else the last glob that matches, else the preset's.
+const ExportRule* winner(const Policy& policy, const std::vector<ExportRule>& preset, const ExportPlan& plan) {
+  const ExportRule* best = nullptr;
+  for (const ExportRule& rule : preset)
+    if (glob_matches(rule.name, plan.name) && preset_rule_fits(plan.type)) best = &rule;
+  for (const ExportRule& rule : policy.exports) {
+    if (rule.name == plan.name) return &rule;
+    if (is_glob(rule.name) && glob_matches(rule.name, plan.name)) best = &rule;
+  }
+  return best;
+}
+
+}  // namespace
+
+bool is_glob(std::string_view pattern) { return pattern.find_first_of("*?") != std::string_view::npos; }
+
+bool glob_matches(std::string_view pattern, std::string_view name) {
+  // On a mismatch the last `*` takes one character more; earlier ones need no second try.
+  size_t p = 0, n = 0, star = std::string_view::npos, resume = 0;
+  while (n < name.size()) {
+    if (p < pattern.size() && pattern[p] == '*') {
+      star = p++;
+      resume = n;
+    } else if (p < pattern.size() && (pattern[p] == '?' || pattern[p] == name[n])) {
+      p++;
+      n++;
+    } else if (star != std::string_view::npos) {
+      p = star + 1;
+      n = ++resume;
+    } else {
+      return false;
+    }
+  }
+  while (p < pattern.size() && pattern[p] == '*') p++;
+  return p == pattern.size();
+}
+
+std::string did_you_mean(std::string_view name, std::span<const std::string_view> candidates) {
+  size_t best_distance = std::max<size_t>(2, name.size() / 2) + 1;
+  std::string_view best;
+  for (std::string_view candidate : candidates) {
+    size_t distance = edit_distance(name, candidate);
+    if (distance >= best_distance) continue;
+    best_distance = distance;
+    best = candidate;
+  }
+  return best.empty() ? std::string() : fmt::format("; did you mean \"{}\"?", best);
+}
+
+Result<uint32_t> Plan::find(std::string_view name) const {
+  if (auto found = by_name.find(name); found != by_name.end()) [[likely]] return found->second;
+  std::vector<std::string_view> names;
+  for (const ExportPlan& item : exports) names.push_back(item.name);
+  return fail(ErrorKind::not_found, fmt::format("no exported function \"{}\"{}", name, did_you_mean(name, names)));
+}
+
+Result<Plan> make_plan(const Policy& policy, const Module& module) {
+  ROTOR_CHECK(check_thresholds(policy));
+  Plan plan;
+  plan.preset = policy.preset;
+  for (const ExportInfo& info : module.exports()) {
+    const FuncType* type = func_type(info);
+    if (!type) continue;
+    plan.by_name.emplace(info.name, static_cast<uint32_t>(plan.exports.size()));
+    plan.exports.push_back({.name = info.name,
+                            .type = *type,
+                            .raw_only = passes_function(*type) ? kPassesFunction : nullptr,
+                            .args = std::vector(type->params.size(), ArgKind::scalar),
+                            .results = std::vector(type->results.size(), ResultKind::scalar)});
+  }
+  for (const ExportRule& rule : policy.exports) ROTOR_CHECK(check_name(policy, rule, plan, module));
+  Allocator allocator(plan, module);
+  const std::vector<ExportRule> preset = preset_rules(policy.preset);
+  for (ExportPlan& item : plan.exports) {
+    const ExportRule* rule = winner(policy, preset, item);
+    if (!rule) continue;
+    if (item.raw_only == kIsAllocator) item.raw_only = nullptr;
+    Result<void> fits = apply(*rule, item);
+    if (fits) fits = allocator.check(item);
+    if (fits) continue;
+    std::string text = fmt::format("{}{}: {}", place(policy, rule->line), item.name, fits.error().message);
+    if (fits.error().kind == ErrorKind::type_mismatch) text += " " + to_string(item.type);
+    return fail(fits.error().kind, std::move(text));
+  }
+  return plan;
+}
+
+}  // namespace rotor::proxy
+
+namespace rotor {
+
+Result<void> Policy::check(const Module& module) const {
+  ROTOR_CHECK(proxy::make_plan(*this, module));
+  return {};
+}
+
+}  // namespace rotor

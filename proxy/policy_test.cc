@@ -1,0 +1,199 @@
+#include "proxy/policy.h"
+
+#include <gtest/gtest.h>
+
+#include "proxy/test_guest.h"
+
+namespace rotor::proxy {
+namespace {
+
+std::string parse_error(std::string_view text) { return error_of(Policy::parse_toml(text, "p.toml")); }
+
+/// Of a policy whose exports table is `exports`, against the test guest.
+std::string check_error(std::string_view exports, std::string_view head = "") {
+  static TestGuests guests;
+  auto policy = Policy::parse_toml(std::string(head) + "\n[exports]\n" + std::string(exports), "p.toml");
+  if (!policy) return policy.error().message;
+  return error_of(policy->check(guests.module()));
+}
+
+TEST(PolicyToml, ReadsEverySetting) {
+  auto policy = Policy::parse_toml(R"(
+preset = "wasm-bindgen"
+enabled = false
+[rotation]
+warm_at = 0.5
+swap_at = 0.6
+force_at = 1
+memory_limit = "8 MiB"
+at_swap = "wait"
+on_trap = "keep"
+catch_up_ns = 5
+query_handle_calls = 6
+backoff_first_ms = 7
+backoff_max_ms = 8
+[log]
+max_calls = 9
+max_bytes = "1KiB"
+[exports]
+"*_get" = { args = ["handle", "scalar"], results = ["bytes", "error"] }
+make = { effect = "build", once = true, args = ["vector", "handles"], results = ["handles"] }
+drop = { effect = "release", args = ["consumed", "consumed_handles", "bytes"] }
+)",
+                                   "p.toml");
+  ASSERT_TRUE(policy) << policy.error().message;
+  EXPECT_FALSE(policy->enabled);
+  EXPECT_EQ(policy->preset, Preset::wasm_bindgen);
+  EXPECT_EQ(policy->warm_at, 0.5);
+  EXPECT_EQ(policy->swap_at, 0.6);
+  EXPECT_EQ(policy->force_at, 1);
+  EXPECT_EQ(policy->memory_limit_bytes, 8u << 20);
+  EXPECT_EQ(policy->at_swap, AtSwap::wait);
+  EXPECT_EQ(policy->on_trap, OnTrap::keep);
+  EXPECT_EQ(policy->catch_up_ns, 5u);
+  EXPECT_EQ(policy->query_handle_calls, 6u);
+  EXPECT_EQ(policy->backoff_first_ms, 7u);
+  EXPECT_EQ(policy->backoff_max_ms, 8u);
+  EXPECT_EQ(policy->log_max_calls, 9u);
+  EXPECT_EQ(policy->log_max_bytes, 1024u);
+  ASSERT_EQ(policy->exports.size(), 3u);
+  EXPECT_EQ(policy->exports[0].name, "*_get");
+  EXPECT_EQ(policy->exports[0].line, 19u);
+  EXPECT_EQ(policy->exports[0].results, (std::vector{ResultKind::bytes, ResultKind::error}));
+  EXPECT_EQ(policy->exports[1].effect, Effect::build);
+  EXPECT_TRUE(policy->exports[1].once);
+  EXPECT_EQ(policy->exports[1].args, (std::vector{ArgKind::vector, ArgKind::handles}));
+  EXPECT_EQ(policy->exports[2].effect, Effect::release);
+  EXPECT_EQ(policy->exports[2].args, (std::vector{ArgKind::consumed, ArgKind::consumed_handles, ArgKind::bytes}));
+}
+
+TEST(PolicyToml, EmptyIsTheDefault) {
+  auto policy = Policy::parse_toml("");
+  ASSERT_TRUE(policy) << policy.error().message;
+  EXPECT_TRUE(policy->enabled);
+  EXPECT_EQ(policy->warm_at, 0.70);
+  EXPECT_EQ(policy->swap_at, 0.90);
+  EXPECT_EQ(policy->at_swap, AtSwap::serve);
+}
+
+TEST(PolicyToml, NamesLineAndNearestWord) {
+  EXPECT_EQ(parse_error("\nperset = \"plain\""), "p.toml:2: unknown key \"perset\"; did you mean \"preset\"?");
+  EXPECT_EQ(parse_error("[rotation]\nwarmat = 0.7"), "p.toml:2: unknown key \"warmat\"; did you mean \"warm_at\"?");
+  EXPECT_EQ(parse_error("[log]\nqqq = 1"), "p.toml:2: unknown key \"qqq\"");
+  EXPECT_EQ(parse_error("[exports]\n\nf = { efect = \"build\" }"),
+            "p.toml:3: unknown key \"efect\"; did you mean \"effect\"?");
+  EXPECT_EQ(parse_error("[exports]\nf = { effect = \"biuld\" }"),
+            "p.toml:2: effect = \"biuld\" is unknown; did you mean \"build\"?");
+  EXPECT_EQ(parse_error("preset = \"emscripten\""), "p.toml:1: preset = \"emscripten\" is none of plain, wasm-bindgen");
+  EXPECT_EQ(parse_error("[exports]\nf = { args = [\"handel\"] }"),
+            "p.toml:2: args = \"handel\" is unknown; did you mean \"handle\"?");
+}
+
+TEST(PolicyToml, RefusesWrongTypes) {
+  EXPECT_EQ(parse_error("enabled = 1"), "p.toml:1: enabled must be true or false");
+  EXPECT_EQ(parse_error("preset = 1"), "p.toml:1: preset must be one of plain, wasm-bindgen");
+  EXPECT_EQ(parse_error("rotation = 1"), "p.toml:1: \"rotation\" must be a table");
+  EXPECT_EQ(parse_error("exports = 1"), "p.toml:1: \"exports\" must be a table");
+  EXPECT_EQ(parse_error("[rotation]\nwarm_at = 70"), "p.toml:2: warm_at must be a number above 0, at most 1");
+  EXPECT_EQ(parse_error("[rotation]\nquery_handle_calls = -1"), "p.toml:2: query_handle_calls must be a whole number");
+  EXPECT_EQ(parse_error("[rotation]\nquery_handle_calls = 5000000000"),
+            "p.toml:2: query_handle_calls must be a whole number");
+  EXPECT_EQ(parse_error("[rotation]\nmemory_limit = \"8 MB\""),
+            "p.toml:2: memory_limit must be a number of bytes or a text like \"8 MiB\"");
+  EXPECT_EQ(parse_error("[exports]\nf = { args = \"handle\" }"), "p.toml:2: args must be a list");
+  EXPECT_TRUE(parse_error("a = [\n").starts_with("p.toml:")) << parse_error("a = [\n");
+}
+
+TEST(PolicyToml, FileThatIsNotThere) {
+  auto policy = Policy::load_toml("no/such/policy.toml");
+  ASSERT_FALSE(policy);
+  EXPECT_EQ(policy.error().kind, ErrorKind::io);
+  EXPECT_EQ(Policy::load_toml("/").error().kind, ErrorKind::io);
+}
+
+TEST(PolicyCheck, UnknownExport) {
+  EXPECT_EQ(check_error("make = {}\nmkae = {}"), "p.toml:4: no export \"mkae\"; did you mean \"make\"?");
+  EXPECT_EQ(check_error("\"*_fred\" = {}"), "p.toml:3: no exported function matches \"*_fred\"");
+  EXPECT_EQ(check_error("memory = {}"), "p.toml:3: export \"memory\" is a memory, not a function");
+}
+
+TEST(PolicyCheck, ArgumentsThatDoNotFit) {
+  EXPECT_EQ(check_error("get = { args = [\"handle\", \"scalar\"] }"),
+            "p.toml:3: get: arguments stand for 2 wasm values, there are 1 in [i32] -> [i32]");
+  EXPECT_EQ(check_error("get = { args = [\"bytes\"] }"),
+            "p.toml:3: get: arguments stand for 2 wasm values, there are 1 in [i32] -> [i32]");
+  EXPECT_EQ(check_error("make = { results = [] }"),
+            "p.toml:3: make: results stand for 0 wasm values, there are 1 in [i32] -> [i32]");
+  EXPECT_EQ(check_error("takes_ref = { args = [\"handle\"] }"),
+            "p.toml:3: takes_ref: argument 1 must be i32, it is externref in [externref] -> []");
+}
+
+TEST(PolicyCheck, WhatCannotBeRecorded) {
+  EXPECT_EQ(check_error("takes_ref = { effect = \"build\" }"),
+            "p.toml:3: takes_ref: takes a reference, which can't be recorded");
+  EXPECT_EQ(check_error("drop = { effect = \"release\", args = [\"handle\"] }"),
+            "p.toml:3: drop: a release has no `consumed` argument");
+  EXPECT_EQ(check_error("get = { once = true }"), "p.toml:3: get: `once` is for builds that consume nothing");
+  EXPECT_EQ(check_error("try_make = { results = [\"error\", \"scalar\"] }"),
+            "p.toml:3: try_make: `error` is not the last result");
+}
+
+TEST(PolicyCheck, Thresholds) {
+  EXPECT_EQ(check_error("", "[rotation]\nwarm_at = 0.95"),
+            "p.toml: thresholds must be 0 < warm_at <= swap_at <= force_at <= 1, not 0.95, 0.9, 0.97");
+  Policy policy;
+  policy.backoff_first_ms = policy.backoff_max_ms + 1;
+  EXPECT_EQ(error_of(policy.check(TestGuests().module())), "policy: backoff_first_ms is above backoff_max_ms");
+}
+
+TEST(PolicyCheck, ExactNameWinsOverGlobsAndLaterGlobsOverEarlier) {
+  TestGuests guests;
+  auto policy = Policy::parse_toml(R"(
+[exports]
+make = { results = ["handle"] }
+"m*" = { effect = "build" }
+"ma?e" = { effect = "query" }
+"man*" = { effect = "build", results = ["handles"] }
+)");
+  ASSERT_TRUE(policy) << policy.error().message;
+  auto plan = make_plan(*policy, guests.module());
+  ASSERT_TRUE(plan) << plan.error().message;
+  auto of = [&](std::string_view name) { return plan->exports[*plan->find(name)]; };
+  EXPECT_EQ(of("make").results[0], ResultKind::handle);
+  EXPECT_EQ(of("make").effect, Effect::query);
+  EXPECT_EQ(of("merge").effect, Effect::build);
+  EXPECT_EQ(of("many").results, std::vector{ResultKind::handles});
+  EXPECT_EQ(of("live").effect, Effect::query);
+}
+
+TEST(PolicyCheck, Presets) {
+  TestGuests guests;
+  Policy policy;
+  auto plain = make_plan(policy, guests.module());
+  ASSERT_TRUE(plain) << plain.error().message;
+  EXPECT_TRUE(plain->exports[*plain->find("malloc")].raw_only);
+  EXPECT_FALSE(plain->exports[*plain->find("__wbindgen_malloc")].raw_only);
+  EXPECT_EQ(plain->exports[*plain->find("__wbg_thing_free")].effect, Effect::query);
+
+  policy.preset = Preset::wasm_bindgen;
+  auto bindgen = make_plan(policy, guests.module());
+  ASSERT_TRUE(bindgen) << bindgen.error().message;
+  EXPECT_TRUE(bindgen->exports[*bindgen->find("__wbindgen_free")].raw_only);
+  const ExportPlan& release = bindgen->exports[*bindgen->find("__wbg_thing_free")];
+  EXPECT_EQ(release.effect, Effect::release);
+  EXPECT_EQ(release.args, (std::vector{ArgKind::consumed, ArgKind::scalar}));
+  EXPECT_EQ(bindgen->reference_table, "refs");
+}
+
+TEST(Globs, Match) {
+  EXPECT_TRUE(glob_matches("*", ""));
+  EXPECT_TRUE(glob_matches("a*b*c", "axxbyybzc"));
+  EXPECT_FALSE(glob_matches("a*b*c", "axxbyybz"));
+  EXPECT_TRUE(glob_matches("a?c", "abc"));
+  EXPECT_FALSE(glob_matches("a?c", "ac"));
+  EXPECT_TRUE(glob_matches("__wbg_*_free", "__wbg_x_free_free"));
+  EXPECT_FALSE(glob_matches("__wbg_*_free", "__wbindgen_free"));
+}
+
+}  // namespace
+}  // namespace rotor::proxy

@@ -1,0 +1,59 @@
+#!/usr/bin/env bash
+# All tests: scripts/test.sh [dev|asan|tsan …], all three without an argument. The last line is
+# `N passed, N failed, N skipped`, over all of them. Exit 0 only if none failed; with CI=true a skip that
+# scripts/allowed_skips.txt does not name is a failure too.
+#
+# Reads   ROTOR_SPEC_SUITE  the WebAssembly spec suite, laid out as docs/building.md says
+#         ROTOR_TRACES      traces of the real prover; default examples/kimchi/traces
+#         ROTOR_JOBS        parallel jobs, default one a core; and what scripts/setup.sh reads
+set -euo pipefail
+cd "$(dirname "$0")/.."
+source scripts/setup.sh
+rotor_setup
+
+find_spec_suite() {
+  local place
+  for place in "${ROTOR_SPEC_SUITE:-}" ../shared/spec-suite "$ROTOR_CACHE/spec-suite"; do
+    if [ -n "$place" ] && [ -d "$place/spec/core" ]; then
+      (cd "$place" && pwd)
+      return
+    fi
+  done
+  rotor_warn "no spec suite (ROTOR_SPEC_SUITE; docs/building.md says how to get it): its tests are skipped"
+}
+ROTOR_SPEC_SUITE=$(find_spec_suite)
+: "${ROTOR_TRACES:=$PWD/examples/kimchi/traces}"
+export ROTOR_SPEC_SUITE ROTOR_TRACES
+
+jobs=${ROTOR_JOBS:-$(nproc)}
+export CCACHE_BASEDIR=$PWD CCACHE_NOHASHDIR=1 CCACHE_MAXSIZE=${CCACHE_MAXSIZE:-3G}
+presets=("$@")
+[ $# -gt 0 ] || presets=(dev asan tsan)
+
+# ThreadSanitizer of g++ 12 can't place its shadow under the address randomisation of newer kernels.
+runner() {
+  if [ "$1" = tsan ] && [ "$(cat /proc/sys/vm/mmap_rnd_bits 2>/dev/null || echo 28)" -gt 28 ] &&
+    setarch "$(uname -m)" -R true 2>/dev/null; then
+    shift
+    setarch "$(uname -m)" -R "$@"
+  else
+    shift
+    "$@"
+  fi
+}
+
+results=()
+failed=0
+for preset in "${presets[@]}"; do
+  result="$PWD/build/$preset/results.xml"
+  results+=("$preset=$result")
+  rm -f "$result"
+  printf '== %s: build\n' "$preset"
+  log="$ROTOR_CACHE/configure-$preset.log"
+  cmake --preset "$preset" -DROTOR_SPEC_SUITE="$ROTOR_SPEC_SUITE" >"$log" 2>&1 || { cat "$log"; failed=1; continue; }
+  cmake --build --preset "$preset" --parallel "$jobs" -- --quiet || { failed=1; continue; }
+  printf '== %s: test\n' "$preset"
+  runner "$preset" ctest --preset "$preset" --parallel "$jobs" --output-junit "$result" || failed=1
+done
+python3 scripts/test_summary.py --allowed scripts/allowed_skips.txt "${results[@]}" || failed=1
+exit $failed

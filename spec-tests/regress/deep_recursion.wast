@@ -1,0 +1,66 @@
+;; Endless recursion is a trap in each of its forms, and the instance works on afterwards.
+(module
+  (type $f (func))
+  (type $many (func (param i64 i64 i64 i64 i64 i64 i64 i64 i64 i64) (result i64 i64 i64 i64 i64 i64)))
+  (table 2 funcref)
+  (elem (i32.const 0) func $indirect $even)
+  (memory 1)
+  (global $depth (mut i32) (i32.const 0))
+  (func $direct (export "direct") (call $direct))
+  (func $indirect (export "indirect") (call_indirect (type $f) (i32.const 0)))
+  (func $even (export "mutual") (call $odd))
+  (func $odd (call $even))
+  (func $counts (export "counts")
+    (global.set $depth (i32.add (global.get $depth) (i32.const 1)))
+    (call $counts)
+    (i32.store (i32.const 0) (i32.const 1)))
+  (func $values (type $many)
+    (call $values
+      (local.get 9) (local.get 8) (local.get 7) (local.get 6) (local.get 5) (local.get 4) (local.get 3) (local.get 2)
+      (local.get 1) (i64.add (local.get 0) (i64.const 1))))
+  (func (export "values") (result i64 i64 i64 i64 i64 i64)
+    (call $values
+      (i64.const 0) (i64.const 1) (i64.const 2) (i64.const 3) (i64.const 4) (i64.const 5) (i64.const 6) (i64.const 7)
+      (i64.const 8) (i64.const 9)))
+  (func (export "depth") (result i32) (global.get $depth))
+  (func (export "stored") (result i32) (i32.load (i32.const 0)))
+  (func $down (export "down") (param i32) (result i32)
+    (if (result i32) (local.get 0)
+      (then (i32.add (i32.const 1) (call $down (i32.sub (local.get 0) (i32.const 1)))))
+      (else (i32.const 0)))))
+
+(assert_exhaustion (invoke "direct") "call stack exhausted")
+(assert_exhaustion (invoke "indirect") "call stack exhausted")
+(assert_exhaustion (invoke "mutual") "call stack exhausted")
+(assert_exhaustion (invoke "values") "call stack exhausted")
+(assert_exhaustion (invoke "counts") "call stack exhausted")
+(assert_return (invoke "stored") (i32.const 0))
+(assert_return (invoke "down" (i32.const 10000)) (i32.const 10000))
+(assert_exhaustion (invoke "direct") "call stack exhausted")
+(assert_return (invoke "down" (i32.const 10000)) (i32.const 10000))
+
+;; A large frame may not step over the end of the stack.
+(module
+  (func $big (export "big") (param i32) (result i32)
+    (local i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64)
+    (local f64 f64 f64 f64 f64 f64 f64 f64 f64 f64 f64 f64 f64 f64 f64 f64)
+    (local.set 1 (i64.extend_i32_u (local.get 0)))
+    (local.set 17 (f64.convert_i32_s (local.get 0)))
+    (local.set 0 (call $big (i32.add (local.get 0) (i32.const 1))))
+    (i32.add (local.get 0) (i32.add (i32.wrap_i64 (local.get 1)) (i32.trunc_f64_s (local.get 17))))))
+(assert_exhaustion (invoke "big" (i32.const 0)) "call stack exhausted")
+
+;; Through two instances.
+(module $A
+  (type $f (func))
+  (table (export "table") 1 funcref)
+  (func (export "ping") (call_indirect (type $f) (i32.const 0))))
+(register "A" $A)
+(module
+  (type $f (func))
+  (import "A" "ping" (func $ping))
+  (import "A" "table" (table 1 funcref))
+  (elem (i32.const 0) func $pong)
+  (func $pong (export "pong") (call $ping)))
+(assert_exhaustion (invoke "pong") "call stack exhausted")
+(assert_exhaustion (invoke $A "ping") "call stack exhausted")

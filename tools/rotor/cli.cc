@@ -1,0 +1,169 @@
+#include "tools/rotor/cli.h"
+
+#include <fmt/format.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+#include <chrono>
+#include <cstdio>
+#include <cstring>
+#include <fstream>
+#include <mutex>
+
+namespace rotor::cli {
+namespace {
+
+uint64_t wall_ns() {
+  return static_cast<uint64_t>(std::chrono::steady_clock::now().time_since_epoch() / std::chrono::nanoseconds(1));
+}
+
+uint64_t cpu_ns() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  auto ns = [](const timeval& t) {
+    return static_cast<uint64_t>(t.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(t.tv_usec) * 1000;
+  };
+  return ns(usage.ru_utime) + ns(usage.ru_stime);
+}
+
+Exit exit_code(ErrorKind kind) {
+  switch (kind) {
+    case ErrorKind::io:
+    case ErrorKind::not_found:
+    case ErrorKind::invalid_argument:
+    case ErrorKind::type_mismatch: return Exit::usage;
+    default: return Exit::failed;
+  }
+}
+
+}  // namespace
+
+void finish(Exit code) { throw CLI::RuntimeError(static_cast<int>(code)); }
+
+void die(Exit code, std::string_view what) {
+  std::fflush(stdout);
+  fmt::print(stderr, "rotor: {}\n", what);
+  finish(code);
+}
+
+void die(const std::string& file, const Error& error) {
+  std::string text = error.to_string();
+  // Errors of traces and code files name their file themselves.
+  die(exit_code(error.kind), text.find(file) == text.npos ? fmt::format("{}: {}", file, text) : text);
+}
+
+std::vector<uint8_t> read_file_or_die(const std::string& path) {
+  errno = 0;
+  std::ifstream in(path, std::ios::binary);
+  std::vector<uint8_t> bytes;
+  if (in) bytes.assign(std::istreambuf_iterator<char>(in), {});
+  if (!in || in.bad() || errno == EISDIR)
+    die(Exit::usage, fmt::format("{}: {}", path, errno ? std::strerror(errno) : "can't be read"));
+  return bytes;
+}
+
+void EngineOptions::add_to(CLI::App& command, int default_opt) {
+  opt = default_opt;
+  command.add_option("--opt", opt, "optimisation level")->check(CLI::Range(0, 1))->capture_default_str();
+  command.add_option("--cpu", cpu, "native or baseline (x86-64-v2)")
+      ->check(CLI::IsMember({"native", "baseline"}))
+      ->capture_default_str();
+  command.add_option("--compile-workers", compile_workers, "compile threads; 0: one a core")
+      ->check(CLI::Range(0, 1024))
+      ->capture_default_str();
+}
+
+Config EngineOptions::config() const {
+  Config config;
+  config.opt = opt == 0 ? OptLevel::o0 : OptLevel::o1;
+  config.cpu = cpu;
+  config.compile_workers = compile_workers;
+  return config;
+}
+
+Engine engine_or_die(const EngineOptions& options) {
+  Config config = options.config();
+  auto progress = std::make_shared<Progress>("compiling");
+  config.compile_progress = [progress](uint32_t done, uint32_t all) {
+    progress->update(done, all);
+    if (done >= all) progress->clear();
+  };
+  return value_or_die("engine", Engine::create(std::move(config)));
+}
+
+LoadedModule load_module_or_die(const Engine& engine, const std::string& path) {
+  std::vector<uint8_t> bytes = read_file_or_die(path);
+  Stopwatch watch;
+  bool is_wasm = bytes.size() >= 4 && std::memcmp(bytes.data(), "\0asm", 4) == 0;
+  // An empty or tiny file is a bad module rather than a bad code file.
+  if (is_wasm || bytes.size() < 8) {
+    Module module = value_or_die(path, Module::compile(engine, bytes));
+    return {std::move(module), false, watch.wall_ms()};
+  }
+  bytes = {};
+  Module module = value_or_die(path, Module::deserialize_file(engine, path));
+  return {std::move(module), true, watch.wall_ms()};
+}
+
+struct Progress::State {
+  std::string what;
+  std::mutex mutex;
+  uint64_t drawn_ns = 0;
+  bool visible = false;
+};
+
+Progress::Progress(std::string what) {
+  if (!isatty(STDERR_FILENO)) return;
+  state_ = std::make_unique<State>();
+  state_->what = std::move(what);
+}
+
+Progress::~Progress() { clear(); }
+
+void Progress::update(uint64_t done, uint64_t all) {
+  constexpr uint64_t kRedrawNs = 100'000'000;
+  if (!state_) return;
+  std::unique_lock lock(state_->mutex, std::try_to_lock);
+  if (!lock) return;
+  uint64_t now = wall_ns();
+  if (now - state_->drawn_ns < kRedrawNs) return;
+  state_->drawn_ns = now;
+  state_->visible = true;
+  fmt::print(stderr, "\r\033[K{} {} of {}", state_->what, done, all);
+}
+
+void Progress::clear() {
+  if (!state_) return;
+  std::lock_guard lock(state_->mutex);
+  if (state_->visible) fmt::print(stderr, "\r\033[K");
+  state_->visible = false;
+}
+
+Stopwatch::Stopwatch() : wall_ns_(wall_ns()), cpu_ns_(cpu_ns()) {}
+double Stopwatch::wall_ms() const { return static_cast<double>(rotor::cli::wall_ns() - wall_ns_) / 1e6; }
+double Stopwatch::cpu_ms() const { return static_cast<double>(rotor::cli::cpu_ns() - cpu_ns_) / 1e6; }
+
+uint64_t parse_size(const std::string& text) {
+  size_t used = 0;
+  uint64_t value = 0;
+  try {
+    if (!text.empty() && text[0] >= '0' && text[0] <= '9') value = std::stoull(text, &used);
+  } catch (const std::exception&) {
+    used = 0;
+  }
+  std::string unit = CLI::detail::to_lower(text.substr(used));
+  while (!unit.empty() && unit[0] == ' ') unit.erase(0, 1);
+  int shift = -1;
+  if (unit.empty() || unit == "b") shift = 0;
+  if (unit == "k" || unit == "kb" || unit == "kib") shift = 10;
+  if (unit == "m" || unit == "mb" || unit == "mib") shift = 20;
+  if (unit == "g" || unit == "gb" || unit == "gib") shift = 30;
+  if (used == 0 || shift < 0 || value > UINT64_MAX >> shift)
+    throw CLI::ValidationError(text + " is no size (such as 8MiB)");
+  return value << shift;
+}
+
+}  // namespace rotor::cli

@@ -1,0 +1,100 @@
+// What the commands of the tool share.
+#pragma once
+
+#include <CLI/CLI.hpp>
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "rotor/rotor.h"
+
+namespace rotor::cli {
+
+/// Exit codes.
+enum class Exit : int {
+  ok = 0,
+  failed = 1,  ///< the guest failed: it trapped, is no module, gave a wrong result
+  usage = 2,   ///< the command can't be run as given
+};
+
+/// Ends the command: thrown past CLI11's parse to main.
+[[noreturn]] void finish(Exit code);
+/// Prints "rotor: what" to stderr and ends the command.
+[[noreturn]] void die(Exit code, std::string_view what);
+/// The same for an error about a file: file, message, offset. Misuse and missing files end with `usage`.
+[[noreturn]] void die(const std::string& file, const Error& error);
+
+template <class T>
+T value_or_die(const std::string& file, Result<T> result) {
+  if (!result) die(file, result.error());
+  return std::move(*result);
+}
+inline void check_or_die(const std::string& file, const Result<void>& result) {
+  if (!result) die(file, result.error());
+}
+
+std::vector<uint8_t> read_file_or_die(const std::string& path);
+
+/// Settings of the engine, as options of a command.
+struct EngineOptions {
+  int opt = 1;
+  std::string cpu = "native";
+  unsigned compile_workers = 0;
+
+  void add_to(CLI::App& command, int default_opt = 1);
+  Config config() const;
+};
+
+Engine engine_or_die(const EngineOptions& options);
+
+struct LoadedModule {
+  Module module;
+  bool from_code_file = false;
+  double load_ms = 0;  ///< all that it took, compiling included
+};
+/// A .wasm file is compiled, with progress on a terminal; any other is taken as a code file.
+LoadedModule load_module_or_die(const Engine& engine, const std::string& path);
+
+/// A line on stderr that is rewritten in place, if that is a terminal. Thread-safe.
+class Progress {
+ public:
+  explicit Progress(std::string what);
+  ~Progress();
+  void update(uint64_t done, uint64_t all);
+  void clear();
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;  // null: no terminal
+};
+
+/// Wall and process CPU time since it was made.
+class Stopwatch {
+ public:
+  Stopwatch();
+  double wall_ms() const;
+  double cpu_ms() const;
+
+ private:
+  uint64_t wall_ns_;
+  uint64_t cpu_ns_;
+};
+
+/// Bytes as a person writes them: "4096", "8MiB", "8MB" (both 2^20), "1g". CLI::ValidationError if it is none.
+uint64_t parse_size(const std::string& text);
+
+// The commands, one a file.
+void add_run(CLI::App& app);
+void add_validate(CLI::App& app);
+void add_inspect(CLI::App& app);
+void add_compile(CLI::App& app);
+void add_replay(CLI::App& app);
+void add_wast(CLI::App& app);
+#ifdef ROTOR_HAS_ROTATE
+void add_rotate(CLI::App& app);
+#endif
+
+}  // namespace rotor::cli

@@ -1,0 +1,56 @@
+// Runs the calls of a trace through a proxy's lease. What each call's results mean is the policy's to say; where the
+// trace disagrees, that is an error.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "examples/wasm_bindgen_host/trace_replayer.h"
+#include "rotor/proxy.h"
+
+namespace rotor::cli {
+
+class LeaseExecutor final : public wasm_bindgen::TraceExecutor {
+ public:
+  LeaseExecutor(const Module& module, bool rotating) : module_(module), rotating_(rotating) {}
+
+  /// The lease that the calls to come are part of. `compare`: results must equal those of the first repetition, which
+  /// is the first for which this is true.
+  void begin(Lease& lease, bool compare);
+  Result<void> prepare(std::span<const std::string> names) override;
+  Result<void> call(uint32_t name, std::span<const wasm_bindgen::ReplayArg> args, wasm_bindgen::TraceResult result,
+                    wasm_bindgen::ReplayReply& reply) override;
+
+  /// Results of this lease's calls that differ from the first repetition's.
+  uint64_t differing() const { return differing_; }
+
+ private:
+  struct Target {
+    std::string name;
+    FuncType type;
+  };
+  /// What is compared: a number, the count of handles, the data.
+  struct Seen {
+    wasm_bindgen::TraceNumber number;
+    std::vector<uint8_t> data;
+    bool operator==(const Seen&) const = default;
+  };
+
+  Result<void> convert(const Target& target, std::span<const wasm_bindgen::ReplayArg> args);
+  Result<void> take(const Target& target, Reply& from, wasm_bindgen::TraceResult result,
+                    wasm_bindgen::ReplayReply& reply);
+  void compare(wasm_bindgen::TraceResult result, const wasm_bindgen::ReplayReply& reply);
+
+  const Module& module_;
+  const bool rotating_;
+  Lease* lease_ = nullptr;
+  bool compare_ = false;
+  bool is_first_ = true;
+  size_t call_ = 0;  ///< of this lease
+  uint64_t differing_ = 0;
+  std::vector<Seen> first_;
+  std::vector<Target> targets_;
+  std::vector<Arg> args_;
+};
+
+}  // namespace rotor::cli

@@ -1,0 +1,78 @@
+// rotor run: calls an export of a module.
+#include <fmt/format.h>
+
+#include "tools/rotor/cli.h"
+#include "tools/rotor/value_text.h"
+
+namespace rotor::cli {
+namespace {
+
+struct RunOptions {
+  std::string file;
+  std::string invoke;
+  std::vector<std::string> args;
+  EngineOptions engine;
+};
+
+/// The imports that nothing defines here, each named. WASI is known by name.
+void check_imports(const std::string& file, const Module& module) {
+  if (module.imports().empty()) return;
+  std::string missing;
+  bool wants_wasi = false;
+  for (const ImportInfo& import : module.imports()) {
+    missing += fmt::format("\n  {}.{}: {}", import.module, import.name, to_string(import.type));
+    wants_wasi |= import.module.starts_with("wasi_");
+  }
+  die(Exit::failed, fmt::format("{}: imports that `rotor run` does not define{}:{}", file,
+                                wants_wasi ? " (there is no WASI yet)" : "", missing));
+}
+
+std::vector<Value> parse_args(const RunOptions& options, const std::string& name, const FuncType& type) {
+  if (options.args.size() != type.params.size())
+    die(Exit::usage, fmt::format("{}: \"{}\" takes {} arguments, not {}: {}", options.file, name, type.params.size(),
+                                 options.args.size(), to_string(type)));
+  std::vector<Value> values;
+  for (size_t i = 0; i < type.params.size(); ++i) {
+    auto value = parse_value(type.params[i], options.args[i]);
+    if (!value)
+      die(Exit::usage, fmt::format("{}: \"{}\": argument {}: \"{}\" is no {}", options.file, name, i + 1,
+                                   options.args[i], to_string(type.params[i])));
+    values.push_back(std::move(*value));
+  }
+  return values;
+}
+
+void run(const RunOptions& options) {
+  Engine engine = engine_or_die(options.engine);
+  Module module = load_module_or_die(engine, options.file).module;
+  check_imports(options.file, module);
+  std::string name = options.invoke.empty() ? "_start" : options.invoke;
+  const ExternType* type = module.export_type(name);
+  if (!type)
+    die(Exit::usage, fmt::format("{}: no export \"{}\"{}", options.file, name,
+                                 options.invoke.empty() ? "; name another with --invoke" : ""));
+  if (!std::holds_alternative<FuncType>(*type))
+    die(Exit::usage, fmt::format("{}: export \"{}\" is a {}, not a func", options.file, name, kind_name(*type)));
+  std::vector<Value> args = parse_args(options, name, std::get<FuncType>(*type));
+  Linker linker(engine);
+  Instance instance = value_or_die(options.file, linker.instantiate(module));
+  Func func = value_or_die(options.file, instance.get_func(name));
+  for (const Value& value : value_or_die(options.file, func.call(args))) fmt::print("{}\n", value_text(value));
+}
+
+}  // namespace
+
+void add_run(CLI::App& app) {
+  auto options = std::make_shared<RunOptions>();
+  CLI::App* command = app.add_subcommand("run", "Call an export of a module: _start, or the one named");
+  command->add_option("file", options->file, "a .wasm or a code file")->required();
+  command->add_option("args", options->args, "arguments, by the export's types");
+  command->add_option("--invoke", options->invoke, "the export to call");
+  options->engine.add_to(*command);
+  // Arguments such as -1 are no options.
+  command->positionals_at_end(false);
+  command->prefix_command(false);
+  command->callback([options] { run(*options); });
+}
+
+}  // namespace rotor::cli

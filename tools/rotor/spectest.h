@@ -1,0 +1,11 @@
+// The host module "spectest" that scripts of the spec suite import.
+#pragma once
+
+#include "rotor/linker.h"
+
+namespace rotor::cli {
+
+/// Functions, globals, table and memories, shared by all that the linker instantiates.
+Result<void> define_spectest(const Engine& engine, Linker& linker);
+
+}  // namespace rotor::cli

@@ -1,0 +1,38 @@
+// Runs scripts, each in a process of its own: a crash or a hang is that file's failure.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "rotor/config.h"
+#include "tools/rotor/wast_script.h"
+
+namespace rotor::cli {
+
+struct WastJobs {
+  Config config;
+  std::string wasm_tools;  ///< turns .wast into JSON
+  unsigned jobs = 1;
+  unsigned timeout_s = 60;  ///< of one file
+};
+
+struct CommandResult {
+  uint64_t line = 0;
+  Outcome outcome;
+};
+struct FileResult {
+  std::string path;
+  std::vector<CommandResult> commands;
+  /// The last command that was begun, if the process ended badly; 0: none.
+  uint64_t last_line = 0;
+  /// How the process ended ("crashed with signal 11", "timed out after 60 s"); empty: well.
+  std::string ending;
+};
+
+/// Calls `on_file` for each file, in order of completion. Errors: io (no temporary folder, no process).
+Result<void> run_wast_files(const WastJobs& jobs, const std::vector<std::string>& paths,
+                            const std::function<void(FileResult&&)>& on_file);
+
+}  // namespace rotor::cli
