@@ -20,12 +20,14 @@ constexpr uint64_t kLimitBytes = 4 << 20;
 
 class Leaky : public testing::Test {
  protected:
-  Leaky() {
+  void SetUp() override {
     std::ifstream file(kFolder + "/leaky.wasm", std::ios::binary);
     std::vector<uint8_t> bytes{std::istreambuf_iterator<char>(file), {}};
     engine_ = *Engine::create();
     module_ = Module::compile(*engine_, bytes);
+    ASSERT_TRUE(module_) << module_.error().message;
     policy_ = Policy::load_toml(kFolder + "/policy.toml");
+    ASSERT_TRUE(policy_) << policy_.error().message;
   }
 
   Result<Proxy> proxy(bool enabled) {

@@ -14,7 +14,7 @@ namespace rotor::proxy {
 
 /// One argument with raw handles. Data is copied into the guest.
 struct RawArg {
-  Slot slot = 0;                   ///< scalar, handle
+  Slot slot = 0;                  ///< scalar, handle
   std::span<const uint8_t> data;  ///< bytes; a vector's elements
 };
 
@@ -39,7 +39,9 @@ class LiveGuest {
 
   uint64_t memory_bytes() const { return memory_.size_bytes(); }
   /// Memory in use, of the limit.
-  double use() const { return limit_bytes_ ? static_cast<double>(memory_bytes()) / static_cast<double>(limit_bytes_) : 0; }
+  double use() const {
+    return limit_bytes_ ? static_cast<double>(memory_bytes()) / static_cast<double>(limit_bytes_) : 0;
+  }
 
   std::vector<uint32_t> handles;  ///< raw values of the recorded handles, by HandleId
   uint64_t rotation = 0;          ///< that made it the active

@@ -31,9 +31,7 @@ struct LogCall {
 
   uint64_t cost_ns = 0;  ///< what it took on the active
 
-  uint64_t size_bytes() const {
-    return sizeof *this + data.size() + (args.size() + scalars.size()) * sizeof(Slot);
-  }
+  uint64_t size_bytes() const { return sizeof *this + data.size() + (args.size() + scalars.size()) * sizeof(Slot); }
   /// Export and arguments: equal for calls that are.
   std::string key() const;
 };

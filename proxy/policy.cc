@@ -152,11 +152,10 @@ class Allocator {
   }
   std::unexpected<Error> missing(const char* name) const {
     auto found = plan_.by_name.find(std::string_view(name));
-    return fail(ErrorKind::not_found,
-                found == plan_.by_name.end()
-                    ? fmt::format("passes bytes or vectors, but the module exports no {}", name)
-                    : fmt::format("passes bytes or vectors, but {} has type {}", name,
-                                  to_string(plan_.exports[found->second].type)));
+    return fail(ErrorKind::not_found, found == plan_.by_name.end()
+                                          ? fmt::format("passes bytes or vectors, but the module exports no {}", name)
+                                          : fmt::format("passes bytes or vectors, but {} has type {}", name,
+                                                        to_string(plan_.exports[found->second].type)));
   }
 
   Plan& plan_;
@@ -174,8 +173,8 @@ Result<void> check_name(const Policy& policy, const ExportRule& rule, const Plan
   }
   if (plan.by_name.contains(rule.name)) return {};
   if (const ExternType* type = module.export_type(rule.name))
-    return wrong(ErrorKind::type_mismatch, fmt::format("export \"{}\" is a {}, not a function", rule.name,
-                                                       kind_name(*type)));
+    return wrong(ErrorKind::type_mismatch,
+                 fmt::format("export \"{}\" is a {}, not a function", rule.name, kind_name(*type)));
   std::vector<std::string_view> names;
   for (const ExportPlan& item : plan.exports) names.push_back(item.name);
   return wrong(ErrorKind::not_found, fmt::format("no export \"{}\"{}", rule.name, did_you_mean(rule.name, names)));
@@ -231,7 +230,8 @@ std::string did_you_mean(std::string_view name, std::span<const std::string_view
 }
 
 Result<uint32_t> Plan::find(std::string_view name) const {
-  if (auto found = by_name.find(name); found != by_name.end()) [[likely]] return found->second;
+  if (auto found = by_name.find(name); found != by_name.end()) [[likely]]
+    return found->second;
   std::vector<std::string_view> names;
   for (const ExportPlan& item : exports) names.push_back(item.name);
   return fail(ErrorKind::not_found, fmt::format("no exported function \"{}\"{}", name, did_you_mean(name, names)));

@@ -39,7 +39,7 @@ struct Plan {
   Preset preset = Preset::plain;
   std::vector<ExportPlan> exports;
   std::unordered_map<std::string, uint32_t, StringHash, std::equal_to<>> by_name;
-  uint32_t allocate = kNoExport;      ///< index into `exports`
+  uint32_t allocate = kNoExport;  ///< index into `exports`
   uint32_t deallocate = kNoExport;
   uint32_t drop_reference = kNoExport;  ///< frees an element of the externref table
   std::string reference_table;          ///< the exported externref table; empty: none

@@ -1,5 +1,5 @@
-// Policies as TOML. Whatever is not understood is an error that names the nearest right word: a policy with a typo that is
-// quietly ignored loses state at the next rotation.
+// Policies as TOML. Whatever is not understood is an error that names the nearest right word: a policy with a typo that
+// is quietly ignored loses state at the next rotation.
 #define TOML_EXCEPTIONS 0
 #include <fmt/format.h>
 #include <toml++/toml.h>
@@ -21,8 +21,7 @@ using Word = std::pair<std::string_view, T>;
 constexpr Word<Preset> kPresets[] = {{"plain", Preset::plain}, {"wasm-bindgen", Preset::wasm_bindgen}};
 constexpr Word<AtSwap> kAtSwap[] = {{"serve", AtSwap::serve}, {"wait", AtSwap::wait}, {"fail", AtSwap::fail}};
 constexpr Word<OnTrap> kOnTrap[] = {{"rotate", OnTrap::rotate}, {"keep", OnTrap::keep}};
-constexpr Word<Effect> kEffects[] = {
-    {"query", Effect::query}, {"build", Effect::build}, {"release", Effect::release}};
+constexpr Word<Effect> kEffects[] = {{"query", Effect::query}, {"build", Effect::build}, {"release", Effect::release}};
 constexpr Word<ArgKind> kArgs[] = {{"scalar", ArgKind::scalar},
                                    {"handle", ArgKind::handle},
                                    {"consumed", ArgKind::consumed},

@@ -48,7 +48,8 @@ class ProxyImpl {
   Error note(Error error);
   Error about_poison(std::string what) const;
   void retire() {
-    if (retired_) [[unlikely]] warmer_.retire(std::move(retired_));
+    if (retired_) [[unlikely]]
+      warmer_.retire(std::move(retired_));
   }
   void give_up();
   void sample();
@@ -69,7 +70,8 @@ class ProxyImpl {
   unsigned guest_depth_ = 0;     ///< calls into the guest on this thread's stack
   double use_ = 0;               ///< of the active's memory, at the end of the last lease
   std::optional<Error> poison_;  ///< the trap after which the active must not be used
-  /// Handed to the background thread after the next call: waking that within the swap made some pauses 100 times longer.
+  /// Handed to the background thread after the next call: waking that within the swap made some pauses 100 times
+  /// longer.
   std::unique_ptr<LiveGuest> retired_;
 
   // Written by the lease's thread, read by any.
@@ -141,7 +143,8 @@ void ProxyImpl::release() {
 /// With the gate closed, before a lease begins: exchanges the active, if it is time.
 Result<void> ProxyImpl::ready_active() {
   const bool poisoned = poison_.has_value();
-  if (!poisoned && use_ < policy_.swap_at) [[likely]] return {};
+  if (!poisoned && use_ < policy_.swap_at) [[likely]]
+    return {};
   if (!rotating_) {
     poison_.reset();  // nothing to replace it with: as on_trap = keep
     return {};
@@ -214,11 +217,13 @@ Result<Reply> ProxyImpl::call(std::string_view name, std::span<const Arg> args) 
   if (!called) return std::unexpected(note(std::move(called).error()));
   if (call.record) call.record->cost_ns = now_ns() - start_ns;
   const bool recorded = call.record != nullptr;
-  auto reply = recorder_.finish(index, call, std::move(raw), active,
-                                is_explicit_ ? std::nullopt : std::optional(number));
+  auto reply =
+      recorder_.finish(index, call, std::move(raw), active, is_explicit_ ? std::nullopt : std::optional(number));
   if (recorded) {
-    if (recorder_.recording()) warmer_.notify();
-    else give_up();
+    if (recorder_.recording())
+      warmer_.notify();
+    else
+      give_up();
   }
   return reply;
 }
@@ -264,8 +269,8 @@ void ProxyImpl::give_up() {
   rotating_ = false;
   warmer_.give_up();
   std::lock_guard lock(off_reason_mutex_);
-  off_reason_ = fmt::format("the log reached a bound ({} calls or {} bytes)", policy_.log_max_calls,
-                            policy_.log_max_bytes);
+  off_reason_ =
+      fmt::format("the log reached a bound ({} calls or {} bytes)", policy_.log_max_calls, policy_.log_max_bytes);
 }
 
 ProxyCounters ProxyImpl::counters() const {
@@ -299,8 +304,8 @@ Proxy::~Proxy() = default;
 
 Result<Proxy> Proxy::create(const Module& module, GuestFactory make_guest, Policy policy, ProxyOptions options) {
   ROTOR_TRY(proxy::Plan plan, proxy::make_plan(policy, module));
-  auto impl = std::make_unique<proxy::ProxyImpl>(std::move(policy), std::move(plan), std::move(make_guest),
-                                                 std::move(options));
+  auto impl =
+      std::make_unique<proxy::ProxyImpl>(std::move(policy), std::move(plan), std::move(make_guest), std::move(options));
   ROTOR_CHECK(impl->start());
   return Proxy(std::move(impl));
 }

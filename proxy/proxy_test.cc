@@ -92,10 +92,8 @@ TEST(Proxy, RefusesWrongArguments) {
             "Lease::raw");
   auto lease = proxy.acquire();
   EXPECT_TRUE(lease->raw("malloc", {8}));
-  EXPECT_EQ(error_of(lease->raw("make", {1})),
-            "make builds or releases state: a raw call of it could not be recorded");
-  EXPECT_EQ(error_of(lease->raw("drop", {1})),
-            "drop builds or releases state: a raw call of it could not be recorded");
+  EXPECT_EQ(error_of(lease->raw("make", {1})), "make builds or releases state: a raw call of it could not be recorded");
+  EXPECT_EQ(error_of(lease->raw("drop", {1})), "drop builds or releases state: a raw call of it could not be recorded");
 }
 
 TEST(Proxy, StaleTokensSayWhatEndedThem) {

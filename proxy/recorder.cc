@@ -105,8 +105,8 @@ Result<std::span<const uint8_t>> Recorder::take_handles(ArgKind kind, const Arg&
   return std::span(reinterpret_cast<const uint8_t*>(raw.data()), raw.size() * sizeof(uint32_t));
 }
 
-Result<Recorder::Taken> Recorder::take_handle(uint32_t token, ArgKind kind, const LiveGuest& active,
-                                              PreparedCall& call, Handles& seen) const {
+Result<Recorder::Taken> Recorder::take_handle(uint32_t token, ArgKind kind, const LiveGuest& active, PreparedCall& call,
+                                              Handles& seen) const {
   if (!enabled_) return Taken{.raw = token};
   if (token == 0) return Taken{};
   ROTOR_TRY(const TokenTable::Entry* entry, tokens_.find(token));
@@ -134,8 +134,8 @@ Result<Reply> Recorder::finish(uint32_t export_index, PreparedCall& call, RawRep
       reply.values.push_back(Value::from_bits(plan.type.results[wasm_index], raw.values[value++]));
     } else if (kind == ResultKind::handle) {
       if (record) record->handle_count++;
-      ROTOR_TRY(uint32_t token, give_handle(export_index, static_cast<uint32_t>(raw.values[value++]), call, active,
-                                            call_number));
+      ROTOR_TRY(uint32_t token,
+                give_handle(export_index, static_cast<uint32_t>(raw.values[value++]), call, active, call_number));
       reply.values.emplace_back(token);
     } else if (kind == ResultKind::handles) {
       if (record) record->handle_count += static_cast<uint32_t>(raw.vector.size());
@@ -159,8 +159,8 @@ Result<Reply> Recorder::finish(uint32_t export_index, PreparedCall& call, RawRep
   return reply;
 }
 
-Result<uint32_t> Recorder::give_handle(uint32_t export_index, uint32_t raw, const PreparedCall& call,
-                                       LiveGuest& active, std::optional<uint64_t> call_number) {
+Result<uint32_t> Recorder::give_handle(uint32_t export_index, uint32_t raw, const PreparedCall& call, LiveGuest& active,
+                                       std::optional<uint64_t> call_number) {
   if (!enabled_) return raw;
   if (call.builds || call.record) {
     active.handles.push_back(raw);

@@ -52,7 +52,8 @@ Result<void> replay(const Plan& plan, const LogCall& call, LiveGuest& guest) {
   size_t value = 0, scalar = 0;
   for (ResultKind kind : reply.guest_error ? std::vector<ResultKind>() : item.results) {
     if (kind == ResultKind::scalar && reply.values[value++] != call.scalars[scalar++])
-      return diverged(item, fmt::format("returned {:#x}, not {:#x}", reply.values[value - 1], call.scalars[scalar - 1]));
+      return diverged(item,
+                      fmt::format("returned {:#x}, not {:#x}", reply.values[value - 1], call.scalars[scalar - 1]));
     if (kind == ResultKind::handle) handles.push_back(static_cast<uint32_t>(reply.values[value++]));
     if (kind == ResultKind::handles) handles.insert(handles.end(), reply.vector.begin(), reply.vector.end());
   }

@@ -11,9 +11,9 @@
 namespace rotor::proxy {
 namespace {
 
-constexpr int32_t kToWarm = 44;   // of 64 pages, 2 in use: at warm_at
-constexpr int32_t kToSwap = 13;   // from there: at swap_at
-constexpr int32_t kToForce = 4;   // from there: at force_at
+constexpr int32_t kToWarm = 44;  // of 64 pages, 2 in use: at warm_at
+constexpr int32_t kToSwap = 13;  // from there: at swap_at
+constexpr int32_t kToForce = 4;  // from there: at force_at
 
 bool standby_ready(const Proxy& proxy) {
   ProxyCounters counters = proxy.counters();
@@ -310,49 +310,59 @@ TEST(WarmUp, DestructionEndsIt) {
   EXPECT_EQ(guests.alive, 0);
 }
 
-TEST(Threads, NoCallIsLostAndNoneIsWrong) {
-  constexpr int kThreads = 8, kRounds = 400;
+struct Load {
+  AtSwap at_swap;
+  int rounds;      // of each thread
+  int leak_every;  // so many rounds
+};
+
+/// Eight threads that query, build and leak; each checks what it gets.
+void run_threads(const Load& load) {
+  constexpr int kThreads = 8, kBuildEvery = 16;
   TestGuests guests;
   Policy policy = test_policy();
-  policy.at_swap = AtSwap::wait;
+  policy.at_swap = load.at_swap;
   std::atomic<int> rotations = 0;
   Proxy proxy = guests.proxy(policy, {.on_rotation = [&](const RotationEvent&) { rotations++; }});
   uint32_t shared = proxy.call("make", {1000})->handle();
   std::atomic<int> wrong = 0;
+  auto expect = [&](bool right) { wrong += !right; };
   std::vector<std::thread> threads;
   for (int t = 0; t < kThreads; t++) {
     threads.emplace_back([&, t] {
-      auto expect = [&](bool right) { wrong += !right; };
-      auto own = proxy.call("make", {t});
-      expect(own.has_value());
+      uint32_t own = proxy.call("make", {t})->handle();
       int32_t value = t;
-      for (int i = 0; i < kRounds; i++) {
-        expect(proxy.call("get", {own->handle()})->i32() == value);
-        if (i % 16 == 0) {
+      for (int i = 0; i < load.rounds; i++) {
+        expect(proxy.call("get", {own})->i32() == value);
+        if (i % kBuildEvery == 0) {
           value += i;
-          expect(proxy.call("add", {own->handle(), i})->i32() == value);
+          expect(proxy.call("add", {own, i})->i32() == value);
         }
         auto lease = proxy.acquire();
         expect(lease.has_value());
-        expect(lease->call("leak", {1}).has_value());
+        if (i % load.leak_every == 0) expect(lease->call("leak", {1}).has_value());
         uint32_t query = lease->call("mirror", {shared})->handle();
         expect(lease->call("get", {query})->i32() == 1000);
-        int32_t raw = static_cast<int32_t>(*lease->resolve(own->handle()));
+        int32_t raw = static_cast<int32_t>(*lease->resolve(own));
         expect((*lease->raw("get", {raw}))[0].i32() == value);
       }
     });
   }
-  // Read while it all happens.
-  while (proxy.counters().leases < 100) std::this_thread::yield();
+  while (proxy.counters().leases < 100) std::this_thread::yield();  // read while it all happens
   for (std::thread& thread : threads) thread.join();
   EXPECT_EQ(wrong, 0);
-  EXPECT_GE(rotations, kThreads * kRounds / 58 - 1);
+  const int pages = kThreads * load.rounds / load.leak_every;
+  EXPECT_GE(rotations, pages / 64 - 1);
   ProxyCounters counters = proxy.counters();
   EXPECT_EQ(counters.traps, 0u);
-  EXPECT_EQ(counters.warmups_failed, 0u);
+  EXPECT_EQ(counters.warmups_failed, 0u) << counters.last_problem;
   EXPECT_EQ(counters.rotations, static_cast<uint64_t>(rotations));
+  EXPECT_EQ(counters.log_calls, 1u + kThreads + kThreads * static_cast<unsigned>(load.rounds / kBuildEvery));
   EXPECT_TRUE(eventually([&] { return guests.alive <= 2 && proxy.counters().retired == 0; }));
 }
+
+TEST(Threads, NoCallIsLostWithWait) { run_threads({AtSwap::wait, 400, 1}); }
+TEST(Threads, NoCallIsLostWithServe) { run_threads({AtSwap::serve, 4000, 64}); }
 
 TEST(Threads, WaitersComeInOrder) {
   TestGuests guests;

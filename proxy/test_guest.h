@@ -101,11 +101,11 @@
 //              (global.set $fills (i32.add (global.get $fills) (i32.const 1)))))
 //      (call $make (i32.add (call $get (local.get $h)) (local.get $n))))
 //    ;; The names of the wasm-bindgen preset.
-//    (func (export "__wbindgen_malloc") (param $size i32) (param $align i32) (result i32) (call $malloc (local.get $size)))
-//    (func (export "__wbindgen_free") (param i32 i32 i32) (global.set $lent (i32.sub (global.get $lent) (i32.const 1))))
-//    (func (export "__externref_table_dealloc") (param $i i32) (table.set $refs (local.get $i) (ref.null extern)))
-//    (func (export "error_kept") (param $i i32) (result i32) (i32.eqz (ref.is_null (table.get $refs (local.get $i)))))
-//    (func (export "__wbg_thing_free") (param $h i32) (param i32) (call $drop (local.get $h)))
+//    (func (export "__wbindgen_malloc") (param $size i32) (param $align i32) (result i32) (call $malloc (local.get
+//    $size))) (func (export "__wbindgen_free") (param i32 i32 i32) (global.set $lent (i32.sub (global.get $lent)
+//    (i32.const 1)))) (func (export "__externref_table_dealloc") (param $i i32) (table.set $refs (local.get $i)
+//    (ref.null extern))) (func (export "error_kept") (param $i i32) (result i32) (i32.eqz (ref.is_null (table.get $refs
+//    (local.get $i))))) (func (export "__wbg_thing_free") (param $h i32) (param i32) (call $drop (local.get $h)))
 //    ;; Host functions.
 //    (func (export "tell") (param i32) (call $note (local.get 0)))
 //    (func (export "ask") (result i32) (call $salt))
@@ -130,7 +130,8 @@
 
 namespace rotor::proxy {
 
-inline constexpr uint8_t kGuest[] = {  // clang-format off
+inline constexpr uint8_t kGuest[] = {
+    // clang-format off
     0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00, 0x01, 0x4e, 0x0e, 0x60, 0x00, 0x01, 0x7f, 0x60, 0x01, 0x7f, 0x00, 0x60,
     0x01, 0x7f, 0x01, 0x6f, 0x60, 0x01, 0x7f, 0x01, 0x7f, 0x60, 0x02, 0x7f, 0x7f, 0x01, 0x7f, 0x60, 0x03, 0x7f, 0x7f, 0x7f,
     0x01, 0x7f, 0x60, 0x02, 0x7f, 0x7f, 0x02, 0x7f, 0x7f, 0x60, 0x01, 0x7f, 0x02, 0x7f, 0x7f, 0x60, 0x00, 0x02, 0x7f, 0x7f,
@@ -221,9 +222,10 @@ class TestGuests {
     Limits limits;
     limits.memory.limit_bytes = limit_bytes;
     auto make = [this, linked = linked_guests(*pre, limits, [this] {
-                  alive++;
-                  return std::shared_ptr<void>(new Host{++made * 3}, [this](Host* host) { alive--, delete host; });
-                })]() -> Result<std::unique_ptr<Guest>> {
+                         alive++;
+                         return std::shared_ptr<void>(new Host{++made * 3},
+                                                      [this](Host* host) { alive--, delete host; });
+                       })]() -> Result<std::unique_ptr<Guest>> {
       std::this_thread::sleep_for(std::chrono::milliseconds(delay_ms));
       if (failures > 0) return failures--, fail(ErrorKind::host, "no guest today");
       ROTOR_TRY(std::unique_ptr<Guest> guest, linked());

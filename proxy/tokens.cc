@@ -52,15 +52,16 @@ const TokenTable::Entry* TokenTable::live(uint32_t token) const {
 }
 
 Result<const TokenTable::Entry*> TokenTable::find(uint32_t token) const {
-  if (const Entry* entry = live(token)) [[likely]] return entry;
+  if (const Entry* entry = live(token)) [[likely]]
+    return entry;
   uint32_t index = index_of(token);
   if (!(token & kTokenBit) || index >= entries_.size())
     return fail(ErrorKind::stale_handle, fmt::format("{:#x} is no handle of this proxy", token));
   const Entry& entry = entries_[index];
   if (generation_of(token) != entry.generation)
     return fail(ErrorKind::stale_handle, fmt::format("stale handle {:#x}: it ended long ago", token));
-  return fail(ErrorKind::stale_handle, fmt::format("stale handle {:#x} of {}: {}", token,
-                                                   plan_.exports[entry.export_index].name, why(entry)));
+  return fail(ErrorKind::stale_handle,
+              fmt::format("stale handle {:#x} of {}: {}", token, plan_.exports[entry.export_index].name, why(entry)));
 }
 
 void TokenTable::end(uint32_t token, State why, uint64_t rotation) {

@@ -148,8 +148,10 @@ void Warmer::warm(std::unique_lock<std::mutex>& lock) {
   uint64_t reached = 0, cost_ns = 0;
   auto made = LiveGuest::create(factory_, plan_, policy_.memory_limit_bytes);
   Result<void> replayed;
-  if (!made) replayed = std::unexpected(std::move(made).error());
-  else replayed = replay_from(0, **made, &reached, &cost_ns);
+  if (!made)
+    replayed = std::unexpected(std::move(made).error());
+  else
+    replayed = replay_from(0, **made, &reached, &cost_ns);
   lock.lock();
   if (!replayed) {
     if (made) {

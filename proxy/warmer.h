@@ -34,8 +34,8 @@ class Warmer {
   bool request(bool at_any_use);
   /// Waits until none is on its way, and the one that is there is level with the log. Only while the gate is closed.
   void wait();
-  /// The standby, if there is one with no more than `tail_ns` of calls to replay; waits for these. Only while the gate is
-  /// closed.
+  /// The standby, if there is one with no more than `tail_ns` of calls to replay; waits for these. Only while the gate
+  /// is closed.
   std::unique_ptr<LiveGuest> take(uint64_t tail_ns);
   /// The log grew.
   void notify();
@@ -72,17 +72,17 @@ class Warmer {
   std::condition_variable work_;     ///< for the thread
   std::condition_variable changed_;  ///< for who waits for it
   Phase phase_ = Phase::none;
-  bool busy_ = false;       ///< the thread is in the standby
+  bool busy_ = false;  ///< the thread is in the standby
   bool given_up_ = false;
   bool at_any_use_ = false;
   std::unique_ptr<LiveGuest> standby_;
-  uint64_t position_ = 0;   ///< calls of the log that the standby has seen
-  uint64_t cost_ns_ = 0;    ///< what they took on the active
+  uint64_t position_ = 0;  ///< calls of the log that the standby has seen
+  uint64_t cost_ns_ = 0;   ///< what they took on the active
   std::vector<std::unique_ptr<LiveGuest>> retired_;
   uint64_t retired_count_ = 0;  ///< those being freed included
   uint64_t failures_ = 0;       ///< since the last success
   uint64_t next_try_ns_ = 0;
-  bool futile_ = false;         ///< why the last one failed: no reason to put off one for a trap
+  bool futile_ = false;  ///< why the last one failed: no reason to put off one for a trap
   std::string last_problem_;
   uint64_t warmups_ = 0;
   uint64_t warmups_failed_ = 0;

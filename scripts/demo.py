@@ -16,8 +16,8 @@ import tempfile
 import time
 
 ROOT = os.path.normpath(os.path.join(os.path.dirname(os.path.abspath(__file__)), '..'))
-KIMCHI = os.path.join(ROOT, 'examples', 'kimchi')
-LEAKY = os.path.join(ROOT, 'examples', 'leaky')
+KIMCHI = os.path.join('examples', 'kimchi')  # from ROOT, where the tool runs
+LEAKY = os.path.join('examples', 'leaky')
 REPLAYS = [('kimchi_nopool_k6', 0, 977), ('kimchi_k8', 1, 22), ('kimchi_k8', 2, 22), ('o1js_compile_prove', 1, 41),
            ('o1js_compile_prove', 2, 41)]
 MEMORY_LIMIT = '8MiB'
@@ -77,7 +77,7 @@ def table(header, rows):
 
 
 def seconds(ms):
-    return f'{ms / 1000:.1f} s'
+    return f'{ms / 1000:.1f} s' if ms >= 1000 else f'{ms:.0f} ms'
 
 
 def replays(rotor, module):
@@ -141,7 +141,8 @@ def leak(rotor, module, folder, traces, min_swaps, panic_call):
 
 def main():
     rotor = os.path.abspath(sys.argv[1])
-    kimchi = os.environ.get('KIMCHI_WASM', '')
+    kimchi = os.path.abspath(os.environ['KIMCHI_WASM']) if os.environ.get('KIMCHI_WASM') else ''
+    os.chdir(ROOT)
     start = time.time()
     if kimchi:
         module, how = compiled(rotor, kimchi, 'kimchi')

@@ -42,6 +42,7 @@ Result<std::unique_ptr<BindgenHost>> BindgenHost::create(const Engine& engine, c
   shared->random = options.random ? options.random : std::make_shared<SharedRandom>();
   shared->externref_table = externref_table_name(module);
   shared->on_guest_error = options.on_guest_error;
+  shared->on_worker_error = options.on_worker_error;
   MemoryLimits& memory_limits = options.limits.memory;
   memory_limits.limit_bytes = std::min(memory_limits.limit_bytes, options.max_pages * Memory::kPageBytes);
 

@@ -26,6 +26,8 @@ struct BindgenOptions {
   std::shared_ptr<SharedRandom> random;
   /// Told what the guest writes with console.error (a panic, mostly), on the thread that wrote it.
   std::function<void(std::string_view)> on_guest_error;
+  /// Told, on its thread, of a worker that ended badly: who waits for its work may then sleep in the guest for ever.
+  std::function<void(const Error&)> on_worker_error;
   Limits limits;
   /// How long `stop` waits for workers to leave the guest.
   uint64_t stop_deadline_ms = 5000;

@@ -23,6 +23,8 @@ struct GuestShared {
   std::string externref_table;
   /// Told what the guest writes with console.error, on the thread that wrote it: a panic, mostly.
   std::function<void(std::string_view)> on_guest_error;
+  /// Told on its thread of a worker that ended badly.
+  std::function<void(const Error&)> on_worker_error;
 
   void set_last_panic(std::string text);
   std::string last_panic() const;

@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <cmath>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <unordered_map>
@@ -170,6 +171,8 @@ class Parser {
 };
 
 Result<std::string> read_file(const std::string& path) {
+  std::error_code failed;
+  if (std::filesystem::is_directory(path, failed)) return fail(ErrorKind::io, path + ": is a directory");
   std::ifstream in(path, std::ios::binary);
   if (!in) return fail(ErrorKind::io, fmt::format("{}: {}", path, std::strerror(errno)));
   std::string bytes{std::istreambuf_iterator<char>(in), {}};

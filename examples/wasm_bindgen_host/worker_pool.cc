@@ -61,6 +61,7 @@ void* WorkerPool::run(void* argument) {
   std::unique_ptr<std::shared_ptr<Worker>> own(static_cast<std::shared_ptr<Worker>*>(argument));
   Worker& worker = **own;
   auto result = serve(worker);
+  if (auto& told = worker.context.shared->on_worker_error; !result && told) told(result.error());
   worker.set(Worker::State::ended, result ? std::optional<Error>() : std::move(result).error());
   return nullptr;
 }

@@ -139,8 +139,8 @@ class Guest {
 /// the same module, the same limits.
 using GuestFactory = std::function<Result<std::unique_ptr<Guest>>()>;
 
-/// For guests that need no more than a linker. `make_host_data`, if given, is asked for each instance's host_data, which
-/// then lives as long as that instance.
+/// For guests that need no more than a linker. `make_host_data`, if given, is asked for each instance's host_data,
+/// which then lives as long as that instance.
 GuestFactory linked_guests(InstancePre pre, Limits limits = {},
                            std::function<std::shared_ptr<void>()> make_host_data = {});
 
@@ -197,16 +197,16 @@ class [[nodiscard]] Lease {
   ~Lease();
 
   /// Calls an export as the policy describes it: tokens are translated both ways, bytes and vectors go through the
-  /// guest's allocator, builds are recorded. Errors: not_found, type_mismatch (arguments), stale_handle (a token that is
-  /// none or no more), trap, host (a host function failed, or the guest returned its `error` result), limit,
+  /// guest's allocator, builds are recorded. Errors: not_found, type_mismatch (arguments), stale_handle (a token that
+  /// is none or no more), trap, host (a host function failed, or the guest returned its `error` result), limit,
   /// invalid_argument (a build that takes a query's handle or is called from a host function).
   /// After a trap, with `on_trap` = rotate, further calls of this lease repeat that trap's error.
   Result<Reply> call(std::string_view name, std::span<const Arg> args = {});
   Result<Reply> call(std::string_view name, std::initializer_list<Arg> args) {
     return call(name, std::span<const Arg>(args.begin(), args.size()));
   }
-  /// Calls an export with nothing translated: for malloc, free and queries on raw pointers, which mean nothing after the
-  /// lease. Errors: those of Func::call; invalid_argument for a build or release, which could not be recorded.
+  /// Calls an export with nothing translated: for malloc, free and queries on raw pointers, which mean nothing after
+  /// the lease. Errors: those of Func::call; invalid_argument for a build or release, which could not be recorded.
   Result<std::vector<Value>> raw(std::string_view name, std::span<const Value> args = {});
   Result<std::vector<Value>> raw(std::string_view name, std::initializer_list<Value> args) {
     return raw(name, std::span<const Value>(args.begin(), args.size()));
@@ -228,7 +228,7 @@ class [[nodiscard]] Lease {
 enum class RotationCause : uint8_t { memory, trap };
 
 struct RotationEvent {
-  uint64_t rotation = 0;        ///< 1: the first
+  uint64_t rotation = 0;  ///< 1: the first
   RotationCause cause = RotationCause::memory;
   uint64_t calls = 0;           ///< export calls made through the proxy before it
   uint64_t bytes_before = 0;    ///< memory of the retired instance
@@ -241,13 +241,13 @@ struct RotationEvent {
 
 /// A snapshot; counts since the proxy was created.
 struct ProxyCounters {
-  uint64_t calls = 0;            ///< export calls by the host: call() and raw()
-  uint64_t leases = 0;           ///< joined ones and those of one call included
+  uint64_t calls = 0;   ///< export calls by the host: call() and raw()
+  uint64_t leases = 0;  ///< joined ones and those of one call included
   uint64_t traps = 0;
-  uint64_t stale_handles = 0;    ///< calls refused for a token
+  uint64_t stale_handles = 0;  ///< calls refused for a token
   uint64_t rotations = 0;
-  uint64_t warmups = 0;          ///< begun
-  uint64_t warmups_failed = 0;   ///< `last_problem` says why
+  uint64_t warmups = 0;         ///< begun
+  uint64_t warmups_failed = 0;  ///< `last_problem` says why
   uint64_t calls_replayed = 0;
   uint64_t log_calls = 0;
   uint64_t log_bytes = 0;
@@ -255,11 +255,11 @@ struct ProxyCounters {
   uint64_t swap_pause_ns_last = 0;
   uint64_t swap_pause_ns_max = 0;
   uint64_t wait_ns_max = 0;
-  uint64_t retired = 0;          ///< instances not yet freed
-  uint64_t memory_bytes = 0;     ///< of the active, as of the last lease's end
-  bool rotating = false;         ///< rotation is on
-  std::string off_reason;        ///< why it is not: policy, environment or a bound of the log
-  std::string last_problem;      ///< of the last failed warm-up
+  uint64_t retired = 0;       ///< instances not yet freed
+  uint64_t memory_bytes = 0;  ///< of the active, as of the last lease's end
+  bool rotating = false;      ///< rotation is on
+  std::string off_reason;     ///< why it is not: policy, environment or a bound of the log
+  std::string last_problem;   ///< of the last failed warm-up
 };
 
 struct ProxyOptions {

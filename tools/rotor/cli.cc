@@ -10,6 +10,7 @@
 #include <chrono>
 #include <cstdio>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <mutex>
 
@@ -56,12 +57,13 @@ void die(const std::string& file, const Error& error) {
 }
 
 std::vector<uint8_t> read_file_or_die(const std::string& path) {
+  std::error_code failed;
+  if (std::filesystem::is_directory(path, failed)) die(Exit::usage, path + ": is a directory");
   errno = 0;
   std::ifstream in(path, std::ios::binary);
   std::vector<uint8_t> bytes;
   if (in) bytes.assign(std::istreambuf_iterator<char>(in), {});
-  if (!in || in.bad() || errno == EISDIR)
-    die(Exit::usage, fmt::format("{}: {}", path, errno ? std::strerror(errno) : "can't be read"));
+  if (!in || in.bad()) die(Exit::usage, fmt::format("{}: {}", path, errno ? std::strerror(errno) : "can't be read"));
   return bytes;
 }
 

@@ -32,13 +32,15 @@ struct Measured {
   std::optional<Error> error;
 };
 
-void print_worker_errors(const BindgenHost& host) {
-  for (const Error& error : host.worker_errors()) fmt::print(stderr, "rotor: a worker ended: {}\n", error.to_string());
-}
-
 Result<void> replay_on(BindgenHost& host, const ReplayOptions& options, const std::vector<Trace>& traces,
                        Measured& out) {
-  if (options.workers) ROTOR_CHECK(host.start_pool(options.workers));
+  if (options.workers) {
+    if (auto started = host.start_pool(options.workers); !started) {
+      Error error = std::move(started).error();
+      error.message = fmt::format("{}: starting the pool: {}", options.module, error.message);
+      return std::unexpected(std::move(error));
+    }
+  }
   HostExecutor executor(host);
   TraceReplayer replayer(executor);
   Progress progress("call");
@@ -56,6 +58,11 @@ Measured replay(const ReplayOptions& options, const Engine& engine, const Module
   Measured out;
   BindgenOptions host_options;
   host_options.on_guest_error = [](std::string_view text) { fmt::print(stderr, "[guest error] {}\n", text); };
+  host_options.on_worker_error = [](const Error& error) {
+    fmt::print(stderr, "rotor: a worker ended: {}\n", error.to_string());
+    std::fflush(stderr);
+    std::_Exit(static_cast<int>(Exit::failed));  // the main instance may wait for its work for ever
+  };
   if (!options.memory_limit.empty())
     host_options.max_pages =
         static_cast<uint32_t>(std::min<uint64_t>(parse_size(options.memory_limit) / Memory::kPageBytes, 65536));
@@ -66,7 +73,6 @@ Measured replay(const ReplayOptions& options, const Engine& engine, const Module
   out.memory_bytes = host->memory_bytes();
   if (auto stopped = host->stop(); !stopped && !out.error) out.error = std::move(stopped).error();
   out.abandoned_workers = host->abandoned_workers();
-  print_worker_errors(*host);
   return out;
 }
 
