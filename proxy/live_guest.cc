@@ -41,17 +41,17 @@ Result<std::unique_ptr<LiveGuest>> LiveGuest::create(const GuestFactory& factory
   return live;
 }
 
-Result<Func> LiveGuest::func(uint32_t export_index) {
+Result<const Func*> LiveGuest::func(uint32_t export_index) {
   Func& func = funcs_[export_index];
   if (!func.handle().object) {
     ROTOR_TRY(func, instance().get_func(plan_.exports[export_index].name));
   }
-  return func;
+  return &func;
 }
 
 Result<void> LiveGuest::call(uint32_t export_index, std::span<const RawArg> args, RawReply& reply) {
   const ExportPlan& plan = plan_.exports[export_index];
-  ROTOR_TRY(Func func, this->func(export_index));
+  ROTOR_TRY(const Func* func, this->func(export_index));
   Slots slots(plan.type);
   size_t at = 0;
   std::vector<uint32_t> lent;  // what a plain guest does not free
@@ -65,7 +65,7 @@ Result<void> LiveGuest::call(uint32_t export_index, std::span<const RawArg> args
     slots[at++] = args[i].data.size() / element_bytes(plan.args[i]);
     if (plan_.preset == Preset::plain) lent.push_back(pointer);
   }
-  ROTOR_CHECK(func.call_raw(slots.data()));
+  ROTOR_CHECK(func->call_raw(slots.data()));
   for (uint32_t pointer : lent) ROTOR_CHECK(free_data(pointer, 0, 0));
 
   if (!plan.results.empty() && plan.results.back() == ResultKind::error) {
@@ -94,9 +94,9 @@ Result<void> LiveGuest::call(uint32_t export_index, std::span<const RawArg> args
 
 Result<uint32_t> LiveGuest::pass_in(std::span<const uint8_t> data, uint32_t element_bytes) {
   if (data.size() > UINT32_MAX) return fail(ErrorKind::limit, "an argument of more than 4 GiB");
-  ROTOR_TRY(Func allocate, func(plan_.allocate));
+  ROTOR_TRY(const Func* allocate, func(plan_.allocate));
   Slot slots[2] = {data.size(), element_bytes};  // the alignment; a plain malloc ignores it
-  ROTOR_CHECK(allocate.call_raw(slots));
+  ROTOR_CHECK(allocate->call_raw(slots));
   uint32_t pointer = static_cast<uint32_t>(slots[0]);
   if (data.empty()) return pointer;
   if (pointer == 0) return fail(ErrorKind::limit, fmt::format("the guest can't allocate {} bytes", data.size()));
@@ -118,9 +118,9 @@ Result<void> LiveGuest::take_out(Slot pointer, Slot count, std::vector<T>& out) 
 }
 
 Result<void> LiveGuest::free_data(uint32_t pointer, uint32_t bytes, uint32_t align) {
-  ROTOR_TRY(Func deallocate, func(plan_.deallocate));
+  ROTOR_TRY(const Func* deallocate, func(plan_.deallocate));
   Slot slots[3] = {pointer, bytes, align};  // a plain free takes the first
-  return deallocate.call_raw(slots);
+  return deallocate->call_raw(slots);
 }
 
 Result<std::string> LiveGuest::take_error(uint32_t reference_index) {
@@ -131,9 +131,9 @@ Result<std::string> LiveGuest::take_error(uint32_t reference_index) {
     text = guest_->describe_error(error.externref());
   }
   if (plan_.drop_reference != kNoExport) {
-    ROTOR_TRY(Func drop, func(plan_.drop_reference));
+    ROTOR_TRY(const Func* drop, func(plan_.drop_reference));
     Slot slots[1] = {reference_index};
-    ROTOR_CHECK(drop.call_raw(slots));
+    ROTOR_CHECK(drop->call_raw(slots));
   }
   return text;
 }

@@ -34,7 +34,8 @@ class LiveGuest {
 
   /// Errors: trap, host; limit (its allocator failed); invalid_argument (it returned data outside its memory).
   Result<void> call(uint32_t export_index, std::span<const RawArg> args, RawReply& reply);
-  Result<Func> func(uint32_t export_index);
+  /// Looked up on first use; lives as long as this.
+  Result<const Func*> func(uint32_t export_index);
   Instance& instance() { return guest_->instance(); }
 
   uint64_t memory_bytes() const { return memory_.size_bytes(); }

@@ -234,10 +234,10 @@ Result<std::vector<Value>> ProxyImpl::raw(std::string_view name, std::span<const
     return fail(ErrorKind::invalid_argument,
                 fmt::format("{} builds or releases state: a raw call of it could not be recorded", name));
   if (poison_) return std::unexpected(about_poison("earlier in this lease"));
-  ROTOR_TRY(Func func, slot_.active().func(index));
+  ROTOR_TRY(const Func* func, slot_.active().func(index));
   calls_.fetch_add(1, std::memory_order_relaxed);
   guest_depth_++;
-  auto results = func.call(args);
+  auto results = func->call(args);
   guest_depth_--;
   retire();
   if (!results) return std::unexpected(note(std::move(results).error()));

@@ -37,7 +37,7 @@ Result<void> Recorder::prepare(uint32_t export_index, std::span<const Arg> args,
                 fmt::format("{} takes {} arguments, not {}", plan.name, plan.args.size(), args.size()));
   call.builds = plan.effect == Effect::build;
   call.args.reserve(args.size());
-  call.raw_handles.reserve(args.size());  // `args` points into it
+  if (std::ranges::any_of(plan.args, takes_handles)) call.raw_handles.reserve(args.size());  // `args` points into it
   std::shared_ptr<LogCall> record;
   if (recording_ && (call.builds || std::ranges::any_of(plan.args, consumes))) {
     record = std::make_shared<LogCall>();

@@ -148,7 +148,8 @@ nlohmann::ordered_json summary(const RotateOptions& options, const ProxyCounters
   json["lost"] = m.lost();
   json["checked"] = m.report.checked;
   json["equal"] = m.report.equal;
-  json["rotation"] = counters.off_reason.empty() ? "on" : counters.off_reason;
+  json["rotation"] = counters.rotating ? "on" : "off";
+  if (!counters.rotating) json["off_reason"] = options.rotation == "off" ? "--rotation off" : counters.off_reason;
   json["swaps"] = counters.rotations;
   json["warmups_failed"] = counters.warmups_failed;
   json["retired"] = counters.retired;

@@ -1,12 +1,12 @@
 // rotor wast: runs scripts of the spec suite.
 #include <fmt/format.h>
+#include <regex.h>
 
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <map>
 #include <optional>
-#include <regex>
 #include <thread>
 
 #include "tools/rotor/cli.h"
@@ -42,13 +42,14 @@ std::vector<std::string> collect(const WastOptions& options) {
     if (failed) die(Exit::usage, fmt::format("{}: {}", path, failed.message()));
   }
   if (!options.filter.empty()) {
-    std::optional<std::regex> pattern;
-    try {
-      pattern.emplace(options.filter);
-    } catch (const std::regex_error& error) {
-      die(Exit::usage, fmt::format("--filter {}: {}", options.filter, error.what()));
+    regex_t pattern;
+    if (int bad = regcomp(&pattern, options.filter.c_str(), REG_EXTENDED | REG_NOSUB)) {
+      char what[200];
+      regerror(bad, &pattern, what, sizeof what);
+      die(Exit::usage, fmt::format("--filter {}: {}", options.filter, what));
     }
-    std::erase_if(files, [&](const std::string& file) { return !std::regex_search(file, *pattern); });
+    std::erase_if(files, [&](const std::string& file) { return regexec(&pattern, file.c_str(), 0, nullptr, 0) != 0; });
+    regfree(&pattern);
   }
   std::ranges::sort(files);
   if (files.empty()) die(Exit::usage, "no scripts to run");
