@@ -327,6 +327,16 @@ void run_threads(const Load& load) {
   uint32_t shared = proxy.call("make", {1000})->handle();
   std::atomic<int> wrong = 0;
   auto expect = [&](bool right) { wrong += !right; };
+  // A lease with room for a page. With `serve` nobody waits for the standby, and on a busy machine the leak would get to
+  // the limit before it is ready: that is the guest's trap, not a lost call. So the load itself holds back.
+  auto room = [&](bool leaks) {
+    for (;;) {
+      auto lease = proxy.acquire();
+      if (!leaks || !lease || lease->memory()->size_bytes() < guests.limit_bytes * 95 / 100) return lease;
+      lease = fail(ErrorKind::limit, "full");  // ends the lease
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+  };
   std::vector<std::thread> threads;
   for (int t = 0; t < kThreads; t++) {
     threads.emplace_back([&, t] {
@@ -338,8 +348,8 @@ void run_threads(const Load& load) {
           value += i;
           expect(proxy.call("add", {own, i})->i32() == value);
         }
-        auto lease = proxy.acquire();
-        expect(lease.has_value());
+        auto lease = room(i % load.leak_every == 0);
+        if (!lease) return expect(false);
         if (i % load.leak_every == 0) expect(lease->call("leak", {1}).has_value());
         uint32_t query = lease->call("mirror", {shared})->handle();
         expect(lease->call("get", {query})->i32() == 1000);
