@@ -1,5 +1,5 @@
-// Stamp, call and trap times: `build/release/bench/engine_bench`. A timed test is never a ctest: run it on a quiet machine
-// and read medians (--benchmark_repetitions=9 --benchmark_report_aggregates_only=true).
+// Stamp, call and trap times: `build/release/bench/engine_bench`. A timed test is never a ctest: run it on a quiet
+// machine and read medians (--benchmark_repetitions=9 --benchmark_report_aggregates_only=true).
 #include <benchmark/benchmark.h>
 
 #include "bench/modules.h"

@@ -45,16 +45,16 @@ static_assert(offsetof(Activation, stack_limit) == 0);
 
 /// A function as a value: what a funcref points to, what an import slot holds.
 struct FuncRef {
-  uint64_t type;      ///< the engine's canonical type id
-  const void* code;   ///< a swiftcc entry
-  Context* context;   ///< its swiftself
+  uint64_t type;     ///< the engine's canonical type id
+  const void* code;  ///< a swiftcc entry
+  Context* context;  ///< its swiftself
 };
 static_assert(sizeof(FuncRef) == 24 && offsetof(FuncRef, type) == 0 && offsetof(FuncRef, code) == 8 &&
               offsetof(FuncRef, context) == 16);
 
 /// The part of a memory that compiled code reads. Size grows while other threads run, if the memory is shared.
 struct MemoryDef {
-  uint8_t* base;                      ///< never changes
+  uint8_t* base;  ///< never changes
   std::atomic<uint64_t> size_bytes;
 };
 static_assert(sizeof(MemoryDef) == 16 && offsetof(MemoryDef, base) == 0 && offsetof(MemoryDef, size_bytes) == 8);
@@ -89,12 +89,12 @@ static_assert(sizeof(Context) == 32 && offsetof(Context, activation) == 0 && off
 
 /// Where a module's instances keep what, as byte offsets in the context. A function of the module alone.
 struct ContextLayout {
-  uint32_t memories = 0;    ///< ContextMemory[memories]
-  uint32_t tables = 0;      ///< TableDef*[tables]
+  uint32_t memories = 0;          ///< ContextMemory[memories]
+  uint32_t tables = 0;            ///< TableDef*[tables]
   uint32_t imported_globals = 0;  ///< GlobalCell*[imported globals]
-  uint32_t globals = 0;     ///< GlobalCell[defined globals]
+  uint32_t globals = 0;           ///< GlobalCell[defined globals]
   uint32_t imported_funcs = 0;    ///< FuncRef[imported functions]
-  uint32_t func_refs = 0;   ///< FuncRef[declared functions that are defined here]
+  uint32_t func_refs = 0;         ///< FuncRef[declared functions that are defined here]
   uint32_t size_bytes = 0;
 
   /// Index among `func_refs` of each defined function; UINT32_MAX: it has none.

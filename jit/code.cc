@@ -25,7 +25,7 @@ struct Header {
   char magic[8];
   uint32_t file_version;
   uint32_t abi_version;
-  uint64_t checksum;       ///< XXH3 of the file with this field as 0
+  uint64_t checksum;  ///< XXH3 of the file with this field as 0
   uint64_t file_bytes;
   uint64_t module_bytes;
   uint64_t cpu_features_bytes;  ///< words, each ended by 0
@@ -218,8 +218,10 @@ Result<std::vector<uint8_t>> read_whole(const std::string& path) {
   while (ok && at < bytes.size()) {
     ssize_t n = read(fd, bytes.data() + at, bytes.size() - at);
     if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) ok = false;
-    else at += static_cast<size_t>(n);
+    if (n <= 0)
+      ok = false;
+    else
+      at += static_cast<size_t>(n);
   }
   int saved = errno;
   close(fd);
@@ -234,8 +236,9 @@ Result<Header> check_header(const std::string& path, std::span<const uint8_t> by
     return std::unexpected(corrupt(path, "no Rotor code file"));
   std::memcpy(&header, bytes.data(), sizeof header);
   if (header.file_version != kFileVersion || header.abi_version != kAbiVersion)
-    return std::unexpected(corrupt(path, fmt::format("made by another version of Rotor (format {}.{}, this one reads {}.{})",
-                                                     header.file_version, header.abi_version, kFileVersion, kAbiVersion)));
+    return std::unexpected(
+        corrupt(path, fmt::format("made by another version of Rotor (format {}.{}, this one reads {}.{})",
+                                  header.file_version, header.abi_version, kFileVersion, kAbiVersion)));
   if (header.file_bytes != bytes.size())
     return std::unexpected(corrupt(path, fmt::format("truncated: {} of {} bytes", bytes.size(), header.file_bytes)));
   if (check == ChecksumCheck::on && checksum_of(header, bytes.subspan(sizeof header)) != header.checksum)
@@ -246,8 +249,10 @@ Result<Header> check_header(const std::string& path, std::span<const uint8_t> by
 /// What a right checksum does not say: that offsets lie within their parts.
 bool consistent(const Header& h, const CodeImage& image) {
   constexpr uint64_t page = CodeImage::kPageBytes;
-  if (h.text_bytes % page || h.rodata_bytes % page || h.run_page_bytes % page || h.text_file_offset % page) return false;
-  if (h.text_file_offset > h.file_bytes || h.text_bytes + h.rodata_bytes != h.file_bytes - h.text_file_offset) return false;
+  if (h.text_bytes % page || h.rodata_bytes % page || h.run_page_bytes % page || h.text_file_offset % page)
+    return false;
+  if (h.text_file_offset > h.file_bytes || h.text_bytes + h.rodata_bytes != h.file_bytes - h.text_file_offset)
+    return false;
   if (h.run_page_bytes > h.file_bytes + (UINT64_C(1) << 30)) return false;
   for (size_t i = 0; i < image.entries.size(); ++i)
     if (image.entries[i] > image.ends[i] || image.ends[i] > h.text_bytes) return false;

@@ -17,8 +17,8 @@ namespace rotor::jit {
 /// relocations and are the same at every address; the run page starts as zeroes and is filled by the runtime.
 struct CodeImage {
   static constexpr uint64_t kPageBytes = 4096;
-  std::vector<uint8_t> bytes;    ///< text, then read-only data; empty if they are mapped from a file
-  uint64_t text_bytes = 0;       ///< multiples of kPageBytes
+  std::vector<uint8_t> bytes;  ///< text, then read-only data; empty if they are mapped from a file
+  uint64_t text_bytes = 0;     ///< multiples of kPageBytes
   uint64_t rodata_bytes = 0;
   uint64_t run_page_bytes = 0;
   /// Entry of each defined function, as an offset in text; ascending order is not promised.
@@ -38,14 +38,14 @@ uint64_t module_offset_at(const CodeImage& image, uint32_t defined_func, uint32_
 
 /// A code file, parsed: where in the file text and read-only data lie, to be mapped.
 struct CodeFile {
-  CodeImage image;                     ///< without `bytes`
-  uint64_t text_file_offset = 0;       ///< page-aligned; read-only data follows text
-  std::vector<uint8_t> module_bytes;   ///< the module without its code section
+  CodeImage image;                        ///< without `bytes`
+  uint64_t text_file_offset = 0;          ///< page-aligned; read-only data follows text
+  std::vector<uint8_t> module_bytes;      ///< the module without its code section
   std::vector<std::string> cpu_features;  ///< needed, as /proc/cpuinfo spells them
 };
 
-/// Writes a code file (a temporary beside it, then a rename: whole or not at all). `module_bytes` is the module; its code
-/// section is left out. Errors: io, naming the path.
+/// Writes a code file (a temporary beside it, then a rename: whole or not at all). `module_bytes` is the module; its
+/// code section is left out. Errors: io, naming the path.
 Result<void> write_code_file(const std::string& path, const CodeImage& image, std::span<const uint8_t> module_bytes,
                              const wasm::Module& module, const std::vector<std::string>& cpu_features);
 /// Errors: io; corrupt: no code file, of another version, truncated, or its checksum is wrong.

@@ -39,7 +39,8 @@ struct Batch {
   bool huge;
 };
 
-/// True for a function that LLVM's optimising code generator would take too long for. The decoder checks the body later.
+/// True for a function that LLVM's optimising code generator would take too long for. The decoder checks the body
+/// later.
 bool is_huge(const wasm::FunctionBody& body, std::span<const uint8_t> bytes) {
   if (body.end - body.begin > kHugeBodyBytes) return true;
   wasm::ByteReader reader(bytes);

@@ -15,9 +15,9 @@ namespace rotor::jit {
 struct CompileOptions {
   Features features;
   OptLevel opt = OptLevel::o1;
-  unsigned workers = 0;               ///< 0: one a core
-  uint32_t batch_functions = 64;      ///< functions an LLVM module
-  std::string cpu = "native";         ///< or "baseline"
+  unsigned workers = 0;           ///< 0: one a core
+  uint32_t batch_functions = 64;  ///< functions an LLVM module
+  std::string cpu = "native";     ///< or "baseline"
   uint64_t code_limit_bytes = UINT64_C(1) << 30;
   std::function<void(uint32_t, uint32_t)> progress;
 };
@@ -30,6 +30,7 @@ struct Compiled {
 
 /// Decodes, validates and compiles every body. Errors as of wasm::decode_module (of the first bad function); limit;
 /// internal: an object that LLVM made is not what the contract allows (an undefined symbol, an absolute relocation).
-Result<Compiled> compile_module(const wasm::Module& module, std::span<const uint8_t> bytes, const CompileOptions& options);
+Result<Compiled> compile_module(const wasm::Module& module, std::span<const uint8_t> bytes,
+                                const CompileOptions& options);
 
 }  // namespace rotor::jit

@@ -28,7 +28,8 @@ uint32_t atomic_bytes(Opcode op) {
   }
 }
 
-/// True for the i64 forms, from the code's place in its group of seven (i32, i64, i32 8, i32 16, i64 8, i64 16, i64 32).
+/// True for the i64 forms, from the code's place in its group of seven (i32, i64, i32 8, i32 16, i64 8, i64 16, i64
+/// 32).
 bool is_i64(Opcode op) {
   uint32_t place = (static_cast<uint32_t>(op) - static_cast<uint32_t>(Opcode::I32AtomicLoad)) % 7;
   return place == 1 || place >= 4;
@@ -63,8 +64,8 @@ Value FunctionEmitter::atomic_load(Opcode op, const MemArg& mem, Value address) 
 void FunctionEmitter::atomic_store(Opcode op, const MemArg& mem, Value address, Value value) {
   uint32_t bytes = atomic_bytes(op);
   Value pointer = atomic_pointer(mem, address, bytes);
-  auto* store = mark(b_.CreateAlignedStore(b_.CreateTrunc(value, b_.getIntNTy(bytes * 8)), pointer,
-                                           llvm::Align(bytes), /*isVolatile=*/true));
+  auto* store = mark(b_.CreateAlignedStore(b_.CreateTrunc(value, b_.getIntNTy(bytes * 8)), pointer, llvm::Align(bytes),
+                                           /*isVolatile=*/true));
   store->setAtomic(AtomicOrdering::SequentiallyConsistent);
 }
 
@@ -85,9 +86,9 @@ Value FunctionEmitter::atomic_cmpxchg(Opcode op, const MemArg& mem, Value addres
   // `expected` is wrapped to the access's width, as the proposal's tests have it.
   Value narrow_expected = b_.CreateTrunc(expected, narrow);
   Value narrow_replacement = b_.CreateTrunc(replacement, narrow);
-  auto* exchange = mark(b_.CreateAtomicCmpXchg(pointer, narrow_expected, narrow_replacement, llvm::MaybeAlign(bytes),
-                                               AtomicOrdering::SequentiallyConsistent,
-                                               AtomicOrdering::SequentiallyConsistent));
+  auto* exchange =
+      mark(b_.CreateAtomicCmpXchg(pointer, narrow_expected, narrow_replacement, llvm::MaybeAlign(bytes),
+                                  AtomicOrdering::SequentiallyConsistent, AtomicOrdering::SequentiallyConsistent));
   exchange->setVolatile(true);
   return b_.CreateZExt(b_.CreateExtractValue(exchange, 0), wide);
 }

@@ -11,7 +11,8 @@ namespace {
 /// Functions with a frame that may be larger compare against the limit with it taken off. Smaller ones fit in
 /// `host_stack_reserve_bytes`; a frame past one page is probed besides (probe-stack), so that it can't jump the guard.
 constexpr uint64_t kSmallFrameBytes = 16 << 10;
-/// A function that calls nothing and is no longer than this (module bytes) needs no check: its frame fits in the reserve.
+/// A function that calls nothing and is no longer than this (module bytes) needs no check: its frame fits in the
+/// reserve.
 constexpr uint64_t kLeafBodyBytes = 1 << 10;
 constexpr size_t kLeafLocals = 64;
 }  // namespace
@@ -74,9 +75,10 @@ void FunctionEmitter::function_end() {
 }
 
 void FunctionEmitter::emit_stack_check(size_t locals) {
-  uint64_t estimate = locals * 8 + body_bytes_ * 4;  // every other byte a value that is spilled: more than any frame seen
-  Value frame = b_.CreatePtrToInt(
-      b_.CreateIntrinsic(llvm::Intrinsic::frameaddress, {module_.ptr}, {int32(0)}), module_.i64);
+  uint64_t estimate =
+      locals * 8 + body_bytes_ * 4;  // every other byte a value that is spilled: more than any frame seen
+  Value frame =
+      b_.CreatePtrToInt(b_.CreateIntrinsic(llvm::Intrinsic::frameaddress, {module_.ptr}, {int32(0)}), module_.i64);
   if (estimate > kSmallFrameBytes) frame = b_.CreateSub(frame, int64(estimate));
   // Not invariant: the activation is set on every entry from the host.
   Value activation = b_.CreateLoad(module_.ptr, context_address(offsetof(Context, activation)));
@@ -91,8 +93,7 @@ void FunctionEmitter::emit_stack_check(size_t locals) {
 }
 
 llvm::DebugLoc FunctionEmitter::location() {
-  if (!location_)
-    location_ = llvm::DILocation::get(module_.context, static_cast<unsigned>(offset_), 0, module_.scope);
+  if (!location_) location_ = llvm::DILocation::get(module_.context, static_cast<unsigned>(offset_), 0, module_.scope);
   return location_;
 }
 
@@ -283,10 +284,10 @@ void FunctionEmitter::call(wasm::FuncIndex func, const FuncType& type, std::span
     Value callee = invariant_load(module_.ptr, context_address(slot + offsetof(FuncRef, context)));
     return emit_call(type, code, callee, args, results);
   }
-  Value code = plan_.direct_calls
-                   ? static_cast<Value>(module_.function(func))
-                   : b_.CreateLoad(module_.ptr, module_.run_page(plan_.run_page.slot(
-                                                    raw(func) - plan_.module.imported_funcs)));
+  Value code =
+      plan_.direct_calls
+          ? static_cast<Value>(module_.function(func))
+          : b_.CreateLoad(module_.ptr, module_.run_page(plan_.run_page.slot(raw(func) - plan_.module.imported_funcs)));
   emit_call(type, code, context_, args, results);
 }
 

@@ -21,17 +21,19 @@ class FunctionEmitter {
     /// Where a branch goes; created at the first one (a loop's at its start).
     llvm::BasicBlock* target = nullptr;
     llvm::SmallVector<llvm::PHINode*, 2> phis;
-    llvm::BasicBlock* else_block = nullptr;           ///< of an `if` whose second arm did not begin yet
+    llvm::BasicBlock* else_block = nullptr;  ///< of an `if` whose second arm did not begin yet
     llvm::SmallVector<llvm::Value*, 2> else_params;
   };
 
-  explicit FunctionEmitter(ModuleEmitter& module)
-      : module_(module), plan_(module.plan), b_(module.builder) {}
+  explicit FunctionEmitter(ModuleEmitter& module) : module_(module), plan_(module.plan), b_(module.builder) {}
 
   // The sink; wasm/body_sink.h says what each is told.
   void function_begin(Control& frame, wasm::FuncIndex func, const FuncType& type, std::span<const ValType> locals);
   void function_end();
-  void at(uint64_t offset) { offset_ = offset; location_ = nullptr; }
+  void at(uint64_t offset) {
+    offset_ = offset;
+    location_ = nullptr;
+  }
 
   void block(Control& control, const wasm::BlockSignature& type, std::span<const Value> params);
   void loop(Control& control, const wasm::BlockSignature& type, std::span<Value> params);
@@ -94,7 +96,10 @@ class FunctionEmitter {
   Value invariant_load(llvm::Type* type, Value address);
   /// Gives an instruction that may fault, or a call, the current module offset.
   template <class Inst>
-  Inst* mark(Inst* inst) { inst->setDebugLoc(location()); return inst; }
+  Inst* mark(Inst* inst) {
+    inst->setDebugLoc(location());
+    return inst;
+  }
   llvm::DebugLoc location();
   /// `i32 != 0`, looking through the extension of a comparison's result.
   Value to_bool(Value condition);

@@ -1,9 +1,9 @@
 // Locals, globals, references, loads and stores, memory instructions.
 //
-// Sandbox. An access's address is base + index + offset. The index is 32 bits, zero-extended here by hand: LLVM sign-extends
-// GEP indices to 64 bits, and an index above 2^31 would reach below the memory. The reservation behind the base covers
-// every index plus kGuardBytes, so a static offset up to that needs no check: what lies past the memory's size faults.
-// Larger offsets are checked against the size.
+// Sandbox. An access's address is base + index + offset. The index is 32 bits, zero-extended here by hand: LLVM
+// sign-extends GEP indices to 64 bits, and an index above 2^31 would reach below the memory. The reservation behind the
+// base covers every index plus kGuardBytes, so a static offset up to that needs no check: what lies past the memory's
+// size faults. Larger offsets are checked against the size.
 //
 // Loads and stores are volatile: a load that LLVM finds dead must still trap, and no store may move across a trap.
 #include "jit/emit_function.h"
@@ -56,9 +56,9 @@ Value FunctionEmitter::effective_address(const MemArg& mem, Value address) {
 
 Value FunctionEmitter::memory_bytes(uint32_t memory) {
   Value def = invariant_load(module_.ptr, context_address(plan_.context.memory(memory) + offsetof(ContextMemory, def)));
-  auto* size = b_.CreateAlignedLoad(module_.i64,
-                                    b_.CreateConstGEP1_32(module_.i8, def, offsetof(MemoryDef, size_bytes)),
-                                    llvm::Align(8), /*isVolatile=*/true);
+  auto* size =
+      b_.CreateAlignedLoad(module_.i64, b_.CreateConstGEP1_32(module_.i8, def, offsetof(MemoryDef, size_bytes)),
+                           llvm::Align(8), /*isVolatile=*/true);
   // Another thread may grow a shared memory meanwhile.
   size->setAtomic(llvm::AtomicOrdering::Monotonic);
   return size;
@@ -72,8 +72,7 @@ void FunctionEmitter::check_bounds(uint32_t memory, Value effective, uint32_t by
 
 Value FunctionEmitter::memory_base(uint32_t memory) {
   auto load_base = [&] {
-    return invariant_load(module_.ptr,
-                          context_address(plan_.context.memory(memory) + offsetof(ContextMemory, base)));
+    return invariant_load(module_.ptr, context_address(plan_.context.memory(memory) + offsetof(ContextMemory, base)));
   };
   if (memory != 0) return load_base();
   if (!memory_base_) {
@@ -98,16 +97,25 @@ Value FunctionEmitter::access_pointer(const MemArg& mem, Value address, uint32_t
 
 FunctionEmitter::Access FunctionEmitter::access_of(Opcode op) {
   switch (op) {
-    case Opcode::F32Load: case Opcode::F32Store: return {module_.f32, 4, false};
-    case Opcode::F64Load: case Opcode::F64Store: return {module_.f64, 8, false};
-    case Opcode::I64Load: case Opcode::I64Store: return {module_.i64, 8, false};
-    case Opcode::I32Load: case Opcode::I32Store: case Opcode::I64Load32U: case Opcode::I64Store32:
-      return {module_.i32, 4, false};
+    case Opcode::F32Load:
+    case Opcode::F32Store: return {module_.f32, 4, false};
+    case Opcode::F64Load:
+    case Opcode::F64Store: return {module_.f64, 8, false};
+    case Opcode::I64Load:
+    case Opcode::I64Store: return {module_.i64, 8, false};
+    case Opcode::I32Load:
+    case Opcode::I32Store:
+    case Opcode::I64Load32U:
+    case Opcode::I64Store32: return {module_.i32, 4, false};
     case Opcode::I64Load32S: return {module_.i32, 4, true};
-    case Opcode::I32Load16S: case Opcode::I64Load16S: return {module_.i16, 2, true};
-    case Opcode::I32Load16U: case Opcode::I64Load16U: case Opcode::I32Store16: case Opcode::I64Store16:
-      return {module_.i16, 2, false};
-    case Opcode::I32Load8S: case Opcode::I64Load8S: return {module_.i8, 1, true};
+    case Opcode::I32Load16S:
+    case Opcode::I64Load16S: return {module_.i16, 2, true};
+    case Opcode::I32Load16U:
+    case Opcode::I64Load16U:
+    case Opcode::I32Store16:
+    case Opcode::I64Store16: return {module_.i16, 2, false};
+    case Opcode::I32Load8S:
+    case Opcode::I64Load8S: return {module_.i8, 1, true};
     default: return {module_.i8, 1, false};
   }
 }
@@ -151,8 +159,7 @@ void FunctionEmitter::data_drop(wasm::DataIndex segment) { emit_libcall(Libcall:
 
 void FunctionEmitter::memory_copy(wasm::MemoryIndex dst_memory, wasm::MemoryIndex src_memory, Value dst, Value src,
                                   Value size) {
-  trap_if(to_bool(emit_libcall(Libcall::memory_copy,
-                               {int32(raw(dst_memory)), int32(raw(src_memory)), dst, src, size})),
+  trap_if(to_bool(emit_libcall(Libcall::memory_copy, {int32(raw(dst_memory)), int32(raw(src_memory)), dst, src, size})),
           TrapKind::out_of_bounds_memory);
 }
 

@@ -33,8 +33,8 @@ ModuleEmitter::ModuleEmitter(const ModulePlan& p, llvm::TargetMachine& target, l
   scope = llvm::DISubprogram::getDistinct(context, file, "", "", file, 0, nullptr, 0, nullptr, 0, 0,
                                           llvm::DINode::FlagZero, llvm::DISubprogram::SPFlagDefinition, unit);
   debug.finalize();
-  run_page_ = new llvm::GlobalVariable(*llvm_module, i8, false, llvm::GlobalValue::ExternalLinkage, nullptr,
-                                       kRunPageSymbol);
+  run_page_ =
+      new llvm::GlobalVariable(*llvm_module, i8, false, llvm::GlobalValue::ExternalLinkage, nullptr, kRunPageSymbol);
   run_page_->setVisibility(llvm::GlobalValue::HiddenVisibility);
   run_page_->setDSOLocal(true);
 }
@@ -79,9 +79,7 @@ llvm::Function* ModuleEmitter::function(wasm::FuncIndex func) {
   return f;
 }
 
-llvm::Value* ModuleEmitter::run_page(uint32_t offset) {
-  return builder.CreateConstGEP1_64(i8, run_page_, offset);
-}
+llvm::Value* ModuleEmitter::run_page(uint32_t offset) { return builder.CreateConstGEP1_64(i8, run_page_, offset); }
 
 llvm::Value* ModuleEmitter::opaque_float(llvm::Type* type, uint64_t bits) {
   bool is_double = type->isDoubleTy();

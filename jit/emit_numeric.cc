@@ -1,8 +1,8 @@
 // Constants and the NUMERIC group.
 //
-// What LLVM may not assume: wasm floats are not folded across NaN bits. LLVM's `x * 1.0 -> x` and its likes would leave a
-// signalling NaN as it is, where wasm quiets it; so +-0 and +-1 are read from memory LLVM thinks unknown, and a promotion
-// canonicalises, so that promote-demote is not folded to nothing.
+// What LLVM may not assume: wasm floats are not folded across NaN bits. LLVM's `x * 1.0 -> x` and its likes would leave
+// a signalling NaN as it is, where wasm quiets it; so +-0 and +-1 are read from memory LLVM thinks unknown, and a
+// promotion canonicalises, so that promote-demote is not folded to nothing.
 #include <cmath>
 
 #include "jit/emit_function.h"
@@ -56,9 +56,9 @@ Value FunctionEmitter::divide(Opcode op, Value a, Value b) {
   trap_if(b_.CreateICmpEQ(b, llvm::ConstantInt::get(b->getType(), 0)), TrapKind::integer_divide_by_zero);
   if (!is_signed) return b_.CreateUDiv(a, b);
   unsigned bits = a->getType()->getIntegerBitWidth();
-  Value overflow = b_.CreateAnd(
-      b_.CreateICmpEQ(a, llvm::ConstantInt::get(module_.context, llvm::APInt::getSignedMinValue(bits))),
-      b_.CreateICmpEQ(b, llvm::ConstantInt::getSigned(b->getType(), -1)));
+  Value overflow =
+      b_.CreateAnd(b_.CreateICmpEQ(a, llvm::ConstantInt::get(module_.context, llvm::APInt::getSignedMinValue(bits))),
+                   b_.CreateICmpEQ(b, llvm::ConstantInt::getSigned(b->getType(), -1)));
   trap_if(overflow, TrapKind::integer_overflow);
   return b_.CreateSDiv(a, b);
 }
@@ -120,30 +120,56 @@ Value FunctionEmitter::truncate_saturating(Opcode op, Value a) {
 Value FunctionEmitter::integer_op(Opcode op, Value a, Value b) {
   auto rotate = [&](ID id) { return b_.CreateIntrinsic(id, {a->getType()}, {a, a, b}); };
   switch (op) {
-    case Opcode::I32Add: case Opcode::I64Add: return b_.CreateAdd(a, b);
-    case Opcode::I32Sub: case Opcode::I64Sub: return b_.CreateSub(a, b);
-    case Opcode::I32Mul: case Opcode::I64Mul: return b_.CreateMul(a, b);
-    case Opcode::I32DivS: case Opcode::I32DivU: case Opcode::I64DivS: case Opcode::I64DivU: return divide(op, a, b);
-    case Opcode::I32RemS: case Opcode::I64RemS: return remainder(true, a, b);
-    case Opcode::I32RemU: case Opcode::I64RemU: return remainder(false, a, b);
-    case Opcode::I32And: case Opcode::I64And: return b_.CreateAnd(a, b);
-    case Opcode::I32Or: case Opcode::I64Or: return b_.CreateOr(a, b);
-    case Opcode::I32Xor: case Opcode::I64Xor: return b_.CreateXor(a, b);
-    case Opcode::I32Shl: case Opcode::I64Shl: return b_.CreateShl(a, shift_count(a, b));
-    case Opcode::I32ShrS: case Opcode::I64ShrS: return b_.CreateAShr(a, shift_count(a, b));
-    case Opcode::I32ShrU: case Opcode::I64ShrU: return b_.CreateLShr(a, shift_count(a, b));
-    case Opcode::I32Rotl: case Opcode::I64Rotl: return rotate(llvm::Intrinsic::fshl);
-    case Opcode::I32Rotr: case Opcode::I64Rotr: return rotate(llvm::Intrinsic::fshr);
-    case Opcode::I32Eq: case Opcode::I64Eq: return compare_int(CmpInst::ICMP_EQ, a, b);
-    case Opcode::I32Ne: case Opcode::I64Ne: return compare_int(CmpInst::ICMP_NE, a, b);
-    case Opcode::I32LtS: case Opcode::I64LtS: return compare_int(CmpInst::ICMP_SLT, a, b);
-    case Opcode::I32LtU: case Opcode::I64LtU: return compare_int(CmpInst::ICMP_ULT, a, b);
-    case Opcode::I32GtS: case Opcode::I64GtS: return compare_int(CmpInst::ICMP_SGT, a, b);
-    case Opcode::I32GtU: case Opcode::I64GtU: return compare_int(CmpInst::ICMP_UGT, a, b);
-    case Opcode::I32LeS: case Opcode::I64LeS: return compare_int(CmpInst::ICMP_SLE, a, b);
-    case Opcode::I32LeU: case Opcode::I64LeU: return compare_int(CmpInst::ICMP_ULE, a, b);
-    case Opcode::I32GeS: case Opcode::I64GeS: return compare_int(CmpInst::ICMP_SGE, a, b);
-    case Opcode::I32GeU: case Opcode::I64GeU: return compare_int(CmpInst::ICMP_UGE, a, b);
+    case Opcode::I32Add:
+    case Opcode::I64Add: return b_.CreateAdd(a, b);
+    case Opcode::I32Sub:
+    case Opcode::I64Sub: return b_.CreateSub(a, b);
+    case Opcode::I32Mul:
+    case Opcode::I64Mul: return b_.CreateMul(a, b);
+    case Opcode::I32DivS:
+    case Opcode::I32DivU:
+    case Opcode::I64DivS:
+    case Opcode::I64DivU: return divide(op, a, b);
+    case Opcode::I32RemS:
+    case Opcode::I64RemS: return remainder(true, a, b);
+    case Opcode::I32RemU:
+    case Opcode::I64RemU: return remainder(false, a, b);
+    case Opcode::I32And:
+    case Opcode::I64And: return b_.CreateAnd(a, b);
+    case Opcode::I32Or:
+    case Opcode::I64Or: return b_.CreateOr(a, b);
+    case Opcode::I32Xor:
+    case Opcode::I64Xor: return b_.CreateXor(a, b);
+    case Opcode::I32Shl:
+    case Opcode::I64Shl: return b_.CreateShl(a, shift_count(a, b));
+    case Opcode::I32ShrS:
+    case Opcode::I64ShrS: return b_.CreateAShr(a, shift_count(a, b));
+    case Opcode::I32ShrU:
+    case Opcode::I64ShrU: return b_.CreateLShr(a, shift_count(a, b));
+    case Opcode::I32Rotl:
+    case Opcode::I64Rotl: return rotate(llvm::Intrinsic::fshl);
+    case Opcode::I32Rotr:
+    case Opcode::I64Rotr: return rotate(llvm::Intrinsic::fshr);
+    case Opcode::I32Eq:
+    case Opcode::I64Eq: return compare_int(CmpInst::ICMP_EQ, a, b);
+    case Opcode::I32Ne:
+    case Opcode::I64Ne: return compare_int(CmpInst::ICMP_NE, a, b);
+    case Opcode::I32LtS:
+    case Opcode::I64LtS: return compare_int(CmpInst::ICMP_SLT, a, b);
+    case Opcode::I32LtU:
+    case Opcode::I64LtU: return compare_int(CmpInst::ICMP_ULT, a, b);
+    case Opcode::I32GtS:
+    case Opcode::I64GtS: return compare_int(CmpInst::ICMP_SGT, a, b);
+    case Opcode::I32GtU:
+    case Opcode::I64GtU: return compare_int(CmpInst::ICMP_UGT, a, b);
+    case Opcode::I32LeS:
+    case Opcode::I64LeS: return compare_int(CmpInst::ICMP_SLE, a, b);
+    case Opcode::I32LeU:
+    case Opcode::I64LeU: return compare_int(CmpInst::ICMP_ULE, a, b);
+    case Opcode::I32GeS:
+    case Opcode::I64GeS: return compare_int(CmpInst::ICMP_SGE, a, b);
+    case Opcode::I32GeU:
+    case Opcode::I64GeU: return compare_int(CmpInst::ICMP_UGE, a, b);
     default: return nullptr;
   }
 }
@@ -151,26 +177,46 @@ Value FunctionEmitter::integer_op(Opcode op, Value a, Value b) {
 Value FunctionEmitter::float_op(Opcode op, std::span<const Value> v) {
   Value a = v[0], b = v.back();
   switch (op) {
-    case Opcode::F32Eq: case Opcode::F64Eq: return compare_float(CmpInst::FCMP_OEQ, a, b);
-    case Opcode::F32Ne: case Opcode::F64Ne: return compare_float(CmpInst::FCMP_UNE, a, b);
-    case Opcode::F32Lt: case Opcode::F64Lt: return compare_float(CmpInst::FCMP_OLT, a, b);
-    case Opcode::F32Gt: case Opcode::F64Gt: return compare_float(CmpInst::FCMP_OGT, a, b);
-    case Opcode::F32Le: case Opcode::F64Le: return compare_float(CmpInst::FCMP_OLE, a, b);
-    case Opcode::F32Ge: case Opcode::F64Ge: return compare_float(CmpInst::FCMP_OGE, a, b);
-    case Opcode::F32Abs: case Opcode::F64Abs: return unary_intrinsic(llvm::Intrinsic::fabs, a);
-    case Opcode::F32Neg: case Opcode::F64Neg: return b_.CreateFNeg(a);
-    case Opcode::F32Ceil: case Opcode::F64Ceil: return unary_intrinsic(llvm::Intrinsic::ceil, a);
-    case Opcode::F32Floor: case Opcode::F64Floor: return unary_intrinsic(llvm::Intrinsic::floor, a);
-    case Opcode::F32Trunc: case Opcode::F64Trunc: return unary_intrinsic(llvm::Intrinsic::trunc, a);
-    case Opcode::F32Nearest: case Opcode::F64Nearest: return unary_intrinsic(llvm::Intrinsic::roundeven, a);
-    case Opcode::F32Sqrt: case Opcode::F64Sqrt: return unary_intrinsic(llvm::Intrinsic::sqrt, a);
-    case Opcode::F32Add: case Opcode::F64Add: return b_.CreateFAdd(a, b);
-    case Opcode::F32Sub: case Opcode::F64Sub: return b_.CreateFSub(a, b);
-    case Opcode::F32Mul: case Opcode::F64Mul: return b_.CreateFMul(a, b);
-    case Opcode::F32Div: case Opcode::F64Div: return b_.CreateFDiv(a, b);
-    case Opcode::F32Min: case Opcode::F64Min: return minimum(a, b, false);
-    case Opcode::F32Max: case Opcode::F64Max: return minimum(a, b, true);
-    case Opcode::F32Copysign: case Opcode::F64Copysign: return b_.CreateCopySign(a, b);
+    case Opcode::F32Eq:
+    case Opcode::F64Eq: return compare_float(CmpInst::FCMP_OEQ, a, b);
+    case Opcode::F32Ne:
+    case Opcode::F64Ne: return compare_float(CmpInst::FCMP_UNE, a, b);
+    case Opcode::F32Lt:
+    case Opcode::F64Lt: return compare_float(CmpInst::FCMP_OLT, a, b);
+    case Opcode::F32Gt:
+    case Opcode::F64Gt: return compare_float(CmpInst::FCMP_OGT, a, b);
+    case Opcode::F32Le:
+    case Opcode::F64Le: return compare_float(CmpInst::FCMP_OLE, a, b);
+    case Opcode::F32Ge:
+    case Opcode::F64Ge: return compare_float(CmpInst::FCMP_OGE, a, b);
+    case Opcode::F32Abs:
+    case Opcode::F64Abs: return unary_intrinsic(llvm::Intrinsic::fabs, a);
+    case Opcode::F32Neg:
+    case Opcode::F64Neg: return b_.CreateFNeg(a);
+    case Opcode::F32Ceil:
+    case Opcode::F64Ceil: return unary_intrinsic(llvm::Intrinsic::ceil, a);
+    case Opcode::F32Floor:
+    case Opcode::F64Floor: return unary_intrinsic(llvm::Intrinsic::floor, a);
+    case Opcode::F32Trunc:
+    case Opcode::F64Trunc: return unary_intrinsic(llvm::Intrinsic::trunc, a);
+    case Opcode::F32Nearest:
+    case Opcode::F64Nearest: return unary_intrinsic(llvm::Intrinsic::roundeven, a);
+    case Opcode::F32Sqrt:
+    case Opcode::F64Sqrt: return unary_intrinsic(llvm::Intrinsic::sqrt, a);
+    case Opcode::F32Add:
+    case Opcode::F64Add: return b_.CreateFAdd(a, b);
+    case Opcode::F32Sub:
+    case Opcode::F64Sub: return b_.CreateFSub(a, b);
+    case Opcode::F32Mul:
+    case Opcode::F64Mul: return b_.CreateFMul(a, b);
+    case Opcode::F32Div:
+    case Opcode::F64Div: return b_.CreateFDiv(a, b);
+    case Opcode::F32Min:
+    case Opcode::F64Min: return minimum(a, b, false);
+    case Opcode::F32Max:
+    case Opcode::F64Max: return minimum(a, b, true);
+    case Opcode::F32Copysign:
+    case Opcode::F64Copysign: return b_.CreateCopySign(a, b);
     default: return nullptr;
   }
 }
@@ -181,27 +227,41 @@ Value FunctionEmitter::convert(Opcode op, Value a) {
     case Opcode::I32WrapI64: return b_.CreateTrunc(a, module_.i32);
     case Opcode::I64ExtendI32S: return b_.CreateSExt(a, module_.i64);
     case Opcode::I64ExtendI32U: return b_.CreateZExt(a, module_.i64);
-    case Opcode::F32ConvertI32S: case Opcode::F32ConvertI64S: return b_.CreateSIToFP(a, module_.f32);
-    case Opcode::F32ConvertI32U: case Opcode::F32ConvertI64U: return b_.CreateUIToFP(a, module_.f32);
-    case Opcode::F64ConvertI32S: case Opcode::F64ConvertI64S: return b_.CreateSIToFP(a, module_.f64);
-    case Opcode::F64ConvertI32U: case Opcode::F64ConvertI64U: return b_.CreateUIToFP(a, module_.f64);
+    case Opcode::F32ConvertI32S:
+    case Opcode::F32ConvertI64S: return b_.CreateSIToFP(a, module_.f32);
+    case Opcode::F32ConvertI32U:
+    case Opcode::F32ConvertI64U: return b_.CreateUIToFP(a, module_.f32);
+    case Opcode::F64ConvertI32S:
+    case Opcode::F64ConvertI64S: return b_.CreateSIToFP(a, module_.f64);
+    case Opcode::F64ConvertI32U:
+    case Opcode::F64ConvertI64U: return b_.CreateUIToFP(a, module_.f64);
     case Opcode::F32DemoteF64: return b_.CreateFPTrunc(a, module_.f32);
     case Opcode::F64PromoteF32: return b_.CreateFPExt(unary_intrinsic(llvm::Intrinsic::canonicalize, a), module_.f64);
     case Opcode::I32ReinterpretF32: return b_.CreateBitCast(a, module_.i32);
     case Opcode::I64ReinterpretF64: return b_.CreateBitCast(a, module_.i64);
     case Opcode::F32ReinterpretI32: return b_.CreateBitCast(a, module_.f32);
     case Opcode::F64ReinterpretI64: return b_.CreateBitCast(a, module_.f64);
-    case Opcode::I32Extend8S: case Opcode::I64Extend8S: return sign_extend_low(module_.i8);
-    case Opcode::I32Extend16S: case Opcode::I64Extend16S: return sign_extend_low(module_.i16);
+    case Opcode::I32Extend8S:
+    case Opcode::I64Extend8S: return sign_extend_low(module_.i8);
+    case Opcode::I32Extend16S:
+    case Opcode::I64Extend16S: return sign_extend_low(module_.i16);
     case Opcode::I64Extend32S: return sign_extend_low(module_.i32);
-    case Opcode::I32Eqz: case Opcode::I64Eqz:
-      return from_bool(b_.CreateICmpEQ(a, llvm::ConstantInt::get(a->getType(), 0)));
-    case Opcode::I32Clz: case Opcode::I64Clz: return b_.CreateBinaryIntrinsic(llvm::Intrinsic::ctlz, a, b_.getFalse());
-    case Opcode::I32Ctz: case Opcode::I64Ctz: return b_.CreateBinaryIntrinsic(llvm::Intrinsic::cttz, a, b_.getFalse());
-    case Opcode::I32Popcnt: case Opcode::I64Popcnt: return unary_intrinsic(llvm::Intrinsic::ctpop, a);
-    case Opcode::I32TruncF32S: case Opcode::I32TruncF32U: case Opcode::I32TruncF64S: case Opcode::I32TruncF64U:
-    case Opcode::I64TruncF32S: case Opcode::I64TruncF32U: case Opcode::I64TruncF64S: case Opcode::I64TruncF64U:
-      return truncate(op, a);
+    case Opcode::I32Eqz:
+    case Opcode::I64Eqz: return from_bool(b_.CreateICmpEQ(a, llvm::ConstantInt::get(a->getType(), 0)));
+    case Opcode::I32Clz:
+    case Opcode::I64Clz: return b_.CreateBinaryIntrinsic(llvm::Intrinsic::ctlz, a, b_.getFalse());
+    case Opcode::I32Ctz:
+    case Opcode::I64Ctz: return b_.CreateBinaryIntrinsic(llvm::Intrinsic::cttz, a, b_.getFalse());
+    case Opcode::I32Popcnt:
+    case Opcode::I64Popcnt: return unary_intrinsic(llvm::Intrinsic::ctpop, a);
+    case Opcode::I32TruncF32S:
+    case Opcode::I32TruncF32U:
+    case Opcode::I32TruncF64S:
+    case Opcode::I32TruncF64U:
+    case Opcode::I64TruncF32S:
+    case Opcode::I64TruncF32U:
+    case Opcode::I64TruncF64S:
+    case Opcode::I64TruncF64U: return truncate(op, a);
     default: return truncate_saturating(op, a);
   }
 }

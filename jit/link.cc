@@ -44,9 +44,9 @@ struct Object {
   size_t size;
   std::span<const Elf64_Shdr> sections;
   std::span<const Elf64_Sym> symbols;
-  const char* names = nullptr;          ///< of symbols
+  const char* names = nullptr;  ///< of symbols
   const char* section_names = nullptr;
-  std::vector<uint64_t> place;          ///< of each section: offset in text or in read-only data
+  std::vector<uint64_t> place;  ///< of each section: offset in text or in read-only data
   std::vector<bool> in_text;
 
   const char* section_name(const Elf64_Shdr& s) const { return section_names + s.sh_name; }
@@ -92,10 +92,11 @@ class Linker {
     image_.run_page_bytes = round_up(RunPageLayout(module_).size_bytes, CodeImage::kPageBytes);
     // RIP-relative displacements have 31 bits.
     if (image_.total_bytes() > std::min<uint64_t>(limit_bytes_, INT32_MAX))
-      return fail(ErrorKind::limit, fmt::format("compiled code of {} bytes is over the limit code_limit_bytes", image_.total_bytes()));
+      return fail(ErrorKind::limit,
+                  fmt::format("compiled code of {} bytes is over the limit code_limit_bytes", image_.total_bytes()));
     // Between functions lie traps, not fall-through.
     image_.bytes.assign(image_.text_bytes + image_.rodata_bytes, 0xcc);
-    std::memset(image_.bytes.data() + image_.text_bytes, 0, image_.rodata_bytes);
+    std::fill(image_.bytes.begin() + static_cast<ptrdiff_t>(image_.text_bytes), image_.bytes.end(), 0);
     for (Object& o : objects_) {
       copy(o);
       ROTOR_CHECK(define(o));
@@ -192,7 +193,8 @@ class Linker {
         uint32_t kind = ELF64_R_TYPE(r.r_info);
         // Only distances: an absolute address would tie the image to one place.
         if (kind != R_X86_64_PC32 && kind != R_X86_64_PLT32)
-          return std::unexpected(unexpected(fmt::format("relocation of type {} in {}", kind, o.section_name(o.sections[s.sh_info]))));
+          return std::unexpected(
+              unexpected(fmt::format("relocation of type {} in {}", kind, o.section_name(o.sections[s.sh_info]))));
         ROTOR_TRY(uint64_t target, symbol_address(o, o.symbols[ELF64_R_SYM(r.r_info)]));
         uint64_t at = section + r.r_offset;
         int64_t value = static_cast<int64_t>(target) + r.r_addend - static_cast<int64_t>(at);

@@ -40,9 +40,7 @@ class LinkTest : public testing::Test {
     return link_objects(objects, wasm_module_, limit_bytes);
   }
 
-  static std::string message(const Result<CodeImage>& result) {
-    return result ? "linked" : result.error().message;
-  }
+  static std::string message(const Result<CodeImage>& result) { return result ? "linked" : result.error().message; }
 
   wasm::Module wasm_module_;
 };
@@ -56,15 +54,15 @@ TEST_F(LinkTest, PlainCodeLinks) {
 
 TEST_F(LinkTest, AnUndefinedSymbolIsAnErrorThatNamesIt) {
   // What LLVM would make of a loop of stores if it knew memset.
-  auto image = link([](llvm::Module& m, llvm::IRBuilder<>& b) {
-    b.CreateCall(m.getOrInsertFunction("memset", b.getVoidTy()));
-  });
+  auto image =
+      link([](llvm::Module& m, llvm::IRBuilder<>& b) { b.CreateCall(m.getOrInsertFunction("memset", b.getVoidTy())); });
   EXPECT_NE(message(image).find("memset"), std::string::npos) << message(image);
 }
 
 TEST_F(LinkTest, SharedWritableDataIsAnError) {
   auto image = link([](llvm::Module& m, llvm::IRBuilder<>& b) {
-    auto* global = new llvm::GlobalVariable(m, b.getInt32Ty(), false, llvm::GlobalValue::InternalLinkage, b.getInt32(7));
+    auto* global =
+        new llvm::GlobalVariable(m, b.getInt32Ty(), false, llvm::GlobalValue::InternalLinkage, b.getInt32(7));
     b.CreateStore(b.CreateAdd(b.CreateLoad(b.getInt32Ty(), global, true), b.getInt32(1)), global, true);
   });
   EXPECT_NE(message(image).find("shared by instances"), std::string::npos) << message(image);

@@ -102,7 +102,8 @@ void Pipeline::run(llvm::Module& module, llvm::SmallVectorImpl<char>& object) {
 #ifndef NDEBUG
   std::string what;
   llvm::raw_string_ostream message(what);
-  if (llvm::verifyModule(module, &message)) llvm::report_fatal_error(llvm::Twine("the emitter made invalid IR: " + what));
+  if (llvm::verifyModule(module, &message))
+    llvm::report_fatal_error(llvm::Twine("the emitter made invalid IR: " + what));
 #endif
   optimise(module);
   llvm::raw_svector_ostream out(object);
@@ -122,8 +123,8 @@ void Pipeline::add_code_generator(llvm::legacy::PassManager& passes, llvm::raw_p
   if (config->addISelPasses()) llvm::report_fatal_error("LLVM's x86-64 target has no instruction selector");
   config->addMachinePasses();
   config->setInitialized();
-  auto streamer = target_->createMCStreamer(out, nullptr, llvm::CodeGenFileType::ObjectFile,
-                                            machine_module->getMMI().getContext());
+  auto streamer =
+      target_->createMCStreamer(out, nullptr, llvm::CodeGenFileType::ObjectFile, machine_module->getMMI().getContext());
   if (!streamer) llvm::report_fatal_error(streamer.takeError());
   llvm::AsmPrinter* printer = target_->getTarget().createAsmPrinter(*target_, std::move(*streamer));
   printer->addAsmPrinterHandler(std::make_unique<SiteTableHandler>(*printer));

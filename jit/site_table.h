@@ -2,8 +2,8 @@
 // fault a debug location whose line is the module offset; this handler writes (code offset, module offset) pairs into a
 // section of the object, for the linker to read.
 //
-// Not LLVM's own line table: a function with a DISubprogram makes the code generator track variables and scopes that are
-// not there, 27 % of the compile time of kimchi at --opt 0 (8.1 s against 5.9 s).
+// Not LLVM's own line table: a function with a DISubprogram makes the code generator track variables and scopes that
+// are not there, 27 % of the compile time of kimchi at --opt 0 (8.1 s against 5.9 s).
 #pragma once
 
 #include <memory>

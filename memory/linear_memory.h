@@ -10,8 +10,8 @@
 
 namespace rotor::memory {
 
-/// [base, base + reserved): the first size_bytes() are accessible, the rest faults. Thread-safe: several threads may grow
-/// it and read its size at once (memories that threads share).
+/// [base, base + reserved): the first size_bytes() are accessible, the rest faults. Thread-safe: several threads may
+/// grow it and read its size at once (memories that threads share).
 class LinearMemory {
  public:
   static constexpr uint64_t kPageBytes = 65536;
@@ -33,9 +33,7 @@ class LinearMemory {
   /// Keeps the size in `*size` from now on (the field of jit::MemoryDef that compiled code reads).
   void attach_size(std::atomic<uint64_t>* size);
   /// True if `address` lies in the reservation: a fault there is the guest's.
-  bool contains(uintptr_t address) const {
-    return address - reinterpret_cast<uintptr_t>(base_) < reserved_bytes_;
-  }
+  bool contains(uintptr_t address) const { return address - reinterpret_cast<uintptr_t>(base_) < reserved_bytes_; }
 
  private:
   LinearMemory() = default;

@@ -327,8 +327,8 @@ void run_threads(const Load& load) {
   uint32_t shared = proxy.call("make", {1000})->handle();
   std::atomic<int> wrong = 0;
   auto expect = [&](bool right) { wrong += !right; };
-  // A lease with room for a page. With `serve` nobody waits for the standby, and on a busy machine the leak would get to
-  // the limit before it is ready: that is the guest's trap, not a lost call. So the load itself holds back.
+  // A lease with room for a page. With `serve` nobody waits for the standby, and on a busy machine the leak would get
+  // to the limit before it is ready: that is the guest's trap, not a lost call. So the load itself holds back.
   auto room = [&](bool leaks) {
     for (;;) {
       auto lease = proxy.acquire();

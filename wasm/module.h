@@ -72,8 +72,8 @@ struct FunctionBody {
   uint64_t end = 0;
 };
 struct Section {
-  uint8_t id = 0;    ///< 0: custom
-  std::string name;  ///< of a custom section
+  uint8_t id = 0;               ///< 0: custom
+  std::string name;             ///< of a custom section
   uint64_t begin = 0, end = 0;  ///< of the contents (after the name, for a custom section)
 };
 
@@ -93,7 +93,7 @@ struct Module {
   std::optional<uint32_t> data_count;
   std::vector<FunctionBody> bodies;  ///< one a defined function
   std::vector<DataSegment> data;
-  std::vector<Section> sections;     ///< in file order
+  std::vector<Section> sections;  ///< in file order
   /// Functions that a `ref.func` may name (spec 3.4.x, C.refs): in exports, element segments, globals. One a function.
   std::vector<bool> declared_funcs;
   /// One bit a Feature that the module's sections were seen to use.

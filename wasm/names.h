@@ -1,4 +1,5 @@
-// The name section (spec appendix, "Custom Sections"). Read only when a name is asked for: it can be larger than the code.
+// The name section (spec appendix, "Custom Sections"). Read only when a name is asked for: it can be larger than the
+// code.
 #pragma once
 
 #include <cstdint>

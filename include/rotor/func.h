@@ -44,7 +44,11 @@ class Func {
   Result<TypedFunc<Signature>> typed() const;
 
   const detail::Handle& handle() const { return handle_; }
-  static Func from_handle(detail::Handle handle) { Func f; f.handle_ = std::move(handle); return f; }
+  static Func from_handle(detail::Handle handle) {
+    Func f;
+    f.handle_ = std::move(handle);
+    return f;
+  }
 
  private:
   friend class Value;
@@ -57,7 +61,9 @@ class Caller {
   explicit Caller(runtime::InstanceImpl* instance) : instance_(instance) {}
   /// The instance's `InstanceOptions::host_data`; nullptr if the call did not come from an instance.
   template <class T>
-  T* data() const { return static_cast<T*>(host_data()); }
+  T* data() const {
+    return static_cast<T*>(host_data());
+  }
   void* host_data() const;
   Result<Func> get_func(std::string_view name) const;
   Result<Table> get_table(std::string_view name) const;
@@ -79,14 +85,36 @@ using HostFunction = std::function<Result<void>(Caller& caller, Slot* slots)>;
 
 namespace detail {
 
-template <class T> struct WasmType;
-template <> struct WasmType<int32_t> { static constexpr ValType type = ValType::i32; };
-template <> struct WasmType<uint32_t> { static constexpr ValType type = ValType::i32; };
-template <> struct WasmType<int64_t> { static constexpr ValType type = ValType::i64; };
-template <> struct WasmType<uint64_t> { static constexpr ValType type = ValType::i64; };
-template <> struct WasmType<float> { static constexpr ValType type = ValType::f32; };
-template <> struct WasmType<double> { static constexpr ValType type = ValType::f64; };
-template <> struct WasmType<ExternRef> { static constexpr ValType type = ValType::externref; };
+template <class T>
+struct WasmType;
+template <>
+struct WasmType<int32_t> {
+  static constexpr ValType type = ValType::i32;
+};
+template <>
+struct WasmType<uint32_t> {
+  static constexpr ValType type = ValType::i32;
+};
+template <>
+struct WasmType<int64_t> {
+  static constexpr ValType type = ValType::i64;
+};
+template <>
+struct WasmType<uint64_t> {
+  static constexpr ValType type = ValType::i64;
+};
+template <>
+struct WasmType<float> {
+  static constexpr ValType type = ValType::f32;
+};
+template <>
+struct WasmType<double> {
+  static constexpr ValType type = ValType::f64;
+};
+template <>
+struct WasmType<ExternRef> {
+  static constexpr ValType type = ValType::externref;
+};
 
 template <class T>
 Slot to_slot(T v) {
@@ -101,21 +129,29 @@ T from_slot(Slot s) {
   return v;
 }
 
-template <class T> struct Results {  // one result
+template <class T>
+struct Results {  // one result
   static void append(FuncType& t) { t.results.push_back(WasmType<T>::type); }
   static constexpr size_t count = 1;
   static void store(Slot* slots, const T& v) { slots[0] = to_slot(v); }
   static T load(const Slot* slots) { return from_slot<T>(slots[0]); }
 };
-template <> struct Results<void> {
+template <>
+struct Results<void> {
   static void append(FuncType&) {}
   static constexpr size_t count = 0;
 };
-template <class... Ts> struct Results<std::tuple<Ts...>> {
+template <class... Ts>
+struct Results<std::tuple<Ts...>> {
   static void append(FuncType& t) { (t.results.push_back(WasmType<Ts>::type), ...); }
   static constexpr size_t count = sizeof...(Ts);
   static void store(Slot* slots, const std::tuple<Ts...>& v) {
-    std::apply([&](const Ts&... e) { size_t i = 0; ((slots[i++] = to_slot(e)), ...); }, v);
+    std::apply(
+        [&](const Ts&... e) {
+          size_t i = 0;
+          ((slots[i++] = to_slot(e)), ...);
+        },
+        v);
   }
   static std::tuple<Ts...> load(const Slot* slots) {
     return [&]<size_t... I>(std::index_sequence<I...>) {
@@ -123,8 +159,16 @@ template <class... Ts> struct Results<std::tuple<Ts...>> {
     }(std::index_sequence_for<Ts...>{});
   }
 };
-template <class T> struct Unwrap { using type = T; static constexpr bool fallible = false; };
-template <class T> struct Unwrap<std::expected<T, Error>> { using type = T; static constexpr bool fallible = true; };
+template <class T>
+struct Unwrap {
+  using type = T;
+  static constexpr bool fallible = false;
+};
+template <class T>
+struct Unwrap<std::expected<T, Error>> {
+  using type = T;
+  static constexpr bool fallible = true;
+};
 
 template <class R, class... Args>
 FuncType func_type_of() {
@@ -159,18 +203,29 @@ HostFunction wrap_host(Fn fn) {
   };
 }
 
-template <class Fn> struct HostTraits {};  // not callable: no host function
-template <class Fn> requires requires { &Fn::operator(); }
+template <class Fn>
+struct HostTraits {};  // not callable: no host function
+template <class Fn>
+  requires requires { &Fn::operator(); }
 struct HostTraits<Fn> : HostTraits<decltype(&Fn::operator())> {};
-template <class R, class... Args> struct HostTraits<R (*)(Args...)> {
+template <class R, class... Args>
+struct HostTraits<R (*)(Args...)> {
   static FuncType type() { return func_type_of<typename Unwrap<R>::type, Args...>(); }
-  template <class F> static HostFunction wrap(F f) { return wrap_host<F, R, Args...>(std::move(f)); }
+  template <class F>
+  static HostFunction wrap(F f) {
+    return wrap_host<F, R, Args...>(std::move(f));
+  }
 };
-template <class R, class... Args> struct HostTraits<R (*)(Caller&, Args...)> : HostTraits<R (*)(Args...)> {};
-template <class C, class R, class... Args> struct HostTraits<R (C::*)(Args...) const> : HostTraits<R (*)(Args...)> {};
-template <class C, class R, class... Args> struct HostTraits<R (C::*)(Args...)> : HostTraits<R (*)(Args...)> {};
-template <class C, class R, class... Args> struct HostTraits<R (C::*)(Caller&, Args...) const> : HostTraits<R (*)(Args...)> {};
-template <class C, class R, class... Args> struct HostTraits<R (C::*)(Caller&, Args...)> : HostTraits<R (*)(Args...)> {};
+template <class R, class... Args>
+struct HostTraits<R (*)(Caller&, Args...)> : HostTraits<R (*)(Args...)> {};
+template <class C, class R, class... Args>
+struct HostTraits<R (C::*)(Args...) const> : HostTraits<R (*)(Args...)> {};
+template <class C, class R, class... Args>
+struct HostTraits<R (C::*)(Args...)> : HostTraits<R (*)(Args...)> {};
+template <class C, class R, class... Args>
+struct HostTraits<R (C::*)(Caller&, Args...) const> : HostTraits<R (*)(Args...)> {};
+template <class C, class R, class... Args>
+struct HostTraits<R (C::*)(Caller&, Args...)> : HostTraits<R (*)(Args...)> {};
 
 Error signature_mismatch(const FuncType& wanted, const FuncType& actual);
 
@@ -186,9 +241,12 @@ class TypedFunc<R(Args...)> {
     size_t i = 0;
     ((slots[i++] = detail::to_slot<Args>(args)), ...);
     (void)i;
-    if (auto r = func_.call_raw(slots); !r) [[unlikely]] return std::unexpected(std::move(r).error());
-    if constexpr (std::is_void_v<R>) return {};
-    else return detail::Results<R>::load(slots);
+    if (auto r = func_.call_raw(slots); !r) [[unlikely]]
+      return std::unexpected(std::move(r).error());
+    if constexpr (std::is_void_v<R>)
+      return {};
+    else
+      return detail::Results<R>::load(slots);
   }
   const Func& func() const { return func_; }
 
@@ -196,7 +254,9 @@ class TypedFunc<R(Args...)> {
   friend class Func;
   explicit TypedFunc(Func func) : func_(std::move(func)) {}
   template <class R2, class... Args2>
-  static FuncType signature(TypedFunc<R2(Args2...)>*) { return detail::func_type_of<R2, Args2...>(); }
+  static FuncType signature(TypedFunc<R2(Args2...)>*) {
+    return detail::func_type_of<R2, Args2...>();
+  }
   static FuncType signature() { return detail::func_type_of<R, Args...>(); }
   Func func_;
 };
@@ -205,8 +265,7 @@ template <class Signature>
 Result<TypedFunc<Signature>> Func::typed() const {
   FuncType wanted = TypedFunc<Signature>::signature();
   if (!alive()) return fail(ErrorKind::stale_handle, "the function's instance is gone");
-  if (FuncType actual = type(); !(actual == wanted))
-    return std::unexpected(detail::signature_mismatch(wanted, actual));
+  if (FuncType actual = type(); !(actual == wanted)) return std::unexpected(detail::signature_mismatch(wanted, actual));
   return TypedFunc<Signature>(*this);
 }
 

@@ -42,7 +42,10 @@ class Linker {
   void define(std::string_view module, std::string_view name, Extern item);
   /// A typed host function: `R(Args...)` or `R(Caller&, Args...)`, R a value, a tuple, void or a Result of these.
   template <class Fn>
-    requires requires { typename detail::HostTraits<std::decay_t<Fn>>; detail::HostTraits<std::decay_t<Fn>>::type(); }
+    requires requires {
+      typename detail::HostTraits<std::decay_t<Fn>>;
+      detail::HostTraits<std::decay_t<Fn>>::type();
+    }
   void define(std::string_view module, std::string_view name, Fn fn) {
     using Traits = detail::HostTraits<std::decay_t<Fn>>;
     define_func(module, name, Traits::type(), Traits::wrap(std::move(fn)));

@@ -42,7 +42,11 @@ class Memory {
   MemoryType type() const;
 
   const std::shared_ptr<runtime::MemoryImpl> lock() const { return strong_ ? strong_ : weak_.lock(); }
-  static Memory weak(const std::shared_ptr<runtime::MemoryImpl>& impl) { Memory m; m.weak_ = impl; return m; }
+  static Memory weak(const std::shared_ptr<runtime::MemoryImpl>& impl) {
+    Memory m;
+    m.weak_ = impl;
+    return m;
+  }
 
  private:
   std::shared_ptr<runtime::MemoryImpl> strong_;
@@ -62,7 +66,11 @@ class Table {
   TableType type() const;
 
   std::shared_ptr<runtime::TableImpl> lock() const { return strong_ ? strong_ : weak_.lock(); }
-  static Table weak(const std::shared_ptr<runtime::TableImpl>& impl) { Table t; t.weak_ = impl; return t; }
+  static Table weak(const std::shared_ptr<runtime::TableImpl>& impl) {
+    Table t;
+    t.weak_ = impl;
+    return t;
+  }
 
  private:
   std::shared_ptr<runtime::TableImpl> strong_;
@@ -79,7 +87,11 @@ class Global {
   GlobalType type() const;
 
   std::shared_ptr<runtime::GlobalImpl> lock() const { return strong_ ? strong_ : weak_.lock(); }
-  static Global weak(const std::shared_ptr<runtime::GlobalImpl>& impl) { Global g; g.weak_ = impl; return g; }
+  static Global weak(const std::shared_ptr<runtime::GlobalImpl>& impl) {
+    Global g;
+    g.weak_ = impl;
+    return g;
+  }
 
  private:
   std::shared_ptr<runtime::GlobalImpl> strong_;

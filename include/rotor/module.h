@@ -31,10 +31,10 @@ struct ExportInfo {
   ExternType type;
 };
 struct SectionInfo {
-  std::string name;      ///< "type", "code", or a custom section's name
+  std::string name;  ///< "type", "code", or a custom section's name
   bool custom = false;
-  uint64_t offset = 0;   ///< of the contents, in bytes
-  uint64_t size = 0;     ///< of the contents, in bytes
+  uint64_t offset = 0;  ///< of the contents, in bytes
+  uint64_t size = 0;    ///< of the contents, in bytes
 };
 
 /// What a compilation cost.
@@ -42,7 +42,7 @@ struct CompileStats {
   uint32_t functions = 0;
   uint64_t code_bytes = 0;  ///< machine code
   double wall_ms = 0;
-  double cpu_ms = 0;        ///< summed over the compile threads
+  double cpu_ms = 0;  ///< summed over the compile threads
 };
 
 /// A cheap handle; copies share one module. Immutable and thread-safe.

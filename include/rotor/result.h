@@ -43,8 +43,7 @@ struct [[nodiscard]] Error {
 
   Error() = default;
   Error(ErrorKind error_kind, std::string text) : kind(error_kind), message(std::move(text)) {}
-  Error(ErrorKind error_kind, std::string text, uint64_t at)
-      : kind(error_kind), message(std::move(text)), offset(at) {}
+  Error(ErrorKind error_kind, std::string text, uint64_t at) : kind(error_kind), message(std::move(text)), offset(at) {}
 
   /// One line (a trap: one line, then a line a frame).
   std::string to_string() const;
@@ -66,15 +65,16 @@ inline std::unexpected<Error> fail(ErrorKind kind, std::string message, uint64_t
 #define ROTOR_CONCAT(a, b) ROTOR_CONCAT_(a, b)
 
 /// Returns the error of `expr` from the enclosing function, if it has one.
-#define ROTOR_CHECK(expr)                                                                   \
-  do {                                                                                      \
-    if (auto rotor_check_ = (expr); !rotor_check_) [[unlikely]]                             \
-      return std::unexpected(std::move(rotor_check_).error());                              \
+#define ROTOR_CHECK(expr)                                       \
+  do {                                                          \
+    if (auto rotor_check_ = (expr); !rotor_check_) [[unlikely]] \
+      return std::unexpected(std::move(rotor_check_).error());  \
   } while (0)
 
 /// `ROTOR_TRY(auto x, expr)`: binds the value of `expr` or returns its error.
 #define ROTOR_TRY(decl, expr) ROTOR_TRY_(ROTOR_CONCAT(rotor_try_, __LINE__), decl, expr)
-#define ROTOR_TRY_(tmp, decl, expr)                                                         \
-  auto tmp = (expr);                                                                        \
-  if (!tmp) [[unlikely]] return std::unexpected(std::move(tmp).error());                    \
+#define ROTOR_TRY_(tmp, decl, expr)                 \
+  auto tmp = (expr);                                \
+  if (!tmp) [[unlikely]]                            \
+    return std::unexpected(std::move(tmp).error()); \
   decl = std::move(*tmp)

@@ -17,16 +17,16 @@ enum class TrapKind : uint8_t {
   integer_overflow = 2,
   invalid_conversion_to_integer = 3,
   out_of_bounds_memory = 4,
-  out_of_bounds_table = 5,       ///< table.get/set/copy/init/fill
-  undefined_element = 6,         ///< call_indirect with an index past the table
-  uninitialized_element = 7,     ///< call_indirect on a null element
+  out_of_bounds_table = 5,    ///< table.get/set/copy/init/fill
+  undefined_element = 6,      ///< call_indirect with an index past the table
+  uninitialized_element = 7,  ///< call_indirect on a null element
   indirect_call_type_mismatch = 8,
   null_reference = 9,
   unaligned_atomic = 10,
-  expected_shared_memory = 11,   ///< memory.atomic.wait on an unshared memory
+  expected_shared_memory = 11,  ///< memory.atomic.wait on an unshared memory
   stack_overflow = 12,
   interrupted = 13,
-  host = 14,                     ///< a host function returned an error
+  host = 14,  ///< a host function returned an error
 };
 inline constexpr uint8_t kTrapKindCount = 15;
 

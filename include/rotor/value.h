@@ -16,9 +16,7 @@ namespace rotor {
 /// A heap type: an abstract one, or the index of a type of the module at hand.
 class HeapType {
  public:
-  enum class Abstract : uint8_t {
-    func, nofunc, extern_, noextern, any, eq, i31, struct_, array, none, exn, noexn
-  };
+  enum class Abstract : uint8_t { func, nofunc, extern_, noextern, any, eq, i31, struct_, array, none, exn, noexn };
   constexpr HeapType(Abstract kind) : bits_(static_cast<uint32_t>(kind)) {}
   static constexpr HeapType concrete(uint32_t type_index) { return HeapType(kConcrete | type_index, 0); }
 
@@ -39,7 +37,12 @@ class ValType {
  public:
   enum class Kind : uint8_t {
     bottom,  ///< only in the validator: the type of a value that unreachable code produces
-    i32, i64, f32, f64, v128, ref
+    i32,
+    i64,
+    f32,
+    f64,
+    v128,
+    ref
   };
   constexpr ValType() : bits_(0) {}
   constexpr ValType(Kind kind) : bits_(static_cast<uint32_t>(kind)) {}
@@ -60,8 +63,8 @@ class ValType {
                         heap() == HeapType(HeapType::Abstract::nofunc));
   }
   constexpr bool is_extern_ref() const {
-    return is_ref() && (heap() == HeapType(HeapType::Abstract::extern_) ||
-                        heap() == HeapType(HeapType::Abstract::noextern));
+    return is_ref() &&
+           (heap() == HeapType(HeapType::Abstract::extern_) || heap() == HeapType(HeapType::Abstract::noextern));
   }
   constexpr bool operator==(const ValType&) const = default;
   constexpr uint32_t bits() const { return bits_; }
@@ -146,7 +149,11 @@ class Value {
   Value(double v) : type_(ValType::f64) { std::memcpy(bits_, &v, sizeof v); }
   Value(ExternRef v) : type_(ValType::externref) { std::memcpy(bits_, &v, sizeof v); }
   Value(const Func& func);
-  static Value null(ValType type) { Value v; v.type_ = type; return v; }
+  static Value null(ValType type) {
+    Value v;
+    v.type_ = type;
+    return v;
+  }
   /// A number from its bits: keeps the payload of a NaN.
   static Value from_bits(ValType type, uint64_t bits) {
     Value v;
@@ -170,7 +177,11 @@ class Value {
  private:
   friend class Func;
   template <class T>
-  T get() const { T v; std::memcpy(&v, bits_, sizeof v); return v; }
+  T get() const {
+    T v;
+    std::memcpy(&v, bits_, sizeof v);
+    return v;
+  }
 
   ValType type_;
   alignas(8) unsigned char bits_[16] = {};
