@@ -219,13 +219,19 @@ TEST_P(TrapTest, Text) {
   EXPECT_EQ(text.find("trap: integer divide by zero\n  #0 div_s @ 0x"), 0u) << text;
 }
 
+/// A fault of the host's own. The address is volatile, so that the compiler does not know better.
+void write_where_nothing_is() {
+  volatile uintptr_t address = 16;
+  *reinterpret_cast<volatile int*>(address) = 1;
+}
+
 /// After a guest's trap, so that everything is set up; on its own stack page or elsewhere, the fault is the host's.
 void foreign_fault() {
   Engine e = engine();
   Instance instance = instantiate(Linker(e), compile(e, kTraps));
   auto trap = must(instance.get_func("unreachable")).call();
   if (trap || trap.error().kind != ErrorKind::trap) _exit(99);
-  *reinterpret_cast<volatile int*>(16) = 1;
+  write_where_nothing_is();
   _exit(98);
 }
 
@@ -272,7 +278,7 @@ TEST_F(ForeignSignalDeathTest, HostFaultDuringACallIsTheHosts) {
     signal(SIGSEGV, [](int) { _exit(45); });
     Engine e = engine();
     Linker linker(e);
-    linker.define("env", "f", [](Caller&) { *reinterpret_cast<volatile int*>(16) = 1; });
+    linker.define("env", "f", [](Caller&) { write_where_nothing_is(); });
     Instance instance = instantiate(linker, compile(e, kCallsHost));
     (void)must(instance.get_func("run")).call();
   };
