@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <cstring>
 #include <fstream>
 
 #include "jit/cpu.h"
@@ -103,6 +104,24 @@ TEST_P(CompileTest, SmallLeavesHaveNoStackCheck) {
   CodeImage image = compile(GetParam()).image;
   EXPECT_TRUE(trap_sites(image, 3, TrapKind::stack_overflow).empty());
   EXPECT_EQ(trap_sites(image, 4, TrapKind::stack_overflow).size(), 1u);
+}
+
+/// Whether a function's code holds a relative call straight to another's entry.
+bool calls_straight(const CodeImage& image, uint32_t from, uint32_t to) {
+  constexpr uint8_t kCallRel32 = 0xe8;
+  for (uint32_t at = image.entries[from]; at + 5 <= image.ends[from]; ++at) {
+    int32_t distance;
+    std::memcpy(&distance, &image.bytes[at + 1], sizeof distance);
+    if (image.bytes[at] == kCallRel32 && at + 5 + static_cast<uint32_t>(distance) == image.entries[to]) return true;
+  }
+  return false;
+}
+
+TEST(Compile, TierZeroCallsThroughSlotsAheadOfTimeCodeStraight) {
+  EXPECT_FALSE(calls_straight(compile(OptLevel::o0).image, 4, 0));
+  EXPECT_TRUE(calls_straight(compile(OptLevel::o1).image, 4, 0));
+  // Across batches too.
+  EXPECT_TRUE(calls_straight(compile(OptLevel::o1, 1, 1).image, 4, 0));
 }
 
 TEST(Compile, FirstBadFunctionIsReported) {

@@ -59,6 +59,17 @@ TEST_F(LinkTest, AnUndefinedSymbolIsAnErrorThatNamesIt) {
   EXPECT_NE(message(image).find("memset"), std::string::npos) << message(image);
 }
 
+TEST_F(LinkTest, NoLibraryFunctionIsMadeOfCode) {
+  // A call that LLVM folds if it knows of a C library.
+  auto image = link([](llvm::Module& m, llvm::IRBuilder<>& b) {
+    auto* f = llvm::Function::Create(llvm::FunctionType::get(b.getDoubleTy(), {b.getDoubleTy()}, false),
+                                     llvm::Function::ExternalLinkage, "sqrt", m);
+    b.CreateCall(f, {llvm::ConstantFP::get(b.getDoubleTy(), 4)});
+  });
+  // Known, it would be folded away; unknown, it stays and is refused.
+  EXPECT_NE(message(image).find("sqrt"), std::string::npos) << message(image);
+}
+
 TEST_F(LinkTest, SharedWritableDataIsAnError) {
   auto image = link([](llvm::Module& m, llvm::IRBuilder<>& b) {
     auto* global =

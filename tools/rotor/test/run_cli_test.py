@@ -3,7 +3,7 @@
 
     ;;; ARGS: run in.wasm --invoke add 1 2      a command (several: one after another, the last may fail)
     ;;; EXIT: 1                                 its exit code; 0 if not said
-    ;;; INPUT: wat | hex | text                 what follows; `wat` becomes in.wasm by $WASM_TOOLS, the others as they are
+    ;;; INPUT: wat | hex | text                 what follows; `wat` becomes in.wasm by $WASM_TOOLS
     ;;; FILE: NAME                              name of the input, if not in.wasm; a .wast needs $WASM_TOOLS too
     (module …)
     (;; STDOUT ;;;                              expected output; `{*}` stands for anything within a line
