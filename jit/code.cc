@@ -1,13 +1,13 @@
-// Code files: a header, the module without its code section, the tables, then text and read-only data on page
+// Code files: a header, tables, lines, the module without its code section, then text and read-only data on page
 // boundaries, to be mapped as they are. Little-endian, as the machine the code is for.
 #include "jit/code.h"
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/stat.h>
 #include <unistd.h>
 #include <xxhash.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -18,25 +18,27 @@ namespace rotor::jit {
 namespace {
 
 constexpr char kMagic[8] = {'R', 'O', 'T', 'O', 'R', 'C', '\r', '\n'};
-constexpr uint32_t kFileVersion = 1;
+constexpr uint32_t kFileVersion = 2;
 
-/// The file's first bytes. Sizes in bytes; parts follow each other in this order, text and read-only data page-aligned.
+/// The file's first bytes. Sizes in bytes; the parts follow in the order of their sizes here, text and read-only data
+/// on page boundaries.
 struct Header {
   char magic[8];
   uint32_t file_version;
   uint32_t abi_version;
-  uint64_t checksum;  ///< XXH3 of the file with this field as 0
+  uint64_t tables_checksum;    ///< XXH3 of the header with this field as 0, CPU features and functions
+  uint64_t contents_checksum;  ///< XXH3 of all that follows
   uint64_t file_bytes;
-  uint64_t module_bytes;
-  uint64_t cpu_features_bytes;  ///< words, each ended by 0
-  uint64_t functions;
+  RegionLayout region;
+  uint32_t flags;
+  uint32_t functions;
+  uint64_t cpu_features_bytes;  ///< words, each ended by 0, and zeroes up to a multiple of 8
   uint64_t lines_bytes;
+  uint64_t module_bytes;
   uint64_t text_bytes;
   uint64_t rodata_bytes;
-  uint64_t run_page_bytes;
-  uint64_t text_file_offset;
 };
-static_assert(sizeof(Header) == 96);
+static_assert(sizeof(Header) == 112);
 
 std::string system_error(const std::string& what, const std::string& path) {
   return fmt::format("{} {}: {}", what, path, std::strerror(errno));
@@ -77,45 +79,32 @@ class OutputFile {
   bool kept_ = false;
 };
 
-/// Bounds-checked reading of the parts.
-struct Parts {
-  std::span<const uint8_t> bytes;
-  size_t at;
-  bool ok = true;
-  std::span<const uint8_t> take(uint64_t size) {
-    if (!ok || size > bytes.size() - at) {
-      ok = false;
-      return {};
-    }
-    auto part = bytes.subspan(at, size);
-    at += size;
-    return part;
-  }
-  template <class T>
-  void take_into(std::vector<T>& out, uint64_t count) {
-    if (count > bytes.size()) {
-      ok = false;
-      return;
-    }
-    auto part = take(count * sizeof(T));
-    if (!ok) return;
-    out.resize(count);
-    if (count) std::memcpy(out.data(), part.data(), part.size());
-  }
+/// Zeroes between parts.
+uint64_t padding(uint64_t at, uint64_t to) { return (to - at % to) % to; }
+
+struct Checksum {
+  XXH3_state_t* state = XXH3_createState();
+  Checksum() { XXH3_64bits_reset(state); }
+  ~Checksum() { XXH3_freeState(state); }
+  Checksum(const Checksum&) = delete;
+  void add(const void* data, size_t size) { XXH3_64bits_update(state, data, size); }
+  uint64_t digest() const { return XXH3_64bits_digest(state); }
 };
 
-uint64_t checksum_of(Header header, std::span<const uint8_t> rest) {
-  header.checksum = 0;
-  XXH3_state_t* state = XXH3_createState();
-  XXH3_64bits_reset(state);
-  XXH3_64bits_update(state, &header, sizeof header);
-  XXH3_64bits_update(state, rest.data(), rest.size());
-  uint64_t sum = XXH3_64bits_digest(state);
-  XXH3_freeState(state);
-  return sum;
+uint64_t checksum_of_tables(Header header, std::span<const uint8_t> tables) {
+  header.tables_checksum = 0;
+  Checksum sum;
+  sum.add(&header, sizeof header);
+  sum.add(tables.data(), tables.size());
+  return sum.digest();
 }
 
-/// The module's bytes with the code section cut out: linked code takes its place.
+Error corrupt(const std::string& path, const std::string& why) {
+  return Error(ErrorKind::corrupt, fmt::format("{}: {}", path, why));
+}
+
+}  // namespace
+
 std::vector<uint8_t> without_code_section(std::span<const uint8_t> bytes, const wasm::Module& module) {
   constexpr uint8_t kCodeSection = 10;
   for (const wasm::Section& section : module.sections) {
@@ -135,31 +124,40 @@ std::vector<uint8_t> without_code_section(std::span<const uint8_t> bytes, const 
   return {bytes.begin(), bytes.end()};
 }
 
-template <class T>
-void append(std::vector<uint8_t>& out, const std::vector<T>& values) {
-  auto* begin = reinterpret_cast<const uint8_t*>(values.data());
-  out.insert(out.end(), begin, begin + values.size() * sizeof(T));
+Result<RegionLayout> growing_region(const wasm::Module& module, uint64_t code_limit_bytes) {
+  // Room is address space, which costs nothing. Kimchi's tier-0 code is 2.4 times its bodies, and both tiers of every
+  // function, each in pages of its own, take under 16 times and two pages.
+  uint64_t body_bytes = 0;
+  for (const wasm::FunctionBody& body : module.bodies) body_bytes += body.end - body.begin;
+  uint64_t functions = module.bodies.size();
+  RegionLayout region;
+  region.run_page_bytes = round_up_to_page(RunPageLayout(module).size_bytes);
+  uint64_t stubs = round_up_to_page(Stubs::stub(static_cast<uint32_t>(functions)));
+  region.text_bytes = round_up_to_page(stubs + body_bytes * 16 + functions * 3 * kCodePageBytes);
+  region.rodata_bytes = round_up_to_page(body_bytes * 4 + functions * 2 * kCodePageBytes);
+  // RIP-relative displacements have 31 bits.
+  uint64_t room = std::min<uint64_t>(code_limit_bytes, INT32_MAX - kCodePageBytes);
+  if (stubs + region.run_page_bytes > room)
+    return fail(ErrorKind::limit, fmt::format("{} functions are too many for the limit code_limit_bytes of {}",
+                                              functions, code_limit_bytes));
+  room -= region.run_page_bytes;
+  region.text_bytes = std::min(region.text_bytes, room / kCodePageBytes / 4 * 3 * kCodePageBytes);
+  region.rodata_bytes = std::min(region.rodata_bytes, room / kCodePageBytes / 4 * kCodePageBytes);
+  return region;
 }
 
-Error corrupt(const std::string& path, const std::string& why) {
-  return Error(ErrorKind::corrupt, fmt::format("{}: {}", path, why));
-}
-
-}  // namespace
-
-uint64_t module_offset_at(const CodeImage& image, uint32_t defined_func, uint32_t code_offset) {
-  if (defined_func + 1 >= image.line_begin.size()) return 0;
-  size_t at = image.line_begin[defined_func], end = image.line_begin[defined_func + 1];
+uint64_t module_offset_at(const FunctionCode& function, std::span<const uint8_t> lines, uint32_t code_offset) {
+  size_t at = function.lines_begin, end = std::min<size_t>(function.lines_end, lines.size());
   auto uleb = [&] {
     uint64_t v = 0;
     for (unsigned shift = 0; at < end; shift += 7) {
-      uint8_t byte = image.lines[at++];
+      uint8_t byte = lines[at++];
       if (shift < 64) v |= uint64_t{byte & 0x7fu} << shift;
       if (!(byte & 0x80)) break;
     }
     return v;
   };
-  uint64_t address = image.entries[defined_func], offset = 0, found = 0;
+  uint64_t address = function.begin, offset = 0, found = 0;
   while (at < end) {
     address += uleb();
     uint64_t delta = uleb();
@@ -170,67 +168,53 @@ uint64_t module_offset_at(const CodeImage& image, uint32_t defined_func, uint32_
   return found;
 }
 
-Result<void> write_code_file(const std::string& path, const CodeImage& image, std::span<const uint8_t> module_bytes,
-                             const wasm::Module& module, const std::vector<std::string>& cpu_features) {
-  std::vector<uint8_t> rest = without_code_section(module_bytes, module);
+std::vector<std::string> cpu_features_of(const std::string& cpu) {
+  return cpu == "native" ? host_cpu_features() : std::vector<std::string>();
+}
+
+Result<void> write_code_file(const std::string& path, const CodeFile& file) {
+  std::vector<uint8_t> features;
+  for (const std::string& feature : file.cpu_features) {
+    features.insert(features.end(), feature.begin(), feature.end());
+    features.push_back(0);
+  }
+  features.resize(features.size() + padding(features.size(), 8));
+
   Header header{};
   std::memcpy(header.magic, kMagic, sizeof kMagic);
   header.file_version = kFileVersion;
   header.abi_version = kAbiVersion;
-  header.module_bytes = rest.size();
-  for (const std::string& feature : cpu_features) {
-    rest.insert(rest.end(), feature.begin(), feature.end());
-    rest.push_back(0);
-  }
-  header.cpu_features_bytes = rest.size() - header.module_bytes;
-  header.functions = image.entries.size();
-  header.lines_bytes = image.lines.size();
-  append(rest, image.entries);
-  append(rest, image.ends);
-  append(rest, image.line_begin);
-  append(rest, image.lines);
-  while ((sizeof header + rest.size()) % CodeImage::kPageBytes) rest.push_back(0);
-  header.text_bytes = image.text_bytes;
-  header.rodata_bytes = image.rodata_bytes;
-  header.run_page_bytes = image.run_page_bytes;
-  header.text_file_offset = sizeof header + rest.size();
-  append(rest, image.bytes);
-  header.file_bytes = sizeof header + rest.size();
-  header.checksum = checksum_of(header, rest);
+  header.region = file.region;
+  header.flags = file.flags;
+  header.functions = static_cast<uint32_t>(file.functions.size());
+  header.cpu_features_bytes = features.size();
+  header.lines_bytes = file.lines.size();
+  header.module_bytes = file.module_bytes.size();
+  header.text_bytes = file.text.size();
+  header.rodata_bytes = file.rodata.size();
+  uint64_t unpadded =
+      sizeof header + features.size() + file.functions.size_bytes() + file.lines.size() + file.module_bytes.size();
+  std::vector<uint8_t> gap(padding(unpadded, kCodePageBytes));
+  header.file_bytes = unpadded + gap.size() + file.text.size() + file.rodata.size();
+  const std::span<const uint8_t> contents[] = {file.lines, file.module_bytes, gap, file.text, file.rodata};
+  Checksum sum;
+  for (auto part : contents) sum.add(part.data(), part.size());
+  header.contents_checksum = sum.digest();
+  auto* functions = reinterpret_cast<const uint8_t*>(file.functions.data());
+  features.insert(features.end(), functions, functions + file.functions.size_bytes());
+  header.tables_checksum = checksum_of_tables(header, features);
 
-  OutputFile file(path);
-  if (!file.is_open()) return fail(ErrorKind::io, system_error("creating", path));
-  ROTOR_CHECK(file.write(&header, sizeof header));
-  ROTOR_CHECK(file.write(rest.data(), rest.size()));
-  return file.keep();
+  OutputFile out(path);
+  if (!out.is_open()) return fail(ErrorKind::io, system_error("creating", path));
+  ROTOR_CHECK(out.write(&header, sizeof header));
+  ROTOR_CHECK(out.write(features.data(), features.size()));
+  for (auto part : contents) ROTOR_CHECK(out.write(part.data(), part.size()));
+  return out.keep();
 }
 
 namespace {
 
-Result<std::vector<uint8_t>> read_whole(const std::string& path) {
-  int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return fail(ErrorKind::io, system_error("opening", path));
-  struct stat info;
-  std::vector<uint8_t> bytes;
-  bool ok = fstat(fd, &info) == 0 && S_ISREG(info.st_mode);
-  if (ok) bytes.resize(static_cast<size_t>(info.st_size));
-  size_t at = 0;
-  while (ok && at < bytes.size()) {
-    ssize_t n = read(fd, bytes.data() + at, bytes.size() - at);
-    if (n < 0 && errno == EINTR) continue;
-    if (n <= 0)
-      ok = false;
-    else
-      at += static_cast<size_t>(n);
-  }
-  int saved = errno;
-  close(fd);
-  errno = saved;
-  if (!ok) return fail(ErrorKind::io, system_error("reading", path));
-  return bytes;
-}
-
-Result<Header> check_header(const std::string& path, std::span<const uint8_t> bytes, ChecksumCheck check) {
+Result<Header> check_header(const std::string& path, std::span<const uint8_t> bytes) {
   Header header;
   if (bytes.size() < sizeof header || std::memcmp(bytes.data(), kMagic, sizeof kMagic) != 0)
     return std::unexpected(corrupt(path, "no Rotor code file"));
@@ -241,58 +225,86 @@ Result<Header> check_header(const std::string& path, std::span<const uint8_t> by
                                   header.file_version, header.abi_version, kFileVersion, kAbiVersion)));
   if (header.file_bytes != bytes.size())
     return std::unexpected(corrupt(path, fmt::format("truncated: {} of {} bytes", bytes.size(), header.file_bytes)));
-  if (check == ChecksumCheck::on && checksum_of(header, bytes.subspan(sizeof header)) != header.checksum)
-    return std::unexpected(corrupt(path, "damaged: its checksum is wrong"));
   return header;
 }
 
-/// What a right checksum does not say: that offsets lie within their parts.
-bool consistent(const Header& h, const CodeImage& image) {
-  constexpr uint64_t page = CodeImage::kPageBytes;
-  if (h.text_bytes % page || h.rodata_bytes % page || h.run_page_bytes % page || h.text_file_offset % page)
-    return false;
-  if (h.text_file_offset > h.file_bytes || h.text_bytes + h.rodata_bytes != h.file_bytes - h.text_file_offset)
-    return false;
-  if (h.run_page_bytes > h.file_bytes + (UINT64_C(1) << 30)) return false;
-  for (size_t i = 0; i < image.entries.size(); ++i)
-    if (image.entries[i] > image.ends[i] || image.ends[i] > h.text_bytes) return false;
-  for (size_t i = 0; i + 1 < image.line_begin.size(); ++i)
-    if (image.line_begin[i] > image.line_begin[i + 1]) return false;
-  return image.line_begin.empty() || image.line_begin.back() <= image.lines.size();
+/// Cuts the parts out of the file; false: they do not fit in it.
+bool cut(const Header& header, std::span<const uint8_t> bytes, CodeFile& file, std::span<const uint8_t>& features) {
+  uint64_t at = sizeof header;
+  auto take = [&](uint64_t size, std::span<const uint8_t>& part) {
+    if (size > bytes.size() - at) return false;
+    part = bytes.subspan(at, size);
+    at += size;
+    return true;
+  };
+  std::span<const uint8_t> functions, gap;
+  if (header.cpu_features_bytes % 8 || !take(header.cpu_features_bytes, features)) return false;
+  if (!take(uint64_t{header.functions} * sizeof(FunctionCode), functions)) return false;
+  file.functions = {reinterpret_cast<const FunctionCode*>(functions.data()), header.functions};
+  if (!take(header.lines_bytes, file.lines) || !take(header.module_bytes, file.module_bytes)) return false;
+  if (!take(padding(at, kCodePageBytes), gap)) return false;
+  file.text_file_offset = at;
+  if (!take(header.text_bytes, file.text)) return false;
+  file.rodata_file_offset = at;
+  return take(header.rodata_bytes, file.rodata) && at == bytes.size();
 }
 
-}  // namespace
-
-Result<CodeFile> read_code_file(const std::string& path) {
-  ROTOR_TRY(std::vector<uint8_t> bytes, read_whole(path));
-  return parse_code_file(bytes, path);
+/// What a right checksum does not say: that sizes and offsets fit together.
+bool consistent(const CodeFile& file) {
+  constexpr uint64_t kReach = INT32_MAX;
+  const RegionLayout& region = file.region;
+  for (uint64_t size :
+       {region.text_bytes, region.rodata_bytes, region.run_page_bytes, file.text.size(), file.rodata.size()})
+    if (size % kCodePageBytes || size > kReach) return false;
+  if (region.total_bytes() > kReach || file.text.size() > region.text_bytes || file.rodata.size() > region.rodata_bytes)
+    return false;
+  uint32_t last_end = 0;
+  for (const FunctionCode& f : file.functions) {
+    if (f.begin < last_end || f.begin > f.end || f.end > file.text.size() || f.tier > 1) return false;
+    if (f.lines_begin > f.lines_end || f.lines_end > file.lines.size()) return false;
+    last_end = f.end;
+  }
+  return true;
 }
 
-Result<CodeFile> parse_code_file(std::span<const uint8_t> bytes, const std::string& path, ChecksumCheck check) {
-  ROTOR_TRY(Header header, check_header(path, bytes, check));
+Result<CodeFile> parse(std::span<const uint8_t> bytes, const std::string& path, std::optional<Check> check) {
+  ROTOR_TRY(Header header, check_header(path, bytes));
   CodeFile file;
-  Parts parts{bytes, sizeof header};
-  parts.take_into(file.module_bytes, header.module_bytes);
-  std::vector<char> features;
-  parts.take_into(features, header.cpu_features_bytes);
-  parts.take_into(file.image.entries, header.functions);
-  parts.take_into(file.image.ends, header.functions);
-  parts.take_into(file.image.line_begin, header.functions + 1);
-  parts.take_into(file.image.lines, header.lines_bytes);
-  if (!parts.ok || !consistent(header, file.image) || (!features.empty() && features.back() != 0))
+  file.flags = header.flags;
+  file.region = header.region;
+  std::span<const uint8_t> features;
+  if (!cut(header, bytes, file, features)) return std::unexpected(corrupt(path, "its parts do not fit together"));
+  size_t tables_bytes = features.size() + file.functions.size_bytes();
+  if (check && checksum_of_tables(header, bytes.subspan(sizeof header, tables_bytes)) != header.tables_checksum)
+    return std::unexpected(corrupt(path, "damaged: the checksum of its tables is wrong"));
+  if (check == Check::all) {
+    auto contents = bytes.subspan(sizeof header + tables_bytes);
+    if (XXH3_64bits(contents.data(), contents.size()) != header.contents_checksum)
+      return std::unexpected(corrupt(path, "damaged: its checksum is wrong"));
+  }
+  if (!consistent(file) || (!features.empty() && features.back() != 0))
     return std::unexpected(corrupt(path, "its parts do not fit together"));
-  for (size_t at = 0; at < features.size(); at += file.cpu_features.back().size() + 1)
-    file.cpu_features.emplace_back(features.data() + at);
-  file.image.text_bytes = header.text_bytes;
-  file.image.rodata_bytes = header.rodata_bytes;
-  file.image.run_page_bytes = header.run_page_bytes;
-  file.text_file_offset = header.text_file_offset;
+  for (size_t at = 0; at < features.size();) {
+    std::string feature(reinterpret_cast<const char*>(features.data()) + at);
+    at += feature.size() + 1;
+    if (!feature.empty()) file.cpu_features.push_back(std::move(feature));
+  }
   if (auto missing = missing_cpu_features(file.cpu_features); !missing.empty()) {
     std::string names;
     for (const std::string& m : missing) names += (names.empty() ? "" : ", ") + m;
     return fail(ErrorKind::unsupported, fmt::format("{}: made for a CPU with {}, which this one lacks", path, names));
   }
   return file;
+}
+
+}  // namespace
+
+Result<CodeFile> parse_code_file(std::span<const uint8_t> bytes, const std::string& path, Check check) {
+  return parse(bytes, path, check);
+}
+
+Result<CodeFile> parse_code_file_unchecked(std::span<const uint8_t> bytes, const std::string& path) {
+  return parse(bytes, path, std::nullopt);
 }
 
 }  // namespace rotor::jit

@@ -1,10 +1,12 @@
 #include "jit/compile.h"
 
+#include <fmt/format.h>
 #include <time.h>
 
 #include <atomic>
 #include <chrono>
 #include <mutex>
+#include <numeric>
 #include <thread>
 
 #include "jit/emit_function.h"
@@ -73,13 +75,48 @@ std::vector<Batch> make_batches(const wasm::Module& module, std::span<const uint
   return batches;
 }
 
+/// What one thread needs to compile: a TargetMachine for each level it was asked for, and a decoder.
+class Worker {
+ public:
+  Worker(const wasm::Module& module, std::span<const uint8_t> bytes, const Features& features, const CpuTarget& cpu)
+      : module_(module), cpu_(cpu), decoder_(module, bytes, features) {}
+
+  /// Compiles functions to an object. Errors: of the first bad function, whose index is left in `bad`.
+  Result<std::vector<char>> compile(const ModulePlan& plan, OptLevel opt, std::span<const uint32_t> defined_funcs,
+                                    uint32_t& bad) {
+    std::unique_ptr<Pipeline>& pipeline = pipelines_[opt == OptLevel::o0 ? 0 : 1];
+    if (!pipeline) {
+      ROTOR_TRY(pipeline, Pipeline::create(opt, cpu_));
+    }
+    llvm::LLVMContext context;
+    context.setDiscardValueNames(true);
+    ModuleEmitter module(plan, pipeline->target(), context);
+    FunctionEmitter emitter(module);
+    for (uint32_t i : defined_funcs)
+      if (auto ok = decoder_.decode(wasm::FuncIndex{i + module_.imported_funcs}, emitter); !ok) {
+        bad = i;
+        return std::unexpected(std::move(ok).error());
+      }
+    llvm::SmallVector<char, 0> object;
+    pipeline->run(*module.llvm_module, object);
+    return std::vector<char>(object.begin(), object.end());
+  }
+
+ private:
+  const wasm::Module& module_;
+  const CpuTarget& cpu_;
+  std::unique_ptr<Pipeline> pipelines_[2];
+  wasm::BodyDecoder<FunctionEmitter> decoder_;
+};
+
+/// A whole module, on several threads.
 class Compilation {
  public:
   Compilation(const wasm::Module& module, std::span<const uint8_t> bytes, const CompileOptions& options)
       : module_(module),
         bytes_(bytes),
         options_(options),
-        plan_(module, options.opt != OptLevel::o0),
+        plan_(module, options.opt == OptLevel::o0 ? Calls::slots : Calls::straight, options.counts),
         batches_(make_batches(module, bytes, std::max(options.batch_functions, 1u))),
         objects_(batches_.size()) {}
 
@@ -96,10 +133,10 @@ class Compilation {
 
     Compiled compiled;
     double cpu_before_link = thread_cpu_ms();
-    ROTOR_TRY(compiled.image, link_objects(objects_, module_, options_.code_limit_bytes));
+    ROTOR_CHECK(link(compiled));
     compiled.cpu_features = cpu_.features;
     compiled.stats.functions = static_cast<uint32_t>(module_.bodies.size());
-    compiled.stats.code_bytes = compiled.image.text_bytes + compiled.image.rodata_bytes;
+    compiled.stats.code_bytes = compiled.image.text.size() + compiled.image.rodata.size();
     compiled.stats.cpu_ms = cpu_ms_ + (thread_cpu_ms() - cpu_before_link);
     compiled.stats.wall_ms =
         std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
@@ -110,38 +147,46 @@ class Compilation {
   /// One worker: batches until none is left or one failed.
   void work() {
     double before = thread_cpu_ms();
-    if (auto done = work_on_batches(); !done) report(UINT32_MAX, std::move(done).error());
+    Worker worker(module_, bytes_, options_.features, cpu_);
+    std::vector<uint32_t> functions;
+    for (size_t i; !stop_.load(std::memory_order_relaxed) && (i = next_.fetch_add(1)) < batches_.size();) {
+      const Batch& batch = batches_[i];
+      functions.resize(batch.count);
+      std::iota(functions.begin(), functions.end(), batch.first);
+      uint32_t bad = UINT32_MAX;
+      auto object = worker.compile(plan_, batch.huge ? OptLevel::o0 : options_.opt, functions, bad);
+      if (!object) {
+        report(bad, std::move(object).error());
+        break;
+      }
+      objects_[i] = std::move(*object);
+      uint32_t done = done_.fetch_add(batch.count) + batch.count;
+      if (options_.progress) options_.progress(done, static_cast<uint32_t>(module_.bodies.size()));
+    }
     std::scoped_lock lock(mutex_);
     cpu_ms_ += thread_cpu_ms() - before;
   }
 
-  Result<void> work_on_batches() {
-    ROTOR_TRY(std::unique_ptr<Pipeline> pipeline, Pipeline::create(options_.opt, cpu_));
-    std::unique_ptr<Pipeline> fast;  // for huge functions
-    wasm::BodyDecoder<FunctionEmitter> decoder(module_, bytes_, options_.features);
-    for (size_t i; !stop_.load(std::memory_order_relaxed) && (i = next_.fetch_add(1)) < batches_.size();) {
-      if (batches_[i].huge && !fast) {
-        ROTOR_TRY(fast, Pipeline::create(OptLevel::o0, cpu_));
-      }
-      compile(batches_[i].huge ? *fast : *pipeline, decoder, i);
+  Result<void> link(Compiled& compiled) {
+    ROTOR_TRY(auto code, parse_objects(std::move(objects_), module_));
+    uint64_t stubs = 0;
+    if (options_.growing) {
+      ROTOR_TRY(compiled.region, growing_region(module_, options_.code_limit_bytes));
+      stubs = round_up_to_page(Stubs::stub(static_cast<uint32_t>(module_.bodies.size())));
+    } else {
+      compiled.region = {code->text_bytes(), code->rodata_bytes(), round_up_to_page(RunPageLayout(module_).size_bytes)};
     }
+    // RIP-relative displacements have 31 bits.
+    uint64_t code_bytes = stubs + code->text_bytes() + code->rodata_bytes();
+    if (code_bytes > options_.code_limit_bytes || compiled.region.total_bytes() > INT32_MAX ||
+        stubs + code->text_bytes() > compiled.region.text_bytes || code->rodata_bytes() > compiled.region.rodata_bytes)
+      return fail(ErrorKind::limit, fmt::format("compiled code of {} bytes is over the limit code_limit_bytes of {}",
+                                                code_bytes, options_.code_limit_bytes));
+    ROTOR_TRY(compiled.image, code->link(compiled.region, stubs, 0, options_.opt == OptLevel::o0 ? 0 : 1));
+    if (compiled.image.functions.size() != module_.bodies.size())
+      return fail(ErrorKind::internal, fmt::format("linking compiled code: {} of {} functions are there",
+                                                   compiled.image.functions.size(), module_.bodies.size()));
     return {};
-  }
-
-  void compile(Pipeline& pipeline, wasm::BodyDecoder<FunctionEmitter>& decoder, size_t index) {
-    llvm::LLVMContext context;
-    context.setDiscardValueNames(true);
-    ModuleEmitter module(plan_, pipeline.target(), context);
-    FunctionEmitter emitter(module);
-    const Batch& batch = batches_[index];
-    for (uint32_t i = batch.first; i < batch.first + batch.count; ++i)
-      if (auto ok = decoder.decode(wasm::FuncIndex{i + module_.imported_funcs}, emitter); !ok)
-        return report(i, std::move(ok).error());
-    llvm::SmallVector<char, 0> object;
-    pipeline.run(*module.llvm_module, object);
-    objects_[index].assign(object.begin(), object.end());
-    uint32_t done = done_.fetch_add(batch.count) + batch.count;
-    if (options_.progress) options_.progress(done, static_cast<uint32_t>(module_.bodies.size()));
   }
 
   /// Keeps the error of the first bad function, whichever worker met it first. Every function before it belongs to a
@@ -170,11 +215,70 @@ class Compilation {
   double cpu_ms_ = 0;
 };
 
+class LlvmFunctionCompiler final : public FunctionCompiler {
+ public:
+  LlvmFunctionCompiler(const wasm::Module& module, std::span<const uint8_t> bytes, const CompileOptions& options,
+                       CpuTarget cpu)
+      : module_(module),
+        bytes_(bytes),
+        features_(options.features),
+        cpu_(std::move(cpu)),
+        plans_{{module, Calls::slots, options.counts}, {module, Calls::self, false}} {}
+
+  const std::vector<std::string>& cpu_features() const override { return cpu_.features; }
+  bool is_huge(uint32_t defined_func) const override { return jit::is_huge(module_.bodies[defined_func], bytes_); }
+
+  Result<std::unique_ptr<UnlinkedCode>> compile(std::span<const uint32_t> defined_funcs, uint32_t tier) override {
+    std::unique_ptr<Worker> worker = take_worker();
+    uint32_t bad = 0;
+    auto object = worker->compile(plans_[tier], tier == 0 ? OptLevel::o0 : OptLevel::o1, defined_funcs, bad);
+    give_back(std::move(worker));
+    if (!object) return std::unexpected(std::move(object).error());
+    std::vector<std::vector<char>> objects;
+    objects.push_back(std::move(*object));
+    return parse_objects(std::move(objects), module_);
+  }
+
+ private:
+  std::unique_ptr<Worker> take_worker() {
+    {
+      std::scoped_lock lock(mutex_);
+      if (!idle_.empty()) {
+        auto worker = std::move(idle_.back());
+        idle_.pop_back();
+        return worker;
+      }
+    }
+    return std::make_unique<Worker>(module_, bytes_, features_, cpu_);
+  }
+  void give_back(std::unique_ptr<Worker> worker) {
+    std::scoped_lock lock(mutex_);
+    idle_.push_back(std::move(worker));
+  }
+
+  const wasm::Module& module_;
+  std::span<const uint8_t> bytes_;
+  const Features features_;
+  const CpuTarget cpu_;
+  const ModulePlan plans_[2];  ///< by tier
+  std::mutex mutex_;
+  std::vector<std::unique_ptr<Worker>> idle_;
+};
+
 }  // namespace
+
+bool has_compiler() { return true; }
 
 Result<Compiled> compile_module(const wasm::Module& module, std::span<const uint8_t> bytes,
                                 const CompileOptions& options) {
   return Compilation(module, bytes, options).run();
+}
+
+Result<std::unique_ptr<FunctionCompiler>> FunctionCompiler::create(const wasm::Module& module,
+                                                                   std::span<const uint8_t> bytes,
+                                                                   const CompileOptions& options) {
+  ROTOR_TRY(CpuTarget cpu, cpu_target(options.cpu));
+  return std::make_unique<LlvmFunctionCompiler>(module, bytes, options, std::move(cpu));
 }
 
 }  // namespace rotor::jit

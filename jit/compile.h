@@ -1,7 +1,8 @@
-// Module -> CodeImage. The only door to LLVM: implemented by compile.cc (with LLVM).
+// wasm -> machine code. The only door to LLVM: implemented by compile.cc (with LLVM) or no_compiler.cc (without).
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <span>
 #include <string>
 
@@ -14,7 +15,13 @@ namespace rotor::jit {
 
 struct CompileOptions {
   Features features;
+  /// Of compile_module: how hard to optimise, and how functions of the module call each other: o0 through slots, o1
+  /// straight.
   OptLevel opt = OptLevel::o1;
+  /// Text begins with stubs, and the region has room for functions to be compiled on demand or again.
+  bool growing = false;
+  /// Tier-0 code counts its entries and turns of loops (RunPageLayout::counters).
+  bool counts = false;
   unsigned workers = 0;           ///< 0: one a core
   uint32_t batch_functions = 64;  ///< functions an LLVM module
   std::string cpu = "native";     ///< or "baseline"
@@ -22,7 +29,11 @@ struct CompileOptions {
   std::function<void(uint32_t, uint32_t)> progress;
 };
 
+/// Whether this library can compile. Without the compiler everything below fails with `unsupported`, and says so.
+bool has_compiler();
+
 struct Compiled {
+  RegionLayout region;
   CodeImage image;
   std::vector<std::string> cpu_features;
   CompileStats stats;
@@ -32,5 +43,32 @@ struct Compiled {
 /// internal: an object that LLVM made is not what the contract allows (an undefined symbol, an absolute relocation).
 Result<Compiled> compile_module(const wasm::Module& module, std::span<const uint8_t> bytes,
                                 const CompileOptions& options);
+
+/// Compiled code that can be linked once its place in the region is known. The module must outlive it.
+class UnlinkedCode {
+ public:
+  virtual ~UnlinkedCode() = default;
+  /// Room it takes, in whole pages.
+  virtual uint64_t text_bytes() const = 0;
+  virtual uint64_t rodata_bytes() const = 0;
+  /// Links it for a place in a region. Errors: internal (an undefined symbol, an absolute relocation).
+  virtual Result<CodeImage> link(const RegionLayout& region, uint64_t text_offset, uint64_t rodata_offset,
+                                 uint32_t tier) = 0;
+};
+
+/// Compiles functions of one module one by one. Thread-safe: keeps what an LLVM thread needs for as many threads as
+/// ever compiled at once.
+class FunctionCompiler {
+ public:
+  /// `module` and `bytes` must outlive it. Errors: invalid_argument (unknown cpu), unsupported (has_compiler).
+  static Result<std::unique_ptr<FunctionCompiler>> create(const wasm::Module& module, std::span<const uint8_t> bytes,
+                                                          const CompileOptions& options);
+  virtual ~FunctionCompiler() = default;
+  virtual const std::vector<std::string>& cpu_features() const = 0;
+  /// Functions that are compiled as tier 0 for ever: LLVM would take too long for them.
+  virtual bool is_huge(uint32_t defined_func) const = 0;
+  /// Compiles defined functions, at tier 0 (as --opt 0) or 1 (as --opt 1). Errors as of compile_module.
+  virtual Result<std::unique_ptr<UnlinkedCode>> compile(std::span<const uint32_t> defined_funcs, uint32_t tier) = 0;
+};
 
 }  // namespace rotor::jit

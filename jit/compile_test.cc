@@ -57,6 +57,13 @@ Compiled compile(OptLevel opt, unsigned workers = 1, uint32_t batch = 64) {
   return std::move(*compiled);
 }
 
+/// The code of one function.
+FunctionCode code_of(const CodeImage& image, uint32_t function) {
+  auto it = std::ranges::find(image.functions, function, &FunctionCode::func);
+  EXPECT_NE(it, image.functions.end());
+  return *it;
+}
+
 /// Offsets in text of the trap sites of one function.
 std::vector<uint32_t> trap_sites(const CodeImage& image, uint32_t function, TrapKind kind) {
   std::vector<uint8_t> site(std::begin(kTrapBytes), std::end(kTrapBytes));
@@ -65,8 +72,9 @@ std::vector<uint32_t> trap_sites(const CodeImage& image, uint32_t function, Trap
   else
     site.push_back(static_cast<uint8_t>(kind));
   std::vector<uint32_t> sites;
-  for (uint32_t at = image.entries[function]; at + site.size() <= image.ends[function]; ++at)
-    if (std::equal(site.begin(), site.end(), image.bytes.begin() + at)) sites.push_back(at);
+  FunctionCode code = code_of(image, function);
+  for (uint32_t at = code.begin; at + site.size() <= code.end; ++at)
+    if (std::equal(site.begin(), site.end(), image.text.begin() + at)) sites.push_back(at);
   return sites;
 }
 
@@ -79,7 +87,7 @@ TEST_P(CompileTest, TrapSitesStayApartAndKnowTheirOffset) {
   auto sites = trap_sites(image, 0, TrapKind::unreachable);
   ASSERT_EQ(sites.size(), 2u);
   std::vector<uint64_t> offsets;
-  for (uint32_t site : sites) offsets.push_back(module_offset_at(image, 0, site));
+  for (uint32_t site : sites) offsets.push_back(module_offset_at(code_of(image, 0), image.lines, site));
   std::sort(offsets.begin(), offsets.end());
   for (uint64_t offset : offsets) EXPECT_EQ(kTraps[offset], 0x00) << "not the opcode of unreachable";
   EXPECT_NE(offsets[0], offsets[1]);
@@ -88,16 +96,16 @@ TEST_P(CompileTest, TrapSitesStayApartAndKnowTheirOffset) {
 TEST_P(CompileTest, DeadLoadsStay) {
   CodeImage image = compile(GetParam()).image;
   bool found = false;  // some instruction of the function belongs to the load at its module offset
-  for (uint32_t at = image.entries[1]; at < image.ends[1]; ++at)
-    found |= kTraps[module_offset_at(image, 1, at)] == 0x2d;
+  FunctionCode code = code_of(image, 1);
+  for (uint32_t at = code.begin; at < code.end; ++at) found |= kTraps[module_offset_at(code, image.lines, at)] == 0x2d;
   EXPECT_TRUE(found);
 }
 
 TEST_P(CompileTest, TheSameHoweverItIsSplit) {
   CodeImage one = compile(GetParam(), 1).image;
-  EXPECT_EQ(one.bytes, compile(GetParam(), 2).image.bytes);
+  EXPECT_EQ(one.text, compile(GetParam(), 2).image.text);
   CodeImage single = compile(GetParam(), 2, 1).image;
-  EXPECT_EQ(single.entries.size(), one.entries.size());
+  EXPECT_EQ(single.functions.size(), one.functions.size());
 }
 
 TEST_P(CompileTest, SmallLeavesHaveNoStackCheck) {
@@ -109,10 +117,12 @@ TEST_P(CompileTest, SmallLeavesHaveNoStackCheck) {
 /// Whether a function's code holds a relative call straight to another's entry.
 bool calls_straight(const CodeImage& image, uint32_t from, uint32_t to) {
   constexpr uint8_t kCallRel32 = 0xe8;
-  for (uint32_t at = image.entries[from]; at + 5 <= image.ends[from]; ++at) {
+  FunctionCode code = code_of(image, from);
+  for (uint32_t at = code.begin; at + 5 <= code.end; ++at) {
     int32_t distance;
-    std::memcpy(&distance, &image.bytes[at + 1], sizeof distance);
-    if (image.bytes[at] == kCallRel32 && at + 5 + static_cast<uint32_t>(distance) == image.entries[to]) return true;
+    std::memcpy(&distance, &image.text[at + 1], sizeof distance);
+    if (image.text[at] == kCallRel32 && at + 5 + static_cast<uint32_t>(distance) == code_of(image, to).begin)
+      return true;
   }
   return false;
 }
@@ -144,7 +154,7 @@ TEST(Compile, AModuleWithoutFunctionsHasNoText) {
   ASSERT_TRUE(module);
   auto compiled = compile_module(*module, kEmpty, {});
   ASSERT_TRUE(compiled) << compiled.error().to_string();
-  EXPECT_EQ(compiled->image.text_bytes, 0u);
+  EXPECT_TRUE(compiled->image.text.empty());
 }
 
 TEST(Compile, UnknownCpuIsNamed) {
@@ -165,37 +175,125 @@ TEST(Compile, CodeOverTheLimitIsAnError) {
   EXPECT_EQ(compiled.error().kind, ErrorKind::limit);
 }
 
+/// Links a function that was compiled alone, somewhere in the region of a growing module.
+CodeImage compile_alone(uint32_t function, uint32_t tier) {
+  static const wasm::Module module = *wasm::decode_module(kTraps, {});
+  auto compiler = FunctionCompiler::create(module, kTraps, {});
+  EXPECT_TRUE(compiler);
+  auto code = (*compiler)->compile(std::vector{function}, tier);
+  EXPECT_TRUE(code) << code.error().to_string();
+  RegionLayout region = *growing_region(module, 1 << 30);
+  auto image = (*code)->link(region, 5 * kCodePageBytes, kCodePageBytes, tier);
+  EXPECT_TRUE(image) << image.error().to_string();
+  return std::move(*image);
+}
+
+TEST(Compile, AFunctionAloneIsLinkedForItsPlace) {
+  for (uint32_t tier : {0u, 1u}) {
+    CodeImage image = compile_alone(4, tier);
+    ASSERT_EQ(image.functions.size(), 1u);
+    EXPECT_EQ(image.functions[0].func, 4u);
+    EXPECT_EQ(image.functions[0].begin, 5 * kCodePageBytes);
+    EXPECT_EQ(image.functions[0].tier, tier);
+    EXPECT_EQ(image.text.size() % kCodePageBytes, 0u);
+    // It calls the other through the slot, which lies in the run page: call [rip + distance].
+    RunPageLayout run_page(*wasm::decode_module(kTraps, {}));
+    RegionLayout region = *growing_region(*wasm::decode_module(kTraps, {}), 1 << 30);
+    bool found = false;
+    for (uint32_t at = 0; at + 6 <= image.text.size(); ++at) {
+      int32_t distance;
+      std::memcpy(&distance, &image.text[at + 2], sizeof distance);
+      found |= image.text[at] == 0xff && image.text[at + 1] == 0x15 &&
+               image.text_offset + at + 6 + static_cast<uint64_t>(distance) == region.run_page() + run_page.slot(0);
+    }
+    EXPECT_TRUE(found) << tier;
+  }
+}
+
+TEST(Compile, OnlyCodeThatIsToCountCounts) {
+  auto module = wasm::decode_module(kTraps, {});
+  CompileOptions options;
+  options.opt = OptLevel::o0;
+  auto plain = compile_module(*module, kTraps, options);
+  options.counts = true;
+  auto counting = compile_module(*module, kTraps, options);
+  ASSERT_TRUE(plain && counting);
+  // The loop counts in two places, so its function grows the most.
+  auto size = [](const Compiled& c, uint32_t f) { return code_of(c.image, f).end - code_of(c.image, f).begin; };
+  for (uint32_t f = 0; f < 5; ++f) EXPECT_GT(size(*counting, f), size(*plain, f)) << f;
+  EXPECT_GT(size(*counting, 2) - size(*plain, 2), size(*counting, 1) - size(*plain, 1));
+}
+
+TEST(Stubs, JumpThroughTheirSlotAndTellTheirFunction) {
+  auto module = wasm::decode_module(kTraps, {});
+  RunPageLayout run_page(*module);
+  constexpr uint64_t kRunPage = 1 << 20;
+  std::vector<uint8_t> text = Stubs::code(5, run_page, kRunPage);
+  auto target = [&](uint32_t at, uint32_t opcode_bytes) {
+    int32_t distance;
+    std::memcpy(&distance, &text[at + opcode_bytes], sizeof distance);
+    return at + opcode_bytes + 4 + static_cast<uint64_t>(distance);
+  };
+  EXPECT_EQ(target(0, 2), kRunPage + run_page.lazy_entry);
+  for (uint32_t i = 0; i < 5; ++i) {
+    EXPECT_EQ(text[Stubs::stub(i)], 0xff);
+    EXPECT_EQ(target(Stubs::stub(i), 2), kRunPage + run_page.slot(i));
+    EXPECT_EQ(text[Stubs::lazy(i)], 0xe8);
+    EXPECT_EQ(target(Stubs::lazy(i), 1), 0u);
+    EXPECT_EQ(Stubs::func_of_return(Stubs::lazy(i) + 5), i);
+  }
+}
+
 class CodeFileTest : public testing::Test {
  protected:
   void SetUp() override {
     path_ = testing::TempDir() + "rotor_code_file_" + std::to_string(getpid());
     auto module = wasm::decode_module(kTraps, {});
     compiled_ = compile(OptLevel::o1);
-    auto ok = write_code_file(path_, compiled_.image, kTraps, *module, compiled_.cpu_features);
+    module_bytes_ = without_code_section(kTraps, *module);
+    file_.region = compiled_.region;
+    file_.text = compiled_.image.text;
+    file_.rodata = compiled_.image.rodata;
+    file_.functions = compiled_.image.functions;
+    file_.lines = compiled_.image.lines;
+    file_.module_bytes = module_bytes_;
+    file_.cpu_features = compiled_.cpu_features;
+    write();
+  }
+  void write() {
+    auto ok = write_code_file(path_, file_);
     ASSERT_TRUE(ok) << ok.error().to_string();
     std::ifstream in(path_, std::ios::binary);
     contents_.assign(std::istreambuf_iterator<char>(in), {});
   }
   void TearDown() override { std::remove(path_.c_str()); }
-  void rewrite(const std::string& contents) { std::ofstream(path_, std::ios::binary) << contents; }
-  Error read_error() {
-    auto file = read_code_file(path_);
+  Result<CodeFile> parse(Check check = Check::all) {
+    return parse_code_file({reinterpret_cast<const uint8_t*>(contents_.data()), contents_.size()}, path_, check);
+  }
+  Error error_of(std::string contents, Check check = Check::all) {
+    std::swap(contents, contents_);
+    auto file = parse(check);
+    std::swap(contents, contents_);
     EXPECT_FALSE(file);
     return file ? Error() : file.error();
   }
   std::string path_, contents_;
+  std::vector<uint8_t> module_bytes_;
   Compiled compiled_;
+  CodeFile file_;
 };
 
 TEST_F(CodeFileTest, ReadsBackWhatWasWritten) {
-  auto file = read_code_file(path_);
+  auto file = parse();
   ASSERT_TRUE(file) << file.error().to_string();
-  EXPECT_EQ(file->image.entries, compiled_.image.entries);
-  EXPECT_EQ(file->image.lines, compiled_.image.lines);
-  EXPECT_EQ(file->text_file_offset % CodeImage::kPageBytes, 0u);
-  EXPECT_TRUE(std::equal(compiled_.image.bytes.begin(), compiled_.image.bytes.end(),
-                         contents_.begin() + static_cast<ptrdiff_t>(file->text_file_offset),
-                         [](uint8_t a, char b) { return a == static_cast<uint8_t>(b); }));
+  ASSERT_EQ(file->functions.size(), compiled_.image.functions.size());
+  for (size_t i = 0; i < file->functions.size(); ++i)
+    EXPECT_EQ(std::memcmp(&file->functions[i], &compiled_.image.functions[i], sizeof(FunctionCode)), 0) << i;
+  EXPECT_TRUE(std::ranges::equal(file->lines, compiled_.image.lines));
+  EXPECT_TRUE(std::ranges::equal(file->text, compiled_.image.text));
+  EXPECT_EQ(file->text_file_offset % kCodePageBytes, 0u);
+  EXPECT_EQ(file->text_file_offset, file->text.data() - reinterpret_cast<const uint8_t*>(contents_.data()));
+  EXPECT_EQ(file->cpu_features, compiled_.cpu_features);
   wasm::DecodeOptions options;
   options.bodies_elsewhere = true;
   auto module = wasm::decode_module(file->module_bytes, options);
@@ -205,42 +303,41 @@ TEST_F(CodeFileTest, ReadsBackWhatWasWritten) {
 }
 
 TEST_F(CodeFileTest, EveryTruncationIsFound) {
-  for (size_t size : {size_t{0}, size_t{7}, size_t{50}, size_t{96}, size_t{500}, contents_.size() - 1}) {
-    rewrite(contents_.substr(0, size));
-    EXPECT_EQ(read_error().kind, ErrorKind::corrupt) << size;
-  }
+  for (size_t size : {size_t{0}, size_t{7}, size_t{50}, size_t{96}, size_t{500}, contents_.size() - 1})
+    EXPECT_EQ(error_of(contents_.substr(0, size), Check::tables).kind, ErrorKind::corrupt) << size;
 }
 
 TEST_F(CodeFileTest, EveryFlippedBitIsFound) {
   for (size_t at = 0; at < contents_.size(); at += 97) {
     std::string damaged = contents_;
     damaged[at] ^= 0x10;
-    rewrite(damaged);
-    EXPECT_EQ(read_error().kind, ErrorKind::corrupt) << at;
+    EXPECT_EQ(error_of(damaged).kind, ErrorKind::corrupt) << at;
+  }
+}
+
+TEST_F(CodeFileTest, DamagedTablesAreFoundWithoutReadingTheCode) {
+  size_t tables_end = contents_.size() - compiled_.image.lines.size();  // an upper bound: behind the header
+  tables_end = std::min(tables_end, size_t{112} + 5 * sizeof(FunctionCode));
+  for (size_t at = 0; at < tables_end; ++at) {
+    std::string damaged = contents_;
+    damaged[at] ^= 0x10;
+    EXPECT_EQ(error_of(damaged, Check::tables).kind, ErrorKind::corrupt) << at;
   }
 }
 
 TEST_F(CodeFileTest, AnotherCpusFileNamesTheFeature) {
-  auto module = wasm::decode_module(kTraps, {});
-  ASSERT_TRUE(write_code_file(path_, compiled_.image, kTraps, *module, {"avx", "timetravel"}));
-  Error error = read_error();
+  file_.cpu_features = {"avx", "timetravel"};
+  write();
+  Error error = error_of(contents_);
   EXPECT_EQ(error.kind, ErrorKind::unsupported);
   EXPECT_NE(error.message.find("timetravel"), std::string::npos);
 }
 
 TEST_F(CodeFileTest, FailedWritesLeaveNothing) {
-  auto module = wasm::decode_module(kTraps, {});
-  auto ok = write_code_file("/nonexistent/folder/x.rotor", compiled_.image, kTraps, *module, {});
+  auto ok = write_code_file("/nonexistent/folder/x.rotor", file_);
   ASSERT_FALSE(ok);
   EXPECT_EQ(ok.error().kind, ErrorKind::io);
   EXPECT_NE(ok.error().message.find("/nonexistent/folder/x.rotor"), std::string::npos);
-}
-
-TEST_F(CodeFileTest, MissingFileIsNamed) {
-  auto file = read_code_file(path_ + ".none");
-  ASSERT_FALSE(file);
-  EXPECT_EQ(file.error().kind, ErrorKind::io);
-  EXPECT_NE(file.error().message.find(".none"), std::string::npos);
 }
 
 }  // namespace

@@ -26,7 +26,8 @@ void FunctionEmitter::function_begin(Control& frame, wasm::FuncIndex func, const
   // Return addresses are found by walking frame pointers.
   function_->addFnAttr("frame-pointer", "all");
   function_->addFnAttr("probe-stack", "inline-asm");
-  const auto& body = plan_.module.bodies[raw(func) - plan_.module.imported_funcs];
+  defined_func_ = raw(func) - plan_.module.imported_funcs;
+  const auto& body = plan_.module.bodies[defined_func_];
   body_bytes_ = body.end - body.begin;
   at(body.begin);
 
@@ -46,6 +47,7 @@ void FunctionEmitter::function_begin(Control& frame, wasm::FuncIndex func, const
   BasicBlock* body_block = new_block();
   entry_end_ = b_.CreateBr(body_block);
   b_.SetInsertPoint(body_block);
+  if (plan_.counts) emit_count();
   frame.kind = Control::Kind::function;
   frame.type.results_data = type.results.data();
   frame.type.results_count = static_cast<uint32_t>(type.results.size());
@@ -90,6 +92,23 @@ void FunctionEmitter::emit_stack_check(size_t locals) {
   b_.SetInsertPoint(bad);
   trap(TrapKind::stack_overflow);
   b_.SetInsertPoint(good);
+}
+
+void FunctionEmitter::emit_count() {
+  // Volatile: every thread and instance counts here at once, and a count that gets lost is no loss.
+  Value counter = module_.run_page(plan_.run_page.counter(defined_func_));
+  Value left = b_.CreateSub(b_.CreateLoad(module_.i32, counter, true), int32(1));
+  b_.CreateStore(left, counter, true);
+  BasicBlock* hot = new_block();
+  BasicBlock* next = new_block();
+  b_.CreateCondBr(b_.CreateICmpSLT(left, int32(0)), hot, next);
+  b_.SetInsertPoint(hot);
+  // The one call that a leaf without a stack check may make: the reserve for the host is there in any case.
+  bool makes_calls = makes_calls_;
+  emit_libcall(Libcall::tier_up, {int32(defined_func_)});
+  makes_calls_ = makes_calls;
+  b_.CreateBr(next);
+  b_.SetInsertPoint(next);
 }
 
 llvm::DebugLoc FunctionEmitter::location() {
@@ -161,6 +180,7 @@ void FunctionEmitter::loop(Control& control, const BlockSignature& type, std::sp
     control.phis.push_back(phi);
     params[i] = phi;
   }
+  if (plan_.counts) emit_count();
 }
 
 void FunctionEmitter::if_(Control& control, const BlockSignature& type, Value condition,
@@ -284,10 +304,11 @@ void FunctionEmitter::call(wasm::FuncIndex func, const FuncType& type, std::span
     Value callee = invariant_load(module_.ptr, context_address(slot + offsetof(FuncRef, context)));
     return emit_call(type, code, callee, args, results);
   }
-  Value code =
-      plan_.direct_calls
-          ? static_cast<Value>(module_.function(func))
-          : b_.CreateLoad(module_.ptr, module_.run_page(plan_.run_page.slot(raw(func) - plan_.module.imported_funcs)));
+  bool straight = plan_.calls == Calls::straight ||
+                  (plan_.calls == Calls::self && raw(func) == defined_func_ + plan_.module.imported_funcs);
+  Value code = straight ? static_cast<Value>(module_.function(func))
+                        : b_.CreateLoad(module_.ptr,
+                                        module_.run_page(plan_.run_page.slot(raw(func) - plan_.module.imported_funcs)));
   emit_call(type, code, context_, args, results);
 }
 

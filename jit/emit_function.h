@@ -114,6 +114,7 @@ class FunctionEmitter {
   void add_incoming(Control& control, std::span<const Value> args);
   void emit_return(std::span<const Value> results);
   void emit_stack_check(size_t locals);
+  void emit_count();
 
   // Calls.
   void emit_call(const FuncType& type, Value code, Value callee_context, std::span<const Value> args,
@@ -168,6 +169,7 @@ class FunctionEmitter {
   std::vector<llvm::AllocaInst*> locals_;
   uint64_t offset_ = 0;
   llvm::DebugLoc location_;
+  uint32_t defined_func_ = 0;
   uint64_t body_bytes_ = 0;
   bool makes_calls_ = false;
 };

@@ -16,15 +16,23 @@
 
 namespace rotor::jit {
 
+/// How functions of a module call each other.
+enum class Calls : uint8_t {
+  slots,     ///< always through slots: tier 0
+  self,      ///< a function itself straight, others through slots: tier 1
+  straight,  ///< ahead of time
+};
+
 /// What every batch of one compilation reads.
 struct ModulePlan {
   const wasm::Module& module;
   ContextLayout context;
   RunPageLayout run_page;
-  /// Calls within the module: through slots (tier 0) or straight (ahead of time).
-  bool direct_calls;
+  Calls calls;
+  bool counts;  ///< code counts entries and turns of loops
 
-  ModulePlan(const wasm::Module& m, bool direct) : module(m), context(m), run_page(m), direct_calls(direct) {}
+  ModulePlan(const wasm::Module& m, Calls how, bool count)
+      : module(m), context(m), run_page(m), calls(how), counts(count) {}
 };
 
 /// Name of the run page's symbol, and of a defined function's (`f` and its function index).

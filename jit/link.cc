@@ -7,6 +7,7 @@
 #include <charconv>
 #include <cstring>
 #include <string_view>
+#include <unordered_map>
 
 #include "jit/site_table.h"
 
@@ -16,13 +17,14 @@ namespace {
 
 constexpr uint32_t kRunPage = UINT32_MAX - 1;
 constexpr uint64_t kNotPlaced = UINT64_MAX;
+constexpr uint64_t kTrapSiteBytes = sizeof kTrapBytes + 1;
 
 void put_uleb(std::vector<uint8_t>& out, uint64_t v) {
   for (; v >= 0x80; v >>= 7) out.push_back(static_cast<uint8_t>(v | 0x80));
   out.push_back(static_cast<uint8_t>(v));
 }
 
-/// Appends the sites of the code in [begin, end) of the object's text (jit/code.h, CodeImage::lines).
+/// Appends the sites of the code in [begin, end) of the object's text (jit/code.h, FunctionCode).
 void append_lines(std::vector<uint8_t>& lines, std::span<const Site> sites, uint32_t begin, uint32_t end) {
   auto site = std::lower_bound(sites.begin(), sites.end(), begin,
                                [](const Site& s, uint32_t address) { return s.code_offset < address; });
@@ -55,7 +57,7 @@ struct Object {
 
 Error unexpected(const std::string& what) { return Error(ErrorKind::internal, "linking compiled code: " + what); }
 
-Result<Object> parse(std::span<const char> bytes) {
+Result<Object> parse_object(std::span<const char> bytes) {
   Object o{reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size(), {}, {}, nullptr, nullptr, {}, {}};
   auto* header = reinterpret_cast<const Elf64_Ehdr*>(o.bytes);
   if (o.size < sizeof *header || std::memcmp(header->e_ident, ELFMAG, SELFMAG) != 0 || header->e_machine != EM_X86_64)
@@ -72,40 +74,42 @@ Result<Object> parse(std::span<const char> bytes) {
   return o;
 }
 
-class Linker {
+class Linker final : public UnlinkedCode {
  public:
-  Linker(const wasm::Module& module, uint64_t limit_bytes) : module_(module), limit_bytes_(limit_bytes) {
-    size_t defined = module.funcs.size() - module.imported_funcs;
-    image_.entries.assign(defined, UINT32_MAX);
-    image_.ends.assign(defined, 0);
-    lines_.resize(defined);
-  }
+  Linker(std::vector<std::vector<char>> inputs, const wasm::Module& module)
+      : module_(module), inputs_(std::move(inputs)) {}
 
-  Result<CodeImage> link(std::span<const std::vector<char>> inputs) {
-    for (const auto& input : inputs) {
-      ROTOR_TRY(Object o, parse(input));
+  Result<void> parse_inputs() {
+    for (const auto& input : inputs_) {
+      ROTOR_TRY(Object o, parse_object(input));
+      ROTOR_CHECK(place(o));
       objects_.push_back(std::move(o));
     }
-    for (Object& o : objects_) ROTOR_CHECK(place(o));
-    image_.text_bytes = round_up(text_size_, CodeImage::kPageBytes);
-    image_.rodata_bytes = round_up(rodata_size_, CodeImage::kPageBytes);
-    image_.run_page_bytes = round_up(RunPageLayout(module_).size_bytes, CodeImage::kPageBytes);
-    // RIP-relative displacements have 31 bits.
-    if (image_.total_bytes() > std::min<uint64_t>(limit_bytes_, INT32_MAX))
-      return fail(ErrorKind::limit,
-                  fmt::format("compiled code of {} bytes is over the limit code_limit_bytes", image_.total_bytes()));
+    // A trap site is read with what follows it: it never ends at the end of what is mapped.
+    if (text_size_) text_size_ = round_up(text_size_ + kTrapSiteBytes, kCodePageBytes);
+    rodata_size_ = round_up(rodata_size_, kCodePageBytes);
+    return {};
+  }
+
+  uint64_t text_bytes() const override { return text_size_; }
+  uint64_t rodata_bytes() const override { return rodata_size_; }
+
+  Result<CodeImage> link(const RegionLayout& region, uint64_t text_offset, uint64_t rodata_offset,
+                         uint32_t tier) override {
+    region_ = region;
+    image_ = {};
+    image_.text_offset = text_offset;
+    image_.rodata_offset = rodata_offset;
     // Between functions lie traps, not fall-through.
-    image_.bytes.assign(image_.text_bytes + image_.rodata_bytes, 0xcc);
-    std::fill(image_.bytes.begin() + static_cast<ptrdiff_t>(image_.text_bytes), image_.bytes.end(), 0);
+    image_.text.assign(text_size_, 0xcc);
+    image_.rodata.assign(rodata_size_, 0);
     for (Object& o : objects_) {
       copy(o);
-      ROTOR_CHECK(define(o));
+      ROTOR_CHECK(define(o, tier));
     }
-    for (size_t i = 0; i < image_.entries.size(); ++i)
-      if (image_.entries[i] == UINT32_MAX)
-        return std::unexpected(unexpected(fmt::format("function {} was not compiled", i + module_.imported_funcs)));
+    std::ranges::sort(image_.functions, {}, &FunctionCode::begin);
+    for (const FunctionCode& f : image_.functions) entries_[f.func] = f.begin;
     for (Object& o : objects_) ROTOR_CHECK(relocate(o));
-    join_lines();
     return std::move(image_);
   }
 
@@ -128,14 +132,19 @@ class Linker {
     return {};
   }
 
-  uint64_t image_offset(const Object& o, size_t section) const {
-    return o.place[section] + (o.in_text[section] ? 0 : image_.text_bytes);
+  /// Offset in the region of a placed section.
+  uint64_t region_offset(const Object& o, size_t section) const {
+    return o.place[section] + (o.in_text[section] ? image_.text_offset : region_.rodata() + image_.rodata_offset);
+  }
+  /// Where its bytes are.
+  uint8_t* contents(const Object& o, size_t section) {
+    return (o.in_text[section] ? image_.text : image_.rodata).data() + o.place[section];
   }
 
   void copy(const Object& o) {
     for (size_t i = 0; i < o.sections.size(); ++i)
       if (o.place[i] != kNotPlaced)
-        std::memcpy(image_.bytes.data() + image_offset(o, i), o.bytes + o.sections[i].sh_offset, o.sections[i].sh_size);
+        std::memcpy(contents(o, i), o.bytes + o.sections[i].sh_offset, o.sections[i].sh_size);
   }
 
   /// The function index that a symbol names (`f` and digits), or kRunPage, or none.
@@ -156,30 +165,35 @@ class Linker {
   }
 
   /// Takes down where each function of the object begins and ends, and its lines.
-  Result<void> define(const Object& o) {
+  Result<void> define(const Object& o, uint32_t tier) {
     std::span<const Site> table = sites(o);
     for (const Elf64_Sym& s : o.symbols) {
       if (ELF64_ST_TYPE(s.st_info) != STT_FUNC || s.st_shndx == SHN_UNDEF) continue;
       auto index = symbol_meaning(o.name(s));
       if (!index || *index < module_.imported_funcs || *index >= module_.funcs.size())
         return std::unexpected(unexpected(fmt::format("unexpected function {}", o.name(s))));
-      size_t defined = *index - module_.imported_funcs;
-      uint64_t begin = o.place[s.st_shndx] + s.st_value;
-      image_.entries[defined] = static_cast<uint32_t>(begin);
-      image_.ends[defined] = static_cast<uint32_t>(begin + s.st_size);
-      append_lines(lines_[defined], table, static_cast<uint32_t>(s.st_value),
+      FunctionCode f{};
+      f.func = *index - module_.imported_funcs;
+      f.begin = static_cast<uint32_t>(region_offset(o, s.st_shndx) + s.st_value);
+      f.end = static_cast<uint32_t>(f.begin + s.st_size);
+      f.tier = tier;
+      f.lines_begin = static_cast<uint32_t>(image_.lines.size());
+      append_lines(image_.lines, table, static_cast<uint32_t>(s.st_value),
                    static_cast<uint32_t>(s.st_value + s.st_size));
+      f.lines_end = static_cast<uint32_t>(image_.lines.size());
+      image_.functions.push_back(f);
     }
     return {};
   }
 
+  /// As an offset in the region.
   Result<uint64_t> symbol_address(const Object& o, const Elf64_Sym& s) {
     if (s.st_shndx != SHN_UNDEF && s.st_shndx < SHN_LORESERVE && o.place[s.st_shndx] != kNotPlaced)
-      return image_offset(o, s.st_shndx) + s.st_value;
+      return region_offset(o, s.st_shndx) + s.st_value;
     auto meaning = symbol_meaning(o.name(s));
-    if (meaning == kRunPage) return image_.text_bytes + image_.rodata_bytes;
-    if (meaning && *meaning >= module_.imported_funcs && *meaning < module_.funcs.size())
-      return image_.entries[*meaning - module_.imported_funcs];
+    if (meaning == kRunPage) return region_.run_page();
+    if (meaning && *meaning >= module_.imported_funcs)
+      if (auto it = entries_.find(*meaning - module_.imported_funcs); it != entries_.end()) return it->second;
     return std::unexpected(unexpected(fmt::format("undefined symbol \"{}\"", o.name(s))));
   }
 
@@ -187,7 +201,7 @@ class Linker {
     for (const Elf64_Shdr& s : o.sections) {
       if (s.sh_type != SHT_RELA || o.place[s.sh_info] == kNotPlaced) continue;
       auto* relocations = reinterpret_cast<const Elf64_Rela*>(o.bytes + s.sh_offset);
-      uint64_t section = image_offset(o, s.sh_info);
+      uint64_t section = region_offset(o, s.sh_info);
       for (size_t i = 0; i < s.sh_size / sizeof(Elf64_Rela); ++i) {
         const Elf64_Rela& r = relocations[i];
         uint32_t kind = ELF64_R_TYPE(r.r_info);
@@ -200,34 +214,29 @@ class Linker {
         int64_t value = static_cast<int64_t>(target) + r.r_addend - static_cast<int64_t>(at);
         if (value != static_cast<int32_t>(value)) return std::unexpected(unexpected("a distance over 2 GiB"));
         auto field = static_cast<int32_t>(value);
-        std::memcpy(image_.bytes.data() + at, &field, sizeof field);
+        std::memcpy(contents(o, s.sh_info) + r.r_offset, &field, sizeof field);
       }
     }
     return {};
   }
 
-  void join_lines() {
-    for (const auto& run : lines_) {
-      image_.line_begin.push_back(static_cast<uint32_t>(image_.lines.size()));
-      image_.lines.insert(image_.lines.end(), run.begin(), run.end());
-    }
-    image_.line_begin.push_back(static_cast<uint32_t>(image_.lines.size()));
-  }
-
   const wasm::Module& module_;
-  uint64_t limit_bytes_;
-  CodeImage image_;
+  std::vector<std::vector<char>> inputs_;
   std::vector<Object> objects_;
-  std::vector<std::vector<uint8_t>> lines_;
   uint64_t text_size_ = 0;
   uint64_t rodata_size_ = 0;
+  RegionLayout region_;
+  CodeImage image_;
+  std::unordered_map<uint32_t, uint32_t> entries_;  ///< of the functions of these objects
 };
 
 }  // namespace
 
-Result<CodeImage> link_objects(std::span<const std::vector<char>> objects, const wasm::Module& module,
-                               uint64_t code_limit_bytes) {
-  return Linker(module, code_limit_bytes).link(objects);
+Result<std::unique_ptr<UnlinkedCode>> parse_objects(std::vector<std::vector<char>> objects,
+                                                    const wasm::Module& module) {
+  auto linker = std::make_unique<Linker>(std::move(objects), module);
+  ROTOR_CHECK(linker->parse_inputs());
+  return linker;
 }
 
 }  // namespace rotor::jit

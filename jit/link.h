@@ -2,18 +2,15 @@
 // text, read-only data, relative relocations; anything else is an error.
 #pragma once
 
-#include <cstdint>
-#include <span>
+#include <memory>
 #include <vector>
 
-#include "jit/code.h"
-#include "rotor/result.h"
+#include "jit/compile.h"
 
 namespace rotor::jit {
 
-/// `objects` hold together every defined function of `module` once. Errors: internal (an undefined symbol, an absolute
-/// relocation, a writable section: nothing that the contract allows), limit (code_limit_bytes).
-Result<CodeImage> link_objects(std::span<const std::vector<char>> objects, const wasm::Module& module,
-                               uint64_t code_limit_bytes);
+/// Each object holds some defined functions of `module`, which must outlive the result; none of them twice. Errors:
+/// internal: not what the contract allows (a section that could not be shared by instances).
+Result<std::unique_ptr<UnlinkedCode>> parse_objects(std::vector<std::vector<char>> objects, const wasm::Module& module);
 
 }  // namespace rotor::jit

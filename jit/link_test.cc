@@ -20,7 +20,7 @@ class LinkTest : public testing::Test {
   }
 
   template <class Fill>
-  Result<CodeImage> link(Fill fill, uint64_t limit_bytes = 1 << 20) {
+  Result<CodeImage> link(Fill fill) {
     llvm::LLVMContext context;
     llvm::Module module("test", context);
     auto pipeline = Pipeline::create(OptLevel::o1, *cpu_target("baseline"));
@@ -36,8 +36,9 @@ class LinkTest : public testing::Test {
     b.CreateRetVoid();
     llvm::SmallVector<char, 0> object;
     (*pipeline)->run(module, object);
-    std::vector<std::vector<char>> objects{{object.begin(), object.end()}};
-    return link_objects(objects, wasm_module_, limit_bytes);
+    ROTOR_TRY(auto code, parse_objects({{object.begin(), object.end()}}, wasm_module_));
+    RegionLayout region{code->text_bytes(), code->rodata_bytes(), kCodePageBytes};
+    return code->link(region, 0, 0, 1);
   }
 
   static std::string message(const Result<CodeImage>& result) { return result ? "linked" : result.error().message; }
@@ -48,8 +49,9 @@ class LinkTest : public testing::Test {
 TEST_F(LinkTest, PlainCodeLinks) {
   auto image = link([](llvm::Module&, llvm::IRBuilder<>&) {});
   ASSERT_TRUE(image) << message(image);
-  EXPECT_EQ(image->entries, std::vector<uint32_t>{0});
-  EXPECT_EQ(image->bytes[0], 0xc3);
+  ASSERT_EQ(image->functions.size(), 1u);
+  EXPECT_EQ(image->functions[0].func, 0u);
+  EXPECT_EQ(image->text[0], 0xc3);
 }
 
 TEST_F(LinkTest, AnUndefinedSymbolIsAnErrorThatNamesIt) {
@@ -92,14 +94,17 @@ TEST_F(LinkTest, AnAbsoluteAddressIsAnError) {
 TEST_F(LinkTest, AFunctionThatIsNotThereIsAnError) {
   wasm_module_.funcs.push_back(wasm::TypeIndex{0});
   wasm_module_.declared_funcs.push_back(false);
-  auto image = link([](llvm::Module&, llvm::IRBuilder<>&) {});
-  EXPECT_NE(message(image).find("function 1 was not compiled"), std::string::npos) << message(image);
+  auto image = link([](llvm::Module& m, llvm::IRBuilder<>& b) {
+    auto* f =
+        llvm::Function::Create(llvm::FunctionType::get(b.getVoidTy(), false), llvm::Function::ExternalLinkage, "f1", m);
+    f->setVisibility(llvm::GlobalValue::HiddenVisibility);
+    f->setDSOLocal(true);
+    b.CreateCall(f);
+  });
+  EXPECT_NE(message(image).find("undefined symbol \"f1\""), std::string::npos) << message(image);
 }
 
-TEST_F(LinkTest, GarbageIsNoObject) {
-  std::vector<std::vector<char>> objects{{'n', 'o'}};
-  EXPECT_FALSE(link_objects(objects, wasm_module_, 1 << 20));
-}
+TEST_F(LinkTest, GarbageIsNoObject) { EXPECT_FALSE(parse_objects({{'n', 'o'}}, wasm_module_)); }
 
 }  // namespace
 }  // namespace rotor::jit

@@ -30,6 +30,11 @@ Result<void> decommit(void* address, size_t bytes);
 Result<void> map_code(void* address, size_t bytes, std::span<const uint8_t> code);
 /// The same, straight from a file: a private mapping of [file_offset, + bytes) of `path`. Pre: the file is that long.
 Result<void> map_code_file(void* address, size_t bytes, const std::string& path, uint64_t file_offset);
+/// The same for code that joins other code in a region: through a private writable mapping that only the caller knows
+/// of, which then becomes executable. Neighbours share one mapping of the kernel's.
+Result<void> add_code(void* address, size_t bytes, std::span<const uint8_t> code);
+/// A file, mapped read-only from its start; given back with `release`. Errors: io, naming it (also: no regular file).
+Result<std::span<const uint8_t>> map_file(const std::string& path);
 /// Makes a mapped part read-only and not executable (read-only data), or read-write (the run page).
 Result<void> protect_read(void* address, size_t bytes);
 Result<void> protect_read_write(void* address, size_t bytes);

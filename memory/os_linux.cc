@@ -10,6 +10,7 @@
 #include <cassert>
 #include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <vector>
 
 #include "memory/os.h"
@@ -157,6 +158,27 @@ Result<void> map_code_file(void* address, size_t bytes, const std::string& path,
   std::vector<uint8_t> code(bytes);
   if (!transfer(pread, file.get(), code.data(), bytes, file_offset)) return system_error("read", bytes, path);
   return map_code(address, bytes, code);
+}
+
+Result<void> add_code(void* address, size_t bytes, std::span<const uint8_t> code) {
+  assert(is_page_range(address, bytes) && code.size() <= bytes);
+  if (bytes == 0) return {};
+  ROTOR_CHECK(commit(address, bytes));
+  std::memcpy(address, code.data(), code.size());
+  return protect("code protection", address, bytes, PROT_READ | PROT_EXEC);
+}
+
+Result<std::span<const uint8_t>> map_file(const std::string& path) {
+  File file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!file) return system_error("opening", 0, path);
+  struct stat status;
+  if (fstat(file.get(), &status) != 0) return system_error("look at", 0, path);
+  if (!S_ISREG(status.st_mode)) return fail(ErrorKind::io, path + ": not a regular file");
+  auto bytes = static_cast<size_t>(status.st_size);
+  if (bytes == 0) return std::span<const uint8_t>();
+  void* address = mmap(nullptr, bytes, PROT_READ, MAP_PRIVATE, file.get(), 0);
+  if (address == MAP_FAILED) return system_error("mapping", bytes, path);
+  return std::span(static_cast<const uint8_t*>(address), bytes);
 }
 
 Result<void> protect_read(void* address, size_t bytes) { return protect("protection", address, bytes, PROT_READ); }

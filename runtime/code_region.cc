@@ -1,7 +1,8 @@
 #include "runtime/code_region.h"
 
+#include <algorithm>
 #include <atomic>
-#include <mutex>
+#include <cstring>
 
 #include "memory/os.h"
 
@@ -34,7 +35,7 @@ void register_region(const CodeRegion* region) {
       auto begin = reinterpret_cast<uintptr_t>(region->text());
       slot.region.store(region, std::memory_order_relaxed);
       slot.begin.store(begin, std::memory_order_relaxed);
-      slot.end.store(begin + region->text_bytes(), std::memory_order_release);
+      slot.end.store(begin + region->layout().text_bytes, std::memory_order_release);
       return;
     }
     if (!chunk->next.load(std::memory_order_relaxed)) chunk->next.store(new Chunk, std::memory_order_release);
@@ -69,46 +70,128 @@ const CodeRegion* find_code_region(uintptr_t pc) {
   return nullptr;
 }
 
-Result<std::unique_ptr<CodeRegion>> CodeRegion::reserve(const ModuleImpl& module, const jit::CodeImage& image) {
-  std::unique_ptr<CodeRegion> region(new CodeRegion(module));
-  if (image.total_bytes() == 0) return region;
-  ROTOR_TRY(region->base_, memory::os::reserve(image.total_bytes()));
-  region->text_bytes_ = image.text_bytes;
-  region->rodata_bytes_ = image.rodata_bytes;
-  region->total_bytes_ = image.total_bytes();
-  return region;
+Result<std::shared_ptr<const MappedFile>> MappedFile::open(const std::string& path) {
+  ROTOR_TRY(auto bytes, memory::os::map_file(path));
+  return std::shared_ptr<const MappedFile>(new MappedFile(bytes));
 }
 
-Result<void> CodeRegion::finish(const jit::CodeImage& image) {
-  if (rodata_bytes_) ROTOR_CHECK(memory::os::protect_read(base_ + text_bytes_, rodata_bytes_));
-  if (image.run_page_bytes) ROTOR_CHECK(memory::os::commit(run_page(), image.run_page_bytes));
-  if (text_bytes_) {
-    register_region(this);
-    registered_ = true;
+MappedFile::~MappedFile() {
+  memory::os::release(const_cast<uint8_t*>(bytes_.data()), jit::round_up_to_page(bytes_.size()));
+}
+
+Result<std::unique_ptr<CodeRegion>> CodeRegion::create(const ModuleImpl& module, const jit::RegionLayout& layout) {
+  std::unique_ptr<CodeRegion> region(new CodeRegion(module, layout));
+  if (layout.total_bytes() == 0) return region;
+  ROTOR_TRY(region->base_, memory::os::reserve(layout.total_bytes()));
+  ROTOR_CHECK(memory::os::commit(region->run_page(), layout.run_page_bytes));
+  if (layout.text_bytes) {
+    register_region(region.get());
+    region->registered_ = true;
   }
-  return {};
-}
-
-Result<std::unique_ptr<CodeRegion>> CodeRegion::map(const ModuleImpl& module, const jit::CodeImage& image) {
-  ROTOR_TRY(auto region, reserve(module, image));
-  uint64_t bytes = image.text_bytes + image.rodata_bytes;
-  if (bytes) ROTOR_CHECK(memory::os::map_code(region->base_, bytes, image.bytes));
-  ROTOR_CHECK(region->finish(image));
-  return region;
-}
-
-Result<std::unique_ptr<CodeRegion>> CodeRegion::map_file(const ModuleImpl& module, const jit::CodeImage& image,
-                                                         const std::string& path, uint64_t file_offset) {
-  ROTOR_TRY(auto region, reserve(module, image));
-  uint64_t bytes = image.text_bytes + image.rodata_bytes;
-  if (bytes) ROTOR_CHECK(memory::os::map_code_file(region->base_, bytes, path, file_offset));
-  ROTOR_CHECK(region->finish(image));
   return region;
 }
 
 CodeRegion::~CodeRegion() {
   if (registered_) unregister_region(this);
-  if (base_) memory::os::release(base_, total_bytes_);
+  if (base_) memory::os::release(base_, layout_.total_bytes());
+}
+
+Result<CodeRegion::Place> CodeRegion::allocate(uint64_t text_bytes, uint64_t rodata_bytes) {
+  std::scoped_lock lock(mutex_);
+  if (text_bytes > layout_.text_bytes - text_used_ || rodata_bytes > layout_.rodata_bytes - rodata_used_)
+    return fail(ErrorKind::limit, "compiled code is over the limit code_limit_bytes");
+  Place place{text_used_, rodata_used_};
+  text_used_ += text_bytes;
+  rodata_used_ += rodata_bytes;
+  return place;
+}
+
+Result<void> CodeRegion::add(jit::CodeImage image) {
+  ROTOR_CHECK(memory::os::add_code(base_ + image.text_offset, image.text.size(), image.text));
+  if (!image.rodata.empty()) {
+    uint8_t* at = base_ + layout_.rodata() + image.rodata_offset;
+    ROTOR_CHECK(memory::os::commit(at, image.rodata.size()));
+    std::memcpy(at, image.rodata.data(), image.rodata.size());
+    ROTOR_CHECK(memory::os::protect_read(at, image.rodata.size()));
+  }
+  struct Owner {
+    std::vector<jit::FunctionCode> functions;
+    std::vector<uint8_t> lines;
+  };
+  auto owner = std::make_shared<Owner>(std::move(image.functions), std::move(image.lines));
+  Place place{image.text_offset, image.rodata_offset};
+  std::scoped_lock lock(mutex_);
+  parts_.emplace(place.text_offset,
+                 Part{place, image.text.size(), image.rodata.size(), owner->functions, owner->lines, owner});
+  return {};
+}
+
+Result<void> CodeRegion::add_stubs(const wasm::Module& module) {
+  auto defined = static_cast<uint32_t>(module.funcs.size() - module.imported_funcs);
+  jit::CodeImage image;
+  image.text = jit::Stubs::code(defined, jit::RunPageLayout(module), layout_.run_page());
+  image.text.resize(jit::round_up_to_page(image.text.size()), 0xcc);
+  ROTOR_TRY(Place place, allocate(image.text.size(), 0));
+  image.text_offset = place.text_offset;
+  return add(std::move(image));
+}
+
+Result<void> CodeRegion::add_file(const jit::CodeFile& code, const std::string& path,
+                                  std::shared_ptr<const MappedFile> file) {
+  ROTOR_CHECK(memory::os::map_code_file(base_, code.text.size(), path, code.text_file_offset));
+  uint8_t* rodata = base_ + layout_.rodata();
+  ROTOR_CHECK(memory::os::map_code_file(rodata, code.rodata.size(), path, code.rodata_file_offset));
+  if (!code.rodata.empty()) ROTOR_CHECK(memory::os::protect_read(rodata, code.rodata.size()));
+  std::scoped_lock lock(mutex_);
+  text_used_ = code.text.size();
+  rodata_used_ = code.rodata.size();
+  parts_.emplace(0, Part{{0, 0}, text_used_, rodata_used_, code.functions, code.lines, std::move(file)});
+  return {};
+}
+
+std::optional<CodeRegion::Site> CodeRegion::site_at(uint64_t text_offset) const {
+  std::scoped_lock lock(mutex_);
+  auto part = parts_.upper_bound(text_offset);
+  if (part == parts_.begin()) return std::nullopt;
+  const Part& found = std::prev(part)->second;
+  auto offset = static_cast<uint32_t>(text_offset);
+  auto after = std::ranges::upper_bound(found.functions, offset, {}, &jit::FunctionCode::begin);
+  if (after == found.functions.begin()) return std::nullopt;
+  const jit::FunctionCode& function = *std::prev(after);
+  if (offset >= function.end) return std::nullopt;
+  return Site{function.func, jit::module_offset_at(function, found.lines, offset)};
+}
+
+CodeRegion::Contents CodeRegion::contents() const {
+  std::scoped_lock lock(mutex_);
+  Contents contents;
+  // What is allocated and not yet added reads as trap instructions.
+  contents.text.assign(text_used_, 0xcc);
+  contents.rodata.assign(rodata_used_, 0);
+  for (const auto& [begin, part] : parts_) {
+    auto base = static_cast<uint32_t>(contents.lines.size());
+    for (jit::FunctionCode function : part.functions) {
+      function.lines_begin += base;
+      function.lines_end += base;
+      contents.functions.push_back(function);
+    }
+    contents.lines.insert(contents.lines.end(), part.lines.begin(), part.lines.end());
+    std::copy_n(base_ + begin, part.text_bytes, contents.text.begin() + static_cast<ptrdiff_t>(begin));
+    std::copy_n(base_ + layout_.rodata() + part.place.rodata_offset, part.rodata_bytes,
+                contents.rodata.begin() + static_cast<ptrdiff_t>(part.place.rodata_offset));
+  }
+  jit::CodeFile& file = contents.file;
+  file.region = layout_;
+  file.text = contents.text;
+  file.rodata = contents.rodata;
+  file.functions = contents.functions;
+  file.lines = contents.lines;
+  return contents;
+}
+
+uint64_t CodeRegion::code_bytes() const {
+  std::scoped_lock lock(mutex_);
+  return text_used_ + rodata_used_;
 }
 
 }  // namespace rotor::runtime

@@ -1,8 +1,12 @@
-// A module's code in memory: [text | read-only data | run page], and the table that tells whose code a pc lies in.
+// A module's code in memory: [text | read-only data | run page], which grows as functions are compiled, and the table
+// that tells whose code a pc lies in.
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
+#include <mutex>
+#include <optional>
 #include <string>
 
 #include "jit/code.h"
@@ -12,34 +16,90 @@ namespace rotor::runtime {
 
 class ModuleImpl;
 
+/// A file's bytes, mapped read-only as long as this lives.
+class MappedFile {
+ public:
+  /// Errors: io, naming the file.
+  static Result<std::shared_ptr<const MappedFile>> open(const std::string& path);
+  ~MappedFile();
+  MappedFile(const MappedFile&) = delete;
+  std::span<const uint8_t> bytes() const { return bytes_; }
+
+ private:
+  explicit MappedFile(std::span<const uint8_t> bytes) : bytes_(bytes) {}
+  std::span<const uint8_t> bytes_;
+};
+
 /// Text is executable and never writable, read-only data is neither, the run page is writable and never executable.
+/// Thread-safe.
 class CodeRegion {
  public:
-  /// Maps linked code from memory (`image.bytes`).
-  static Result<std::unique_ptr<CodeRegion>> map(const ModuleImpl& module, const jit::CodeImage& image);
-  /// Maps it from a code file.
-  static Result<std::unique_ptr<CodeRegion>> map_file(const ModuleImpl& module, const jit::CodeImage& image,
-                                                      const std::string& path, uint64_t file_offset);
+  /// Reserves the region; there is no code yet, and the run page is zeroes.
+  static Result<std::unique_ptr<CodeRegion>> create(const ModuleImpl& module, const jit::RegionLayout& layout);
   ~CodeRegion();
   CodeRegion(const CodeRegion&) = delete;
 
+  /// Room for code to be linked for. Errors: limit.
+  struct Place {
+    uint64_t text_offset;
+    uint64_t rodata_offset;
+  };
+  Result<Place> allocate(uint64_t text_bytes, uint64_t rodata_bytes);
+  /// Puts linked code in its place, which was allocated, and knows its functions from then on.
+  Result<void> add(jit::CodeImage image);
+  /// The module's stubs, at the start of text. Pre: nothing was allocated.
+  Result<void> add_stubs(const wasm::Module& module);
+  /// Maps the code of a file from the region's start. Pre: nothing was allocated. `file` keeps the tables alive.
+  Result<void> add_file(const jit::CodeFile& code, const std::string& path, std::shared_ptr<const MappedFile> file);
+
+  const jit::RegionLayout& layout() const { return layout_; }
   const uint8_t* text() const { return base_; }
-  uint64_t text_bytes() const { return text_bytes_; }
-  /// Text and read-only data.
-  std::span<const uint8_t> contents() const { return {base_, text_bytes_ + rodata_bytes_}; }
-  uint8_t* run_page() const { return base_ + text_bytes_ + rodata_bytes_; }
+  uint8_t* run_page() const { return base_ + layout_.run_page(); }
   const ModuleImpl& module() const { return module_; }
 
+  /// The function whose code holds an offset in text, and the offset of the instruction in the module.
+  struct Site {
+    uint32_t defined_func;
+    uint64_t module_offset;
+  };
+  std::optional<Site> site_at(uint64_t text_offset) const;
+  /// Calls `visit(const jit::FunctionCode&)` for all code there is.
+  template <class Visit>
+  void for_each_function(Visit visit) const {
+    std::scoped_lock lock(mutex_);
+    for (const auto& [begin, part] : parts_)
+      for (const jit::FunctionCode& function : part.functions) visit(function);
+  }
+  /// A copy of all code there is, as a code file holds it: `file` views the vectors.
+  struct Contents {
+    jit::CodeFile file;
+    std::vector<uint8_t> text, rodata, lines;
+    std::vector<jit::FunctionCode> functions;
+  };
+  Contents contents() const;
+  /// Text and read-only data in use.
+  uint64_t code_bytes() const;
+
  private:
-  explicit CodeRegion(const ModuleImpl& module) : module_(module) {}
-  static Result<std::unique_ptr<CodeRegion>> reserve(const ModuleImpl& module, const jit::CodeImage& image);
-  Result<void> finish(const jit::CodeImage& image);
+  /// Code that came together; functions ascending by `begin`.
+  struct Part {
+    Place place;
+    uint64_t text_bytes;
+    uint64_t rodata_bytes;
+    std::span<const jit::FunctionCode> functions;
+    std::span<const uint8_t> lines;
+    std::shared_ptr<const void> owner;
+  };
+
+  CodeRegion(const ModuleImpl& module, const jit::RegionLayout& layout) : module_(module), layout_(layout) {}
 
   const ModuleImpl& module_;
+  const jit::RegionLayout layout_;
   uint8_t* base_ = nullptr;
-  uint64_t text_bytes_ = 0;
-  uint64_t rodata_bytes_ = 0;
-  uint64_t total_bytes_ = 0;
+  mutable std::mutex mutex_;
+  uint64_t text_used_ = 0;
+  uint64_t rodata_used_ = 0;
+  std::map<uint64_t, Part> parts_;  ///< by text_offset; they do not overlap
   bool registered_ = false;
 };
 

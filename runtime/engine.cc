@@ -17,6 +17,23 @@ const Config& Engine::config() const { return impl_->config; }
 
 namespace rotor::runtime {
 
+namespace {
+
+/// Added to the niceness of threads that compile in the background.
+constexpr int kBackgroundNice = 10;
+
+unsigned compile_threads(const Config& config) {
+  return config.compile_workers ? config.compile_workers : std::max(1u, std::thread::hardware_concurrency());
+}
+
+}  // namespace
+
+// Half of the threads in the background: the guest runs meanwhile.
+EngineImpl::EngineImpl(Config c)
+    : config(std::move(c)),
+      foreground(compile_threads(config), 0),
+      background((compile_threads(config) + 1) / 2, kBackgroundNice) {}
+
 size_t EngineImpl::Hash::operator()(const FuncType& type) const {
   // FNV-1a over the types' bits; the separator keeps parameters and results apart.
   uint64_t hash = 14695981039346656037u;

@@ -7,16 +7,21 @@
 
 #include "rotor/config.h"
 #include "rotor/engine.h"
+#include "runtime/compile_pool.h"
 #include "runtime/signature.h"
 
 namespace rotor::runtime {
 
 class EngineImpl : public std::enable_shared_from_this<EngineImpl> {
  public:
-  explicit EngineImpl(Config c) : config(std::move(c)) {}
+  explicit EngineImpl(Config c);
   EngineImpl(const EngineImpl&) = delete;
 
   const Config config;
+  /// Compiles what threads wait for.
+  CompilePool foreground;
+  /// Compiles hot functions again, at low priority.
+  CompilePool background;
 
   /// The one Signature of a type, as long as the engine lives. Thread-safe.
   const Signature& canonical(const FuncType& type);

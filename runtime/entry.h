@@ -33,6 +33,8 @@ uint64_t rotor_enter(const void* code, jit::Context* context, CallRegs* regs, co
 void rotor_enter_landing();
 /// The entry of every host function. Not callable from C++.
 void rotor_host_entry();
+/// Where the stubs of functions without code go (jit/abi.h, Stubs). Not callable from C++.
+void rotor_lazy_entry();
 }
 
 /// rotor_enter's frame pointer lies this far above saved_sp: six pushes.

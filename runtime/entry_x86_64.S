@@ -140,4 +140,66 @@ rotor_host_entry:
         .cfi_endproc
         .size   rotor_host_entry, . - rotor_host_entry
 
+// Entered by a function's stub with its arguments in place, r13 its context, and on the stack the return address into the
+// stub, then the caller's. Has the function compiled and goes on into it.
+// {code rax, saved_sp rdx} rotor_lazy_dispatch(context rdi, return_address rsi, frame rdx)
+        .globl  rotor_lazy_entry
+        .hidden rotor_lazy_entry
+        .type   rotor_lazy_entry, @function
+        .hidden rotor_lazy_dispatch
+        .p2align 4
+rotor_lazy_entry:
+        .cfi_startproc
+        .cfi_def_cfa_offset 16          // two return addresses
+        pop     r11
+        .cfi_def_cfa_offset 8
+        push    rbp
+        .cfi_def_cfa_offset 16
+        .cfi_offset rbp, -16
+        mov     rbp, rsp
+        .cfi_def_cfa_register rbp
+        sub     rsp, 176                // 6 integer and 8 whole vector registers
+        mov     [rsp], rdi
+        mov     [rsp + 8], rsi
+        mov     [rsp + 16], rdx
+        mov     [rsp + 24], rcx
+        mov     [rsp + 32], r8
+        mov     [rsp + 40], r9
+        movaps  [rsp + 48], xmm0
+        movaps  [rsp + 64], xmm1
+        movaps  [rsp + 80], xmm2
+        movaps  [rsp + 96], xmm3
+        movaps  [rsp + 112], xmm4
+        movaps  [rsp + 128], xmm5
+        movaps  [rsp + 144], xmm6
+        movaps  [rsp + 160], xmm7
+        mov     rdi, r13
+        mov     rsi, r11
+        mov     rdx, rbp
+        call    rotor_lazy_dispatch
+        test    rdx, rdx
+        jne     1f
+        mov     rdi, [rsp]
+        mov     rsi, [rsp + 8]
+        mov     rdx, [rsp + 16]
+        mov     rcx, [rsp + 24]
+        mov     r8,  [rsp + 32]
+        mov     r9,  [rsp + 40]
+        movaps  xmm0, [rsp + 48]
+        movaps  xmm1, [rsp + 64]
+        movaps  xmm2, [rsp + 80]
+        movaps  xmm3, [rsp + 96]
+        movaps  xmm4, [rsp + 112]
+        movaps  xmm5, [rsp + 128]
+        movaps  xmm6, [rsp + 144]
+        movaps  xmm7, [rsp + 160]
+        leave
+        .cfi_def_cfa rsp, 8
+        jmp     rax
+        .cfi_def_cfa rbp, 16
+1:      mov     rsp, rdx
+        jmp     rotor_enter_landing
+        .cfi_endproc
+        .size   rotor_lazy_entry, . - rotor_lazy_entry
+
         .section .note.GNU-stack, "", @progbits

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "runtime/entry.h"
 #include "runtime/instance.h"
 
 namespace rotor::runtime {
@@ -99,8 +100,32 @@ int32_t atomic_wait64(jit::Context* context, uint32_t memory, uint64_t address, 
   return wait<uint64_t>(memory_of(context, memory), address, expected, static_cast<int64_t>(timeout_ns));
 }
 
+void tier_up(jit::Context* context, uint32_t defined_func) {
+  instance_of(context).impl().tiering()->tier_up(defined_func);
+}
+
 }  // namespace libcalls
 }  // namespace
+
+/// Called by rotor_lazy_entry: `return_address` lies in the stub of the function to compile, `frame` is that entry's
+/// frame. The code to go on with, or the stack pointer to leave the guest to.
+struct LazyResult {
+  const void* code;
+  void* saved_sp;
+};
+extern "C" [[gnu::visibility("hidden"), gnu::used]] LazyResult rotor_lazy_dispatch(jit::Context* context,
+                                                                                   uintptr_t return_address,
+                                                                                   uintptr_t frame) {
+  const ModuleImpl& module = instance_of(context).impl();
+  auto text = reinterpret_cast<uintptr_t>(module.region().text());
+  auto code = module.tiering()->code_of(jit::Stubs::func_of_return(return_address - text));
+  if (code) [[likely]]
+    return {*code, nullptr};
+  EntryRecord& record = *t_thread.top;
+  record.host_error = std::move(code).error();
+  record.pc_count = walk_frames(record, frame, record.pcs, Trap::kMaxFrames);
+  return {nullptr, record.saved_sp};
+}
 
 std::array<const void*, jit::kLibcallCount> libcall_addresses() {
   return {

@@ -1,8 +1,14 @@
 #include "runtime/module.h"
 
 #include <algorithm>
+#include <atomic>
+#include <cassert>
+#include <chrono>
+#include <cstring>
+#include <thread>
 
 #include "jit/compile.h"
+#include "runtime/entry.h"
 #include "runtime/extern_type.h"
 #include "runtime/libcalls.h"
 #include "wasm/decode_module.h"
@@ -24,7 +30,7 @@ Result<void> Module::validate(const Features& features, std::span<const uint8_t>
 Result<void> Module::serialize_to_file(const std::string& path) const { return impl_->save(path); }
 
 Result<Module> Module::deserialize_file(const Engine& engine, const std::string& path) {
-  ROTOR_TRY(auto impl, ModuleImpl::load(engine.impl_, path));
+  ROTOR_TRY(auto impl, ModuleImpl::load(engine.impl_, path, jit::Check::all));
   return Module(std::move(impl));
 }
 
@@ -57,6 +63,7 @@ std::span<const uint8_t> Module::custom_section(std::string_view name) const {
 
 std::vector<std::string> Module::required_features() const { return impl_->required_features(); }
 const CompileStats& Module::compile_stats() const { return impl_->stats(); }
+TierStats Module::tier_stats() const { return impl_->tier_stats(); }
 
 }  // namespace rotor
 
@@ -67,55 +74,143 @@ Result<std::shared_ptr<ModuleImpl>> ModuleImpl::compile(std::shared_ptr<EngineIm
   const Config& config = engine->config;
   std::shared_ptr<ModuleImpl> module(new ModuleImpl(std::move(engine)));
   ROTOR_TRY(module->wasm_, wasm::decode_module(bytes, {.features = config.features, .bodies_elsewhere = false}));
+  module->own_bytes_.assign(bytes.begin(), bytes.end());
+  module->bytes_ = module->own_bytes_;
+  ROTOR_CHECK(module->make_code());
+  return module;
+}
+
+namespace {
+
+/// Validates all bodies on several threads. Errors: of the first bad function.
+Result<void> validate_bodies(const wasm::Module& module, std::span<const uint8_t> bytes, const Config& config) {
+  /// Functions that one thread takes at a time: some 0.5 ms.
+  constexpr uint32_t kGrain = 128;
+  auto functions = static_cast<uint32_t>(module.bodies.size());
+  unsigned threads =
+      config.compile_workers ? config.compile_workers : std::max(1u, std::thread::hardware_concurrency());
+  threads = std::min(threads, functions / kGrain + 1);
+  std::atomic<uint32_t> next{0};
+  std::mutex mutex;
+  std::optional<Error> error;
+  uint32_t bad = UINT32_MAX;
+  auto work = [&] {
+    for (uint32_t first; (first = next.fetch_add(kGrain)) < functions;) {
+      auto ok = wasm::validate_bodies(module, bytes, config.features, first, std::min(first + kGrain, functions));
+      if (ok) continue;
+      std::scoped_lock lock(mutex);
+      // What comes before was taken before, by somebody.
+      next = functions;
+      if (first < bad) error = std::move(ok).error();
+      bad = std::min(bad, first);
+    }
+  };
+  std::vector<std::thread> others;
+  for (unsigned i = 1; i < threads; ++i) others.emplace_back(work);
+  work();
+  for (std::thread& thread : others) thread.join();
+  if (error) return std::unexpected(std::move(*error));
+  return {};
+}
+
+}  // namespace
+
+Result<void> ModuleImpl::make_code() {
+  const Config& config = engine_->config;
+  describe();
+  if (config.mode != CompileMode::lazy) return compile_now();
+  auto start = std::chrono::steady_clock::now();
+  ROTOR_CHECK(validate_bodies(wasm_, bytes_, config));
+  cpu_features_ = jit::cpu_features_of(config.cpu);
+  ROTOR_TRY(jit::RegionLayout layout, jit::growing_region(wasm_, jit::CompileOptions().code_limit_bytes));
+  ROTOR_TRY(region_, CodeRegion::create(*this, layout));
+  ROTOR_CHECK(region_->add_stubs(wasm_));
+  fill_run_page();
+  tiering_ = Tiering::create(*engine_, wasm_, bytes_, *region_);
+  stats_.functions = static_cast<uint32_t>(wasm_.bodies.size());
+  stats_.wall_ms = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
+  return {};
+}
+
+Result<void> ModuleImpl::compile_now() {
+  const Config& config = engine_->config;
+  bool growing = config.mode == CompileMode::eager;
   jit::CompileOptions options;
   options.features = config.features;
-  options.opt = config.opt;
+  options.opt = growing ? OptLevel::o0 : config.opt;
+  options.growing = growing;
+  options.counts = growing && config.opt != OptLevel::o0;
   options.workers = config.compile_workers;
   options.cpu = config.cpu;
   options.progress = config.compile_progress;
-  ROTOR_TRY(jit::Compiled compiled, jit::compile_module(module->wasm_, bytes, options));
-  module->bytes_.assign(bytes.begin(), bytes.end());
+  ROTOR_TRY(jit::Compiled compiled, jit::compile_module(wasm_, bytes_, options));
+  cpu_features_ = std::move(compiled.cpu_features);
+  stats_ = compiled.stats;
+  ROTOR_TRY(region_, CodeRegion::create(*this, compiled.region));
+  if (growing) ROTOR_CHECK(region_->add_stubs(wasm_));
+  ROTOR_TRY(auto place, region_->allocate(compiled.image.text.size(), compiled.image.rodata.size()));
+  assert(place.text_offset == compiled.image.text_offset && place.rodata_offset == compiled.image.rodata_offset);
+  ROTOR_CHECK(region_->add(std::move(compiled.image)));
+  fill_run_page();
+  if (growing) tiering_ = Tiering::create(*engine_, wasm_, bytes_, *region_);
+  return {};
+}
+
+Result<std::shared_ptr<ModuleImpl>> ModuleImpl::load(std::shared_ptr<EngineImpl> engine, const std::string& path,
+                                                     jit::Check check) {
+  const Config& config = engine->config;
+  std::shared_ptr<ModuleImpl> module(new ModuleImpl(std::move(engine)));
+  ROTOR_TRY(module->file_, MappedFile::open(path));
+  ROTOR_TRY(jit::CodeFile code, jit::parse_code_file(module->file_->bytes(), path, check));
+  module->bytes_ = code.module_bytes;
+  ROTOR_TRY(module->wasm_,
+            wasm::decode_module(module->bytes_, {.features = config.features, .bodies_elsewhere = true}));
+  size_t defined = module->wasm_.funcs.size() - module->wasm_.imported_funcs;
+  if (code.functions.size() < defined) return fail(ErrorKind::corrupt, path + ": its code is not of its module");
   module->describe();
-  ROTOR_TRY(module->region_, CodeRegion::map(*module, compiled.image));
-  module->image_ = std::move(compiled.image);
-  module->image_.bytes = {};
-  module->cpu_features_ = std::move(compiled.cpu_features);
-  module->stats_ = compiled.stats;
-  module->fill_run_page();
+  ROTOR_CHECK(module->adopt(code, path, module->file_));
   return module;
 }
 
-Result<std::shared_ptr<ModuleImpl>> ModuleImpl::load(std::shared_ptr<EngineImpl> engine, const std::string& path) {
-  ROTOR_TRY(jit::CodeFile file, jit::read_code_file(path));
-  const Config& config = engine->config;
-  std::shared_ptr<ModuleImpl> module(new ModuleImpl(std::move(engine)));
-  module->bytes_ = std::move(file.module_bytes);
-  ROTOR_TRY(module->wasm_,
-            wasm::decode_module(module->bytes_, {.features = config.features, .bodies_elsewhere = true}));
-  // The file is trusted, but one that does not fit its own module must not run.
-  const wasm::Module& wasm = module->wasm_;
-  size_t defined = wasm.funcs.size() - wasm.imported_funcs;
-  if (file.image.entries.size() != defined || file.image.ends.size() != defined ||
-      file.image.run_page_bytes < jit::RunPageLayout(wasm).size_bytes)
-    return fail(ErrorKind::corrupt, path + ": its code is not of its module");
-  module->describe();
-  ROTOR_TRY(module->region_, CodeRegion::map_file(*module, file.image, path, file.text_file_offset));
-  module->image_ = std::move(file.image);
-  module->cpu_features_ = std::move(file.cpu_features);
-  module->stats_.functions = static_cast<uint32_t>(defined);
-  module->stats_.code_bytes = module->image_.text_bytes + module->image_.rodata_bytes;
-  module->fill_run_page();
-  return module;
+Result<void> ModuleImpl::adopt(const jit::CodeFile& code, const std::string& path,
+                               std::shared_ptr<const MappedFile> file) {
+  // The file is trusted, but one that does not fit its module must not run.
+  size_t defined = wasm_.funcs.size() - wasm_.imported_funcs;
+  bool fits = code.region.run_page_bytes >= run_page_.size_bytes;
+  for (const jit::FunctionCode& function : code.functions) fits &= function.func < defined;
+  if (!fits) return fail(ErrorKind::corrupt, path + ": its code is not of its module");
+  ROTOR_TRY(region_, CodeRegion::create(*this, code.region));
+  ROTOR_CHECK(region_->add_file(code, path, std::move(file)));
+  cpu_features_ = code.cpu_features;
+  stats_.functions = static_cast<uint32_t>(defined);
+  stats_.code_bytes = region_->code_bytes();
+  fill_run_page();
+  return {};
 }
 
 Result<void> ModuleImpl::save(const std::string& path) const {
-  jit::CodeImage image = image_;
-  auto contents = region_->contents();
-  image.bytes.assign(contents.begin(), contents.end());
-  return jit::write_code_file(path, image, bytes_, wasm_, cpu_features_);
+  if (tiering_) ROTOR_CHECK(tiering_->complete());
+  CodeRegion::Contents contents = region_->contents();
+  std::vector<uint8_t> rest = jit::without_code_section(bytes_, wasm_);
+  contents.file.module_bytes = rest;
+  contents.file.cpu_features = cpu_features_;
+  return jit::write_code_file(path, contents.file);
+}
+
+TierStats ModuleImpl::tier_stats() const {
+  TierStats stats;
+  stats.functions = static_cast<uint32_t>(wasm_.funcs.size() - wasm_.imported_funcs);
+  std::vector<bool> tier0(stats.functions), tier1(stats.functions);
+  region_->for_each_function([&](const jit::FunctionCode& code) { (code.tier ? tier1 : tier0)[code.func] = true; });
+  stats.tier0_functions = static_cast<uint32_t>(std::ranges::count(tier0, true));
+  stats.tier1_functions = static_cast<uint32_t>(std::ranges::count(tier1, true));
+  stats.code_bytes = region_->code_bytes();
+  if (tiering_) tiering_->add_to(stats);
+  return stats;
 }
 
 void ModuleImpl::describe() {
+  run_page_ = jit::RunPageLayout(wasm_);
   layout_ = jit::ContextLayout(wasm_);
   for (const wasm::SubType& type : wasm_.types) {
     const auto& func_type = std::get<FuncType>(type.composite);
@@ -131,14 +226,25 @@ void ModuleImpl::describe() {
 }
 
 void ModuleImpl::fill_run_page() {
-  jit::RunPageLayout layout(wasm_);
+  const jit::RunPageLayout& layout = run_page_;
   uint8_t* page = region_->run_page();
   auto store = [&](uint32_t offset, uint64_t value) { std::memcpy(page + offset, &value, sizeof value); };
   auto libcalls = libcall_addresses();
   for (uint32_t i = 0; i < libcalls.size(); ++i)
     store(layout.libcall(jit::Libcall(i)), reinterpret_cast<uint64_t>(libcalls[i]));
   for (uint32_t i = 0; i < types_.size(); ++i) store(layout.type(i), types_[i]->id());
-  for (uint32_t i = 0; i < image_.entries.size(); ++i) store(layout.slot(i), reinterpret_cast<uint64_t>(entry(i)));
+  store(layout.lazy_entry, reinterpret_cast<uint64_t>(&rotor_lazy_entry));
+  // A function's tier-1 code is behind its tier-0 code.
+  region_->for_each_function([&](const jit::FunctionCode& code) {
+    store(layout.slot(code.func), reinterpret_cast<uint64_t>(region_->text() + code.begin));
+  });
+}
+
+const void* ModuleImpl::entry(uint32_t defined_func) const {
+  if (tiering_) return region_->text() + jit::Stubs::stub(defined_func);
+  uint64_t code;
+  std::memcpy(&code, region_->run_page() + run_page_.slot(defined_func), sizeof code);
+  return reinterpret_cast<const void*>(code);
 }
 
 std::optional<uint32_t> ModuleImpl::find_export(std::string_view name) const {
@@ -171,21 +277,13 @@ std::string ModuleImpl::func_name(uint32_t func) const {
 }
 
 std::optional<Frame> ModuleImpl::frame_at(uintptr_t pc) const {
-  std::call_once(by_entry_once_, [this] {
-    by_entry_.resize(image_.entries.size());
-    for (uint32_t i = 0; i < by_entry_.size(); ++i) by_entry_[i] = i;
-    std::ranges::sort(by_entry_, {}, [this](uint32_t i) { return image_.entries[i]; });
-  });
-  auto offset = static_cast<uint32_t>(pc - reinterpret_cast<uintptr_t>(region_->text()));
-  auto after = std::ranges::upper_bound(by_entry_, offset, {}, [this](uint32_t i) { return image_.entries[i]; });
-  if (after == by_entry_.begin()) return std::nullopt;
-  uint32_t defined = *std::prev(after);
-  if (offset >= image_.ends[defined]) return std::nullopt;
+  auto site = region_->site_at(pc - reinterpret_cast<uintptr_t>(region_->text()));
+  if (!site) return std::nullopt;
   Frame frame;
-  frame.func_index = defined + wasm_.imported_funcs;
+  frame.func_index = site->defined_func + wasm_.imported_funcs;
   frame.func_name = func_name(frame.func_index);
   frame.module_name = names().module;
-  frame.module_offset = jit::module_offset_at(image_, defined, offset);
+  frame.module_offset = site->module_offset;
   return frame;
 }
 

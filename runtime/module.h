@@ -15,6 +15,7 @@
 #include "rotor/trap.h"
 #include "runtime/code_region.h"
 #include "runtime/engine.h"
+#include "runtime/tiering.h"
 #include "wasm/module.h"
 #include "wasm/names.h"
 
@@ -24,7 +25,8 @@ class ModuleImpl {
  public:
   static Result<std::shared_ptr<ModuleImpl>> compile(std::shared_ptr<EngineImpl> engine,
                                                      std::span<const uint8_t> bytes);
-  static Result<std::shared_ptr<ModuleImpl>> load(std::shared_ptr<EngineImpl> engine, const std::string& path);
+  static Result<std::shared_ptr<ModuleImpl>> load(std::shared_ptr<EngineImpl> engine, const std::string& path,
+                                                  jit::Check check);
   Result<void> save(const std::string& path) const;
   ModuleImpl(const ModuleImpl&) = delete;
 
@@ -38,14 +40,18 @@ class ModuleImpl {
   const Signature& signature(wasm::FuncIndex index) const { return signature(wasm_.funcs[raw(index)]); }
   /// Words of the results buffer that an instance's context needs.
   uint32_t result_words() const { return result_words_; }
-  /// The entry of a defined function.
-  const void* entry(uint32_t defined_func) const { return region_->text() + image_.entries[defined_func]; }
+  /// What stands for a defined function for as long as the module lives: its stub, if its code may change.
+  const void* entry(uint32_t defined_func) const;
+  const CodeRegion& region() const { return *region_; }
+  /// Null if all code was made ahead of time.
+  Tiering* tiering() const { return tiering_.get(); }
 
   const std::vector<ImportInfo>& imports() const { return imports_; }
   const std::vector<ExportInfo>& exports() const { return exports_; }
   /// Index among the exports.
   std::optional<uint32_t> find_export(std::string_view name) const;
   const CompileStats& stats() const { return stats_; }
+  TierStats tier_stats() const;
   std::vector<std::string> required_features() const;
 
   /// What is known of an address in the module's text; nullopt: it lies in no function.
@@ -55,18 +61,26 @@ class ModuleImpl {
   explicit ModuleImpl(std::shared_ptr<EngineImpl> engine) : engine_(std::move(engine)) {}
   /// Fills everything that follows from `wasm_`.
   void describe();
-  /// Fills the run page.
+  /// Compiles or prepares, as Config::mode says. Pre: bytes_ and wasm_ are there.
+  Result<void> make_code();
+  Result<void> compile_now();
+  /// Takes the code of a file for this module's. Pre: described. Errors: corrupt (it does not fit), io.
+  Result<void> adopt(const jit::CodeFile& code, const std::string& path, std::shared_ptr<const MappedFile> file);
+  /// Fills the run page's addresses, and the slots of the functions whose code there is.
   void fill_run_page();
   const wasm::Names& names() const;
   std::string func_name(uint32_t func) const;
 
   std::shared_ptr<EngineImpl> engine_;
-  std::vector<uint8_t> bytes_;
+  std::shared_ptr<const MappedFile> file_;  ///< holds bytes_, if there is one
+  std::vector<uint8_t> own_bytes_;          ///< else this does
+  std::span<const uint8_t> bytes_;
   wasm::Module wasm_;
   jit::ContextLayout layout_;
-  jit::CodeImage image_;  ///< without `bytes`
+  jit::RunPageLayout run_page_;
   std::vector<std::string> cpu_features_;
   std::unique_ptr<CodeRegion> region_;
+  std::unique_ptr<Tiering> tiering_;  ///< ends before the region
   std::vector<const Signature*> types_;
   uint32_t result_words_ = 0;
   std::vector<ImportInfo> imports_;
@@ -77,8 +91,6 @@ class ModuleImpl {
   // For backtraces, made when the first one is asked for.
   mutable std::once_flag names_once_;
   mutable wasm::Names names_;
-  mutable std::once_flag by_entry_once_;
-  mutable std::vector<uint32_t> by_entry_;  ///< defined functions by ascending entry
 };
 
 }  // namespace rotor::runtime

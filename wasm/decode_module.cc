@@ -93,9 +93,14 @@ Result<Module> decode_module(std::span<const uint8_t> bytes, const DecodeOptions
 }
 
 Result<void> validate_bodies(const Module& module, std::span<const uint8_t> bytes, const Features& features) {
+  return validate_bodies(module, bytes, features, 0, static_cast<uint32_t>(module.bodies.size()));
+}
+
+Result<void> validate_bodies(const Module& module, std::span<const uint8_t> bytes, const Features& features,
+                             uint32_t first, uint32_t last) {
   BodyDecoder<EmptySink> decoder(module, bytes, features);
   EmptySink sink;
-  for (uint32_t i = 0; i < module.bodies.size(); ++i) {
+  for (uint32_t i = first; i < last; ++i) {
     ROTOR_CHECK(decoder.decode(FuncIndex(module.imported_funcs + i), sink));
   }
   return {};

@@ -23,6 +23,10 @@ Result<Module> decode_module(std::span<const uint8_t> bytes, const DecodeOptions
 /// Decodes and validates every body (with EmptySink). Errors as above, of the first bad function.
 Result<void> validate_bodies(const Module& module, std::span<const uint8_t> bytes, const Features& features);
 
+/// The same of defined functions [first, last).
+Result<void> validate_bodies(const Module& module, std::span<const uint8_t> bytes, const Features& features,
+                             uint32_t first, uint32_t last);
+
 /// Names of the features a module uses, bodies included (`used_features` of the module covers its sections only).
 uint32_t features_of_bodies(const Module& module, std::span<const uint8_t> bytes, const Features& features);
 

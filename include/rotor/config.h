@@ -20,9 +20,26 @@ enum class OptLevel : uint8_t {
   o1 = 1,  ///< mem2reg, EarlyCSE, SimplifyCFG and LLVM's default code generator
 };
 
+/// When functions are compiled.
+enum class CompileMode : uint8_t {
+  /// All of them by Module::compile, at Config::opt. The fastest code: functions call each other straight.
+  aot,
+  /// All of them by Module::compile, at o0; hot ones again at o1 in the background.
+  eager,
+  /// The module is validated; each function is compiled at its first call, at o0, and again at o1 in the background
+  /// when
+  /// it has become hot. A thread that calls such a function waits for it.
+  lazy,
+};
+
 struct Config {
   Features features;
+  CompileMode mode = CompileMode::aot;
+  /// In the modes eager and lazy the highest tier: o0 never compiles a function again.
   OptLevel opt = OptLevel::o1;
+  /// A function is hot when its calls and the turns of its loops have come to this number. Larger functions take longer
+  /// to compile, and need more: this much a KiB of body on top. At least 1.
+  uint32_t hot_count = 4000;
   /// Compile threads; 0: one a core.
   unsigned compile_workers = 0;
   /// "native": this machine; "baseline": x86-64-v2.

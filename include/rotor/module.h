@@ -45,6 +45,18 @@ struct CompileStats {
   double cpu_ms = 0;  ///< summed over the compile threads
 };
 
+/// How far a module's functions are. In the mode aot all functions are tier 1 at o1, tier 0 at o0.
+struct TierStats {
+  uint32_t functions = 0;        ///< defined in the module
+  uint32_t tier0_functions = 0;  ///< that have tier-0 code, or had it before tier 1
+  uint32_t tier1_functions = 0;  ///< that have tier-1 code
+  uint32_t tier0_compiled = 0;   ///< functions compiled in this process: a function compiled twice counts twice
+  uint32_t tier1_compiled = 0;
+  double tier0_cpu_ms = 0;  ///< CPU time of compiling on demand
+  double tier1_cpu_ms = 0;  ///< and of compiling again in the background
+  uint64_t code_bytes = 0;
+};
+
 /// A cheap handle; copies share one module. Immutable and thread-safe.
 class Module {
  public:
@@ -69,7 +81,10 @@ class Module {
   std::span<const uint8_t> custom_section(std::string_view name) const;
   /// Names of the proposals the module uses beyond the features' MVP ("threads", "multi-value", …).
   std::vector<std::string> required_features() const;
+  /// What Module::compile cost; functions compiled on demand come later (tier_stats).
   const CompileStats& compile_stats() const;
+  /// As of now.
+  TierStats tier_stats() const;
 
   runtime::ModuleImpl& impl() const { return *impl_; }
   explicit Module(std::shared_ptr<runtime::ModuleImpl> impl) : impl_(std::move(impl)) {}

@@ -67,9 +67,19 @@ std::vector<uint8_t> read_file_or_die(const std::string& path) {
   return bytes;
 }
 
-void EngineOptions::add_to(CLI::App& command, int default_opt) {
+void EngineOptions::add_to(CLI::App& command, int default_opt, const char* default_mode) {
   opt = default_opt;
-  command.add_option("--opt", opt, "optimisation level")->check(CLI::Range(0, 1))->capture_default_str();
+  mode = default_mode;
+  command.add_option("--mode", mode, "when functions are compiled: lazy, eager or aot")
+      ->check(CLI::IsMember({"lazy", "eager", "aot"}))
+      ->capture_default_str();
+  command.add_option("--opt", opt, "optimisation level; of lazy and eager: the highest")
+      ->check(CLI::Range(0, 1))
+      ->capture_default_str();
+  command
+      .add_option("--hot-count", hot_count, "calls and loop turns after which a function is optimised (lazy, eager)")
+      ->check(CLI::Range(1, 1'000'000'000))
+      ->capture_default_str();
   command.add_option("--cpu", cpu, "native or baseline (x86-64-v2)")
       ->check(CLI::IsMember({"native", "baseline"}))
       ->capture_default_str();
@@ -81,6 +91,8 @@ void EngineOptions::add_to(CLI::App& command, int default_opt) {
 Config EngineOptions::config() const {
   Config config;
   config.opt = opt == 0 ? OptLevel::o0 : OptLevel::o1;
+  config.mode = mode == "lazy" ? CompileMode::lazy : mode == "eager" ? CompileMode::eager : CompileMode::aot;
+  config.hot_count = hot_count;
   config.cpu = cpu;
   config.compile_workers = compile_workers;
   return config;

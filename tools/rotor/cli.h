@@ -41,10 +41,12 @@ std::vector<uint8_t> read_file_or_die(const std::string& path);
 /// Settings of the engine, as options of a command.
 struct EngineOptions {
   int opt = 1;
+  std::string mode;
+  uint32_t hot_count = Config().hot_count;
   std::string cpu = "native";
   unsigned compile_workers = 0;
 
-  void add_to(CLI::App& command, int default_opt = 1);
+  void add_to(CLI::App& command, int default_opt = 1, const char* default_mode = "aot");
   Config config() const;
 };
 

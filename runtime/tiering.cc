@@ -1,0 +1,167 @@
+#include "runtime/tiering.h"
+
+#include <time.h>
+
+#include <algorithm>
+#include <cassert>
+
+#include "runtime/engine.h"
+
+namespace rotor::runtime {
+
+namespace {
+
+double thread_cpu_ms() {
+  timespec t;
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+  return static_cast<double>(t.tv_sec) * 1e3 + static_cast<double>(t.tv_nsec) / 1e6;
+}
+
+uint32_t defined_funcs(const wasm::Module& module) {
+  return static_cast<uint32_t>(module.funcs.size() - module.imported_funcs);
+}
+
+}  // namespace
+
+Tiering::Tiering(EngineImpl& engine, const wasm::Module& module, std::span<const uint8_t> bytes, CodeRegion& region)
+    : engine_(engine), module_(module), bytes_(bytes), region_(region), run_page_(module) {}
+
+std::unique_ptr<Tiering> Tiering::create(EngineImpl& engine, const wasm::Module& module, std::span<const uint8_t> bytes,
+                                         CodeRegion& region) {
+  std::unique_ptr<Tiering> tiering(new Tiering(engine, module, bytes, region));
+  uint32_t functions = defined_funcs(module);
+  tiering->states_.assign(functions, State::empty);
+  region.for_each_function([&](const jit::FunctionCode& code) {
+    State& state = tiering->states_[code.func];
+    state = std::max(state, code.tier ? State::tier1 : State::tier0);
+  });
+  for (uint32_t i = 0; i < functions; ++i) {
+    if (tiering->states_[i] == State::empty)
+      tiering->slot(i) = reinterpret_cast<uint64_t>(region.text() + jit::Stubs::lazy(i));
+    tiering->counter(i) = tiering->hot_count(i);
+  }
+  return tiering;
+}
+
+Tiering::~Tiering() {
+  engine_.foreground.cancel(this);
+  engine_.background.cancel(this);
+}
+
+std::atomic_ref<uint64_t> Tiering::slot(uint32_t defined_func) const {
+  return std::atomic_ref(*reinterpret_cast<uint64_t*>(region_.run_page() + run_page_.slot(defined_func)));
+}
+
+std::atomic_ref<int32_t> Tiering::counter(uint32_t defined_func) const {
+  return std::atomic_ref(*reinterpret_cast<int32_t*>(region_.run_page() + run_page_.counter(defined_func)));
+}
+
+int32_t Tiering::hot_count(uint32_t defined_func) const {
+  const Config& config = engine_.config;
+  if (config.opt == OptLevel::o0) return INT32_MAX;
+  const wasm::FunctionBody& body = module_.bodies[defined_func];
+  uint64_t count = config.hot_count + (body.end - body.begin) * config.hot_count / 1024;
+  return static_cast<int32_t>(std::min<uint64_t>(count, INT32_MAX));
+}
+
+jit::FunctionCompiler* Tiering::compiler() {
+  std::call_once(compiler_once_, [&] {
+    jit::CompileOptions options;
+    options.features = engine_.config.features;
+    options.cpu = engine_.config.cpu;
+    options.counts = engine_.config.opt != OptLevel::o0;
+    if (auto made = jit::FunctionCompiler::create(module_, bytes_, options))
+      compiler_ = std::move(*made);
+    else
+      compiler_error_ = std::move(made).error();
+  });
+  return compiler_.get();
+}
+
+Result<const void*> Tiering::code_of(uint32_t defined_func) {
+  std::unique_lock lock(mutex_);
+  if (states_[defined_func] == State::empty) submit_tier0(defined_func);
+  changed_.wait(lock, [&] { return states_[defined_func] > State::compiling; });
+  if (states_[defined_func] == State::failed) return std::unexpected(*error_);
+  return reinterpret_cast<const void*>(slot(defined_func).load(std::memory_order_acquire));
+}
+
+void Tiering::submit_tier0(uint32_t defined_func) {
+  std::vector<uint32_t> functions{defined_func};
+  for (uint32_t i : functions) states_[i] = State::compiling;
+  engine_.foreground.submit(this, [this, functions] { compile(functions, 0); });
+}
+
+void Tiering::tier_up(uint32_t defined_func) {
+  counter(defined_func).store(INT32_MAX, std::memory_order_relaxed);
+  std::scoped_lock lock(mutex_);
+  if (states_[defined_func] != State::tier0 || engine_.config.opt == OptLevel::o0) return;
+  states_[defined_func] = State::tier1_queued;
+  ++background_;
+  engine_.background.submit(this, [this, defined_func] { compile({defined_func}, 1); });
+}
+
+Result<void> Tiering::complete() {
+  std::unique_lock lock(mutex_);
+  for (uint32_t i = 0; i < states_.size(); ++i)
+    if (states_[i] == State::empty) submit_tier0(i);
+  changed_.wait(lock, [&] { return std::ranges::find(states_, State::compiling) == states_.end(); });
+  if (error_) return std::unexpected(*error_);
+  return {};
+}
+
+void Tiering::wait_for_background() {
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [&] { return background_ == 0; });
+}
+
+void Tiering::compile(const std::vector<uint32_t>& functions, uint32_t tier) {
+  double before = thread_cpu_ms();
+  Result<void> done = compile_and_add(functions, tier);
+  double cpu_ms = thread_cpu_ms() - before;
+  {
+    std::scoped_lock lock(mutex_);
+    (tier ? stats_.tier1_cpu_ms : stats_.tier0_cpu_ms) += cpu_ms;
+    if (tier) --background_;
+    if (done) {
+      (tier ? stats_.tier1_compiled : stats_.tier0_compiled) += static_cast<uint32_t>(functions.size());
+      for (uint32_t i : functions) states_[i] = tier ? State::tier1 : State::tier0;
+    } else {
+      // Tier-0 code goes on where tier 1 could not be had.
+      for (uint32_t i : functions) states_[i] = tier ? State::tier0 : State::failed;
+      if (tier == 0) error_ = std::move(done).error();
+    }
+  }
+  changed_.notify_all();
+}
+
+Result<void> Tiering::compile_and_add(const std::vector<uint32_t>& functions, uint32_t tier) {
+  jit::FunctionCompiler* compiler = this->compiler();
+  if (!compiler) return std::unexpected(*compiler_error_);
+  if (tier == 1 && compiler->is_huge(functions.front()))
+    return fail(ErrorKind::limit, "the function is too large for tier 1");
+  ROTOR_TRY(auto code, compiler->compile(functions, tier));
+  ROTOR_TRY(CodeRegion::Place place, region_.allocate(code->text_bytes(), code->rodata_bytes()));
+  ROTOR_TRY(jit::CodeImage image, code->link(region_.layout(), place.text_offset, place.rodata_offset, tier));
+  std::vector<jit::FunctionCode> linked = image.functions;
+  ROTOR_CHECK(region_.add(std::move(image)));
+  // From now on other threads run it: it was mapped before.
+  for (const jit::FunctionCode& function : linked)
+    slot(function.func).store(reinterpret_cast<uint64_t>(region_.text() + function.begin), std::memory_order_release);
+  return {};
+}
+
+void Tiering::add_to(TierStats& stats) const {
+  std::scoped_lock lock(mutex_);
+  stats.tier0_compiled += stats_.tier0_compiled;
+  stats.tier1_compiled += stats_.tier1_compiled;
+  stats.tier0_cpu_ms += stats_.tier0_cpu_ms;
+  stats.tier1_cpu_ms += stats_.tier1_cpu_ms;
+}
+
+bool Tiering::has_new_code() const {
+  std::scoped_lock lock(mutex_);
+  return stats_.tier0_compiled + stats_.tier1_compiled != 0;
+}
+
+}  // namespace rotor::runtime

@@ -1,0 +1,77 @@
+// Functions that are compiled when they are called, and again when they are hot.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <vector>
+
+#include "jit/compile.h"
+#include "rotor/module.h"
+#include "runtime/code_region.h"
+
+namespace rotor::runtime {
+
+class EngineImpl;
+
+/// Of one module. Compiling happens on the engine's threads, never on a guest's stack: LLVM takes more of it than the
+/// guest must leave. Thread-safe.
+class Tiering {
+ public:
+  /// What `region` holds is known and its slots are filled; functions that it has no code for get slots that come here.
+  /// All references must outlive it.
+  static std::unique_ptr<Tiering> create(EngineImpl& engine, const wasm::Module& module, std::span<const uint8_t> bytes,
+                                         CodeRegion& region);
+  /// Drops what is queued and waits for what is being compiled.
+  ~Tiering();
+  Tiering(const Tiering&) = delete;
+
+  /// The code of a function, compiled now if it has none. Waits. Errors: limit (code_limit_bytes), internal.
+  Result<const void*> code_of(uint32_t defined_func);
+  /// A counter fell below 0: compiles the function again in the background.
+  void tier_up(uint32_t defined_func);
+  /// Compiles all that has no code yet. Waits.
+  Result<void> complete();
+  /// Waits until no function is queued for tier 1 or being compiled for it: for tests and measurements.
+  void wait_for_background();
+
+  /// Adds to what is there: counts and times.
+  void add_to(TierStats& stats) const;
+  /// True if functions were compiled since it was made.
+  bool has_new_code() const;
+
+ private:
+  enum class State : uint8_t { empty, compiling, failed, tier0, tier1_queued, tier1 };
+
+  Tiering(EngineImpl& engine, const wasm::Module& module, std::span<const uint8_t> bytes, CodeRegion& region);
+  std::atomic_ref<uint64_t> slot(uint32_t defined_func) const;
+  std::atomic_ref<int32_t> counter(uint32_t defined_func) const;
+  /// How often a function is called before it is hot.
+  int32_t hot_count(uint32_t defined_func) const;
+  /// Made when first asked for; null: see compiler_error_.
+  jit::FunctionCompiler* compiler();
+  /// Pre: mutex_ is held, the function is `empty`. Post: it is `compiling`.
+  void submit_tier0(uint32_t defined_func);
+  void compile(const std::vector<uint32_t>& functions, uint32_t tier);
+  Result<void> compile_and_add(const std::vector<uint32_t>& functions, uint32_t tier);
+
+  EngineImpl& engine_;
+  const wasm::Module& module_;
+  const std::span<const uint8_t> bytes_;
+  CodeRegion& region_;
+  const jit::RunPageLayout run_page_;
+  std::unique_ptr<jit::FunctionCompiler> compiler_;
+  std::once_flag compiler_once_;
+  std::optional<Error> compiler_error_;
+
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  std::vector<State> states_;
+  std::optional<Error> error_;  ///< why functions are `failed`
+  uint32_t background_ = 0;     ///< functions queued for tier 1 or being compiled for it
+  TierStats stats_;             ///< its counts of this process
+};
+
+}  // namespace rotor::runtime
