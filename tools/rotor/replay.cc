@@ -101,6 +101,16 @@ void print_report(const ReplayOptions& options, const LoadedModule& loaded, cons
   json["wall_ms"] = rounded(m.wall_ms);
   json["cpu_ms"] = rounded(m.cpu_ms);
   json["memory_bytes"] = m.memory_bytes;
+  if (options.engine.mode != "aot") {
+    // Compiling on demand and in the background is part of cpu_ms.
+    TierStats tiers = loaded.module.tier_stats();
+    json["functions"] = tiers.functions;
+    json["tier0_functions"] = tiers.tier0_functions;
+    json["tier1_functions"] = tiers.tier1_functions;
+    json["tier0_cpu_ms"] = rounded(tiers.tier0_cpu_ms);
+    json["tier1_cpu_ms"] = rounded(tiers.tier1_cpu_ms);
+    json["code_bytes"] = tiers.code_bytes;
+  }
   fmt::print("{}\n", json.dump());
 }
 
