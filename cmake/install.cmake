@@ -3,19 +3,25 @@
 include(GNUInstallDirs)
 
 set(ROTOR_LIBRARIES "")
-foreach(library proxy runtime jit code memory wasm)  # in the order of static linking
+foreach(library proxy runtime jit no_compiler code memory wasm)  # in the order of static linking
   if(TARGET rotor_${library})
     list(APPEND ROTOR_LIBRARIES rotor_${library})
   endif()
 endforeach()
 
-# rotor::rotor is everything.
-if(NOT TARGET rotor)
-  add_library(rotor INTERFACE)
-  add_library(rotor::rotor ALIAS rotor)
-endif()
-target_compile_features(rotor INTERFACE cxx_std_23)
-target_link_libraries(rotor INTERFACE ${ROTOR_LIBRARIES})
+# rotor::rotor is everything; rotor::rotor-runtime is all but the compiler, and needs no LLVM.
+set(full ${ROTOR_LIBRARIES})
+list(REMOVE_ITEM full rotor_no_compiler)
+set(compilerless ${ROTOR_LIBRARIES})
+list(REMOVE_ITEM compilerless rotor_jit)
+add_library(rotor INTERFACE)
+target_link_libraries(rotor INTERFACE ${full})
+add_library(rotor-runtime INTERFACE)
+target_link_libraries(rotor-runtime INTERFACE ${compilerless})
+foreach(library rotor rotor-runtime)
+  add_library(rotor::${library} ALIAS ${library})
+  target_compile_features(${library} INTERFACE cxx_std_23)
+endforeach()
 
 if(NOT ROTOR_INSTALL)
   return()
@@ -82,11 +88,19 @@ endforeach()
 get_property(flags GLOBAL PROPERTY ROTOR_LINK_FLAGS)
 list(REVERSE flags)  # collected after what they use
 list(REMOVE_DUPLICATES flags)
-list(TRANSFORM ROTOR_LIBRARIES PREPEND "-l" OUTPUT_VARIABLE own_flags)
-list(JOIN own_flags " " ROTOR_PC_OWN_LIBS)
-list(JOIN flags " " ROTOR_PC_LIBS)
-list(GET LLVM_LIBRARY_DIRS 0 ROTOR_PC_LLVM_LIBDIR)
-configure_file(cmake/rotor.pc.in ${PROJECT_BINARY_DIR}/rotor.pc @ONLY)
+list(GET LLVM_LIBRARY_DIRS 0 llvm_folder)
+function(rotor_pkg_config name description libraries)
+  list(TRANSFORM libraries PREPEND "-l")
+  list(JOIN libraries " " ROTOR_PC_OWN_LIBS)
+  list(JOIN ARGN " " ROTOR_PC_LIBS)
+  set(ROTOR_PC_NAME ${name})
+  set(ROTOR_PC_DESCRIPTION ${description})
+  configure_file(cmake/rotor.pc.in ${PROJECT_BINARY_DIR}/${name}.pc @ONLY)
+endfunction()
+rotor_pkg_config(rotor "WebAssembly runtime that rotates instances which leak (C++23)" "${full}"
+                 -L${llvm_folder} ${flags})
+list(FILTER flags EXCLUDE REGEX LLVM)
+rotor_pkg_config(rotor-runtime "Rotor without its compiler: runs code files (C++23)" "${compilerless}" ${flags})
 
 include(CMakePackageConfigHelpers)
 set(ROTOR_CMAKE_DIR ${CMAKE_INSTALL_LIBDIR}/cmake/rotor)
@@ -94,11 +108,11 @@ configure_package_config_file(cmake/rotor-config.cmake.in ${PROJECT_BINARY_DIR}/
                               INSTALL_DESTINATION ${ROTOR_CMAKE_DIR})
 write_basic_package_version_file(${PROJECT_BINARY_DIR}/rotor-config-version.cmake COMPATIBILITY SameMinorVersion)
 
-install(TARGETS rotor ${ROTOR_LIBRARIES} EXPORT rotor-targets
+install(TARGETS rotor rotor-runtime ${ROTOR_LIBRARIES} EXPORT rotor-targets
         ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT library
         INCLUDES DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 install(EXPORT rotor-targets NAMESPACE rotor:: DESTINATION ${ROTOR_CMAKE_DIR} COMPONENT library)
 install(FILES ${PROJECT_BINARY_DIR}/rotor-config.cmake ${PROJECT_BINARY_DIR}/rotor-config-version.cmake
         DESTINATION ${ROTOR_CMAKE_DIR} COMPONENT library)
-install(FILES ${PROJECT_BINARY_DIR}/rotor.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig COMPONENT library)
+install(FILES ${PROJECT_BINARY_DIR}/rotor.pc ${PROJECT_BINARY_DIR}/rotor-runtime.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig COMPONENT library)
 install(DIRECTORY include/ DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} COMPONENT library)

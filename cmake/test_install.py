@@ -14,6 +14,16 @@ add_executable(consumer {source})
 target_link_libraries(consumer PRIVATE rotor::rotor)
 '''
 
+RUNTIME_CONSUMER = '''cmake_minimum_required(VERSION 3.25)
+project(consumer LANGUAGES CXX)
+find_package(rotor 0.1 REQUIRED COMPONENTS runtime)
+if(LLVM_FOUND)
+  message(FATAL_ERROR "the runtime asked for LLVM")
+endif()
+add_executable(consumer {source})
+target_link_libraries(consumer PRIVATE rotor::rotor-runtime)
+'''
+
 
 def run(*command, **options):
     print('+', ' '.join(command), flush=True)
@@ -40,14 +50,21 @@ def main():
                     if options.source in text.read():
                         sys.exit(f'{file} names a path of the source tree')
 
-        consumer = os.path.join(folder, 'consumer')
-        os.mkdir(consumer)
-        with open(os.path.join(consumer, 'CMakeLists.txt'), 'w', encoding='utf-8') as file:
-            file.write(CONSUMER.format(source=source))
-        run(options.cmake, '-S', consumer, '-B', consumer + '/build', '-DCMAKE_PREFIX_PATH=' + prefix,
-            '-DCMAKE_CXX_COMPILER=' + options.cxx, stdout=subprocess.DEVNULL)
-        run(options.cmake, '--build', consumer + '/build', stdout=subprocess.DEVNULL)
-        run(consumer + '/build/consumer')
+        def build(name, text, source):
+            consumer = os.path.join(folder, name)
+            os.mkdir(consumer)
+            with open(os.path.join(consumer, 'CMakeLists.txt'), 'w', encoding='utf-8') as file:
+                file.write(text.format(source=source))
+            run(options.cmake, '-S', consumer, '-B', consumer + '/build', '-DCMAKE_PREFIX_PATH=' + prefix,
+                '-DCMAKE_CXX_COMPILER=' + options.cxx, stdout=subprocess.DEVNULL)
+            run(options.cmake, '--build', consumer + '/build', stdout=subprocess.DEVNULL)
+            return consumer + '/build/consumer'
+
+        run(build('consumer', CONSUMER, source))
+        precompiled = os.path.join(options.source, 'examples', 'embed', 'precompiled.cc')
+        missing = subprocess.run([build('runtime', RUNTIME_CONSUMER, precompiled), folder + '/none.rotor', 'f', '1'],
+                                 stdout=subprocess.PIPE, text=True)
+        assert missing.returncode == 1 and 'none.rotor' in missing.stdout, missing.stdout
 
         pc_folder = next(directory for directory, _, files in os.walk(prefix) if 'rotor.pc' in files)
         flags = run('pkg-config', '--cflags', '--libs', 'rotor', env=dict(os.environ, PKG_CONFIG_PATH=pc_folder),
@@ -55,6 +72,10 @@ def main():
         program = os.path.join(folder, 'with-pkg-config')
         run(options.cxx, '-std=c++23', source, '-o', program, *flags)
         run(program)
+        flags = run('pkg-config', '--cflags', '--libs', 'rotor-runtime',
+                    env=dict(os.environ, PKG_CONFIG_PATH=pc_folder), stdout=subprocess.PIPE, text=True).stdout.split()
+        assert not any('LLVM' in flag for flag in flags), flags
+        run(options.cxx, '-std=c++23', precompiled, '-o', program, *flags)
 
 
 if __name__ == '__main__':

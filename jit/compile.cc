@@ -267,8 +267,6 @@ class LlvmFunctionCompiler final : public FunctionCompiler {
 
 }  // namespace
 
-bool has_compiler() { return true; }
-
 Result<Compiled> compile_module(const wasm::Module& module, std::span<const uint8_t> bytes,
                                 const CompileOptions& options) {
   return Compilation(module, bytes, options).run();

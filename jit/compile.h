@@ -1,4 +1,6 @@
-// wasm -> machine code. The only door to LLVM: implemented by compile.cc (with LLVM) or no_compiler.cc (without).
+// wasm -> machine code. The only door to LLVM. What stands behind it is chosen by linking one of three libraries:
+// rotor_jit (compile.cc and LLVM itself), rotor_no_compiler (every call is an error that says so),
+// rotor_compiler_loader (a shared library with LLVM in it, loaded when something is to be compiled).
 #pragma once
 
 #include <functional>
@@ -29,8 +31,7 @@ struct CompileOptions {
   std::function<void(uint32_t, uint32_t)> progress;
 };
 
-/// Whether this library can compile. Without the compiler everything below fails with `unsupported`, and says so.
-bool has_compiler();
+// Without a compiler everything below fails with `unsupported`, and says so.
 
 struct Compiled {
   RegionLayout region;

@@ -1,0 +1,56 @@
+// The door to LLVM, opened when it is first used: loads the shared library that lies beside the program.
+#include <dlfcn.h>
+#include <fmt/format.h>
+
+#include <unistd.h>
+#include <climits>
+#include <cstring>
+
+#include "jit/plugin.h"
+
+namespace rotor::jit {
+
+namespace {
+
+/// The folder of the running program, with a slash.
+std::string program_folder() {
+  char path[PATH_MAX];
+  ssize_t size = readlink("/proc/self/exe", path, sizeof path);
+  std::string program(path, size > 0 ? static_cast<size_t>(size) : 0);
+  return program.substr(0, program.rfind('/') + 1);
+}
+
+Result<const CompilerPlugin*> load() {
+  std::string path = program_folder() + kCompilerPluginFile;
+  // Its symbols serve nobody else, and it stays: the code of functions that it compiles does not need it, but its
+  // threads' destructors might.
+  void* library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
+  if (!library) return fail(ErrorKind::unsupported, fmt::format("the compiler could not be loaded: {}", dlerror()));
+  auto* plugin = static_cast<const CompilerPlugin*>(dlsym(library, kCompilerPluginSymbol));
+  if (!plugin || std::strcmp(plugin->build, kCompilerPluginBuild) != 0)
+    return fail(ErrorKind::unsupported, fmt::format("{}: the compiler of another build of Rotor", path));
+  return plugin;
+}
+
+/// Loaded once; the error stays too. Thread-safe.
+const Result<const CompilerPlugin*>& plugin() {
+  static const Result<const CompilerPlugin*> loaded = load();
+  return loaded;
+}
+
+}  // namespace
+
+Result<Compiled> compile_module(const wasm::Module& module, std::span<const uint8_t> bytes,
+                                const CompileOptions& options) {
+  if (!plugin()) return std::unexpected(plugin().error());
+  return (*plugin())->compile(module, bytes, options);
+}
+
+Result<std::unique_ptr<FunctionCompiler>> FunctionCompiler::create(const wasm::Module& module,
+                                                                   std::span<const uint8_t> bytes,
+                                                                   const CompileOptions& options) {
+  if (!plugin()) return std::unexpected(plugin().error());
+  return (*plugin())->create(module, bytes, options);
+}
+
+}  // namespace rotor::jit

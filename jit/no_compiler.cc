@@ -1,0 +1,22 @@
+// The door to LLVM, closed: for programs that only run code files.
+#include "jit/compile.h"
+
+namespace rotor::jit {
+
+namespace {
+std::unexpected<Error> no_compiler() {
+  return fail(ErrorKind::unsupported,
+              "this program was built without the compiler: it runs code files, which `rotor compile` makes");
+}
+}  // namespace
+
+Result<Compiled> compile_module(const wasm::Module&, std::span<const uint8_t>, const CompileOptions&) {
+  return no_compiler();
+}
+
+Result<std::unique_ptr<FunctionCompiler>> FunctionCompiler::create(const wasm::Module&, std::span<const uint8_t>,
+                                                                   const CompileOptions&) {
+  return no_compiler();
+}
+
+}  // namespace rotor::jit

@@ -1,0 +1,37 @@
+// What a program that links rotor-runtime can and can't do.
+#include "runtime/test_support.h"
+
+namespace rotor::runtime::test {
+namespace {
+
+void expect_no_compiler(const Error& error) {
+  EXPECT_EQ(error.kind, ErrorKind::unsupported);
+  EXPECT_NE(error.message.find("without the compiler"), std::string::npos) << error.message;
+}
+
+TEST(NoCompiler, ModulesAreValidated) { EXPECT_TRUE(Module::validate({}, kTraps)); }
+
+TEST(NoCompiler, CompilingIsAnErrorThatSaysWhy) {
+  for (CompileMode mode : {CompileMode::aot, CompileMode::eager}) {
+    Config config;
+    config.mode = mode;
+    auto module = Module::compile(must(Engine::create(config)), kTraps);
+    ASSERT_FALSE(module);
+    expect_no_compiler(module.error());
+  }
+}
+
+TEST(NoCompiler, AFunctionWithoutCodeFailsItsCall) {
+  Config config;
+  config.mode = CompileMode::lazy;
+  Engine e = must(Engine::create(config));
+  Instance instance = instantiate(Linker(e), compile(e, kTraps));
+  for (int again = 0; again < 2; ++again) {
+    auto result = must(instance.get_func("div_s")).call({Value(7), Value(2)});
+    ASSERT_FALSE(result);
+    expect_no_compiler(result.error());
+  }
+}
+
+}  // namespace
+}  // namespace rotor::runtime::test
