@@ -104,6 +104,26 @@ TEST(PolicyToml, RefusesWrongTypes) {
   EXPECT_TRUE(parse_error("a = [\n").starts_with("p.toml:")) << parse_error("a = [\n");
 }
 
+TEST(PolicyToml, AHeaderThatIsNoKeyIsAnError) {
+  for (const char* text : {"[*exports]", "[[[a]]]", "[[=", "[ *"})
+    EXPECT_TRUE(parse_error(text).starts_with("p.toml:1: ")) << text << ": " << parse_error(text);
+}
+
+TEST(PolicyToml, LettersOutsideAsciiNeedQuotes) {
+  EXPECT_TRUE(parse_error("\né = 1").starts_with("p.toml:2: ")) << parse_error("\né = 1");
+  EXPECT_TRUE(parse_error("enabled = trueɪ").starts_with("p.toml:1: ")) << parse_error("enabled = trueɪ");
+  auto policy = Policy::parse_toml("# é\n[exports]\n\"é\" = {}");
+  ASSERT_TRUE(policy) << policy.error().message;
+  EXPECT_EQ(policy->exports.at(0).name, "é");
+}
+
+TEST(PolicyToml, DeepKeysAreAnErrorNotAStackOverflow) {
+  std::string deep = "a";
+  for (int i = 0; i < 1'000'000; i++) deep += ".a";
+  EXPECT_EQ(parse_error("\n" + deep + " = 1"), "p.toml:2: more than 100 dots in a line");
+  EXPECT_EQ(parse_error("[" + deep + "]"), "p.toml:1: more than 100 dots in a line");
+}
+
 TEST(PolicyToml, FileThatIsNotThere) {
   auto policy = Policy::load_toml("no/such/policy.toml");
   ASSERT_FALSE(policy);

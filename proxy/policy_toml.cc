@@ -1,8 +1,6 @@
 // Policies as TOML. Whatever is not understood is an error that names the nearest right word: a policy with a typo that
 // is quietly ignored loses state at the next rotation.
-#define TOML_EXCEPTIONS 0
 #include <fmt/format.h>
-#include <toml++/toml.h>
 
 #include <algorithm>
 #include <charconv>
@@ -11,6 +9,7 @@
 #include <utility>
 
 #include "proxy/policy.h"
+#include "proxy/toml_library.h"
 
 namespace rotor {
 namespace {
@@ -194,6 +193,9 @@ class Reader {
 }  // namespace
 
 Result<Policy> Policy::parse_toml(std::string_view text, std::string file) {
+  if (uint32_t line = proxy::too_deep_toml_line(text))
+    return fail(ErrorKind::corrupt,
+                fmt::format("{}:{}: more than {} dots in a line", file, line, proxy::kMaxTomlLineDots));
   Reader reader(file);
   toml::parse_result parsed = toml::parse(text, file);
   if (!parsed) return reader.wrong(parsed.error().source(), std::string(parsed.error().description()));
