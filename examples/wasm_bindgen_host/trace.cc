@@ -26,6 +26,14 @@ std::string shortened(const Json& value) {
   return text.size() > 60 ? text.substr(0, 60) + "…" : text;
 }
 
+/// Deeper values would be too much for the stack where an error quotes them.
+constexpr int kMaxDepth = 64;
+
+bool check_depth(int depth, Json::parse_event_t, const Json&) {
+  if (depth > kMaxDepth) throw Problem{fmt::format("values nested more than {} deep", kMaxDepth)};
+  return true;
+}
+
 class Parser {
  public:
   Parser(Trace& trace, const Trace* before) : trace_(trace), before_(before) {}
@@ -33,7 +41,7 @@ class Parser {
   void line(std::string_view text, uint32_t number) {
     Json json;
     try {
-      json = Json::parse(text.begin(), text.end());
+      json = Json::parse(text.begin(), text.end(), check_depth);
     } catch (const Json::parse_error& error) {
       throw Problem{fmt::format("column {}: not JSON", error.byte)};
     }

@@ -48,6 +48,12 @@ TEST(Trace, ErrorsNameTheLine) {
   EXPECT_EQ(error_of("[\"f\",[],\"v\"]\n\n[\"f\",[],\"v\"]"), "t.jsonl:2: column 1: not JSON");
 }
 
+TEST(Trace, DeepValuesAreAnErrorNotAStackOverflow) {
+  const std::string open(1'000'000, '['), close(1'000'000, ']');
+  EXPECT_EQ(error_of(open + close), "t.jsonl:1: values nested more than 64 deep");
+  EXPECT_EQ(error_of("[\"f\",[{\"x\":" + open + close + "}],\"v\"]"), "t.jsonl:1: values nested more than 64 deep");
+}
+
 TEST(Trace, AnotherTraceGoesOnCounting) {
   auto setup = parse_trace(R"(["make",[],"h"])", "setup.jsonl");
   ASSERT_TRUE(setup);
