@@ -34,6 +34,7 @@ TEST_FILES = ['*_test.cc', '*/test_*.h']
 WHITE_BOX = {
     'fuzz/decode.cc': ['wasm/*'],
     'fuzz/code_file.cc': ['jit/code.h', 'wasm/decode_module.h'],  # a code file carries the module
+    'fuzz/trace.cc': ['examples/wasm_bindgen_host/trace.h'],
 }
 
 # Libraries of others, by the start of the header's name: the folders that may know them.

@@ -1,0 +1,47 @@
+// The policy parser: any text is an error that names file and line, or a policy that says the same when read again.
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+#include "rotor/proxy.h"
+
+using namespace rotor;
+
+namespace {
+
+void expect(bool property) {
+  if (!property) __builtin_trap();
+}
+
+void expect_sound(const Error& error) {
+  expect(error.kind == ErrorKind::corrupt || error.kind == ErrorKind::invalid_argument);
+  expect(error.message.starts_with("fuzz.toml:") && error.message.size() > 12);
+}
+
+void expect_same(const Policy& a, const Policy& b) {
+  expect(a.exports.size() == b.exports.size());
+  for (size_t i = 0; i < a.exports.size(); ++i)
+    expect(a.exports[i].name == b.exports[i].name && a.exports[i].line == b.exports[i].line);
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  std::string_view text(reinterpret_cast<const char*>(data), size);
+  auto policy = Policy::parse_toml(text, "fuzz.toml");
+  auto again = Policy::parse_toml(text, "fuzz.toml");
+  expect(policy.has_value() == again.has_value());
+  if (!policy) {
+    expect_sound(policy.error());
+    expect(policy.error().message == again.error().message);
+    return 0;
+  }
+  expect_same(*policy, *again);
+  for (double threshold : {policy->warm_at, policy->swap_at, policy->force_at}) expect(threshold > 0 && threshold <= 1);
+  for (size_t i = 0; i < policy->exports.size(); ++i) {
+    const ExportRule& rule = policy->exports[i];
+    expect(rule.line > 0);
+    expect(i == 0 || policy->exports[i - 1].line <= rule.line);
+  }
+  return 0;
+}
