@@ -88,17 +88,14 @@ class Worker {
     if (!pipeline) {
       ROTOR_TRY(pipeline, Pipeline::create(opt, cpu_));
     }
-    llvm::LLVMContext context;
-    context.setDiscardValueNames(true);
-    ModuleEmitter module(plan, pipeline->target(), context);
+    ModuleEmitter module(plan, pipeline->target(), pipeline->context());
     FunctionEmitter emitter(module);
     for (uint32_t i : defined_funcs)
       if (auto ok = decoder_.decode(wasm::FuncIndex{i + module_.imported_funcs}, emitter); !ok) {
         bad = i;
         return std::unexpected(std::move(ok).error());
       }
-    llvm::SmallVector<char, 0> object;
-    pipeline->run(*module.llvm_module, object);
+    std::span<const char> object = pipeline->run(*module.llvm_module);
     return std::vector<char>(object.begin(), object.end());
   }
 
@@ -227,6 +224,15 @@ class LlvmFunctionCompiler final : public FunctionCompiler {
 
   const std::vector<std::string>& cpu_features() const override { return cpu_.features; }
   bool is_huge(uint32_t defined_func) const override { return jit::is_huge(module_.bodies[defined_func], bytes_); }
+
+  void warm_up() override {
+    // A module without functions goes through all of LLVM.
+    if (module_.bodies.empty()) return;
+    std::unique_ptr<Worker> worker = take_worker();
+    uint32_t bad;
+    (void)worker->compile(plans_[0], OptLevel::o0, {}, bad);
+    give_back(std::move(worker));
+  }
 
   Result<std::unique_ptr<UnlinkedCode>> compile(std::span<const uint32_t> defined_funcs, uint32_t tier) override {
     std::unique_ptr<Worker> worker = take_worker();

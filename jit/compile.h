@@ -66,6 +66,8 @@ class FunctionCompiler {
                                                           const CompileOptions& options);
   virtual ~FunctionCompiler() = default;
   virtual const std::vector<std::string>& cpu_features() const = 0;
+  /// Makes ready what the first call of `compile` would.
+  virtual void warm_up() = 0;
   /// Functions that are compiled as tier 0 for ever: LLVM would take too long for them.
   virtual bool is_huge(uint32_t defined_func) const = 0;
   /// Compiles defined functions, at tier 0 (as --opt 0) or 1 (as --opt 1). Errors as of compile_module.

@@ -1,5 +1,6 @@
 // Function frame, structured control, calls, traps.
 #include "jit/emit_function.h"
+#include "jit/trap_kinds.h"
 #include "llvm/IR/Intrinsics.h"
 
 namespace rotor::jit {
@@ -133,6 +134,13 @@ FunctionEmitter::Value FunctionEmitter::to_bool(Value condition) {
 }
 
 void FunctionEmitter::trap(TrapKind kind) {
+  if (plan_.fast_selection) {
+    auto* call = b_.CreateIntrinsic(llvm::Intrinsic::trap, {}, llvm::ArrayRef<llvm::Value*>());
+    call->setDebugLoc(
+        llvm::DILocation::get(module_.context, static_cast<unsigned>(offset_), trap_column(kind), module_.scope));
+    b_.CreateUnreachable();
+    return;
+  }
   auto* call = mark(b_.CreateIntrinsic(llvm::Intrinsic::ubsantrap, {}, {b_.getInt8(static_cast<uint8_t>(kind))}));
   // Without it LLVM folds the sites of one kind together, and the backtrace names the wrong instruction.
   call->addFnAttr(llvm::Attribute::NoMerge);
@@ -244,6 +252,7 @@ void FunctionEmitter::br_if(Control& target, Value condition, std::span<const Va
 }
 
 void FunctionEmitter::br_table(Value index, std::span<Control* const> targets, std::span<const Value> args) {
+  begin_slow_block();
   size_t cases = targets.size() - 1;
   BasicBlock* fallback = target_of(*targets[cases]);
   add_incoming(*targets[cases], args);
@@ -257,7 +266,15 @@ void FunctionEmitter::br_table(Value index, std::span<Control* const> targets, s
 
 void FunctionEmitter::return_(std::span<const Value> args) { emit_return(args); }
 
+void FunctionEmitter::begin_slow_block() {
+  if (!plan_.fast_selection) return;
+  BasicBlock* block = new_block();
+  b_.CreateBr(block);
+  b_.SetInsertPoint(block);
+}
+
 void FunctionEmitter::emit_return(std::span<const Value> results) {
+  begin_slow_block();
   if (!ModuleEmitter::results_in_registers(*type_)) {
     Value buffer = invariant_load(module_.ptr, context_address(offsetof(Context, results)));
     for (size_t i = 0; i < results.size(); ++i)

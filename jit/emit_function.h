@@ -112,6 +112,9 @@ class FunctionEmitter {
   // Control.
   llvm::BasicBlock* target_of(Control& control);
   void add_incoming(Control& control, std::span<const Value> args);
+  /// LLVM's fast instruction selector goes up a block, and leaves all that is above an instruction it does not know to
+  /// the slow one. It does not know a swiftcc return nor a switch: those get a block of their own.
+  void begin_slow_block();
   void emit_return(std::span<const Value> results);
   void emit_stack_check(size_t locals);
   void emit_count();

@@ -29,10 +29,11 @@ struct ModulePlan {
   ContextLayout context;
   RunPageLayout run_page;
   Calls calls;
-  bool counts;  ///< code counts entries and turns of loops
+  bool counts;          ///< code counts entries and turns of loops
+  bool fast_selection;  ///< of the pipeline for o0: traps are emitted for jit/trap_kinds.h
 
   ModulePlan(const wasm::Module& m, Calls how, bool count)
-      : module(m), context(m), run_page(m), calls(how), counts(count) {}
+      : module(m), context(m), run_page(m), calls(how), counts(count), fast_selection(how == Calls::slots) {}
 };
 
 /// Name of the run page's symbol, and of a defined function's (`f` and its function index).

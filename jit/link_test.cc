@@ -21,10 +21,10 @@ class LinkTest : public testing::Test {
 
   template <class Fill>
   Result<CodeImage> link(Fill fill) {
-    llvm::LLVMContext context;
-    llvm::Module module("test", context);
     auto pipeline = Pipeline::create(OptLevel::o1, *cpu_target("baseline"));
     EXPECT_TRUE(pipeline);
+    llvm::LLVMContext& context = (*pipeline)->context();
+    llvm::Module module("test", context);
     module.setTargetTriple((*pipeline)->target().getTargetTriple());
     module.setDataLayout((*pipeline)->target().createDataLayout());
     module.setPICLevel(llvm::PICLevel::BigPIC);
@@ -34,8 +34,7 @@ class LinkTest : public testing::Test {
     b.SetInsertPoint(llvm::BasicBlock::Create(context, "", f));
     fill(module, b);
     b.CreateRetVoid();
-    llvm::SmallVector<char, 0> object;
-    (*pipeline)->run(module, object);
+    std::span<const char> object = (*pipeline)->run(module);
     ROTOR_TRY(auto code, parse_objects({{object.begin(), object.end()}}, wasm_module_));
     RegionLayout region{code->text_bytes(), code->rodata_bytes(), kCodePageBytes};
     return code->link(region, 0, 0, 1);

@@ -4,6 +4,7 @@
 
 #include "jit/cpu.h"
 #include "jit/site_table.h"
+#include "jit/trap_kinds.h"
 #include "llvm/Analysis/AssumptionCache.h"
 #include "llvm/Analysis/TargetLibraryInfo.h"
 #include "llvm/Analysis/TargetTransformInfo.h"
@@ -77,28 +78,45 @@ Result<std::unique_ptr<Pipeline>> Pipeline::create(OptLevel opt, const CpuTarget
   return std::unique_ptr<Pipeline>(new Pipeline(opt, std::move(machine)));
 }
 
-void Pipeline::optimise(llvm::Module& module) {
-  llvm::FunctionAnalysisManager analyses;
+Pipeline::Pipeline(OptLevel opt, std::unique_ptr<llvm::TargetMachine> target)
+    : opt_(opt), target_(std::move(target)), out_(object_) {
   // Those of the few passes below; all that a PassBuilder registers would cost more than it gives.
-  analyses.registerPass([&] { return llvm::TargetLibraryAnalysis(no_libraries(target_->getTargetTriple())); });
-  analyses.registerPass([&] { return target_->getTargetIRAnalysis(); });
-  analyses.registerPass([] { return llvm::PassInstrumentationAnalysis(); });
-  analyses.registerPass([] { return llvm::AssumptionAnalysis(); });
-  analyses.registerPass([] { return llvm::DominatorTreeAnalysis(); });
-  llvm::FunctionPassManager passes;
-  passes.addPass(llvm::PromotePass());
+  analyses_.registerPass([&] { return llvm::TargetLibraryAnalysis(no_libraries(target_->getTargetTriple())); });
+  analyses_.registerPass([&] { return target_->getTargetIRAnalysis(); });
+  analyses_.registerPass([] { return llvm::PassInstrumentationAnalysis(); });
+  analyses_.registerPass([] { return llvm::AssumptionAnalysis(); });
+  analyses_.registerPass([] { return llvm::DominatorTreeAnalysis(); });
+  optimisations_.addPass(llvm::PromotePass());
   if (opt_ == OptLevel::o1) {
-    passes.addPass(llvm::EarlyCSEPass());
-    passes.addPass(llvm::SimplifyCFGPass());
+    optimisations_.addPass(llvm::EarlyCSEPass());
+    optimisations_.addPass(llvm::SimplifyCFGPass());
   }
+}
+
+Pipeline::~Pipeline() = default;
+
+llvm::LLVMContext& Pipeline::context() {
+  /// A context keeps every type, constant and location that was ever made in it.
+  constexpr unsigned kContextModules = 64;
+  if (!context_ || context_modules_ == kContextModules) {
+    code_generator_.reset();  // it may hold types of the context
+    context_ = std::make_unique<llvm::LLVMContext>();
+    context_->setDiscardValueNames(true);
+    context_modules_ = 0;
+  }
+  ++context_modules_;
+  return *context_;
+}
+
+void Pipeline::optimise(llvm::Module& module) {
   for (llvm::Function& function : module)
     if (!function.isDeclaration()) {
-      passes.run(function, analyses);
-      analyses.clear(function, function.getName());
+      optimisations_.run(function, analyses_);
+      analyses_.clear(function, function.getName());
     }
 }
 
-void Pipeline::run(llvm::Module& module, llvm::SmallVectorImpl<char>& object) {
+std::span<const char> Pipeline::run(llvm::Module& module) {
 #ifndef NDEBUG
   std::string what;
   llvm::raw_string_ostream message(what);
@@ -106,15 +124,17 @@ void Pipeline::run(llvm::Module& module, llvm::SmallVectorImpl<char>& object) {
     llvm::report_fatal_error(llvm::Twine("the emitter made invalid IR: " + what));
 #endif
   optimise(module);
-  llvm::raw_svector_ostream out(object);
-  llvm::legacy::PassManager passes;
-  passes.add(new llvm::TargetLibraryInfoWrapperPass(no_libraries(target_->getTargetTriple())));
-  add_code_generator(passes, out);
-  passes.run(module);
+  if (!code_generator_) add_code_generator();
+  object_.clear();
+  code_generator_->run(module);
+  return object_;
 }
 
 /// What TargetMachine::addPassesToEmitFile does, with a handler of ours on the printer.
-void Pipeline::add_code_generator(llvm::legacy::PassManager& passes, llvm::raw_pwrite_stream& out) {
+void Pipeline::add_code_generator() {
+  code_generator_ = std::make_unique<llvm::legacy::PassManager>();
+  llvm::legacy::PassManager& passes = *code_generator_;
+  passes.add(new llvm::TargetLibraryInfoWrapperPass(no_libraries(target_->getTargetTriple())));
   auto* machine_module = new llvm::MachineModuleInfoWrapperPass(target_.get());
   llvm::TargetPassConfig* config = target_->createPassConfig(passes);
   config->setDisableVerify(true);
@@ -123,9 +143,10 @@ void Pipeline::add_code_generator(llvm::legacy::PassManager& passes, llvm::raw_p
   if (config->addISelPasses()) llvm::report_fatal_error("LLVM's x86-64 target has no instruction selector");
   config->addMachinePasses();
   config->setInitialized();
-  auto streamer =
-      target_->createMCStreamer(out, nullptr, llvm::CodeGenFileType::ObjectFile, machine_module->getMMI().getContext());
+  auto streamer = target_->createMCStreamer(out_, nullptr, llvm::CodeGenFileType::ObjectFile,
+                                            machine_module->getMMI().getContext());
   if (!streamer) llvm::report_fatal_error(streamer.takeError());
+  if (opt_ == OptLevel::o0) passes.add(create_trap_kinds_pass());
   llvm::AsmPrinter* printer = target_->getTarget().createAsmPrinter(*target_, std::move(*streamer));
   printer->addAsmPrinterHandler(std::make_unique<SiteTableHandler>(*printer));
   passes.add(printer);

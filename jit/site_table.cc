@@ -30,6 +30,7 @@ void SiteTableHandler::endModule() {
     out.emitAbsoluteSymbolDiff(label.symbol, text->getBeginSymbol(), 4);
     out.emitInt32(label.line);
   }
+  labels_.clear();  // the printer goes on to another module
 }
 
 }  // namespace rotor::jit

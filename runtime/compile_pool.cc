@@ -11,26 +11,40 @@ namespace rotor::runtime {
 CompilePool::~CompilePool() {
   {
     std::scoped_lock lock(mutex_);
-    assert(queue_.empty());
+    assert(queue_.empty() && patient_queue_.empty());
     stop_ = true;
   }
   wake_.notify_all();
   for (std::thread& thread : threads_) thread.join();
 }
 
-void CompilePool::submit(const void* owner, std::function<void()> job) {
+void CompilePool::submit(const void* owner, Urgency urgency, std::function<void()> job) {
   {
     std::scoped_lock lock(mutex_);
-    queue_.push_back({owner, std::move(job)});
-    if (queue_.size() > idle_ && threads_.size() < limit_) threads_.emplace_back([this] { work(); });
+    bool patient = urgency == Urgency::patient;
+    (patient ? patient_queue_ : queue_).push_back({owner, patient, std::move(job)});
+    if (queue_.size() + patient_queue_.size() > idle_ && threads_.size() < limit_)
+      threads_.emplace_back([this] { work(); });
   }
   wake_.notify_one();
 }
 
 void CompilePool::cancel(const void* owner) {
   std::unique_lock lock(mutex_);
-  std::erase_if(queue_, [&](const Job& job) { return job.owner == owner; });
+  for (auto* queue : {&queue_, &patient_queue_})
+    std::erase_if(*queue, [&](const Job& job) { return job.owner == owner; });
   done_.wait(lock, [&] { return std::ranges::find(running_, owner) == running_.end(); });
+}
+
+bool CompilePool::can_take() const {
+  return !queue_.empty() || (!patient_queue_.empty() && patient_running_ < limit_ / 2);
+}
+
+CompilePool::Job CompilePool::take() {
+  auto& queue = queue_.empty() ? patient_queue_ : queue_;
+  Job job = std::move(queue.front());
+  queue.pop_front();
+  return job;
 }
 
 void CompilePool::work() {
@@ -39,16 +53,17 @@ void CompilePool::work() {
   std::unique_lock lock(mutex_);
   for (;;) {
     ++idle_;
-    wake_.wait(lock, [&] { return stop_ || !queue_.empty(); });
+    wake_.wait(lock, [&] { return stop_ || can_take(); });
     --idle_;
-    if (queue_.empty()) return;
-    Job job = std::move(queue_.front());
-    queue_.pop_front();
+    if (!can_take()) return;
+    Job job = take();
     running_.push_back(job.owner);
+    patient_running_ += job.patient;
     lock.unlock();
     job.run();
     job.run = nullptr;
     lock.lock();
+    patient_running_ -= job.patient;
     running_.erase(std::ranges::find(running_, job.owner));
     done_.notify_all();
   }

@@ -19,16 +19,21 @@ class CompilePool {
   ~CompilePool();
   CompilePool(const CompilePool&) = delete;
 
-  void submit(const void* owner, std::function<void()> job);
+  /// Patient jobs run when there is none that somebody waits for, on at most half of the threads.
+  enum class Urgency : bool { patient, waited_for };
+  void submit(const void* owner, Urgency urgency, std::function<void()> job);
   /// Drops the owner's queued jobs and waits for those that run. Not from a job of the pool's.
   void cancel(const void* owner);
 
  private:
   struct Job {
     const void* owner;
+    bool patient;
     std::function<void()> run;
   };
   void work();
+  bool can_take() const;
+  Job take();
 
   const unsigned limit_;
   const int nice_;
@@ -36,6 +41,8 @@ class CompilePool {
   std::condition_variable wake_;  ///< of workers
   std::condition_variable done_;  ///< of cancel
   std::deque<Job> queue_;
+  std::deque<Job> patient_queue_;
+  unsigned patient_running_ = 0;
   std::vector<const void*> running_;  ///< owners
   std::vector<std::thread> threads_;
   unsigned idle_ = 0;

@@ -5,7 +5,6 @@
 #include <cassert>
 #include <chrono>
 #include <cstring>
-#include <thread>
 
 #include "jit/compile.h"
 #include "runtime/entry.h"
@@ -74,59 +73,30 @@ Result<std::shared_ptr<ModuleImpl>> ModuleImpl::compile(std::shared_ptr<EngineIm
   const Config& config = engine->config;
   std::shared_ptr<ModuleImpl> module(new ModuleImpl(std::move(engine)));
   ROTOR_TRY(module->wasm_, wasm::decode_module(bytes, {.features = config.features, .bodies_elsewhere = false}));
-  module->own_bytes_.assign(bytes.begin(), bytes.end());
-  module->bytes_ = module->own_bytes_;
-  ROTOR_CHECK(module->make_code());
+  ROTOR_CHECK(module->make_code(bytes));
   return module;
 }
 
-namespace {
-
-/// Validates all bodies on several threads. Errors: of the first bad function.
-Result<void> validate_bodies(const wasm::Module& module, std::span<const uint8_t> bytes, const Config& config) {
-  /// Functions that one thread takes at a time: some 0.5 ms.
-  constexpr uint32_t kGrain = 128;
-  auto functions = static_cast<uint32_t>(module.bodies.size());
-  unsigned threads =
-      config.compile_workers ? config.compile_workers : std::max(1u, std::thread::hardware_concurrency());
-  threads = std::min(threads, functions / kGrain + 1);
-  std::atomic<uint32_t> next{0};
-  std::mutex mutex;
-  std::optional<Error> error;
-  uint32_t bad = UINT32_MAX;
-  auto work = [&] {
-    for (uint32_t first; (first = next.fetch_add(kGrain)) < functions;) {
-      auto ok = wasm::validate_bodies(module, bytes, config.features, first, std::min(first + kGrain, functions));
-      if (ok) continue;
-      std::scoped_lock lock(mutex);
-      // What comes before was taken before, by somebody.
-      next = functions;
-      if (first < bad) error = std::move(ok).error();
-      bad = std::min(bad, first);
-    }
-  };
-  std::vector<std::thread> others;
-  for (unsigned i = 1; i < threads; ++i) others.emplace_back(work);
-  work();
-  for (std::thread& thread : others) thread.join();
-  if (error) return std::unexpected(std::move(*error));
-  return {};
-}
-
-}  // namespace
-
-Result<void> ModuleImpl::make_code() {
+Result<void> ModuleImpl::make_code(std::span<const uint8_t> bytes) {
   const Config& config = engine_->config;
   describe();
-  if (config.mode != CompileMode::lazy) return compile_now();
+  auto copy = [&] {
+    own_bytes_.assign(bytes.begin(), bytes.end());
+    bytes_ = own_bytes_;
+  };
+  if (config.mode != CompileMode::lazy) {
+    copy();
+    return compile_now();
+  }
   auto start = std::chrono::steady_clock::now();
-  ROTOR_CHECK(validate_bodies(wasm_, bytes_, config));
+  ROTOR_TRY(CallGraph calls, validate_in_parallel(wasm_, bytes, config, copy));
   cpu_features_ = jit::cpu_features_of(config.cpu);
   ROTOR_TRY(jit::RegionLayout layout, jit::growing_region(wasm_, jit::CompileOptions().code_limit_bytes));
   ROTOR_TRY(region_, CodeRegion::create(*this, layout));
   ROTOR_CHECK(region_->add_stubs(wasm_));
   fill_run_page();
-  tiering_ = Tiering::create(*engine_, wasm_, bytes_, *region_);
+  tiering_ = Tiering::create(*engine_, wasm_, bytes_, *region_, std::move(calls));
+  tiering_->warm_up();
   stats_.functions = static_cast<uint32_t>(wasm_.bodies.size());
   stats_.wall_ms = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
   return {};
@@ -152,7 +122,7 @@ Result<void> ModuleImpl::compile_now() {
   assert(place.text_offset == compiled.image.text_offset && place.rodata_offset == compiled.image.rodata_offset);
   ROTOR_CHECK(region_->add(std::move(compiled.image)));
   fill_run_page();
-  if (growing) tiering_ = Tiering::create(*engine_, wasm_, bytes_, *region_);
+  if (growing) tiering_ = Tiering::create(*engine_, wasm_, bytes_, *region_, {});
   return {};
 }
 

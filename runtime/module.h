@@ -61,8 +61,8 @@ class ModuleImpl {
   explicit ModuleImpl(std::shared_ptr<EngineImpl> engine) : engine_(std::move(engine)) {}
   /// Fills everything that follows from `wasm_`.
   void describe();
-  /// Compiles or prepares, as Config::mode says. Pre: bytes_ and wasm_ are there.
-  Result<void> make_code();
+  /// Compiles or prepares, as Config::mode says, and keeps the bytes. Pre: wasm_ is there.
+  Result<void> make_code(std::span<const uint8_t> bytes);
   Result<void> compile_now();
   /// Takes the code of a file for this module's. Pre: described. Errors: corrupt (it does not fit), io.
   Result<void> adopt(const jit::CodeFile& code, const std::string& path, std::shared_ptr<const MappedFile> file);

@@ -23,12 +23,13 @@ uint32_t defined_funcs(const wasm::Module& module) {
 
 }  // namespace
 
-Tiering::Tiering(EngineImpl& engine, const wasm::Module& module, std::span<const uint8_t> bytes, CodeRegion& region)
-    : engine_(engine), module_(module), bytes_(bytes), region_(region), run_page_(module) {}
+Tiering::Tiering(EngineImpl& engine, const wasm::Module& module, std::span<const uint8_t> bytes, CodeRegion& region,
+                 CallGraph calls)
+    : engine_(engine), module_(module), bytes_(bytes), region_(region), calls_(std::move(calls)), run_page_(module) {}
 
 std::unique_ptr<Tiering> Tiering::create(EngineImpl& engine, const wasm::Module& module, std::span<const uint8_t> bytes,
-                                         CodeRegion& region) {
-  std::unique_ptr<Tiering> tiering(new Tiering(engine, module, bytes, region));
+                                         CodeRegion& region, CallGraph calls) {
+  std::unique_ptr<Tiering> tiering(new Tiering(engine, module, bytes, region, std::move(calls)));
   uint32_t functions = defined_funcs(module);
   tiering->states_.assign(functions, State::empty);
   region.for_each_function([&](const jit::FunctionCode& code) {
@@ -80,7 +81,10 @@ jit::FunctionCompiler* Tiering::compiler() {
 
 Result<const void*> Tiering::code_of(uint32_t defined_func) {
   std::unique_lock lock(mutex_);
-  if (states_[defined_func] == State::empty) submit_tier0(defined_func);
+  if (states_[defined_func] < State::compiling) {
+    submit_tier0(defined_func);
+    guess_calls_of(defined_func);
+  }
   changed_.wait(lock, [&] { return states_[defined_func] > State::compiling; });
   if (states_[defined_func] == State::failed) return std::unexpected(*error_);
   return reinterpret_cast<const void*>(slot(defined_func).load(std::memory_order_acquire));
@@ -89,7 +93,30 @@ Result<const void*> Tiering::code_of(uint32_t defined_func) {
 void Tiering::submit_tier0(uint32_t defined_func) {
   std::vector<uint32_t> functions{defined_func};
   for (uint32_t i : functions) states_[i] = State::compiling;
-  engine_.foreground.submit(this, [this, functions] { compile(functions, 0); });
+  engine_.foreground.submit(this, CompilePool::Urgency::waited_for, [this, functions] { compile(functions, 0); });
+}
+
+void Tiering::guess_calls_of(uint32_t defined_func) {
+  for (uint32_t func : calls_.calls_of(defined_func)) {
+    if (module_.is_imported(wasm::FuncIndex{func})) continue;
+    uint32_t callee = func - module_.imported_funcs;
+    if (states_[callee] != State::empty) continue;
+    states_[callee] = State::guessed;
+    engine_.foreground.submit(this, CompilePool::Urgency::patient, [this, callee] {
+      {
+        std::scoped_lock lock(mutex_);
+        if (states_[callee] != State::guessed) return;  // it was called meanwhile
+        states_[callee] = State::compiling;
+      }
+      compile({callee}, 0);
+    });
+  }
+}
+
+void Tiering::warm_up() {
+  engine_.foreground.submit(this, CompilePool::Urgency::waited_for, [this] {
+    if (jit::FunctionCompiler* compiler = this->compiler()) compiler->warm_up();
+  });
 }
 
 void Tiering::tier_up(uint32_t defined_func) {
@@ -98,13 +125,14 @@ void Tiering::tier_up(uint32_t defined_func) {
   if (states_[defined_func] != State::tier0 || engine_.config.opt == OptLevel::o0) return;
   states_[defined_func] = State::tier1_queued;
   ++background_;
-  engine_.background.submit(this, [this, defined_func] { compile({defined_func}, 1); });
+  engine_.background.submit(this, CompilePool::Urgency::waited_for,
+                            [this, defined_func] { compile({defined_func}, 1); });
 }
 
 Result<void> Tiering::complete() {
   std::unique_lock lock(mutex_);
   for (uint32_t i = 0; i < states_.size(); ++i)
-    if (states_[i] == State::empty) submit_tier0(i);
+    if (states_[i] < State::compiling) submit_tier0(i);
   changed_.wait(lock, [&] { return std::ranges::find(states_, State::compiling) == states_.end(); });
   if (error_) return std::unexpected(*error_);
   return {};

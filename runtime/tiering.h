@@ -11,6 +11,7 @@
 #include "jit/compile.h"
 #include "rotor/module.h"
 #include "runtime/code_region.h"
+#include "runtime/validate.h"
 
 namespace rotor::runtime {
 
@@ -23,11 +24,13 @@ class Tiering {
   /// What `region` holds is known and its slots are filled; functions that it has no code for get slots that come here.
   /// All references must outlive it.
   static std::unique_ptr<Tiering> create(EngineImpl& engine, const wasm::Module& module, std::span<const uint8_t> bytes,
-                                         CodeRegion& region);
+                                         CodeRegion& region, CallGraph calls);
   /// Drops what is queued and waits for what is being compiled.
   ~Tiering();
   Tiering(const Tiering&) = delete;
 
+  /// Has a compile thread made ready for the first function.
+  void warm_up();
   /// The code of a function, compiled now if it has none. Waits. Errors: limit (code_limit_bytes), internal.
   Result<const void*> code_of(uint32_t defined_func);
   /// A counter fell below 0: compiles the function again in the background.
@@ -43,17 +46,20 @@ class Tiering {
   bool has_new_code() const;
 
  private:
-  enum class State : uint8_t { empty, compiling, failed, tier0, tier1_queued, tier1 };
+  enum class State : uint8_t { empty, guessed, compiling, failed, tier0, tier1_queued, tier1 };
 
-  Tiering(EngineImpl& engine, const wasm::Module& module, std::span<const uint8_t> bytes, CodeRegion& region);
+  Tiering(EngineImpl& engine, const wasm::Module& module, std::span<const uint8_t> bytes, CodeRegion& region,
+          CallGraph calls);
   std::atomic_ref<uint64_t> slot(uint32_t defined_func) const;
   std::atomic_ref<int32_t> counter(uint32_t defined_func) const;
   /// How often a function is called before it is hot.
   int32_t hot_count(uint32_t defined_func) const;
   /// Made when first asked for; null: see compiler_error_.
   jit::FunctionCompiler* compiler();
-  /// Pre: mutex_ is held, the function is `empty`. Post: it is `compiling`.
+  /// Pre: mutex_ is held, the function has no code and is not being compiled. Post: it is `compiling`.
   void submit_tier0(uint32_t defined_func);
+  /// Functions that one calls by name are compiled when a thread has nothing better to do. Pre: mutex_ is held.
+  void guess_calls_of(uint32_t defined_func);
   void compile(const std::vector<uint32_t>& functions, uint32_t tier);
   Result<void> compile_and_add(const std::vector<uint32_t>& functions, uint32_t tier);
 
@@ -61,6 +67,7 @@ class Tiering {
   const wasm::Module& module_;
   const std::span<const uint8_t> bytes_;
   CodeRegion& region_;
+  const CallGraph calls_;
   const jit::RunPageLayout run_page_;
   std::unique_ptr<jit::FunctionCompiler> compiler_;
   std::once_flag compiler_once_;
@@ -68,7 +75,7 @@ class Tiering {
 
   mutable std::mutex mutex_;
   std::condition_variable changed_;
-  std::vector<State> states_;
+  std::vector<State> states_;   ///< guessed: queued, but nobody waits for it
   std::optional<Error> error_;  ///< why functions are `failed`
   uint32_t background_ = 0;     ///< functions queued for tier 1 or being compiled for it
   TierStats stats_;             ///< its counts of this process

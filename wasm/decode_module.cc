@@ -96,19 +96,30 @@ Result<void> validate_bodies(const Module& module, std::span<const uint8_t> byte
   return validate_bodies(module, bytes, features, 0, static_cast<uint32_t>(module.bodies.size()));
 }
 
+namespace {
+struct CallSink : EmptySink {
+  DirectCalls* calls = nullptr;
+  void call(FuncIndex func, const FuncType&, std::span<const Value>, std::span<Value>) {
+    if (calls) calls->targets.push_back(raw(func));
+  }
+};
+}  // namespace
+
 Result<void> validate_bodies(const Module& module, std::span<const uint8_t> bytes, const Features& features,
-                             uint32_t first, uint32_t last) {
-  BodyDecoder<EmptySink> decoder(module, bytes, features);
-  EmptySink sink;
+                             uint32_t first, uint32_t last, DirectCalls* calls) {
+  BodyDecoder<CallSink> decoder(module, bytes, features);
+  CallSink sink;
+  sink.calls = calls;
   for (uint32_t i = first; i < last; ++i) {
     ROTOR_CHECK(decoder.decode(FuncIndex(module.imported_funcs + i), sink));
+    if (calls) calls->ends.push_back(static_cast<uint32_t>(calls->targets.size()));
   }
   return {};
 }
 
 uint32_t features_of_bodies(const Module& module, std::span<const uint8_t> bytes, const Features& features) {
-  BodyDecoder<EmptySink> decoder(module, bytes, features);
-  EmptySink sink;
+  BodyDecoder<CallSink> decoder(module, bytes, features);
+  CallSink sink;
   for (uint32_t i = 0; i < module.bodies.size(); ++i) {
     if (!decoder.decode(FuncIndex(module.imported_funcs + i), sink)) break;
   }

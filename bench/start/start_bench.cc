@@ -77,6 +77,7 @@ std::vector<uint8_t> read_file(const std::string& path) {
 
 Engine make_engine(std::string_view opt, unsigned workers) {
   Config config;
+  config.mode = opt == "lazy" ? CompileMode::lazy : CompileMode::aot;
   config.opt = opt == "0" ? OptLevel::o0 : OptLevel::o1;
   config.compile_workers = workers;
   // Mode `cache`: the cache's settings go here.
