@@ -16,7 +16,7 @@ ALLOWED = {
     'wasm': ['rotor/result.h', 'rotor/value.h', 'rotor/config.h'],
     'memory': ['rotor/result.h'],
     'jit': ['wasm/*', 'rotor/*'],
-    'runtime': ['jit/abi.h', 'jit/libcalls.def', 'jit/code.h', 'jit/compile.h', 'wasm/*', 'memory/*', 'rotor/*'],
+    'runtime': ['jit/abi.h', 'jit/libcalls.def', 'jit/code.h', 'jit/compile.h', 'jit/cache.h', 'wasm/*', 'memory/*', 'rotor/*'],
     'proxy': ['rotor/*'],
     'tools': ['rotor/*', 'examples/wasm_bindgen_host/*'],
     'bench': ['rotor/*', 'examples/wasm_bindgen_host/*'],

@@ -2,23 +2,20 @@
 // boundaries, to be mapped as they are. Little-endian, as the machine the code is for.
 #include "jit/code.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <unistd.h>
 #include <xxhash.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <cstring>
 
 #include "jit/cpu.h"
+#include "jit/file.h"
 
 namespace rotor::jit {
 
 namespace {
 
 constexpr char kMagic[8] = {'R', 'O', 'T', 'O', 'R', 'C', '\r', '\n'};
-constexpr uint32_t kFileVersion = 2;
 
 /// The file's first bytes. Sizes in bytes; the parts follow in the order of their sizes here, text and read-only data
 /// on page boundaries.
@@ -39,45 +36,6 @@ struct Header {
   uint64_t rodata_bytes;
 };
 static_assert(sizeof(Header) == 112);
-
-std::string system_error(const std::string& what, const std::string& path) {
-  return fmt::format("{} {}: {}", what, path, std::strerror(errno));
-}
-
-/// A file that is deleted unless kept.
-class OutputFile {
- public:
-  explicit OutputFile(const std::string& path) : path_(path), temporary_(fmt::format("{}.{}.tmp", path, getpid())) {
-    fd_ = open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
-  }
-  ~OutputFile() {
-    if (fd_ >= 0) close(fd_);
-    if (fd_ >= 0 && !kept_) unlink(temporary_.c_str());
-  }
-  bool is_open() const { return fd_ >= 0; }
-  Result<void> write(const void* data, size_t size) {
-    auto* at = static_cast<const char*>(data);
-    while (size) {
-      ssize_t n = ::write(fd_, at, size);
-      if (n < 0 && errno == EINTR) continue;
-      if (n <= 0) return fail(ErrorKind::io, system_error("writing", path_));
-      at += n;
-      size -= static_cast<size_t>(n);
-    }
-    return {};
-  }
-  Result<void> keep() {
-    if (fsync(fd_) != 0 || rename(temporary_.c_str(), path_.c_str()) != 0)
-      return fail(ErrorKind::io, system_error("writing", path_));
-    kept_ = true;
-    return {};
-  }
-
- private:
-  std::string path_, temporary_;
-  int fd_;
-  bool kept_ = false;
-};
 
 /// Zeroes between parts.
 uint64_t padding(uint64_t at, uint64_t to) { return (to - at % to) % to; }
@@ -172,7 +130,7 @@ std::vector<std::string> cpu_features_of(const std::string& cpu) {
   return cpu == "native" ? host_cpu_features() : std::vector<std::string>();
 }
 
-Result<void> write_code_file(const std::string& path, const CodeFile& file) {
+Result<void> write_code(const CodeFile& file, const std::function<Result<void>(const void*, size_t)>& write) {
   std::vector<uint8_t> features;
   for (const std::string& feature : file.cpu_features) {
     features.insert(features.end(), feature.begin(), feature.end());
@@ -182,7 +140,7 @@ Result<void> write_code_file(const std::string& path, const CodeFile& file) {
 
   Header header{};
   std::memcpy(header.magic, kMagic, sizeof kMagic);
-  header.file_version = kFileVersion;
+  header.file_version = kCodeFileVersion;
   header.abi_version = kAbiVersion;
   header.region = file.region;
   header.flags = file.flags;
@@ -204,12 +162,16 @@ Result<void> write_code_file(const std::string& path, const CodeFile& file) {
   features.insert(features.end(), functions, functions + file.functions.size_bytes());
   header.tables_checksum = checksum_of_tables(header, features);
 
-  OutputFile out(path);
-  if (!out.is_open()) return fail(ErrorKind::io, system_error("creating", path));
-  ROTOR_CHECK(out.write(&header, sizeof header));
-  ROTOR_CHECK(out.write(features.data(), features.size()));
-  for (auto part : contents) ROTOR_CHECK(out.write(part.data(), part.size()));
-  return out.keep();
+  ROTOR_CHECK(write(&header, sizeof header));
+  ROTOR_CHECK(write(features.data(), features.size()));
+  for (auto part : contents) ROTOR_CHECK(write(part.data(), part.size()));
+  return {};
+}
+
+Result<void> write_code_file(const std::string& path, const CodeFile& file) {
+  ROTOR_TRY(OutputFile out, OutputFile::create(path));
+  ROTOR_CHECK(write_code(file, [&](const void* data, size_t size) { return out.write(data, size); }));
+  return out.keep(Durability::disk);
 }
 
 namespace {
@@ -219,10 +181,10 @@ Result<Header> check_header(const std::string& path, std::span<const uint8_t> by
   if (bytes.size() < sizeof header || std::memcmp(bytes.data(), kMagic, sizeof kMagic) != 0)
     return std::unexpected(corrupt(path, "no Rotor code file"));
   std::memcpy(&header, bytes.data(), sizeof header);
-  if (header.file_version != kFileVersion || header.abi_version != kAbiVersion)
+  if (header.file_version != kCodeFileVersion || header.abi_version != kAbiVersion)
     return std::unexpected(
         corrupt(path, fmt::format("made by another version of Rotor (format {}.{}, this one reads {}.{})",
-                                  header.file_version, header.abi_version, kFileVersion, kAbiVersion)));
+                                  header.file_version, header.abi_version, kCodeFileVersion, kAbiVersion)));
   if (header.file_bytes != bytes.size())
     return std::unexpected(corrupt(path, fmt::format("truncated: {} of {} bytes", bytes.size(), header.file_bytes)));
   return header;

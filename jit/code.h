@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -62,6 +63,11 @@ struct CodeImage {
 /// The module offset of the instruction at `code_offset` (in the region's text); 0 if not known.
 uint64_t module_offset_at(const FunctionCode& function, std::span<const uint8_t> lines, uint32_t code_offset);
 
+inline constexpr uint32_t kCodeFileVersion = 2;
+/// Names the sources, the LLVM and the settings that this library was built of: two that might compile a module
+/// differently have different names.
+const char* build_name();
+
 /// What a code file holds. To write one, fill it from a module; read, its spans are parts of the file's bytes.
 struct CodeFile {
   /// What the code was made with: part of the file, since code of another setting does not fit.
@@ -89,7 +95,9 @@ std::vector<std::string> cpu_features_of(const std::string& cpu);
 /// The module's bytes with the code section cut out: linked code takes its place.
 std::vector<uint8_t> without_code_section(std::span<const uint8_t> bytes, const wasm::Module& module);
 
-/// Writes a code file (a temporary beside it, then a rename: whole or not at all). Errors: io, naming the path.
+/// Gives the bytes of a code file to `write`, in pieces. Errors: those of `write`.
+Result<void> write_code(const CodeFile& file, const std::function<Result<void>(const void*, size_t)>& write);
+/// Writes a code file: whole or not at all. Errors: io, naming the path.
 Result<void> write_code_file(const std::string& path, const CodeFile& file);
 
 /// How much of a file is read through before it is believed. Damage to the header or the tables is always found; damage

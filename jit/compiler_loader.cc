@@ -27,7 +27,7 @@ Result<const CompilerPlugin*> load() {
   void* library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
   if (!library) return fail(ErrorKind::unsupported, fmt::format("the compiler could not be loaded: {}", dlerror()));
   auto* plugin = static_cast<const CompilerPlugin*>(dlsym(library, kCompilerPluginSymbol));
-  if (!plugin || std::strcmp(plugin->build, kCompilerPluginBuild) != 0)
+  if (!plugin || std::strcmp(plugin->build_name(), build_name()) != 0)
     return fail(ErrorKind::unsupported, fmt::format("{}: the compiler of another build of Rotor", path));
   return plugin;
 }

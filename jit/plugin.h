@@ -6,14 +6,12 @@
 
 namespace rotor::jit {
 
-/// What the shared library offers: the functions of compile.h. Both sides are built together; `build` says so.
+/// What the shared library offers: the functions of compile.h. Both sides are of one build.
 struct CompilerPlugin {
-  const char* build;  ///< kCompilerPluginBuild
+  const char* (*build_name)();
   decltype(&compile_module) compile;
   decltype(&FunctionCompiler::create) create;
 };
-/// Differs between builds whose headers may differ.
-inline constexpr const char* kCompilerPluginBuild = ROTOR_PLUGIN_BUILD;
 inline constexpr const char* kCompilerPluginSymbol = "rotor_compiler_plugin";
 inline constexpr const char* kCompilerPluginFile = "librotor-compiler.so";
 

@@ -106,20 +106,23 @@ Result<CodeRegion::Place> CodeRegion::allocate(uint64_t text_bytes, uint64_t rod
   return place;
 }
 
+Result<void> CodeRegion::put(const Place& place, std::span<const uint8_t> text, std::span<const uint8_t> rodata) {
+  ROTOR_CHECK(memory::os::add_code(base_ + place.text_offset, text.size(), text));
+  if (rodata.empty()) return {};
+  uint8_t* at = base_ + layout_.rodata() + place.rodata_offset;
+  ROTOR_CHECK(memory::os::commit(at, rodata.size()));
+  std::memcpy(at, rodata.data(), rodata.size());
+  return memory::os::protect_read(at, rodata.size());
+}
+
 Result<void> CodeRegion::add(jit::CodeImage image) {
-  ROTOR_CHECK(memory::os::add_code(base_ + image.text_offset, image.text.size(), image.text));
-  if (!image.rodata.empty()) {
-    uint8_t* at = base_ + layout_.rodata() + image.rodata_offset;
-    ROTOR_CHECK(memory::os::commit(at, image.rodata.size()));
-    std::memcpy(at, image.rodata.data(), image.rodata.size());
-    ROTOR_CHECK(memory::os::protect_read(at, image.rodata.size()));
-  }
+  Place place{image.text_offset, image.rodata_offset};
+  ROTOR_CHECK(put(place, image.text, image.rodata));
   struct Owner {
     std::vector<jit::FunctionCode> functions;
     std::vector<uint8_t> lines;
   };
   auto owner = std::make_shared<Owner>(std::move(image.functions), std::move(image.lines));
-  Place place{image.text_offset, image.rodata_offset};
   std::scoped_lock lock(mutex_);
   parts_.emplace(place.text_offset,
                  Part{place, image.text.size(), image.rodata.size(), owner->functions, owner->lines, owner});
@@ -137,16 +140,26 @@ Result<void> CodeRegion::add_stubs(const wasm::Module& module) {
 }
 
 Result<void> CodeRegion::add_file(const jit::CodeFile& code, const std::string& path,
-                                  std::shared_ptr<const MappedFile> file) {
+                                  std::shared_ptr<const void> tables_owner) {
   ROTOR_CHECK(memory::os::map_code_file(base_, code.text.size(), path, code.text_file_offset));
   uint8_t* rodata = base_ + layout_.rodata();
   ROTOR_CHECK(memory::os::map_code_file(rodata, code.rodata.size(), path, code.rodata_file_offset));
   if (!code.rodata.empty()) ROTOR_CHECK(memory::os::protect_read(rodata, code.rodata.size()));
+  take_tables(code, std::move(tables_owner));
+  return {};
+}
+
+Result<void> CodeRegion::add_copy(const jit::CodeFile& code, std::shared_ptr<const void> tables_owner) {
+  ROTOR_CHECK(put({0, 0}, code.text, code.rodata));
+  take_tables(code, std::move(tables_owner));
+  return {};
+}
+
+void CodeRegion::take_tables(const jit::CodeFile& code, std::shared_ptr<const void> owner) {
   std::scoped_lock lock(mutex_);
   text_used_ = code.text.size();
   rodata_used_ = code.rodata.size();
-  parts_.emplace(0, Part{{0, 0}, text_used_, rodata_used_, code.functions, code.lines, std::move(file)});
-  return {};
+  parts_.emplace(0, Part{{0, 0}, text_used_, rodata_used_, code.functions, code.lines, std::move(owner)});
 }
 
 std::optional<CodeRegion::Site> CodeRegion::site_at(uint64_t text_offset) const {

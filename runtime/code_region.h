@@ -50,7 +50,9 @@ class CodeRegion {
   /// The module's stubs, at the start of text. Pre: nothing was allocated.
   Result<void> add_stubs(const wasm::Module& module);
   /// Maps the code of a file from the region's start. Pre: nothing was allocated. `file` keeps the tables alive.
-  Result<void> add_file(const jit::CodeFile& code, const std::string& path, std::shared_ptr<const MappedFile> file);
+  Result<void> add_file(const jit::CodeFile& code, const std::string& path, std::shared_ptr<const void> tables_owner);
+  /// The same of a file's bytes in memory: the code is copied.
+  Result<void> add_copy(const jit::CodeFile& code, std::shared_ptr<const void> tables_owner);
 
   const jit::RegionLayout& layout() const { return layout_; }
   const uint8_t* text() const { return base_; }
@@ -92,6 +94,8 @@ class CodeRegion {
   };
 
   CodeRegion(const ModuleImpl& module, const jit::RegionLayout& layout) : module_(module), layout_(layout) {}
+  void take_tables(const jit::CodeFile& code, std::shared_ptr<const void> owner);
+  Result<void> put(const Place& place, std::span<const uint8_t> text, std::span<const uint8_t> rodata);
 
   const ModuleImpl& module_;
   const jit::RegionLayout layout_;

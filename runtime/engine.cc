@@ -8,7 +8,11 @@ Result<Engine> Engine::create(Config config) {
   if (config.cpu != "native" && config.cpu != "baseline")
     return fail(ErrorKind::invalid_argument, fmt::format("unknown cpu \"{}\": \"native\" or \"baseline\"", config.cpu));
   ROTOR_CHECK(runtime::install_trap_handlers());
-  return Engine(std::make_shared<runtime::EngineImpl>(std::move(config)));
+  auto impl = std::make_shared<runtime::EngineImpl>(std::move(config));
+  if (const CacheConfig& cache = impl->config.cache; cache.enabled) {
+    ROTOR_TRY(impl->cache, jit::CodeCache::open({cache.folder, cache.limit_bytes}));
+  }
+  return Engine(std::move(impl));
 }
 
 const Config& Engine::config() const { return impl_->config; }

@@ -5,6 +5,7 @@
 #include <mutex>
 #include <unordered_map>
 
+#include "jit/cache.h"
 #include "rotor/config.h"
 #include "rotor/engine.h"
 #include "runtime/compile_pool.h"
@@ -18,6 +19,8 @@ class EngineImpl : public std::enable_shared_from_this<EngineImpl> {
   EngineImpl(const EngineImpl&) = delete;
 
   const Config config;
+  /// Null: there is none.
+  std::unique_ptr<jit::CodeCache> cache;
   /// Compiles what threads wait for.
   CompilePool foreground;
   /// Compiles hot functions again, at low priority.

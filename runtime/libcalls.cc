@@ -100,9 +100,7 @@ int32_t atomic_wait64(jit::Context* context, uint32_t memory, uint64_t address, 
   return wait<uint64_t>(memory_of(context, memory), address, expected, static_cast<int64_t>(timeout_ns));
 }
 
-void tier_up(jit::Context* context, uint32_t defined_func) {
-  instance_of(context).impl().tiering()->tier_up(defined_func);
-}
+void tier_up(jit::Context* context, uint32_t defined_func) { instance_of(context).impl().tier_up(defined_func); }
 
 }  // namespace libcalls
 }  // namespace

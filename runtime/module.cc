@@ -6,6 +6,8 @@
 #include <chrono>
 #include <cstring>
 
+#include <fmt/format.h>
+
 #include "jit/compile.h"
 #include "runtime/entry.h"
 #include "runtime/extern_type.h"
@@ -28,10 +30,29 @@ Result<void> Module::validate(const Features& features, std::span<const uint8_t>
 
 Result<void> Module::serialize_to_file(const std::string& path) const { return impl_->save(path); }
 
-Result<Module> Module::deserialize_file(const Engine& engine, const std::string& path) {
-  ROTOR_TRY(auto impl, ModuleImpl::load(engine.impl_, path, jit::Check::all));
+Result<std::vector<uint8_t>> Module::serialize() const {
+  std::vector<uint8_t> bytes;
+  ROTOR_CHECK(impl_->serialize([&](const void* data, size_t size) -> Result<void> {
+    auto* begin = static_cast<const uint8_t*>(data);
+    bytes.insert(bytes.end(), begin, begin + size);
+    return {};
+  }));
+  return bytes;
+}
+
+Result<Module> Module::deserialize(const Engine& engine, std::span<const uint8_t> bytes) {
+  ROTOR_TRY(auto impl, ModuleImpl::load(engine.impl_, bytes));
   return Module(std::move(impl));
 }
+
+Result<Module> Module::deserialize_file(const Engine& engine, const std::string& path, Verify verify) {
+  jit::Check check = verify == Verify::all ? jit::Check::all : jit::Check::tables;
+  ROTOR_TRY(auto impl, ModuleImpl::load_file(engine.impl_, path, check));
+  return Module(std::move(impl));
+}
+
+Module::CacheOutcome Module::cache_outcome() const { return impl_->cache_outcome(); }
+Result<void> Module::update_cache() const { return impl_->update_cache(); }
 
 const std::vector<ImportInfo>& Module::imports() const { return impl_->imports(); }
 const std::vector<ExportInfo>& Module::exports() const { return impl_->exports(); }
@@ -68,13 +89,94 @@ TierStats Module::tier_stats() const { return impl_->tier_stats(); }
 
 namespace rotor::runtime {
 
+namespace {
+
+/// All that code depends on beside the module, for the cache's key.
+std::string cache_settings(const Config& config) {
+  std::string features;
+  for (const std::string& feature : jit::cpu_features_of(config.cpu)) features += feature + ' ';
+  // Code of the modes eager and lazy is the same, made earlier or later.
+  return fmt::format("{} {} o{} threads {} extended-const {} cpu {}", jit::build_name(),
+                     config.mode == CompileMode::aot ? "aot" : "tiers", static_cast<int>(config.opt),
+                     config.features.threads, config.features.extended_const, features);
+}
+
+}  // namespace
+
 Result<std::shared_ptr<ModuleImpl>> ModuleImpl::compile(std::shared_ptr<EngineImpl> engine,
                                                         std::span<const uint8_t> bytes) {
   const Config& config = engine->config;
-  std::shared_ptr<ModuleImpl> module(new ModuleImpl(std::move(engine)));
+  const jit::CodeCache* cache = engine->cache.get();
+  std::shared_ptr<ModuleImpl> module(new ModuleImpl(engine));
+  if (cache) {
+    module->cache_key_ = jit::CacheKey::of(bytes, cache_settings(config));
+    auto taken = module->take_cached(bytes);
+    if (taken && *taken) return module;
+    // What is there and can't be used is made again; of it the module keeps nothing.
+    jit::CacheKey key = module->cache_key_;
+    module.reset(new ModuleImpl(std::move(engine)));
+    module->cache_key_ = key;
+    if (!taken) {
+      cache->remove(key);
+      module->cache_outcome_.failure = std::move(taken).error();
+    }
+  }
   ROTOR_TRY(module->wasm_, wasm::decode_module(bytes, {.features = config.features, .bodies_elsewhere = false}));
   ROTOR_CHECK(module->make_code(bytes));
+  if (cache && config.mode != CompileMode::lazy)
+    if (auto put = module->put_in_cache(); !put) module->cache_outcome_.failure = std::move(put).error();
   return module;
+}
+
+Result<bool> ModuleImpl::take_cached(std::span<const uint8_t> bytes) {
+  const Config& config = engine_->config;
+  auto entry = engine_->cache->find(cache_key_);
+  if (!entry) return false;
+  ROTOR_TRY(auto file, MappedFile::open(entry->pinned_path()));
+  ROTOR_TRY(jit::CodeFile code, jit::parse_code_file(file->bytes(), entry->path(), jit::Check::all));
+  // Other modules may have the same key, and code of another module must never run.
+  if (!std::ranges::equal(code.module_bytes, bytes)) return false;
+  bytes_ = code.module_bytes;
+  file_ = file;
+  // It was valid when it was compiled, with the features that the key states.
+  ROTOR_TRY(wasm_, wasm::decode_module(bytes_, {.features = config.features, .bodies_elsewhere = false}));
+  describe();
+  ROTOR_CHECK(adopt(code, entry->pinned_path(), std::move(file)));
+  if (has_stubs_ != (config.mode != CompileMode::aot) || (!has_stubs_ && code.functions.size() < wasm_.bodies.size()))
+    return fail(ErrorKind::corrupt, entry->path() + ": it lacks code");
+  cache_outcome_.hit = true;
+  if (has_stubs_) tiering_ = Tiering::create(*engine_, wasm_, bytes_, *region_, {});
+  if (config.mode == CompileMode::eager) ROTOR_CHECK(tiering_->complete());
+  return true;
+}
+
+Result<void> ModuleImpl::put_in_cache() const {
+  CodeRegion::Contents contents = region_->contents();
+  contents.file.flags = has_stubs_ ? jit::CodeFile::kHasStubs : 0;
+  contents.file.module_bytes = bytes_;
+  contents.file.cpu_features = cpu_features_;
+  return engine_->cache->put(cache_key_, [&](jit::OutputFile& out) {
+    return jit::write_code(contents.file, [&](const void* data, size_t size) { return out.write(data, size); });
+  });
+}
+
+Result<void> ModuleImpl::update_cache() const {
+  // A module that came from a code file is not the cache's.
+  if (!engine_->cache || !tiering_ || !tiering_->take_new_code()) return {};
+  return put_in_cache();
+}
+
+ModuleImpl::~ModuleImpl() {
+  if (!tiering_) return;
+  tiering_->stop();
+  (void)update_cache();
+}
+
+void ModuleImpl::tier_up(uint32_t defined_func) const {
+  if (tiering_) return tiering_->tier_up(defined_func);
+  // Code of a file, without the function's body: it stays as it is.
+  auto* counter = reinterpret_cast<int32_t*>(region_->run_page() + run_page_.counter(defined_func));
+  std::atomic_ref(*counter).store(INT32_MAX, std::memory_order_relaxed);
 }
 
 Result<void> ModuleImpl::make_code(std::span<const uint8_t> bytes) {
@@ -94,6 +196,7 @@ Result<void> ModuleImpl::make_code(std::span<const uint8_t> bytes) {
   ROTOR_TRY(jit::RegionLayout layout, jit::growing_region(wasm_, jit::CompileOptions().code_limit_bytes));
   ROTOR_TRY(region_, CodeRegion::create(*this, layout));
   ROTOR_CHECK(region_->add_stubs(wasm_));
+  has_stubs_ = true;
   fill_run_page();
   tiering_ = Tiering::create(*engine_, wasm_, bytes_, *region_, std::move(calls));
   tiering_->warm_up();
@@ -117,6 +220,7 @@ Result<void> ModuleImpl::compile_now() {
   cpu_features_ = std::move(compiled.cpu_features);
   stats_ = compiled.stats;
   ROTOR_TRY(region_, CodeRegion::create(*this, compiled.region));
+  has_stubs_ = growing;
   if (growing) ROTOR_CHECK(region_->add_stubs(wasm_));
   ROTOR_TRY(auto place, region_->allocate(compiled.image.text.size(), compiled.image.rodata.size()));
   assert(place.text_offset == compiled.image.text_offset && place.rodata_offset == compiled.image.rodata_offset);
@@ -126,31 +230,53 @@ Result<void> ModuleImpl::compile_now() {
   return {};
 }
 
-Result<std::shared_ptr<ModuleImpl>> ModuleImpl::load(std::shared_ptr<EngineImpl> engine, const std::string& path,
-                                                     jit::Check check) {
-  const Config& config = engine->config;
+Result<std::shared_ptr<ModuleImpl>> ModuleImpl::load_file(std::shared_ptr<EngineImpl> engine, const std::string& path,
+                                                          jit::Check check) {
   std::shared_ptr<ModuleImpl> module(new ModuleImpl(std::move(engine)));
-  ROTOR_TRY(module->file_, MappedFile::open(path));
-  ROTOR_TRY(jit::CodeFile code, jit::parse_code_file(module->file_->bytes(), path, check));
-  module->bytes_ = code.module_bytes;
-  ROTOR_TRY(module->wasm_,
-            wasm::decode_module(module->bytes_, {.features = config.features, .bodies_elsewhere = true}));
-  size_t defined = module->wasm_.funcs.size() - module->wasm_.imported_funcs;
-  if (code.functions.size() < defined) return fail(ErrorKind::corrupt, path + ": its code is not of its module");
-  module->describe();
-  ROTOR_CHECK(module->adopt(code, path, module->file_));
+  ROTOR_TRY(auto file, MappedFile::open(path));
+  ROTOR_TRY(jit::CodeFile code, jit::parse_code_file(file->bytes(), path, check));
+  ROTOR_CHECK(module->take_file(code, path, std::move(file)));
   return module;
 }
 
+Result<std::shared_ptr<ModuleImpl>> ModuleImpl::load(std::shared_ptr<EngineImpl> engine,
+                                                     std::span<const uint8_t> bytes) {
+  std::shared_ptr<ModuleImpl> module(new ModuleImpl(std::move(engine)));
+  auto copy = std::make_shared<const std::vector<uint8_t>>(bytes.begin(), bytes.end());
+  ROTOR_TRY(jit::CodeFile code, jit::parse_code_file(*copy, "serialized module", jit::Check::all));
+  ROTOR_CHECK(module->take_file(code, "", copy));
+  return module;
+}
+
+Result<void> ModuleImpl::take_file(const jit::CodeFile& code, const std::string& path,
+                                   std::shared_ptr<const void> tables_owner) {
+  file_ = tables_owner;
+  bytes_ = code.module_bytes;
+  ROTOR_TRY(wasm_, wasm::decode_module(bytes_, {.features = engine_->config.features, .bodies_elsewhere = true}));
+  describe();
+  ROTOR_CHECK(adopt(code, path, std::move(tables_owner)));
+  // A function without code would be compiled from a body that is not there.
+  std::vector<bool> has_code(wasm_.funcs.size() - wasm_.imported_funcs);
+  for (const jit::FunctionCode& function : code.functions) has_code[function.func] = true;
+  if (std::ranges::find(has_code, false) != has_code.end())
+    return fail(ErrorKind::corrupt, path + ": it lacks the code of some functions");
+  return {};
+}
+
 Result<void> ModuleImpl::adopt(const jit::CodeFile& code, const std::string& path,
-                               std::shared_ptr<const MappedFile> file) {
+                               std::shared_ptr<const void> tables_owner) {
   // The file is trusted, but one that does not fit its module must not run.
   size_t defined = wasm_.funcs.size() - wasm_.imported_funcs;
   bool fits = code.region.run_page_bytes >= run_page_.size_bytes;
   for (const jit::FunctionCode& function : code.functions) fits &= function.func < defined;
+  has_stubs_ = code.flags & jit::CodeFile::kHasStubs;
+  if (has_stubs_) fits &= code.text.size() >= jit::Stubs::stub(static_cast<uint32_t>(defined));
   if (!fits) return fail(ErrorKind::corrupt, path + ": its code is not of its module");
   ROTOR_TRY(region_, CodeRegion::create(*this, code.region));
-  ROTOR_CHECK(region_->add_file(code, path, std::move(file)));
+  if (path.empty())
+    ROTOR_CHECK(region_->add_copy(code, std::move(tables_owner)));
+  else
+    ROTOR_CHECK(region_->add_file(code, path, std::move(tables_owner)));
   cpu_features_ = code.cpu_features;
   stats_.functions = static_cast<uint32_t>(defined);
   stats_.code_bytes = region_->code_bytes();
@@ -158,13 +284,20 @@ Result<void> ModuleImpl::adopt(const jit::CodeFile& code, const std::string& pat
   return {};
 }
 
-Result<void> ModuleImpl::save(const std::string& path) const {
+Result<void> ModuleImpl::serialize(const std::function<Result<void>(const void*, size_t)>& write) const {
   if (tiering_) ROTOR_CHECK(tiering_->complete());
   CodeRegion::Contents contents = region_->contents();
   std::vector<uint8_t> rest = jit::without_code_section(bytes_, wasm_);
+  contents.file.flags = has_stubs_ ? jit::CodeFile::kHasStubs : 0;
   contents.file.module_bytes = rest;
   contents.file.cpu_features = cpu_features_;
-  return jit::write_code_file(path, contents.file);
+  return jit::write_code(contents.file, write);
+}
+
+Result<void> ModuleImpl::save(const std::string& path) const {
+  ROTOR_TRY(auto file, jit::OutputFile::create(path));
+  ROTOR_CHECK(serialize([&](const void* data, size_t size) { return file.write(data, size); }));
+  return file.keep(jit::Durability::disk);
 }
 
 TierStats ModuleImpl::tier_stats() const {
@@ -211,7 +344,7 @@ void ModuleImpl::fill_run_page() {
 }
 
 const void* ModuleImpl::entry(uint32_t defined_func) const {
-  if (tiering_) return region_->text() + jit::Stubs::stub(defined_func);
+  if (has_stubs_) return region_->text() + jit::Stubs::stub(defined_func);
   uint64_t code;
   std::memcpy(&code, region_->run_page() + run_page_.slot(defined_func), sizeof code);
   return reinterpret_cast<const void*>(code);

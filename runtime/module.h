@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "jit/abi.h"
+#include "jit/cache.h"
 #include "jit/code.h"
 #include "rotor/module.h"
 #include "rotor/trap.h"
@@ -25,9 +26,16 @@ class ModuleImpl {
  public:
   static Result<std::shared_ptr<ModuleImpl>> compile(std::shared_ptr<EngineImpl> engine,
                                                      std::span<const uint8_t> bytes);
-  static Result<std::shared_ptr<ModuleImpl>> load(std::shared_ptr<EngineImpl> engine, const std::string& path,
-                                                  jit::Check check);
+  static Result<std::shared_ptr<ModuleImpl>> load_file(std::shared_ptr<EngineImpl> engine, const std::string& path,
+                                                       jit::Check check);
+  static Result<std::shared_ptr<ModuleImpl>> load(std::shared_ptr<EngineImpl> engine, std::span<const uint8_t> bytes);
+  /// Puts new code into the cache.
+  ~ModuleImpl();
+  /// Gives the bytes of a code file to `write`. Errors: those of completing the code, and of `write`.
+  Result<void> serialize(const std::function<Result<void>(const void*, size_t)>& write) const;
   Result<void> save(const std::string& path) const;
+  const Module::CacheOutcome& cache_outcome() const { return cache_outcome_; }
+  Result<void> update_cache() const;
   ModuleImpl(const ModuleImpl&) = delete;
 
   EngineImpl& engine() const { return *engine_; }
@@ -45,6 +53,8 @@ class ModuleImpl {
   const CodeRegion& region() const { return *region_; }
   /// Null if all code was made ahead of time.
   Tiering* tiering() const { return tiering_.get(); }
+  /// A counter of tier-0 code fell below 0.
+  void tier_up(uint32_t defined_func) const;
 
   const std::vector<ImportInfo>& imports() const { return imports_; }
   const std::vector<ExportInfo>& exports() const { return exports_; }
@@ -64,23 +74,32 @@ class ModuleImpl {
   /// Compiles or prepares, as Config::mode says, and keeps the bytes. Pre: wasm_ is there.
   Result<void> make_code(std::span<const uint8_t> bytes);
   Result<void> compile_now();
-  /// Takes the code of a file for this module's. Pre: described. Errors: corrupt (it does not fit), io.
-  Result<void> adopt(const jit::CodeFile& code, const std::string& path, std::shared_ptr<const MappedFile> file);
+  /// Takes the code of a file for this module's; `path` is where it is mapped from, empty: it is copied. Pre:
+  /// described. Errors: corrupt (it does not fit), io.
+  Result<void> adopt(const jit::CodeFile& code, const std::string& path, std::shared_ptr<const void> tables_owner);
+  /// The module of a whole code file, as `load` and `load_file` have it. Errors as of `adopt` and decoding.
+  Result<void> take_file(const jit::CodeFile& code, const std::string& path, std::shared_ptr<const void> tables_owner);
+  /// What is in the cache for these bytes. Errors: corrupt and others: what is there can't be used.
+  Result<bool> take_cached(std::span<const uint8_t> bytes);
+  Result<void> put_in_cache() const;
   /// Fills the run page's addresses, and the slots of the functions whose code there is.
   void fill_run_page();
   const wasm::Names& names() const;
   std::string func_name(uint32_t func) const;
 
   std::shared_ptr<EngineImpl> engine_;
-  std::shared_ptr<const MappedFile> file_;  ///< holds bytes_, if there is one
-  std::vector<uint8_t> own_bytes_;          ///< else this does
+  std::shared_ptr<const void> file_;  ///< holds bytes_, if they came with the code
+  std::vector<uint8_t> own_bytes_;    ///< else this does
   std::span<const uint8_t> bytes_;
   wasm::Module wasm_;
   jit::ContextLayout layout_;
   jit::RunPageLayout run_page_;
   std::vector<std::string> cpu_features_;
   std::unique_ptr<CodeRegion> region_;
+  bool has_stubs_ = false;
   std::unique_ptr<Tiering> tiering_;  ///< ends before the region
+  jit::CacheKey cache_key_;
+  Module::CacheOutcome cache_outcome_;
   std::vector<const Signature*> types_;
   uint32_t result_words_ = 0;
   std::vector<ImportInfo> imports_;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <utility>
 
 #include "runtime/engine.h"
 
@@ -44,7 +45,9 @@ std::unique_ptr<Tiering> Tiering::create(EngineImpl& engine, const wasm::Module&
   return tiering;
 }
 
-Tiering::~Tiering() {
+Tiering::~Tiering() { stop(); }
+
+void Tiering::stop() {
   engine_.foreground.cancel(this);
   engine_.background.cancel(this);
 }
@@ -154,6 +157,7 @@ void Tiering::compile(const std::vector<uint32_t>& functions, uint32_t tier) {
     if (done) {
       (tier ? stats_.tier1_compiled : stats_.tier0_compiled) += static_cast<uint32_t>(functions.size());
       for (uint32_t i : functions) states_[i] = tier ? State::tier1 : State::tier0;
+      new_code_ = true;
     } else {
       // Tier-0 code goes on where tier 1 could not be had.
       for (uint32_t i : functions) states_[i] = tier ? State::tier0 : State::failed;
@@ -187,9 +191,9 @@ void Tiering::add_to(TierStats& stats) const {
   stats.tier1_cpu_ms += stats_.tier1_cpu_ms;
 }
 
-bool Tiering::has_new_code() const {
+bool Tiering::take_new_code() {
   std::scoped_lock lock(mutex_);
-  return stats_.tier0_compiled + stats_.tier1_compiled != 0;
+  return std::exchange(new_code_, false);
 }
 
 }  // namespace rotor::runtime

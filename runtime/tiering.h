@@ -42,8 +42,10 @@ class Tiering {
 
   /// Adds to what is there: counts and times.
   void add_to(TierStats& stats) const;
-  /// True if functions were compiled since it was made.
-  bool has_new_code() const;
+  /// Drops what is queued and waits for what is being compiled; the last call but the destructor.
+  void stop();
+  /// True if functions were compiled since it was made, or since the last call.
+  bool take_new_code();
 
  private:
   enum class State : uint8_t { empty, guessed, compiling, failed, tier0, tier1_queued, tier1 };
@@ -77,8 +79,9 @@ class Tiering {
   std::condition_variable changed_;
   std::vector<State> states_;   ///< guessed: queued, but nobody waits for it
   std::optional<Error> error_;  ///< why functions are `failed`
-  uint32_t background_ = 0;     ///< functions queued for tier 1 or being compiled for it
-  TierStats stats_;             ///< its counts of this process
+  bool new_code_ = false;
+  uint32_t background_ = 0;  ///< functions queued for tier 1 or being compiled for it
+  TierStats stats_;          ///< its counts of this process
 };
 
 }  // namespace rotor::runtime

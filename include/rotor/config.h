@@ -32,6 +32,17 @@ enum class CompileMode : uint8_t {
   lazy,
 };
 
+/// The cache on disk of compiled code, for the engine's own use: Module::compile looks there first. Entries are keyed
+/// by the module's bytes, Rotor's version, the settings that matter and the CPU's features. Who can write to the folder
+/// can run code in this process: it is made with mode 0700 and refused if others may write to it (docs/security.md).
+struct CacheConfig {
+  bool enabled = false;
+  /// Empty: `$XDG_CACHE_HOME/rotor/code`, or `$HOME/.cache/rotor/code`.
+  std::string folder;
+  /// Of all entries together: bytes. The least recently used go first.
+  uint64_t limit_bytes = UINT64_C(1) << 30;
+};
+
 struct Config {
   Features features;
   CompileMode mode = CompileMode::aot;
@@ -40,6 +51,7 @@ struct Config {
   /// A function is hot when its calls and the turns of its loops have come to this number. Larger functions take longer
   /// to compile, and need more: this much a KiB of body on top. At least 1.
   uint32_t hot_count = 4000;
+  CacheConfig cache;
   /// Compile threads; 0: one a core.
   unsigned compile_workers = 0;
   /// "native": this machine; "baseline": x86-64-v2.

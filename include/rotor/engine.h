@@ -12,7 +12,8 @@ namespace runtime { class EngineImpl; }
 /// A cheap handle; copies share one engine. Thread-safe. Modules keep their engine alive.
 class Engine {
  public:
-  /// Errors: invalid_argument (unknown cpu), unsupported (not x86-64 Linux).
+  /// Errors: invalid_argument (unknown cpu; a cache folder that others may write to), unsupported (not x86-64 Linux);
+  /// not_found, io: the cache folder can't be had, which the message names.
   static Result<Engine> create(Config config = {});
   const Config& config() const;
   runtime::EngineImpl& impl() const { return *impl_; }

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -60,17 +61,34 @@ struct TierStats {
 /// A cheap handle; copies share one module. Immutable and thread-safe.
 class Module {
  public:
-  /// Decodes, validates and compiles. Errors: malformed, invalid, unsupported (each with a byte offset), limit.
+  /// Decodes, validates and compiles, as Config::mode says; or takes the code from the cache. A cache entry that is
+  /// damaged is removed and made again. Errors: malformed, invalid, unsupported (each with a byte offset), limit.
   static Result<Module> compile(const Engine& engine, std::span<const uint8_t> bytes);
   /// Decodes and validates, without compiling.
   static Result<void> validate(const Features& features, std::span<const uint8_t> bytes);
 
-  /// Writes linked code with all that is needed to run it. The file appears whole or not at all.
+  /// Linked code with all that is needed to run it. Functions that have no code yet are compiled first.
+  Result<std::vector<uint8_t>> serialize() const;
+  /// The same to a file, which appears whole or not at all.
   Result<void> serialize_to_file(const std::string& path) const;
-  /// Maps a file of serialize_to_file. The file is *trusted*: its checksum finds damage, not tampering.
-  /// LLVM is not touched. Errors: io, corrupt (damaged, foreign, other version), unsupported (made for a CPU
-  /// with features that this one lacks, which are named).
-  static Result<Module> deserialize_file(const Engine& engine, const std::string& path);
+  /// The module of what `serialize` gave. It is *trusted*: who made it can run code in this process. Checksums find
+  /// damage, not tampering. LLVM is not touched, and code is never compiled again. Errors: corrupt (damaged, foreign,
+  /// other version), unsupported (made for a CPU with features that this one lacks, which are named).
+  static Result<Module> deserialize(const Engine& engine, std::span<const uint8_t> bytes);
+  /// How much of a file is read through before it runs: all of it (some 10 GB/s), or its tables only.
+  enum class Verify : uint8_t { tables, all };
+  /// The same of a file, whose code is mapped, not read. Errors: io as well.
+  static Result<Module> deserialize_file(const Engine& engine, const std::string& path, Verify verify = Verify::tables);
+
+  /// What the cache had to do with this module.
+  struct CacheOutcome {
+    bool hit = false;              ///< code came from the cache
+    std::optional<Error> failure;  ///< why code could not be put there, or what was there could not be used
+  };
+  CacheOutcome cache_outcome() const;
+  /// Puts code that was compiled since Module::compile into the cache, if there is a cache and such code. What is not
+  /// put there when the last handle to the module goes away is put there then, and errors are lost. Errors: io, limit.
+  Result<void> update_cache() const;
 
   const std::vector<ImportInfo>& imports() const;
   const std::vector<ExportInfo>& exports() const;

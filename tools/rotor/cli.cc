@@ -88,11 +88,20 @@ void EngineOptions::add_to(CLI::App& command, int default_opt, const char* defau
       ->capture_default_str();
 }
 
+void EngineOptions::add_cache_to(CLI::App& command, bool by_default) {
+  cache = by_default;
+  command.add_flag("--cache,!--no-cache", cache,
+                   by_default ? "--no-cache: neither use nor fill the code cache" : "use and fill the code cache");
+  command.add_option("--cache-folder", cache_folder, "default: $XDG_CACHE_HOME/rotor/code or ~/.cache/rotor/code");
+}
+
 Config EngineOptions::config() const {
   Config config;
   config.opt = opt == 0 ? OptLevel::o0 : OptLevel::o1;
   config.mode = mode == "lazy" ? CompileMode::lazy : mode == "eager" ? CompileMode::eager : CompileMode::aot;
   config.hot_count = hot_count;
+  config.cache.enabled = cache;
+  config.cache.folder = cache_folder;
   config.cpu = cpu;
   config.compile_workers = compile_workers;
   return config;
@@ -105,7 +114,19 @@ Engine engine_or_die(const EngineOptions& options) {
     progress->update(done, all);
     if (done >= all) progress->clear();
   };
-  return value_or_die("engine", Engine::create(std::move(config)));
+  auto engine = Engine::create(config);
+  if (!engine && config.cache.enabled) {
+    fmt::print(stderr, "rotor: running without the cache: {}\n", engine.error().message);
+    config.cache.enabled = false;
+    engine = Engine::create(std::move(config));
+  }
+  return value_or_die("engine", std::move(engine));
+}
+
+void update_cache(const Module& module) {
+  auto warn = [](const Error& error) { fmt::print(stderr, "rotor: code cache: {}\n", error.message); };
+  if (auto outcome = module.cache_outcome(); outcome.failure) warn(*outcome.failure);
+  if (auto updated = module.update_cache(); !updated) warn(updated.error());
 }
 
 LoadedModule load_module_or_die(const Engine& engine, const std::string& path) {
@@ -118,7 +139,7 @@ LoadedModule load_module_or_die(const Engine& engine, const std::string& path) {
     return {std::move(module), false, watch.wall_ms()};
   }
   bytes = {};
-  Module module = value_or_die(path, Module::deserialize_file(engine, path));
+  Module module = value_or_die(path, Module::deserialize_file(engine, path, Module::Verify::all));
   return {std::move(module), true, watch.wall_ms()};
 }
 

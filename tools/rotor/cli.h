@@ -46,11 +46,19 @@ struct EngineOptions {
   std::string cpu = "native";
   unsigned compile_workers = 0;
 
+  bool cache = false;
+  std::string cache_folder;
+
   void add_to(CLI::App& command, int default_opt = 1, const char* default_mode = "aot");
+  /// Options of the code cache.
+  void add_cache_to(CLI::App& command, bool by_default);
   Config config() const;
 };
 
+/// A cache folder that can't be had is a warning.
 Engine engine_or_die(const EngineOptions& options);
+/// Puts what was compiled on demand into the cache. What goes wrong with the cache is a warning.
+void update_cache(const Module& module);
 
 struct LoadedModule {
   Module module;

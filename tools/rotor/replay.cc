@@ -122,6 +122,7 @@ void run(const ReplayOptions& options) {
   LoadedModule loaded = load_module_or_die(engine, options.module);
   Measured measured = replay(options, engine, loaded.module, traces);
   if (measured.error) fmt::print(stderr, "rotor: {}\n", measured.error->to_string());
+  update_cache(loaded.module);
   print_report(options, loaded, measured);
   std::fflush(stdout);
   std::fflush(stderr);
@@ -150,6 +151,7 @@ void add_replay(CLI::App& app) {
       });
   command->add_flag("--json", options->json, "print the JSON line alone");
   options->engine.add_to(*command);
+  options->engine.add_cache_to(*command, false);
   command->callback([options] { run(*options); });
 }
 

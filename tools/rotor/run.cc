@@ -57,7 +57,9 @@ void run(const RunOptions& options) {
   Linker linker(engine);
   Instance instance = value_or_die(options.file, linker.instantiate(module));
   Func func = value_or_die(options.file, instance.get_func(name));
-  for (const Value& value : value_or_die(options.file, func.call(args))) fmt::print("{}\n", value_text(value));
+  auto results = func.call(args);
+  update_cache(module);
+  for (const Value& value : value_or_die(options.file, std::move(results))) fmt::print("{}\n", value_text(value));
 }
 
 }  // namespace
@@ -68,7 +70,8 @@ void add_run(CLI::App& app) {
   command->add_option("file", options->file, "a .wasm or a code file")->required();
   command->add_option("args", options->args, "arguments, by the export's types");
   command->add_option("--invoke", options->invoke, "the export to call");
-  options->engine.add_to(*command);
+  options->engine.add_to(*command, 1, "lazy");
+  options->engine.add_cache_to(*command, true);
   // Arguments such as -1 are no options.
   command->positionals_at_end(false);
   command->prefix_command(false);
