@@ -152,7 +152,7 @@ Result<bool> ModuleImpl::take_cached(std::span<const uint8_t> bytes) {
 
 Result<void> ModuleImpl::put_in_cache() const {
   CodeRegion::Contents contents = region_->contents();
-  contents.file.flags = has_stubs_ ? jit::CodeFile::kHasStubs : 0;
+  if (has_stubs_) contents.file.flags |= jit::CodeFile::kHasStubs;
   contents.file.module_bytes = bytes_;
   contents.file.cpu_features = cpu_features_;
   return engine_->cache->put(cache_key_, [&](jit::OutputFile& out) {
@@ -288,7 +288,7 @@ Result<void> ModuleImpl::serialize(const std::function<Result<void>(const void*,
   if (tiering_) ROTOR_CHECK(tiering_->complete());
   CodeRegion::Contents contents = region_->contents();
   std::vector<uint8_t> rest = jit::without_code_section(bytes_, wasm_);
-  contents.file.flags = has_stubs_ ? jit::CodeFile::kHasStubs : 0;
+  if (has_stubs_) contents.file.flags |= jit::CodeFile::kHasStubs;
   contents.file.module_bytes = rest;
   contents.file.cpu_features = cpu_features_;
   return jit::write_code(contents.file, write);

@@ -12,7 +12,7 @@
     (;; STDERR ;;;
     ;;; STDERR ;;)
 
-Commands run in a fresh folder. A stream that the test does not state must be empty. Exit code 77: skipped.
+Commands run in a fresh folder, with a code cache in it. A stream that the test does not state must be empty. Exit code 77: skipped.
 """
 import difflib
 import os
@@ -87,8 +87,11 @@ def main(rotor, path):
     with tempfile.TemporaryDirectory() as folder:
         write_input(test, folder)
         stdout = stderr = b''
+        # Not the user's code cache.
+        environment = dict(os.environ, XDG_CACHE_HOME=os.path.join(folder, 'cache'))
         for number, args in enumerate(test['args'], 1):
-            done = subprocess.run([rotor] + args, cwd=folder, capture_output=True, timeout=TIMEOUT_S)
+            done = subprocess.run([rotor] + args, cwd=folder, env=environment, capture_output=True,
+                                  timeout=TIMEOUT_S)
             stdout, stderr = stdout + done.stdout, stderr + done.stderr
             wanted = test['exit'] if number == len(test['args']) else 0
             if done.returncode != wanted:
