@@ -50,7 +50,7 @@ struct Config {
   OptLevel opt = OptLevel::o1;
   /// A function is hot when its calls and the turns of its loops have come to this number. Larger functions take longer
   /// to compile, and need more: this much a KiB of body on top. At least 1.
-  uint32_t hot_count = 4000;
+  uint32_t hot_count = 64'000;
   CacheConfig cache;
   /// Compile threads; 0: one a core.
   unsigned compile_workers = 0;
