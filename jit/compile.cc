@@ -81,7 +81,9 @@ class Compilation {
         options_(options),
         plan_(module, options.opt != OptLevel::o0),
         batches_(make_batches(module, bytes, std::max(options.batch_functions, 1u))),
-        objects_(batches_.size()) {}
+        objects_(batches_.size()) {
+    plan_.interruptible = options.interruptible;
+  }
 
   Result<Compiled> run() {
     auto start = std::chrono::steady_clock::now();

@@ -114,6 +114,7 @@ class FunctionEmitter {
   void add_incoming(Control& control, std::span<const Value> args);
   void emit_return(std::span<const Value> results);
   void emit_stack_check(size_t locals);
+  void emit_interrupt_check();
 
   // Calls.
   void emit_call(const FuncType& type, Value code, Value callee_context, std::span<const Value> args,

@@ -23,6 +23,8 @@ struct ModulePlan {
   RunPageLayout run_page;
   /// Calls within the module: through slots (tier 0) or straight (ahead of time).
   bool direct_calls;
+  /// Loop heads look for a stop.
+  bool interruptible = false;
 
   ModulePlan(const wasm::Module& m, bool direct) : module(m), context(m), run_page(m), direct_calls(direct) {}
 };

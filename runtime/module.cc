@@ -72,6 +72,7 @@ Result<std::shared_ptr<ModuleImpl>> ModuleImpl::compile(std::shared_ptr<EngineIm
   options.opt = config.opt;
   options.workers = config.compile_workers;
   options.cpu = config.cpu;
+  options.interruptible = module->interruptible_ = config.interruptible;
   options.progress = config.compile_progress;
   ROTOR_TRY(jit::Compiled compiled, jit::compile_module(module->wasm_, bytes, options));
   module->bytes_.assign(bytes.begin(), bytes.end());

@@ -46,6 +46,8 @@ class ModuleImpl {
   /// Index among the exports.
   std::optional<uint32_t> find_export(std::string_view name) const;
   const CompileStats& stats() const { return stats_; }
+  /// Config::interruptible as the code was compiled with; false if it came from a file, which does not say.
+  bool interruptible() const { return interruptible_; }
   std::vector<std::string> required_features() const;
 
   /// What is known of an address in the module's text; nullopt: it lies in no function.
@@ -73,6 +75,7 @@ class ModuleImpl {
   std::vector<ExportInfo> exports_;
   std::unordered_map<std::string_view, uint32_t> export_index_;  ///< views of the names in exports_
   CompileStats stats_;
+  bool interruptible_ = false;
 
   // For backtraces, made when the first one is asked for.
   mutable std::once_flag names_once_;

@@ -27,6 +27,10 @@ struct Config {
   unsigned compile_workers = 0;
   /// "native": this machine; "baseline": x86-64-v2.
   std::string cpu = "native";
+  /// Makes calls of the modules compiled from now on endable from outside (rotor/interrupt.h): each turn of a loop
+  /// looks for a stop then. Without it `InterruptHandle::interrupt` and deadlines are errors. A property of the
+  /// compiled code: a code file does not carry it yet, so that what is loaded from one counts as not interruptible.
+  bool interruptible = false;
   /// Told (functions done, functions in all) now and then while a module is compiled, from any compile thread.
   std::function<void(uint32_t, uint32_t)> compile_progress;
 };
