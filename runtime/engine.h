@@ -8,15 +8,20 @@
 #include "rotor/config.h"
 #include "rotor/engine.h"
 #include "runtime/signature.h"
+#include "runtime/watchdog.h"
 
 namespace rotor::runtime {
 
 class EngineImpl : public std::enable_shared_from_this<EngineImpl> {
  public:
   explicit EngineImpl(Config c) : config(std::move(c)) {}
+  /// Joins the watchdog's thread, which holds neither engines nor what holds them: it is never that thread.
+  ~EngineImpl() { watchdog->stop(); }
   EngineImpl(const EngineImpl&) = delete;
 
   const Config config;
+  /// Interrupt handles may outlive the engine.
+  const std::shared_ptr<Watchdog> watchdog = std::make_shared<Watchdog>();
 
   /// The one Signature of a type, as long as the engine lives. Thread-safe.
   const Signature& canonical(const FuncType& type);
