@@ -19,6 +19,7 @@ using Clock = InterruptHandle::Clock;
 class Signal {
  public:
   void raise() { raised_.store(true); }
+  void lower() { raised_.store(false); }
   bool raised() const { return raised_.load(); }
   void wait() const {
     while (!raised_.load()) std::this_thread::sleep_for(milliseconds(1));
@@ -55,6 +56,7 @@ class InterruptTest : public testing::TestWithParam<OptLevel> {
   /// Runs `name`, interrupts it once it has called `f`, and expects its trap with a frame of that function.
   void expect_ended(const Instance& instance, std::string_view name) {
     InterruptHandle handle = instance.interrupt_handle();
+    started_.lower();
     std::thread other([&] {
       started_.wait();
       must(handle.interrupt());
@@ -274,6 +276,7 @@ TEST_P(InterruptTest, LinkedInstancesStopTogether) {
     expect_trap(call(user, "run"), TrapKind::interrupted);
     expect_works(provider);
   }
+  started_.lower();
   std::thread other([&] {
     started_.wait();
     must(before.interrupt());
@@ -577,6 +580,7 @@ TEST_P(InterruptTest, TheSettingIsNamed) {
   options.deadline = Clock::now();
   EXPECT_EQ(kind_of(linker.instantiate(module, options)), ErrorKind::invalid_argument);
   // At function entries it ends any code.
+  started_.lower();
   std::thread other([&] {
     started_.wait();
     must(instance.interrupt_handle().interrupt_best_effort());
