@@ -83,6 +83,7 @@ Config EngineOptions::config() const {
   config.opt = opt == 0 ? OptLevel::o0 : OptLevel::o1;
   config.cpu = cpu;
   config.compile_workers = compile_workers;
+  config.interruptible = interruptible;
   return config;
 }
 

@@ -43,6 +43,7 @@ struct EngineOptions {
   int opt = 1;
   std::string cpu = "native";
   unsigned compile_workers = 0;
+  bool interruptible = false;  ///< no option of its own: a command says what it needs
 
   void add_to(CLI::App& command, int default_opt = 1);
   Config config() const;
