@@ -221,7 +221,7 @@ TEST_P(InterruptTest, EndsANestedLoop) {
   expect_works(instance);
 }
 
-/// On a thread whose stack is so large that each entry has a limit of its own, which leaving it restores.
+/// With so small a stack that each entry has a limit of its own, which is put in force again after the one inside it.
 TEST_P(InterruptTest, EndsTheOuterLoopAfterANestedCall) {
   Linker linker = linker_;
   linker.define("env", "f", [&](Caller& caller) -> Result<void> {
