@@ -240,6 +240,29 @@ TEST_P(InterruptTest, EndsTheOuterLoopAfterANestedCall) {
   }
 }
 
+/// A nested call that returns without having met the stop leaves it in force for the one around it.
+TEST_P(InterruptTest, OutlivesTheReturnOfANestedCall) {
+  Linker linker = linker_;
+  InterruptHandle handle;
+  bool nested = false;
+  linker.define("env", "f", [&](Caller& caller) -> Result<void> {
+    if (std::exchange(nested, true)) return handle.interrupt();
+    ROTOR_TRY(Func again, caller.get_func("call"));
+    must(again.call());
+    return {};
+  });
+  InstanceOptions options;
+  for (uint64_t stack_bytes : {options.limits.stack_bytes, uint64_t{64 << 10}}) {
+    options.limits.stack_bytes = stack_bytes;
+    Instance instance = instantiate(linker, module_, options);
+    handle = instance.interrupt_handle();
+    nested = false;
+    expect_trap(must(instance.get_func("call_then_sum")).call({Value(5)}), TrapKind::interrupted);
+    handle = {};
+    EXPECT_EQ(must(typed<int32_t()>(instance, "leaf")()), 7);
+  }
+}
+
 TEST_P(InterruptTest, OnlyTheOneThatIsMeant) {
   Instance meant = make(), other = make();
   must(meant.interrupt());
