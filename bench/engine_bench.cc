@@ -158,7 +158,7 @@ ROTOR_KERNEL(sum, 1'000'000);
 ROTOR_KERNEL(sieve, 65536);
 ROTOR_KERNEL(fib, 25);
 BENCHMARK(host_to_wasm_deadline);
-BENCHMARK(interrupt_to_trap)->UseManualTime();
+BENCHMARK(interrupt_to_trap)->UseManualTime()->Iterations(200);
 
 BENCHMARK(stamp_call_drop_function);
 BENCHMARK(stamp_call_drop_page);

@@ -18,7 +18,9 @@ Result<void> Watchdog::watch(std::shared_ptr<LinkGroup> group, Clock::time_point
   if (endless) return {};
   auto place = queue_.emplace(deadline, Watched{group.get(), group});
   places_.emplace(group.get(), place);
-  if (place == queue_.begin()) changed_.notify_one();
+  // A deadline that only moves away, as that of call after call does, wakes nobody: the thread finds out at the old
+  // one.
+  if (deadline < sleeps_until_) changed_.notify_one();
   return {};
 }
 
@@ -52,13 +54,14 @@ void* Watchdog::run_thread(void* self) {
 void Watchdog::run() {
   std::unique_lock lock(mutex_);
   while (!stopping_) {
-    if (queue_.empty()) {
-      changed_.wait(lock);
-      continue;
-    }
     auto first = queue_.begin();
-    if (Clock::time_point deadline = first->first; Clock::now() < deadline) {
-      changed_.wait_until(lock, deadline);
+    if (first == queue_.end() || Clock::now() < first->first) {
+      sleeps_until_ = first == queue_.end() ? Clock::time_point::max() : first->first;
+      if (first == queue_.end())
+        changed_.wait(lock);
+      else
+        changed_.wait_until(lock, Clock::time_point(sleeps_until_));
+      sleeps_until_ = Clock::time_point::min();
       continue;
     }
     std::shared_ptr<LinkGroup> group = first->second.group.lock();

@@ -45,6 +45,7 @@ class Watchdog {
   std::condition_variable changed_;
   Queue queue_;
   std::unordered_map<const LinkGroup*, Queue::iterator> places_;  ///< one a group
+  Clock::time_point sleeps_until_ = Clock::time_point::min();  ///< the thread, if it sleeps
   pthread_t thread_{};
   bool started_ = false;
   bool stopping_ = false;
