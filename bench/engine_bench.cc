@@ -2,6 +2,10 @@
 // machine and read medians (--benchmark_repetitions=9 --benchmark_report_aggregates_only=true).
 #include <benchmark/benchmark.h>
 
+#include <chrono>
+#include <thread>
+#include <vector>
+
 #include "bench/modules.h"
 #include "rotor/rotor.h"
 
@@ -24,8 +28,8 @@ struct Fixture {
   Module module;
   InstancePre pre;
 
-  static Fixture make(benchmark::State& state, std::span<const uint8_t> bytes) {
-    Engine engine = must(state, Engine::create());
+  static Fixture make(benchmark::State& state, std::span<const uint8_t> bytes, Config config = {}) {
+    Engine engine = must(state, Engine::create(std::move(config)));
     Module module = must(state, Module::compile(engine, bytes));
     Linker linker(engine);
     linker.define("env", "f", [](int32_t v) -> int32_t { return v + 1; });
@@ -90,6 +94,71 @@ void trap_to_host(benchmark::State& state) {
     if (result || result.error().kind != ErrorKind::trap) state.SkipWithError("no trap");
   }
 }
+
+/// What Config::interruptible costs: arguments are the level and whether it is set.
+void kernel(benchmark::State& state, const char* name, int32_t argument) {
+  Config config;
+  config.opt = state.range(0) == 0 ? OptLevel::o0 : OptLevel::o1;
+  config.interruptible = state.range(1) != 0;
+  Fixture f = Fixture::make(state, bench::kKernels, std::move(config));
+  Instance instance = must(state, f.pre.instantiate());
+  auto run = must(state, instance.get_typed<int32_t(int32_t)>(name));
+  for (auto _ : state) benchmark::DoNotOptimize(must(state, run(argument)));
+}
+
+/// A deadline a call, as a server sets it: moved, and never reached.
+void host_to_wasm_deadline(benchmark::State& state) {
+  Config config;
+  config.interruptible = true;
+  Fixture f = Fixture::make(state, bench::kCalls, std::move(config));
+  Instance instance = must(state, f.pre.instantiate());
+  auto add = must(state, instance.get_typed<int32_t(int32_t, int32_t)>("add"));
+  InterruptHandle handle = instance.interrupt_handle();
+  int32_t v = 0;
+  for (auto _ : state) {
+    if (!handle.set_deadline(InterruptHandle::Clock::now() + std::chrono::seconds(10)))
+      state.SkipWithError("no deadline");
+    v = *add(v, 1);
+  }
+  benchmark::DoNotOptimize(v);
+}
+
+/// From the interrupt to the trap that the other thread's call returns; that thread's start is in it, not in the time.
+void interrupt_to_trap(benchmark::State& state) {
+  using Clock = InterruptHandle::Clock;
+  Config config;
+  config.interruptible = true;
+  Fixture f = Fixture::make(state, bench::kKernels, std::move(config));
+  Instance instance = must(state, f.pre.instantiate());
+  auto count = must(state, instance.get_typed<int32_t(int32_t)>("count"));
+  for (auto _ : state) {
+    Clock::time_point ended;
+    std::thread guest([&] {
+      // As long as it takes; a turn takes under 2 s.
+      while (count(INT32_MIN)) {
+      }
+      ended = Clock::now();
+    });
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    Clock::time_point begin = Clock::now();
+    if (!instance.interrupt()) state.SkipWithError("no interrupt");
+    guest.join();
+    state.SetIterationTime(std::chrono::duration<double>(ended - begin).count());
+  }
+}
+
+const std::vector<std::vector<int64_t>> kLevelsAndSetting = {{0, 1}, {0, 1}};
+#define ROTOR_KERNEL(name, argument)               \
+  BENCHMARK_CAPTURE(kernel, name, #name, argument) \
+      ->ArgNames({"opt", "interruptible"})         \
+      ->ArgsProduct(kLevelsAndSetting)             \
+      ->Unit(benchmark::kMicrosecond)
+ROTOR_KERNEL(count, 1'000'000);
+ROTOR_KERNEL(sum, 1'000'000);
+ROTOR_KERNEL(sieve, 65536);
+ROTOR_KERNEL(fib, 25);
+BENCHMARK(host_to_wasm_deadline);
+BENCHMARK(interrupt_to_trap)->UseManualTime()->Iterations(200);
 
 BENCHMARK(stamp_call_drop_function);
 BENCHMARK(stamp_call_drop_page);

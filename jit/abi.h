@@ -24,7 +24,7 @@
 
 namespace rotor::jit {
 
-inline constexpr uint32_t kAbiVersion = 2;
+inline constexpr uint32_t kAbiVersion = 3;
 inline constexpr uint32_t kMaxRegisterResults = 4;
 inline constexpr uint32_t kResultStride = 8;  // 16 once v128 is a result type
 inline constexpr uint64_t kWasmPageBytes = 65536;
@@ -39,10 +39,16 @@ struct Context;
 
 /// What compiled code needs to know of the entry from the host. One a link group; contexts point to it.
 struct Activation {
-  /// Functions whose frame would lie below it trap with stack_overflow.
-  uint64_t stack_limit = 0;
+  /// Functions whose frame would lie below it trap with stack_overflow. Any thread may raise it to kInterruptLimit,
+  /// which loop heads of interruptible code compare with, too.
+  std::atomic<uint64_t> stack_limit = 0;
 };
-static_assert(offsetof(Activation, stack_limit) == 0);
+static_assert(sizeof(Activation) == 8 && offsetof(Activation, stack_limit) == 0);
+
+/// No frame lies above it: the limit of a group that has to stop.
+inline constexpr uint64_t kInterruptLimit = UINT64_MAX;
+/// What a wait returns, beside the guest's 0 to 2, that was interrupted: the code traps.
+inline constexpr uint32_t kWaitInterrupted = 3;
 
 /// A function as a value: what a funcref points to, what an import slot holds.
 struct FuncRef {

@@ -115,7 +115,9 @@ class Compilation {
         options_(options),
         plan_(module, options.opt == OptLevel::o0 ? Calls::slots : Calls::straight, options.counts),
         batches_(make_batches(module, bytes, std::max(options.batch_functions, 1u))),
-        objects_(batches_.size()) {}
+        objects_(batches_.size()) {
+    plan_.interruptible = options.interruptible;
+  }
 
   Result<Compiled> run() {
     auto start = std::chrono::steady_clock::now();
@@ -220,7 +222,9 @@ class LlvmFunctionCompiler final : public FunctionCompiler {
         bytes_(bytes),
         features_(options.features),
         cpu_(std::move(cpu)),
-        plans_{{module, Calls::slots, options.counts}, {module, Calls::self, false}} {}
+        plans_{{module, Calls::slots, options.counts}, {module, Calls::self, false}} {
+    for (ModulePlan& plan : plans_) plan.interruptible = options.interruptible;
+  }
 
   const std::vector<std::string>& cpu_features() const override { return cpu_.features; }
   bool is_huge(uint32_t defined_func) const override { return jit::is_huge(module_.bodies[defined_func], bytes_); }
@@ -266,7 +270,7 @@ class LlvmFunctionCompiler final : public FunctionCompiler {
   std::span<const uint8_t> bytes_;
   const Features features_;
   const CpuTarget cpu_;
-  const ModulePlan plans_[2];  ///< by tier
+  ModulePlan plans_[2];  ///< by tier
   std::mutex mutex_;
   std::vector<std::unique_ptr<Worker>> idle_;
 };

@@ -27,6 +27,7 @@ struct CompileOptions {
   unsigned workers = 0;           ///< 0: one a core
   uint32_t batch_functions = 64;  ///< functions an LLVM module
   std::string cpu = "native";     ///< or "baseline"
+  bool interruptible = false;     ///< loop heads look for a stop
   uint64_t code_limit_bytes = UINT64_C(1) << 30;
   std::function<void(uint32_t, uint32_t)> progress;
 };

@@ -114,6 +114,25 @@ TEST_P(CompileTest, SmallLeavesHaveNoStackCheck) {
   EXPECT_EQ(trap_sites(image, 4, TrapKind::stack_overflow).size(), 1u);
 }
 
+TEST_P(CompileTest, LoopHeadsOfInterruptibleCodeLookForAStop) {
+  // (module (func) (func (loop (br 0))) (func (loop (loop (br 1)))))
+  constexpr uint8_t kLoops[] = {0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00, 0x01, 0x04, 0x01, 0x60,
+                                0x00, 0x00, 0x03, 0x04, 0x03, 0x00, 0x00, 0x00, 0x0a, 0x17, 0x03, 0x02,
+                                0x00, 0x0b, 0x07, 0x00, 0x03, 0x40, 0x0c, 0x00, 0x0b, 0x0b, 0x0a, 0x00,
+                                0x03, 0x40, 0x03, 0x40, 0x0c, 0x01, 0x0b, 0x0b, 0x0b};
+  auto module = wasm::decode_module(kLoops, {});
+  ASSERT_TRUE(module) << module.error().message;
+  CompileOptions options;
+  options.opt = GetParam();
+  for (bool interruptible : {false, true}) {
+    options.interruptible = interruptible;
+    auto compiled = compile_module(*module, kLoops, options);
+    ASSERT_TRUE(compiled) << compiled.error().message;
+    for (uint32_t func : {0u, 1u, 2u})
+      EXPECT_EQ(trap_sites(compiled->image, func, TrapKind::interrupted).size(), interruptible ? func : 0) << func;
+  }
+}
+
 /// Whether a function's code holds a relative call straight to another's entry.
 bool calls_straight(const CodeImage& image, uint32_t from, uint32_t to) {
   constexpr uint8_t kCallRel32 = 0xe8;

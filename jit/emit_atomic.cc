@@ -104,8 +104,10 @@ Value FunctionEmitter::atomic_wait_notify(Opcode op, const MemArg& mem, std::spa
     trap_if(b_.getTrue(), TrapKind::expected_shared_memory);
     return int32(0);
   }
-  return emit_libcall(op == Opcode::MemoryAtomicWait32 ? Libcall::atomic_wait32 : Libcall::atomic_wait64,
-                      {memory, effective, v[1], v[2]});
+  Value outcome = emit_libcall(op == Opcode::MemoryAtomicWait32 ? Libcall::atomic_wait32 : Libcall::atomic_wait64,
+                               {memory, effective, v[1], v[2]});
+  trap_if(b_.CreateICmpEQ(outcome, int32(kWaitInterrupted)), TrapKind::interrupted);
+  return outcome;
 }
 
 void FunctionEmitter::atomic_fence() { b_.CreateFence(AtomicOrdering::SequentiallyConsistent); }

@@ -112,6 +112,16 @@ void FunctionEmitter::emit_count() {
   b_.SetInsertPoint(next);
 }
 
+/// At a loop's head. Function entries need none: they compare with the same limit.
+void FunctionEmitter::emit_interrupt_check() {
+  // May be hoisted from a loop without calls: groups merge in calls only.
+  Value activation = b_.CreateLoad(module_.ptr, context_address(offsetof(Context, activation)));
+  // Volatile, since other threads write it; not atomic, which the fast instruction selector does not know. Equality and
+  // not the frame's address: a leaf may lie below the limit.
+  Value limit = b_.CreateLoad(module_.i64, activation, /*isVolatile=*/true);
+  trap_if(b_.CreateICmpEQ(limit, int64(kInterruptLimit)), TrapKind::interrupted);
+}
+
 llvm::DebugLoc FunctionEmitter::location() {
   if (!location_) location_ = llvm::DILocation::get(module_.context, static_cast<unsigned>(offset_), 0, module_.scope);
   return location_;
@@ -189,6 +199,7 @@ void FunctionEmitter::loop(Control& control, const BlockSignature& type, std::sp
     params[i] = phi;
   }
   if (plan_.counts) emit_count();
+  if (plan_.interruptible) emit_interrupt_check();
 }
 
 void FunctionEmitter::if_(Control& control, const BlockSignature& type, Value condition,

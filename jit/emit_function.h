@@ -118,6 +118,7 @@ class FunctionEmitter {
   void emit_return(std::span<const Value> results);
   void emit_stack_check(size_t locals);
   void emit_count();
+  void emit_interrupt_check();
 
   // Calls.
   void emit_call(const FuncType& type, Value code, Value callee_context, std::span<const Value> args,

@@ -31,6 +31,8 @@ struct ModulePlan {
   Calls calls;
   bool counts;          ///< code counts entries and turns of loops
   bool fast_selection;  ///< of the pipeline for o0: traps are emitted for jit/trap_kinds.h
+  /// Loop heads look for a stop.
+  bool interruptible = false;
 
   ModulePlan(const wasm::Module& m, Calls how, bool count)
       : module(m), context(m), run_page(m), calls(how), counts(count), fast_selection(how == Calls::slots) {}

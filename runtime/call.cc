@@ -54,9 +54,16 @@ void load_results(const Signature& type, const jit::Context& context, const Call
 }
 
 [[gnu::noinline, gnu::cold]] Error error_of(EntryRecord& record) {
+  if (!record.host_error && record.kind == TrapKind::interrupted) record.group->stop_was_delivered();
   std::span<const uintptr_t> pcs(record.pcs, record.pc_count);
   if (record.host_error) return host_error(std::move(*record.host_error), pcs);
   return trap_error(record.kind, pcs);
+}
+
+/// A call that did not begin: its backtrace is the function.
+[[gnu::noinline, gnu::cold]] Error stopped_error(const jit::FuncRef& ref) {
+  auto pc = reinterpret_cast<uintptr_t>(ref.code);
+  return trap_error(TrapKind::interrupted, {&pc, 1});
 }
 
 }  // namespace
@@ -77,10 +84,12 @@ Result<void> invoke(LinkGroup& group, const jit::FuncRef& ref, Slot* slots) {
   if (sp < record.stack_limit + kEntryFrameBytes + type.stack_words * 8) [[unlikely]]
     return std::unexpected(trap_error(TrapKind::stack_overflow));
 
+  if (!group.begin_call(record.stack_limit)) [[unlikely]]
+    return std::unexpected(stopped_error(ref));
+
   CallWords words(type.stack_words);
   for (size_t i = 0; i < type.params.size(); ++i) words[type.params[i].word] = slots[i];
   thread.top = &record;
-  group.activation().stack_limit = record.stack_limit;
   uint64_t left = rotor_enter(ref.code, ref.context, &words.regs, words.stack(), type.stack_words, &record.saved_sp);
   thread.top = record.previous;
   if (record.previous) {
@@ -88,7 +97,7 @@ Result<void> invoke(LinkGroup& group, const jit::FuncRef& ref, Slot* slots) {
     LinkGroup& root = group.root();
     for (EntryRecord* outer = record.previous; outer; outer = outer->previous) {
       if (&outer->group->root() != &root) continue;
-      root.activation().stack_limit = outer->stack_limit;
+      root.resume_call(outer->stack_limit);
       break;
     }
   }

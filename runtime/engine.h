@@ -10,12 +10,15 @@
 #include "rotor/engine.h"
 #include "runtime/compile_pool.h"
 #include "runtime/signature.h"
+#include "runtime/watchdog.h"
 
 namespace rotor::runtime {
 
 class EngineImpl : public std::enable_shared_from_this<EngineImpl> {
  public:
   explicit EngineImpl(Config c);
+  /// Joins the watchdog's thread, which holds neither engines nor what holds them: it is never that thread.
+  ~EngineImpl() { watchdog->stop(); }
   EngineImpl(const EngineImpl&) = delete;
 
   const Config config;
@@ -25,6 +28,8 @@ class EngineImpl : public std::enable_shared_from_this<EngineImpl> {
   CompilePool foreground;
   /// Compiles hot functions again, at low priority.
   CompilePool background;
+  /// Interrupt handles may outlive the engine.
+  const std::shared_ptr<Watchdog> watchdog = std::make_shared<Watchdog>();
 
   /// The one Signature of a type, as long as the engine lives. Thread-safe.
   const Signature& canonical(const FuncType& type);

@@ -44,6 +44,7 @@ class InstanceImpl {
   Result<Memory> get_memory(std::string_view name) const;
   Result<Global> get_global(std::string_view name);
   Result<Memory> memory0() const;
+  InterruptHandle interrupt_handle() const { return {group, impl().engine().watchdog}; }
 
   /// table.init and memory.init, which active segments are too. False: out of bounds, and nothing was written.
   bool table_init(uint32_t table, uint32_t segment, uint64_t dst, uint64_t src, uint64_t size);

@@ -192,6 +192,8 @@ Result<Instance> instantiate(const InstancePreImpl& pre, const InstanceOptions& 
   InstanceImpl* instance = allocated.release();
   group->add_member(instance);
   Instance handle(instance);  // the group's first owner
+  if (options.deadline) ROTOR_CHECK(handle.set_deadline(*options.deadline));
+  if (options.on_interrupt_handle) options.on_interrupt_handle(handle.interrupt_handle());
   ROTOR_CHECK(Instantiation(pre, *instance).run());
   return handle;
 }

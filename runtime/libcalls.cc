@@ -82,22 +82,31 @@ int32_t atomic_notify(jit::Context* context, uint32_t memory, uint64_t address, 
   return static_cast<int32_t>(memory_of(context, memory).waiters.notify(address, count));
 }
 
+static_assert(static_cast<uint32_t>(WaitQueue::Outcome::interrupted) == jit::kWaitInterrupted);
+
 template <class T>
-int32_t wait(MemoryImpl& memory, uint64_t address, T expected, int64_t timeout_ns) {
+int32_t wait(jit::Context* context, uint32_t index, uint64_t address, T expected, uint64_t timeout_ns) {
+  MemoryImpl& memory = memory_of(context, index);
+  LinkGroup& group = *instance_of(context).group;
   auto* cell = reinterpret_cast<T*>(memory.base() + address);
-  auto outcome =
-      memory.waiters.wait(address, timeout_ns, [&] { return __atomic_load_n(cell, __ATOMIC_SEQ_CST) == expected; });
+  WaitQueue::Waiter self;
+  auto outcome = WaitQueue::Outcome::interrupted;
+  if (group.begin_wait(memory.waiters, self)) {
+    outcome = memory.waiters.wait(self, address, static_cast<int64_t>(timeout_ns),
+                                  [&] { return __atomic_load_n(cell, __ATOMIC_SEQ_CST) == expected; });
+    group.end_wait();
+  }
   return static_cast<int32_t>(outcome);
 }
 
 int32_t atomic_wait32(jit::Context* context, uint32_t memory, uint64_t address, uint32_t expected,
                       uint64_t timeout_ns) {
-  return wait<uint32_t>(memory_of(context, memory), address, expected, static_cast<int64_t>(timeout_ns));
+  return wait<uint32_t>(context, memory, address, expected, timeout_ns);
 }
 
 int32_t atomic_wait64(jit::Context* context, uint32_t memory, uint64_t address, uint64_t expected,
                       uint64_t timeout_ns) {
-  return wait<uint64_t>(memory_of(context, memory), address, expected, static_cast<int64_t>(timeout_ns));
+  return wait<uint64_t>(context, memory, address, expected, timeout_ns);
 }
 
 void tier_up(jit::Context* context, uint32_t defined_func) { instance_of(context).impl().tier_up(defined_func); }

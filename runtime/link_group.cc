@@ -4,6 +4,7 @@
 
 #include "runtime/entry.h"
 #include "runtime/instance.h"
+#include "runtime/watchdog.h"
 
 namespace rotor::runtime {
 
@@ -48,24 +49,31 @@ void LinkGroup::leave() {
   LinkGroup& group = root();
   assert(group.holder_.load(std::memory_order_relaxed) == this_thread() && group.depth_ > 0);
   if (--group.depth_ > 0) return;
+  if (group.unsettled_.load(std::memory_order_relaxed)) [[unlikely]]
+    group.settle();
   group.holder_.store(0);
   if (group.owners_.load() == 0) [[unlikely]]
     group.free_if_unowned();
 }
 
-void LinkGroup::drop_owner() {
+template <class Action>
+auto LinkGroup::locked(Action&& action) {
   for (;;) {
     LinkGroup& group = root();
-    std::unique_lock lock(group.owners_mutex_);
+    std::lock_guard lock(group.mutex_);
     if (group.parent_.load(std::memory_order_acquire)) continue;  // absorbed meanwhile
-    assert(group.owners_.load() > 0);
-    uint32_t left = --group.owners_;
-    lock.unlock();
-    // Either the thread inside sees the 0 when it leaves, or this one sees that it left: both stores and both loads are
-    // sequentially consistent.
-    if (left == 0) group.free_if_unowned();
-    return;
+    return action(group);
   }
+}
+
+void LinkGroup::drop_owner() {
+  LinkGroup* unowned = locked([](LinkGroup& group) -> LinkGroup* {
+    assert(group.owners_.load() > 0);
+    return --group.owners_ == 0 ? &group : nullptr;
+  });
+  // Either the thread inside sees the 0 when it leaves, or this one sees that it left: both stores and both loads are
+  // sequentially consistent.
+  if (unowned) unowned->free_if_unowned();
 }
 
 void LinkGroup::free_if_unowned() {
@@ -73,6 +81,11 @@ void LinkGroup::free_if_unowned() {
   std::shared_ptr<LinkGroup> keep = shared_from_this();
   uintptr_t nobody = 0;
   if (!holder_.compare_exchange_strong(nobody, kFreed)) return;  // the thread inside does it, or it is done
+  {
+    // Behind a set_deadline that still found it alive.
+    std::lock_guard lock(mutex_);
+    if (watchdog_) watchdog_->forget(*this);
+  }
   // Destructors of host functions may run the embedder's code, which sees a dead group.
   std::vector<InstanceImpl*> members = std::exchange(members_, {});
   for (InstanceImpl* instance : members) delete instance;
@@ -81,13 +94,12 @@ void LinkGroup::free_if_unowned() {
 void LinkGroup::add_member(InstanceImpl* instance) {
   LinkGroup& group = root();
   group.members_.push_back(instance);
+  if (!instance->impl().interruptible()) ++group.uninterruptible_;
   instance->context->activation = &group.activation_;
 }
 
 void LinkGroup::add_owner() {
-  LinkGroup& group = root();
-  std::lock_guard lock(group.owners_mutex_);
-  ++group.owners_;
+  locked([](LinkGroup& group) { ++group.owners_; });
 }
 
 Result<void> LinkGroup::merge(LinkGroup& a, LinkGroup& b) {
@@ -108,7 +120,7 @@ Result<void> LinkGroup::merge(LinkGroup& a, LinkGroup& b) {
 
 /// Pre: the calling thread is inside both, and both are roots.
 void LinkGroup::absorb(LinkGroup& into, LinkGroup& from) {
-  std::scoped_lock lock(into.owners_mutex_, from.owners_mutex_);
+  std::scoped_lock lock(into.mutex_, from.mutex_);
   for (InstanceImpl* instance : from.members_) {
     instance->context->activation = &into.activation_;
     into.members_.push_back(instance);
@@ -121,11 +133,133 @@ void LinkGroup::absorb(LinkGroup& into, LinkGroup& from) {
   for (const EntryRecord* record = t_thread.top; record; record = record->previous) {
     LinkGroup& running = record->group->root();
     if (&running != &into && &running != &from) continue;
-    into.activation_.stack_limit = record->stack_limit;
+    into.running_limit_ = record->stack_limit;
     break;
+  }
+  into.uninterruptible_ += from.uninterruptible_;
+  into.delivered_ |= from.delivered_;
+  if (from.unsettled_.load()) into.unsettled_.store(true);
+  into.set_stop(into.stop_.load() | from.stop_.load());
+  // The earlier deadline holds.
+  if (from.watchdog_) from.watchdog_->forget(from);
+  if (!into.watchdog_) into.watchdog_ = from.watchdog_;
+  if (from.deadline_ < into.deadline_) {
+    into.deadline_ = from.deadline_;
+    // A thread was started for one of the two. (Were it of another engine and none to be had: see check_deadline.)
+    (void)into.watchdog_->watch(into.shared_from_this(), into.deadline_);
   }
   from.parent_.store(&into, std::memory_order_release);
   from.holder_.store(0);
+}
+
+bool LinkGroup::change_limit(uint64_t stack_limit) {
+  std::lock_guard lock(mutex_);
+  if (stop_.load() & kStop) {
+    delivered_ = true;
+    unsettled_.store(true);
+    return false;
+  }
+  running_limit_ = stack_limit;
+  apply_limit();
+  return true;
+}
+
+void LinkGroup::restore_limit(uint64_t stack_limit) {
+  std::lock_guard lock(mutex_);
+  running_limit_ = stack_limit;
+  apply_limit();
+}
+
+void LinkGroup::apply_limit() {
+  activation_.stack_limit.store(stop_.load() & kStop ? jit::kInterruptLimit : running_limit_);
+}
+
+void LinkGroup::set_stop(uint32_t stop) {
+  stop_.store(stop);
+  apply_limit();
+  // The waiter is there until end_wait gets the mutex.
+  if (stop & kStop && waiter_) wait_queue_->interrupt(*waiter_);
+}
+
+void LinkGroup::withdraw_stop(uint32_t bits) {
+  uint32_t stop = stop_.load();
+  if (!(stop & bits)) return;
+  // The inside thread may have met the limit already, and its trap handler asks why.
+  unsettled_.store(true);
+  set_stop((stop & ~bits) | kWithdrawn);
+}
+
+/// The inside thread leaves: what ended its calls is over.
+void LinkGroup::settle() {
+  std::lock_guard lock(mutex_);
+  unsettled_.store(false);
+  set_stop(stop_.load() & ~(std::exchange(delivered_, false) ? kWithdrawn | kInterrupt : kWithdrawn));
+}
+
+bool LinkGroup::stopped_at(uintptr_t frame_address, uint64_t stack_limit) {
+  // What the compiled code may take off the address before it compares, of all but the largest functions.
+  constexpr uint64_t kFrameBytes = 16 << 10;
+  uint32_t stop = root().stop_.load(std::memory_order_acquire);
+  if (stop & kStop) return true;
+  return stop & kWithdrawn && frame_address >= stack_limit + kFrameBytes;
+}
+
+bool LinkGroup::begin_wait(WaitQueue& queue, WaitQueue::Waiter& waiter) {
+  LinkGroup& group = root();
+  std::lock_guard lock(group.mutex_);
+  if (group.stop_.load() & kStop) return false;
+  group.wait_queue_ = &queue;
+  group.waiter_ = &waiter;
+  return true;
+}
+
+void LinkGroup::end_wait() {
+  // The same root as in begin_wait: merging takes a thread that is inside, and this one slept.
+  LinkGroup& group = root();
+  std::lock_guard lock(group.mutex_);
+  group.waiter_ = nullptr;
+}
+
+Result<void> LinkGroup::check_stoppable(Promptness promptness) const {
+  if (holder_.load() == kFreed) return fail(ErrorKind::stale_handle, "the instance is gone");
+  if (promptness == Promptness::sure && uninterruptible_)
+    return fail(ErrorKind::invalid_argument,
+                "code of the instance, or of one that it is linked to, was compiled without Config::interruptible");
+  return {};
+}
+
+Result<void> LinkGroup::interrupt(Promptness promptness) {
+  return locked([&](LinkGroup& group) -> Result<void> {
+    ROTOR_CHECK(group.check_stoppable(promptness));
+    group.set_stop(group.stop_.load() | kInterrupt);
+    return {};
+  });
+}
+
+void LinkGroup::cancel_interrupt() {
+  locked([](LinkGroup& group) { group.withdraw_stop(kInterrupt); });
+}
+
+Result<void> LinkGroup::set_deadline(Clock::time_point deadline, const std::shared_ptr<Watchdog>& watchdog) {
+  return locked([&](LinkGroup& group) -> Result<void> {
+    bool clears = deadline == Clock::time_point::max();
+    ROTOR_CHECK(group.check_stoppable(clears ? Promptness::best_effort : Promptness::sure));
+    if (!group.watchdog_) group.watchdog_ = watchdog;
+    // Nothing changes if there is no thread to watch it.
+    ROTOR_CHECK(group.watchdog_->watch(group.shared_from_this(), deadline));
+    group.deadline_ = deadline;
+    if (deadline <= Clock::now())
+      group.set_stop(group.stop_.load() | kDeadline);
+    else
+      group.withdraw_stop(kDeadline);
+    return {};
+  });
+}
+
+void LinkGroup::check_deadline() {
+  locked([](LinkGroup& group) {
+    if (group.deadline_ <= Clock::now()) group.set_stop(group.stop_.load() | kDeadline);
+  });
 }
 
 Result<void> GroupTie::join(LinkGroup& group) {

@@ -8,11 +8,19 @@
 // Merging makes one group the parent of the other. Handles keep pointing to the group they were made with and find the
 // root from there, which is why an absorbed group is never freed before its handles.
 //
-// Locking. `holder_` is a lock that is never waited for: a thread that finds another one inside gets an error.
-// Everything but `owners_` is touched only while holding it.
+// Locking. `holder_` is a lock that is never waited for: a thread that finds another one inside gets an error. What is
+// not said to belong to `mutex_` is touched only while holding it.
+//
+// Stopping. Any thread may stop what the group runs: it sets bits of `stop_` and raises the activation's limit to
+// jit::kInterruptLimit, so that the next function entry or loop head of interruptible code traps; a thread that waits
+// on a memory is woken. Both are written under `mutex_`, the bits first: whoever sees the limit sees why. The limit in
+// force without a stop is `running_limit_`; the activation's is always that or, if a bit is set, kInterruptLimit. An
+// entry that finds its own limit there writes nothing, so entering takes no lock as long as the stack stays where it
+// is.
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -21,13 +29,19 @@
 
 #include "jit/abi.h"
 #include "rotor/result.h"
+#include "runtime/wait_queue.h"
 
 namespace rotor::runtime {
 
 class InstanceImpl;
+class Watchdog;
 
 class LinkGroup : public std::enable_shared_from_this<LinkGroup> {
  public:
+  using Clock = std::chrono::steady_clock;
+  /// Whether a stop is refused that code without Config::interruptible may outrun.
+  enum class Promptness : bool { best_effort, sure };
+
   /// A group of one member to be, with one owner.
   static std::shared_ptr<LinkGroup> create() { return std::make_shared<LinkGroup>(); }
   LinkGroup() = default;
@@ -45,10 +59,48 @@ class LinkGroup : public std::enable_shared_from_this<LinkGroup> {
   void leave();
 
   /// Pre for these: the calling thread is inside.
-  jit::Activation& activation() { return root().activation_; }
+
+  /// The stack limit of an entry into compiled code. False: the group has to stop, and nothing is to be entered.
+  bool begin_call(uint64_t stack_limit) {
+    LinkGroup& group = root();
+    if (group.activation_.stack_limit.load(std::memory_order_relaxed) == stack_limit) [[likely]]
+      return true;
+    return group.change_limit(stack_limit);
+  }
+  /// The limit of the entry around the one that was left.
+  void resume_call(uint64_t stack_limit) {
+    LinkGroup& group = root();
+    if (group.activation_.stack_limit.load(std::memory_order_relaxed) != stack_limit) group.restore_limit(stack_limit);
+  }
+  /// A call ended with TrapKind::interrupted: when the thread leaves the group, the interrupt is over.
+  void stop_was_delivered() {
+    LinkGroup& group = root();
+    group.delivered_ = true;
+    group.unsettled_.store(true, std::memory_order_relaxed);
+  }
+  /// True: `waiter` is woken if the group has to stop, until end_wait. False: it has to stop.
+  bool begin_wait(WaitQueue& queue, WaitQueue::Waiter& waiter);
+  void end_wait();
   std::span<InstanceImpl* const> members() { return root().members_; }
+  /// Pre: no other thread knows the group yet.
   void add_member(InstanceImpl* instance);
   void add_owner();
+
+  // By any thread.
+
+  /// Whether a function entry that trapped met a stop's limit, and not `stack_limit` of the entry from the host.
+  /// Async-signal-safe.
+  bool stopped_at(uintptr_t frame_address, uint64_t stack_limit);
+  /// Stops what runs now or, if nothing does, the next call. Errors: stale_handle; invalid_argument: `sure`, and a
+  /// member's code is not interruptible.
+  Result<void> interrupt(Promptness promptness);
+  /// Takes back an interrupt that has ended no call.
+  void cancel_interrupt();
+  /// Stops what runs at `deadline` or later, until another one is set; Clock::time_point::max(): none. Errors: as of
+  /// interrupt(sure); io (no thread).
+  Result<void> set_deadline(Clock::time_point deadline, const std::shared_ptr<Watchdog>& watchdog);
+  /// For the watchdog: the deadline may have passed.
+  void check_deadline();
 
   /// May be called by any thread. Frees the group, or leaves that to the thread inside.
   void drop_owner();
@@ -62,17 +114,44 @@ class LinkGroup : public std::enable_shared_from_this<LinkGroup> {
  private:
   static constexpr uintptr_t kFreed = 1;
 
+  // Bits of stop_.
+  static constexpr uint32_t kInterrupt = 1;  ///< until the call that it ended is left
+  static constexpr uint32_t kDeadline = 2;   ///< until another deadline is set
+  static constexpr uint32_t kStop = kInterrupt | kDeadline;
+  static constexpr uint32_t kWithdrawn = 4;  ///< a stop was taken back while or before the inside thread was inside
+
   static void absorb(LinkGroup& into, LinkGroup& from);
   void free_if_unowned();
+  /// Calls `action(root)` with the root's mutex held.
+  template <class Action>
+  auto locked(Action&& action);
+  void settle();
+  bool change_limit(uint64_t stack_limit);
+  void restore_limit(uint64_t stack_limit);
+  // Pre for these: mutex_ is held, and this is a root.
+  Result<void> check_stoppable(Promptness promptness) const;
+  void set_stop(uint32_t stop);
+  void withdraw_stop(uint32_t bits);
+  void apply_limit();
 
   std::atomic<uintptr_t> holder_{0};  ///< 0, kFreed, or the address of the inside thread's ThreadState
   uint32_t depth_ = 0;
   std::atomic<LinkGroup*> parent_{nullptr};
   std::shared_ptr<LinkGroup> parent_kept_;
-  std::mutex owners_mutex_;  ///< drops against merges
-  std::atomic<uint32_t> owners_{1};
+  bool delivered_ = false;              ///< a call was ended by a stop since the group was entered
+  std::atomic<bool> unsettled_{false};  ///< leaving has to look at stop_
   jit::Activation activation_;
   std::vector<InstanceImpl*> members_;
+
+  std::mutex mutex_;  ///< for what follows: drops and stops, against merges too
+  std::atomic<uint32_t> owners_{1};
+  std::atomic<uint32_t> stop_{0};  ///< written under the mutex
+  uint64_t running_limit_ = 0;
+  uint32_t uninterruptible_ = 0;  ///< members whose code has no checks at loop heads
+  WaitQueue* wait_queue_ = nullptr;
+  WaitQueue::Waiter* waiter_ = nullptr;  ///< the inside thread's, while it waits on a memory
+  Clock::time_point deadline_ = Clock::time_point::max();
+  std::shared_ptr<Watchdog> watchdog_;  ///< once there was a deadline
 };
 
 /// Being inside a group for a scope; of no group: nothing.

@@ -96,9 +96,9 @@ std::string cache_settings(const Config& config) {
   std::string features;
   for (const std::string& feature : jit::cpu_features_of(config.cpu)) features += feature + ' ';
   // Code of the modes eager and lazy is the same, made earlier or later.
-  return fmt::format("{} {} o{} threads {} extended-const {} cpu {}", jit::build_name(),
+  return fmt::format("{} {} o{} interruptible {} threads {} extended-const {} cpu {}", jit::build_name(),
                      config.mode == CompileMode::aot ? "aot" : "tiers", static_cast<int>(config.opt),
-                     config.features.threads, config.features.extended_const, features);
+                     config.interruptible, config.features.threads, config.features.extended_const, features);
 }
 
 }  // namespace
@@ -152,7 +152,7 @@ Result<bool> ModuleImpl::take_cached(std::span<const uint8_t> bytes) {
 
 Result<void> ModuleImpl::put_in_cache() const {
   CodeRegion::Contents contents = region_->contents();
-  if (has_stubs_) contents.file.flags |= jit::CodeFile::kHasStubs;
+  contents.file.flags = code_flags();
   contents.file.module_bytes = bytes_;
   contents.file.cpu_features = cpu_features_;
   return engine_->cache->put(cache_key_, [&](jit::OutputFile& out) {
@@ -164,6 +164,13 @@ Result<void> ModuleImpl::update_cache() const {
   // A module that came from a code file is not the cache's.
   if (!engine_->cache || !tiering_ || !tiering_->take_new_code()) return {};
   return put_in_cache();
+}
+
+uint32_t ModuleImpl::code_flags() const {
+  uint32_t flags = 0;
+  if (has_stubs_) flags |= jit::CodeFile::kHasStubs;
+  if (interruptible_) flags |= jit::CodeFile::kInterruptible;
+  return flags;
 }
 
 ModuleImpl::~ModuleImpl() {
@@ -181,6 +188,7 @@ void ModuleImpl::tier_up(uint32_t defined_func) const {
 
 Result<void> ModuleImpl::make_code(std::span<const uint8_t> bytes) {
   const Config& config = engine_->config;
+  interruptible_ = config.interruptible;
   describe();
   auto copy = [&] {
     own_bytes_.assign(bytes.begin(), bytes.end());
@@ -215,6 +223,7 @@ Result<void> ModuleImpl::compile_now() {
   options.counts = growing && config.opt != OptLevel::o0;
   options.workers = config.compile_workers;
   options.cpu = config.cpu;
+  options.interruptible = config.interruptible;
   options.progress = config.compile_progress;
   ROTOR_TRY(jit::Compiled compiled, jit::compile_module(wasm_, bytes_, options));
   cpu_features_ = std::move(compiled.cpu_features);
@@ -270,6 +279,7 @@ Result<void> ModuleImpl::adopt(const jit::CodeFile& code, const std::string& pat
   bool fits = code.region.run_page_bytes >= run_page_.size_bytes;
   for (const jit::FunctionCode& function : code.functions) fits &= function.func < defined;
   has_stubs_ = code.flags & jit::CodeFile::kHasStubs;
+  interruptible_ = code.flags & jit::CodeFile::kInterruptible;
   if (has_stubs_) fits &= code.text.size() >= jit::Stubs::stub(static_cast<uint32_t>(defined));
   if (!fits) return fail(ErrorKind::corrupt, path + ": its code is not of its module");
   ROTOR_TRY(region_, CodeRegion::create(*this, code.region));
@@ -288,7 +298,7 @@ Result<void> ModuleImpl::serialize(const std::function<Result<void>(const void*,
   if (tiering_) ROTOR_CHECK(tiering_->complete());
   CodeRegion::Contents contents = region_->contents();
   std::vector<uint8_t> rest = jit::without_code_section(bytes_, wasm_);
-  if (has_stubs_) contents.file.flags |= jit::CodeFile::kHasStubs;
+  contents.file.flags = code_flags();
   contents.file.module_bytes = rest;
   contents.file.cpu_features = cpu_features_;
   return jit::write_code(contents.file, write);

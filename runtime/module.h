@@ -62,6 +62,8 @@ class ModuleImpl {
   std::optional<uint32_t> find_export(std::string_view name) const;
   const CompileStats& stats() const { return stats_; }
   TierStats tier_stats() const;
+  /// Config::interruptible as the code was compiled with.
+  bool interruptible() const { return interruptible_; }
   std::vector<std::string> required_features() const;
 
   /// What is known of an address in the module's text; nullopt: it lies in no function.
@@ -82,6 +84,7 @@ class ModuleImpl {
   /// What is in the cache for these bytes. Errors: corrupt and others: what is there can't be used.
   Result<bool> take_cached(std::span<const uint8_t> bytes);
   Result<void> put_in_cache() const;
+  uint32_t code_flags() const;
   /// Fills the run page's addresses, and the slots of the functions whose code there is.
   void fill_run_page();
   const wasm::Names& names() const;
@@ -106,6 +109,7 @@ class ModuleImpl {
   std::vector<ExportInfo> exports_;
   std::unordered_map<std::string_view, uint32_t> export_index_;  ///< views of the names in exports_
   CompileStats stats_;
+  bool interruptible_ = false;
 
   // For backtraces, made when the first one is asked for.
   mutable std::once_flag names_once_;

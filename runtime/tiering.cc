@@ -73,6 +73,7 @@ jit::FunctionCompiler* Tiering::compiler() {
     jit::CompileOptions options;
     options.features = engine_.config.features;
     options.cpu = engine_.config.cpu;
+    options.interruptible = engine_.config.interruptible;
     options.counts = engine_.config.opt != OptLevel::o0;
     if (auto made = jit::FunctionCompiler::create(module_, bytes_, options))
       compiler_ = std::move(*made);

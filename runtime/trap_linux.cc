@@ -69,6 +69,10 @@ bool take_trap(int signal, const siginfo_t& info, ucontext_t& context) {
   TrapKind kind;
   if (signal == SIGILL) {
     if (!decode_trap_site(reinterpret_cast<const uint8_t*>(pc), kind)) return false;
+    // Function entries compare with one limit, whether it is the stack's or a stop's.
+    if (kind == TrapKind::stack_overflow &&
+        record->group->stopped_at(static_cast<uintptr_t>(registers[REG_RBP]), record->stack_limit))
+      kind = TrapKind::interrupted;
   } else if (!classify_access(*record, reinterpret_cast<uintptr_t>(info.si_addr), kind)) {
     return false;
   }

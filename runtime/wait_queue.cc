@@ -4,12 +4,12 @@
 
 namespace rotor::runtime {
 
-WaitQueue::Outcome WaitQueue::block(std::unique_lock<std::mutex>& lock, uint64_t address, int64_t timeout_ns) {
+WaitQueue::Outcome WaitQueue::block(std::unique_lock<std::mutex>& lock, Waiter& self, uint64_t address,
+                                    int64_t timeout_ns) {
   using Clock = std::chrono::steady_clock;
-  Waiter self;
   auto& queue = waiters_[address];
   auto place = queue.insert(queue.end(), &self);
-  auto is_woken = [&] { return self.woken; };
+  auto is_woken = [&] { return self.woken || self.interrupted; };
   // A deadline past the clock's range is no deadline.
   Clock::time_point now = Clock::now();
   bool infinite = timeout_ns < 0 || std::chrono::nanoseconds(timeout_ns) >= Clock::time_point::max() - now;
@@ -20,7 +20,13 @@ WaitQueue::Outcome WaitQueue::block(std::unique_lock<std::mutex>& lock, uint64_t
   if (self.woken) return Outcome::woken;  // notify took it off the queue
   queue.erase(place);
   if (queue.empty()) waiters_.erase(address);
-  return Outcome::timed_out;
+  return self.interrupted ? Outcome::interrupted : Outcome::timed_out;
+}
+
+void WaitQueue::interrupt(Waiter& waiter) {
+  std::lock_guard lock(mutex_);
+  waiter.interrupted = true;
+  waiter.wake.notify_one();
 }
 
 uint32_t WaitQueue::notify(uint64_t address, uint32_t count) {

@@ -11,25 +11,31 @@ namespace rotor::runtime {
 
 class WaitQueue {
  public:
-  enum class Outcome : int32_t { woken = 0, not_equal = 1, timed_out = 2 };
+  enum class Outcome : int32_t { woken = 0, not_equal = 1, timed_out = 2, interrupted = 3 };
+
+  /// One thread's wait, on that thread's stack. Its members belong to the queue's lock.
+  struct Waiter {
+    std::condition_variable wake;
+    bool woken = false;
+    bool interrupted = false;
+  };
 
   /// Waits at `address` if `still_equal()`, which is asked under the lock that notify takes: a notify that follows a
-  /// store of another value is not lost. A negative timeout is infinite.
+  /// store of another value is not lost. A negative timeout is infinite. `self` is new and used for this wait alone.
   template <class StillEqual>
-  Outcome wait(uint64_t address, int64_t timeout_ns, StillEqual&& still_equal) {
+  Outcome wait(Waiter& self, uint64_t address, int64_t timeout_ns, StillEqual&& still_equal) {
     std::unique_lock lock(mutex_);
     if (!still_equal()) return Outcome::not_equal;
-    return block(lock, address, timeout_ns);
+    return block(lock, self, address, timeout_ns);
   }
+  /// Ends a wait that is under way or about to begin; without effect on one that is over. The caller keeps `waiter`
+  /// alive.
+  void interrupt(Waiter& waiter);
   /// Wakes up to `count` waiters of the address, in the order of their arrival. Their number.
   uint32_t notify(uint64_t address, uint32_t count);
 
  private:
-  struct Waiter {
-    std::condition_variable wake;
-    bool woken = false;
-  };
-  Outcome block(std::unique_lock<std::mutex>& lock, uint64_t address, int64_t timeout_ns);
+  Outcome block(std::unique_lock<std::mutex>& lock, Waiter& self, uint64_t address, int64_t timeout_ns);
 
   std::mutex mutex_;
   std::unordered_map<uint64_t, std::list<Waiter*>> waiters_;

@@ -110,17 +110,20 @@ Result<void> BindgenHost::start_pool(uint32_t workers) {
 
 Result<void> BindgenHost::stop() {
   if (!pool_ || !pool_->size()) return {};
-  size_t workers = pool_->size();
+  size_t workers = pool_->size(), interrupted = pool_->interrupted(), abandoned = pool_->abandoned();
   if (!trapped_ && module().export_type("exitThreadPool")) {
     auto left = call("exitThreadPool", {});
     bool joined = pool_->join(left ? options_.stop_deadline_ms : 0);
     if (!left) return std::unexpected(std::move(left).error());
     if (joined) return {};
-  } else if (pool_->join(0)) {
-    return {};
+  } else {
+    // Nobody can tell them in the guest.
+    pool_->join(0);
+    if (pool_->abandoned() == abandoned) return {};
   }
   return fail(ErrorKind::limit,
-              fmt::format("{} of {} workers did not leave the guest and were abandoned", pool_->abandoned(), workers));
+              fmt::format("{} of {} workers did not leave the guest and were interrupted; {} were abandoned",
+                          pool_->interrupted() - interrupted, workers, pool_->abandoned() - abandoned));
 }
 
 // ---- values through the guest's allocator -------------------------------------------------------------------------

@@ -61,12 +61,14 @@ class BindgenHost {
   /// guest has no pool), and whatever starting it gives.
   Result<void> start_pool(uint32_t workers);
   /// Ends the pool: the guest's `exitThreadPool`, then each worker gives its stack back and its thread is joined. Where
-  /// that can't be (the guest trapped, no such export) workers are abandoned: they sleep in the guest until the process
-  /// ends. Errors: limit (a worker had to be abandoned); those of exitThreadPool.
+  /// that can't be (the guest trapped, no such export) workers are interrupted in the guest and joined. Errors: limit
+  /// (a worker that was told did not leave by the deadline and was interrupted; one could not be interrupted either and
+  /// is abandoned until the process ends); those of exitThreadPool.
   Result<void> stop();
   /// Says that the guest trapped: its locks may be held, so `stop` calls nothing in it.
   void set_trapped() { trapped_ = true; }
   size_t workers() const { return pool_ ? pool_->size() : 0; }
+  size_t interrupted_workers() const { return pool_ ? pool_->interrupted() : 0; }
   size_t abandoned_workers() const { return pool_ ? pool_->abandoned() : 0; }
   /// How workers ended that ended badly.
   std::vector<Error> worker_errors() const { return pool_ ? pool_->errors() : std::vector<Error>(); }

@@ -108,9 +108,13 @@ TEST_F(PoolTest, AGuestThatOutgrowsItsMemoryTrapsAndAnotherWorksOn) {
   EXPECT_EQ(outgrown.error().kind, ErrorKind::trap);
   EXPECT_FALSE(outgrown.error().trap->frames.empty());
   host->set_trapped();
-  // Nobody tells a worker that sleeps in the guest: it is left behind.
-  (void)host->stop();
+  // The worker sleeps in the guest, where nobody tells it: it is interrupted, and joined.
+  auto stopped = host->stop();
+  EXPECT_TRUE(stopped) << stopped.error().message;
   EXPECT_EQ(host->workers(), 0u);
+  EXPECT_EQ(host->interrupted_workers(), 1u);
+  EXPECT_EQ(host->abandoned_workers(), 0u);
+  EXPECT_TRUE(host->worker_errors().empty());
   host.reset();
   ASSERT_TRUE(other->start_pool(2));
   EXPECT_TRUE(work(*other, 64, 6));

@@ -3,6 +3,8 @@
 #include <chrono>
 #include <cstring>
 
+#include "rotor/trap.h"
+
 namespace rotor::wasm_bindgen {
 
 /// Owned by the pool and by its thread: an abandoned thread still finds all it needs.
@@ -17,6 +19,15 @@ struct WorkerPool::Worker {
     if (problem) error = std::move(problem);
     changed.notify_all();
   }
+  bool wait_until_ended(std::chrono::steady_clock::time_point deadline) {
+    std::unique_lock lock(mutex);
+    return changed.wait_until(lock, deadline, [&] { return state == State::ended; });
+  }
+  /// An interrupt of the pool's is how it was to end.
+  bool ended_as_wanted(const Error& problem) const {
+    std::lock_guard lock(mutex);
+    return interrupted && problem.trap && problem.trap->kind == TrapKind::interrupted;
+  }
 
   const InstancePre pre;
   GuestContext context;
@@ -27,6 +38,8 @@ struct WorkerPool::Worker {
   mutable std::mutex mutex;
   std::condition_variable changed;
   State state = State::starting;
+  InterruptHandle interrupt;
+  bool interrupted = false;
   std::optional<Error> error;
 };
 
@@ -61,6 +74,7 @@ void* WorkerPool::run(void* argument) {
   std::unique_ptr<std::shared_ptr<Worker>> own(static_cast<std::shared_ptr<Worker>*>(argument));
   Worker& worker = **own;
   auto result = serve(worker);
+  if (!result && worker.ended_as_wanted(result.error())) result = {};
   if (auto& told = worker.context.shared->on_worker_error; !result && told) told(result.error());
   worker.set(Worker::State::ended, result ? std::optional<Error>() : std::move(result).error());
   return nullptr;
@@ -70,6 +84,10 @@ Result<void> WorkerPool::serve(Worker& worker) {
   InstanceOptions options;
   options.limits = worker.limits;
   options.host_data = &worker.context;
+  options.on_interrupt_handle = [&worker](const InterruptHandle& handle) {
+    std::lock_guard lock(worker.mutex);
+    worker.interrupt = handle;
+  };
   ROTOR_TRY(Instance instance, worker.pre.instantiate(options));
   ROTOR_TRY(auto start, instance.get_typed<void(uint32_t)>("__wbindgen_start"));
   ROTOR_TRY(auto serve, instance.get_typed<void(uint32_t)>("wbg_rayon_start_worker"));
@@ -83,23 +101,37 @@ Result<void> WorkerPool::serve(Worker& worker) {
 }
 
 bool WorkerPool::join(uint64_t deadline_ms) {
-  auto deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(deadline_ms);
+  using Clock = std::chrono::steady_clock;
+  auto deadline = Clock::now() + std::chrono::milliseconds(deadline_ms);
   bool all = true;
+  for (auto& worker : workers_) all &= worker->wait_until_ended(deadline);
+  if (!all) {
+    interrupt_unended();
+    deadline = Clock::now() + std::chrono::milliseconds(kInterruptDeadlineMs);
+  }
   for (auto& worker : workers_) {
-    std::unique_lock lock(worker->mutex);
-    bool ended = worker->changed.wait_until(lock, deadline, [&] { return worker->state == Worker::State::ended; });
-    if (worker->error) errors_.push_back(*worker->error);
-    lock.unlock();
-    if (ended) {
+    if (worker->wait_until_ended(deadline)) {
       pthread_join(worker->thread, nullptr);
     } else {
       pthread_detach(worker->thread);
       ++abandoned_;
-      all = false;
     }
+    std::lock_guard lock(worker->mutex);
+    if (worker->error) errors_.push_back(*worker->error);
   }
   workers_.clear();
   return all;
+}
+
+void WorkerPool::interrupt_unended() {
+  for (auto& worker : workers_) {
+    std::lock_guard lock(worker->mutex);
+    if (worker->state == Worker::State::ended) continue;
+    worker->interrupted = true;
+    ++interrupted_;
+    // Whatever its code was compiled with: most of them sleep. Fails if its instance is gone already.
+    (void)worker->interrupt.interrupt_best_effort();
+  }
 }
 
 std::vector<Error> WorkerPool::errors() const {

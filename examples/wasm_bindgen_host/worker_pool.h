@@ -18,23 +18,29 @@ namespace rotor::wasm_bindgen {
 /// What `__wbindgen_start` is given: the guest's own stack of one thread, in its linear memory.
 inline constexpr uint32_t kGuestStackBytes = 1 << 20;
 
-/// Creates, joins and, at worst, abandons workers. Used from one thread.
+/// Creates and joins workers; interrupts those that do not leave the guest and, at worst, abandons them. Used from one
+/// thread.
 class WorkerPool {
  public:
   static constexpr size_t kNativeStackBytes = size_t{16} << 20;
+  /// How long an interrupted worker has to leave the guest. One that sleeps or calls does so at once; one that loops in
+  /// code without Config::interruptible never does.
+  static constexpr uint64_t kInterruptDeadlineMs = 1000;
 
   WorkerPool(InstancePre pre, std::shared_ptr<GuestShared> shared, Limits limits)
       : pre_(std::move(pre)), shared_(std::move(shared)), limits_(std::move(limits)) {}
-  /// Abandons what still runs.
+  /// Interrupts what still runs.
   ~WorkerPool();
   WorkerPool(const WorkerPool&) = delete;
 
   /// Starts a worker and returns once its instance is ready. Errors: those of instantiation; io (no thread).
   Result<void> start(uint32_t receiver);
-  /// Waits until each worker has left the guest. False if one had not by the deadline: it is abandoned, which keeps its
-  /// instance, and with it the guest's memory, until the process ends.
+  /// Waits until each worker has left the guest. False if one had not by the deadline: it is interrupted, which is no
+  /// error of its own; and abandoned if that does not help, which keeps its instance, and with it the guest's memory,
+  /// until the process ends.
   bool join(uint64_t deadline_ms);
   size_t size() const { return workers_.size(); }
+  size_t interrupted() const { return interrupted_; }
   size_t abandoned() const { return abandoned_; }
   /// How workers ended that ended badly.
   std::vector<Error> errors() const;
@@ -43,12 +49,14 @@ class WorkerPool {
   struct Worker;
   static void* run(void* worker);
   static Result<void> serve(Worker& worker);
+  void interrupt_unended();
 
   InstancePre pre_;
   std::shared_ptr<GuestShared> shared_;
   Limits limits_;
   std::vector<std::shared_ptr<Worker>> workers_;
   std::vector<Error> errors_;
+  size_t interrupted_ = 0;
   size_t abandoned_ = 0;
 };
 

@@ -56,6 +56,10 @@ struct Config {
   unsigned compile_workers = 0;
   /// "native": this machine; "baseline": x86-64-v2.
   std::string cpu = "native";
+  /// Makes calls of the modules compiled from now on endable from outside (rotor/interrupt.h): each turn of a loop
+  /// looks for a stop then. Without it `InterruptHandle::interrupt` and deadlines are errors. A property of the
+  /// compiled code: what is loaded from a code file is as it was compiled.
+  bool interruptible = false;
   /// Told (functions done, functions in all) now and then while a module is compiled, from any compile thread.
   std::function<void(uint32_t, uint32_t)> compile_progress;
 };

@@ -1,11 +1,14 @@
 // Instance: an owned value, freed when dropped.
 #pragma once
 
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string_view>
 #include <variant>
 
 #include "rotor/func.h"
+#include "rotor/interrupt.h"
 #include "rotor/limits.h"
 #include "rotor/memory.h"
 #include "rotor/module.h"
@@ -20,6 +23,10 @@ struct InstanceOptions {
   Limits limits;
   /// What `Caller::data` gives host functions. The host keeps it alive as long as the instance.
   void* host_data = nullptr;
+  /// InterruptHandle::set_deadline, before the start function runs. It goes on to hold for calls.
+  std::optional<InterruptHandle::Clock::time_point> deadline = std::nullopt;
+  /// Given the instance's handle before the start function runs, on the instantiating thread.
+  std::function<void(const InterruptHandle&)> on_interrupt_handle = nullptr;
 };
 
 /// Owned and movable. Dropping it frees it at once if it is linked to nothing; instances joined by a function,
@@ -49,6 +56,16 @@ class Instance {
   /// Memory 0, exported or not. Errors: not_found.
   Result<Memory> memory0() const;
   void* host_data() const;
+
+  /// Of an empty instance: a stale one.
+  InterruptHandle interrupt_handle() const;
+  /// InterruptHandle's, for threads that know that nobody moves or drops this handle meanwhile; others take the
+  /// InterruptHandle.
+  Result<void> interrupt() const { return interrupt_handle().interrupt(); }
+  Result<void> set_deadline(InterruptHandle::Clock::time_point deadline) const {
+    return interrupt_handle().set_deadline(deadline);
+  }
+  void clear_deadline() const { interrupt_handle().clear_deadline(); }
 
   runtime::InstanceImpl* impl() const { return impl_; }
   /// Takes over one owning count. For the library's own use.

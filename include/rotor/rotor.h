@@ -5,6 +5,7 @@
 #include "rotor/engine.h"
 #include "rotor/func.h"
 #include "rotor/instance.h"
+#include "rotor/interrupt.h"
 #include "rotor/limits.h"
 #include "rotor/linker.h"
 #include "rotor/memory.h"

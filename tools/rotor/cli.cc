@@ -104,6 +104,7 @@ Config EngineOptions::config() const {
   config.cache.folder = cache_folder;
   config.cpu = cpu;
   config.compile_workers = compile_workers;
+  config.interruptible = interruptible;
   return config;
 }
 

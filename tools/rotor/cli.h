@@ -45,6 +45,7 @@ struct EngineOptions {
   uint32_t hot_count = Config().hot_count;
   std::string cpu = "native";
   unsigned compile_workers = 0;
+  bool interruptible = false;  ///< no option of its own: a command says what it needs
 
   bool cache = false;
   std::string cache_folder;

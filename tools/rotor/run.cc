@@ -1,6 +1,8 @@
 // rotor run: calls an export of a module.
 #include <fmt/format.h>
 
+#include <chrono>
+
 #include "tools/rotor/cli.h"
 #include "tools/rotor/value_text.h"
 
@@ -11,6 +13,7 @@ struct RunOptions {
   std::string file;
   std::string invoke;
   std::vector<std::string> args;
+  double deadline_s = 0;  ///< 0: none
   EngineOptions engine;
 };
 
@@ -42,6 +45,14 @@ std::vector<Value> parse_args(const RunOptions& options, const std::string& name
   return values;
 }
 
+InstanceOptions instance_options(const RunOptions& options) {
+  InstanceOptions instance;
+  if (options.deadline_s > 0)
+    instance.deadline = InterruptHandle::Clock::now() + std::chrono::duration_cast<InterruptHandle::Clock::duration>(
+                                                            std::chrono::duration<double>(options.deadline_s));
+  return instance;
+}
+
 void run(const RunOptions& options) {
   Engine engine = engine_or_die(options.engine);
   Module module = load_module_or_die(engine, options.file).module;
@@ -55,7 +66,7 @@ void run(const RunOptions& options) {
     die(Exit::usage, fmt::format("{}: export \"{}\" is a {}, not a func", options.file, name, kind_name(*type)));
   std::vector<Value> args = parse_args(options, name, std::get<FuncType>(*type));
   Linker linker(engine);
-  Instance instance = value_or_die(options.file, linker.instantiate(module));
+  Instance instance = value_or_die(options.file, linker.instantiate(module, instance_options(options)));
   Func func = value_or_die(options.file, instance.get_func(name));
   auto results = func.call(args);
   update_cache(module);
@@ -70,12 +81,20 @@ void add_run(CLI::App& app) {
   command->add_option("file", options->file, "a .wasm or a code file")->required();
   command->add_option("args", options->args, "arguments, by the export's types");
   command->add_option("--invoke", options->invoke, "the export to call");
+  constexpr double kMaxDeadlineSeconds = 1e9;
+  command
+      ->add_option("--deadline", options->deadline_s,
+                   "seconds that the start function and the call may take together, then they trap")
+      ->check(CLI::Range(1e-9, kMaxDeadlineSeconds));
   options->engine.add_to(*command, 1, "lazy");
   options->engine.add_cache_to(*command, true);
   // Arguments such as -1 are no options.
   command->positionals_at_end(false);
   command->prefix_command(false);
-  command->callback([options] { run(*options); });
+  command->callback([options] {
+    options->engine.interruptible = options->deadline_s > 0;
+    run(*options);
+  });
 }
 
 }  // namespace rotor::cli
