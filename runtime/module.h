@@ -54,6 +54,8 @@ class ModuleImpl {
   TierStats tier_stats() const;
   std::vector<std::string> required_features() const;
 
+  /// What messages call the module and its functions. Decoded when first asked for.
+  const wasm::Names& names() const;
   /// What is known of an address in the module's text; nullopt: it lies in no function.
   std::optional<Frame> frame_at(uintptr_t pc) const;
 
@@ -68,8 +70,6 @@ class ModuleImpl {
   Result<void> adopt(const jit::CodeFile& code, const std::string& path, std::shared_ptr<const MappedFile> file);
   /// Fills the run page's addresses, and the slots of the functions whose code there is.
   void fill_run_page();
-  const wasm::Names& names() const;
-  std::string func_name(uint32_t func) const;
 
   std::shared_ptr<EngineImpl> engine_;
   std::shared_ptr<const MappedFile> file_;  ///< holds bytes_, if there is one
@@ -88,7 +88,6 @@ class ModuleImpl {
   std::unordered_map<std::string_view, uint32_t> export_index_;  ///< views of the names in exports_
   CompileStats stats_;
 
-  // For backtraces, made when the first one is asked for.
   mutable std::once_flag names_once_;
   mutable wasm::Names names_;
 };
