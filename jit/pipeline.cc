@@ -78,6 +78,12 @@ Result<std::unique_ptr<Pipeline>> Pipeline::create(OptLevel opt, const CpuTarget
 }
 
 void Pipeline::optimise(llvm::Module& module) {
+#ifndef NDEBUG
+  std::string what;
+  llvm::raw_string_ostream message(what);
+  if (llvm::verifyModule(module, &message))
+    llvm::report_fatal_error(llvm::Twine("the emitter made invalid IR: " + what));
+#endif
   llvm::FunctionAnalysisManager analyses;
   // Those of the few passes below; all that a PassBuilder registers would cost more than it gives.
   analyses.registerPass([&] { return llvm::TargetLibraryAnalysis(no_libraries(target_->getTargetTriple())); });
@@ -99,22 +105,29 @@ void Pipeline::optimise(llvm::Module& module) {
 }
 
 void Pipeline::run(llvm::Module& module, llvm::SmallVectorImpl<char>& object) {
-#ifndef NDEBUG
-  std::string what;
-  llvm::raw_string_ostream message(what);
-  if (llvm::verifyModule(module, &message))
-    llvm::report_fatal_error(llvm::Twine("the emitter made invalid IR: " + what));
-#endif
   optimise(module);
-  llvm::raw_svector_ostream out(object);
+  generate(module, object, llvm::CodeGenFileType::ObjectFile,
+           [](llvm::AsmPrinter& printer) { return std::make_unique<SiteTableHandler>(printer); });
+}
+
+void Pipeline::write_assembly(llvm::Module& module, llvm::SmallVectorImpl<char>& text,
+                              const MakeHandler& make_handler) {
+  target_->Options.MCOptions.AsmVerbose = true;
+  generate(module, text, llvm::CodeGenFileType::AssemblyFile, make_handler);
+}
+
+void Pipeline::generate(llvm::Module& module, llvm::SmallVectorImpl<char>& out, llvm::CodeGenFileType type,
+                        const MakeHandler& make_handler) {
+  llvm::raw_svector_ostream stream(out);
   llvm::legacy::PassManager passes;
   passes.add(new llvm::TargetLibraryInfoWrapperPass(no_libraries(target_->getTargetTriple())));
-  add_code_generator(passes, out);
+  add_code_generator(passes, stream, type, make_handler);
   passes.run(module);
 }
 
 /// What TargetMachine::addPassesToEmitFile does, with a handler of ours on the printer.
-void Pipeline::add_code_generator(llvm::legacy::PassManager& passes, llvm::raw_pwrite_stream& out) {
+void Pipeline::add_code_generator(llvm::legacy::PassManager& passes, llvm::raw_pwrite_stream& out,
+                                  llvm::CodeGenFileType type, const MakeHandler& make_handler) {
   auto* machine_module = new llvm::MachineModuleInfoWrapperPass(target_.get());
   llvm::TargetPassConfig* config = target_->createPassConfig(passes);
   config->setDisableVerify(true);
@@ -123,11 +136,10 @@ void Pipeline::add_code_generator(llvm::legacy::PassManager& passes, llvm::raw_p
   if (config->addISelPasses()) llvm::report_fatal_error("LLVM's x86-64 target has no instruction selector");
   config->addMachinePasses();
   config->setInitialized();
-  auto streamer =
-      target_->createMCStreamer(out, nullptr, llvm::CodeGenFileType::ObjectFile, machine_module->getMMI().getContext());
+  auto streamer = target_->createMCStreamer(out, nullptr, type, machine_module->getMMI().getContext());
   if (!streamer) llvm::report_fatal_error(streamer.takeError());
   llvm::AsmPrinter* printer = target_->getTarget().createAsmPrinter(*target_, std::move(*streamer));
-  printer->addAsmPrinterHandler(std::make_unique<SiteTableHandler>(*printer));
+  printer->addAsmPrinterHandler(make_handler(*printer));
   passes.add(printer);
   passes.add(llvm::createFreeMachineFunctionPass());
 }

@@ -1,11 +1,13 @@
 // LLVM's side of the compiler: one TargetMachine a worker, and a batch of functions from IR to an ELF object.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "llvm/ADT/SmallVector.h"
+#include "llvm/CodeGen/AsmPrinterHandler.h"
 #include "llvm/IR/LegacyPassManager.h"
 #include "llvm/IR/Module.h"
 #include "llvm/Target/TargetMachine.h"
@@ -30,10 +32,18 @@ class Pipeline {
   /// Optimises the module and writes its object.
   void run(llvm::Module& module, llvm::SmallVectorImpl<char>& object);
 
+  // Its halves, for people to read what is between and behind them.
+  void optimise(llvm::Module& module);
+  /// Writes the assembly of an optimised module; what `make_handler` makes may add comments.
+  using MakeHandler = std::function<std::unique_ptr<llvm::AsmPrinterHandler>(llvm::AsmPrinter&)>;
+  void write_assembly(llvm::Module& module, llvm::SmallVectorImpl<char>& text, const MakeHandler& make_handler);
+
  private:
   Pipeline(OptLevel opt, std::unique_ptr<llvm::TargetMachine> target) : opt_(opt), target_(std::move(target)) {}
-  void optimise(llvm::Module& module);
-  void add_code_generator(llvm::legacy::PassManager& passes, llvm::raw_pwrite_stream& out);
+  void generate(llvm::Module& module, llvm::SmallVectorImpl<char>& out, llvm::CodeGenFileType type,
+                const MakeHandler& make_handler);
+  void add_code_generator(llvm::legacy::PassManager& passes, llvm::raw_pwrite_stream& out, llvm::CodeGenFileType type,
+                          const MakeHandler& make_handler);
   OptLevel opt_;
   std::unique_ptr<llvm::TargetMachine> target_;
 };

@@ -11,6 +11,7 @@ struct CompilerPlugin {
   const char* build;  ///< kCompilerPluginBuild
   decltype(&compile_module) compile;
   decltype(&FunctionCompiler::create) create;
+  decltype(&jit::emit_text) emit_text;
 };
 /// Differs between builds whose headers may differ.
 inline constexpr const char* kCompilerPluginBuild = ROTOR_PLUGIN_BUILD;
