@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "memory/os.h"
+#include "runtime/module.h"
 
 namespace rotor::runtime {
 
@@ -120,6 +121,7 @@ Result<void> CodeRegion::add(jit::CodeImage image) {
   };
   auto owner = std::make_shared<Owner>(std::move(image.functions), std::move(image.lines));
   Place place{image.text_offset, image.rodata_offset};
+  list_for_perf(owner->functions);
   std::scoped_lock lock(mutex_);
   parts_.emplace(place.text_offset,
                  Part{place, image.text.size(), image.rodata.size(), owner->functions, owner->lines, owner});
@@ -133,6 +135,8 @@ Result<void> CodeRegion::add_stubs(const wasm::Module& module) {
   image.text.resize(jit::round_up_to_page(image.text.size()), 0xcc);
   ROTOR_TRY(Place place, allocate(image.text.size(), 0));
   image.text_offset = place.text_offset;
+  if (PerfMap* map = module_.engine().perf_map.get())
+    map->add_stubs(base_ + place.text_offset, jit::Stubs::stub(defined), module_.names());
   return add(std::move(image));
 }
 
@@ -142,11 +146,17 @@ Result<void> CodeRegion::add_file(const jit::CodeFile& code, const std::string& 
   uint8_t* rodata = base_ + layout_.rodata();
   ROTOR_CHECK(memory::os::map_code_file(rodata, code.rodata.size(), path, code.rodata_file_offset));
   if (!code.rodata.empty()) ROTOR_CHECK(memory::os::protect_read(rodata, code.rodata.size()));
+  list_for_perf(code.functions);
   std::scoped_lock lock(mutex_);
   text_used_ = code.text.size();
   rodata_used_ = code.rodata.size();
   parts_.emplace(0, Part{{0, 0}, text_used_, rodata_used_, code.functions, code.lines, std::move(file)});
   return {};
+}
+
+void CodeRegion::list_for_perf(std::span<const jit::FunctionCode> functions) const {
+  if (PerfMap* map = module_.engine().perf_map.get())
+    map->add(base_, functions, module_.names(), module_.wasm().imported_funcs);
 }
 
 std::optional<CodeRegion::Site> CodeRegion::site_at(uint64_t text_offset) const {

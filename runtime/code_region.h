@@ -91,6 +91,9 @@ class CodeRegion {
     std::shared_ptr<const void> owner;
   };
 
+  /// Config::perf_map.
+  void list_for_perf(std::span<const jit::FunctionCode> functions) const;
+
   CodeRegion(const ModuleImpl& module, const jit::RegionLayout& layout) : module_(module), layout_(layout) {}
 
   const ModuleImpl& module_;

@@ -8,7 +8,11 @@ Result<Engine> Engine::create(Config config) {
   if (config.cpu != "native" && config.cpu != "baseline")
     return fail(ErrorKind::invalid_argument, fmt::format("unknown cpu \"{}\": \"native\" or \"baseline\"", config.cpu));
   ROTOR_CHECK(runtime::install_trap_handlers());
-  return Engine(std::make_shared<runtime::EngineImpl>(std::move(config)));
+  std::unique_ptr<runtime::PerfMap> perf_map;
+  if (config.perf_map) {
+    ROTOR_TRY(perf_map, runtime::PerfMap::open());
+  }
+  return Engine(std::make_shared<runtime::EngineImpl>(std::move(config), std::move(perf_map)));
 }
 
 const Config& Engine::config() const { return impl_->config; }
@@ -29,8 +33,9 @@ unsigned compile_threads(const Config& config) {
 }  // namespace
 
 // Half of the threads in the background: the guest runs meanwhile.
-EngineImpl::EngineImpl(Config c)
+EngineImpl::EngineImpl(Config c, std::unique_ptr<PerfMap> map)
     : config(std::move(c)),
+      perf_map(std::move(map)),
       foreground(compile_threads(config), 0),
       background((compile_threads(config) + 1) / 2, kBackgroundNice) {}
 

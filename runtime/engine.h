@@ -8,16 +8,19 @@
 #include "rotor/config.h"
 #include "rotor/engine.h"
 #include "runtime/compile_pool.h"
+#include "runtime/perf_map.h"
 #include "runtime/signature.h"
 
 namespace rotor::runtime {
 
 class EngineImpl : public std::enable_shared_from_this<EngineImpl> {
  public:
-  explicit EngineImpl(Config c);
+  EngineImpl(Config c, std::unique_ptr<PerfMap> map);
   EngineImpl(const EngineImpl&) = delete;
 
   const Config config;
+  /// Null unless Config::perf_map.
+  const std::unique_ptr<PerfMap> perf_map;
   /// Compiles what threads wait for.
   CompilePool foreground;
   /// Compiles hot functions again, at low priority.

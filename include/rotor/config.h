@@ -44,6 +44,9 @@ struct Config {
   unsigned compile_workers = 0;
   /// "native": this machine; "baseline": x86-64-v2.
   std::string cpu = "native";
+  /// Lists all code, as it comes, in /tmp/perf-PID.map, where Linux's `perf` looks for the names of functions. Lines
+  /// are added and never taken back: code of modules that are gone stays listed.
+  bool perf_map = false;
   /// Told (functions done, functions in all) now and then while a module is compiled, from any compile thread.
   std::function<void(uint32_t, uint32_t)> compile_progress;
 };

@@ -12,7 +12,8 @@ namespace runtime { class EngineImpl; }
 /// A cheap handle; copies share one engine. Thread-safe. Modules keep their engine alive.
 class Engine {
  public:
-  /// Errors: invalid_argument (unknown cpu), unsupported (not x86-64 Linux).
+  /// Errors: invalid_argument (unknown cpu), unsupported (not x86-64 Linux), io (Config::perf_map: the file can't be
+  /// opened).
   static Result<Engine> create(Config config = {});
   const Config& config() const;
   runtime::EngineImpl& impl() const { return *impl_; }

@@ -45,8 +45,11 @@ struct EngineOptions {
   uint32_t hot_count = Config().hot_count;
   std::string cpu = "native";
   unsigned compile_workers = 0;
+  bool perf_map = false;
 
   void add_to(CLI::App& command, int default_opt = 1, const char* default_mode = "aot");
+  /// Of commands that run guests.
+  void add_perf_map_to(CLI::App& command);
   Config config() const;
 };
 

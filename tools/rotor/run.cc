@@ -69,6 +69,7 @@ void add_run(CLI::App& app) {
   command->add_option("args", options->args, "arguments, by the export's types");
   command->add_option("--invoke", options->invoke, "the export to call");
   options->engine.add_to(*command);
+  options->engine.add_perf_map_to(*command);
   // Arguments such as -1 are no options.
   command->positionals_at_end(false);
   command->prefix_command(false);
