@@ -38,3 +38,20 @@ function(rotor_command_test name)
                                 ${ARG_COMMAND})
   set_tests_properties(${name} PROPERTIES TIMEOUT ${ARG_TIMEOUT} SKIP_RETURN_CODE 77 LABELS "command:${folder}:${labels}")
 endfunction()
+
+# rotor_cli_tests(prefix FILES... [LABELS...]): tests of the command line tool, as tools/rotor/test/run_cli_test.py reads
+# them, each named after its file.
+function(rotor_cli_tests prefix)
+  if(NOT ROTOR_DEVELOPER_MODE)
+    return()
+  endif()
+  cmake_parse_arguments(ARG "" "" "FILES;LABELS" ${ARGN})
+  rotor_folder(folder)
+  list(JOIN ARG_LABELS ":" labels)
+  foreach(test ${ARG_FILES})
+    get_filename_component(name ${test} NAME_WE)
+    add_test(NAME ${prefix}_${name} COMMAND ${Python3_EXECUTABLE} ${PROJECT_SOURCE_DIR}/tools/rotor/test/run_cli_test.py
+                                            $<TARGET_FILE:rotor_cli> ${test})
+    set_tests_properties(${prefix}_${name} PROPERTIES TIMEOUT 120 SKIP_RETURN_CODE 77 LABELS "command:${folder}:${labels}")
+  endforeach()
+endfunction()

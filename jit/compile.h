@@ -5,6 +5,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 
@@ -45,6 +46,12 @@ struct Compiled {
 /// internal: an object that LLVM made is not what the contract allows (an undefined symbol, an absolute relocation).
 Result<Compiled> compile_module(const wasm::Module& module, std::span<const uint8_t> bytes,
                                 const CompileOptions& options);
+
+/// What the compiler makes of one defined function or, batch after batch, of all, as text for people. At o1, if
+/// `options.growing`, functions call only themselves straight (tier 1) and huge ones are tier 0. Errors as of
+/// compile_module, of what is printed.
+Result<std::string> emit_text(const wasm::Module& module, std::span<const uint8_t> bytes, const CompileOptions& options,
+                              CodeText text, std::optional<uint32_t> defined_func);
 
 /// Compiled code that can be linked once its place in the region is known. The module must outlive it.
 class UnlinkedCode {

@@ -46,6 +46,12 @@ Result<Compiled> compile_module(const wasm::Module& module, std::span<const uint
   return (*plugin())->compile(module, bytes, options);
 }
 
+Result<std::string> emit_text(const wasm::Module& module, std::span<const uint8_t> bytes, const CompileOptions& options,
+                              CodeText text, std::optional<uint32_t> defined_func) {
+  if (!plugin()) return std::unexpected(plugin().error());
+  return (*plugin())->emit_text(module, bytes, options, text, defined_func);
+}
+
 Result<std::unique_ptr<FunctionCompiler>> FunctionCompiler::create(const wasm::Module& module,
                                                                    std::span<const uint8_t> bytes,
                                                                    const CompileOptions& options) {

@@ -14,6 +14,11 @@ Result<Compiled> compile_module(const wasm::Module&, std::span<const uint8_t>, c
   return no_compiler();
 }
 
+Result<std::string> emit_text(const wasm::Module&, std::span<const uint8_t>, const CompileOptions&, CodeText,
+                              std::optional<uint32_t>) {
+  return no_compiler();
+}
+
 Result<std::unique_ptr<FunctionCompiler>> FunctionCompiler::create(const wasm::Module&, std::span<const uint8_t>,
                                                                    const CompileOptions&) {
   return no_compiler();

@@ -46,6 +46,23 @@ llvm::TargetLibraryInfoImpl no_libraries(const llvm::Triple& triple) {
   return info;
 }
 
+/// The instruction selector folds a load into what uses it, and keeps the location of the user: it gets the load's.
+void locate_folded_loads(llvm::Function& function) {
+  for (llvm::BasicBlock& block : function)
+    for (llvm::Instruction& instruction : block) {
+      if (instruction.getDebugLoc()) continue;
+      for (const llvm::Value* operand : instruction.operands()) {
+        auto* used = llvm::dyn_cast<llvm::Instruction>(operand);
+        bool may_fold = used && (llvm::isa<llvm::LoadInst>(used) || llvm::isa<llvm::CastInst>(used));
+        // Loads come before their users, and an extension in between has got its location by now.
+        if (may_fold && used->getParent() == &block && used->getDebugLoc()) {
+          instruction.setDebugLoc(used->getDebugLoc());
+          break;
+        }
+      }
+    }
+}
+
 }  // namespace
 
 Result<CpuTarget> cpu_target(const std::string& name) {
@@ -109,31 +126,44 @@ llvm::LLVMContext& Pipeline::context() {
 }
 
 void Pipeline::optimise(llvm::Module& module) {
-  for (llvm::Function& function : module)
-    if (!function.isDeclaration()) {
-      optimisations_.run(function, analyses_);
-      analyses_.clear(function, function.getName());
-    }
-}
-
-std::span<const char> Pipeline::run(llvm::Module& module) {
 #ifndef NDEBUG
   std::string what;
   llvm::raw_string_ostream message(what);
   if (llvm::verifyModule(module, &message))
     llvm::report_fatal_error(llvm::Twine("the emitter made invalid IR: " + what));
 #endif
+  for (llvm::Function& function : module)
+    if (!function.isDeclaration()) {
+      optimisations_.run(function, analyses_);
+      analyses_.clear(function, function.getName());
+      if (opt_ == OptLevel::o1) locate_folded_loads(function);
+    }
+}
+
+std::span<const char> Pipeline::run(llvm::Module& module) {
   optimise(module);
-  if (!code_generator_) add_code_generator();
+  if (!code_generator_) {
+    code_generator_ = std::make_unique<llvm::legacy::PassManager>();
+    add_code_generator(*code_generator_, out_, llvm::CodeGenFileType::ObjectFile,
+                       [](llvm::AsmPrinter& printer) { return std::make_unique<SiteTableHandler>(printer); });
+  }
   object_.clear();
   code_generator_->run(module);
   return object_;
 }
 
+void Pipeline::write_assembly(llvm::Module& module, llvm::SmallVectorImpl<char>& text,
+                              const MakeHandler& make_handler) {
+  target_->Options.MCOptions.AsmVerbose = true;
+  llvm::raw_svector_ostream stream(text);
+  llvm::legacy::PassManager passes;
+  add_code_generator(passes, stream, llvm::CodeGenFileType::AssemblyFile, make_handler);
+  passes.run(module);
+}
+
 /// What TargetMachine::addPassesToEmitFile does, with a handler of ours on the printer.
-void Pipeline::add_code_generator() {
-  code_generator_ = std::make_unique<llvm::legacy::PassManager>();
-  llvm::legacy::PassManager& passes = *code_generator_;
+void Pipeline::add_code_generator(llvm::legacy::PassManager& passes, llvm::raw_pwrite_stream& out,
+                                  llvm::CodeGenFileType type, const MakeHandler& make_handler) {
   passes.add(new llvm::TargetLibraryInfoWrapperPass(no_libraries(target_->getTargetTriple())));
   auto* machine_module = new llvm::MachineModuleInfoWrapperPass(target_.get());
   llvm::TargetPassConfig* config = target_->createPassConfig(passes);
@@ -143,12 +173,11 @@ void Pipeline::add_code_generator() {
   if (config->addISelPasses()) llvm::report_fatal_error("LLVM's x86-64 target has no instruction selector");
   config->addMachinePasses();
   config->setInitialized();
-  auto streamer = target_->createMCStreamer(out_, nullptr, llvm::CodeGenFileType::ObjectFile,
-                                            machine_module->getMMI().getContext());
+  auto streamer = target_->createMCStreamer(out, nullptr, type, machine_module->getMMI().getContext());
   if (!streamer) llvm::report_fatal_error(streamer.takeError());
   if (opt_ == OptLevel::o0) passes.add(create_trap_kinds_pass());
   llvm::AsmPrinter* printer = target_->getTarget().createAsmPrinter(*target_, std::move(*streamer));
-  printer->addAsmPrinterHandler(std::make_unique<SiteTableHandler>(*printer));
+  printer->addAsmPrinterHandler(make_handler(*printer));
   passes.add(printer);
   passes.add(llvm::createFreeMachineFunctionPass());
 }

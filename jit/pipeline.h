@@ -1,12 +1,14 @@
 // LLVM's side of the compiler: one TargetMachine a worker, and a batch of functions from IR to an ELF object.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "llvm/ADT/SmallVector.h"
+#include "llvm/CodeGen/AsmPrinterHandler.h"
 #include "llvm/IR/LLVMContext.h"
 #include "llvm/IR/LegacyPassManager.h"
 #include "llvm/IR/Module.h"
@@ -38,10 +40,16 @@ class Pipeline {
   /// Optimises a module of that context and writes its object, which is valid until the next call.
   std::span<const char> run(llvm::Module& module);
 
+  // Its halves, for people to read what is between and behind them.
+  void optimise(llvm::Module& module);
+  /// Writes the assembly of an optimised module; what `make_handler` makes may add comments.
+  using MakeHandler = std::function<std::unique_ptr<llvm::AsmPrinterHandler>(llvm::AsmPrinter&)>;
+  void write_assembly(llvm::Module& module, llvm::SmallVectorImpl<char>& text, const MakeHandler& make_handler);
+
  private:
   Pipeline(OptLevel opt, std::unique_ptr<llvm::TargetMachine> target);
-  void optimise(llvm::Module& module);
-  void add_code_generator();
+  void add_code_generator(llvm::legacy::PassManager& passes, llvm::raw_pwrite_stream& out, llvm::CodeGenFileType type,
+                          const MakeHandler& make_handler);
 
   const OptLevel opt_;
   const std::unique_ptr<llvm::TargetMachine> target_;

@@ -11,6 +11,7 @@ struct CompilerPlugin {
   const char* (*build_name)();
   decltype(&compile_module) compile;
   decltype(&FunctionCompiler::create) create;
+  decltype(&jit::emit_text) emit_text;
 };
 inline constexpr const char* kCompilerPluginSymbol = "rotor_compiler_plugin";
 inline constexpr const char* kCompilerPluginFile = "librotor-compiler.so";

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "memory/os.h"
+#include "runtime/module.h"
 
 namespace rotor::runtime {
 
@@ -123,6 +124,7 @@ Result<void> CodeRegion::add(jit::CodeImage image) {
     std::vector<uint8_t> lines;
   };
   auto owner = std::make_shared<Owner>(std::move(image.functions), std::move(image.lines));
+  list_for_perf(owner->functions);
   std::scoped_lock lock(mutex_);
   parts_.emplace(place.text_offset,
                  Part{place, image.text.size(), image.rodata.size(), owner->functions, owner->lines, owner});
@@ -136,6 +138,8 @@ Result<void> CodeRegion::add_stubs(const wasm::Module& module) {
   image.text.resize(jit::round_up_to_page(image.text.size()), 0xcc);
   ROTOR_TRY(Place place, allocate(image.text.size(), 0));
   image.text_offset = place.text_offset;
+  if (PerfMap* map = module_.engine().perf_map.get())
+    map->add_stubs(base_ + place.text_offset, jit::Stubs::stub(defined), module_.names());
   return add(std::move(image));
 }
 
@@ -156,10 +160,16 @@ Result<void> CodeRegion::add_copy(const jit::CodeFile& code, std::shared_ptr<con
 }
 
 void CodeRegion::take_tables(const jit::CodeFile& code, std::shared_ptr<const void> owner) {
+  list_for_perf(code.functions);
   std::scoped_lock lock(mutex_);
   text_used_ = code.text.size();
   rodata_used_ = code.rodata.size();
   parts_.emplace(0, Part{{0, 0}, text_used_, rodata_used_, code.functions, code.lines, std::move(owner)});
+}
+
+void CodeRegion::list_for_perf(std::span<const jit::FunctionCode> functions) const {
+  if (PerfMap* map = module_.engine().perf_map.get())
+    map->add(base_, functions, module_.names(), module_.wasm().imported_funcs);
 }
 
 std::optional<CodeRegion::Site> CodeRegion::site_at(uint64_t text_offset) const {

@@ -93,6 +93,9 @@ class CodeRegion {
     std::shared_ptr<const void> owner;
   };
 
+  /// Config::perf_map.
+  void list_for_perf(std::span<const jit::FunctionCode> functions) const;
+
   CodeRegion(const ModuleImpl& module, const jit::RegionLayout& layout) : module_(module), layout_(layout) {}
   void take_tables(const jit::CodeFile& code, std::shared_ptr<const void> owner);
   Result<void> put(const Place& place, std::span<const uint8_t> text, std::span<const uint8_t> rodata);

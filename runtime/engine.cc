@@ -12,6 +12,9 @@ Result<Engine> Engine::create(Config config) {
   if (const CacheConfig& cache = impl->config.cache; cache.enabled) {
     ROTOR_TRY(impl->cache, jit::CodeCache::open({cache.folder, cache.limit_bytes}));
   }
+  if (impl->config.perf_map) {
+    ROTOR_TRY(impl->perf_map, runtime::PerfMap::open());
+  }
   return Engine(std::move(impl));
 }
 

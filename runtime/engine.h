@@ -9,6 +9,7 @@
 #include "rotor/config.h"
 #include "rotor/engine.h"
 #include "runtime/compile_pool.h"
+#include "runtime/perf_map.h"
 #include "runtime/signature.h"
 #include "runtime/watchdog.h"
 
@@ -24,6 +25,8 @@ class EngineImpl : public std::enable_shared_from_this<EngineImpl> {
   const Config config;
   /// Null: there is none.
   std::unique_ptr<jit::CodeCache> cache;
+  /// Null unless Config::perf_map.
+  std::unique_ptr<PerfMap> perf_map;
   /// Compiles what threads wait for.
   CompilePool foreground;
   /// Compiles hot functions again, at low priority.

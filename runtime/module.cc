@@ -377,16 +377,8 @@ std::vector<std::string> ModuleImpl::required_features() const {
 }
 
 const wasm::Names& ModuleImpl::names() const {
-  std::call_once(names_once_, [this] { names_ = wasm::decode_names(wasm_, bytes_); });
+  std::call_once(names_once_, [this] { names_ = wasm::decode_display_names(wasm_, bytes_); });
   return names_;
-}
-
-std::string ModuleImpl::func_name(uint32_t func) const {
-  const wasm::Names& known = names();
-  if (auto it = known.functions.find(func); it != known.functions.end()) return it->second;
-  for (const wasm::Export& item : wasm_.exports)
-    if (item.kind == wasm::ExternKind::func && item.index == func) return item.name;
-  return {};
 }
 
 std::optional<Frame> ModuleImpl::frame_at(uintptr_t pc) const {
@@ -394,8 +386,9 @@ std::optional<Frame> ModuleImpl::frame_at(uintptr_t pc) const {
   if (!site) return std::nullopt;
   Frame frame;
   frame.func_index = site->defined_func + wasm_.imported_funcs;
-  frame.func_name = func_name(frame.func_index);
-  frame.module_name = names().module;
+  const wasm::Names& known = names();
+  if (auto name = known.functions.find(frame.func_index); name != known.functions.end()) frame.func_name = name->second;
+  frame.module_name = known.module;
   frame.module_offset = site->module_offset;
   return frame;
 }

@@ -66,6 +66,8 @@ class ModuleImpl {
   bool interruptible() const { return interruptible_; }
   std::vector<std::string> required_features() const;
 
+  /// What messages call the module and its functions. Decoded when first asked for.
+  const wasm::Names& names() const;
   /// What is known of an address in the module's text; nullopt: it lies in no function.
   std::optional<Frame> frame_at(uintptr_t pc) const;
 
@@ -87,8 +89,6 @@ class ModuleImpl {
   uint32_t code_flags() const;
   /// Fills the run page's addresses, and the slots of the functions whose code there is.
   void fill_run_page();
-  const wasm::Names& names() const;
-  std::string func_name(uint32_t func) const;
 
   std::shared_ptr<EngineImpl> engine_;
   std::shared_ptr<const void> file_;  ///< holds bytes_, if they came with the code
@@ -111,7 +111,6 @@ class ModuleImpl {
   CompileStats stats_;
   bool interruptible_ = false;
 
-  // For backtraces, made when the first one is asked for.
   mutable std::once_flag names_once_;
   mutable wasm::Names names_;
 };

@@ -99,5 +99,32 @@ TEST(Module, ManyModulesComeAndGo) {
   expect_trap(must(fresh.get_func("unreachable")).call(), TrapKind::unreachable);
 }
 
+TEST(Module, TextOfTheCode) {
+  Config config;
+  config.cpu = "baseline";
+  Engine aot = must(Engine::create(config));
+  auto has = [](const std::string& text, std::string_view part) { return text.find(part) != text.npos; };
+  std::string all = must(Module::emit_text(aot, kTraps, CodeText::llvm_ir));
+  EXPECT_TRUE(has(all, "@f0(") && has(all, "; \"div_s\"\n") && has(all, "sdiv i32"));
+  EXPECT_EQ(all, must(Module::emit_text(aot, kTraps, CodeText::llvm_ir)));
+  std::string raw = must(Module::emit_text(aot, kTraps, CodeText::llvm_ir_raw, "div_s"));
+  EXPECT_TRUE(has(raw, "alloca") && !has(raw, "@f0("));
+  EXPECT_FALSE(has(must(Module::emit_text(aot, kTraps, CodeText::llvm_ir, "3")), "alloca"));
+  EXPECT_TRUE(has(must(Module::emit_text(aot, kTraps, CodeText::assembly, "div_s")), "idivl"));
+
+  // Tier 1 calls itself straight, tier 0 through its slot.
+  config.mode = CompileMode::lazy;
+  Engine lazy = must(Engine::create(config));
+  EXPECT_TRUE(has(must(Module::emit_text(lazy, kTraps, CodeText::llvm_ir, "recurse")), "call swiftcc i32 @f"));
+  config.opt = OptLevel::o0;
+  Engine tier0 = must(Engine::create(config));
+  EXPECT_FALSE(has(must(Module::emit_text(tier0, kTraps, CodeText::llvm_ir, "recurse")), "call swiftcc i32 @f"));
+
+  EXPECT_EQ(kind_of(Module::emit_text(aot, kTraps, CodeText::llvm_ir, "nobody")), ErrorKind::not_found);
+  EXPECT_EQ(kind_of(Module::emit_text(aot, kTraps, CodeText::llvm_ir, "99")), ErrorKind::not_found);
+  EXPECT_EQ(kind_of(Module::emit_text(aot, kHost, CodeText::llvm_ir, "add")), ErrorKind::invalid_argument);
+  EXPECT_EQ(kind_of(Module::emit_text(aot, std::span(kHost).first(20), CodeText::llvm_ir)), ErrorKind::malformed);
+}
+
 }  // namespace
 }  // namespace rotor::runtime::test

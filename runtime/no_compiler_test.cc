@@ -21,6 +21,12 @@ TEST(NoCompiler, CompilingIsAnErrorThatSaysWhy) {
   }
 }
 
+TEST(NoCompiler, ThereIsNoTextOfTheCode) {
+  auto text = Module::emit_text(must(Engine::create()), kTraps, CodeText::llvm_ir);
+  ASSERT_FALSE(text);
+  expect_no_compiler(text.error());
+}
+
 TEST(NoCompiler, AFunctionWithoutCodeFailsItsCall) {
   Config config;
   config.mode = CompileMode::lazy;

@@ -213,6 +213,20 @@ TEST_P(TrapTest, ManyTrapsOnManyThreads) {
   for (auto& thread : threads) thread.join();
 }
 
+TEST_P(TrapTest, FoldedLoadsKnowWhereTheyWere) {
+  Instance folded = instantiate(Linker(*engine_), compile(*engine_, kFolded));
+  for (auto [name, opcode] : std::initializer_list<std::pair<const char*, uint8_t>>{
+           {"sum", 0x28}, {"less", 0x29}, {"half", 0x2b}, {"flag", 0x2d}}) {
+    std::vector<Value> args{Value(-8)};
+    if (name == std::string("sum")) args.emplace_back(9);
+    auto result = must(folded.get_func(name)).call(args);
+    expect_trap(result, TrapKind::out_of_bounds_memory);
+    uint64_t offset = result.error().trap->frames.at(0).module_offset;
+    ASSERT_LT(offset, sizeof kFolded);
+    EXPECT_EQ(kFolded[offset], opcode) << name;
+  }
+}
+
 TEST_P(TrapTest, Text) {
   auto result = call("div_s", 1, 0);
   std::string text = result.error().to_string();

@@ -261,6 +261,19 @@ TEST(Names, ModuleAndFunctions) {
   EXPECT_EQ(read.functions, (std::unordered_map<uint32_t, std::string>{{0, "main"}}));
 }
 
+TEST(Names, ExportsNameWhatHasNoOtherName) {
+  Bytes funcs = section(3, vec({{0}, {0}, {0}}));
+  Bytes bodies = section(10, vec({body({0x0b}), body({0x0b}), body({0x0b})}));
+  Bytes exports =
+      section(7, vec({str("first") + Bytes{0, 1}, str("second") + Bytes{0, 1}, str("third") + Bytes{0, 0}}));
+  Bytes map = vec({Bytes{0} + str("main")});
+  Bytes bytes = module({kTypes, funcs, exports, bodies, custom("name", Bytes{1} + sized(map))});
+  auto decoded = decode(bytes);
+  ASSERT_TRUE(decoded.has_value()) << decoded.error().message;
+  EXPECT_EQ(decode_display_names(*decoded, bytes).functions,
+            (std::unordered_map<uint32_t, std::string>{{0, "main"}, {1, "first"}}));
+}
+
 TEST(Names, DamageIsNoError) {
   Bytes map = Bytes{9, 0} + str("main") + Bytes{1, 0xff};
   Bytes bytes =

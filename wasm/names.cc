@@ -40,4 +40,11 @@ Names decode_names(const Module& module, std::span<const uint8_t> bytes) {
   return names;
 }
 
+Names decode_display_names(const Module& module, std::span<const uint8_t> bytes) {
+  Names names = decode_names(module, bytes);
+  for (const Export& item : module.exports)
+    if (item.kind == ExternKind::func) names.functions.try_emplace(item.index, item.name);
+  return names;
+}
+
 }  // namespace rotor::wasm

@@ -18,5 +18,7 @@ struct Names {
 
 /// A damaged name section is no error (spec: "must not invalidate the module"): what could be read is returned.
 Names decode_names(const Module& module, std::span<const uint8_t> bytes);
+/// What to call functions before people: the same, and where it names no function, its first export does.
+Names decode_display_names(const Module& module, std::span<const uint8_t> bytes);
 
 }  // namespace rotor::wasm

@@ -60,6 +60,9 @@ struct Config {
   /// looks for a stop then. Without it `InterruptHandle::interrupt` and deadlines are errors. A property of the
   /// compiled code: what is loaded from a code file is as it was compiled.
   bool interruptible = false;
+  /// Lists all code, as it comes, in /tmp/perf-PID.map, where Linux's `perf` looks for the names of functions. Lines
+  /// are added and never taken back: code of modules that are gone stays listed.
+  bool perf_map = false;
   /// Told (functions done, functions in all) now and then while a module is compiled, from any compile thread.
   std::function<void(uint32_t, uint32_t)> compile_progress;
 };

@@ -13,7 +13,7 @@ namespace runtime { class EngineImpl; }
 class Engine {
  public:
   /// Errors: invalid_argument (unknown cpu; a cache folder that others may write to), unsupported (not x86-64 Linux);
-  /// not_found, io: the cache folder can't be had, which the message names.
+  /// not_found, io: the cache folder, or the file of Config::perf_map, can't be had, which the message names.
   static Result<Engine> create(Config config = {});
   const Config& config() const;
   runtime::EngineImpl& impl() const { return *impl_; }

@@ -58,6 +58,13 @@ struct TierStats {
   uint64_t code_bytes = 0;
 };
 
+/// The compiler's work as text.
+enum class CodeText : uint8_t {
+  llvm_ir_raw,  ///< LLVM IR as it is emitted
+  llvm_ir,      ///< LLVM IR as it goes into the code generator
+  assembly,     ///< what comes out of it, as AT&T writes it
+};
+
 /// A cheap handle; copies share one module. Immutable and thread-safe.
 class Module {
  public:
@@ -66,6 +73,14 @@ class Module {
   static Result<Module> compile(const Engine& engine, std::span<const uint8_t> bytes);
   /// Decodes and validates, without compiling.
   static Result<void> validate(const Features& features, std::span<const uint8_t> bytes);
+
+  /// What compile would make of a module with the engine's settings, as text for people: a diagnostic, whose form may
+  /// change with any version. In the modes eager and lazy Config::opt says which tier: o0 is the code that counts until
+  /// a function is hot, o1 what replaces it. `func`: one function, by its index among the module's (in digits), an
+  /// export's name, or its own in the name section; empty: all of them, an LLVM module for each batch. Errors as of
+  /// compile, of what is printed; not_found (no such function), invalid_argument (an imported one; a name of several).
+  static Result<std::string> emit_text(const Engine& engine, std::span<const uint8_t> bytes, CodeText text,
+                                       std::string_view func = {});
 
   /// Linked code with all that is needed to run it. Functions that have no code yet are compiled first.
   Result<std::vector<uint8_t>> serialize() const;

@@ -95,6 +95,10 @@ void EngineOptions::add_cache_to(CLI::App& command, bool by_default) {
   command.add_option("--cache-folder", cache_folder, "default: $XDG_CACHE_HOME/rotor/code or ~/.cache/rotor/code");
 }
 
+void EngineOptions::add_perf_map_to(CLI::App& command) {
+  command.add_flag("--perf-map", perf_map, "list the functions' code in /tmp/perf-PID.map, for perf");
+}
+
 Config EngineOptions::config() const {
   Config config;
   config.opt = opt == 0 ? OptLevel::o0 : OptLevel::o1;
@@ -105,10 +109,16 @@ Config EngineOptions::config() const {
   config.cpu = cpu;
   config.compile_workers = compile_workers;
   config.interruptible = interruptible;
+  config.perf_map = perf_map;
   return config;
 }
 
 Engine engine_or_die(const EngineOptions& options) {
+  if (options.perf_map) {
+    // The engine adds to what is there: here, what another process of this id left.
+    std::error_code ignored;
+    std::filesystem::remove(fmt::format("/tmp/perf-{}.map", getpid()), ignored);
+  }
   Config config = options.config();
   auto progress = std::make_shared<Progress>("compiling");
   config.compile_progress = [progress](uint32_t done, uint32_t all) {

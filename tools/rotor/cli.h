@@ -45,14 +45,16 @@ struct EngineOptions {
   uint32_t hot_count = Config().hot_count;
   std::string cpu = "native";
   unsigned compile_workers = 0;
-  bool interruptible = false;  ///< no option of its own: a command says what it needs
-
+  bool interruptible = false;
+  bool perf_map = false;
   bool cache = false;
   std::string cache_folder;
 
   void add_to(CLI::App& command, int default_opt = 1, const char* default_mode = "aot");
   /// Options of the code cache.
   void add_cache_to(CLI::App& command, bool by_default);
+  /// Of commands that run guests.
+  void add_perf_map_to(CLI::App& command);
   Config config() const;
 };
 

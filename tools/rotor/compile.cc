@@ -1,6 +1,9 @@
-// rotor compile: writes a module's linked code to a file.
+// rotor compile: writes a module's linked code to a file, or shows what the compiler makes of it.
 #include <fmt/format.h>
 
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
 #include <filesystem>
 
 #include "tools/rotor/cli.h"
@@ -11,8 +14,29 @@ namespace {
 struct CompileOptions {
   std::string file;
   std::string output;
+  std::string emit;
+  std::string func;
   EngineOptions engine;
 };
+
+/// Ends the command if the text can't be written whole.
+void write_text_or_die(const std::string& path, const std::string& text) {
+  errno = 0;
+  FILE* file = path.empty() ? stdout : std::fopen(path.c_str(), "w");
+  bool ok = file && std::fwrite(text.data(), 1, text.size(), file) == text.size();
+  if (file) ok &= (path.empty() ? std::fflush(file) : std::fclose(file)) == 0;
+  if (!ok) die(Exit::usage, fmt::format("{}: {}", path.empty() ? "stdout" : path, std::strerror(errno)));
+}
+
+void emit(const CompileOptions& options) {
+  std::vector<uint8_t> bytes = read_file_or_die(options.file);
+  Engine engine = engine_or_die(options.engine);
+  CodeText kind = options.emit == "asm"           ? CodeText::assembly
+                  : options.emit == "llvm-ir-raw" ? CodeText::llvm_ir_raw
+                                                  : CodeText::llvm_ir;
+  std::string text = value_or_die(options.file, Module::emit_text(engine, bytes, kind, options.func));
+  write_text_or_die(options.output, text);
+}
 
 void compile(const CompileOptions& options) {
   std::vector<uint8_t> bytes = read_file_or_die(options.file);
@@ -33,9 +57,18 @@ void add_compile(CLI::App& app) {
   CLI::App* command =
       app.add_subcommand("compile", "Write linked code to a file, to be run later without the compiler");
   command->add_option("file", options->file, "a .wasm file")->required();
-  command->add_option("-o,--output", options->output, "the code file")->required();
+  command->add_option("-o,--output", options->output, "the code file; of --emit: if not stdout");
+  auto* emit_option =
+      command->add_option("--emit", options->emit, "print what the compiler makes, instead of writing linked code")
+          ->check(CLI::IsMember({"llvm-ir", "llvm-ir-raw", "asm"}));
+  command->add_option("--func", options->func, "only of this function: its index or its name")->needs(emit_option);
   options->engine.add_to(*command);
-  command->callback([options] { compile(*options); });
+  command->add_flag("--interruptible", options->engine.interruptible, "code that deadlines can end");
+  command->callback([options] {
+    if (!options->emit.empty()) return emit(*options);
+    if (options->output.empty()) throw CLI::RequiredError("--output");
+    compile(*options);
+  });
 }
 
 }  // namespace rotor::cli

@@ -152,6 +152,7 @@ void add_replay(CLI::App& app) {
   command->add_flag("--json", options->json, "print the JSON line alone");
   options->engine.add_to(*command);
   options->engine.add_cache_to(*command, false);
+  options->engine.add_perf_map_to(*command);
   command->callback([options] { run(*options); });
 }
 

@@ -270,6 +270,7 @@ void add_rotate(CLI::App& app) {
       ->capture_default_str();
   command->add_flag("--json", options->json, "print a line of JSON a rotation, and one for the summary");
   options->engine.add_to(*command);
+  options->engine.add_perf_map_to(*command);
   command->callback([options] { run(*options); });
 }
 

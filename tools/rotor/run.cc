@@ -88,6 +88,7 @@ void add_run(CLI::App& app) {
       ->check(CLI::Range(1e-9, kMaxDeadlineSeconds));
   options->engine.add_to(*command, 1, "lazy");
   options->engine.add_cache_to(*command, true);
+  options->engine.add_perf_map_to(*command);
   // Arguments such as -1 are no options.
   command->positionals_at_end(false);
   command->prefix_command(false);

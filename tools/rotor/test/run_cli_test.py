@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""run_cli_test.py ROTOR TEST: runs one test of the command line tool.
+"""run_cli_test.py [--update] ROTOR TEST...: runs tests of the command line tool.
 
     ;;; ARGS: run in.wasm --invoke add 1 2      a command (several: one after another, the last may fail)
     ;;; EXIT: 1                                 its exit code; 0 if not said
@@ -11,8 +11,12 @@
     ;;; STDOUT ;;)
     (;; STDERR ;;;
     ;;; STDERR ;;)
+    (;; OUTPUT out.ll ;;;                       expected contents of a file; `{pid}` is that of the last command
+    ;;; OUTPUT ;;)
 
-Commands run in a fresh folder, with a code cache in it. A stream that the test does not state must be empty. Exit code 77: skipped.
+Commands run in a fresh folder, with a code cache in it. A stream that the test does not state must be empty. Exit code
+77: skipped. --update writes what came out into the tests, in place of what is expected and differs: look at the
+difference.
 """
 import difflib
 import os
@@ -23,26 +27,28 @@ import tempfile
 
 SKIPPED = 77
 TIMEOUT_S = 60
+BEGIN = re.compile(r'\(;; (STDOUT|STDERR|OUTPUT \S+) ;;;')
+END = re.compile(r';;; (STDOUT|STDERR|OUTPUT) ;;\)')
 
 
 def parse(path):
-    test = {'args': [], 'exit': 0, 'input': 'wat', 'file': 'in.wasm', 'body': [], 'stdout': [], 'stderr': []}
-    into = 'body'
+    test = {'args': [], 'exit': 0, 'input': 'wat', 'file': 'in.wasm', 'body': [], 'expected': {}}
+    into = test['body']
     for line in open(path, encoding='utf-8').read().splitlines():
         setting = re.fullmatch(r';;; (ARGS|EXIT|INPUT|FILE): (.*)', line)
-        begin = re.fullmatch(r'\(;; (STDOUT|STDERR) ;;;', line)
-        if setting and into == 'body':
+        begin = BEGIN.fullmatch(line)
+        if setting and into is test['body']:
             key, value = setting.group(1).lower(), setting.group(2).strip()
             if key == 'args':
                 test['args'].append(value.split())
             else:
                 test[key] = int(value) if key == 'exit' else value
         elif begin:
-            into = begin.group(1).lower()
-        elif re.fullmatch(r';;; (STDOUT|STDERR) ;;\)', line):
-            into = 'body'
+            into = test['expected'].setdefault(begin.group(1), [])
+        elif END.fullmatch(line):
+            into = test['body']
         else:
-            test[into].append(line)
+            into.append(line)
     return test
 
 
@@ -74,7 +80,6 @@ def write_input(test, folder):
 
 
 def differs(name, expected, actual):
-    actual = actual.decode(errors='replace').splitlines()
     pattern = [re.escape(line).replace(r'\{\*\}', '.*') for line in expected]
     if len(pattern) == len(actual) and all(re.fullmatch(p, a) for p, a in zip(pattern, actual)):
         return False
@@ -82,25 +87,80 @@ def differs(name, expected, actual):
     return True
 
 
-def main(rotor, path):
-    test = parse(path)
+def read_output(path):
+    """The lines of a file that a command wrote. Outside of the test's folder nobody else removes it."""
+    if not os.path.exists(path):
+        return ['(no such file)']
+    with open(path, encoding='utf-8', errors='replace') as file:
+        lines = file.read().splitlines()
+    os.remove(path)
+    return lines
+
+
+def run(rotor, test):
+    """What came out, by section; None if a command ended otherwise than expected."""
     with tempfile.TemporaryDirectory() as folder:
         write_input(test, folder)
-        stdout = stderr = b''
+        streams = {'STDOUT': b'', 'STDERR': b''}
+        pid, failed = 0, False
         # Not the user's code cache.
         environment = dict(os.environ, XDG_CACHE_HOME=os.path.join(folder, 'cache'))
         for number, args in enumerate(test['args'], 1):
-            done = subprocess.run([rotor] + args, cwd=folder, env=environment, capture_output=True,
-                                  timeout=TIMEOUT_S)
-            stdout, stderr = stdout + done.stdout, stderr + done.stderr
+            with subprocess.Popen([rotor] + args, cwd=folder, env=environment, stdout=subprocess.PIPE,
+                                  stderr=subprocess.PIPE) as child:
+                pid = child.pid
+                try:
+                    stdout, stderr = child.communicate(timeout=TIMEOUT_S)
+                except subprocess.TimeoutExpired:
+                    child.kill()
+                    raise
+            streams['STDOUT'] += stdout
+            streams['STDERR'] += stderr
             wanted = test['exit'] if number == len(test['args']) else 0
-            if done.returncode != wanted:
-                print(f'{" ".join(args)}: exit code {done.returncode}, expected {wanted}')
-                print(stdout.decode(errors='replace') + stderr.decode(errors='replace'))
-                return 1
-    bad = [differs('stdout', test['stdout'], stdout), differs('stderr', test['stderr'], stderr)]
-    return 1 if any(bad) else 0
+            failed = child.returncode != wanted
+            if failed:
+                print(f'{" ".join(args)}: exit code {child.returncode}, expected {wanted}')
+                print(b''.join(streams.values()).decode(errors='replace'))
+                break
+        actual = {name: stream.decode(errors='replace').splitlines() for name, stream in streams.items()}
+        for section in test['expected']:
+            if section.startswith('OUTPUT '):
+                path = section.removeprefix('OUTPUT ').replace('{pid}', str(pid))
+                actual[section] = read_output(os.path.join(folder, path))
+        return None if failed else actual
+
+
+def update(path, sections):
+    """Writes sections into a test; those that it lacks go to its end."""
+    lines, into = [], None
+    for line in open(path, encoding='utf-8').read().splitlines():
+        begin = BEGIN.fullmatch(line)
+        if into is None or END.fullmatch(line):
+            into = None
+            lines.append(line)
+        if begin and begin.group(1) in sections:
+            into = begin.group(1)
+            lines += sections.pop(into)
+    for name, text in sections.items():
+        lines += [f'(;; {name} ;;;', *text, f';;; {name.split()[0]} ;;)']
+    with open(path, 'w', encoding='utf-8') as file:
+        file.write('\n'.join(lines) + '\n')
+
+
+def main(rotor, path, updating):
+    test = parse(path)
+    actual = run(rotor, test)
+    if actual is None:
+        return 1
+    bad = {name: lines for name, lines in actual.items() if differs(name, test['expected'].get(name, []), lines)}
+    if bad and updating:
+        update(path, bad)
+        return 0
+    return 1 if bad else 0
 
 
 if __name__ == '__main__':
-    sys.exit(main(os.path.abspath(sys.argv[1]), sys.argv[2]))
+    arguments = sys.argv[1:]
+    updates = arguments[:1] == ['--update']
+    program, *tests = arguments[updates:]
+    sys.exit(max(main(os.path.abspath(program), path, updates) for path in tests))

@@ -1,0 +1,160 @@
+// The compiler's work for people to read: IR and assembly, with the names and offsets of the module in comments.
+#include <fmt/format.h>
+
+#include <numeric>
+
+#include "jit/batches.h"
+#include "jit/compile.h"
+#include "jit/emit_function.h"
+#include "jit/pipeline.h"
+#include "llvm/CodeGen/AsmPrinter.h"
+#include "llvm/CodeGen/MachineFunction.h"
+#include "llvm/IR/AssemblyAnnotationWriter.h"
+#include "llvm/MC/MCStreamer.h"
+#include "llvm/Support/FormattedStream.h"
+#include "wasm/decode_body.h"
+#include "wasm/names.h"
+
+namespace rotor::jit {
+
+namespace {
+
+/// Comments, by the names that functions have in IR.
+class Comments {
+ public:
+  explicit Comments(const wasm::Names& names) {
+    for (const auto& [index, name] : names.functions) functions_.emplace(fmt::format("f{}", index), quoted(name));
+  }
+  /// Empty: none.
+  const std::string& of_function(llvm::StringRef symbol) const {
+    static const std::string kNone;
+    auto found = functions_.find(symbol.str());
+    return found != functions_.end() ? found->second : kNone;
+  }
+  static std::string of_offset(uint32_t offset) { return fmt::format("module offset {:#x}", offset); }
+
+ private:
+  /// A name may hold anything, and must not end its comment.
+  static std::string quoted(std::string_view name) {
+    std::string text = "\"";
+    for (char c : name) {
+      if (static_cast<unsigned char>(c) < ' ' || c == '\x7f')
+        text += fmt::format("\\{:02x}", static_cast<unsigned char>(c));
+      else if (c == '"' || c == '\\')
+        (text += '\\') += c;
+      else
+        text += c;
+    }
+    return text + '"';
+  }
+
+  std::unordered_map<std::string, std::string> functions_;
+};
+
+class IrComments : public llvm::AssemblyAnnotationWriter {
+ public:
+  explicit IrComments(const Comments& comments) : comments_(comments) {}
+  void emitFunctionAnnot(const llvm::Function* function, llvm::formatted_raw_ostream& out) override {
+    if (const std::string& name = comments_.of_function(function->getName()); !name.empty())
+      out << "; " << name << '\n';
+  }
+  void printInfoComment(const llvm::Value& value, llvm::formatted_raw_ostream& out) override {
+    if (auto* instruction = llvm::dyn_cast<llvm::Instruction>(&value); instruction && instruction->getDebugLoc())
+      out << "  ; " << Comments::of_offset(instruction->getDebugLoc().getLine());
+  }
+
+ private:
+  const Comments& comments_;
+};
+
+class AssemblyComments : public llvm::AsmPrinterHandler {
+ public:
+  AssemblyComments(llvm::AsmPrinter& printer, const Comments& comments) : printer_(printer), comments_(comments) {}
+  void beginFunction(const llvm::MachineFunction* function) override {
+    last_line_ = 0;
+    if (const std::string& name = comments_.of_function(function->getName()); !name.empty())
+      printer_.OutStreamer->emitRawComment(" " + name);
+  }
+  void endFunction(const llvm::MachineFunction*) override {}
+  void beginInstruction(const llvm::MachineInstr* instruction) override {
+    const llvm::DebugLoc& location = instruction->getDebugLoc();
+    uint32_t line = location && !instruction->isMetaInstruction() ? location.getLine() : 0;
+    if (line == 0 || line == last_line_) return;
+    last_line_ = line;
+    printer_.OutStreamer->emitRawComment(" " + Comments::of_offset(line));
+  }
+  void endModule() override {}
+
+ private:
+  llvm::AsmPrinter& printer_;
+  const Comments& comments_;
+  uint32_t last_line_ = 0;
+};
+
+/// Adds the text of a batch to `out`. Errors: of the first bad function.
+class TextWriter {
+ public:
+  TextWriter(const wasm::Module& module, std::span<const uint8_t> bytes, const CompileOptions& options, CodeText text)
+      : module_(module),
+        text_(text),
+        comments_(wasm::decode_display_names(module, bytes)),
+        decoder_(module, bytes, options.features) {}
+
+  Result<void> write(const ModulePlan& plan, Pipeline& pipeline, std::span<const uint32_t> defined_funcs,
+                     std::string& out) {
+    llvm::LLVMContext context;
+    context.setDiscardValueNames(true);
+    ModuleEmitter emitter(plan, pipeline.target(), context);
+    FunctionEmitter function_emitter(emitter);
+    for (uint32_t i : defined_funcs)
+      ROTOR_CHECK(decoder_.decode(wasm::FuncIndex{i + module_.imported_funcs}, function_emitter));
+    if (text_ != CodeText::llvm_ir_raw) pipeline.optimise(*emitter.llvm_module);
+    if (text_ == CodeText::assembly) {
+      llvm::SmallVector<char, 0> assembly;
+      pipeline.write_assembly(*emitter.llvm_module, assembly, [&](llvm::AsmPrinter& printer) {
+        return std::make_unique<AssemblyComments>(printer, comments_);
+      });
+      out.append(assembly.begin(), assembly.end());
+    } else {
+      llvm::raw_string_ostream stream(out);
+      IrComments comments(comments_);
+      emitter.llvm_module->print(stream, &comments);
+    }
+    return {};
+  }
+
+ private:
+  const wasm::Module& module_;
+  const CodeText text_;
+  const Comments comments_;
+  wasm::BodyDecoder<FunctionEmitter> decoder_;
+};
+
+}  // namespace
+
+Result<std::string> emit_text(const wasm::Module& module, std::span<const uint8_t> bytes, const CompileOptions& options,
+                              CodeText text, std::optional<uint32_t> defined_func) {
+  std::vector<Batch> batches;
+  if (defined_func)
+    batches.push_back({*defined_func, 1, is_huge(module.bodies[*defined_func], bytes)});
+  else
+    batches = make_batches(module, bytes, std::max(options.batch_functions, 1u));
+  ROTOR_TRY(CpuTarget cpu, cpu_target(options.cpu));
+  ROTOR_TRY(auto fast, Pipeline::create(OptLevel::o0, cpu));
+  ROTOR_TRY(auto optimising, Pipeline::create(OptLevel::o1, cpu));
+  ModulePlan tier0(module, Calls::slots, options.counts);
+  ModulePlan tier1(module, options.growing ? Calls::self : Calls::straight, false);
+  tier0.interruptible = tier1.interruptible = options.interruptible;
+  TextWriter writer(module, bytes, options, text);
+  std::string out;
+  std::vector<uint32_t> functions;
+  for (const Batch& batch : batches) {
+    functions.resize(batch.count);
+    std::iota(functions.begin(), functions.end(), batch.first);
+    bool is_tier0 = options.opt == OptLevel::o0 || (batch.huge && options.growing);
+    ROTOR_CHECK(writer.write(is_tier0 ? tier0 : tier1, is_tier0 || batch.huge ? *fast : *optimising, functions, out));
+  }
+  return out;
+}
+
+}  // namespace rotor::jit

@@ -1,0 +1,58 @@
+;;; ARGS: compile in.wasm --emit llvm-ir --cpu baseline --opt 1
+;; Misaligned traps; sequentially consistent.
+(module
+  (memory 1 1 shared)
+  (func $add (param i32 i32) (result i32) (i32.atomic.rmw16.add_u offset=2 (local.get 0) (local.get 1))))
+(;; STDOUT ;;;
+; ModuleID = 'batch'
+source_filename = "batch"
+target datalayout = "e-m:e-p270:32:32-p271:32:32-p272:64:64-i64:64-i128:128-f80:128-n8:16:32:64-S128"
+target triple = "x86_64-unknown-linux-gnu"
+
+@rotor_run_page = external hidden global i8
+
+; "add"
+; Function Attrs: nounwind
+define hidden swiftcc i32 @f0(ptr swiftself %0, i32 %1, i32 %2) #0 {
+  %4 = getelementptr i8, ptr %0, i32 32
+  %5 = load ptr, ptr %4, align 8, !invariant.load !3
+  %6 = zext i32 %1 to i64
+  %7 = add i64 %6, 2
+  %8 = and i64 %7, 1
+  %9 = icmp ne i64 %8, 0
+  br i1 %9, label %10, label %11
+
+10:                                               ; preds = %3
+  call void @llvm.ubsantrap(i8 10) #3, !dbg !4  ; module offset 0x24
+  unreachable
+
+11:                                               ; preds = %3
+  %12 = getelementptr i8, ptr %5, i64 %6
+  %13 = getelementptr i8, ptr %12, i64 2
+  %14 = trunc i32 %2 to i16
+  %15 = atomicrmw volatile add ptr %13, i16 %14 seq_cst, align 2, !dbg !4  ; module offset 0x24
+  %16 = zext i16 %15 to i32
+  ret i32 %16
+}
+
+; Function Attrs: nocallback nofree nosync nounwind willreturn memory(none)
+declare ptr @llvm.frameaddress.p0(i32 immarg) #1
+
+; Function Attrs: cold noreturn nounwind memory(inaccessiblemem: write)
+declare void @llvm.ubsantrap(i8 immarg) #2
+
+attributes #0 = { nounwind "frame-pointer"="all" "probe-stack"="inline-asm" }
+attributes #1 = { nocallback nofree nosync nounwind willreturn memory(none) }
+attributes #2 = { cold noreturn nounwind memory(inaccessiblemem: write) }
+attributes #3 = { nomerge }
+
+!llvm.module.flags = !{!0}
+!llvm.dbg.cu = !{!1}
+
+!0 = !{i32 8, !"PIC Level", i32 2}
+!1 = distinct !DICompileUnit(language: DW_LANG_C, file: !2, isOptimized: true, runtimeVersion: 0, emissionKind: NoDebug)
+!2 = !DIFile(filename: "m", directory: "")
+!3 = !{}
+!4 = !DILocation(line: 36, scope: !5)
+!5 = distinct !DISubprogram(scope: !2, file: !2, spFlags: DISPFlagDefinition, unit: !1)
+;;; STDOUT ;;)

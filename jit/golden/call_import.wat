@@ -1,0 +1,61 @@
+;;; ARGS: compile in.wasm --emit llvm-ir --cpu baseline --opt 1
+;; Code and context come out of the instance's context.
+(module
+  (import "m" "f" (func $f (param i32 f64) (result i32 i64)))
+  (func $caller (param i32) (result i32 i64) (call $f (local.get 0) (f64.const 2))))
+(;; STDOUT ;;;
+; ModuleID = 'batch'
+source_filename = "batch"
+target datalayout = "e-m:e-p270:32:32-p271:32:32-p272:64:64-i64:64-i128:128-f80:128-n8:16:32:64-S128"
+target triple = "x86_64-unknown-linux-gnu"
+
+@rotor_run_page = external hidden global i8
+
+; "caller"
+; Function Attrs: nounwind
+define hidden swiftcc { i32, i64 } @f1(ptr swiftself %0, i32 %1) #0 {
+  %3 = call ptr @llvm.frameaddress.p0(i32 0)
+  %4 = ptrtoint ptr %3 to i64
+  %5 = load ptr, ptr %0, align 8
+  %6 = load i64, ptr %5, align 8
+  %7 = icmp ult i64 %4, %6
+  br i1 %7, label %8, label %9
+
+8:                                                ; preds = %2
+  call void @llvm.ubsantrap(i8 12) #3, !dbg !3  ; module offset 0x29
+  unreachable
+
+9:                                                ; preds = %2
+  %10 = getelementptr i8, ptr %0, i32 40
+  %11 = load ptr, ptr %10, align 8, !invariant.load !5
+  %12 = getelementptr i8, ptr %0, i32 48
+  %13 = load ptr, ptr %12, align 8, !invariant.load !5
+  %14 = call swiftcc { i32, i64 } %11(ptr swiftself %13, i32 %1, double 2.000000e+00) #4, !dbg !6  ; module offset 0x35
+  %15 = extractvalue { i32, i64 } %14, 0
+  %16 = extractvalue { i32, i64 } %14, 1
+  ret { i32, i64 } %14
+}
+
+; Function Attrs: nocallback nofree nosync nounwind willreturn memory(none)
+declare ptr @llvm.frameaddress.p0(i32 immarg) #1
+
+; Function Attrs: cold noreturn nounwind memory(inaccessiblemem: write)
+declare void @llvm.ubsantrap(i8 immarg) #2
+
+attributes #0 = { nounwind "frame-pointer"="all" "probe-stack"="inline-asm" }
+attributes #1 = { nocallback nofree nosync nounwind willreturn memory(none) }
+attributes #2 = { cold noreturn nounwind memory(inaccessiblemem: write) }
+attributes #3 = { nomerge }
+attributes #4 = { nounwind }
+
+!llvm.module.flags = !{!0}
+!llvm.dbg.cu = !{!1}
+
+!0 = !{i32 8, !"PIC Level", i32 2}
+!1 = distinct !DICompileUnit(language: DW_LANG_C, file: !2, isOptimized: true, runtimeVersion: 0, emissionKind: NoDebug)
+!2 = !DIFile(filename: "m", directory: "")
+!3 = !DILocation(line: 41, scope: !4)
+!4 = distinct !DISubprogram(scope: !2, file: !2, spFlags: DISPFlagDefinition, unit: !1)
+!5 = !{}
+!6 = !DILocation(line: 53, scope: !4)
+;;; STDOUT ;;)

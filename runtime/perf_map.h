@@ -1,0 +1,40 @@
+// /tmp/perf-PID.map: where Linux's perf looks for the names of code that lies in no file.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <string>
+
+#include "jit/code.h"
+#include "rotor/result.h"
+#include "wasm/names.h"
+
+namespace rotor::runtime {
+
+/// Adds a line for each function: "BEGIN SIZE MODULE!FUNCTION [tierN]", numbers in hex without 0x; names as messages
+/// have them, with `_` for what would end a word or a line. Engines of one process share the file: lines go to its end,
+/// each write whole. What can't be written (a full disk) is lost. Thread-safe.
+class PerfMap {
+ public:
+  /// Opens this process's file, which is made if need be. Errors: io, naming it.
+  static Result<std::unique_ptr<PerfMap>> open();
+  ~PerfMap();
+  PerfMap(const PerfMap&) = delete;
+
+  /// Functions whose code lies at their offsets from `text`.
+  void add(const uint8_t* text, std::span<const jit::FunctionCode> functions, const wasm::Names& names,
+           uint32_t imported_funcs);
+  /// A module's stubs: `size` bytes of code.
+  void add_stubs(const uint8_t* begin, uint64_t size, const wasm::Names& names);
+
+ private:
+  explicit PerfMap(int file) : file_(file) {}
+  void write(const std::string& lines);
+
+  const int file_;
+  std::mutex mutex_;
+};
+
+}  // namespace rotor::runtime
