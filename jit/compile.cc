@@ -38,7 +38,7 @@ class Worker {
     if (!pipeline) {
       ROTOR_TRY(pipeline, Pipeline::create(opt, cpu_));
     }
-    ModuleEmitter module(plan, pipeline->target(), pipeline->context());
+    ModuleEmitter module(plan, pipeline->target(), pipeline->context(defined_funcs.size()));
     FunctionEmitter emitter(module);
     for (uint32_t i : defined_funcs)
       if (auto ok = decoder_.decode(wasm::FuncIndex{i + module_.imported_funcs}, emitter); !ok) {

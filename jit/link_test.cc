@@ -23,7 +23,7 @@ class LinkTest : public testing::Test {
   Result<CodeImage> link(Fill fill) {
     auto pipeline = Pipeline::create(OptLevel::o1, *cpu_target("baseline"));
     EXPECT_TRUE(pipeline);
-    llvm::LLVMContext& context = (*pipeline)->context();
+    llvm::LLVMContext& context = (*pipeline)->context(1);
     llvm::Module module("test", context);
     module.setTargetTriple((*pipeline)->target().getTargetTriple());
     module.setDataLayout((*pipeline)->target().createDataLayout());

@@ -35,8 +35,8 @@ class Pipeline {
   static Result<std::unique_ptr<Pipeline>> create(OptLevel opt, const CpuTarget& cpu);
   ~Pipeline();
   llvm::TargetMachine& target() { return *target_; }
-  /// For the next module. Pre: the last one is gone.
-  llvm::LLVMContext& context();
+  /// For the next module, of so many functions. Pre: the last one is gone.
+  llvm::LLVMContext& context(size_t functions);
   /// Optimises a module of that context and writes its object, which is valid until the next call.
   std::span<const char> run(llvm::Module& module);
 
@@ -54,7 +54,7 @@ class Pipeline {
   const OptLevel opt_;
   const std::unique_ptr<llvm::TargetMachine> target_;
   std::unique_ptr<llvm::LLVMContext> context_;
-  unsigned context_modules_ = 0;  ///< that were made in it
+  size_t context_functions_ = 0;  ///< that were made in it
   llvm::SmallVector<char, 0> object_;
   llvm::raw_svector_ostream out_;
   llvm::FunctionAnalysisManager analyses_;
