@@ -26,7 +26,7 @@ struct CompileOptions {
   /// Tier-0 code counts its entries and turns of loops (RunPageLayout::counters).
   bool counts = false;
   unsigned workers = 0;           ///< 0: one a core
-  uint32_t batch_functions = 64;  ///< functions an LLVM module
+  uint32_t batch_functions = 16;  ///< functions an LLVM module: what it makes stays in the cache until it is used
   std::string cpu = "native";     ///< or "baseline"
   bool interruptible = false;     ///< loop heads look for a stop
   uint64_t code_limit_bytes = UINT64_C(1) << 30;

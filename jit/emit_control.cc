@@ -123,7 +123,7 @@ void FunctionEmitter::emit_interrupt_check() {
 }
 
 llvm::DebugLoc FunctionEmitter::location() {
-  if (!location_) location_ = llvm::DILocation::get(module_.context, static_cast<unsigned>(offset_), 0, module_.scope);
+  if (!location_) location_ = llvm::DILocation::getDistinct(module_.context, static_cast<unsigned>(offset_), 0, module_.scope);
   return location_;
 }
 
@@ -147,7 +147,7 @@ void FunctionEmitter::trap(TrapKind kind) {
   if (plan_.fast_selection) {
     auto* call = b_.CreateIntrinsic(llvm::Intrinsic::trap, {}, llvm::ArrayRef<llvm::Value*>());
     call->setDebugLoc(
-        llvm::DILocation::get(module_.context, static_cast<unsigned>(offset_), trap_column(kind), module_.scope));
+        llvm::DILocation::getDistinct(module_.context, static_cast<unsigned>(offset_), trap_column(kind), module_.scope));
     b_.CreateUnreachable();
     return;
   }
