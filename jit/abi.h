@@ -137,8 +137,8 @@ struct RunPageLayout {
   uint32_t lazy_entry = 0;  ///< const void*: where a function without code goes (see Stubs)
   uint32_t types = 0;       ///< uint64_t[types]: canonical ids
   uint32_t slots = 0;       ///< const void*[defined functions]
-  /// int32_t[defined functions]: tier-0 code that counts takes 1 off at each entry and each turn of a loop, and calls
-  /// Libcall::tier_up when it falls below 0.
+  /// int32_t[defined functions]: tier-0 code that counts takes 1 off at each entry, and the turns of its loops at a
+  /// return; instead of going below 0 it calls Libcall::tier_up.
   uint32_t counters = 0;
   uint32_t size_bytes = 0;
 

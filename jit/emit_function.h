@@ -117,7 +117,7 @@ class FunctionEmitter {
   void begin_slow_block();
   void emit_return(std::span<const Value> results);
   void emit_stack_check(size_t locals);
-  void emit_count();
+  void emit_count(Value turns);
   void emit_interrupt_check();
 
   // Calls.
@@ -176,6 +176,7 @@ class FunctionEmitter {
   uint32_t defined_func_ = 0;
   uint64_t body_bytes_ = 0;
   bool makes_calls_ = false;
+  llvm::AllocaInst* turns_ = nullptr;  ///< of all loops, once one has begun: not yet taken off the counter
 };
 
 }  // namespace rotor::jit

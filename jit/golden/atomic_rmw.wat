@@ -53,6 +53,6 @@ attributes #3 = { nomerge }
 !1 = distinct !DICompileUnit(language: DW_LANG_C, file: !2, isOptimized: true, runtimeVersion: 0, emissionKind: NoDebug)
 !2 = !DIFile(filename: "m", directory: "")
 !3 = !{}
-!4 = !DILocation(line: 36, scope: !5)
+!4 = distinct !DILocation(line: 36, scope: !5)
 !5 = distinct !DISubprogram(scope: !2, file: !2, spFlags: DISPFlagDefinition, unit: !1)
 ;;; STDOUT ;;)

@@ -52,6 +52,6 @@ attributes #3 = { nomerge }
 !0 = !{i32 8, !"PIC Level", i32 2}
 !1 = distinct !DICompileUnit(language: DW_LANG_C, file: !2, isOptimized: true, runtimeVersion: 0, emissionKind: NoDebug)
 !2 = !DIFile(filename: "m", directory: "")
-!3 = !DILocation(line: 30, scope: !4)
+!3 = distinct !DILocation(line: 30, scope: !4)
 !4 = distinct !DISubprogram(scope: !2, file: !2, spFlags: DISPFlagDefinition, unit: !1)
 ;;; STDOUT ;;)

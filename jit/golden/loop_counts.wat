@@ -22,41 +22,53 @@ define hidden swiftcc void @f0(ptr swiftself %0, i32 %1) #0 {
 
 4:                                                ; preds = %3
   %5 = load volatile i32, ptr getelementptr (i8, ptr @rotor_run_page, i64 136), align 4
-  %6 = sub i32 %5, 1
-  store volatile i32 %6, ptr getelementptr (i8, ptr @rotor_run_page, i64 136), align 4
-  %7 = icmp slt i32 %6, 0
-  br i1 %7, label %8, label %10
+  %6 = sext i32 %5 to i64
+  %7 = sub i64 %6, 1
+  %8 = icmp slt i64 %7, 0
+  br i1 %8, label %9, label %11
 
-8:                                                ; preds = %4
-  %9 = load ptr, ptr getelementptr (i8, ptr @rotor_run_page, i64 104), align 8
-  call void %9(ptr %0, i32 0) #3, !dbg !3  ; module offset 0x17
-  br label %10
+9:                                                ; preds = %4
+  %10 = load ptr, ptr getelementptr (i8, ptr @rotor_run_page, i64 104), align 8
+  call void %10(ptr %0, i32 0) #3, !dbg !3  ; module offset 0x17
+  br label %13
 
-10:                                               ; preds = %8, %4
-  br label %11
+11:                                               ; preds = %4
+  %12 = trunc i64 %7 to i32
+  store volatile i32 %12, ptr getelementptr (i8, ptr @rotor_run_page, i64 136), align 4
+  br label %13
 
-11:                                               ; preds = %18, %10
-  %12 = phi i32 [ %1, %10 ], [ %19, %18 ]
-  %13 = load volatile i32, ptr getelementptr (i8, ptr @rotor_run_page, i64 136), align 4
-  %14 = sub i32 %13, 1
-  store volatile i32 %14, ptr getelementptr (i8, ptr @rotor_run_page, i64 136), align 4
-  %15 = icmp slt i32 %14, 0
-  br i1 %15, label %16, label %18
+13:                                               ; preds = %11, %9
+  br label %14
 
-16:                                               ; preds = %11
-  %17 = load ptr, ptr getelementptr (i8, ptr @rotor_run_page, i64 104), align 8
-  call void %17(ptr %0, i32 0) #3, !dbg !5  ; module offset 0x18
-  br label %18
+14:                                               ; preds = %14, %13
+  %15 = phi i32 [ %1, %13 ], [ %18, %14 ]
+  %16 = phi i64 [ 0, %13 ], [ %17, %14 ]
+  %17 = add i64 %16, 1
+  %18 = sub i32 %15, 1
+  %19 = icmp ne i32 %18, 0
+  br i1 %19, label %14, label %20
 
-18:                                               ; preds = %16, %11
-  %19 = sub i32 %12, 1
-  %20 = icmp ne i32 %19, 0
-  br i1 %20, label %11, label %21
+20:                                               ; preds = %14
+  %21 = load volatile i32, ptr getelementptr (i8, ptr @rotor_run_page, i64 136), align 4
+  %22 = sext i32 %21 to i64
+  %23 = sub i64 %22, %17
+  %24 = icmp slt i64 %23, 0
+  br i1 %24, label %25, label %27
 
-21:                                               ; preds = %18
-  br label %22
+25:                                               ; preds = %20
+  %26 = load ptr, ptr getelementptr (i8, ptr @rotor_run_page, i64 104), align 8
+  call void %26(ptr %0, i32 0) #3, !dbg !5  ; module offset 0x24
+  br label %29
 
-22:                                               ; preds = %21
+27:                                               ; preds = %20
+  %28 = trunc i64 %23 to i32
+  store volatile i32 %28, ptr getelementptr (i8, ptr @rotor_run_page, i64 136), align 4
+  br label %29
+
+29:                                               ; preds = %27, %25
+  br label %30
+
+30:                                               ; preds = %29
   ret void
 }
 
@@ -77,7 +89,7 @@ attributes #3 = { nounwind }
 !0 = !{i32 8, !"PIC Level", i32 2}
 !1 = distinct !DICompileUnit(language: DW_LANG_C, file: !2, isOptimized: true, runtimeVersion: 0, emissionKind: NoDebug)
 !2 = !DIFile(filename: "m", directory: "")
-!3 = !DILocation(line: 23, scope: !4)
+!3 = distinct !DILocation(line: 23, scope: !4)
 !4 = distinct !DISubprogram(scope: !2, file: !2, spFlags: DISPFlagDefinition, unit: !1)
-!5 = !DILocation(line: 24, scope: !4)
+!5 = distinct !DILocation(line: 36, scope: !4)
 ;;; STDOUT ;;)

@@ -82,7 +82,7 @@ attributes #4 = { nounwind }
 !1 = distinct !DICompileUnit(language: DW_LANG_C, file: !2, isOptimized: true, runtimeVersion: 0, emissionKind: NoDebug)
 !2 = !DIFile(filename: "m", directory: "")
 !3 = !{}
-!4 = !DILocation(line: 60, scope: !5)
+!4 = distinct !DILocation(line: 60, scope: !5)
 !5 = distinct !DISubprogram(scope: !2, file: !2, spFlags: DISPFlagDefinition, unit: !1)
-!6 = !DILocation(line: 63, scope: !5)
+!6 = distinct !DILocation(line: 63, scope: !5)
 ;;; STDOUT ;;)

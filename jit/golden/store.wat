@@ -43,7 +43,7 @@ attributes #2 = { cold noreturn nounwind memory(inaccessiblemem: write) }
 !1 = distinct !DICompileUnit(language: DW_LANG_C, file: !2, isOptimized: true, runtimeVersion: 0, emissionKind: NoDebug)
 !2 = !DIFile(filename: "m", directory: "")
 !3 = !{}
-!4 = !DILocation(line: 34, scope: !5)
+!4 = distinct !DILocation(line: 34, scope: !5)
 !5 = distinct !DISubprogram(scope: !2, file: !2, spFlags: DISPFlagDefinition, unit: !1)
-!6 = !DILocation(line: 41, scope: !5)
+!6 = distinct !DILocation(line: 41, scope: !5)
 ;;; STDOUT ;;)
