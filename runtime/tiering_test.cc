@@ -462,6 +462,25 @@ TEST(Lazy, NoFunctionIsCompiledTwice) {
   }
 }
 
+/// A function that is called by others than the thread that had it compiled is in a slot an instant before all the
+/// bookkeeping is done.
+TEST(Lazy, EveryHotFunctionGetsTier1) {
+  constexpr uint32_t kFunctions = 100;
+  const std::vector<uint8_t> bytes = many_functions(kFunctions);
+  for (int round = 0; round < 20; ++round) {
+    Engine e = engine_of(CompileMode::lazy);
+    Module module = compile(e, bytes);
+    on_threads(4, [&](unsigned) {
+      Instance own = instantiate(Linker(e), module);
+      for (uint32_t i = 0; i < kFunctions; ++i)
+        for (int k = 0; k < 10; ++k) must(typed<int32_t(int32_t)>(own, "f" + std::to_string(i))(k));
+    });
+    settle(module);
+    EXPECT_EQ(module.tier_stats().tier1_functions, kFunctions) << "round " << round;
+    EXPECT_EQ(module.tier_stats().tier1_compiled, kFunctions);
+  }
+}
+
 TEST(Lazy, CompilesWithNoStackLeft) {
   constexpr uint32_t kFunctions = 400;
   for (OptLevel opt : {OptLevel::o0, OptLevel::o1}) {
