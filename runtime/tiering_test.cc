@@ -303,6 +303,17 @@ TEST_P(EveryMode, HugeFunctionsRun) {
   EXPECT_EQ(must(big(1)), 2);
 }
 
+TEST_P(EveryMode, CodeMayBeMuchLargerThanItsWasm) {
+  Engine e = engine();
+  Module module = must(Module::compile(e, much_code(4, 10)));
+  Instance instance = instantiate(Linker(e), module);
+  for (int i = 0; i < 4; ++i) {
+    auto result = typed<int32_t()>(instance, "g" + std::to_string(i))();
+    ASSERT_TRUE(result) << result.error().to_string();
+    EXPECT_EQ(*result, i);
+  }
+}
+
 /// Runs `body(thread)` on that many threads, which start together.
 template <class Body>
 void on_threads(unsigned count, Body body) {
