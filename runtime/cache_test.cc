@@ -637,6 +637,26 @@ TEST_F(ModuleCache, TheLastHandlePutsWhatIsNew) {
   EXPECT_EQ(entries().size(), 1u);
 }
 
+TEST_F(ModuleCache, AnUpdateThatFailedIsTriedAgain) {
+  Sample sample(4);
+  EXPECT_EQ(end_of(start_child([&] {
+              signal(SIGXFSZ, SIG_IGN);
+              Engine e = engine(CompileMode::lazy);
+              Module module = compile(e, sample.bytes);
+              sample.expect_right(e, module);
+              rlimit limit{.rlim_cur = 5000, .rlim_max = RLIM_INFINITY};
+              if (setrlimit(RLIMIT_FSIZE, &limit) != 0) return 2;
+              EXPECT_EQ(kind_of(module.update_cache()), ErrorKind::io);
+              EXPECT_EQ(kind_of(module.update_cache()), ErrorKind::io) << "it is not there yet";
+              limit.rlim_cur = RLIM_INFINITY;
+              if (setrlimit(RLIMIT_FSIZE, &limit) != 0) return 3;
+              must(module.update_cache());
+              EXPECT_EQ(entries().size(), 1u);
+              return 0;
+            })),
+            0);
+}
+
 TEST_F(ModuleCache, WithoutOneThereIsNone) {
   Engine e = engine_of(CompileMode::lazy);
   Sample sample;

@@ -198,4 +198,9 @@ bool Tiering::take_new_code() {
   return std::exchange(new_code_, false);
 }
 
+void Tiering::return_new_code() {
+  std::scoped_lock lock(mutex_);
+  new_code_ = true;
+}
+
 }  // namespace rotor::runtime
