@@ -724,8 +724,12 @@ TEST_F(ModuleCache, ProcessesShareAFolder) {
   auto body = [&](uint32_t seed) {
     std::mt19937 random(seed);
     int hits = 0, misses = 0;
-    auto end = std::chrono::steady_clock::now() + 1500ms;
-    while (std::chrono::steady_clock::now() < end) {
+    auto start = std::chrono::steady_clock::now();
+    auto goes_on = [&] {
+      auto time = std::chrono::steady_clock::now() - start;
+      return time < 1500ms || (time < 60s && (hits < 4 || misses < 4));
+    };
+    while (goes_on()) {
       const Sample& sample = samples[random() % samples.size()];
       Config config = this->config(CompileMode(random() % 3), random() % 2 ? 1 : 1000);
       config.cache.limit_bytes = limit_bytes;
@@ -750,7 +754,7 @@ TEST_F(ModuleCache, ProcessesShareAFolder) {
       }
       if (testing::Test::HasFailure()) return 4;
     }
-    return hits > 3 && misses > 3 ? 0 : 3;
+    return hits < 4 || misses < 4 ? 3 : 0;
   };
   std::vector<pid_t> children;
   for (uint32_t seed = 1; seed <= 3; ++seed) children.push_back(start_child([&] { return body(seed); }));
