@@ -657,6 +657,15 @@ TEST_F(ModuleCache, AnUpdateThatFailedIsTriedAgain) {
             0);
 }
 
+TEST_F(ModuleCache, ADamagedEntryGoesAtOnce) {
+  Sample sample(4);
+  live(config(CompileMode::lazy), sample);
+  replace_file(only_entry(), "garbage");
+  Module module = compile(engine(CompileMode::lazy), sample.bytes);
+  EXPECT_TRUE(module.cache_outcome().failure);
+  EXPECT_TRUE(entries("").empty());
+}
+
 TEST_F(ModuleCache, WithoutOneThereIsNone) {
   Engine e = engine_of(CompileMode::lazy);
   Sample sample;

@@ -148,6 +148,11 @@ TEST_P(EveryMode, FunctionsAreReachedFromElsewhere) {
       settle(other);
     }
   }
+  if (GetParam().mode != CompileMode::aot) {
+    const uint8_t* stubs = module.impl().region().text();
+    EXPECT_EQ(square_code, stubs + jit::Stubs::stub(0));
+    EXPECT_EQ(fib_code, stubs + jit::Stubs::stub(2));
+  }
   EXPECT_EQ(func_ref(square).code, square_code);
   EXPECT_EQ(func_ref(in_table).code, fib_code);
   EXPECT_EQ(func_ref(must(owner.get_func("square"))).code, square_code);
@@ -291,6 +296,22 @@ TEST(Lazy, OnlyWhatIsCalledIsCompiled) {
   EXPECT_EQ(tier0(), 9u) << "all but by_reference";
   EXPECT_EQ(module.tier_stats().tier0_compiled, 9u);
   EXPECT_EQ(module.tier_stats().tier1_compiled, 0u);
+}
+
+TEST(Lazy, WhatIsCalledByNameIsCompiledMeanwhile) {
+  Engine e = engine_of(CompileMode::lazy, 1'000'000, OptLevel::o1, 2);
+  Module module = compile(e, kReach);
+  Instance instance = instantiate(Linker(e), module);
+  EXPECT_EQ(must(typed<int32_t(int32_t)>(instance, "a")(0)), 3);
+  for (int ms = 0; ms < 20'000 && module.tier_stats().tier0_functions < 4; ++ms) std::this_thread::sleep_for(1ms);
+  EXPECT_EQ(module.tier_stats().tier0_functions, 4u) << "a, b, c, and `rarely`, which was not called";
+  // A thread that is alone has none to spare.
+  Engine single = engine_of(CompileMode::lazy, 1'000'000, OptLevel::o1, 1);
+  Module other = compile(single, kReach);
+  Instance again = instantiate(Linker(single), other);
+  EXPECT_EQ(must(typed<int32_t(int32_t)>(again, "a")(0)), 3);
+  EXPECT_EQ(must(typed<int32_t(int32_t)>(again, "a")(1)), 31);
+  EXPECT_EQ(other.tier_stats().tier0_compiled, 5u);
 }
 
 TEST(Lazy, ColdFunctionsStayTier0) {
