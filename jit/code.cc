@@ -83,24 +83,22 @@ std::vector<uint8_t> without_code_section(std::span<const uint8_t> bytes, const 
 }
 
 Result<RegionLayout> growing_region(const wasm::Module& module, uint64_t code_limit_bytes) {
-  // Room is address space, which costs nothing. Kimchi's tier-0 code is 2.4 times its bodies, and both tiers of every
-  // function, each in pages of its own, take under 16 times and two pages.
-  uint64_t body_bytes = 0;
-  for (const wasm::FunctionBody& body : module.bodies) body_bytes += body.end - body.begin;
   uint64_t functions = module.bodies.size();
   RegionLayout region;
   region.run_page_bytes = round_up_to_page(RunPageLayout(module).size_bytes);
-  uint64_t stubs = round_up_to_page(Stubs::stub(static_cast<uint32_t>(functions)));
-  region.text_bytes = round_up_to_page(stubs + body_bytes * 16 + functions * 3 * kCodePageBytes);
-  region.rodata_bytes = round_up_to_page(body_bytes * 4 + functions * 2 * kCodePageBytes);
+  region.text_bytes = round_up_to_page(Stubs::stub(static_cast<uint32_t>(functions)));
   // RIP-relative displacements have 31 bits.
   uint64_t room = std::min<uint64_t>(code_limit_bytes, INT32_MAX - kCodePageBytes);
-  if (stubs + region.run_page_bytes > room)
+  if (region.text_bytes + region.run_page_bytes > room)
     return fail(ErrorKind::limit, fmt::format("{} functions are too many for the limit code_limit_bytes of {}",
                                               functions, code_limit_bytes));
+  if (functions == 0) return region;
+  // All the room there may be: it is address space, which costs nothing, and a body's code can be any number of times
+  // its size (a call of 2 bytes may move 1,000 values).
+  auto round_down = [](uint64_t bytes) { return bytes / kCodePageBytes * kCodePageBytes; };
   room -= region.run_page_bytes;
-  region.text_bytes = std::min(region.text_bytes, room / kCodePageBytes / 4 * 3 * kCodePageBytes);
-  region.rodata_bytes = std::min(region.rodata_bytes, room / kCodePageBytes / 4 * kCodePageBytes);
+  region.rodata_bytes = round_down(std::min(room / 4, room - region.text_bytes));
+  region.text_bytes = round_down(room - region.rodata_bytes);
   return region;
 }
 

@@ -163,7 +163,9 @@ Result<void> ModuleImpl::put_in_cache() const {
 Result<void> ModuleImpl::update_cache() const {
   // A module that came from a code file is not the cache's.
   if (!engine_->cache || !tiering_ || !tiering_->take_new_code()) return {};
-  return put_in_cache();
+  Result<void> put = put_in_cache();
+  if (!put) tiering_->return_new_code();
+  return put;
 }
 
 uint32_t ModuleImpl::code_flags() const {

@@ -2,7 +2,10 @@
 #pragma once
 
 #include <gtest/gtest.h>
+#include <pthread.h>
+#include <sys/mman.h>
 
+#include <functional>
 #include <span>
 
 #include "rotor/rotor.h"
@@ -49,6 +52,29 @@ void expect_trap(const Result<T>& result, TrapKind kind) {
   ASSERT_TRUE(result.error().trap);
   EXPECT_EQ(to_string(result.error().trap->kind), std::string(to_string(kind)));
   EXPECT_EQ(result.error().message, to_string(kind));
+}
+
+/// Runs `body` on a thread with a stack of that size. Not one of the C library's: it may hand out a larger one.
+inline void on_small_stack(size_t bytes, std::function<void()> body) {
+#ifdef __SANITIZE_THREAD__
+  return;  // ThreadSanitizer wants a megabyte of every stack
+#endif
+  constexpr size_t kGuard = 64 << 10;
+  void* mapping = mmap(nullptr, kGuard + bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  ASSERT_NE(mapping, MAP_FAILED);
+  ASSERT_EQ(mprotect(mapping, kGuard, PROT_NONE), 0);
+  pthread_attr_t attributes;
+  pthread_attr_init(&attributes);
+  ASSERT_EQ(pthread_attr_setstack(&attributes, static_cast<char*>(mapping) + kGuard, bytes), 0);
+  pthread_t thread;
+  auto run = [](void* arg) -> void* {
+    (*static_cast<std::function<void()>*>(arg))();
+    return nullptr;
+  };
+  ASSERT_EQ(pthread_create(&thread, &attributes, run, &body), 0);
+  pthread_join(thread, nullptr);
+  pthread_attr_destroy(&attributes);
+  munmap(mapping, kGuard + bytes);
 }
 
 }  // namespace rotor::runtime::test

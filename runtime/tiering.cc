@@ -124,8 +124,10 @@ void Tiering::warm_up() {
 }
 
 void Tiering::tier_up(uint32_t defined_func) {
-  counter(defined_func).store(INT32_MAX, std::memory_order_relaxed);
   std::scoped_lock lock(mutex_);
+  // Code is in its slot, for other threads to run, a little before it counts as tier 0: let it ask again.
+  bool too_early = states_[defined_func] == State::compiling;
+  counter(defined_func).store(too_early ? hot_count(defined_func) : INT32_MAX, std::memory_order_relaxed);
   if (states_[defined_func] != State::tier0 || engine_.config.opt == OptLevel::o0) return;
   states_[defined_func] = State::tier1_queued;
   ++background_;
@@ -195,6 +197,11 @@ void Tiering::add_to(TierStats& stats) const {
 bool Tiering::take_new_code() {
   std::scoped_lock lock(mutex_);
   return std::exchange(new_code_, false);
+}
+
+void Tiering::return_new_code() {
+  std::scoped_lock lock(mutex_);
+  new_code_ = true;
 }
 
 }  // namespace rotor::runtime

@@ -46,6 +46,8 @@ class Tiering {
   void stop();
   /// True if functions were compiled since it was made, or since the last call.
   bool take_new_code();
+  /// What was taken could not be kept: it is new again.
+  void return_new_code();
 
  private:
   enum class State : uint8_t { empty, guessed, compiling, failed, tier0, tier1_queued, tier1 };

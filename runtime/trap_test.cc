@@ -1,7 +1,5 @@
 // Traps of every kind, stack overflow, and signals that are not ours.
-#include <pthread.h>
 #include <signal.h>
-#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -120,29 +118,6 @@ TEST_P(TrapTest, StackOverflowOnTheMainThread) {
     for (const Frame& frame : result.error().trap->frames) EXPECT_EQ(frame.func_name, "recurse");
   }
   must(call("nop"));
-}
-
-/// Runs `body` on a thread with a stack of that size. Not one of the C library's: it may hand out a larger one.
-void on_small_stack(size_t bytes, std::function<void()> body) {
-#ifdef __SANITIZE_THREAD__
-  return;  // ThreadSanitizer wants a megabyte of every stack
-#endif
-  constexpr size_t kGuard = 64 << 10;
-  void* mapping = mmap(nullptr, kGuard + bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  ASSERT_NE(mapping, MAP_FAILED);
-  ASSERT_EQ(mprotect(mapping, kGuard, PROT_NONE), 0);
-  pthread_attr_t attributes;
-  pthread_attr_init(&attributes);
-  ASSERT_EQ(pthread_attr_setstack(&attributes, static_cast<char*>(mapping) + kGuard, bytes), 0);
-  pthread_t thread;
-  auto run = [](void* arg) -> void* {
-    (*static_cast<std::function<void()>*>(arg))();
-    return nullptr;
-  };
-  ASSERT_EQ(pthread_create(&thread, &attributes, run, &body), 0);
-  pthread_join(thread, nullptr);
-  pthread_attr_destroy(&attributes);
-  munmap(mapping, kGuard + bytes);
 }
 
 TEST_P(TrapTest, StackOverflowOnASmallStack) {
