@@ -6,7 +6,7 @@ import sys
 import tempfile
 
 # (func (export "twice") (param i32) (result i32) (i32.add (local.get 0) (local.get 0)))
-MODULE = bytes.fromhex('0061736d01000000' '0106016001 7f017f'.replace(' ', '') + '03020100'
+MODULE = bytes.fromhex('0061736d01000000' '0106016001' '7f017f' '03020100'
                        '07090105' + 'twice'.encode().hex() + '0000' '0a09010700200020006a0b')
 
 

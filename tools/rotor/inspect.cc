@@ -84,7 +84,7 @@ struct InspectOptions {
 
 void inspect(const InspectOptions& options) {
   EngineOptions engine_options;
-  engine_options.opt = 0;
+  engine_options.mode = "lazy";  // nothing is called: nothing is compiled
   Engine engine = engine_or_die(engine_options);
   Module module = load_module_or_die(engine, options.file).module;
   uint64_t file_bytes = read_file_or_die(options.file).size();
