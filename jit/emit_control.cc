@@ -45,10 +45,7 @@ void FunctionEmitter::function_begin(Control& frame, wasm::FuncIndex func, const
                             : llvm::Constant::getNullValue(module_.value_type(locals[i])),
                    locals_[i]);
   }
-  // A block of its own, so that there is a place behind the parameters and before everything else.
-  BasicBlock* body_block = new_block();
-  entry_end_ = b_.CreateBr(body_block);
-  b_.SetInsertPoint(body_block);
+  entry_ = b_.GetInsertBlock();
   if (plan_.counts) emit_count(int64(1));
   frame.kind = Control::Kind::function;
   frame.type.results_data = type.results.data();

@@ -168,7 +168,7 @@ class FunctionEmitter {
   llvm::Function* function_ = nullptr;
   llvm::Value* context_ = nullptr;
   llvm::Instruction* stack_check_ = nullptr;  ///< the branch of the prologue's compare
-  llvm::Instruction* entry_end_ = nullptr;    ///< what is loaded once goes before it
+  llvm::BasicBlock* entry_ = nullptr;         ///< behind the stack check: what is loaded once goes to its beginning
   llvm::Value* memory_base_ = nullptr;        ///< of memory 0, once loaded
   std::vector<llvm::AllocaInst*> locals_;
   uint64_t offset_ = 0;

@@ -78,7 +78,7 @@ Value FunctionEmitter::memory_base(uint32_t memory) {
   if (!memory_base_) {
     // Once a function, at its entry: every other place would have to load it again, or keep it as well.
     llvm::IRBuilderBase::InsertPointGuard guard(b_);
-    b_.SetInsertPoint(entry_end_);
+    b_.SetInsertPoint(entry_, entry_->begin());
     memory_base_ = load_base();
   }
   return memory_base_;

@@ -18,16 +18,21 @@ class TrapKindsPass : public llvm::MachineFunctionPass {
     const llvm::TargetInstrInfo& instructions = *function.getSubtarget().getInstrInfo();
     if (!ud1_) find_opcodes(instructions);
     bool changed = false;
-    for (llvm::MachineBasicBlock& block : function)
-      for (auto it = block.begin(); it != block.end();) {
-        llvm::MachineInstr& trap = *it++;
-        if (trap.getOpcode() != trap_) continue;
-        unsigned column = trap.getDebugLoc() ? trap.getDebugLoc().getCol() : 0;
-        if (column == 0) llvm::report_fatal_error("a trap without a kind");
-        llvm::BuildMI(block, trap, trap.getDebugLoc(), instructions.get(ud1_)).addImm(column - 1);
-        trap.eraseFromParent();
-        changed = true;
-      }
+    for (llvm::MachineBasicBlock& block : function) {
+      // `unreachable` follows, which is no instruction: a trap is the last of its block.
+      if (block.empty() || block.back().getOpcode() != trap_) continue;
+      llvm::MachineInstr& trap = block.back();
+      unsigned column = trap.getDebugLoc() ? trap.getDebugLoc().getCol() : 0;
+      if (column == 0) llvm::report_fatal_error("a trap without a kind");
+      llvm::BuildMI(block, trap, trap.getDebugLoc(), instructions.get(ud1_)).addImm(column - 1);
+      trap.eraseFromParent();
+      changed = true;
+    }
+#ifndef NDEBUG
+    for (const llvm::MachineBasicBlock& block : function)
+      for (const llvm::MachineInstr& instruction : block)
+        if (instruction.getOpcode() == trap_) llvm::report_fatal_error("a trap in the middle of a block");
+#endif
     return changed;
   }
 

@@ -23,28 +23,25 @@ define hidden swiftcc i32 @f0(ptr swiftself %0, i32 %1) #0 {
   br label %4
 
 4:                                                ; preds = %3
-  br label %5
-
-5:                                                ; preds = %4
-  switch i32 %1, label %6 [
-    i32 0, label %8
-    i32 2, label %8
+  switch i32 %1, label %5 [
+    i32 0, label %7
+    i32 2, label %7
   ]
 
-6:                                                ; preds = %5
-  %7 = phi i32 [ 9, %5 ]
-  br label %12
-
-8:                                                ; preds = %5, %5
-  %9 = phi i32 [ 9, %5 ], [ 9, %5 ]
-  %10 = add i32 %9, 1
+5:                                                ; preds = %4
+  %6 = phi i32 [ 9, %4 ]
   br label %11
 
-11:                                               ; preds = %8
-  ret i32 %10
+7:                                                ; preds = %4, %4
+  %8 = phi i32 [ 9, %4 ], [ 9, %4 ]
+  %9 = add i32 %8, 1
+  br label %10
 
-12:                                               ; preds = %6
-  ret i32 %7
+10:                                               ; preds = %7
+  ret i32 %9
+
+11:                                               ; preds = %5
+  ret i32 %6
 }
 
 ; Function Attrs: nocallback nofree nosync nounwind willreturn memory(none)

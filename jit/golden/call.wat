@@ -31,16 +31,13 @@ define hidden swiftcc void @f0(ptr swiftself %0, i32 %1) #0 {
   unreachable
 
 10:                                               ; preds = %2
-  br label %11
+  %11 = load ptr, ptr getelementptr (i8, ptr @rotor_run_page, i64 128), align 8
+  call swiftcc void %11(ptr swiftself %0, i32 %1) #3, !dbg !5  ; module offset 0x1b
+  %12 = load ptr, ptr getelementptr (i8, ptr @rotor_run_page, i64 136), align 8
+  call swiftcc void %12(ptr swiftself %0, i32 %1) #3, !dbg !6  ; module offset 0x1f
+  br label %13
 
-11:                                               ; preds = %10
-  %12 = load ptr, ptr getelementptr (i8, ptr @rotor_run_page, i64 128), align 8
-  call swiftcc void %12(ptr swiftself %0, i32 %1) #3, !dbg !5  ; module offset 0x1b
-  %13 = load ptr, ptr getelementptr (i8, ptr @rotor_run_page, i64 136), align 8
-  call swiftcc void %13(ptr swiftself %0, i32 %1) #3, !dbg !6  ; module offset 0x1f
-  br label %14
-
-14:                                               ; preds = %11
+13:                                               ; preds = %10
   ret void
 }
 

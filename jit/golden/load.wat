@@ -63,22 +63,19 @@ define hidden swiftcc i64 @f0(ptr swiftself %0, i32 %1) #0 {
 3:                                                ; preds = %2
   %4 = getelementptr i8, ptr %0, i32 32
   %5 = load ptr, ptr %4, align 8, !invariant.load !3
-  br label %6
+  %6 = zext i32 %1 to i64
+  %7 = getelementptr i8, ptr %5, i64 %6
+  %8 = load volatile i8, ptr %7, align 1, !dbg !4  ; module offset 0x20
+  %9 = zext i8 %8 to i32
+  %10 = zext i32 %1 to i64
+  %11 = getelementptr i8, ptr %5, i64 %10
+  %12 = getelementptr i8, ptr %11, i64 4
+  %13 = load volatile i16, ptr %12, align 1, !dbg !6  ; module offset 0x26
+  %14 = sext i16 %13 to i64
+  br label %15
 
-6:                                                ; preds = %3
-  %7 = zext i32 %1 to i64
-  %8 = getelementptr i8, ptr %5, i64 %7
-  %9 = load volatile i8, ptr %8, align 1, !dbg !4  ; module offset 0x20
-  %10 = zext i8 %9 to i32
-  %11 = zext i32 %1 to i64
-  %12 = getelementptr i8, ptr %5, i64 %11
-  %13 = getelementptr i8, ptr %12, i64 4
-  %14 = load volatile i16, ptr %13, align 1, !dbg !6  ; module offset 0x26
-  %15 = sext i16 %14 to i64
-  br label %16
-
-16:                                               ; preds = %6
-  ret i64 %15
+15:                                               ; preds = %3
+  ret i64 %14
 }
 
 ; Function Attrs: nocallback nofree nosync nounwind willreturn memory(none)

@@ -18,57 +18,54 @@ define hidden swiftcc void @f0(ptr swiftself %0, i32 %1) #0 {
   br label %3
 
 3:                                                ; preds = %2
-  br label %4
+  %4 = load volatile i32, ptr getelementptr (i8, ptr @rotor_run_page, i64 136), align 4
+  %5 = sext i32 %4 to i64
+  %6 = sub i64 %5, 1
+  %7 = icmp slt i64 %6, 0
+  br i1 %7, label %8, label %10
 
-4:                                                ; preds = %3
-  %5 = load volatile i32, ptr getelementptr (i8, ptr @rotor_run_page, i64 136), align 4
-  %6 = sext i32 %5 to i64
-  %7 = sub i64 %6, 1
-  %8 = icmp slt i64 %7, 0
-  br i1 %8, label %9, label %11
+8:                                                ; preds = %3
+  %9 = load ptr, ptr getelementptr (i8, ptr @rotor_run_page, i64 104), align 8
+  call void %9(ptr %0, i32 0) #3, !dbg !3  ; module offset 0x17
+  br label %12
 
-9:                                                ; preds = %4
-  %10 = load ptr, ptr getelementptr (i8, ptr @rotor_run_page, i64 104), align 8
-  call void %10(ptr %0, i32 0) #3, !dbg !3  ; module offset 0x17
+10:                                               ; preds = %3
+  %11 = trunc i64 %6 to i32
+  store volatile i32 %11, ptr getelementptr (i8, ptr @rotor_run_page, i64 136), align 4
+  br label %12
+
+12:                                               ; preds = %10, %8
   br label %13
 
-11:                                               ; preds = %4
-  %12 = trunc i64 %7 to i32
-  store volatile i32 %12, ptr getelementptr (i8, ptr @rotor_run_page, i64 136), align 4
-  br label %13
+13:                                               ; preds = %13, %12
+  %14 = phi i32 [ %1, %12 ], [ %17, %13 ]
+  %15 = phi i64 [ 0, %12 ], [ %16, %13 ]
+  %16 = add i64 %15, 1
+  %17 = sub i32 %14, 1
+  %18 = icmp ne i32 %17, 0
+  br i1 %18, label %13, label %19
 
-13:                                               ; preds = %11, %9
-  br label %14
+19:                                               ; preds = %13
+  %20 = load volatile i32, ptr getelementptr (i8, ptr @rotor_run_page, i64 136), align 4
+  %21 = sext i32 %20 to i64
+  %22 = sub i64 %21, %16
+  %23 = icmp slt i64 %22, 0
+  br i1 %23, label %24, label %26
 
-14:                                               ; preds = %14, %13
-  %15 = phi i32 [ %1, %13 ], [ %18, %14 ]
-  %16 = phi i64 [ 0, %13 ], [ %17, %14 ]
-  %17 = add i64 %16, 1
-  %18 = sub i32 %15, 1
-  %19 = icmp ne i32 %18, 0
-  br i1 %19, label %14, label %20
+24:                                               ; preds = %19
+  %25 = load ptr, ptr getelementptr (i8, ptr @rotor_run_page, i64 104), align 8
+  call void %25(ptr %0, i32 0) #3, !dbg !5  ; module offset 0x24
+  br label %28
 
-20:                                               ; preds = %14
-  %21 = load volatile i32, ptr getelementptr (i8, ptr @rotor_run_page, i64 136), align 4
-  %22 = sext i32 %21 to i64
-  %23 = sub i64 %22, %17
-  %24 = icmp slt i64 %23, 0
-  br i1 %24, label %25, label %27
+26:                                               ; preds = %19
+  %27 = trunc i64 %22 to i32
+  store volatile i32 %27, ptr getelementptr (i8, ptr @rotor_run_page, i64 136), align 4
+  br label %28
 
-25:                                               ; preds = %20
-  %26 = load ptr, ptr getelementptr (i8, ptr @rotor_run_page, i64 104), align 8
-  call void %26(ptr %0, i32 0) #3, !dbg !5  ; module offset 0x24
+28:                                               ; preds = %26, %24
   br label %29
 
-27:                                               ; preds = %20
-  %28 = trunc i64 %23 to i32
-  store volatile i32 %28, ptr getelementptr (i8, ptr @rotor_run_page, i64 136), align 4
-  br label %29
-
-29:                                               ; preds = %27, %25
-  br label %30
-
-30:                                               ; preds = %29
+29:                                               ; preds = %28
   ret void
 }
 
