@@ -366,6 +366,12 @@ TEST_P(ModuleCacheInMode, WhatIsNoFileIsAMiss) {
   EXPECT_EQ(outcome.failure->kind, ErrorKind::io);
 }
 
+void expect_error(const Result<void>& result, ErrorKind kind, const std::string& words) {
+  ASSERT_FALSE(result);
+  EXPECT_EQ(result.error().kind, kind) << result.error().message;
+  EXPECT_NE(result.error().message.find(words), std::string::npos) << result.error().message;
+}
+
 /// Compiles, calls and puts with a folder that can't be written to; the error there is.
 Result<void> use_unwritable_cache(const Engine& e, const Sample& sample) {
   Module module = compile(e, sample.bytes);
@@ -394,9 +400,7 @@ TEST_P(ModuleCacheInMode, AReadOnlyFolderIsReadFrom) {
               if (geteuid() == 0 && setuid(kNobody) != 0) return 2;
               EXPECT_TRUE(live(there).hit);
               auto put = use_unwritable_cache(must(Engine::create(config())), missing);
-              EXPECT_EQ(kind_of(put), ErrorKind::io);
-              EXPECT_NE(put.error().message.find(folder_), std::string::npos) << put.error().message;
-              // A damaged entry can't even be removed.
+              expect_error(put, ErrorKind::io, folder_);
               return 0;
             })),
             0);
@@ -430,8 +434,7 @@ TEST_P(ModuleCacheInMode, AFolderThatGoesAway) {
   Engine e = must(Engine::create(config()));
   fs::remove_all(folder_);
   auto put = use_unwritable_cache(e, sample);
-  EXPECT_EQ(kind_of(put), ErrorKind::io);
-  EXPECT_NE(put.error().message.find(folder_), std::string::npos) << put.error().message;
+  expect_error(put, ErrorKind::io, folder_);
 }
 
 TEST_P(ModuleCacheInMode, AFolderThatCanNotBeMade) {
@@ -458,8 +461,7 @@ TEST_P(ModuleCacheInMode, AFullDisk) {
               rlimit limit{.rlim_cur = 5000, .rlim_max = RLIM_INFINITY};
               if (setrlimit(RLIMIT_FSIZE, &limit) != 0) return 2;
               auto put = use_unwritable_cache(must(Engine::create(config())), sample);
-              EXPECT_EQ(kind_of(put), ErrorKind::io);
-              EXPECT_NE(put.error().message.find(folder_), std::string::npos) << put.error().message;
+              expect_error(put, ErrorKind::io, folder_);
               EXPECT_TRUE(entries("").empty()) << "nothing half-written stays";
               limit.rlim_cur = RLIM_INFINITY;
               if (setrlimit(RLIMIT_FSIZE, &limit) != 0) return 3;
@@ -476,7 +478,7 @@ TEST_P(ModuleCacheInMode, AnEntryOverTheLimit) {
   small.cache.limit_bytes = 1000;
   {
     auto put = use_unwritable_cache(must(Engine::create(small)), sample);
-    EXPECT_EQ(kind_of(put), ErrorKind::limit);
+    expect_error(put, ErrorKind::limit, folder_);
   }
   EXPECT_TRUE(entries("").empty());
 }
