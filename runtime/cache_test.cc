@@ -118,7 +118,7 @@ class ModuleCache : public testing::Test {
   std::string only_entry() const {
     auto paths = entries();
     EXPECT_EQ(paths.size(), 1u);
-    return paths.empty() ? "" : paths[0];
+    return paths.empty() ? folder_ + "/missing" : paths[0];
   }
   /// A life of an engine and a module: compiles, calls all and lets go. What the cache had to do with it.
   Module::CacheOutcome live(const Config& config, const Sample& sample) const {
