@@ -28,13 +28,33 @@ Result<void> decommit(void* address, size_t bytes);
 /// Replaces [address, address + bytes) of a reservation with readable and executable code that holds `code` and then
 /// zeroes. Never writable and executable at once, in any mapping.
 Result<void> map_code(void* address, size_t bytes, std::span<const uint8_t> code);
-/// The same, straight from a file: a private mapping of [file_offset, + bytes) of `path`. Pre: the file is that long.
-Result<void> map_code_file(void* address, size_t bytes, const std::string& path, uint64_t file_offset);
+/// A regular file, open for reading. What is mapped through it is of one file, whatever its path names by then.
+class InputFile {
+ public:
+  /// Errors: io, naming the path.
+  static Result<InputFile> open(const std::string& path);
+  InputFile(InputFile&& other) noexcept;
+  InputFile& operator=(InputFile&&) = delete;
+  ~InputFile();
+  /// When it was opened.
+  size_t size_bytes() const { return size_bytes_; }
+  const std::string& path() const { return path_; }
+  int descriptor() const { return descriptor_; }
+
+ private:
+  InputFile(int descriptor, size_t size_bytes, std::string path);
+  int descriptor_;
+  size_t size_bytes_;
+  std::string path_;
+};
+/// The same as map_code, straight from a file: a private mapping of [file_offset, + bytes). Errors: io: it is too
+/// short.
+Result<void> map_code_file(void* address, size_t bytes, const InputFile& file, uint64_t file_offset);
 /// The same for code that joins other code in a region: through a private writable mapping that only the caller knows
 /// of, which then becomes executable. Neighbours share one mapping of the kernel's.
 Result<void> add_code(void* address, size_t bytes, std::span<const uint8_t> code);
-/// A file, mapped read-only from its start; given back with `release`. Errors: io, naming it (also: no regular file).
-Result<std::span<const uint8_t>> map_file(const std::string& path);
+/// A whole file, mapped read-only; given back with `release`.
+Result<std::span<const uint8_t>> map_file(const InputFile& file);
 /// Makes a mapped part read-only and not executable (read-only data), or read-write (the run page).
 Result<void> protect_read(void* address, size_t bytes);
 Result<void> protect_read_write(void* address, size_t bytes);

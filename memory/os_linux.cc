@@ -11,6 +11,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <utility>
 #include <vector>
 
 #include "memory/os.h"
@@ -67,8 +68,8 @@ bool transfer(Call call, int descriptor, Byte* bytes, size_t count, uint64_t off
   return true;
 }
 
-bool map_executable(void* address, size_t bytes, const File& file, uint64_t offset) {
-  return mmap(address, bytes, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_FIXED, file.get(), static_cast<off_t>(offset)) !=
+bool map_executable(void* address, size_t bytes, int file, uint64_t offset) {
+  return mmap(address, bytes, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_FIXED, file, static_cast<off_t>(offset)) !=
          MAP_FAILED;
 }
 
@@ -137,26 +138,44 @@ Result<void> map_code(void* address, size_t bytes, std::span<const uint8_t> code
   if (!transfer(pwrite, file.get(), code.data(), code.size(), 0)) return system_error("code file", bytes);
   if (fcntl(file.get(), F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0)
     return system_error("code file", bytes);
-  if (!map_executable(address, bytes, file, 0)) return system_error("code mapping", bytes);
+  if (!map_executable(address, bytes, file.get(), 0)) return system_error("code mapping", bytes);
   return {};
 }
 
-Result<void> map_code_file(void* address, size_t bytes, const std::string& path, uint64_t file_offset) {
+InputFile::InputFile(int descriptor, size_t size_bytes, std::string path)
+    : descriptor_(descriptor), size_bytes_(size_bytes), path_(std::move(path)) {}
+
+InputFile::InputFile(InputFile&& other) noexcept
+    : descriptor_(std::exchange(other.descriptor_, -1)),
+      size_bytes_(other.size_bytes_),
+      path_(std::move(other.path_)) {}
+
+InputFile::~InputFile() {
+  if (descriptor_ >= 0) close(descriptor_);
+}
+
+Result<InputFile> InputFile::open(const std::string& path) {
+  InputFile file(::open(path.c_str(), O_RDONLY | O_CLOEXEC), 0, path);
+  if (file.descriptor_ < 0) return system_error("opening", 0, path);
+  struct stat status;
+  if (fstat(file.descriptor_, &status) != 0) return system_error("look at", 0, path);
+  if (!S_ISREG(status.st_mode)) return fail(ErrorKind::io, path + ": not a regular file");
+  file.size_bytes_ = static_cast<size_t>(status.st_size);
+  return file;
+}
+
+Result<void> map_code_file(void* address, size_t bytes, const InputFile& file, uint64_t file_offset) {
   assert(is_page_range(address, bytes) && is_page_multiple(file_offset));
   if (bytes == 0) return {};
-  File file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!file) return system_error("opening", bytes, path);
-  struct stat status;
-  if (fstat(file.get(), &status) != 0) return system_error("code mapping", bytes, path);
   // A mapping past the end of its file would be accepted and fault (SIGBUS) when it runs.
-  uint64_t file_bytes = static_cast<uint64_t>(status.st_size);
-  if (file_bytes < file_offset || file_bytes - file_offset < bytes)
-    return fail(ErrorKind::io, path + ": the file is too short for the code it should hold");
-  if (map_executable(address, bytes, file, file_offset)) return {};
-  if (errno != EPERM && errno != ENODEV) return system_error("code mapping", bytes, path);
+  if (file.size_bytes() < file_offset || file.size_bytes() - file_offset < bytes)
+    return fail(ErrorKind::io, file.path() + ": the file is too short for the code it should hold");
+  if (map_executable(address, bytes, file.descriptor(), file_offset)) return {};
+  if (errno != EPERM && errno != ENODEV) return system_error("code mapping", bytes, file.path());
   // A file system that is mounted noexec, or can't map: a copy of our own will do.
   std::vector<uint8_t> code(bytes);
-  if (!transfer(pread, file.get(), code.data(), bytes, file_offset)) return system_error("read", bytes, path);
+  if (!transfer(pread, file.descriptor(), code.data(), bytes, file_offset))
+    return system_error("read", bytes, file.path());
   return map_code(address, bytes, code);
 }
 
@@ -168,16 +187,11 @@ Result<void> add_code(void* address, size_t bytes, std::span<const uint8_t> code
   return protect("code protection", address, bytes, PROT_READ | PROT_EXEC);
 }
 
-Result<std::span<const uint8_t>> map_file(const std::string& path) {
-  File file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!file) return system_error("opening", 0, path);
-  struct stat status;
-  if (fstat(file.get(), &status) != 0) return system_error("look at", 0, path);
-  if (!S_ISREG(status.st_mode)) return fail(ErrorKind::io, path + ": not a regular file");
-  auto bytes = static_cast<size_t>(status.st_size);
+Result<std::span<const uint8_t>> map_file(const InputFile& file) {
+  size_t bytes = file.size_bytes();
   if (bytes == 0) return std::span<const uint8_t>();
-  void* address = mmap(nullptr, bytes, PROT_READ, MAP_PRIVATE, file.get(), 0);
-  if (address == MAP_FAILED) return system_error("mapping", bytes, path);
+  void* address = mmap(nullptr, bytes, PROT_READ, MAP_PRIVATE, file.descriptor(), 0);
+  if (address == MAP_FAILED) return system_error("mapping", bytes, file.path());
   return std::span(static_cast<const uint8_t*>(address), bytes);
 }
 

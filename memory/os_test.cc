@@ -203,7 +203,7 @@ class CodeFile : public testing::Test {
 
 TEST_F(CodeFile, IsMappedPrivately) {
   Reservation area(page_bytes());
-  ASSERT_TRUE(map_code_file(area.base, page_bytes(), path_, page_bytes()));
+  ASSERT_TRUE(map_code_file(area.base, page_bytes(), *InputFile::open(path_), page_bytes()));
   EXPECT_EQ(run(area.base), 17u);
   EXPECT_EQ(permissions(area.base), "r-xp");
   EXPECT_DEATH(store(area.base, 1), "");
@@ -211,7 +211,7 @@ TEST_F(CodeFile, IsMappedPrivately) {
 
 TEST_F(CodeFile, TooShortIsAnError) {
   Reservation area(2 * page_bytes());
-  auto result = map_code_file(area.base, 2 * page_bytes(), path_, page_bytes());
+  auto result = map_code_file(area.base, 2 * page_bytes(), *InputFile::open(path_), page_bytes());
   ASSERT_FALSE(result);
   EXPECT_EQ(result.error().kind, ErrorKind::io);
   EXPECT_NE(result.error().message.find(path_), std::string::npos);
@@ -219,11 +219,26 @@ TEST_F(CodeFile, TooShortIsAnError) {
 }
 
 TEST_F(CodeFile, MissingIsAnErrorThatNamesIt) {
-  Reservation area(page_bytes());
-  auto result = map_code_file(area.base, page_bytes(), path_ + ".missing", 0);
+  auto result = InputFile::open(path_ + ".missing");
   ASSERT_FALSE(result);
   EXPECT_NE(result.error().message.find(path_ + ".missing"), std::string::npos);
   EXPECT_NE(result.error().message.find("No such file"), std::string::npos);
+}
+
+TEST_F(CodeFile, IsOneFileWhateverHappensToItsPath) {
+  auto file = InputFile::open(path_);
+  ASSERT_TRUE(file);
+  std::ofstream(path_ + ".new") << "something else";
+  ASSERT_EQ(std::rename((path_ + ".new").c_str(), path_.c_str()), 0);
+  Reservation area(page_bytes());
+  ASSERT_TRUE(map_code_file(area.base, page_bytes(), *file, page_bytes()));
+  EXPECT_EQ(run(area.base), 17u);
+}
+
+TEST_F(CodeFile, AFolderIsNone) {
+  auto folder = InputFile::open(testing::TempDir());
+  ASSERT_FALSE(folder);
+  EXPECT_NE(folder.error().message.find("not a regular file"), std::string::npos);
 }
 
 uintptr_t here() {

@@ -60,7 +60,7 @@ class ProxyImpl {
   const ProxyOptions options_;
   const bool enabled_;
   Log log_;
-  ActiveSlot slot_;
+  mutable ActiveSlot slot_;
   Warmer warmer_;  // after the log that it reads
 
   // The lease's.
@@ -277,6 +277,7 @@ ProxyCounters ProxyImpl::counters() const {
   ProxyCounters counters;
   counters.calls = calls_;
   counters.leases = leases_;
+  counters.waiting = slot_.waiting();
   counters.traps = traps_;
   counters.stale_handles = stale_handles_;
   counters.rotations = rotations_;

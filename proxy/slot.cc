@@ -49,6 +49,11 @@ std::unique_ptr<LiveGuest> ActiveSlot::exchange(std::unique_ptr<LiveGuest> next)
   return std::exchange(active_, std::move(next));
 }
 
+size_t ActiveSlot::waiting() {
+  std::lock_guard lock(mutex_);
+  return waiters_.size();
+}
+
 bool ActiveSlot::is_free() {
   std::lock_guard lock(mutex_);
   return !taken_;

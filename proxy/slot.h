@@ -26,6 +26,8 @@ class ActiveSlot {
   /// Puts another instance in; returns the one that was there.
   std::unique_ptr<LiveGuest> exchange(std::unique_ptr<LiveGuest> next);
   bool is_free();
+  /// Threads in enter() that have not come in.
+  size_t waiting();
 
  private:
   struct Waiter {

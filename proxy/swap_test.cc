@@ -386,7 +386,7 @@ TEST(Threads, WaitersComeInOrder) {
         auto mine = proxy.acquire();
         order.push_back(t);
       });
-      std::this_thread::sleep_for(std::chrono::milliseconds(30));  // time to queue up
+      while (proxy.counters().waiting != static_cast<uint64_t>(t) + 1) std::this_thread::yield();
     }
   }
   for (std::thread& thread : threads) thread.join();

@@ -72,8 +72,9 @@ const CodeRegion* find_code_region(uintptr_t pc) {
 }
 
 Result<std::shared_ptr<const MappedFile>> MappedFile::open(const std::string& path) {
-  ROTOR_TRY(auto bytes, memory::os::map_file(path));
-  return std::shared_ptr<const MappedFile>(new MappedFile(bytes));
+  ROTOR_TRY(memory::os::InputFile file, memory::os::InputFile::open(path));
+  ROTOR_TRY(auto bytes, memory::os::map_file(file));
+  return std::shared_ptr<const MappedFile>(new MappedFile(std::move(file), bytes));
 }
 
 MappedFile::~MappedFile() {
@@ -143,13 +144,12 @@ Result<void> CodeRegion::add_stubs(const wasm::Module& module) {
   return add(std::move(image));
 }
 
-Result<void> CodeRegion::add_file(const jit::CodeFile& code, const std::string& path,
-                                  std::shared_ptr<const void> tables_owner) {
-  ROTOR_CHECK(memory::os::map_code_file(base_, code.text.size(), path, code.text_file_offset));
+Result<void> CodeRegion::add_file(const jit::CodeFile& code, std::shared_ptr<const MappedFile> file) {
+  ROTOR_CHECK(memory::os::map_code_file(base_, code.text.size(), file->file(), code.text_file_offset));
   uint8_t* rodata = base_ + layout_.rodata();
-  ROTOR_CHECK(memory::os::map_code_file(rodata, code.rodata.size(), path, code.rodata_file_offset));
+  ROTOR_CHECK(memory::os::map_code_file(rodata, code.rodata.size(), file->file(), code.rodata_file_offset));
   if (!code.rodata.empty()) ROTOR_CHECK(memory::os::protect_read(rodata, code.rodata.size()));
-  take_tables(code, std::move(tables_owner));
+  take_tables(code, std::move(file));
   return {};
 }
 

@@ -10,6 +10,7 @@
 #include <string>
 
 #include "jit/code.h"
+#include "memory/os.h"
 #include "rotor/result.h"
 
 namespace rotor::runtime {
@@ -24,10 +25,12 @@ class MappedFile {
   ~MappedFile();
   MappedFile(const MappedFile&) = delete;
   std::span<const uint8_t> bytes() const { return bytes_; }
+  const memory::os::InputFile& file() const { return file_; }
 
  private:
-  explicit MappedFile(std::span<const uint8_t> bytes) : bytes_(bytes) {}
-  std::span<const uint8_t> bytes_;
+  MappedFile(memory::os::InputFile file, std::span<const uint8_t> bytes) : file_(std::move(file)), bytes_(bytes) {}
+  const memory::os::InputFile file_;
+  const std::span<const uint8_t> bytes_;
 };
 
 /// Text is executable and never writable, read-only data is neither, the run page is writable and never executable.
@@ -49,8 +52,8 @@ class CodeRegion {
   Result<void> add(jit::CodeImage image);
   /// The module's stubs, at the start of text. Pre: nothing was allocated.
   Result<void> add_stubs(const wasm::Module& module);
-  /// Maps the code of a file from the region's start. Pre: nothing was allocated. `file` keeps the tables alive.
-  Result<void> add_file(const jit::CodeFile& code, const std::string& path, std::shared_ptr<const void> tables_owner);
+  /// Maps the code of a file from the region's start. Pre: nothing was allocated; `code` is of that file.
+  Result<void> add_file(const jit::CodeFile& code, std::shared_ptr<const MappedFile> file);
   /// The same of a file's bytes in memory: the code is copied.
   Result<void> add_copy(const jit::CodeFile& code, std::shared_ptr<const void> tables_owner);
 

@@ -141,7 +141,7 @@ Result<bool> ModuleImpl::take_cached(std::span<const uint8_t> bytes) {
   // It was valid when it was compiled, with the features that the key states.
   ROTOR_TRY(wasm_, wasm::decode_module(bytes_, {.features = config.features, .bodies_elsewhere = false}));
   describe();
-  ROTOR_CHECK(adopt(code, entry->pinned_path(), std::move(file)));
+  ROTOR_CHECK(adopt(code, {entry->path(), std::move(file), nullptr}));
   if (has_stubs_ != (config.mode != CompileMode::aot) || (!has_stubs_ && code.functions.size() < wasm_.bodies.size()))
     return fail(ErrorKind::corrupt, entry->path() + ": it lacks code");
   cache_outcome_.hit = true;
@@ -246,7 +246,7 @@ Result<std::shared_ptr<ModuleImpl>> ModuleImpl::load_file(std::shared_ptr<Engine
   std::shared_ptr<ModuleImpl> module(new ModuleImpl(std::move(engine)));
   ROTOR_TRY(auto file, MappedFile::open(path));
   ROTOR_TRY(jit::CodeFile code, jit::parse_code_file(file->bytes(), path, check));
-  ROTOR_CHECK(module->take_file(code, path, std::move(file)));
+  ROTOR_CHECK(module->take_file(code, {path, std::move(file), nullptr}));
   return module;
 }
 
@@ -254,28 +254,30 @@ Result<std::shared_ptr<ModuleImpl>> ModuleImpl::load(std::shared_ptr<EngineImpl>
                                                      std::span<const uint8_t> bytes) {
   std::shared_ptr<ModuleImpl> module(new ModuleImpl(std::move(engine)));
   auto copy = std::make_shared<const std::vector<uint8_t>>(bytes.begin(), bytes.end());
-  ROTOR_TRY(jit::CodeFile code, jit::parse_code_file(*copy, "serialized module", jit::Check::all));
-  ROTOR_CHECK(module->take_file(code, "", copy));
+  const char* name = "serialized module";
+  ROTOR_TRY(jit::CodeFile code, jit::parse_code_file(*copy, name, jit::Check::all));
+  ROTOR_CHECK(module->take_file(code, {name, nullptr, std::move(copy)}));
   return module;
 }
 
-Result<void> ModuleImpl::take_file(const jit::CodeFile& code, const std::string& path,
-                                   std::shared_ptr<const void> tables_owner) {
-  file_ = tables_owner;
+Result<void> ModuleImpl::take_file(const jit::CodeFile& code, const Source& source) {
+  if (source.mapping)
+    file_ = source.mapping;
+  else
+    file_ = source.buffer;
   bytes_ = code.module_bytes;
   ROTOR_TRY(wasm_, wasm::decode_module(bytes_, {.features = engine_->config.features, .bodies_elsewhere = true}));
   describe();
-  ROTOR_CHECK(adopt(code, path, std::move(tables_owner)));
+  ROTOR_CHECK(adopt(code, source));
   // A function without code would be compiled from a body that is not there.
   std::vector<bool> has_code(wasm_.funcs.size() - wasm_.imported_funcs);
   for (const jit::FunctionCode& function : code.functions) has_code[function.func] = true;
   if (std::ranges::find(has_code, false) != has_code.end())
-    return fail(ErrorKind::corrupt, path + ": it lacks the code of some functions");
+    return fail(ErrorKind::corrupt, source.name + ": it lacks the code of some functions");
   return {};
 }
 
-Result<void> ModuleImpl::adopt(const jit::CodeFile& code, const std::string& path,
-                               std::shared_ptr<const void> tables_owner) {
+Result<void> ModuleImpl::adopt(const jit::CodeFile& code, const Source& source) {
   // The file is trusted, but one that does not fit its module must not run.
   size_t defined = wasm_.funcs.size() - wasm_.imported_funcs;
   bool fits = code.region.run_page_bytes >= run_page_.size_bytes;
@@ -283,12 +285,12 @@ Result<void> ModuleImpl::adopt(const jit::CodeFile& code, const std::string& pat
   has_stubs_ = code.flags & jit::CodeFile::kHasStubs;
   interruptible_ = code.flags & jit::CodeFile::kInterruptible;
   if (has_stubs_) fits &= code.text.size() >= jit::Stubs::stub(static_cast<uint32_t>(defined));
-  if (!fits) return fail(ErrorKind::corrupt, path + ": its code is not of its module");
+  if (!fits) return fail(ErrorKind::corrupt, source.name + ": its code is not of its module");
   ROTOR_TRY(region_, CodeRegion::create(*this, code.region));
-  if (path.empty())
-    ROTOR_CHECK(region_->add_copy(code, std::move(tables_owner)));
+  if (source.mapping)
+    ROTOR_CHECK(region_->add_file(code, source.mapping));
   else
-    ROTOR_CHECK(region_->add_file(code, path, std::move(tables_owner)));
+    ROTOR_CHECK(region_->add_copy(code, source.buffer));
   cpu_features_ = code.cpu_features;
   stats_.functions = static_cast<uint32_t>(defined);
   stats_.code_bytes = region_->code_bytes();

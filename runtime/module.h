@@ -78,11 +78,16 @@ class ModuleImpl {
   /// Compiles or prepares, as Config::mode says, and keeps the bytes. Pre: wasm_ is there.
   Result<void> make_code(std::span<const uint8_t> bytes);
   Result<void> compile_now();
-  /// Takes the code of a file for this module's; `path` is where it is mapped from, empty: it is copied. Pre:
-  /// described. Errors: corrupt (it does not fit), io.
-  Result<void> adopt(const jit::CodeFile& code, const std::string& path, std::shared_ptr<const void> tables_owner);
+  /// Where a code file's bytes are: in a mapping, whose code is mapped too, or in a buffer, whose code is copied.
+  struct Source {
+    std::string name;  ///< for messages
+    std::shared_ptr<const MappedFile> mapping;
+    std::shared_ptr<const std::vector<uint8_t>> buffer;
+  };
+  /// Takes the code of a file for this module's. Pre: described. Errors: corrupt (it does not fit), io.
+  Result<void> adopt(const jit::CodeFile& code, const Source& source);
   /// The module of a whole code file, as `load` and `load_file` have it. Errors as of `adopt` and decoding.
-  Result<void> take_file(const jit::CodeFile& code, const std::string& path, std::shared_ptr<const void> tables_owner);
+  Result<void> take_file(const jit::CodeFile& code, const Source& source);
   /// What is in the cache for these bytes. Errors: corrupt and others: what is there can't be used.
   Result<bool> take_cached(std::span<const uint8_t> bytes);
   Result<void> put_in_cache() const;

@@ -241,8 +241,9 @@ struct RotationEvent {
 
 /// A snapshot; counts since the proxy was created.
 struct ProxyCounters {
-  uint64_t calls = 0;   ///< export calls by the host: call() and raw()
-  uint64_t leases = 0;  ///< joined ones and those of one call included
+  uint64_t calls = 0;    ///< export calls by the host: call() and raw()
+  uint64_t leases = 0;   ///< joined ones and those of one call included
+  uint64_t waiting = 0;  ///< threads that wait for a lease, as of now
   uint64_t traps = 0;
   uint64_t stale_handles = 0;  ///< calls refused for a token
   uint64_t rotations = 0;
