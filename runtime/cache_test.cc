@@ -217,6 +217,7 @@ TEST_P(ModuleCacheInMode, SettingsThatMatterMiss) {
   std::vector<std::pair<const char*, std::function<void(Config&)>>> changes = {
       {"opt", [](Config& c) { c.opt = OptLevel::o0; }},
       {"cpu", [](Config& c) { c.cpu = "baseline"; }},
+      {"interruptible", [](Config& c) { c.interruptible = true; }},
       {"threads", [](Config& c) { c.features.threads = false; }},
       {"extended_const", [](Config& c) { c.features.extended_const = false; }},
       {"mode", [](Config& c) { c.mode = c.mode == CompileMode::aot ? CompileMode::lazy : CompileMode::aot; }},
