@@ -211,6 +211,25 @@ TEST_P(ModuleCacheInMode, WithoutFunctions) {
   }
 }
 
+TEST_F(ModuleCache, WhoCameFurtherStays) {
+  Sample sample(8);
+  {
+    Engine e = engine(CompileMode::lazy);
+    Module further = compile(e, sample.bytes);
+    Module poorer = compile(e, sample.bytes);
+    ASSERT_FALSE(poorer.cache_outcome().hit);
+    sample.expect_right(e, poorer, 2);
+    sample.expect_right(e, further, 8);
+    must(further.update_cache());
+    must(poorer.update_cache());
+  }
+  Engine e = engine(CompileMode::lazy);
+  Module module = compile(e, sample.bytes);
+  ASSERT_TRUE(module.cache_outcome().hit);
+  EXPECT_EQ(module.tier_stats().tier0_functions, 8u);
+  EXPECT_EQ(entries().size(), 1u);
+}
+
 TEST_P(ModuleCacheInMode, SettingsThatMatterMiss) {
   Sample sample;
   live(sample);

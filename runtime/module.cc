@@ -150,11 +150,22 @@ Result<bool> ModuleImpl::take_cached(std::span<const uint8_t> bytes) {
   return true;
 }
 
+/// Another process, or another module of the same bytes, may have come further and have been there first.
+bool ModuleImpl::cache_has_more(const jit::CodeFile& ours) const {
+  auto entry = engine_->cache->find(cache_key_);
+  if (!entry) return false;
+  auto file = MappedFile::open(entry->pinned_path());
+  if (!file) return false;
+  auto code = jit::parse_code_file((*file)->bytes(), entry->path(), jit::Check::tables);
+  return code && code->functions.size() > ours.functions.size() && std::ranges::equal(code->module_bytes, bytes_);
+}
+
 Result<void> ModuleImpl::put_in_cache() const {
   CodeRegion::Contents contents = region_->contents();
   contents.file.flags = code_flags();
   contents.file.module_bytes = bytes_;
   contents.file.cpu_features = cpu_features_;
+  if (cache_has_more(contents.file)) return {};
   return engine_->cache->put(cache_key_, [&](jit::OutputFile& out) {
     return jit::write_code(contents.file, [&](const void* data, size_t size) { return out.write(data, size); });
   });

@@ -91,6 +91,7 @@ class ModuleImpl {
   /// What is in the cache for these bytes. Errors: corrupt and others: what is there can't be used.
   Result<bool> take_cached(std::span<const uint8_t> bytes);
   Result<void> put_in_cache() const;
+  bool cache_has_more(const jit::CodeFile& ours) const;
   uint32_t code_flags() const;
   /// Fills the run page's addresses, and the slots of the functions whose code there is.
   void fill_run_page();
