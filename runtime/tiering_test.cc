@@ -264,7 +264,12 @@ TEST_P(EveryMode, ThreadsShareAModuleThatGetsHot) {
   EXPECT_EQ(stats.tier0_functions, kFunctions + 1);
   EXPECT_EQ(stats.tier0_compiled, GetParam().mode == CompileMode::lazy ? kFunctions + 1 : 0);
   EXPECT_EQ(stats.tier1_compiled, stats.tier1_functions);
-  EXPECT_EQ(stats.tier1_functions, GetParam().opt == OptLevel::o0 ? 0 : kFunctions + 1);
+  // At other counts it depends on the machine how many got hot in that time.
+  if (GetParam().opt == OptLevel::o0) {
+    EXPECT_EQ(stats.tier1_functions, 0u);
+  } else if (GetParam().hot_count == 1) {
+    EXPECT_EQ(stats.tier1_functions, kFunctions + 1);
+  }
 }
 
 // What is of the mode lazy.
