@@ -19,6 +19,7 @@ const char* to_string(ErrorKind kind) {
     case ErrorKind::not_found: return "not found";
     case ErrorKind::invalid_argument: return "invalid argument";
     case ErrorKind::stale_handle: return "stale handle";
+    case ErrorKind::retired: return "retired";
     case ErrorKind::corrupt: return "corrupt";
     case ErrorKind::io: return "io";
     case ErrorKind::internal: return "internal error";

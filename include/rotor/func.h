@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <initializer_list>
 #include <span>
 #include <string_view>
 #include <tuple>
@@ -65,6 +66,8 @@ class Caller {
     return static_cast<T*>(host_data());
   }
   void* host_data() const;
+  /// Handles. What is changed through them an ImportObserver does not see, and it may refuse them: prefer the functions
+  /// below where those will do.
   Result<Func> get_func(std::string_view name) const;
   Result<Table> get_table(std::string_view name) const;
   /// The exported memory of that name; with an empty name the instance's memory 0, imported or not.
@@ -72,6 +75,17 @@ class Caller {
   /// Copies out of or into memory 0, checked. Errors: invalid_argument (out of bounds), not_found (no memory).
   Result<void> read(uint64_t address, std::span<uint8_t> out) const;
   Result<void> write(uint64_t address, std::span<const uint8_t> bytes) const;
+  /// Bytes that memory 0 has now. Errors: not_found.
+  Result<uint64_t> memory_bytes() const;
+  /// Of an exported table: what Table's functions do. Errors: theirs; not_found.
+  Result<Value> table_get(std::string_view table, uint64_t index) const;
+  Result<void> table_set(std::string_view table, uint64_t index, const Value& value) const;
+  Result<uint64_t> table_grow(std::string_view table, uint64_t delta_elements, const Value& init) const;
+  /// Calls an export of the instance. Errors: those of Func::call; not_found.
+  Result<std::vector<Value>> call(std::string_view name, std::span<const Value> args = {}) const;
+  Result<std::vector<Value>> call(std::string_view name, std::initializer_list<Value> args) const {
+    return call(name, std::span<const Value>(args.begin(), args.size()));
+  }
   /// A function reference's slot as a value and back.
   Value value_from_slot(ValType type, Slot slot) const;
 

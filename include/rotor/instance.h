@@ -16,6 +16,8 @@
 
 namespace rotor {
 namespace runtime { class InstanceImpl; }
+class ImportObserver;
+class Snapshot;
 
 using Extern = std::variant<Func, Table, Memory, Global>;
 
@@ -27,6 +29,8 @@ struct InstanceOptions {
   std::optional<InterruptHandle::Clock::time_point> deadline = std::nullopt;
   /// Given the instance's handle before the start function runs, on the instantiating thread.
   std::function<void(const InterruptHandle&)> on_interrupt_handle = nullptr;
+  /// Stands between the instance and the host functions it imports. The host keeps it alive as long as the instance.
+  ImportObserver* import_observer = nullptr;
 };
 
 /// Owned and movable. Dropping it frees it at once if it is linked to nothing; instances joined by a function,
@@ -56,6 +60,15 @@ class Instance {
   /// Memory 0, exported or not. Errors: not_found.
   Result<Memory> memory0() const;
   void* host_data() const;
+
+  /// The state between calls. Takes no copy of memories that were made with MemoryLimits::imageable and have not been
+  /// part of a snapshot: they go on as copy-on-write mappings of it. Of others it copies what is not zero. Memories that
+  /// the module imports are part of it.
+  /// Errors: invalid_argument (a call runs in the instance; a memory is in use by another instance, too); unsupported (a
+  /// table or global holds a function of another instance; a table or mutable global is imported); io (no memory: the
+  /// instance is as it was, or, if its memory can't be mapped any more, every call of it from now on fails with
+  /// stale_handle).
+  Result<Snapshot> snapshot() const;
 
   /// Of an empty instance: a stale one.
   InterruptHandle interrupt_handle() const;

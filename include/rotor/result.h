@@ -25,6 +25,7 @@ enum class ErrorKind : uint8_t {
   not_found,         ///< no such export, file or name
   invalid_argument,  ///< misuse of the API that can be told at run time
   stale_handle,      ///< a handle whose instance is gone, or a token that a rotation ended
+  retired,           ///< a lease's instance was exchanged under it; what it asks for can't be done there any more
   corrupt,           ///< a damaged or foreign code file, trace or policy
   io,                ///< the operating system refused
   internal,          ///< a bug of ours; please report it

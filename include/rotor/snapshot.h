@@ -1,0 +1,47 @@
+// Snapshot: the state of an instance between calls, from which others are stamped.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include "rotor/module.h"
+#include "rotor/result.h"
+
+namespace rotor {
+namespace runtime { struct SnapshotImpl; }
+
+/// Equal for equal state: XXH3-128.
+struct SnapshotDigest {
+  uint64_t low = 0;
+  uint64_t high = 0;
+  bool operator==(const SnapshotDigest&) const = default;
+};
+
+/// What an instance is made of when no call runs in it: the contents of its memories, the globals and tables that it
+/// defines, and which segments are dropped. (There is no wasm stack to save.) Taken by `Instance::snapshot`, used by
+/// `InstancePre::instantiate`. Immutable; copies share one; thread-safe. The system gives the memory's contents back
+/// when the last copy and the last instance stamped from it are gone.
+///
+/// Functions in tables and globals are kept by what they are in the module; external references by their bits, so what
+/// these mean is the host's to keep.
+class Snapshot {
+ public:
+  Snapshot() = default;
+  explicit operator bool() const { return impl_ != nullptr; }
+  const Module& module() const;
+  /// Sizes of its memories, together: bytes.
+  uint64_t memory_bytes() const;
+  /// What the system holds for them: bytes. Pages that were never written cost nothing.
+  uint64_t resident_bytes() const;
+  /// Of memories, globals, tables and flags; of two snapshots equal exactly if these are. Takes some 0.1 ms a MiB.
+  /// Errors: io.
+  Result<SnapshotDigest> digest() const;
+
+  const std::shared_ptr<const runtime::SnapshotImpl>& impl() const { return impl_; }
+  explicit Snapshot(std::shared_ptr<const runtime::SnapshotImpl> impl) : impl_(std::move(impl)) {}
+
+ private:
+  std::shared_ptr<const runtime::SnapshotImpl> impl_;
+};
+
+}  // namespace rotor
