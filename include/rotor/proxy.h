@@ -1,8 +1,9 @@
 // Proxy: serves calls from an instance that leaks, and exchanges it for a fresh one before it runs out of memory.
 //
-// The proxy logs the calls that built state. When memory use passes `warm_at`, a background thread instantiates a
-// standby and replays the log on it; at `swap_at` the standby takes the active instance's place between two leases,
-// and the retired one is freed in the background. Handles that the host holds are tokens, so they survive the swap.
+// The proxy logs the calls that built state. When memory use passes `warm_at`, a background thread prepares a standby:
+// the first one by replaying the log, the others from the image of the first and what the log got since. At `swap_at`
+// the standby takes the active instance's place between two leases, and the retired one is freed in the background.
+// Handles that the host holds are tokens, so they survive the swap. docs/rotation.md explains it all.
 #pragma once
 
 #include <cstdint>
@@ -15,9 +16,11 @@
 #include <string_view>
 #include <vector>
 
+#include "rotor/import_observer.h"
 #include "rotor/instance.h"
 #include "rotor/linker.h"
 #include "rotor/result.h"
+#include "rotor/snapshot.h"
 
 namespace rotor {
 namespace proxy { class ProxyImpl; }
@@ -59,11 +62,52 @@ struct ExportRule {
   Effect effect = Effect::query;
   /// The build only fills a cache: of the calls with equal arguments the first is a build, the others are queries.
   bool once = false;
+  /// The build does not change the handles it takes: it need not be replayed for their sake.
+  bool reads = false;
+  /// A call that traps runs again on a fresh instance, and is told what the host functions of the failed attempt
+  /// answered: its caller sees no trap, no side effect happens twice.
+  bool retry = false;
+  /// Of builds with equal arguments at these positions, from 0 on, only the last one is replayed (a setting that is
+  /// overwritten). An empty list: of all builds by this export.
+  std::optional<std::vector<uint32_t>> key = {};
   /// Unset: each parameter is a scalar; the first one of a release is consumed.
   std::optional<std::vector<ArgKind>> args = {};
   /// Unset: each result is a scalar.
   std::optional<std::vector<ResultKind>> results = {};
   uint32_t line = 0;  ///< in the policy file; 0: made in C++
+};
+
+/// What a host function's call within a recorded call is when that is replayed.
+enum class ImportMode : uint8_t {
+  answer,  ///< not run: its results, and what it did to the guest, come from the log
+  run,     ///< run again, for the standby (views, casts, clones: no side effect outside the guest)
+};
+
+/// One argument of an import, as far as replaying an answer asks.
+enum class ImportArg : uint8_t {
+  scalar,   ///< must be what it was
+  pointer,  ///< may differ from instance to instance; what the host wrote is placed relative to it
+  any,      ///< may differ, and nothing is placed relative to it
+};
+
+/// What the policy says of an imported function, or of all that match a glob, by `module.name` or by `name` alone. An
+/// exact name wins over globs, a later glob over an earlier one.
+struct ImportRule {
+  std::string name;
+  ImportMode mode = ImportMode::answer;
+  /// Unset: an i32 may be a pointer, every other number must be what it was, references may differ.
+  std::optional<std::vector<ImportArg>> args = {};
+  uint32_t line = 0;  ///< in the policy file; 0: made in C++
+};
+
+/// A guest that is several instances on one shared memory: the main one and workers, which wait inside the guest for
+/// work. It is paused for its image, and started anew on each standby. The exports are called by the host's `Guest`.
+struct GroupRule {
+  uint32_t workers = 0;     ///< 0: a guest without workers
+  std::string start;        ///< starts the pool
+  std::string stop;         ///< has each worker leave the guest
+  std::string thread_exit;  ///< called on each worker after that, else its stack is lost at each restart
+  uint64_t stop_deadline_ms = 5000;  ///< how long a worker has to leave before it is interrupted
 };
 
 /// How a guest allocates and frees, and which exports are releases.
@@ -77,6 +121,41 @@ enum class Preset : uint8_t {
 enum class AtSwap : uint8_t { serve, wait, fail };
 /// What follows a trap: a fresh instance, or the old one as the trap left it.
 enum class OnTrap : uint8_t { rotate, keep };
+/// How standbys are made.
+enum class ImageMode : uint8_t {
+  off,   ///< by replay, each of them
+  lazy,  ///< the first by replay, which then is imaged
+};
+
+/// What a policy makes of one function of a module.
+struct ExplainedExport {
+  std::string name;
+  FuncType type;
+  Effect effect = Effect::query;
+  bool once = false, reads = false, retry = false;
+  std::optional<std::vector<uint32_t>> key;
+  std::vector<ArgKind> args;
+  std::vector<ResultKind> results;
+  std::string raw_only;  ///< why it can only be called through Lease::raw; empty: it can be called
+  std::string rule;      ///< the name or glob that says so, with its line; "preset"; "default"
+};
+struct ExplainedImport {
+  std::string name;  ///< module.name
+  FuncType type;
+  ImportMode mode = ImportMode::answer;
+  std::vector<ImportArg> args;
+  std::string rule;
+};
+struct PolicyExplanation {
+  std::vector<ExplainedExport> exports;
+  std::vector<ExplainedImport> imports;
+};
+/// As policy files have them.
+const char* to_string(Effect effect);
+const char* to_string(ArgKind kind);
+const char* to_string(ResultKind kind);
+const char* to_string(ImportMode mode);
+const char* to_string(ImportArg kind);
 
 /// When to rotate, and what each export means. A plain value.
 struct Policy {
@@ -87,24 +166,44 @@ struct Policy {
   double warm_at = 0.70;
   /// Memory use from which on the active is exchanged, at the next call without lease and live query handle.
   double swap_at = 0.90;
-  /// Memory use from which on live query handles no longer hold a swap up: they go stale.
+  /// Memory use from which on no lease is given on the active any more, as long as a standby can be had: callers wait
+  /// for it. Live query handles no longer hold a swap up: they go stale. A lease that is held then, with no build in
+  /// it, drains beside the new active.
   double force_at = 0.97;
+  /// What memory use is: an exported function without parameters or an exported global that gives bytes in use (i32 or
+  /// i64). Empty: memory.size.
+  std::string gauge;
   /// What memory use is relative to; 0, or more than the instance's own limit: that limit.
   uint64_t memory_limit_bytes = 0;
   AtSwap at_swap = AtSwap::serve;
   OnTrap on_trap = OnTrap::rotate;
   /// A standby may be swapped in once the calls it has yet to replay took the active no longer than this.
   uint64_t catch_up_ns = 1'000'000;
+  /// A standby that is behind by more than catch_up_ns after so many rounds of replaying what came meanwhile is given up.
+  uint32_t catch_up_rounds = 8;
+  /// How long a lease whose instance was exchanged under it may go on calling that.
+  uint64_t drain_deadline_ms = 10'000;
   /// A query handle that `Proxy::call` returned holds a swap up for so many calls.
   uint32_t query_handle_calls = 64;
   /// Pause after a failed warm-up; doubled by each further one.
   uint64_t backoff_first_ms = 100;
   uint64_t backoff_max_ms = 60'000;
 
-  /// A log that reaches one of these bounds is given up: rotation ends, for the reason in the counters.
+  ImageMode image = ImageMode::lazy;
+  /// A standby that had to replay calls that took the active longer than this is imaged anew.
+  uint64_t image_tail_ns = 100'000'000;
+  /// Of so many images one is verified: the calls it was made from are replayed once more, in the background, and the
+  /// outcome is compared. 0: none.
+  uint32_t verify_every = 0;
+
+  /// A log that is still above one of these bounds after compaction is given up: rotation ends, for the reason in the
+  /// counters.
   uint64_t log_max_calls = 1'000'000;
   uint64_t log_max_bytes = UINT64_C(256) << 20;
+  uint64_t log_max_replay_ns = UINT64_C(600'000'000'000);  ///< what its calls took on the active
 
+  GroupRule group;
+  std::vector<ImportRule> imports;
   std::vector<ExportRule> exports;
   std::string file;  ///< what errors name; empty: made in C++
 
@@ -116,6 +215,8 @@ struct Policy {
   /// Everything that can be told without running the guest. Errors: not_found (an export, with the nearest name),
   /// type_mismatch (arguments or results that do not fit), invalid_argument (thresholds, what can't be recorded).
   Result<void> check(const Module& module) const;
+  /// What each export and import of the module is taken for, and why. Errors: those of check.
+  Result<PolicyExplanation> explain(const Module& module) const;
 };
 
 // ---- Guests ---------------------------------------------------------------------------------------------------------
@@ -132,15 +233,51 @@ class Guest {
   virtual Instance& instance() = 0;
   /// Text of an error object that the guest returned (ResultKind::error).
   virtual std::string describe_error(ExternRef /*error*/) { return {}; }
+
+  /// Policy::group: starts the workers, and has them leave the guest and end, so that nothing but the main instance is
+  /// left. Called while no call runs. Errors of `start` fail the warm-up; one of `stop` means that the guest must not be
+  /// used any more.
+  virtual Result<void> start_workers(const GroupRule& group);
+  virtual Result<void> stop_workers(const GroupRule& group);
+  /// Host state that belongs to the guest's references and must come along with its image (what external references
+  /// stand for): given to the factory as GuestRequest::saved for every guest restored from that image. Called while no
+  /// call runs, with the workers stopped.
+  virtual Result<std::shared_ptr<const void>> save() { return nullptr; }
+  /// This guest is about to take the place of another: takes over host state that is neither replayed nor in the image
+  /// (open files, connections). Called with the gate closed, so it must be quick. An error keeps the old one in place
+  /// and fails the warm-up.
+  virtual Result<void> on_rotate(Guest& /*retired*/) { return {}; }
+  /// A call of the guest trapped: its locks may be held, nothing but its end is to be expected of it.
+  virtual void on_trap() {}
 };
 
-/// Makes a guest, ready for its first recorded call: what the factory itself calls (start functions) is not logged.
-/// Called on the thread that creates the proxy and on the background thread, never twice at once. Guests must be alike:
-/// the same module, the same limits.
-using GuestFactory = std::function<Result<std::unique_ptr<Guest>>()>;
+/// What the proxy asks of a factory.
+struct GuestRequest {
+  /// Null: a fresh start. Else the guest must be in that state; `instantiate` sees to the instance.
+  const Snapshot* snapshot = nullptr;
+  /// Of the guest that the snapshot was taken of: Guest::save.
+  std::shared_ptr<const void> saved;
+  /// Its memory is to be made with MemoryLimits::imageable; `instantiate` and `apply` see to it.
+  bool imageable = false;
+  /// For InstanceOptions::import_observer of the main instance; `instantiate` sees to it.
+  ImportObserver* import_observer = nullptr;
+
+  /// The options with what the request says of them put in.
+  InstanceOptions apply(InstanceOptions options) const;
+  /// For a memory that the host makes for the guest to import.
+  MemoryLimits apply(MemoryLimits limits) const;
+  /// The main instance: fresh, or from the snapshot.
+  Result<Instance> instantiate(const InstancePre& pre, InstanceOptions options = {}) const;
+};
+
+/// Makes a guest, ready for its first recorded call: what the factory itself calls (start functions) is not logged, and
+/// not called for a guest made from a snapshot. Called on the thread that creates the proxy, on the background thread
+/// and on threads that call the proxy, never twice at once. Guests must be alike: the same module, the same limits.
+using GuestFactory = std::function<Result<std::unique_ptr<Guest>>(const GuestRequest&)>;
 
 /// For guests that need no more than a linker. `make_host_data`, if given, is asked for each instance's host_data,
-/// which then lives as long as that instance.
+/// which then lives as long as that instance. Memories, tables and mutable globals that are defined once for all
+/// instances can't be rotated: Proxy::create refuses a second guest on the same memory.
 GuestFactory linked_guests(InstancePre pre, Limits limits = {},
                            std::function<std::shared_ptr<void>()> make_host_data = {});
 
@@ -190,6 +327,8 @@ struct Reply {
 /// Pins the active instance for several calls. One lease is held at a time; a thread that holds one and asks again, by
 /// acquire() or call(), joins it. Used and dropped on the thread that acquired it, before the proxy is destroyed (both
 /// asserted). Handles that queries return within a lease end with it (with the outermost, if joined).
+/// A lease that is held while the active passes `force_at` may find its instance exchanged under it: queries go on on
+/// the old one until the drain deadline, builds and releases give `retired`.
 class [[nodiscard]] Lease {
  public:
   Lease(Lease&& other) noexcept : impl_(std::exchange(other.impl_, nullptr)) {}
@@ -200,7 +339,8 @@ class [[nodiscard]] Lease {
   /// guest's allocator, builds are recorded. Errors: not_found, type_mismatch (arguments), stale_handle (a token that
   /// is none or no more), trap, host (a host function failed, or the guest returned its `error` result), limit,
   /// invalid_argument (a build that takes a query's handle or is called from a host function).
-  /// After a trap, with `on_trap` = rotate, further calls of this lease repeat that trap's error.
+  /// retired (the instance was exchanged under the lease). After a trap, with `on_trap` = rotate, further calls of this
+  /// lease repeat that trap's error.
   Result<Reply> call(std::string_view name, std::span<const Arg> args = {});
   Result<Reply> call(std::string_view name, std::initializer_list<Arg> args) {
     return call(name, std::span<const Arg>(args.begin(), args.size()));
@@ -213,59 +353,169 @@ class [[nodiscard]] Lease {
   }
   /// The raw value behind a token, for use with raw(). Errors: stale_handle.
   Result<uint32_t> resolve(uint32_t token) const;
+  /// Has a query's handle outlive the lease: as if Proxy::call had returned it. Errors: stale_handle.
+  Result<void> keep(uint32_t token);
   /// Memory 0 of the pinned instance. Errors: not_found.
   Result<Memory> memory() const;
 
  private:
   friend class Proxy;
+  template <class>
+  friend class ProxyFunc;
   explicit Lease(proxy::ProxyImpl* impl) : impl_(impl) {}
   proxy::ProxyImpl* impl_;
+};
+
+namespace proxy {
+/// Of ProxyFunc: `slots` holds the arguments and takes the results.
+Result<void> call_slots(ProxyImpl& impl, uint32_t export_index, Slot* slots, bool own_lease);
+}  // namespace proxy
+
+template <class Signature>
+class ProxyFunc;
+/// An export whose name and type were looked up once: the fast way to call it. Handles are uint32_t tokens. For exports
+/// whose arguments and results are scalars and handles; bytes and vectors go through Lease::call. Copies share nothing;
+/// valid as long as the proxy.
+template <class R, class... Args>
+class ProxyFunc<R(Args...)> {
+ public:
+  /// As Proxy::call.
+  Result<R> operator()(Args... args) const { return run(true, args...); }
+  /// As Lease::call, of a lease of the same proxy.
+  Result<R> operator()(Lease& /*held*/, Args... args) const { return run(false, args...); }
+
+ private:
+  friend class Proxy;
+  ProxyFunc(proxy::ProxyImpl* impl, uint32_t export_index) : impl_(impl), export_index_(export_index) {}
+  Result<R> run(bool own_lease, Args... args) const {
+    constexpr size_t count = std::max<size_t>({sizeof...(Args), detail::Results<R>::count, 1});
+    Slot slots[count];
+    size_t i = 0;
+    ((slots[i++] = detail::to_slot<Args>(args)), ...);
+    (void)i;
+    if (auto done = proxy::call_slots(*impl_, export_index_, slots, own_lease); !done) [[unlikely]]
+      return std::unexpected(std::move(done).error());
+    if constexpr (std::is_void_v<R>)
+      return {};
+    else
+      return detail::Results<R>::load(slots);
+  }
+  proxy::ProxyImpl* impl_;
+  uint32_t export_index_;
 };
 
 // ---- The proxy ------------------------------------------------------------------------------------------------------
 
 /// Why an instance was exchanged.
-enum class RotationCause : uint8_t { memory, trap };
+enum class RotationCause : uint8_t { memory, trap, force };
+/// How the new one was made.
+enum class StandbyOrigin : uint8_t { replay, image };
 
 struct RotationEvent {
   uint64_t rotation = 0;  ///< 1: the first
   RotationCause cause = RotationCause::memory;
+  StandbyOrigin origin = StandbyOrigin::replay;
   uint64_t calls = 0;           ///< export calls made through the proxy before it
   uint64_t bytes_before = 0;    ///< memory of the retired instance
   uint64_t bytes_after = 0;     ///< memory of the new active
-  uint64_t calls_replayed = 0;  ///< on the new active
-  uint64_t warmup_ns = 0;       ///< instantiation and replay, on the background thread
-  uint64_t wait_ns = 0;         ///< the caller waited so long for the standby (`at_swap` = wait, or a trap)
+  uint64_t calls_replayed = 0;  ///< on the new active; those in its image apart
+  uint64_t warmup_ns = 0;       ///< instantiation and replay
+  uint64_t wait_ns = 0;         ///< the caller waited so long for the standby (`at_swap` = wait, a trap, `force_at`)
   uint64_t swap_pause_ns = 0;   ///< from gate closed to gate open, the wait apart
+};
+
+/// What else may be told of, beside rotations.
+enum class ProxyEventKind : uint8_t {
+  warmup_begun,
+  warmup_done,      ///< `ns` it took
+  warmup_failed,    ///< `text` says why: an error, a divergence, futility
+  image_made,       ///< `bytes` that the system holds for it, `ns` it took beyond the warm-up
+  image_verified,   ///< `text`: empty, or how the replay differed
+  drained,          ///< a retired instance was freed: `bytes` of its memory, `ns` since the swap
+  drain_overdue,    ///< a lease of a retired instance did not end by the deadline
+  retried,          ///< `text`: the trap that nobody saw
+  log_compacted,    ///< `calls` that remain
+  rotation_ended,   ///< for good, and `text` says why: a bound of the log
+};
+struct ProxyEvent {
+  ProxyEventKind kind;
+  uint64_t ns = 0;
+  uint64_t bytes = 0;
+  uint64_t calls = 0;
+  std::string text;
 };
 
 /// A snapshot; counts since the proxy was created.
 struct ProxyCounters {
-  uint64_t calls = 0;    ///< export calls by the host: call() and raw()
+  uint64_t calls = 0;    ///< export calls by the host
   uint64_t leases = 0;   ///< joined ones and those of one call included
   uint64_t waiting = 0;  ///< threads that wait for a lease, as of now
   uint64_t traps = 0;
+  uint64_t retries = 0;        ///< calls and with_lease functions that ran again after a trap
   uint64_t stale_handles = 0;  ///< calls refused for a token
+
   uint64_t rotations = 0;
-  uint64_t warmups = 0;         ///< begun
-  uint64_t warmups_failed = 0;  ///< `last_problem` says why
+  uint64_t rotations_trap = 0;   ///< of them, for a trap
+  uint64_t rotations_force = 0;  ///< of them, under a lease
+  uint64_t rotations_image = 0;  ///< of them, with a standby from the image
+  uint64_t warmups = 0;          ///< begun
+  uint64_t warmups_failed = 0;   ///< `last_problem` says why
+  uint64_t futile = 0;           ///< of the failed, those whose standby stood above warm_at
+  uint64_t divergences = 0;      ///< of the failed, those where a replay went another way
+  uint64_t catch_up_failed = 0;  ///< of the failed, those that the log ran away from
   uint64_t calls_replayed = 0;
+  uint64_t images = 0;           ///< made
+  uint64_t images_failed = 0;    ///< a standby went on without
+  uint64_t verified = 0;         ///< images whose calls were replayed once more
+  uint64_t verify_failed = 0;    ///< of them, with another outcome
+
   uint64_t log_calls = 0;
   uint64_t log_bytes = 0;
+  uint64_t log_replay_ns = 0;   ///< what its calls took on the active
+  uint64_t log_recorded = 0;    ///< calls ever recorded
+  uint64_t log_compactions = 0;
+
   uint64_t warmup_ns_last = 0;
+  uint64_t warmup_ns_total = 0;
   uint64_t swap_pause_ns_last = 0;
   uint64_t swap_pause_ns_max = 0;
+  uint64_t swap_pause_ns_total = 0;
   uint64_t wait_ns_max = 0;
-  uint64_t retired = 0;       ///< instances not yet freed
-  uint64_t memory_bytes = 0;  ///< of the active, as of the last lease's end
+  uint64_t drain_ns_last = 0;   ///< from swap to freed
+  uint64_t drain_ns_total = 0;
+  uint64_t drained = 0;         ///< retired instances that were freed
+  uint64_t drain_overdue = 0;   ///< leases that did not end by the deadline
+
+  uint64_t retired = 0;               ///< instances not yet freed, as of now
+  uint64_t memory_bytes = 0;          ///< of the active, as of the last lease's end
+  uint64_t standby_bytes = 0;         ///< memory of the standby, as of now; 0: none
+  uint64_t retired_bytes = 0;         ///< of those not yet freed
+  uint64_t image_bytes = 0;           ///< what the system holds for the image
+  uint64_t reclaimed_bytes = 0;       ///< what retired instances had more than those that took their place
+  uint64_t peak_together_bytes = 0;   ///< most that active, standby and retired ones had at once
+  uint64_t denied_growths = 0;        ///< of the active
+
   bool rotating = false;      ///< rotation is on
   std::string off_reason;     ///< why it is not: policy, environment or a bound of the log
   std::string last_problem;   ///< of the last failed warm-up
 };
 
+/// The counters in Prometheus' text format (0.0.4), each name with `rotor_` before it. `labels`, if any, go into each
+/// line's braces: `guest="prover"`.
+std::string prometheus_text(const ProxyCounters& counters, std::string_view labels = {});
+
 struct ProxyOptions {
   /// Told of each rotation, on the thread that caused it, before its lease begins. Must not call the proxy.
   std::function<void(const RotationEvent&)> on_rotation;
+  /// Told of everything else, on the thread where it happens; with no lock held. Must not call the proxy.
+  std::function<void(const ProxyEvent&)> on_event;
+};
+
+/// Outcome of Proxy::verify.
+struct VerifyReport {
+  uint64_t calls = 0;        ///< replayed
+  bool digests_equal = false;
+  bool compared_digests = false;  ///< false: a group, whose calls' results were compared only
 };
 
 /// Thread-safe, but for create, move and destruction.
@@ -289,11 +539,39 @@ class Proxy {
     return call(name, std::span<const Arg>(args.begin(), args.size()));
   }
 
+  /// Runs `work` within a lease. If the guest traps in it, or in one of its calls, it runs as a whole once more, on a
+  /// fresh instance: builds of the failed attempt are forgotten, handles that it ended live again, and host functions
+  /// answer what they answered then. So `work` must be able to run twice. Errors: those of acquire, then those of `work`.
+  Result<void> with_lease(const std::function<Result<void>(Lease&)>& work);
+  /// Looks an export up, and compares its type with what the policy says of it. Errors: not_found, type_mismatch.
+  template <class Signature>
+  Result<ProxyFunc<Signature>> get_typed(std::string_view name) const {
+    ROTOR_TRY(uint32_t index, export_of(name, signature_of(static_cast<ProxyFunc<Signature>*>(nullptr))));
+    return ProxyFunc<Signature>(impl_.get(), index);
+  }
+
+  /// Has a standby, and with `image` = lazy its image, prepared now, and waits until it is there: after the state is
+  /// built, so that the first trap finds one. Must not be called within a lease. Errors: what failed the warm-up;
+  /// invalid_argument (rotation is off).
+  Result<void> prepare();
+  /// Exchanges the active for a fresh instance at the next call without lease and live query handle, whatever the memory
+  /// in use: for tests, and for guests that are known to have gone bad. Errors: invalid_argument (rotation is off).
+  Result<void> rotate();
+  /// Replays the calls that the image was made from on a fresh guest, on the calling thread, and compares the outcome:
+  /// digests of memories, globals and tables, or, for a group, the calls' results. Errors: not_found (no image); those of
+  /// replay; internal (divergence).
+  Result<VerifyReport> verify();
+
   ProxyCounters counters() const;
   const Policy& policy() const;
 
  private:
   explicit Proxy(std::unique_ptr<proxy::ProxyImpl> impl);
+  Result<uint32_t> export_of(std::string_view name, const FuncType& type) const;
+  template <class R, class... Args>
+  static FuncType signature_of(ProxyFunc<R(Args...)>*) {
+    return detail::func_type_of<R, Args...>();
+  }
   std::unique_ptr<proxy::ProxyImpl> impl_;
 };
 
