@@ -87,6 +87,8 @@ uint8_t* Memory::data() const {
 }
 
 uint64_t Memory::size_bytes() const {
+  if (strong_) [[likely]]
+    return strong_->size_bytes();
   auto impl = lock();
   return impl ? impl->size_bytes() : 0;
 }
