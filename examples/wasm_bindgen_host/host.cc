@@ -5,11 +5,14 @@
 #include <algorithm>
 #include <cstring>
 
+#include "rotor/proxy.h"
+
 namespace rotor::wasm_bindgen {
 namespace {
 
 /// The memory the module imports, made; nothing if it imports none.
-Result<void> define_memory(Linker& linker, const Engine& engine, const Module& module, const BindgenOptions& options) {
+Result<void> define_memory(Linker& linker, const Engine& engine, const Module& module, const BindgenOptions& options,
+                           const GuestRequest* request) {
   for (const ImportInfo& import : module.imports()) {
     auto* wanted = std::get_if<MemoryType>(&import.type);
     if (!wanted) continue;
@@ -19,6 +22,7 @@ Result<void> define_memory(Linker& linker, const Engine& engine, const Module& m
                                                 options.max_pages));
     type.limits.max = std::min<uint64_t>(type.limits.max, options.max_pages);
     MemoryLimits limits = options.limits.memory;
+    if (request) limits = request->apply(std::move(limits));
     ROTOR_TRY(Memory memory, Memory::create(engine, type, std::move(limits)));
     linker.define(import.module, import.name, memory);
   }
@@ -37,7 +41,7 @@ BindgenHost::BindgenHost(std::shared_ptr<GuestShared> shared, InstancePre pre, c
     : shared_(shared), context_(std::move(shared)), pre_(std::move(pre)), options_(options) {}
 
 Result<std::unique_ptr<BindgenHost>> BindgenHost::create(const Engine& engine, const Module& module,
-                                                         BindgenOptions options) {
+                                                         BindgenOptions options, const GuestRequest* request) {
   auto shared = std::make_shared<GuestShared>();
   shared->random = options.random ? options.random : std::make_shared<SharedRandom>();
   shared->externref_table = externref_table_name(module);
@@ -47,16 +51,36 @@ Result<std::unique_ptr<BindgenHost>> BindgenHost::create(const Engine& engine, c
   memory_limits.limit_bytes = std::min(memory_limits.limit_bytes, options.max_pages * Memory::kPageBytes);
 
   Linker linker(engine);
-  ROTOR_CHECK(define_memory(linker, engine, module, options));
+  ROTOR_CHECK(define_memory(linker, engine, module, options, request));
   define_imports(linker, module);
   ROTOR_TRY(InstancePre pre, linker.instantiate_pre(module));
   std::unique_ptr<BindgenHost> host(new BindgenHost(std::move(shared), std::move(pre), options));
-  InstanceOptions instance_options;
-  instance_options.limits = options.limits;
-  instance_options.host_data = &host->context_;
-  ROTOR_TRY(host->instance_, host->pre_.instantiate(instance_options));
+  ROTOR_CHECK(host->instantiate(request));
   ROTOR_CHECK(host->bind());
+  // A restored guest did so in the life that it was saved from.
+  if (!request || !request->snapshot) ROTOR_CHECK(host->start());
   return host;
+}
+
+Result<void> BindgenHost::instantiate(const GuestRequest* request) {
+  InstanceOptions instance_options;
+  instance_options.limits = options_.limits;
+  instance_options.host_data = &context_;
+  if (!request) {
+    ROTOR_TRY(instance_, pre_.instantiate(instance_options));
+    return {};
+  }
+  if (request->snapshot) {
+    if (!request->saved) return fail(ErrorKind::invalid_argument, "a snapshot without the host objects saved with it");
+    // Each guest goes on with a copy of its own.
+    shared_->objects = ObjectTable(*static_cast<const ObjectTable*>(request->saved.get()));
+  }
+  ROTOR_TRY(instance_, request->instantiate(pre_, instance_options));
+  return {};
+}
+
+std::shared_ptr<const ObjectTable> BindgenHost::save_objects() const {
+  return std::make_shared<const ObjectTable>(shared_->objects);
 }
 
 Result<void> BindgenHost::bind() {
@@ -72,6 +96,10 @@ Result<void> BindgenHost::bind() {
     malloc_ = plain->func();
     free_ = free.func();
   }
+  return {};
+}
+
+Result<void> BindgenHost::start() {
   if (!module().export_type("__wbindgen_start")) return {};
   ROTOR_TRY(Func start, instance_.get_func("__wbindgen_start"));
   // Modules without threads take no stack size.
@@ -94,36 +122,39 @@ Result<Value> BindgenHost::call(std::string_view name, std::span<const Value> ar
 
 Result<void> BindgenHost::start_pool(uint32_t workers) {
   if (pool_ && pool_->size()) return fail(ErrorKind::invalid_argument, "the guest has a pool already");
+  ROTOR_CHECK(stop());
   ROTOR_TRY(ExternRef url, shared_->objects.add(JsString{}));
   const Value init[] = {Value(workers), Value(url)};
   context_.pool_builder = 0;
-  ROTOR_CHECK(call("initThreadPool", init));
+  ROTOR_CHECK(call(options_.pool.start, init));
   const Value builder(context_.pool_builder);
   ROTOR_TRY(Value count, call("poolbuilder_numThreads", {&builder, 1}));
   ROTOR_TRY(Value receiver, call("poolbuilder_receiver", {&builder, 1}));
   if (!pool_) pool_ = std::make_unique<WorkerPool>(pre_, shared_, options_.limits);
-  for (int32_t i = 0; i < count.i32(); ++i) ROTOR_CHECK(pool_->start(static_cast<uint32_t>(receiver.i32())));
+  for (int32_t i = 0; i < count.i32(); ++i)
+    ROTOR_CHECK(pool_->start(static_cast<uint32_t>(receiver.i32()), options_.pool.thread_exit));
   // The builder outlives the workers' receiving: it is never freed here.
   ROTOR_CHECK(call("poolbuilder_build", {&builder, 1}));
   return {};
 }
 
 Result<void> BindgenHost::stop() {
-  if (!pool_ || !pool_->size()) return {};
-  size_t workers = pool_->size(), interrupted = pool_->interrupted(), abandoned = pool_->abandoned();
-  if (!trapped_ && module().export_type("exitThreadPool")) {
-    auto left = call("exitThreadPool", {});
-    bool joined = pool_->join(left ? options_.stop_deadline_ms : 0);
+  if (!pool_) return {};
+  const size_t workers = pool_->size(), interrupted = pool_->interrupted();
+  bool as_told = true;  // each worker left because it was told, or nobody could tell it
+  if (!workers) {
+  } else if (!trapped_ && module().export_type(options_.pool.stop)) {
+    auto left = call(options_.pool.stop, {});
+    as_told = pool_->join(left ? options_.pool.stop_deadline_ms : 0);
     if (!left) return std::unexpected(std::move(left).error());
-    if (joined) return {};
   } else {
-    // Nobody can tell them in the guest.
     pool_->join(0);
-    if (pool_->abandoned() == abandoned) return {};
   }
+  if (as_told && !pool_->abandoned()) return {};
   return fail(ErrorKind::limit,
-              fmt::format("{} of {} workers did not leave the guest and were interrupted; {} were abandoned",
-                          pool_->interrupted() - interrupted, workers, pool_->abandoned() - abandoned));
+              fmt::format("{} of {} workers did not leave the guest and were interrupted; {} that could "
+                          "not be interrupted still use its memory",
+                          pool_->interrupted() - interrupted, workers, pool_->abandoned()));
 }
 
 // ---- values through the guest's allocator -------------------------------------------------------------------------

@@ -17,7 +17,19 @@
 #include "examples/wasm_bindgen_host/worker_pool.h"
 #include "rotor/rotor.h"
 
+namespace rotor { struct GuestRequest; }
+
 namespace rotor::wasm_bindgen {
+
+/// How the guest's rayon pool starts and ends: export names, as wasm-bindgen-rayon has them.
+struct PoolOptions {
+  std::string start = "initThreadPool";
+  std::string stop = "exitThreadPool";
+  /// Called on each worker that has left the pool: without it each restart would leak the worker's stack.
+  std::string thread_exit = "__wbindgen_thread_destroy";
+  /// How long `stop` waits for workers to leave the guest before it interrupts them.
+  uint64_t stop_deadline_ms = 5000;
+};
 
 struct BindgenOptions {
   /// Most pages that the guest's memory may have, whether it imports or defines it. The module's own maximum holds too.
@@ -29,8 +41,7 @@ struct BindgenOptions {
   /// Told, on its thread, of a worker that ended badly: who waits for its work may then sleep in the guest for ever.
   std::function<void(const Error&)> on_worker_error;
   Limits limits;
-  /// How long `stop` waits for workers to leave the guest.
-  uint64_t stop_deadline_ms = 5000;
+  PoolOptions pool;
 };
 
 /// (pointer, length) as the guest knows it; the length counts bytes or u32s.
@@ -43,9 +54,12 @@ struct GuestSpan {
 class BindgenHost {
  public:
   /// Instantiates and calls `__wbindgen_start` if the module has it. A guest without `__wbindgen_malloc` but with
-  /// `malloc` and `free` (the plain ABI) is welcome too. Errors: those of Memory::create, linking and instantiation.
+  /// `malloc` and `free` (the plain ABI) is welcome too. `request`: what a proxy asks of the guest, and maybe the state
+  /// that it is to be in; nothing is called then, and `GuestRequest::saved` must be what `save_objects` gave. Errors:
+  /// those of Memory::create, linking and instantiation.
   static Result<std::unique_ptr<BindgenHost>> create(const Engine& engine, const Module& module,
-                                                     BindgenOptions options = {});
+                                                     BindgenOptions options = {},
+                                                     const GuestRequest* request = nullptr);
   /// Stops the pool.
   ~BindgenHost();
   BindgenHost(const BindgenHost&) = delete;
@@ -57,13 +71,20 @@ class BindgenHost {
   uint64_t memory_bytes() const { return memory_.size_bytes(); }
   const SharedRandom& random() const { return *shared_->random; }
 
+  /// What external references stand for, as of now: a copy. They are part of the guest's state as much as its memory.
+  std::shared_ptr<const ObjectTable> save_objects() const;
+
+  const PoolOptions& pool_options() const { return options_.pool; }
+  /// For pools started from now on, and for `stop`.
+  void set_pool_options(PoolOptions pool) { options_.pool = std::move(pool); }
   /// Starts a rayon pool as wasm-bindgen-rayon does: `workers` instances on the same memory. Errors: not_found (the
-  /// guest has no pool), and whatever starting it gives.
+  /// guest has no pool), and whatever starting it gives; those of `stop`, if a worker of an earlier pool is abandoned.
   Result<void> start_pool(uint32_t workers);
   /// Ends the pool: the guest's `exitThreadPool`, then each worker gives its stack back and its thread is joined. Where
-  /// that can't be (the guest trapped, no such export) workers are interrupted in the guest and joined. Errors: limit
-  /// (a worker that was told did not leave by the deadline and was interrupted; one could not be interrupted either and
-  /// is abandoned until the process ends); those of exitThreadPool.
+  /// that can't be (the guest trapped, no such export) workers are interrupted in the guest and joined. On success no
+  /// instance but the main one is left on the guest's memory. Errors: limit (a worker that was told did not leave by
+  /// the deadline and was interrupted; one could not be interrupted either, now or earlier, and is abandoned until the
+  /// process ends); those of exitThreadPool.
   Result<void> stop();
   /// Says that the guest trapped: its locks may be held, so `stop` calls nothing in it.
   void set_trapped() { trapped_ = true; }
@@ -72,6 +93,8 @@ class BindgenHost {
   size_t abandoned_workers() const { return pool_ ? pool_->abandoned() : 0; }
   /// How workers ended that ended badly.
   std::vector<Error> worker_errors() const { return pool_ ? pool_->errors() : std::vector<Error>(); }
+  /// The same, of those that `stop` has joined, and forgets them.
+  std::vector<Error> take_worker_errors() { return pool_ ? pool_->take_errors() : std::vector<Error>(); }
 
   // ---- values through the guest's allocator ----
   Result<GuestSpan> put(std::span<const uint8_t> bytes);
@@ -93,7 +116,9 @@ class BindgenHost {
  private:
   enum class Abi { none, plain, wasm_bindgen };
   BindgenHost(std::shared_ptr<GuestShared> shared, InstancePre pre, const BindgenOptions& options);
+  Result<void> instantiate(const GuestRequest* request);
   Result<void> bind();
+  Result<void> start();
   Result<uint32_t> allocate(uint64_t size_bytes, uint32_t align);
   Result<void> release(uint32_t pointer, uint64_t size_bytes, uint32_t align);
   Result<Value> call(std::string_view name, std::span<const Value> args);

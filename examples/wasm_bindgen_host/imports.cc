@@ -32,31 +32,33 @@ Result<std::string> text(Caller& caller, uint32_t address, uint32_t size_bytes) 
   return out;
 }
 
-Result<Table> externref_table(Caller& caller) {
+/// Its export name, for Caller's functions on tables: what is changed through a handle an ImportObserver would not see.
+Result<std::string_view> externref_table(Caller& caller) {
   const std::string& name = context(caller).shared->externref_table;
   if (name.empty()) return fail(ErrorKind::host, "the guest exports no table of external references");
-  return caller.get_table(name);
+  return name;
 }
 
 /// Puts a value into the guest's table; returns its index there, by which some imports return references.
 Result<int32_t> table_index(Caller& caller, ExternRef value) {
-  ROTOR_TRY(Func alloc, caller.get_func("__externref_table_alloc"));
-  ROTOR_TRY(auto typed, alloc.typed<int32_t()>());
-  ROTOR_TRY(int32_t index, typed());
-  ROTOR_TRY(Table table, externref_table(caller));
-  ROTOR_CHECK(table.set(static_cast<uint32_t>(index), Value(value)));
+  ROTOR_TRY(std::string_view table, externref_table(caller));
+  ROTOR_TRY(std::vector<Value> allocated, caller.call("__externref_table_alloc"));
+  if (allocated.size() != 1 || allocated[0].type() != ValType::i32)
+    return fail(ErrorKind::host, "the guest's __externref_table_alloc returns no index");
+  const int32_t index = allocated[0].i32();
+  ROTOR_CHECK(caller.table_set(table, static_cast<uint32_t>(index), Value(value)));
   return index;
 }
 
 // ---- wasm-bindgen's own ---------------------------------------------------------------------------------------------
 
 Result<void> init_externref_table(Caller& caller) {
-  ROTOR_TRY(Table table, externref_table(caller));
-  ROTOR_TRY(uint64_t first, table.grow(4, Value(ref(JsKind::undefined))));
-  ROTOR_CHECK(table.set(0, Value(ref(JsKind::undefined))));
-  ROTOR_CHECK(table.set(first + 1, Value(ref(JsKind::null))));
-  ROTOR_CHECK(table.set(first + 2, Value(ref(JsKind::true_))));
-  return table.set(first + 3, Value(ref(JsKind::false_)));
+  ROTOR_TRY(std::string_view table, externref_table(caller));
+  ROTOR_TRY(uint64_t first, caller.table_grow(table, 4, Value(ref(JsKind::undefined))));
+  ROTOR_CHECK(caller.table_set(table, 0, Value(ref(JsKind::undefined))));
+  ROTOR_CHECK(caller.table_set(table, first + 1, Value(ref(JsKind::null))));
+  ROTOR_CHECK(caller.table_set(table, first + 2, Value(ref(JsKind::true_))));
+  return caller.table_set(table, first + 3, Value(ref(JsKind::false_)));
 }
 
 Result<void> throw_(Caller& caller, uint32_t address, uint32_t size) {
@@ -111,8 +113,8 @@ Result<ExternRef> view_part(Caller& caller, ExternRef, uint32_t address, uint32_
 
 /// new Uint8Array(memory.buffer)
 Result<ExternRef> view_whole(Caller& caller, ExternRef) {
-  ROTOR_TRY(Memory memory, caller.get_memory());
-  return objects(caller).add_view({0, memory.size_bytes()});
+  ROTOR_TRY(uint64_t size_bytes, caller.memory_bytes());
+  return objects(caller).add_view({0, size_bytes});
 }
 
 Result<ExternRef> new_with_length(Caller& caller, uint32_t size) { return objects(caller).add_bytes(size); }

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <unordered_map>
+
 namespace rotor::wasm_bindgen {
 namespace {
 
@@ -17,6 +19,26 @@ size_t bytes_of(const JsObject& object) {
 Error not_an_array() { return Error(ErrorKind::host, "a host object that is no Uint8Array was used as one"); }
 
 }  // namespace
+
+ObjectTable::ObjectTable(const ObjectTable& other) {
+  std::lock_guard lock(other.mutex_);
+  objects_ = other.objects_;
+  bytes_ = other.bytes_;
+  std::unordered_map<const std::vector<uint8_t>*, std::shared_ptr<std::vector<uint8_t>>> copies;
+  for (JsObject& object : objects_) {
+    auto* slice = std::get_if<HostSlice>(&object);
+    if (!slice) continue;
+    auto& copy = copies[slice->buffer.get()];
+    if (!copy) copy = std::make_shared<std::vector<uint8_t>>(*slice->buffer);
+    slice->buffer = copy;
+  }
+}
+
+ObjectTable& ObjectTable::operator=(ObjectTable&& other) noexcept {
+  objects_ = std::move(other.objects_);
+  bytes_ = other.bytes_;
+  return *this;
+}
 
 Result<ExternRef> ObjectTable::add(JsObject object) {
   std::lock_guard lock(mutex_);
@@ -48,12 +70,13 @@ Result<ExternRef> ObjectTable::add_bytes(size_t size_bytes) {
 }
 
 Result<ExternRef> ObjectTable::subarray(ExternRef value, uint32_t begin, uint32_t end) {
-  ROTOR_TRY(auto whole, array(value));
-  uint64_t size = std::visit([](const auto& a) -> uint64_t { return a.size_bytes; }, whole);
+  const auto whole = array(value);
+  if (!whole) return std::unexpected(whole.error());
+  uint64_t size = std::visit([](const auto& a) -> uint64_t { return a.size_bytes; }, *whole);
   if (begin > end || end > size)
     return fail(ErrorKind::host, fmt::format("subarray({}, {}) of a Uint8Array of {} bytes", begin, end, size));
-  if (auto* view = std::get_if<GuestView>(&whole)) return add_view({view->address + begin, end - begin});
-  auto& slice = std::get<HostSlice>(whole);
+  if (auto* view = std::get_if<GuestView>(&*whole)) return add_view({view->address + begin, end - begin});
+  const auto& slice = std::get<HostSlice>(*whole);
   uint64_t start = slice.start + begin, length = end - begin;
   uint64_t base = kind(value) == JsKind::slice ? value.bits & 0xffffff : value.bits & kPayload;
   if (start < 0x10000 && length < 0x10000) return ref(JsKind::slice, length << 40 | start << 24 | base);

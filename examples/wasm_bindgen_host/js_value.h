@@ -62,9 +62,15 @@ using JsObject = std::variant<JsString, JsError, JsNumber, GuestView, HostSlice>
 
 /// Gives out references and knows what they stand for. Nobody tells a host when a guest drops a reference, so nothing
 /// is freed before the table: what is made often (views for random bytes) lives in the reference's 64 bits instead.
-/// Thread-safe; the bytes of one HostSlice belong to the thread that made it.
+/// Thread-safe, but for assignment; the bytes of one HostSlice belong to the thread that made it.
 class ObjectTable {
  public:
+  ObjectTable() = default;
+  /// Every reference stands for an object of the same value. Bytes are copied, since a guest may write to them through
+  /// one reference and read them through another; slices that shared bytes share the copy.
+  ObjectTable(const ObjectTable& other);
+  ObjectTable& operator=(ObjectTable&& other) noexcept;
+
   static constexpr size_t kMaxObjects = size_t{1} << 24;
   static constexpr size_t kMaxBytes = size_t{256} << 20;
 

@@ -4,7 +4,7 @@
 #include <cstdlib>
 #include <fstream>
 
-#include "examples/wasm_bindgen_host/host.h"
+#include "examples/wasm_bindgen_host/guest.h"
 
 namespace rotor::wasm_bindgen {
 namespace {
@@ -45,6 +45,42 @@ class PoolTest : public testing::Test {
 };
 Engine* PoolTest::engine_ = nullptr;
 Module* PoolTest::module_ = nullptr;
+
+TEST_F(PoolTest, APausedGuestIsRestoredWithAPoolOfItsOwn) {
+  GuestFactory make_guest = bindgen_guests(*engine_, *module_);
+  GroupRule group;
+  group.workers = 2;
+  GuestRequest fresh;
+  fresh.imageable = true;
+  auto first = make_guest(fresh);
+  ASSERT_TRUE(first) << first.error().message;
+  auto started = (*first)->start_workers(group);
+  ASSERT_TRUE(started) << started.error().message;
+  auto create = (*first)->instance().get_typed<uint32_t(uint32_t)>("caml_fp_srs_create");
+  auto srs = (*create)(64);
+  ASSERT_TRUE(srs) << srs.error().message;
+  auto stopped = (*first)->stop_workers(group);
+  ASSERT_TRUE(stopped) << stopped.error().message;
+  // It refuses a memory that a worker's instance still uses.
+  auto snapshot = (*first)->instance().snapshot();
+  ASSERT_TRUE(snapshot) << snapshot.error().message;
+  auto saved = (*first)->save();
+  ASSERT_TRUE(saved) << saved.error().message;
+
+  GuestRequest restored;
+  restored.snapshot = &*snapshot;
+  restored.saved = *saved;
+  auto second = make_guest(restored);
+  ASSERT_TRUE(second) << second.error().message;
+  first->reset();
+  started = (*second)->start_workers(group);
+  ASSERT_TRUE(started) << started.error().message;
+  auto add_basis = (*second)->instance().get_typed<void(uint32_t, uint32_t)>("caml_fp_srs_add_lagrange_basis");
+  auto added = (*add_basis)(*srs, 6);  // the first one's handle
+  EXPECT_TRUE(added) << added.error().message;
+  stopped = (*second)->stop_workers(group);
+  EXPECT_TRUE(stopped) << stopped.error().message;
+}
 
 /// Work for the pool: the Lagrange basis of a small SRS.
 Result<void> work(BindgenHost& host, uint32_t depth, uint32_t log2_size) {

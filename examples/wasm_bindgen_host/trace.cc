@@ -61,6 +61,7 @@ class Parser {
     if (json.size() == 4) {
       call.expected = expected(json[3], call.result);
       ++trace_.checked;
+      if (json[3].is_array() && json[3].size() == 1) ++trace_.varying;
     }
     trace_.calls.push_back(std::move(call));
   }
@@ -166,9 +167,11 @@ class Parser {
   }
 
   static Expected expected(const Json& value, TraceResult kind) {
-    if (kind == TraceResult::data && value.is_array() && value.size() == 2 && value[0].is_number_unsigned() &&
-        value[1].is_string())
-      return ExpectedData{value[0].get<uint64_t>(), value[1].get<std::string>()};
+    if (kind == TraceResult::data && value.is_array() && !value.empty() && value[0].is_number_unsigned()) {
+      if (value.size() == 1) return ExpectedData{value[0].get<uint64_t>(), {}};
+      if (value.size() == 2 && value[1].is_string())
+        return ExpectedData{value[0].get<uint64_t>(), value[1].get<std::string>()};
+    }
     if ((kind == TraceResult::integer || kind == TraceResult::handles) && value.is_number()) return number(value);
     throw Problem{"an expected result that does not fit its kind: " + shortened(value)};
   }

@@ -2,7 +2,8 @@
 //   [name, [args], result kind, expected?]
 // An argument is a number, {"b":"hex"} bytes, {"u":[…]} u32s (numbers or handles), {"h":[call, elem]} the handle that a
 // call returned (elem -1, or an element of its vector), or {"x":…} an external reference as data. A result is "v" none,
-// "i" a number, "h" a handle, "d" data, "u" a vector of handles.
+// "i" a number, "h" a handle, "d" data, "u" a vector of handles; expected is a number ("i", "u": the count) or, of
+// data, [size, hex] or, where its bytes differ from run to run, [size].
 #pragma once
 
 #include <cstdint>
@@ -45,7 +46,7 @@ enum class TraceResult : uint8_t { none, integer, handle, data, handles };
 
 struct ExpectedData {
   uint64_t size_bytes = 0;
-  /// All of it up to 64 bytes, else the first 32 digits of its SHA-256.
+  /// All of it up to 64 bytes, else the first 32 digits of its SHA-256. Empty: only the size is compared.
   std::string hex;
 };
 /// monostate: not compared. A number: of "i" the value, of "u" the count.
@@ -72,6 +73,8 @@ struct Trace {
   std::vector<TraceElement> elements;
   std::vector<uint8_t> bytes;
   uint32_t checked = 0;  ///< calls with an expected result
+  /// Calls whose data differs from run to run (proofs take random bytes): the trace states no more than its size.
+  uint32_t varying = 0;
 
   std::span<const TraceArg> args_of(const TraceCall& call) const {
     return std::span(args).subspan(call.first_arg, call.arg_count);

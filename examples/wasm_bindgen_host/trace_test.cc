@@ -128,6 +128,20 @@ TEST(TraceReplayer, TranslatesHandlesAndCompares) {
   EXPECT_EQ(report.mismatches[0].actual, "4");
 }
 
+TEST(TraceReplayer, OfDataThatVariesOnlyTheSizeIsCompared) {
+  auto trace = parse_trace("[\"d\",[],\"d\",[100]]\n[\"d\",[],\"d\",[99]]\n", "t.jsonl");
+  ASSERT_TRUE(trace) << trace.error().message;
+  EXPECT_EQ(trace->checked, 2u);
+  EXPECT_EQ(trace->varying, 2u);
+  FakeExecutor executor;
+  TraceReplayer replayer(executor);
+  ReplayReport report;
+  ASSERT_TRUE(replayer.run(*trace, report));
+  EXPECT_EQ(report.equal, 1u);
+  ASSERT_EQ(report.mismatches.size(), 1u);
+  EXPECT_EQ(report.mismatches[0].expected, "[99]");
+}
+
 TEST(TraceReplayer, AFailureNamesItsLine) {
   auto trace = parse_trace("[\"one\",[],\"v\"]\n[\"fail\",[],\"v\"]\n", "t.jsonl");
   ASSERT_TRUE(trace);

@@ -9,8 +9,8 @@ namespace rotor::wasm_bindgen {
 
 /// Owned by the pool and by its thread: an abandoned thread still finds all it needs.
 struct WorkerPool::Worker {
-  Worker(InstancePre p, std::shared_ptr<GuestShared> s, Limits l, uint32_t r)
-      : pre(std::move(p)), context(std::move(s)), limits(std::move(l)), receiver(r) {}
+  Worker(InstancePre p, std::shared_ptr<GuestShared> s, Limits l, uint32_t r, std::string e)
+      : pre(std::move(p)), context(std::move(s)), limits(std::move(l)), receiver(r), thread_exit(std::move(e)) {}
 
   enum class State { starting, ready, ended };
   void set(State next, std::optional<Error> problem = {}) {
@@ -33,6 +33,7 @@ struct WorkerPool::Worker {
   GuestContext context;
   const Limits limits;
   const uint32_t receiver;
+  const std::string thread_exit;
   pthread_t thread{};
 
   mutable std::mutex mutex;
@@ -45,8 +46,8 @@ struct WorkerPool::Worker {
 
 WorkerPool::~WorkerPool() { join(0); }
 
-Result<void> WorkerPool::start(uint32_t receiver) {
-  auto worker = std::make_shared<Worker>(pre_, shared_, limits_, receiver);
+Result<void> WorkerPool::start(uint32_t receiver, std::string thread_exit) {
+  auto worker = std::make_shared<Worker>(pre_, shared_, limits_, receiver, std::move(thread_exit));
   pthread_attr_t attributes;
   pthread_attr_init(&attributes);
   pthread_attr_setstacksize(&attributes, kNativeStackBytes);
@@ -95,7 +96,7 @@ Result<void> WorkerPool::serve(Worker& worker) {
   worker.set(Worker::State::ready);
   ROTOR_CHECK(serve(worker.receiver));
   // Without it each restart of the pool would leak the worker's stack and thread-local storage in the guest's memory.
-  if (auto destroy = instance.get_typed<void(uint32_t, uint32_t, uint32_t)>("__wbindgen_thread_destroy"))
+  if (auto destroy = instance.get_typed<void(uint32_t, uint32_t, uint32_t)>(worker.thread_exit))
     return (*destroy)(0, 0, 0);  // zeros: the calling thread's own
   return {};
 }

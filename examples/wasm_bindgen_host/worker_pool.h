@@ -8,6 +8,8 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "examples/wasm_bindgen_host/imports.h"
@@ -33,17 +35,20 @@ class WorkerPool {
   ~WorkerPool();
   WorkerPool(const WorkerPool&) = delete;
 
-  /// Starts a worker and returns once its instance is ready. Errors: those of instantiation; io (no thread).
-  Result<void> start(uint32_t receiver);
-  /// Waits until each worker has left the guest. False if one had not by the deadline: it is interrupted, which is no
-  /// error of its own; and abandoned if that does not help, which keeps its instance, and with it the guest's memory,
-  /// until the process ends.
+  /// Starts a worker and returns once its instance is ready. `thread_exit`: an export that it calls in the end, if the
+  /// guest has it. Errors: those of instantiation; io (no thread).
+  Result<void> start(uint32_t receiver, std::string thread_exit = "__wbindgen_thread_destroy");
+  /// Waits until each worker has left the guest and its instance is gone. False if one had not by the deadline: it is
+  /// interrupted, which is no error of its own; and abandoned if that does not help, which keeps its instance, and with
+  /// it the guest's memory, until the process ends.
   bool join(uint64_t deadline_ms);
   size_t size() const { return workers_.size(); }
   size_t interrupted() const { return interrupted_; }
   size_t abandoned() const { return abandoned_; }
   /// How workers ended that ended badly.
   std::vector<Error> errors() const;
+  /// The same, of those that have been joined, and forgets them.
+  std::vector<Error> take_errors() { return std::exchange(errors_, {}); }
 
  private:
   struct Worker;

@@ -7,7 +7,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "examples/wasm_bindgen_host/host.h"
+#include "examples/wasm_bindgen_host/guest.h"
 #include "examples/wasm_bindgen_host/trace.h"
 #include "examples/wasm_bindgen_host/trace_replayer.h"
 #include "rotor/proxy.h"
@@ -31,16 +31,6 @@ struct RotateOptions {
   std::string rotation = "on";
   bool json = false;
   EngineOptions engine;
-};
-
-class BindgenGuest final : public Guest {
- public:
-  explicit BindgenGuest(std::unique_ptr<BindgenHost> host) : host_(std::move(host)) {}
-  Instance& instance() override { return host_->instance(); }
-  std::string describe_error(ExternRef error) override { return host_->describe(error); }
-
- private:
-  std::unique_ptr<BindgenHost> host_;
 };
 
 /// One repetition of the load is one call here.
@@ -118,7 +108,8 @@ void repeat_load(const RotateOptions& options, const Trace& load, Proxy& proxy, 
       if (!lease) {
         done = std::unexpected(std::move(lease).error());
       } else {
-        executor.begin(*lease, true);
+        // Proofs differ from one repetition to the next.
+        executor.begin(*lease, load.varying == 0);
         done = replayer.run(load, out.report);
       }
     }
@@ -190,13 +181,10 @@ void print_summary(const nlohmann::ordered_json& s) {
 }
 
 GuestFactory guest_factory(const Engine& engine, const Module& module, uint64_t limit_bytes) {
-  return [engine, module, limit_bytes]() -> Result<std::unique_ptr<Guest>> {
-    BindgenOptions options;
-    options.on_guest_error = [](std::string_view text) { fmt::print(stderr, "[guest error] {}\n", text); };
-    options.max_pages = static_cast<uint32_t>(std::min<uint64_t>(limit_bytes / Memory::kPageBytes, 65536));
-    ROTOR_TRY(std::unique_ptr<BindgenHost> host, BindgenHost::create(engine, module, std::move(options)));
-    return std::make_unique<BindgenGuest>(std::move(host));
-  };
+  BindgenOptions options;
+  options.on_guest_error = [](std::string_view text) { fmt::print(stderr, "[guest error] {}\n", text); };
+  options.max_pages = static_cast<uint32_t>(std::min<uint64_t>(limit_bytes / Memory::kPageBytes, 65536));
+  return bindgen_guests(engine, module, std::move(options));
 }
 
 void run(const RotateOptions& options) {
