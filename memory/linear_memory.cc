@@ -152,9 +152,8 @@ Result<void> LinearMemory::restore(std::shared_ptr<const Image> image) {
 
 Result<void> LinearMemory::restore_copy(const Image& image) {
   ROTOR_TRY(auto file, os::MemoryFile::create(image.size_bytes()));
-  ROTOR_CHECK(image.visit([&](uint64_t offset, std::span<const uint8_t> pages) {
-    return file.write_nonzero(offset, pages);
-  }));
+  ROTOR_CHECK(
+      image.visit([&](uint64_t offset, std::span<const uint8_t> pages) { return file.write_nonzero(offset, pages); }));
   if (auto mapped = os::map_shared(base_, image.size_bytes(), file, 0); !mapped)
     return failed(std::move(mapped).error());
   ROTOR_CHECK(cut(image.size_bytes()));

@@ -127,7 +127,7 @@ class Instantiation {
   Result<void> check_imported_memories(const SnapshotImpl& snapshot) {
     for (uint32_t i = 0; i < wasm_.imported_memories; ++i) {
       if (instance_.memories[i]->users() == 1) continue;
-      return fail(ErrorKind::invalid_argument, "a memory that a snapshot should be put in is in use by another instance");
+      return fail(ErrorKind::invalid_argument, "the memory to be restored is in use by another instance");
     }
     return {};
   }

@@ -255,7 +255,10 @@ TEST_P(SnapshotTest, SurvivesEachFailure) {
       fault_injection::off();
       failed = !fresh;
       if (!fresh) {
-        const Error& error = !stamped ? stamped.error() : !second ? second.error() : !again ? again.error() : fresh.error();
+        const Error& error = !stamped  ? stamped.error()
+                             : !second ? second.error()
+                             : !again  ? again.error()
+                                       : fresh.error();
         EXPECT_EQ(error.kind, ErrorKind::io);
         EXPECT_NE(error.message, "not tried");
       }
