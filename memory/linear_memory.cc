@@ -108,7 +108,7 @@ Result<std::shared_ptr<const Image>> LinearMemory::copy_to_image() const {
 
 Result<void> LinearMemory::copy_written(uint64_t begin, uint64_t end, os::MemoryFile& file) const {
   const uint64_t page = os::page_bytes();
-  constexpr size_t kPages = 512;
+  constexpr size_t kPages = 4096;  // at a time
   bool written[kPages];
   for (uint64_t at = begin; at < end;) {
     size_t count = std::min<uint64_t>(kPages, (end - at) / page);
