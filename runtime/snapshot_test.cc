@@ -27,6 +27,9 @@ size_t mappings() {
     char access[5] = {};
     if (std::sscanf(line.c_str(), "%" SCNx64 "-%" SCNx64 " %4s", &begin, &end, access) != 3) continue;
     bool reserved = std::string_view(access) == "---p" && end - begin >= kReservationBytes;
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    reserved = false;  // the sanitizer's allocator reserves such, too, and splits them
+#endif
     if (reserved || line.find("memfd:rotor-memory") != std::string::npos) ++count;
   }
   return count;
