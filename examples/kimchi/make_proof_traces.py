@@ -136,7 +136,7 @@ class Cut:
             x, y = points.get(i, (None, None))
             self.add(f'__wbg_get_{point_class}_x', [point], 'd', *([[32, x]] if x else []))
             self.add(f'__wbg_get_{point_class}_y', [point], 'd', *([[32, y]] if y else []))
-            # One function for both curves: wasm-bindgen exports a body that several share under one name.
+            # The one that o1js calls for both curves: their functions have the same body.
             self.add('__wbg_get_wasmgpallas_infinity', [point], 'i', 0)
             self.add(f'__wbg_{point_class}_free', [point, 0], 'v')
 
