@@ -21,7 +21,19 @@ void expect_sound(const Error& error) {
 void expect_same(const Policy& a, const Policy& b) {
   expect(a.exports.size() == b.exports.size());
   for (size_t i = 0; i < a.exports.size(); ++i)
-    expect(a.exports[i].name == b.exports[i].name && a.exports[i].line == b.exports[i].line);
+    expect(a.exports[i].name == b.exports[i].name && a.exports[i].line == b.exports[i].line &&
+           a.exports[i].key == b.exports[i].key);
+  expect(a.imports.size() == b.imports.size());
+  for (size_t i = 0; i < a.imports.size(); ++i)
+    expect(a.imports[i].name == b.imports[i].name && a.imports[i].mode == b.imports[i].mode);
+}
+
+/// Rules come from a line each, and in the order of the file.
+void expect_in_order(const auto& rules) {
+  for (size_t i = 0; i < rules.size(); ++i) {
+    expect(rules[i].line > 0);
+    expect(i == 0 || rules[i - 1].line <= rules[i].line);
+  }
 }
 
 }  // namespace
@@ -38,10 +50,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   }
   expect_same(*policy, *again);
   for (double threshold : {policy->warm_at, policy->swap_at, policy->force_at}) expect(threshold > 0 && threshold <= 1);
-  for (size_t i = 0; i < policy->exports.size(); ++i) {
-    const ExportRule& rule = policy->exports[i];
-    expect(rule.line > 0);
-    expect(i == 0 || policy->exports[i - 1].line <= rule.line);
-  }
+  expect(policy->catch_up_rounds > 0);
+  expect_in_order(policy->exports);
+  expect_in_order(policy->imports);
   return 0;
 }

@@ -1,13 +1,12 @@
 #include "memory/linear_memory.h"
 
+#include <algorithm>
 #include <cassert>
-
-#include "memory/os.h"
 
 namespace rotor::memory {
 
 Result<std::unique_ptr<LinearMemory>> LinearMemory::create(uint64_t min_bytes, uint64_t max_bytes,
-                                                           uint64_t reserved_bytes) {
+                                                           uint64_t reserved_bytes, Kind kind) {
   assert(min_bytes <= max_bytes && max_bytes <= reserved_bytes);
   assert(min_bytes % kPageBytes == 0 && max_bytes % kPageBytes == 0 && reserved_bytes % os::page_bytes() == 0);
   std::unique_ptr<LinearMemory> memory(new LinearMemory);
@@ -16,7 +15,13 @@ Result<std::unique_ptr<LinearMemory>> LinearMemory::create(uint64_t min_bytes, u
   }
   memory->reserved_bytes_ = reserved_bytes;
   memory->max_bytes_ = max_bytes;
-  ROTOR_CHECK(os::commit(memory->base_, min_bytes));
+  memory->kind_ = kind;
+  if (kind == Kind::imageable) {
+    ROTOR_TRY(memory->file_, os::MemoryFile::create(min_bytes));
+    ROTOR_CHECK(os::map_shared(memory->base_, min_bytes, *memory->file_, 0));
+  } else {
+    ROTOR_CHECK(os::commit(memory->base_, min_bytes));
+  }
   memory->own_size_.store(min_bytes, std::memory_order_release);
   return memory;
 }
@@ -31,7 +36,13 @@ uint64_t LinearMemory::grow(uint64_t delta_bytes) {
   uint64_t old_bytes = size_bytes_->load(std::memory_order_relaxed);
   assert(old_bytes <= max_bytes_);
   if (delta_bytes > max_bytes_ - old_bytes) return UINT64_MAX;
-  if (!os::commit(base_ + old_bytes, delta_bytes)) return UINT64_MAX;
+  if (file_) {
+    // A file that is longer than the memory, after a failure, is zero there and does no harm.
+    if (!file_->resize(std::max(file_->size_bytes(), old_bytes + delta_bytes))) return UINT64_MAX;
+    if (!os::map_shared(base_ + old_bytes, delta_bytes, *file_, old_bytes)) return UINT64_MAX;
+  } else if (!os::commit(base_ + old_bytes, delta_bytes)) {
+    return UINT64_MAX;
+  }
   size_bytes_->store(old_bytes + delta_bytes, std::memory_order_release);
   return old_bytes;
 }
@@ -40,6 +51,116 @@ void LinearMemory::attach_size(std::atomic<uint64_t>* size) {
   std::lock_guard lock(grow_mutex_);
   size->store(size_bytes_->load(std::memory_order_relaxed), std::memory_order_release);
   size_bytes_ = size;
+}
+
+Result<void> LinearMemory::lose(Error why) {
+  uint64_t size = size_bytes_->exchange(0);
+  // What can be done: a guest of a memory of no bytes has no business there, but it is no one else's either.
+  (void)os::decommit(base_, size);
+  file_.reset();
+  image_.reset();
+  return fail(ErrorKind::stale_handle, std::move(why).message);
+}
+
+Result<void> LinearMemory::failed(Error why) {
+  if (why.kind == ErrorKind::stale_handle) return lose(std::move(why));
+  return std::unexpected(std::move(why));
+}
+
+Result<std::shared_ptr<const Image>> LinearMemory::seal_image() {
+  std::lock_guard lock(grow_mutex_);
+  if (file_) return seal_in_place();
+  return copy_to_image();
+}
+
+Result<std::shared_ptr<const Image>> LinearMemory::seal_in_place() {
+  uint64_t size = size_bytes();
+  if (file_->size_bytes() != size) ROTOR_CHECK(file_->resize(size));
+  // Sealing needs that no shared mapping is left.
+  if (auto mapped = os::map_private(base_, size, *file_, 0); !mapped) {
+    ROTOR_CHECK(failed(std::move(mapped).error()));
+  }
+  auto image = Image::seal(*file_);
+  if (image) {
+    file_.reset();
+    image_ = *image;
+    return image;
+  }
+  // Back to what it was. Should that fail, too, no mapping is left that can be vouched for.
+  if (auto mapped = os::map_shared(base_, size, *file_, 0); !mapped) ROTOR_CHECK(lose(std::move(mapped).error()));
+  return image;
+}
+
+Result<std::shared_ptr<const Image>> LinearMemory::copy_to_image() const {
+  uint64_t size = size_bytes();
+  ROTOR_TRY(auto file, os::MemoryFile::create(size));
+  uint64_t at = 0;
+  // What the image holds or the guest has written over it, then what was written elsewhere.
+  while (image_ && at < image_->size_bytes()) {
+    ROTOR_TRY(auto range, image_->next_data(at));
+    ROTOR_CHECK(copy_written(at, range.begin, file));
+    ROTOR_CHECK(file.write_nonzero(range.begin, {base_ + range.begin, range.end - range.begin}));
+    at = range.end;
+  }
+  ROTOR_CHECK(copy_written(at, size, file));
+  return Image::seal(file);
+}
+
+Result<void> LinearMemory::copy_written(uint64_t begin, uint64_t end, os::MemoryFile& file) const {
+  const uint64_t page = os::page_bytes();
+  constexpr size_t kPages = 512;
+  bool written[kPages];
+  for (uint64_t at = begin; at < end;) {
+    size_t count = std::min<uint64_t>(kPages, (end - at) / page);
+    os::find_private_pages(base_ + at, {written, count});
+    for (size_t first = 0; first < count;) {
+      if (!written[first]) {
+        ++first;
+        continue;
+      }
+      size_t last = first;
+      while (last < count && written[last]) ++last;
+      uint64_t offset = at + first * page;
+      ROTOR_CHECK(file.write_nonzero(offset, {base_ + offset, (last - first) * page}));
+      first = last;
+    }
+    at += count * page;
+  }
+  return {};
+}
+
+Result<void> LinearMemory::cut(uint64_t new_bytes) {
+  uint64_t old_bytes = size_bytes();
+  if (old_bytes > new_bytes) {
+    // What lies below has been replaced: there is no way back.
+    if (auto cut_off = os::decommit(base_ + new_bytes, old_bytes - new_bytes); !cut_off)
+      return lose(std::move(cut_off).error());
+  }
+  size_bytes_->store(new_bytes, std::memory_order_release);
+  return {};
+}
+
+Result<void> LinearMemory::restore(std::shared_ptr<const Image> image) {
+  assert(image->size_bytes() <= max_bytes_);
+  std::lock_guard lock(grow_mutex_);
+  if (kind_ == Kind::imageable) return restore_copy(*image);
+  if (auto mapped = image->map(base_); !mapped) return failed(std::move(mapped).error());
+  ROTOR_CHECK(cut(image->size_bytes()));
+  image_ = std::move(image);
+  return {};
+}
+
+Result<void> LinearMemory::restore_copy(const Image& image) {
+  ROTOR_TRY(auto file, os::MemoryFile::create(image.size_bytes()));
+  ROTOR_CHECK(image.visit([&](uint64_t offset, std::span<const uint8_t> pages) {
+    return file.write_nonzero(offset, pages);
+  }));
+  if (auto mapped = os::map_shared(base_, image.size_bytes(), file, 0); !mapped)
+    return failed(std::move(mapped).error());
+  ROTOR_CHECK(cut(image.size_bytes()));
+  file_ = std::move(file);
+  image_.reset();
+  return {};
 }
 
 }  // namespace rotor::memory

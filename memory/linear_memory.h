@@ -5,20 +5,28 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <optional>
 
+#include "memory/image.h"
+#include "memory/os.h"
 #include "rotor/result.h"
 
 namespace rotor::memory {
 
 /// [base, base + reserved): the first size_bytes() are accessible, the rest faults. Thread-safe: several threads may
 /// grow it and read its size at once (memories that threads share).
+///
+/// From the base up lie: an image, mapped copy-on-write, if it was sealed or restored; then anonymous pages. One that is
+/// imageable and not sealed is a shared mapping of its own file instead.
 class LinearMemory {
  public:
   static constexpr uint64_t kPageBytes = 65536;
+  enum class Kind : uint8_t { plain, imageable };
 
   /// Pre: min_bytes <= max_bytes <= reserved_bytes, all multiples of kPageBytes but reserved_bytes (of the system's
   /// page). Errors: io (no address space or memory).
-  static Result<std::unique_ptr<LinearMemory>> create(uint64_t min_bytes, uint64_t max_bytes, uint64_t reserved_bytes);
+  static Result<std::unique_ptr<LinearMemory>> create(uint64_t min_bytes, uint64_t max_bytes, uint64_t reserved_bytes,
+                                                      Kind kind = Kind::plain);
   ~LinearMemory();
   LinearMemory(const LinearMemory&) = delete;
 
@@ -35,11 +43,35 @@ class LinearMemory {
   /// True if `address` lies in the reservation: a fault there is the guest's.
   bool contains(uintptr_t address) const { return address - reinterpret_cast<uintptr_t>(base_) < reserved_bytes_; }
 
+  // Pre for these: nobody accesses the memory meanwhile.
+  // Errors: io: size and contents are as they were; stale_handle: they are lost, and it has no bytes from now on.
+
+  /// What it holds. An imageable memory is sealed as it is and goes on as a private mapping of the image, so only the
+  /// first time; else what is not zero is copied. Pages that were never written are not read.
+  Result<std::shared_ptr<const Image>> seal_image();
+  /// Takes on an image's size and contents, copy-on-write; an imageable memory takes a copy of it, so that it can be
+  /// sealed. Pre: the image is of at most max_bytes.
+  Result<void> restore(std::shared_ptr<const Image> image);
+
  private:
   LinearMemory() = default;
+  Result<std::shared_ptr<const Image>> seal_in_place();
+  Result<std::shared_ptr<const Image>> copy_to_image() const;
+  /// The parts of [begin, end) that may not be zero go into `file`.
+  Result<void> copy_written(uint64_t begin, uint64_t end, os::MemoryFile& file) const;
+  Result<void> restore_copy(const Image& image);
+  /// Takes access away from what lies above the first `new_bytes`, and stores the size.
+  Result<void> cut(uint64_t new_bytes);
+  Result<void> lose(Error why);
+  /// The error of a mapping over some of the memory's bytes.
+  Result<void> failed(Error why);
+
   uint8_t* base_ = nullptr;
   uint64_t max_bytes_ = 0;
   uint64_t reserved_bytes_ = 0;
+  Kind kind_ = Kind::plain;
+  std::optional<os::MemoryFile> file_;  ///< mapped shared: imageable and not sealed
+  std::shared_ptr<const Image> image_;  ///< mapped from the base on
   std::atomic<uint64_t> own_size_{0};
   std::atomic<uint64_t>* size_bytes_ = &own_size_;
   std::mutex grow_mutex_;

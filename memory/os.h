@@ -55,6 +55,59 @@ Result<void> map_code_file(void* address, size_t bytes, const InputFile& file, u
 Result<void> add_code(void* address, size_t bytes, std::span<const uint8_t> code);
 /// A whole file, mapped read-only; given back with `release`.
 Result<std::span<const uint8_t>> map_file(const InputFile& file);
+
+/// A file that no path names and that lies in memory. What was never written of it takes none.
+class MemoryFile {
+ public:
+  struct Range {
+    uint64_t begin = 0;
+    uint64_t end = 0;
+  };
+  /// Of that size, all zero. Errors: io.
+  static Result<MemoryFile> create(uint64_t bytes);
+  MemoryFile(MemoryFile&& other) noexcept;
+  MemoryFile& operator=(MemoryFile&& other) noexcept;
+  ~MemoryFile();
+  uint64_t size_bytes() const { return size_bytes_; }
+  /// What grows is zero, and what shrinks is gone. Pre: nothing maps what is cut off. Errors: io (nothing changed).
+  Result<void> resize(uint64_t bytes);
+  /// Writes pages at `offset`, but not those that are zero. Pre: the file is zero there, and that long. Errors: io.
+  Result<void> write_nonzero(uint64_t offset, std::span<const uint8_t> pages);
+  /// Post: neither contents nor size ever change. Pre: no shared mapping of it is left. Errors: io.
+  Result<void> seal();
+  /// The first range at or behind `offset` that was written, in whole pages; at the file's end: empty. Errors: io.
+  Result<Range> next_data(uint64_t offset) const;
+  /// What it takes of the system's memory: bytes.
+  uint64_t allocated_bytes() const;
+
+ private:
+  friend Result<void> map_shared(void*, size_t, const MemoryFile&, uint64_t);
+  friend Result<void> map_private(void*, size_t, const MemoryFile&, uint64_t);
+  friend Result<std::span<const uint8_t>> map_file(const MemoryFile&);
+  MemoryFile(int descriptor, uint64_t size_bytes) : descriptor_(descriptor), size_bytes_(size_bytes) {}
+  int descriptor_;
+  uint64_t size_bytes_;
+};
+/// Replaces [address, address + bytes) of a reservation with [offset, + bytes) of a file, readable and writable. Shared:
+/// what is written is in the file. Private: a page is copied when it is first written. Errors: io: nothing changed;
+/// stale_handle: the contents are gone and every byte faults.
+Result<void> map_shared(void* address, size_t bytes, const MemoryFile& file, uint64_t offset);
+Result<void> map_private(void* address, size_t bytes, const MemoryFile& file, uint64_t offset);
+/// The whole file read-only; given back with `release`. Lies so that huge pages can be used. Errors: io.
+Result<std::span<const uint8_t>> map_file(const MemoryFile& file);
+
+/// Size of a huge page: bytes.
+inline constexpr size_t kHugePageBytes = size_t{2} << 20;
+/// Gathers the pages of a mapped file into huge ones, where the system can: a fault then maps kHugePageBytes. Takes
+/// 0.3 ms a MiB. Pre: multiples of kHugePageBytes.
+void gather_huge_pages(const void* address, size_t bytes);
+
+/// Which pages this process has put in place of what is mapped there, or of zero: says true of every one that may differ
+/// from the mapped file. `address`: of the first page.
+void find_private_pages(const void* address, std::span<bool> pages);
+
+/// Whether every byte is zero. Pre: a multiple of 64 bytes.
+bool is_zero(std::span<const uint8_t> bytes);
 /// Makes a mapped part read-only and not executable (read-only data), or read-write (the run page).
 Result<void> protect_read(void* address, size_t bytes);
 Result<void> protect_read_write(void* address, size_t bytes);

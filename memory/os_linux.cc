@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "memory/fault_injection.h"
 #include "memory/os.h"
 
 namespace rotor::memory::os {
@@ -79,6 +80,24 @@ Result<void> protect(const char* what, void* address, size_t bytes, int protecti
   return {};
 }
 
+/// mmap in place of a part of a reservation. Errors: io: nothing changed; stale_handle: every byte faults.
+Result<void> map_over(const char* what, void* address, size_t bytes, int protection, int flags, int file,
+                      uint64_t offset) {
+  assert(is_page_range(address, bytes) && is_page_multiple(offset));
+  if (bytes == 0) return {};
+  if (fault_injection::fails_now()) return system_error(what, bytes);
+  if (mmap(address, bytes, protection, flags | MAP_FIXED, file, static_cast<off_t>(offset)) != MAP_FAILED) return {};
+  auto error = system_error(what, bytes);
+  // The kernel may fail when it has unmapped what was there. Somebody else's mapping must not come to lie where a guest
+  // can reach it; madvise tells whether there is a hole.
+  if (madvise(address, bytes, MADV_NORMAL) == 0 || errno != ENOMEM) return error;
+  constexpr int kReservation = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED;
+  [[maybe_unused]] void* covered = mmap(address, bytes, PROT_NONE, kReservation, -1, 0);
+  assert(covered != MAP_FAILED);
+  error.error().kind = ErrorKind::stale_handle;
+  return error;
+}
+
 /// End of the highest mapping in [address - kKernelStackGapBytes, address); that range's low end if there is none.
 uintptr_t end_of_mapping_below(uintptr_t address) {
   uintptr_t end = address - kKernelStackGapBytes;
@@ -99,6 +118,7 @@ size_t page_bytes() {
 
 Result<uint8_t*> reserve(size_t bytes) {
   assert(is_page_multiple(bytes));
+  if (fault_injection::fails_now()) return system_error("reservation", bytes);
   void* address = mmap(nullptr, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (address == MAP_FAILED) return system_error("reservation", bytes);
   return static_cast<uint8_t*>(address);
@@ -111,21 +131,22 @@ void release(void* address, size_t bytes) {
   assert(!failed);
 }
 
-Result<void> commit(void* address, size_t bytes) { return protect("commit", address, bytes, PROT_READ | PROT_WRITE); }
+Result<void> commit(void* address, size_t bytes) {
+  if (bytes != 0 && fault_injection::fails_now()) return system_error("commit", bytes);
+  return protect("commit", address, bytes, PROT_READ | PROT_WRITE);
+}
 
 Result<void> discard(void* address, size_t bytes) {
   assert(is_page_range(address, bytes));
-  if (bytes != 0 && madvise(address, bytes, MADV_DONTNEED) != 0) return system_error("discard", bytes);
+  if (bytes == 0) return {};
+  if (fault_injection::fails_now() || madvise(address, bytes, MADV_DONTNEED) != 0) return system_error("discard", bytes);
   return {};
 }
 
 Result<void> decommit(void* address, size_t bytes) {
   assert(is_page_range(address, bytes));
-  if (bytes == 0) return {};
   // A new mapping in its place: drops the contents and the access in one step, and any file behind it.
-  void* mapped = mmap(address, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
-  if (mapped == MAP_FAILED) return system_error("decommit", bytes);
-  return {};
+  return map_over("decommit", address, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 }
 
 Result<void> map_code(void* address, size_t bytes, std::span<const uint8_t> code) {
@@ -193,6 +214,139 @@ Result<std::span<const uint8_t>> map_file(const InputFile& file) {
   void* address = mmap(nullptr, bytes, PROT_READ, MAP_PRIVATE, file.descriptor(), 0);
   if (address == MAP_FAILED) return system_error("mapping", bytes, file.path());
   return std::span(static_cast<const uint8_t*>(address), bytes);
+}
+
+MemoryFile::MemoryFile(MemoryFile&& other) noexcept
+    : descriptor_(std::exchange(other.descriptor_, -1)), size_bytes_(other.size_bytes_) {}
+
+MemoryFile& MemoryFile::operator=(MemoryFile&& other) noexcept {
+  std::swap(descriptor_, other.descriptor_);
+  std::swap(size_bytes_, other.size_bytes_);
+  return *this;
+}
+
+MemoryFile::~MemoryFile() {
+  if (descriptor_ >= 0) close(descriptor_);
+}
+
+Result<MemoryFile> MemoryFile::create(uint64_t bytes) {
+  if (fault_injection::fails_now()) return system_error("file in memory", bytes);
+  MemoryFile file(memfd_create("rotor-memory", MFD_CLOEXEC | MFD_ALLOW_SEALING), 0);
+  if (file.descriptor_ < 0) return system_error("file in memory", bytes);
+  ROTOR_CHECK(file.resize(bytes));
+  return file;
+}
+
+Result<void> MemoryFile::resize(uint64_t bytes) {
+  assert(is_page_multiple(bytes));
+  if (bytes == size_bytes_) return {};
+  if (fault_injection::fails_now() || ftruncate(descriptor_, static_cast<off_t>(bytes)) != 0)
+    return system_error("size of a file in memory", bytes);
+  size_bytes_ = bytes;
+  return {};
+}
+
+Result<void> MemoryFile::write_nonzero(uint64_t offset, std::span<const uint8_t> pages) {
+  assert(is_page_multiple(offset) && is_page_multiple(pages.size()) && offset + pages.size() <= size_bytes_);
+  const size_t page = page_bytes();
+  for (size_t begin = 0; begin < pages.size();) {
+    if (is_zero(pages.subspan(begin, page))) {
+      begin += page;
+      continue;
+    }
+    size_t end = begin + page;
+    while (end < pages.size() && !is_zero(pages.subspan(end, page))) end += page;
+    if (fault_injection::fails_now() ||
+        !transfer(pwrite, descriptor_, pages.data() + begin, end - begin, offset + begin))
+      return system_error("writing", end - begin);
+    begin = end;
+  }
+  return {};
+}
+
+Result<void> MemoryFile::seal() {
+  if (fault_injection::fails_now() ||
+      fcntl(descriptor_, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0)
+    return system_error("sealing", size_bytes_);
+  return {};
+}
+
+Result<MemoryFile::Range> MemoryFile::next_data(uint64_t offset) const {
+  off_t begin = offset < size_bytes_ ? lseek(descriptor_, static_cast<off_t>(offset), SEEK_DATA) : -1;
+  if (begin < 0) {
+    if (offset >= size_bytes_ || errno == ENXIO) return Range{size_bytes_, size_bytes_};
+    return system_error("search for data", size_bytes_);
+  }
+  off_t end = lseek(descriptor_, begin, SEEK_HOLE);
+  if (end < 0) return system_error("search for data", size_bytes_);
+  return Range{static_cast<uint64_t>(begin), static_cast<uint64_t>(end)};
+}
+
+uint64_t MemoryFile::allocated_bytes() const {
+  struct stat status;
+  if (fstat(descriptor_, &status) != 0) return 0;
+  return static_cast<uint64_t>(status.st_blocks) * 512;  // the unit of st_blocks, whatever the file system's
+}
+
+Result<void> map_shared(void* address, size_t bytes, const MemoryFile& file, uint64_t offset) {
+  assert(offset + bytes <= file.size_bytes());
+  return map_over("shared mapping", address, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, file.descriptor_, offset);
+}
+
+Result<void> map_private(void* address, size_t bytes, const MemoryFile& file, uint64_t offset) {
+  assert(offset + bytes <= file.size_bytes());
+  // No swap is set aside for pages that may never be written: an image of 1 GiB costs what is written of it.
+  return map_over("private mapping", address, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_NORESERVE,
+                  file.descriptor_, offset);
+}
+
+Result<std::span<const uint8_t>> map_file(const MemoryFile& file) {
+  size_t bytes = file.size_bytes();
+  if (bytes == 0) return std::span<const uint8_t>();
+  // A reservation that is large enough is aligned to huge pages by the kernel (6.7 and later); a file's is not.
+  ROTOR_TRY(uint8_t* address, reserve(bytes));
+  auto mapped = map_over("mapping", address, bytes, PROT_READ, MAP_PRIVATE, file.descriptor_, 0);
+  if (!mapped) {
+    release(address, bytes);
+    return fail(ErrorKind::io, std::move(mapped).error().message);
+  }
+  return std::span<const uint8_t>(address, bytes);
+}
+
+void gather_huge_pages(const void* address, size_t bytes) {
+  constexpr int kCollapse = 25;  // MADV_COLLAPSE, Linux 6.1
+  // Whatever it answers, the contents are as they were.
+  if (reinterpret_cast<uintptr_t>(address) % kHugePageBytes == 0 && bytes != 0)
+    (void)madvise(const_cast<void*>(address), bytes, kCollapse);
+}
+
+void find_private_pages(const void* address, std::span<bool> pages) {
+  assert(is_page_range(address, 0));
+  std::ranges::fill(pages, true);
+  File map(open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC));
+  if (!map) return;
+  constexpr uint64_t kPresentOrSwapped = UINT64_C(3) << 62;
+  constexpr uint64_t kOfFile = UINT64_C(1) << 61;
+  constexpr size_t kEntries = 512;
+  uint64_t entries[kEntries];
+  uint64_t first = reinterpret_cast<uintptr_t>(address) / page_bytes();
+  for (size_t done = 0; done < pages.size(); done += kEntries) {
+    size_t count = std::min(kEntries, pages.size() - done);
+    if (!transfer(pread, map.get(), reinterpret_cast<uint8_t*>(entries), count * sizeof(uint64_t),
+                  (first + done) * sizeof(uint64_t)))
+      return;
+    for (size_t i = 0; i < count; ++i) pages[done + i] = (entries[i] & kPresentOrSwapped) && !(entries[i] & kOfFile);
+  }
+}
+
+bool is_zero(std::span<const uint8_t> bytes) {
+  assert(bytes.size() % 64 == 0);
+  for (size_t at = 0; at < bytes.size(); at += 64) {
+    uint64_t words[8];
+    std::memcpy(words, bytes.data() + at, 64);
+    if (words[0] | words[1] | words[2] | words[3] | words[4] | words[5] | words[6] | words[7]) return false;
+  }
+  return true;
 }
 
 Result<void> protect_read(void* address, size_t bytes) { return protect("protection", address, bytes, PROT_READ); }

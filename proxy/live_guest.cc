@@ -26,27 +26,98 @@ uint32_t element_bytes(ArgKind kind) { return kind == ArgKind::bytes ? 1 : 4; }
 
 }  // namespace
 
-Result<std::unique_ptr<LiveGuest>> LiveGuest::create(const GuestFactory& factory, const Plan& plan,
-                                                     uint64_t memory_limit_bytes) {
-  ROTOR_TRY(std::unique_ptr<Guest> guest, factory());
-  if (!guest || !guest->instance()) return fail(ErrorKind::invalid_argument, "the factory returned no guest");
-  std::unique_ptr<LiveGuest> live(new LiveGuest(std::move(guest), plan));
+Result<std::unique_ptr<LiveGuest>> GuestSource::make(const StandbyImage* image, bool imageable) {
+  std::unique_ptr<LiveGuest> live(new LiveGuest(plan_));
+  GuestRequest request;
+  request.imageable = imageable;
+  request.rotates = rotates_;
+  if (plan_.records_answers) request.import_observer = live->tape_.get();
+  if (image) {
+    request.snapshot = &image->snapshot;
+    request.saved = image->saved;
+    live->handles = HandleMap(image->handles);
+    live->origin = StandbyOrigin::image;
+  }
+  std::lock_guard lock(mutex_);
+  live->number = ++made_;
+  ROTOR_TRY(live->guest_, factory_(request));
+  if (!live->guest_ || !live->instance())
+    return fail(ErrorKind::invalid_argument, "the factory returned no guest");
   if (auto memory = live->instance().memory0()) {
-    live->memory_ = *memory;
+    live->memory_ = memory->pinned();
     live->limit_bytes_ = memory->limit_bytes();
     if (MemoryType type = memory->type(); type.limits.has_max())
       live->limit_bytes_ = std::min(live->limit_bytes_, type.limits.max * Memory::kPageBytes);
-    if (memory_limit_bytes) live->limit_bytes_ = std::min(live->limit_bytes_, memory_limit_bytes);
+    if (memory_limit_bytes_) live->limit_bytes_ = std::min(live->limit_bytes_, memory_limit_bytes_);
   }
+  ROTOR_CHECK(live->find_gauge());
   return live;
 }
 
-Result<const Func*> LiveGuest::func(uint32_t export_index) {
-  Func& func = funcs_[export_index];
-  if (!func.handle().object) {
-    ROTOR_TRY(func, instance().get_func(plan_.exports[export_index].name));
+LiveGuest::~LiveGuest() {
+  // A trapped guest's workers are the guest's to end.
+  if (guest_ && !poison) (void)stop_workers();
+}
+
+Result<void> LiveGuest::start_workers() {
+  if (plan_.group.workers == 0 || workers_run_) return {};
+  ROTOR_CHECK(guest_->start_workers(plan_.group));
+  workers_run_ = true;
+  return {};
+}
+
+Result<void> LiveGuest::stop_workers() {
+  if (!workers_run_) return {};
+  workers_run_ = false;
+  return guest_->stop_workers(plan_.group);
+}
+
+Result<std::shared_ptr<const StandbyImage>> LiveGuest::make_image(std::vector<std::shared_ptr<const LogCall>> calls,
+                                                                  bool* usable) {
+  *usable = false;
+  ROTOR_CHECK(stop_workers());
+  auto image = std::make_shared<StandbyImage>();
+  auto take = [&]() -> Result<void> {
+    ROTOR_TRY(image->saved, guest_->save());
+    ROTOR_TRY(image->snapshot, instance().snapshot());
+    image->memory_bytes = memory_bytes();
+    return {};
+  };
+  Result<void> taken = take();
+  // What was refused left the guest as it was; what the system refused may have cost it its memory, which calls tell.
+  ROTOR_CHECK(start_workers());
+  *usable = true;
+  ROTOR_CHECK(taken);
+  image->handles = handles.share();
+  image->calls = std::move(calls);
+  return image;
+}
+
+Result<const Func*> LiveGuest::find_func(uint32_t export_index) {
+  ROTOR_TRY(funcs_[export_index], instance().get_func(plan_.exports[export_index].name));
+  return &funcs_[export_index];
+}
+
+Result<void> LiveGuest::find_gauge() {
+  if (plan_.gauge.kind == Gauge::Kind::function) {
+    ROTOR_TRY(gauge_func_, instance().get_func(plan_.gauge.name));
+  } else if (plan_.gauge.kind == Gauge::Kind::global) {
+    ROTOR_TRY(gauge_global_, instance().get_global(plan_.gauge.name));
   }
-  return &func;
+  return {};
+}
+
+uint64_t LiveGuest::gauge_bytes() {
+  Slot slot[1] = {};
+  if (plan_.gauge.kind == Gauge::Kind::function) {
+    // A gauge that traps: what it would say is not known, the memory's size is an upper bound.
+    if (!gauge_func_.call_raw(slot)) return memory_bytes();
+  } else {
+    auto value = gauge_global_.get();
+    if (!value) return memory_bytes();
+    slot[0] = value->bits();
+  }
+  return plan_.gauge.type == ValType::i32 ? static_cast<uint32_t>(slot[0]) : slot[0];
 }
 
 Result<void> LiveGuest::call(uint32_t export_index, std::span<const RawArg> args, RawReply& reply) {
@@ -156,11 +227,42 @@ class LinkedGuest final : public Guest {
 
 }  // namespace
 
+Result<void> Guest::start_workers(const GroupRule&) {
+  return fail(ErrorKind::unsupported, "the policy's [group] has workers, and the guest does not know how to start them");
+}
+
+Result<void> Guest::stop_workers(const GroupRule&) {
+  return fail(ErrorKind::unsupported, "the policy's [group] has workers, and the guest does not know how to stop them");
+}
+
+InstanceOptions GuestRequest::apply(InstanceOptions options) const {
+  options.limits.memory = apply(std::move(options.limits.memory));
+  if (import_observer) options.import_observer = import_observer;
+  return options;
+}
+
+MemoryLimits GuestRequest::apply(MemoryLimits limits) const {
+  limits.imageable = imageable;
+  return limits;
+}
+
+Result<Instance> GuestRequest::instantiate(const InstancePre& pre, InstanceOptions options) const {
+  options = apply(std::move(options));
+  return snapshot ? pre.instantiate(*snapshot, options) : pre.instantiate(options);
+}
+
 GuestFactory linked_guests(InstancePre pre, Limits limits, std::function<std::shared_ptr<void>()> make_host_data) {
-  return [pre = std::move(pre), limits = std::move(limits),
-          make_host_data = std::move(make_host_data)]() -> Result<std::unique_ptr<Guest>> {
+  return [pre = std::move(pre), limits = std::move(limits), make_host_data = std::move(make_host_data),
+          shared = std::optional<std::vector<std::string>>()](
+             const GuestRequest& request) mutable -> Result<std::unique_ptr<Guest>> {
+    if (!shared) shared = pre.shared_state();
+    if (request.rotates && !shared->empty())
+      return fail(ErrorKind::invalid_argument,
+                  fmt::format("{} is defined once for all instances and can be changed: a guest that shares it can't be "
+                              "rotated; define it per instance",
+                              shared->front()));
     std::shared_ptr<void> host_data = make_host_data ? make_host_data() : nullptr;
-    ROTOR_TRY(Instance instance, pre.instantiate({.limits = limits, .host_data = host_data.get()}));
+    ROTOR_TRY(Instance instance, request.instantiate(pre, {.limits = limits, .host_data = host_data.get()}));
     return std::make_unique<LinkedGuest>(std::move(host_data), std::move(instance));
   };
 }

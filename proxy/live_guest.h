@@ -1,12 +1,17 @@
 // A guest in use, as active, standby or retired, and calls into it with nothing symbolic left in them.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
+#include <mutex>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
+#include "proxy/handle_map.h"
+#include "proxy/import_tape.h"
 #include "proxy/policy.h"
 #include "rotor/proxy.h"
 
@@ -26,32 +31,85 @@ struct RawReply {
   std::string error_text;
 };
 
+/// The state that standbys are restored from.
+struct StandbyImage {
+  Snapshot snapshot;
+  std::shared_ptr<const void> saved;  ///< Guest::save
+  std::shared_ptr<const HandleMap::Table> handles;
+  /// What it was made by, all of it, in order.
+  std::vector<std::shared_ptr<const LogCall>> calls;
+  uint64_t memory_bytes = 0;  ///< of the guest, then
+};
+
+class LiveGuest;
+
+/// The factory, for whoever needs a guest: it is never called twice at once.
+class GuestSource {
+ public:
+  GuestSource(const Plan& plan, const GuestFactory& factory, uint64_t memory_limit_bytes, bool rotates)
+      : plan_(plan), factory_(factory), memory_limit_bytes_(memory_limit_bytes), rotates_(rotates) {}
+  /// `image`: restored from it, null: a fresh start. `imageable`: GuestRequest. Errors: those of the factory;
+  /// invalid_argument (it made none).
+  Result<std::unique_ptr<LiveGuest>> make(const StandbyImage* image, bool imageable);
+
+ private:
+  const Plan& plan_;
+  const GuestFactory& factory_;
+  const uint64_t memory_limit_bytes_;
+  const bool rotates_;
+  std::mutex mutex_;
+  uint64_t made_ = 0;
+};
+
 class LiveGuest {
  public:
-  /// Errors: those of the factory; invalid_argument (it made none).
-  static Result<std::unique_ptr<LiveGuest>> create(const GuestFactory& factory, const Plan& plan,
-                                                   uint64_t memory_limit_bytes);
+  ~LiveGuest();
 
   /// Errors: trap, host; limit (its allocator failed); invalid_argument (it returned data outside its memory).
   Result<void> call(uint32_t export_index, std::span<const RawArg> args, RawReply& reply);
   /// Looked up on first use; lives as long as this.
-  Result<const Func*> func(uint32_t export_index);
+  Result<const Func*> func(uint32_t export_index) {
+    if (const Func& func = funcs_[export_index]; func.handle().object) [[likely]]
+      return &func;
+    return find_func(export_index);
+  }
   Instance& instance() { return guest_->instance(); }
+  Guest& guest() { return *guest_; }
+  ImportTape& tape() { return *tape_; }
 
+  /// The workers of a group (Plan::group): none of a guest without.
+  Result<void> start_workers();
+  Result<void> stop_workers();
+  /// The guest's state as an image that knows `calls`; stops the workers for it and starts them again. Errors: those of
+  /// Guest and Instance::snapshot; after one the guest must not be used if `*usable` is false.
+  Result<std::shared_ptr<const StandbyImage>> make_image(std::vector<std::shared_ptr<const LogCall>> calls,
+                                                         bool* usable);
+
+  /// By any thread.
   uint64_t memory_bytes() const { return memory_.size_bytes(); }
-  /// Memory in use, of the limit.
-  double use() const {
-    return limit_bytes_ ? static_cast<double>(memory_bytes()) / static_cast<double>(limit_bytes_) : 0;
+  uint64_t denied_growths() const { return memory_.denied_growths(); }
+  uint64_t limit_bytes() const { return limit_bytes_; }
+  /// Memory in use, of the limit. While no call runs, if there is a gauge.
+  double use() {
+    const uint64_t bytes = plan_.gauge.kind == Gauge::Kind::memory_size ? memory_bytes() : gauge_bytes();
+    return limit_bytes_ ? static_cast<double>(bytes) / static_cast<double>(limit_bytes_) : 0;
   }
 
-  std::vector<uint32_t> handles;  ///< raw values of the recorded handles, by HandleId
-  uint64_t rotation = 0;          ///< that made it the active
+  HandleMap handles;
+  uint64_t number = 0;    ///< from 1: another one for each guest of the proxy
+  uint64_t rotation = 0;  ///< that made it the active
+  StandbyOrigin origin = StandbyOrigin::replay;
   uint64_t calls_replayed = 0;
   uint64_t warmup_ns = 0;
+  uint64_t retired_at_ns = 0;
+  std::optional<Error> poison;  ///< the trap after which it must not be used
 
  private:
-  LiveGuest(std::unique_ptr<Guest> guest, const Plan& plan)
-      : plan_(plan), guest_(std::move(guest)), funcs_(plan.exports.size()) {}
+  friend class GuestSource;
+  explicit LiveGuest(const Plan& plan) : plan_(plan), tape_(std::make_unique<ImportTape>(plan)), funcs_(plan.exports.size()) {}
+  Result<const Func*> find_func(uint32_t export_index);
+  Result<void> find_gauge();
+  uint64_t gauge_bytes();
   Result<uint32_t> pass_in(std::span<const uint8_t> data, uint32_t element_bytes);
   template <class T>
   Result<void> take_out(Slot pointer, Slot count, std::vector<T>& out);
@@ -59,10 +117,14 @@ class LiveGuest {
   Result<std::string> take_error(uint32_t reference_index);
 
   const Plan& plan_;
+  std::unique_ptr<ImportTape> tape_;  // outlives the guest, which it watches
   std::unique_ptr<Guest> guest_;
   Memory memory_;
   uint64_t limit_bytes_ = 0;
   std::vector<Func> funcs_;  ///< by export index, looked up on first use
+  Func gauge_func_;
+  Global gauge_global_;
+  bool workers_run_ = false;
 };
 
 }  // namespace rotor::proxy

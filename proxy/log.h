@@ -1,66 +1,135 @@
-// The log: the calls that built state, symbolically, in the order they were made.
+// The log: the calls that built state, symbolically, in the order they were made. Bounded, and compacted by slicing.
+//
+// Positions. Every call has a number, `seq`. A reader (a standby, an image) has a position: the number of the last call
+// that it has seen. What it has yet to see is all that the log holds with higher numbers. Compaction keeps what any
+// reader needs; it must not run while a reader moves, which `reading` sees to.
+//
+// Late calls. A query whose handle a build takes long after enters the log where it was made, if what it had read has
+// changed since. Readers that are past that place have missed it, and say so: they begin anew.
 #pragma once
 
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <optional>
+#include <shared_mutex>
+#include <span>
 #include <string>
+#include <unordered_map>
 #include <unordered_set>
 #include <vector>
 
-#include "proxy/policy.h"
-#include "proxy/tokens.h"
-#include "rotor/func.h"
+#include "proxy/log_call.h"
+#include "proxy/slice.h"
 
 namespace rotor::proxy {
 
-inline constexpr HandleId kNullHandle = UINT32_MAX;
-
-/// A recorded call, with every handle named by its HandleId. Immutable once appended.
-struct LogCall {
-  uint32_t export_index = 0;
-  /// By argument: a scalar's bits, a HandleId, or how many bytes of `data` are its.
-  std::vector<Slot> args;
-  /// Contents of the arguments that are bytes or vectors, one after the other. Handles as HandleIds.
-  std::vector<uint8_t> data;
-
-  // What it returned; a replay that returns anything else has diverged.
-  std::vector<Slot> scalars;
-  uint32_t handle_count = 0;  ///< 0 included, whether single or in a vector
-  bool guest_error = false;
-
-  uint64_t cost_ns = 0;  ///< what it took on the active
-
-  uint64_t size_bytes() const { return sizeof *this + data.size() + (args.size() + scalars.size()) * sizeof(Slot); }
-  /// Export and arguments: equal for calls that are.
-  std::string key() const;
+struct LogBounds {
+  uint64_t calls = 0;
+  uint64_t bytes = 0;
+  uint64_t replay_ns = 0;
 };
 
-/// Appended to by the thread that holds the lease, read by the background thread.
+/// How far a reader has come.
+struct LogPosition {
+  uint64_t seq = 0;
+  uint64_t late = 0;  ///< late calls that were there when it began
+};
+
+/// Appended to by the thread that holds the lease, read by any.
 class Log {
  public:
-  Log(uint64_t max_calls, uint64_t max_bytes) : max_calls_(max_calls), max_bytes_(max_bytes) {}
+  enum class Appended : uint8_t {
+    ok,
+    due,   ///< it grew much since the last compaction
+    full,  ///< a bound is reached, and compaction did not help: it is empty from now on
+  };
 
-  /// False: a bound is reached, and the log is empty from now on.
-  bool append(std::shared_ptr<const LogCall> call, bool once);
+  Log(const Plan& plan, LogBounds bounds) : plan_(plan), bounds_(bounds) {}
+
+  /// The number of the next call. Only for the thread that holds the lease.
+  uint64_t next_seq() { return ++last_seq_; }
+  HandleId next_handle() { return ++last_handle_; }
+
+  /// `call` has a number of next_seq: the newest one, or that of a late call.
+  Appended append(std::shared_ptr<const LogCall> call);
   /// Whether a call of an export marked `once` was recorded with these arguments.
-  bool has_once(const std::string& key) const;
+  bool has_once(const std::string& identity) const;
+  /// While pinned, a handle's history stays although the handle ended: a query that took it may yet be needed.
+  void pin(HandleId id);
+  void unpin(HandleId id);
+  /// Whether no call with a higher number changed or ended one of the handles, or touched none at all.
+  bool unchanged_since(uint64_t seq, std::span<const HandleId> handles) const;
+
+  /// What a fresh instance must replay, and where it then stands.
+  Calls fresh_calls(LogPosition* position) const;
+  /// At most `max` calls behind the position. Errors: internal (a late call was missed).
+  Result<Calls> read(const LogPosition& position, size_t max) const;
+  /// Number of the last call.
+  uint64_t end_seq() const;
+  bool at_end(const LogPosition& position) const;
+  bool missed_one(const LogPosition& position) const;
+  /// What the calls behind the position took on the active.
+  uint64_t tail_ns(const LogPosition& position) const;
+
+  /// Held while a reader replays: compaction waits.
+  std::shared_lock<std::shared_mutex> reading() const { return std::shared_lock(reading_mutex_); }
+  /// Drops what neither a fresh instance nor one at any of `positions` needs. Beside appends; waits for readers. Returns
+  /// how many calls remain.
+  uint64_t compact(std::span<const LogPosition> positions);
+  /// Where readers stand, for compactions that a bound asks for.
+  void set_positions(std::vector<LogPosition> positions);
   void give_up();
 
   uint64_t size() const;
   uint64_t size_bytes() const;
-  uint64_t cost_ns() const;  ///< of all calls
-  /// At most `max` calls, from `first` on.
-  std::vector<std::shared_ptr<const LogCall>> read(uint64_t first, size_t max) const;
+  uint64_t cost_ns() const;  ///< of the calls in it
+  uint64_t recorded() const;
+  uint64_t compactions() const;
 
  private:
-  const uint64_t max_calls_;
-  const uint64_t max_bytes_;
-  mutable std::mutex mutex_;
-  std::vector<std::shared_ptr<const LogCall>> calls_;
-  uint64_t bytes_ = 0;
-  uint64_t cost_ns_ = 0;
+  struct Entry {
+    std::shared_ptr<const LogCall> call;
+    uint64_t cost_ns = 0;  ///< of the calls up to this one
+  };
+  struct Changes {
+    uint64_t changed = 0;
+    uint64_t ended = 0;
+  };
+
+  void note_changes(const LogCall& call);
+  // Pre for these: mutex_ is held.
+  size_t first_behind(uint64_t seq) const;
+  uint64_t entries_cost_ns() const { return entries_.empty() ? 0 : entries_.back().cost_ns; }
+  bool over_bounds(uint64_t scale) const;
+  Calls copy(std::unordered_set<HandleId>* pinned) const;
+  void add_costs(size_t from);
+  void drop(const std::unordered_set<const LogCall*>& calls);
+  void clear();
+
+  const Plan& plan_;
+  const LogBounds bounds_;
+  uint64_t last_seq_ = 0;
+  HandleId last_handle_ = 0;
+  // Of the thread that holds the lease.
+  std::unordered_map<HandleId, Changes> changes_;  ///< of handles that live or are pinned
+  std::unordered_map<HandleId, uint32_t> pins_;    ///< written under mutex_, too
+  uint64_t last_global_ = 0;                       ///< the last call that touched no handle
+
+  mutable std::shared_mutex reading_mutex_;  ///< before mutex_
+  mutable std::mutex mutex_;          ///< for what follows
+  std::vector<Entry> entries_;
+  std::vector<uint64_t> late_;
+  std::vector<LogPosition> positions_;
   std::unordered_set<std::string> once_;
+  uint64_t bytes_ = 0;
+  uint64_t recorded_ = 0;
+  uint64_t compactions_ = 0;
+  uint64_t due_at_ = kFirstCompaction;
+  bool given_up_ = false;
+
+  /// Calls from which on a compaction is worth its while; then whenever the log has doubled.
+  static constexpr uint64_t kFirstCompaction = 4096;
 };
 
 }  // namespace rotor::proxy

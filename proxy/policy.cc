@@ -4,31 +4,13 @@
 
 #include <algorithm>
 
+#include "proxy/plan_parts.h"
+
 namespace rotor::proxy {
 namespace {
 
 constexpr const char* kIsAllocator = "belongs to the guest's allocator: its pointers mean nothing after the lease";
 constexpr const char* kPassesFunction = "passes a function reference";
-
-std::string place(const Policy& policy, uint32_t line) {
-  std::string_view file = policy.file.empty() ? "policy" : std::string_view(policy.file);
-  return line ? fmt::format("{}:{}: ", file, line) : fmt::format("{}: ", file);
-}
-
-size_t edit_distance(std::string_view a, std::string_view b) {
-  std::vector<size_t> row(b.size() + 1);
-  for (size_t j = 0; j <= b.size(); j++) row[j] = j;
-  for (size_t i = 1; i <= a.size(); i++) {
-    size_t diagonal = row[0];
-    row[0] = i;
-    for (size_t j = 1; j <= b.size(); j++) {
-      size_t above = row[j];
-      row[j] = std::min({above + 1, row[j - 1] + 1, diagonal + (a[i - 1] != b[j - 1])});
-      diagonal = above;
-    }
-  }
-  return row[b.size()];
-}
 
 const FuncType* func_type(const ExportInfo& info) { return std::get_if<FuncType>(&info.type); }
 
@@ -53,7 +35,9 @@ Result<void> check_thresholds(const Policy& policy) {
         policy.force_at <= 1))
     return wrong(fmt::format("thresholds must be 0 < warm_at <= swap_at <= force_at <= 1, not {}, {}, {}",
                              policy.warm_at, policy.swap_at, policy.force_at));
-  if (policy.log_max_calls == 0 || policy.log_max_bytes == 0) return wrong("a bound of the log is 0");
+  if (policy.catch_up_rounds == 0) return wrong("catch_up_rounds must be at least 1");
+  if (policy.log_max_calls == 0 || policy.log_max_bytes == 0 || policy.log_max_replay_ns == 0)
+    return wrong("a bound of the log is 0");
   if (policy.backoff_first_ms > policy.backoff_max_ms) return wrong("backoff_first_ms is above backoff_max_ms");
   return {};
 }
@@ -87,10 +71,43 @@ Result<void> check_results(const std::vector<ResultKind>& results) {
   return {};
 }
 
+/// What is said of builds alone, and of calls that are run again. Errors without place.
+Result<void> check_flags(const ExportRule& rule, const ExportPlan& plan) {
+  auto wrong = [](std::string text) { return fail(ErrorKind::invalid_argument, std::move(text)); };
+  const bool is_build = rule.effect == Effect::build;
+  if (rule.once && (!is_build || std::ranges::any_of(plan.args, consumes)))
+    return wrong("`once` is for builds that consume nothing");
+  if (rule.reads && !is_build) return wrong("`reads` is for builds");
+  if (rule.key && !is_build) return wrong("`key` is for builds");
+  if (rule.key && rule.once) return wrong("`once` keeps the first of equal calls, `key` the last: not both");
+  if (rule.key) {
+    for (size_t i = 0; i < rule.key->size(); i++) {
+      const uint32_t position = (*rule.key)[i];
+      if (position >= plan.args.size())
+        return wrong(
+            fmt::format("`key` names argument {}, counted from 0, but there are {}", position, plan.args.size()));
+      if (consumes(plan.args[position]))
+        return wrong(fmt::format("`key` names argument {}, which is consumed", position));
+      if (std::find(rule.key->begin(), rule.key->begin() + static_cast<ptrdiff_t>(i), position) !=
+          rule.key->begin() + static_cast<ptrdiff_t>(i))
+        return wrong(fmt::format("`key` names argument {} twice", position));
+    }
+  }
+  // What a release frees is gone with the instance that trapped.
+  if (rule.retry && rule.effect == Effect::release) return wrong("`retry` is not for releases");
+  if (std::ranges::none_of(plan.type.params, &ValType::is_ref)) return {};
+  if (rule.effect != Effect::query) return wrong("takes a reference, which can't be recorded");
+  if (rule.retry) return wrong("takes a reference, which a retry on another instance can't pass");
+  return {};
+}
+
 /// Fills in the plan of one export from the rule that won. Errors without place.
 Result<void> apply(const ExportRule& rule, ExportPlan& plan) {
   plan.effect = rule.effect;
   plan.once = rule.once;
+  plan.reads = rule.reads;
+  plan.retry = rule.retry;
+  plan.key = rule.key;
   if (rule.args) {
     plan.args = *rule.args;
   } else if (rule.effect == Effect::release && !plan.args.empty()) {
@@ -105,11 +122,7 @@ Result<void> apply(const ExportRule& rule, ExportPlan& plan) {
   bool ends_handle = std::ranges::any_of(plan.args, consumes);
   if (rule.effect == Effect::release && !ends_handle)
     return fail(ErrorKind::invalid_argument, "a release has no `consumed` argument");
-  if (rule.once && (rule.effect != Effect::build || ends_handle))
-    return fail(ErrorKind::invalid_argument, "`once` is for builds that consume nothing");
-  if (rule.effect != Effect::query && std::ranges::any_of(plan.type.params, &ValType::is_ref))
-    return fail(ErrorKind::invalid_argument, "takes a reference, which can't be recorded");
-  return {};
+  return check_flags(rule, plan);
 }
 
 /// The exports that move data in and out. A rule that moves data without them is an error, at that rule.
@@ -180,11 +193,9 @@ Result<void> check_name(const Policy& policy, const ExportRule& rule, const Plan
   return wrong(ErrorKind::not_found, fmt::format("no export \"{}\"{}", rule.name, did_you_mean(rule.name, names)));
 }
 
-/// The rule that is about an export: an exact name, else the last glob that matches, else the preset's.
-const ExportRule* winner(const Policy& policy, const std::vector<ExportRule>& preset, const ExportPlan& plan) {
+/// The policy's rule about an export: an exact name, else the last glob that matches.
+const ExportRule* winner(const Policy& policy, const ExportPlan& plan) {
   const ExportRule* best = nullptr;
-  for (const ExportRule& rule : preset)
-    if (glob_matches(rule.name, plan.name) && preset_rule_fits(plan.type)) best = &rule;
   for (const ExportRule& rule : policy.exports) {
     if (rule.name == plan.name) return &rule;
     if (is_glob(rule.name) && glob_matches(rule.name, plan.name)) best = &rule;
@@ -192,55 +203,22 @@ const ExportRule* winner(const Policy& policy, const std::vector<ExportRule>& pr
   return best;
 }
 
-}  // namespace
-
-bool is_glob(std::string_view pattern) { return pattern.find_first_of("*?") != std::string_view::npos; }
-
-bool glob_matches(std::string_view pattern, std::string_view name) {
-  // On a mismatch the last `*` takes one character more; earlier ones need no second try.
-  size_t p = 0, n = 0, star = std::string_view::npos, resume = 0;
-  while (n < name.size()) {
-    if (p < pattern.size() && pattern[p] == '*') {
-      star = p++;
-      resume = n;
-    } else if (p < pattern.size() && (pattern[p] == '?' || pattern[p] == name[n])) {
-      p++;
-      n++;
-    } else if (star != std::string_view::npos) {
-      p = star + 1;
-      n = ++resume;
-    } else {
-      return false;
-    }
-  }
-  while (p < pattern.size() && pattern[p] == '*') p++;
-  return p == pattern.size();
+const ExportRule* preset_winner(const std::vector<ExportRule>& rules, const ExportPlan& plan) {
+  const ExportRule* best = nullptr;
+  for (const ExportRule& rule : rules)
+    if (glob_matches(rule.name, plan.name) && preset_rule_fits(plan.type)) best = &rule;
+  return best;
 }
 
-std::string did_you_mean(std::string_view name, std::span<const std::string_view> candidates) {
-  size_t best_distance = std::max<size_t>(2, name.size() / 2) + 1;
-  std::string_view best;
-  for (std::string_view candidate : candidates) {
-    size_t distance = edit_distance(name, candidate);
-    if (distance >= best_distance) continue;
-    best_distance = distance;
-    best = candidate;
-  }
-  return best.empty() ? std::string() : fmt::format("; did you mean \"{}\"?", best);
+/// What follows from the rest. The shortest way leaves out the log, the translation of data and the second try.
+void derive(ExportPlan& plan) {
+  plan.makes_handles = std::ranges::any_of(plan.results, returns_handles);
+  plan.simple = plan.effect == Effect::query && !plan.retry && !plan.raw_only && !passes_function(plan.type) &&
+                std::ranges::none_of(plan.args, [](ArgKind kind) { return takes_data(kind) || consumes(kind); }) &&
+                std::ranges::all_of(plan.results, [](ResultKind kind) { return kind == ResultKind::scalar; });
 }
 
-Result<uint32_t> Plan::find(std::string_view name) const {
-  if (auto found = by_name.find(name); found != by_name.end()) [[likely]]
-    return found->second;
-  std::vector<std::string_view> names;
-  for (const ExportPlan& item : exports) names.push_back(item.name);
-  return fail(ErrorKind::not_found, fmt::format("no exported function \"{}\"{}", name, did_you_mean(name, names)));
-}
-
-Result<Plan> make_plan(const Policy& policy, const Module& module) {
-  ROTOR_CHECK(check_thresholds(policy));
-  Plan plan;
-  plan.preset = policy.preset;
+Result<void> plan_exports(const Policy& policy, const Module& module, Plan& plan) {
   for (const ExportInfo& info : module.exports()) {
     const FuncType* type = func_type(info);
     if (!type) continue;
@@ -255,7 +233,9 @@ Result<Plan> make_plan(const Policy& policy, const Module& module) {
   Allocator allocator(plan, module);
   const std::vector<ExportRule> preset = preset_rules(policy.preset);
   for (ExportPlan& item : plan.exports) {
-    const ExportRule* rule = winner(policy, preset, item);
+    item.rule = winner(policy, item);
+    const ExportRule* rule = item.rule ? item.rule : preset_winner(preset, item);
+    item.by_preset = !item.rule && (rule || item.raw_only == kIsAllocator);
     if (!rule) continue;
     if (item.raw_only == kIsAllocator) item.raw_only = nullptr;
     Result<void> fits = apply(*rule, item);
@@ -265,6 +245,28 @@ Result<Plan> make_plan(const Policy& policy, const Module& module) {
     if (fits.error().kind == ErrorKind::type_mismatch) text += " " + to_string(item.type);
     return fail(fits.error().kind, std::move(text));
   }
+  std::ranges::for_each(plan.exports, derive);
+  return {};
+}
+
+}  // namespace
+
+Result<uint32_t> Plan::find(std::string_view name) const {
+  if (auto found = by_name.find(name); found != by_name.end()) [[likely]]
+    return found->second;
+  std::vector<std::string_view> names;
+  for (const ExportPlan& item : exports) names.push_back(item.name);
+  return fail(ErrorKind::not_found, fmt::format("no exported function \"{}\"{}", name, did_you_mean(name, names)));
+}
+
+Result<Plan> make_plan(const Policy& policy, const Module& module) {
+  ROTOR_CHECK(check_thresholds(policy));
+  Plan plan;
+  plan.preset = policy.preset;
+  ROTOR_CHECK(plan_exports(policy, module, plan));
+  ROTOR_CHECK(plan_imports(policy, module, plan));
+  ROTOR_CHECK(plan_gauge(policy, module, plan));
+  ROTOR_CHECK(plan_group(policy, module, plan));
   return plan;
 }
 

@@ -73,6 +73,7 @@ struct Plan {
   std::vector<ImportPlan> imports;  ///< by index in Module::imports()
   bool records_answers = false;     ///< a function import has mode `answer`
   Gauge gauge;
+  GroupRule group;                ///< the policy's, with the exports that the preset knows
   uint32_t allocate = kNoExport;  ///< index into `exports`
   uint32_t deallocate = kNoExport;
   uint32_t drop_reference = kNoExport;  ///< frees an element of the externref table

@@ -29,14 +29,33 @@ memory_limit = "8 MiB"
 at_swap = "wait"
 on_trap = "keep"
 catch_up_ns = 5
+catch_up_rounds = 10
+drain_deadline_ms = 11
+gauge = "used"
 query_handle_calls = 6
 backoff_first_ms = 7
 backoff_max_ms = 8
 [log]
 max_calls = 9
 max_bytes = "1KiB"
+max_replay_ms = 12
+[image]
+mode = "off"
+tail_ms = 13
+verify_every = 14
+[group]
+workers = 2
+start = "begin"
+stop = "end"
+thread_exit = "exit"
+stop_deadline_ms = 15
+[imports]
+"env.*" = "run"
+"env.read" = { mode = "answer", args = ["pointer", "scalar", "any"] }
+write = {}
 [exports]
 "*_get" = { args = ["handle", "scalar"], results = ["bytes", "error"] }
+set = { effect = "build", reads = true, retry = true, key = [0, 2] }
 make = { effect = "build", once = true, args = ["vector", "handles"], results = ["handles"] }
 drop = { effect = "release", args = ["consumed", "consumed_handles", "bytes"] }
 )",
@@ -56,15 +75,41 @@ drop = { effect = "release", args = ["consumed", "consumed_handles", "bytes"] }
   EXPECT_EQ(policy->backoff_max_ms, 8u);
   EXPECT_EQ(policy->log_max_calls, 9u);
   EXPECT_EQ(policy->log_max_bytes, 1024u);
-  ASSERT_EQ(policy->exports.size(), 3u);
+  EXPECT_EQ(policy->catch_up_rounds, 10u);
+  EXPECT_EQ(policy->drain_deadline_ms, 11u);
+  EXPECT_EQ(policy->gauge, "used");
+  EXPECT_EQ(policy->log_max_replay_ns, 12'000'000u);
+  EXPECT_EQ(policy->image, ImageMode::off);
+  EXPECT_EQ(policy->image_tail_ns, 13'000'000u);
+  EXPECT_EQ(policy->verify_every, 14u);
+  EXPECT_EQ(policy->group.workers, 2u);
+  EXPECT_EQ(policy->group.start, "begin");
+  EXPECT_EQ(policy->group.stop, "end");
+  EXPECT_EQ(policy->group.thread_exit, "exit");
+  EXPECT_EQ(policy->group.stop_deadline_ms, 15u);
+  ASSERT_EQ(policy->imports.size(), 3u);
+  EXPECT_EQ(policy->imports[0].name, "env.*");
+  EXPECT_EQ(policy->imports[0].mode, ImportMode::run);
+  EXPECT_FALSE(policy->imports[0].args);
+  EXPECT_EQ(policy->imports[1].name, "env.read");
+  EXPECT_EQ(policy->imports[1].line, 34u);
+  EXPECT_EQ(policy->imports[1].mode, ImportMode::answer);
+  EXPECT_EQ(policy->imports[1].args, (std::vector{ImportArg::pointer, ImportArg::scalar, ImportArg::any}));
+  EXPECT_EQ(policy->imports[2].name, "write");
+  EXPECT_EQ(policy->imports[2].mode, ImportMode::answer);
+  ASSERT_EQ(policy->exports.size(), 4u);
   EXPECT_EQ(policy->exports[0].name, "*_get");
-  EXPECT_EQ(policy->exports[0].line, 19u);
+  EXPECT_EQ(policy->exports[0].line, 37u);
   EXPECT_EQ(policy->exports[0].results, (std::vector{ResultKind::bytes, ResultKind::error}));
-  EXPECT_EQ(policy->exports[1].effect, Effect::build);
-  EXPECT_TRUE(policy->exports[1].once);
-  EXPECT_EQ(policy->exports[1].args, (std::vector{ArgKind::vector, ArgKind::handles}));
-  EXPECT_EQ(policy->exports[2].effect, Effect::release);
-  EXPECT_EQ(policy->exports[2].args, (std::vector{ArgKind::consumed, ArgKind::consumed_handles, ArgKind::bytes}));
+  EXPECT_TRUE(policy->exports[1].reads);
+  EXPECT_TRUE(policy->exports[1].retry);
+  EXPECT_EQ(policy->exports[1].key, (std::vector<uint32_t>{0, 2}));
+  EXPECT_EQ(policy->exports[2].effect, Effect::build);
+  EXPECT_TRUE(policy->exports[2].once);
+  EXPECT_FALSE(policy->exports[2].key);
+  EXPECT_EQ(policy->exports[2].args, (std::vector{ArgKind::vector, ArgKind::handles}));
+  EXPECT_EQ(policy->exports[3].effect, Effect::release);
+  EXPECT_EQ(policy->exports[3].args, (std::vector{ArgKind::consumed, ArgKind::consumed_handles, ArgKind::bytes}));
 }
 
 TEST(PolicyToml, EmptyIsTheDefault) {
@@ -87,6 +132,16 @@ TEST(PolicyToml, NamesLineAndNearestWord) {
   EXPECT_EQ(parse_error("preset = \"emscripten\""), "p.toml:1: preset = \"emscripten\" is none of plain, wasm-bindgen");
   EXPECT_EQ(parse_error("[exports]\nf = { args = [\"handel\"] }"),
             "p.toml:2: args = \"handel\" is unknown; did you mean \"handle\"?");
+  EXPECT_EQ(parse_error("[image]\nmode = \"lasy\""), "p.toml:2: mode = \"lasy\" is unknown; did you mean \"lazy\"?");
+  EXPECT_EQ(parse_error("[group]\nworker = 2"), "p.toml:2: unknown key \"worker\"; did you mean \"workers\"?");
+  EXPECT_EQ(parse_error("[imports]\nread = \"anwser\""),
+            "p.toml:2: read = \"anwser\" is unknown; did you mean \"answer\"?");
+  EXPECT_EQ(parse_error("[imports]\nread = { mdoe = \"run\" }"),
+            "p.toml:2: unknown key \"mdoe\"; did you mean \"mode\"?");
+  EXPECT_EQ(parse_error("[imports]\nenv.read = \"run\""),
+            "p.toml:2: unknown key \"read\"; the import env.read must be written in quotes");
+  EXPECT_EQ(parse_error("[imports.env]\nread = \"run\""),
+            "p.toml:2: unknown key \"read\"; the import env.read must be written in quotes");
 }
 
 TEST(PolicyToml, RefusesWrongTypes) {
@@ -101,6 +156,13 @@ TEST(PolicyToml, RefusesWrongTypes) {
   EXPECT_EQ(parse_error("[rotation]\nmemory_limit = \"8 MB\""),
             "p.toml:2: memory_limit must be a number of bytes or a text like \"8 MiB\"");
   EXPECT_EQ(parse_error("[exports]\nf = { args = \"handle\" }"), "p.toml:2: args must be a list");
+  EXPECT_EQ(parse_error("[rotation]\ngauge = 1"), "p.toml:2: gauge must be a text");
+  EXPECT_EQ(parse_error("[rotation]\ncatch_up_rounds = 0"), "p.toml:2: catch_up_rounds must be at least 1");
+  EXPECT_EQ(parse_error("[image]\ntail_ms = 9223372036854775807"), "p.toml:2: tail_ms is too large");
+  EXPECT_EQ(parse_error("image = \"off\""), "p.toml:1: \"image\" must be a table");
+  EXPECT_EQ(parse_error("[imports]\nread = 1"), "p.toml:2: \"read\" must be a table");
+  EXPECT_EQ(parse_error("[exports]\nf = { key = 0 }"), "p.toml:2: key must be a list");
+  EXPECT_EQ(parse_error("[exports]\nf = { key = [-1] }"), "p.toml:2: key must be a whole number");
   EXPECT_TRUE(parse_error("a = [\n").starts_with("p.toml:")) << parse_error("a = [\n");
 }
 

@@ -9,41 +9,31 @@
 #include <utility>
 
 #include "proxy/policy.h"
+#include "proxy/policy_words.h"
 #include "proxy/toml_library.h"
 
 namespace rotor {
 namespace {
 
-template <class T>
-using Word = std::pair<std::string_view, T>;
+using proxy::Word;
 
-constexpr Word<Preset> kPresets[] = {{"plain", Preset::plain}, {"wasm-bindgen", Preset::wasm_bindgen}};
-constexpr Word<AtSwap> kAtSwap[] = {{"serve", AtSwap::serve}, {"wait", AtSwap::wait}, {"fail", AtSwap::fail}};
-constexpr Word<OnTrap> kOnTrap[] = {{"rotate", OnTrap::rotate}, {"keep", OnTrap::keep}};
-constexpr Word<Effect> kEffects[] = {{"query", Effect::query}, {"build", Effect::build}, {"release", Effect::release}};
-constexpr Word<ArgKind> kArgs[] = {{"scalar", ArgKind::scalar},
-                                   {"handle", ArgKind::handle},
-                                   {"consumed", ArgKind::consumed},
-                                   {"bytes", ArgKind::bytes},
-                                   {"vector", ArgKind::vector},
-                                   {"handles", ArgKind::handles},
-                                   {"consumed_handles", ArgKind::consumed_handles}};
-constexpr Word<ResultKind> kResults[] = {{"scalar", ResultKind::scalar},   {"handle", ResultKind::handle},
-                                         {"bytes", ResultKind::bytes},     {"vector", ResultKind::vector},
-                                         {"handles", ResultKind::handles}, {"error", ResultKind::error}};
 constexpr Word<uint64_t> kSizeUnits[] = {{"B", 1}, {"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30}};
+constexpr uint64_t kNsPerMs = 1'000'000;
 
 class Reader {
  public:
   explicit Reader(std::string file) { policy_.file = std::move(file); }
 
   Result<Policy> read(const toml::table& root) {
-    ROTOR_CHECK(each_key(root, {"preset", "enabled", "rotation", "log", "exports"},
+    ROTOR_CHECK(each_key(root, {"preset", "enabled", "rotation", "image", "log", "group", "imports", "exports"},
                          [&](std::string_view key, const toml::node& node) -> Result<void> {
-                           if (key == "preset") return word(key, node, kPresets, policy_.preset);
+                           if (key == "preset") return word(key, node, proxy::kPresetWords, policy_.preset);
                            if (key == "enabled") return boolean(key, node, policy_.enabled);
                            if (key == "rotation") return rotation(node);
+                           if (key == "image") return image(node);
                            if (key == "log") return log(node);
+                           if (key == "group") return group(node);
+                           if (key == "imports") return imports(node);
                            return exports(node);
                          }));
     return std::move(policy_);
@@ -102,6 +92,12 @@ class Reader {
     return {};
   }
 
+  Result<void> text(std::string_view key, const toml::node& node, std::string& out) {
+    if (!node.is_string()) return wrong(node.source(), fmt::format("{} must be a text", key));
+    out = node.as_string()->get();
+    return {};
+  }
+
   Result<void> boolean(std::string_view key, const toml::node& node, bool& out) {
     if (!node.is_boolean()) return wrong(node.source(), fmt::format("{} must be true or false", key));
     out = node.as_boolean()->get();
@@ -125,6 +121,23 @@ class Reader {
     return {};
   }
 
+  Result<void> counts(std::string_view key, const toml::node& node, std::optional<std::vector<uint32_t>>& out) {
+    if (!node.is_array()) return wrong(node.source(), fmt::format("{} must be a list", key));
+    out.emplace();
+    for (const toml::node& item : *node.as_array()) ROTOR_CHECK(count(key, item, out->emplace_back()));
+    return {};
+  }
+
+  /// Milliseconds, kept as nanoseconds.
+  Result<void> milliseconds(std::string_view key, const toml::node& node, uint64_t& out_ns) {
+    uint64_t ms = 0;
+    ROTOR_CHECK(count(key, node, ms));
+    if (ms > UINT64_MAX / kNsPerMs)
+      return wrong(node.source(), fmt::format("{} is too large", key), ErrorKind::invalid_argument);
+    out_ns = ms * kNsPerMs;
+    return {};
+  }
+
   /// Bytes: a whole number, or "8 MiB".
   Result<void> size(std::string_view key, const toml::node& node, uint64_t& out) {
     if (node.is_integer()) return count(key, node, out);
@@ -144,41 +157,105 @@ class Reader {
 
   Result<void> rotation(const toml::node& node) {
     Policy& p = policy_;
-    return each_key_of("rotation", node,
-                       {"warm_at", "swap_at", "force_at", "memory_limit", "at_swap", "on_trap", "catch_up_ns",
-                        "query_handle_calls", "backoff_first_ms", "backoff_max_ms"},
+    return each_key_of(
+        "rotation", node,
+        {"warm_at", "swap_at", "force_at", "gauge", "memory_limit", "at_swap", "on_trap", "catch_up_ns",
+         "catch_up_rounds", "drain_deadline_ms", "query_handle_calls", "backoff_first_ms", "backoff_max_ms"},
+        [&](std::string_view key, const toml::node& value) -> Result<void> {
+          if (key == "warm_at") return fraction(key, value, p.warm_at);
+          if (key == "swap_at") return fraction(key, value, p.swap_at);
+          if (key == "force_at") return fraction(key, value, p.force_at);
+          if (key == "gauge") return text(key, value, p.gauge);
+          if (key == "memory_limit") return size(key, value, p.memory_limit_bytes);
+          if (key == "at_swap") return word(key, value, proxy::kAtSwapWords, p.at_swap);
+          if (key == "on_trap") return word(key, value, proxy::kOnTrapWords, p.on_trap);
+          if (key == "catch_up_ns") return count(key, value, p.catch_up_ns);
+          if (key == "catch_up_rounds") return rounds(key, value, p.catch_up_rounds);
+          if (key == "drain_deadline_ms") return count(key, value, p.drain_deadline_ms);
+          if (key == "query_handle_calls") return count(key, value, p.query_handle_calls);
+          if (key == "backoff_first_ms") return count(key, value, p.backoff_first_ms);
+          return count(key, value, p.backoff_max_ms);
+        });
+  }
+
+  Result<void> rounds(std::string_view key, const toml::node& node, uint32_t& out) {
+    ROTOR_CHECK(count(key, node, out));
+    if (out == 0) return wrong(node.source(), fmt::format("{} must be at least 1", key), ErrorKind::invalid_argument);
+    return {};
+  }
+
+  Result<void> image(const toml::node& node) {
+    return each_key_of("image", node, {"mode", "tail_ms", "verify_every"},
                        [&](std::string_view key, const toml::node& value) -> Result<void> {
-                         if (key == "warm_at") return fraction(key, value, p.warm_at);
-                         if (key == "swap_at") return fraction(key, value, p.swap_at);
-                         if (key == "force_at") return fraction(key, value, p.force_at);
-                         if (key == "memory_limit") return size(key, value, p.memory_limit_bytes);
-                         if (key == "at_swap") return word(key, value, kAtSwap, p.at_swap);
-                         if (key == "on_trap") return word(key, value, kOnTrap, p.on_trap);
-                         if (key == "catch_up_ns") return count(key, value, p.catch_up_ns);
-                         if (key == "query_handle_calls") return count(key, value, p.query_handle_calls);
-                         if (key == "backoff_first_ms") return count(key, value, p.backoff_first_ms);
-                         return count(key, value, p.backoff_max_ms);
+                         if (key == "mode") return word(key, value, proxy::kImageWords, policy_.image);
+                         if (key == "tail_ms") return milliseconds(key, value, policy_.image_tail_ns);
+                         return count(key, value, policy_.verify_every);
                        });
   }
 
   Result<void> log(const toml::node& node) {
-    return each_key_of("log", node, {"max_calls", "max_bytes"},
+    return each_key_of("log", node, {"max_calls", "max_bytes", "max_replay_ms"},
                        [&](std::string_view key, const toml::node& value) -> Result<void> {
                          if (key == "max_calls") return count(key, value, policy_.log_max_calls);
-                         return size(key, value, policy_.log_max_bytes);
+                         if (key == "max_bytes") return size(key, value, policy_.log_max_bytes);
+                         return milliseconds(key, value, policy_.log_max_replay_ns);
                        });
+  }
+
+  Result<void> group(const toml::node& node) {
+    GroupRule& g = policy_.group;
+    return each_key_of("group", node, {"workers", "start", "stop", "thread_exit", "stop_deadline_ms"},
+                       [&](std::string_view key, const toml::node& value) -> Result<void> {
+                         if (key == "workers") return count(key, value, g.workers);
+                         if (key == "start") return text(key, value, g.start);
+                         if (key == "stop") return text(key, value, g.stop);
+                         if (key == "thread_exit") return text(key, value, g.thread_exit);
+                         return count(key, value, g.stop_deadline_ms);
+                       });
+  }
+
+  Result<void> imports(const toml::node& node) {
+    if (!node.is_table()) return wrong(node.source(), "\"imports\" must be a table");
+    for (const auto& [name, value] : *node.as_table()) {
+      ImportRule rule{.name = std::string(name.str()), .line = name.source().begin.line};
+      if (value.is_string()) {
+        ROTOR_CHECK(word(name.str(), value, proxy::kImportModeWords, rule.mode));
+      } else {
+        if (const toml::table* table = value.as_table()) ROTOR_CHECK(no_dotted_name(name.str(), *table));
+        ROTOR_CHECK(each_key_of(name.str(), value, {"mode", "args"},
+                                [&](std::string_view key, const toml::node& item) -> Result<void> {
+                                  if (key == "mode") return word(key, item, proxy::kImportModeWords, rule.mode);
+                                  return words(key, item, proxy::kImportArgWords, rule.args);
+                                }));
+      }
+      policy_.imports.push_back(std::move(rule));
+    }
+    std::ranges::stable_sort(policy_.imports, {}, &ImportRule::line);
+    return {};
+  }
+
+  /// `env.log = "run"` is a table of a table to TOML.
+  Result<void> no_dotted_name(std::string_view name, const toml::table& table) {
+    for (const auto& [key, node] : table)
+      if (key.str() != "mode" && key.str() != "args" && (node.is_table() || node.is_string()) && !table.is_inline())
+        return wrong(key.source(),
+                     fmt::format("unknown key \"{1}\"; the import {0}.{1} must be written in quotes", name, key.str()));
+    return {};
   }
 
   Result<void> exports(const toml::node& node) {
     if (!node.is_table()) return wrong(node.source(), "\"exports\" must be a table");
     for (const auto& [name, value] : *node.as_table()) {
       ExportRule rule{.name = std::string(name.str()), .line = name.source().begin.line};
-      ROTOR_CHECK(each_key_of(name.str(), value, {"effect", "once", "args", "results"},
+      ROTOR_CHECK(each_key_of(name.str(), value, {"effect", "once", "reads", "retry", "key", "args", "results"},
                               [&](std::string_view key, const toml::node& item) -> Result<void> {
-                                if (key == "effect") return word(key, item, kEffects, rule.effect);
+                                if (key == "effect") return word(key, item, proxy::kEffectWords, rule.effect);
                                 if (key == "once") return boolean(key, item, rule.once);
-                                if (key == "args") return words(key, item, kArgs, rule.args);
-                                return words(key, item, kResults, rule.results);
+                                if (key == "reads") return boolean(key, item, rule.reads);
+                                if (key == "retry") return boolean(key, item, rule.retry);
+                                if (key == "key") return counts(key, item, rule.key);
+                                if (key == "args") return words(key, item, proxy::kArgWords, rule.args);
+                                return words(key, item, proxy::kResultWords, rule.results);
                               }));
       policy_.exports.push_back(std::move(rule));
     }

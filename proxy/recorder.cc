@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 namespace rotor::proxy {
 namespace {
@@ -22,12 +23,22 @@ const char* to_string(Arg::Shape shape) {
 }
 
 template <class T>
-void append(std::vector<uint8_t>& to, const T& value) {
+void append_bytes(std::vector<uint8_t>& to, const T& value) {
   const auto* bytes = reinterpret_cast<const uint8_t*>(&value);
   to.insert(to.end(), bytes, bytes + sizeof value);
 }
 
+
 }  // namespace
+
+uint64_t hash_of(const ExportPlan& plan, std::span<const uint8_t> bytes, std::span<const uint32_t> vector) {
+  for (ResultKind kind : plan.results) {
+    if (kind == ResultKind::bytes) return hash_bytes(1, bytes);
+    if (kind == ResultKind::vector)
+      return hash_bytes(2, {reinterpret_cast<const uint8_t*>(vector.data()), vector.size_bytes()});
+  }
+  return 0;
+}
 
 Result<void> Recorder::prepare(uint32_t export_index, std::span<const Arg> args, const LiveGuest& active,
                                PreparedCall& call) {
@@ -39,11 +50,11 @@ Result<void> Recorder::prepare(uint32_t export_index, std::span<const Arg> args,
   call.args.reserve(args.size());
   if (std::ranges::any_of(plan.args, takes_handles)) call.raw_handles.reserve(args.size());  // `args` points into it
   std::shared_ptr<LogCall> record;
-  if (recording_ && (call.builds || std::ranges::any_of(plan.args, consumes))) {
+  if (recording_ && (call.builds || plan.makes_handles || std::ranges::any_of(plan.args, consumes))) {
     record = std::make_shared<LogCall>();
     record->export_index = export_index;
   }
-  Handles seen;
+  Seen seen;
   size_t wasm_index = 0;
   for (size_t i = 0; i < args.size(); i++) {
     ArgKind kind = plan.args[i];
@@ -53,28 +64,44 @@ Result<void> Recorder::prepare(uint32_t export_index, std::span<const Arg> args,
     wasm_index += takes_data(kind) ? 2 : 1;
   }
   if (!record) return {};
-  if (plan.once && log_.has_once(record->key())) call.builds = false;
-  if (!call.builds && !seen.ends_built) return {};
-  if (seen.query_export != kNoExport)
-    return fail(ErrorKind::invalid_argument,
-                fmt::format("{} can't be recorded: it takes a handle of {}, which the policy calls a query", plan.name,
-                            plan_.exports[seen.query_export].name));
-  call.record = std::move(record);
+  if (plan.once && has_once(*record)) call.builds = false;
+  if (call.builds || seen.ends_built) {
+    for (const auto& need : call.needs)
+      if (!need->stuck.empty())
+        return fail(ErrorKind::invalid_argument,
+                    fmt::format("{} can't be recorded: it takes a handle of {}, {}", plan.name,
+                                plan_.exports[need->call->export_index].name, need->stuck));
+    record->promoted = !call.builds && plan.makes_handles;
+    call.record = std::move(record);
+  } else if (plan.makes_handles || seen.ends_query) {
+    call.provisional = std::make_shared<Provisional>(log_);
+    call.provisional->call = std::move(record);
+    call.provisional->call->promoted = plan.makes_handles;
+  }
   return {};
 }
 
+bool Recorder::has_once(const LogCall& call) const {
+  const std::string identity = call.identity();
+  if (log_.has_once(identity)) return true;
+  return std::ranges::any_of(pending_, [&](const auto& recorded) {
+    return recorded->export_index == call.export_index && recorded->identity() == identity;
+  });
+}
+
 Result<RawArg> Recorder::take_arg(ArgKind kind, ValType type, const Arg& arg, const LiveGuest& active,
-                                  PreparedCall& call, LogCall* record, Handles& seen) const {
+                                  PreparedCall& call, LogCall* record, Seen& seen) {
   if (arg.shape() != shape_of(kind))
     return fail(ErrorKind::type_mismatch,
                 fmt::format("must be {}, not {}", to_string(shape_of(kind)), to_string(arg.shape())));
   RawArg raw;
   if (takes_data(kind)) {
     raw.data = arg.data();
-    if (record) record->args.push_back(arg.data().size());
     if (takes_handles(kind)) {
+      if (record) record->args.push_back(arg.data().size() / sizeof(uint32_t) * sizeof(HandleId));
       ROTOR_TRY(raw.data, take_handles(kind, arg, active, call, record, seen));
     } else if (record) {
+      record->args.push_back(arg.data().size());
       record->data.insert(record->data.end(), raw.data.begin(), raw.data.end());
     }
     return raw;
@@ -94,81 +121,141 @@ Result<RawArg> Recorder::take_arg(ArgKind kind, ValType type, const Arg& arg, co
 }
 
 Result<std::span<const uint8_t>> Recorder::take_handles(ArgKind kind, const Arg& arg, const LiveGuest& active,
-                                                        PreparedCall& call, LogCall* record, Handles& seen) const {
+                                                        PreparedCall& call, LogCall* record, Seen& seen) {
   std::vector<uint32_t>& raw = call.raw_handles.emplace_back(arg.data().size() / sizeof(uint32_t));
   std::memcpy(raw.data(), arg.data().data(), raw.size() * sizeof(uint32_t));
   for (uint32_t& handle : raw) {
     ROTOR_TRY(Taken taken, take_handle(handle, kind, active, call, seen));
     handle = taken.raw;
-    if (record) append(record->data, taken.id);
+    if (record) append_bytes(record->data, taken.id);
   }
   return std::span(reinterpret_cast<const uint8_t*>(raw.data()), raw.size() * sizeof(uint32_t));
 }
 
 Result<Recorder::Taken> Recorder::take_handle(uint32_t token, ArgKind kind, const LiveGuest& active, PreparedCall& call,
-                                              Handles& seen) const {
+                                              Seen& seen) {
   if (!enabled_) return Taken{.raw = token};
   if (token == 0) return Taken{};
-  ROTOR_TRY(const TokenTable::Entry* entry, tokens_.find(token));
-  bool built = entry->state == TokenTable::State::built;
+  ROTOR_TRY(TokenTable::Entry * entry, tokens_.find(token));
+  ROTOR_TRY(uint32_t raw, tokens_.raw(*entry, active));
+  const bool built = entry->state == TokenTable::State::built;
   if (consumes(kind)) {
     call.consumed.push_back(token);
-    seen.ends_built |= built;
+    (built ? seen.ends_built : seen.ends_query) = true;
   }
-  if (built) return Taken{.raw = active.handles[entry->value], .id = entry->value};
-  seen.query_export = entry->export_index;
-  return Taken{.raw = entry->value};
+  if (built) {
+    call.takes_built.push_back(entry->id);
+  } else if (auto query = provisional_.find(entry->id);
+             query != provisional_.end() && std::ranges::find(call.needs, query->second) == call.needs.end()) {
+    call.needs.push_back(query->second);
+  }
+  return Taken{.raw = raw, .id = entry->id};
 }
 
-Result<Reply> Recorder::finish(uint32_t export_index, PreparedCall& call, RawReply&& raw, LiveGuest& active,
+Result<uint32_t> Recorder::resolve(uint32_t token, const LiveGuest& active) {
+  if (!enabled_ || token == 0) return token;
+  ROTOR_TRY(TokenTable::Entry * entry, tokens_.find(token));
+  return tokens_.raw(*entry, active);
+}
+
+// ---- results --------------------------------------------------------------------------------------------------------
+
+Result<Reply> Recorder::finish(uint32_t export_index, PreparedCall& call, RawReply&& raw, const LiveGuest& active,
                                std::optional<uint64_t> call_number) {
   const ExportPlan& plan = plan_.exports[export_index];
-  for (uint32_t token : call.consumed)
-    if (tokens_.live(token)) tokens_.end(token, TokenTable::State::released);  // it may be there twice
-  LogCall* record = call.record.get();
+  end_consumed(call);
+  LogCall* kept = call.kept();
+  // First, so that what it needs comes before it in the log.
+  if (call.record)
+    for (const auto& need : call.needs) promote(*need);
+  if (kept) kept->seq = log_.next_seq();
   Reply reply;
+  std::optional<Error> problem;  // the call was made, so it is recorded whatever becomes of its results
   size_t value = 0, wasm_index = 0;
+  auto give = [&](uint32_t handle) -> uint32_t {
+    auto token = give_handle(export_index, handle, call, active, call_number);
+    if (!token && !problem) problem = std::move(token).error();
+    return token ? *token : 0;
+  };
   for (ResultKind kind : raw.guest_error ? std::vector<ResultKind>() : plan.results) {
     if (kind == ResultKind::scalar) {
-      if (record) record->scalars.push_back(raw.values[value]);
+      if (kept) kept->scalars.push_back(raw.values[value]);
       reply.values.push_back(Value::from_bits(plan.type.results[wasm_index], raw.values[value++]));
     } else if (kind == ResultKind::handle) {
-      if (record) record->handle_count++;
-      ROTOR_TRY(uint32_t token,
-                give_handle(export_index, static_cast<uint32_t>(raw.values[value++]), call, active, call_number));
-      reply.values.emplace_back(token);
+      reply.values.emplace_back(give(static_cast<uint32_t>(raw.values[value++])));
     } else if (kind == ResultKind::handles) {
-      if (record) record->handle_count += static_cast<uint32_t>(raw.vector.size());
-      for (uint32_t handle : raw.vector) {
-        ROTOR_TRY(uint32_t token, give_handle(export_index, handle, call, active, call_number));
-        reply.vector.push_back(token);
-      }
+      for (uint32_t handle : raw.vector) reply.vector.push_back(give(handle));
     } else if (kind == ResultKind::vector) {
       reply.vector = std::move(raw.vector);
     }
     wasm_index += kind >= ResultKind::bytes ? 2 : 1;
   }
   reply.bytes = std::move(raw.bytes);
-  if (record) {
-    record->guest_error = raw.guest_error;
-    recording_ = log_.append(std::move(call.record), plan.once);
+  if (kept) {
+    kept->guest_error = raw.guest_error;
+    if (!raw.guest_error) kept->data_hash = hash_of(plan, reply.bytes, reply.vector);
   }
+  if (call.record) {
+    emit(std::move(call.record));
+  } else if (call.provisional && call.provisional->alive > 0) {
+    for (HandleId id : call.takes_built) {
+      log_.pin(id);
+      call.provisional->pins.push_back(id);
+    }
+    for (const auto& need : call.needs) {
+      if (need->is_over) continue;  // it is in the log's way only through its own `ends`
+      need->alive++;
+      call.provisional->needs.push_back(need);
+    }
+  }
+  if (problem) return std::unexpected(std::move(*problem));
   if (raw.guest_error)
     return fail(ErrorKind::host, fmt::format("{}: the guest returned an error{}{}", plan.name,
                                              raw.error_text.empty() ? "" : ": ", raw.error_text));
   return reply;
 }
 
-Result<uint32_t> Recorder::give_handle(uint32_t export_index, uint32_t raw, const PreparedCall& call, LiveGuest& active,
-                                       std::optional<uint64_t> call_number) {
-  if (!enabled_) return raw;
-  if (call.builds || call.record) {
-    active.handles.push_back(raw);
-    if (raw == 0) return 0;
-    return tokens_.add_built(export_index, static_cast<HandleId>(active.handles.size() - 1));
+/// Before results are given: a handle that comes back at once is another one.
+void Recorder::end_consumed(PreparedCall& call) {
+  for (uint32_t token : call.consumed) {
+    TokenTable::Entry* entry = tokens_.live(token);
+    if (!entry) continue;  // it may be there twice
+    if (auto query = provisional_.find(entry->id); query != provisional_.end() && call.provisional) {
+      Provisional& made = *query->second;
+      made.ends.push_back(call.provisional);
+      if (call.needs.size() > 1 && made.stuck.empty())
+        made.stuck = "another handle of which a query consumed together with handles of other queries";
+    }
+    end_token(token, TokenTable::State::released);
   }
+}
+
+void Recorder::end_token(uint32_t token, TokenTable::State why, uint64_t rotation) {
+  TokenTable::Entry* entry = tokens_.live(token);
+  if (!entry) return;
+  const HandleId id = entry->id;
+  tokens_.end(token, why, rotation);
+  auto query = provisional_.find(id);
+  if (query == provisional_.end()) return;
+  std::shared_ptr<Provisional> keep = std::move(query->second);
+  provisional_.erase(query);
+  keep->let_go();
+}
+
+Result<uint32_t> Recorder::give_handle(uint32_t export_index, uint32_t raw, PreparedCall& call,
+                                       const LiveGuest& active, std::optional<uint64_t> call_number) {
+  if (!enabled_) return raw;
+  const HandleId id = raw == 0 ? kNullHandle : log_.next_handle();
+  if (LogCall* kept = call.kept()) kept->made.push_back(id);
   if (raw == 0) return 0;
-  ROTOR_TRY(uint32_t token, tokens_.add_query(export_index, raw));
+  if (call.builds || call.record) return tokens_.add(TokenTable::State::built, export_index, id, raw, active);
+
+  ROTOR_TRY(uint32_t token, tokens_.add(TokenTable::State::query, export_index, id, raw, active));
+  if (call.provisional) {
+    provisional_.emplace(id, call.provisional);
+    call.provisional->tokens.push_back(token);
+    call.provisional->alive++;
+  }
   if (!call_number) {
     lease_handles_.push_back(token);
     return token;
@@ -182,22 +269,72 @@ Result<uint32_t> Recorder::give_handle(uint32_t export_index, uint32_t raw, cons
   return token;
 }
 
-Result<uint32_t> Recorder::resolve(uint32_t token, const LiveGuest& active) const {
-  if (!enabled_ || token == 0) return token;
-  ROTOR_TRY(const TokenTable::Entry* entry, tokens_.find(token));
-  return entry->state == TokenTable::State::built ? active.handles[entry->value] : entry->value;
+/// A build takes a handle of the query: it becomes part of the log, and so do the queries that it needs.
+void Recorder::promote(Provisional& query) {
+  if (query.promoted) return;
+  query.promoted = true;
+  for (const auto& need : query.needs) promote(*need);
+  // Where nothing changed since, it may as well have been made now. Else it must come where it was.
+  if (log_.unchanged_since(query.call->seq, query.pins)) query.call->seq = log_.next_seq();
+  for (uint32_t token : query.tokens) {
+    TokenTable::Entry* entry = tokens_.live(token);
+    if (!entry || entry->state != TokenTable::State::query) continue;
+    entry->state = TokenTable::State::built;
+    auto found = provisional_.find(entry->id);
+    if (found == provisional_.end()) continue;
+    if (undoing_) promoted_.push_back(token);
+    provisional_.erase(found);
+  }
+  emit(query.call);
+  for (const auto& end : std::exchange(query.ends, {})) promote(*end);
+  for (const auto& need : std::exchange(query.needs, {})) need->let_go();
+}
+
+void Recorder::emit(std::shared_ptr<const LogCall> call) {
+  if (undoing_)
+    pending_.push_back(std::move(call));
+  else
+    append(std::move(call));
+}
+
+void Recorder::append(std::shared_ptr<const LogCall> call) {
+  switch (log_.append(std::move(call))) {
+    case Log::Appended::ok: break;
+    case Log::Appended::due: compaction_due_ = true; break;
+    case Log::Appended::full: recording_ = false; break;
+  }
+}
+
+// ---- query handles --------------------------------------------------------------------------------------------------
+
+bool Recorder::is_query(uint32_t token) {
+  const TokenTable::Entry* entry = tokens_.live(token);
+  return entry && entry->state == TokenTable::State::query;
+}
+
+Result<void> Recorder::keep(uint32_t token, uint64_t calls) {
+  if (!enabled_ || token == 0) return {};
+  ROTOR_CHECK(tokens_.find(token));
+  auto found = std::ranges::find(lease_handles_, token);
+  if (found == lease_handles_.end()) return {};  // it lives longer than the lease as it is
+  lease_handles_.erase(found);
+  kept_handles_.push_back(token);
+  last_kept_call_ = calls;
+  return {};
 }
 
 void Recorder::end_lease() {
   for (uint32_t token : lease_handles_)
-    if (tokens_.live(token)) tokens_.end(token, TokenTable::State::lease_ended);
+    if (is_query(token)) end_token(token, TokenTable::State::lease_ended);
   lease_handles_.clear();
 }
 
 void Recorder::swapped(uint64_t rotation) {
-  for (uint32_t token : kept_handles_)
-    if (tokens_.live(token)) tokens_.end(token, TokenTable::State::swapped_out, rotation);
-  kept_handles_.clear();
+  for (std::vector<uint32_t>* handles : {&kept_handles_, &lease_handles_}) {
+    for (uint32_t token : *handles)
+      if (is_query(token)) end_token(token, TokenTable::State::swapped_out, rotation);
+    handles->clear();
+  }
 }
 
 bool Recorder::holds_swap(uint64_t calls, uint64_t bound) {
@@ -207,7 +344,33 @@ bool Recorder::holds_swap(uint64_t calls, uint64_t bound) {
 }
 
 void Recorder::prune_kept() {
-  std::erase_if(kept_handles_, [&](uint32_t token) { return !tokens_.live(token); });
+  std::erase_if(kept_handles_, [&](uint32_t token) { return !is_query(token); });
+}
+
+// ---- undo -----------------------------------------------------------------------------------------------------------
+
+void Recorder::begin_undo() {
+  undoing_ = true;
+  tokens_.begin_undo();
+}
+
+void Recorder::commit() {
+  undoing_ = false;
+  tokens_.commit();
+  promoted_.clear();
+  for (auto& call : std::exchange(pending_, {})) append(std::move(call));
+}
+
+void Recorder::roll_back() {
+  undoing_ = false;
+  pending_.clear();
+  tokens_.roll_back();
+  // Not part of the state after all, and their instance is gone with the attempt.
+  for (uint32_t token : std::exchange(promoted_, {}))
+    if (TokenTable::Entry* entry = tokens_.live(token)) {
+      entry->state = TokenTable::State::query;
+      kept_handles_.push_back(token);
+    }
 }
 
 }  // namespace rotor::proxy

@@ -5,10 +5,13 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "proxy/live_guest.h"
 #include "proxy/log.h"
+#include "proxy/provisional.h"
 #include "proxy/tokens.h"
 
 namespace rotor::proxy {
@@ -19,8 +22,17 @@ struct PreparedCall {
   std::vector<std::vector<uint32_t>> raw_handles;  ///< of vectors of handles; `args` points into it
   std::vector<uint32_t> consumed;                  ///< tokens that end when it returns
   bool builds = false;                             ///< the handles it returns are part of the state
-  std::shared_ptr<LogCall> record;                 ///< null: not recorded
+  std::shared_ptr<LogCall> record;                 ///< goes into the log; null: not now
+  std::shared_ptr<Provisional> provisional;        ///< kept in case that a build takes what it returns
+  std::vector<std::shared_ptr<Provisional>> needs;  ///< queries whose handles it takes
+  std::vector<HandleId> takes_built;
+
+  bool is_kept() const { return record || provisional; }
+  LogCall* kept() const { return record ? record.get() : provisional ? provisional->call.get() : nullptr; }
 };
+
+/// Of results that are bytes or numbers; 0: it has none.
+uint64_t hash_of(const ExportPlan& plan, std::span<const uint8_t> bytes, std::span<const uint32_t> vector);
 
 /// Used by the thread that holds the lease.
 class Recorder {
@@ -32,18 +44,52 @@ class Recorder {
   Result<void> prepare(uint32_t export_index, std::span<const Arg> args, const LiveGuest& active, PreparedCall& call);
   /// Ends consumed tokens, translates results, appends to the log. `call_number` is set for a call outside an explicit
   /// lease. Errors: host (the guest's error result), limit (TokenTable::kMaxLive).
-  Result<Reply> finish(uint32_t export_index, PreparedCall& call, RawReply&& raw, LiveGuest& active,
+  Result<Reply> finish(uint32_t export_index, PreparedCall& call, RawReply&& raw, const LiveGuest& active,
                        std::optional<uint64_t> call_number);
-  Result<uint32_t> resolve(uint32_t token, const LiveGuest& active) const;
 
+  /// The shortest way, for ExportPlan::simple: handles among the slots become pointers. Errors: stale_handle.
+  Result<void> translate(const ExportPlan& plan, Slot* slots, const LiveGuest& active) {
+    if (!enabled_) return {};
+    for (size_t i = 0; i < plan.args.size(); i++) {
+      const auto token = static_cast<uint32_t>(slots[i]);
+      if (plan.args[i] == ArgKind::scalar || token == 0) continue;
+      TokenTable::Entry* entry = tokens_.live(token);
+      if (!entry || entry->guest != active.number) [[unlikely]] {
+        ROTOR_TRY(uint32_t raw, resolve(token, active));
+        slots[i] = raw;
+        continue;
+      }
+      slots[i] = entry->raw;
+    }
+    return {};
+  }
+  Result<uint32_t> resolve(uint32_t token, const LiveGuest& active);
+  /// (token, raw) of all live handles, for a lease that stays behind on the guest.
+  std::vector<std::pair<uint32_t, uint32_t>> all_raw(const LiveGuest& guest) { return tokens_.all_raw(guest); }
+
+  /// Has a query handle outlive its lease. Errors: stale_handle.
+  Result<void> keep(uint32_t token, uint64_t calls);
   /// Ends the query handles that the ending lease got.
   void end_lease();
   /// Ends all query handles: their instance is retired.
   void swapped(uint64_t rotation);
   /// Whether there is a live query handle of no lease that is younger than `bound` calls.
   bool holds_swap(uint64_t calls, uint64_t bound);
-  /// False: off, or a bound of the log was reached; tokens stay.
+
+  /// False: off, or the log was given up; tokens stay.
   bool recording() const { return recording_; }
+  /// Stops recording for good: something can't be recorded.
+  void give_up() {
+    recording_ = false;
+    log_.give_up();
+  }
+  /// The log grew by enough to be worth a compaction.
+  bool compaction_due() { return std::exchange(compaction_due_, false); }
+
+  /// What is recorded from now on, and the tokens that end or are given, can be taken back.
+  void begin_undo();
+  void commit();
+  void roll_back();
 
  private:
   struct Taken {
@@ -51,29 +97,41 @@ class Recorder {
     HandleId id = kNullHandle;
   };
   /// What the arguments of one call are made of, as far as recording asks.
-  struct Handles {
+  struct Seen {
     bool ends_built = false;
-    uint32_t query_export = kNoExport;  ///< that returned one of them
+    bool ends_query = false;
   };
-  Result<Taken> take_handle(uint32_t token, ArgKind kind, const LiveGuest& active, PreparedCall& call,
-                            Handles& seen) const;
+  Result<Taken> take_handle(uint32_t token, ArgKind kind, const LiveGuest& active, PreparedCall& call, Seen& seen);
   Result<RawArg> take_arg(ArgKind kind, ValType type, const Arg& arg, const LiveGuest& active, PreparedCall& call,
-                          LogCall* record, Handles& seen) const;
+                          LogCall* record, Seen& seen);
   Result<std::span<const uint8_t>> take_handles(ArgKind kind, const Arg& arg, const LiveGuest& active,
-                                                PreparedCall& call, LogCall* record, Handles& seen) const;
-  Result<uint32_t> give_handle(uint32_t export_index, uint32_t raw, const PreparedCall& call, LiveGuest& active,
+                                                PreparedCall& call, LogCall* record, Seen& seen);
+  Result<uint32_t> give_handle(uint32_t export_index, uint32_t raw, PreparedCall& call, const LiveGuest& active,
                                std::optional<uint64_t> call_number);
+  bool has_once(const LogCall& call) const;
+  void end_consumed(PreparedCall& call);
+  void end_token(uint32_t token, TokenTable::State why, uint64_t rotation = 0);
+  void promote(Provisional& query);
+  void emit(std::shared_ptr<const LogCall> call);
+  void append(std::shared_ptr<const LogCall> call);
   void prune_kept();
+  bool is_query(uint32_t token);
 
   const Plan& plan_;
   Log& log_;
   TokenTable tokens_;
   const bool enabled_;  ///< false: tokens are raw values
   bool recording_;
+  bool compaction_due_ = false;
+  std::unordered_map<HandleId, std::shared_ptr<Provisional>> provisional_;  ///< of live query handles
   std::vector<uint32_t> lease_handles_;  ///< query tokens of the current lease, freed ones included
   std::vector<uint32_t> kept_handles_;   ///< query tokens that no lease ends, freed ones included until pruned
   size_t prune_at_ = 64;
   uint64_t last_kept_call_ = 0;
+
+  bool undoing_ = false;
+  std::vector<std::shared_ptr<const LogCall>> pending_;  ///< to be recorded by commit
+  std::vector<uint32_t> promoted_;  ///< tokens of query handles that were taken by builds
 };
 
 }  // namespace rotor::proxy

@@ -1,45 +1,138 @@
 // The slot that the active instance sits in: its gate lets one thread in at a time, in order of arrival.
+//
+// What a thread holds is a Hold. The gate is open or closed by one word, so that a thread that meets nobody pays one
+// exchange on the way in and one on the way out.
+//
+// Exchange under a holder. A waiter may take the gate from a thread that holds it for long: the holder stays behind with
+// its instance, which drains. Only while the holder touches nothing of the proxy's: between two calls of an explicit
+// lease, or inside the guest in a call that is not recorded. Hold::phase says so; it is written by the holder alone, with
+// a plain store. The waiter announces itself (claimed_), has every running thread pass a barrier (membarrier), and then
+// believes the phase: a holder that closes its phase later than that sees the announcement.
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <mutex>
-#include <thread>
+#include <optional>
+#include <unordered_map>
+#include <vector>
 
 #include "proxy/live_guest.h"
 
 namespace rotor::proxy {
 
+/// A thread's stay: from its outermost lease to the end of that.
+struct Hold {
+  enum class Phase : uint8_t {
+    closed,  ///< the holder is in the proxy's structures, or in a call that is recorded
+    open,    ///< it may be exchanged under
+  };
+  std::atomic<uintptr_t> owner{0};
+  std::atomic<Phase> phase{Phase::closed};
+  unsigned depth = 0;
+  unsigned guest_depth = 0;   ///< calls into the guest on the holder's stack
+  bool is_explicit = false;   ///< the outermost lease is one of acquire()
+  bool raw_used = false;      ///< raw pointers of the guest were given out: it can't be exchanged unseen
+  uint64_t since_ns = 0;      ///< of an explicit one
+
+  /// Once exchanged under; written with the holder's phase open, before the waiter lets go of the slot's mutex.
+  std::atomic<bool> is_retired{false};
+  std::unique_ptr<LiveGuest> guest;  ///< the retired one
+  std::unordered_map<uint32_t, uint32_t> raw;  ///< its tokens
+  bool overdue = false;
+};
+
 class ActiveSlot {
  public:
-  /// Waits for its turn, or joins if this thread is in already. True: it came in, false: it joined.
-  bool enter();
-  /// True: the last one of this thread's is about to leave; call open() next.
-  bool leave();
-  /// Lets the next one in.
-  void open();
+  ActiveSlot();
 
-  /// Only between enter and open.
+  /// What `enter` did.
+  enum class Entry : uint8_t { came_in, joined, joined_retired };
+  /// Waits for its turn, or joins if this thread is in already. `while_waiting` is asked from time to time by the first
+  /// who waits: true: exchange under the holder, if that can be; then `exchange` makes the new active from the old one
+  /// (null: it can't).
+  struct Force {
+    std::function<bool()> wanted;  ///< whether to look at all
+    std::function<std::unique_ptr<LiveGuest>(LiveGuest& old, Hold& holder)> exchange;
+  };
+  Entry enter(const Force& force);
+  /// The calling thread's stay. Pre: it has one.
+  Hold& mine() {
+    Hold* hold = hold_.load(std::memory_order_acquire);
+    if (hold->owner.load(std::memory_order_relaxed) == self()) [[likely]]
+      return *hold;
+    return find_retired();
+  }
+  /// True: the last one of this thread's is about to leave; call `open` next.
+  bool leave(Hold& hold);
+  /// Lets the next one in. For a retired hold: gives it up.
+  void open();
+  std::unique_ptr<LiveGuest> end_retired(Hold& hold);
+
+  /// From here on the holder may be exchanged under, until `close`.
+  void allow_exchange(Hold& hold) { hold.phase.store(Hold::Phase::open, std::memory_order_release); }
+  /// False: it was.
+  bool close(Hold& hold) {
+    bool claimed = false;
+    if (asymmetric_) [[likely]] {
+      hold.phase.store(Hold::Phase::closed, std::memory_order_relaxed);
+      std::atomic_signal_fence(std::memory_order_seq_cst);
+      claimed = claimed_.load(std::memory_order_acquire);
+    } else {
+      hold.phase.store(Hold::Phase::closed);
+      claimed = claimed_.load();
+    }
+    if (claimed) [[unlikely]]
+      wait_for_claim();
+    return !hold.is_retired.load(std::memory_order_acquire);
+  }
+
+  /// Only for the holder with its phase closed.
   LiveGuest& active() { return *active_; }
   /// Puts another instance in; returns the one that was there.
   std::unique_ptr<LiveGuest> exchange(std::unique_ptr<LiveGuest> next);
   bool is_free();
   /// Threads in enter() that have not come in.
   size_t waiting();
+  size_t draining();
+  /// Counts the retired holds that are older than the deadline and were not counted yet.
+  size_t count_overdue(uint64_t now_ns, uint64_t deadline_ns);
 
  private:
+  static constexpr uint32_t kFree = 0, kTaken = 1, kContended = 2;
+  /// How often the first waiter asks whether to exchange under the holder.
+  static constexpr std::chrono::milliseconds kForcePoll{1};
+
   struct Waiter {
     std::condition_variable turn;
     bool let_in = false;
   };
 
+  static uintptr_t self() {
+    static thread_local char marker;
+    return reinterpret_cast<uintptr_t>(&marker);
+  }
+  Entry come_in(uintptr_t thread);
+  Hold* find_retired_or_null(uintptr_t thread);
+  Hold& find_retired();
+  void wait_in_line(std::unique_lock<std::mutex>& lock, const Force& force);
+  bool try_force(const Force& force);
+  void wait_for_claim();
+
+  std::atomic<uint32_t> state_{kFree};
+  std::atomic<Hold*> hold_;
+  std::atomic<bool> claimed_{false};
+  std::atomic<uint32_t> draining_count_{0};
+  bool asymmetric_ = false;
+
   std::mutex mutex_;
   std::deque<Waiter*> waiters_;
-  bool taken_ = false;
-  std::atomic<std::thread::id> holder_;  ///< a thread only ever finds itself here by its own doing
-  unsigned depth_ = 0;                   ///< the holder's
+  std::unique_ptr<Hold> current_;
+  std::vector<std::unique_ptr<Hold>> draining_;
   std::unique_ptr<LiveGuest> active_;
 };
 

@@ -7,19 +7,21 @@
 namespace rotor::proxy {
 namespace {
 
-constexpr uint32_t kTokenBit = 1u << 31;
-
 std::string why(const TokenTable::Entry& entry) {
   switch (entry.state) {
     case TokenTable::State::lease_ended: return "it ended with its lease";
     case TokenTable::State::swapped_out: return fmt::format("rotation {} ended it", entry.rotation);
+    case TokenTable::State::rolled_back: return "the attempt that made it trapped and ran again";
     default: return "it was released or consumed";
   }
 }
 
 }  // namespace
 
-Result<uint32_t> TokenTable::add(Entry entry) {
+Result<uint32_t> TokenTable::add(State state, uint32_t export_index, HandleId id, uint32_t raw,
+                                 const LiveGuest& guest) {
+  if (raw == 0) return 0;
+  Entry entry{.state = state, .export_index = export_index, .raw = raw, .guest = guest.number, .id = id};
   uint32_t index = 0;
   if (free_.size() > kMinFree || (entries_.size() == kMaxLive && !free_.empty())) {
     index = free_.front();
@@ -32,44 +34,65 @@ Result<uint32_t> TokenTable::add(Entry entry) {
     index = static_cast<uint32_t>(entries_.size());
     entries_.push_back(entry);
   }
-  return kTokenBit | uint32_t{entry.generation} << kIndexBits | index;
+  const uint32_t token = token_of(index, entry);
+  if (undoing_) added_.push_back(token);
+  return token;
 }
 
-Result<uint32_t> TokenTable::add_built(uint32_t export_index, HandleId id) {
-  return add({.state = State::built, .export_index = export_index, .value = id});
-}
-
-Result<uint32_t> TokenTable::add_query(uint32_t export_index, uint32_t raw) {
-  return add({.state = State::query, .export_index = export_index, .value = raw});
-}
-
-const TokenTable::Entry* TokenTable::live(uint32_t token) const {
-  uint32_t index = index_of(token);
-  if (!(token & kTokenBit) || index >= entries_.size()) return nullptr;
-  const Entry& entry = entries_[index];
-  if (generation_of(token) != entry.generation || entry.state > State::query) return nullptr;
-  return &entry;
-}
-
-Result<const TokenTable::Entry*> TokenTable::find(uint32_t token) const {
-  if (const Entry* entry = live(token)) [[likely]]
-    return entry;
+Error TokenTable::stale(uint32_t token) const {
   uint32_t index = index_of(token);
   if (!(token & kTokenBit) || index >= entries_.size())
-    return fail(ErrorKind::stale_handle, fmt::format("{:#x} is no handle of this proxy", token));
+    return Error(ErrorKind::stale_handle, fmt::format("{:#x} is no handle of this proxy", token));
   const Entry& entry = entries_[index];
   if (generation_of(token) != entry.generation)
-    return fail(ErrorKind::stale_handle, fmt::format("stale handle {:#x}: it ended long ago", token));
-  return fail(ErrorKind::stale_handle,
-              fmt::format("stale handle {:#x} of {}: {}", token, plan_.exports[entry.export_index].name, why(entry)));
+    return Error(ErrorKind::stale_handle, fmt::format("stale handle {:#x}: it ended long ago", token));
+  return Error(ErrorKind::stale_handle,
+               fmt::format("stale handle {:#x} of {}: {}", token, plan_.exports[entry.export_index].name, why(entry)));
+}
+
+Result<uint32_t> TokenTable::look_up(Entry& entry, const LiveGuest& guest) const {
+  const uint32_t* raw = guest.handles.find(entry.id);
+  if (!raw)
+    return fail(ErrorKind::stale_handle,
+                fmt::format("a handle of {} did not come along with a rotation", plan_.exports[entry.export_index].name));
+  entry.raw = *raw;
+  entry.guest = guest.number;
+  return entry.raw;
 }
 
 void TokenTable::end(uint32_t token, State why, uint64_t rotation) {
   assert(live(token));
   uint32_t index = index_of(token);
+  if (undoing_)
+    ended_.emplace_back(index, entries_[index]);
+  else
+    free_.push_back(index);
   entries_[index].state = why;
   entries_[index].rotation = rotation;
-  free_.push_back(index);
+}
+
+std::vector<std::pair<uint32_t, uint32_t>> TokenTable::all_raw(const LiveGuest& guest) {
+  std::vector<std::pair<uint32_t, uint32_t>> all;
+  for (uint32_t i = 0; i < entries_.size(); i++) {
+    if (entries_[i].state > State::query) continue;
+    if (auto raw = this->raw(entries_[i], guest)) all.emplace_back(token_of(i, entries_[i]), *raw);
+  }
+  return all;
+}
+
+void TokenTable::commit() {
+  undoing_ = false;
+  for (const auto& [index, entry] : ended_) free_.push_back(index);
+  ended_.clear();
+  added_.clear();
+}
+
+void TokenTable::roll_back() {
+  undoing_ = false;
+  // Last one first: what was made and ended within comes back as made, to be ended below.
+  for (; !ended_.empty(); ended_.pop_back()) entries_[ended_.back().first] = ended_.back().second;
+  for (uint32_t token : added_) end(token, State::rolled_back);
+  added_.clear();
 }
 
 }  // namespace rotor::proxy

@@ -7,15 +7,13 @@
 
 #include <cstdint>
 #include <deque>
+#include <utility>
 #include <vector>
 
 #include "proxy/live_guest.h"
 #include "proxy/policy.h"
 
 namespace rotor::proxy {
-
-/// The handles that recorded calls returned, numbered in the order of the log.
-using HandleId = uint32_t;
 
 class TokenTable {
  public:
@@ -24,34 +22,66 @@ class TokenTable {
   static constexpr uint32_t kGenerations = 1u << (31 - kIndexBits);
   static constexpr uint32_t kMinFree = 4096;  ///< entries that have ended and are not yet reused
 
-  enum class State : uint8_t { built, query, released, lease_ended, swapped_out };
+  enum class State : uint8_t { built, query, released, lease_ended, swapped_out, rolled_back };
   struct Entry {
     State state = State::released;
     uint16_t generation = 0;
     uint32_t export_index = 0;  ///< of the call that returned it
-    uint32_t value = 0;         ///< built: HandleId; query: the raw value
-    uint64_t rotation = 0;      ///< swapped_out: the rotation that ended it
+    uint32_t raw = 0;           ///< the guest's pointer, in guest number `guest`
+    uint64_t guest = 0;
+    HandleId id = kNullHandle;
+    uint64_t rotation = 0;  ///< swapped_out: the rotation that ended it
   };
 
   explicit TokenTable(const Plan& plan) : plan_(plan) {}
 
-  /// Tokens for handles of the active; 0 stands for 0. Errors: limit (kMaxLive).
-  Result<uint32_t> add_built(uint32_t export_index, HandleId id);
-  Result<uint32_t> add_query(uint32_t export_index, uint32_t raw);
+  /// A token for a handle of the guest; 0 stands for 0. Errors: limit (kMaxLive).
+  Result<uint32_t> add(State state, uint32_t export_index, HandleId id, uint32_t raw, const LiveGuest& guest);
   /// Null if the token is none or has ended. Valid until the next add.
-  const Entry* live(uint32_t token) const;
+  Entry* live(uint32_t token) {
+    const uint32_t index = index_of(token);
+    if (!(token & kTokenBit) || index >= entries_.size()) return nullptr;
+    Entry& entry = entries_[index];
+    if (generation_of(token) != entry.generation || entry.state > State::query) return nullptr;
+    return &entry;
+  }
   /// The same. Errors: stale_handle, saying what the token was and what ended it.
-  Result<const Entry*> find(uint32_t token) const;
+  Result<Entry*> find(uint32_t token) {
+    if (Entry* entry = live(token)) [[likely]]
+      return entry;
+    return std::unexpected(stale(token));
+  }
+  /// The guest's pointer behind a live entry. Errors: stale_handle (the guest has no such handle: a bug of ours).
+  Result<uint32_t> raw(Entry& entry, const LiveGuest& guest) {
+    if (entry.guest == guest.number) [[likely]]
+      return entry.raw;
+    return look_up(entry, guest);
+  }
   void end(uint32_t token, State why, uint64_t rotation = 0);
+  /// (token, raw) of all that live.
+  std::vector<std::pair<uint32_t, uint32_t>> all_raw(const LiveGuest& guest);
+
+  /// What is ended from now on can be brought back.
+  void begin_undo() { undoing_ = true; }
+  void commit();
+  void roll_back();
 
  private:
-  Result<uint32_t> add(Entry entry);
+  static constexpr uint32_t kTokenBit = 1u << 31;
   static uint32_t index_of(uint32_t token) { return token & (kMaxLive - 1); }
   static uint32_t generation_of(uint32_t token) { return token >> kIndexBits & (kGenerations - 1); }
+  static uint32_t token_of(uint32_t index, const Entry& entry) {
+    return kTokenBit | uint32_t{entry.generation} << kIndexBits | index;
+  }
+  Error stale(uint32_t token) const;
+  Result<uint32_t> look_up(Entry& entry, const LiveGuest& guest) const;
 
   const Plan& plan_;
   std::vector<Entry> entries_;
   std::deque<uint32_t> free_;  ///< indices in the order they ended
+  bool undoing_ = false;
+  std::vector<std::pair<uint32_t, Entry>> ended_;  ///< index, and what it was
+  std::vector<uint32_t> added_;                    ///< tokens
 };
 
 }  // namespace rotor::proxy

@@ -14,8 +14,8 @@ uint64_t now_ns() {
   return static_cast<uint64_t>(std::chrono::steady_clock::now().time_since_epoch() / std::chrono::nanoseconds(1));
 }
 
-Warmer::Warmer(const Policy& policy, const Plan& plan, const Log& log, GuestFactory factory)
-    : policy_(policy), plan_(plan), log_(log), factory_(std::move(factory)) {}
+Warmer::Warmer(const Policy& policy, const Plan& plan, Log& log, GuestSource& source, Callbacks callbacks)
+    : policy_(policy), plan_(plan), log_(log), source_(source), callbacks_(std::move(callbacks)) {}
 
 Warmer::~Warmer() {
   if (!started_) return;
@@ -51,42 +51,130 @@ bool Warmer::request(bool at_any_use) {
   if (phase_ != Phase::none) return true;
   if (failures_ && now_ns() < next_try_ns_ && !(at_any_use && futile_)) return false;
   phase_ = Phase::warming;
-  warmups_++;
+  counted_.warmups++;
+  later({.kind = ProxyEventKind::warmup_begun});
   work_.notify_one();
   return true;
 }
 
+bool Warmer::is_ready(uint64_t tail_ns) {
+  std::lock_guard lock(mutex_);
+  return phase_ == Phase::ready && !busy_ && log_.tail_ns(position_) <= tail_ns;
+}
+
 void Warmer::wait() {
   std::unique_lock lock(mutex_);
-  changed_.wait(lock, [&] { return phase_ == Phase::none || level(); });
+  changed_.wait(lock, [&] { return phase_ != Phase::warming && !busy_; });
+}
+
+Result<void> Warmer::wait_ready() {
+  std::unique_lock lock(mutex_);
+  const uint64_t failed_before = counted_.warmups_failed;
+  changed_.wait(lock, [&] { return phase_ != Phase::warming || stop_; });
+  if (phase_ == Phase::ready || counted_.warmups_failed == failed_before) return {};
+  return fail(ErrorKind::internal, last_problem_);
 }
 
 std::unique_ptr<LiveGuest> Warmer::take(uint64_t tail_ns) {
   std::unique_lock lock(mutex_);
-  if (phase_ != Phase::ready) return nullptr;
-  if (!level()) {
-    if (log_.cost_ns() - cost_ns_ > tail_ns) return nullptr;
-    changed_.wait(lock, [&] { return phase_ == Phase::none || level(); });
-    if (phase_ == Phase::none) return nullptr;
+  if (phase_ != Phase::ready || (!log_.at_end(position_) && log_.tail_ns(position_) > tail_ns)) return nullptr;
+  if (busy_) {
+    changed_.wait(lock, [&] { return !busy_; });
+    if (phase_ != Phase::ready) return nullptr;
   }
   phase_ = Phase::none;
   following_ = false;
   at_any_use_ = false;
+  std::unique_ptr<LiveGuest> guest = std::move(standby_);
+  LogPosition position = position_;
+  if (!log_.at_end(position)) {
+    // By this thread: to wake the other one would take longer.
+    lock.unlock();
+    Result<void> replayed;
+    {
+      auto reading = log_.reading();
+      replayed = replay_to(UINT64_MAX, *guest, position, nullptr);
+    }
+    lock.lock();
+    if (!replayed) {
+      push_retired(std::move(guest));
+      failed({.error = replayed.error()});
+      return nullptr;
+    }
+  }
   failures_ = 0;
-  return std::move(standby_);
+  publish_positions();
+  return guest;
 }
 
-void Warmer::notify() {
-  // A standby that is not yet seen here looks at the log, whose lock orders the two, before the thread waits.
-  if (!following_.load(std::memory_order_relaxed)) return;
+std::unique_ptr<LiveGuest> Warmer::stamp(uint64_t tail_ns, bool at_any_use) {
+  std::unique_lock lock(mutex_);
+  if (!image_ || given_up_ || log_.missed_one(image_position_)) return nullptr;
+  LogPosition position = image_position_;
+  if (!log_.at_end(position) && log_.tail_ns(position) > tail_ns) return nullptr;
+  std::shared_ptr<const StandbyImage> image = image_;
+  lock.unlock();
+  const uint64_t start = now_ns();
+  auto made = source_.make(image.get(), false);
+  Result<void> done;
+  if (!made)
+    done = std::unexpected(made.error());
+  else
+    done = (*made)->start_workers();
+  if (done) {
+    auto reading = log_.reading();
+    done = replay_to(UINT64_MAX, **made, position, nullptr);
+  }
+  if (!done) {
+    lock.lock();
+    counted_.warmups++;
+    if (made) push_retired(std::move(*made));
+    failed({.error = done.error()});
+    return nullptr;
+  }
+  if (!at_any_use && (*made)->use() >= policy_.warm_at) {
+    retire(std::move(*made));
+    return nullptr;  // a warm-up will find it futile, or make it anew from the log
+  }
+  (*made)->warmup_ns = now_ns() - start;
+  return std::move(*made);
+}
+
+void Warmer::refuse(std::unique_ptr<LiveGuest> guest, const Error& why) {
   std::lock_guard lock(mutex_);
+  push_retired(std::move(guest));
+  failed({.error = why});
+}
+
+std::shared_ptr<const StandbyImage> Warmer::image() const {
+  std::lock_guard lock(mutex_);
+  return image_;
+}
+
+void Warmer::notify(bool compact) {
+  // A standby that is not yet seen here looks at the log, whose lock orders the two, before the thread waits.
+  if (!compact && !following_.load(std::memory_order_relaxed)) return;
+  std::lock_guard lock(mutex_);
+  compact_ |= compact;
   work_.notify_one();
 }
 
 void Warmer::retire(std::unique_ptr<LiveGuest> guest) {
   std::lock_guard lock(mutex_);
+  push_retired(std::move(guest));
+  work_.notify_one();
+}
+
+void Warmer::push_retired(std::unique_ptr<LiveGuest> guest) {
+  if (guest->retired_at_ns == 0) guest->retired_at_ns = now_ns();
+  counted_.retired++;
+  counted_.retired_bytes += guest->memory_bytes();
   retired_.push_back(std::move(guest));
-  retired_count_++;
+}
+
+void Warmer::watch_drains(int change) {
+  std::lock_guard lock(mutex_);
+  draining_ += change;
   work_.notify_one();
 }
 
@@ -96,14 +184,34 @@ void Warmer::give_up() {
   work_.notify_one();
 }
 
-void Warmer::count(ProxyCounters& counters) const {
+void Warmer::note_peak(uint64_t standby_bytes) {
+  const uint64_t together = active_bytes_.load(std::memory_order_relaxed) + standby_bytes + counted_.retired_bytes;
+  counted_.peak_together_bytes = std::max(counted_.peak_together_bytes, together);
+}
+
+void Warmer::count(ProxyCounters& to) const {
   std::lock_guard lock(mutex_);
-  counters.warmups = warmups_;
-  counters.warmups_failed = warmups_failed_;
-  counters.calls_replayed = calls_replayed_;
-  counters.warmup_ns_last = warmup_ns_last_;
-  counters.retired = retired_count_;
-  counters.last_problem = last_problem_;
+  to.warmups = counted_.warmups;
+  to.warmups_failed = counted_.warmups_failed;
+  to.futile = counted_.futile;
+  to.divergences = counted_.divergences;
+  to.catch_up_failed = counted_.catch_up_failed;
+  to.calls_replayed = calls_replayed_;
+  to.images = counted_.images;
+  to.images_failed = counted_.images_failed;
+  to.verified = counted_.verified;
+  to.verify_failed = counted_.verify_failed;
+  to.warmup_ns_last = counted_.warmup_ns_last;
+  to.warmup_ns_total = counted_.warmup_ns_total;
+  to.drain_ns_last = counted_.drain_ns_last;
+  to.drain_ns_total = counted_.drain_ns_total;
+  to.drained = counted_.drained;
+  to.retired = counted_.retired;
+  to.retired_bytes = counted_.retired_bytes;
+  to.peak_together_bytes = counted_.peak_together_bytes;
+  to.standby_bytes = standby_ ? standby_->memory_bytes() : 0;
+  to.image_bytes = image_ ? image_->snapshot.resident_bytes() : 0;
+  to.last_problem = last_problem_;
 }
 
 std::string Warmer::last_problem() const {
@@ -116,114 +224,306 @@ std::string Warmer::last_problem() const {
 void Warmer::run() {
   std::unique_lock lock(mutex_);
   while (!stop_) {
-    if (!retired_.empty()) {
-      std::vector<std::unique_ptr<LiveGuest>> doomed = std::move(retired_);
-      retired_.clear();
-      uint64_t count = doomed.size();
+    flush_events(lock);
+    if (stop_ || do_one_job(lock)) continue;
+    if (!events_.empty()) continue;
+    if (draining_ > 0) {
+      work_.wait_for(lock, std::chrono::milliseconds(20));
       lock.unlock();
-      doomed.clear();
+      callbacks_.check_drains();
       lock.lock();
-      retired_count_ -= count;
-    } else if (given_up_ && phase_ != Phase::none) {
-      if (standby_) {
-        retired_.push_back(std::move(standby_));
-        retired_count_++;
-      }
-      phase_ = Phase::none;
-      following_ = false;
-      changed_.notify_all();
-    } else if (phase_ == Phase::warming) {
-      warm(lock);
-    } else if (phase_ == Phase::ready && position_ < log_.size()) {
-      follow(lock);
     } else {
       work_.wait(lock);
     }
   }
+  flush_events(lock);
+  // Freed here, where guests may be entered.
+  std::vector<std::unique_ptr<LiveGuest>> rest = std::move(retired_);
+  if (standby_) rest.push_back(std::move(standby_));
+  image_.reset();
+  lock.unlock();
+  rest.clear();
+}
+
+void Warmer::flush_events(std::unique_lock<std::mutex>& lock) {
+  if (events_.empty()) return;
+  std::vector<ProxyEvent> events = std::exchange(events_, {});
+  if (!callbacks_.on_event) return;
+  lock.unlock();
+  for (const ProxyEvent& event : events) callbacks_.on_event(event);
+  lock.lock();
+}
+
+bool Warmer::do_one_job(std::unique_lock<std::mutex>& lock) {
+  if (!retired_.empty()) {
+    free_retired(lock);
+  } else if (given_up_ && (standby_ || image_ || phase_ != Phase::none)) {
+    drop_standby();
+    image_.reset();
+    phase_ = Phase::none;
+    publish_positions();
+    changed_.notify_all();
+  } else if (phase_ == Phase::warming) {
+    warm(lock);
+  } else if (phase_ == Phase::ready && !log_.at_end(position_)) {
+    follow(lock);
+  } else if (compact_) {
+    compact(lock);
+  } else if (verify_) {
+    verify_ = false;
+    std::shared_ptr<const StandbyImage> image = image_;
+    if (!image) return true;
+    lock.unlock();
+    auto report = verify(*image);
+    lock.lock();
+    const bool equal = report && (report->digests_equal || !report->compared_digests);
+    later({.kind = ProxyEventKind::image_verified,
+           .calls = image->calls.size(),
+           .text = equal ? std::string() : report ? "the digests differ" : report.error().message});
+  } else {
+    return false;
+  }
+  return true;
+}
+
+void Warmer::free_retired(std::unique_lock<std::mutex>& lock) {
+  std::vector<std::unique_ptr<LiveGuest>> doomed = std::exchange(retired_, {});
+  lock.unlock();
+  std::vector<ProxyEvent> freed;
+  for (std::unique_ptr<LiveGuest>& guest : doomed) {
+    const uint64_t since_ns = guest->retired_at_ns;
+    const uint64_t bytes = guest->memory_bytes();
+    guest.reset();
+    freed.push_back({.kind = ProxyEventKind::drained, .ns = now_ns() - since_ns, .bytes = bytes});
+  }
+  lock.lock();
+  for (ProxyEvent& event : freed) {
+    counted_.retired--;
+    counted_.retired_bytes -= event.bytes;
+    counted_.drained++;
+    counted_.drain_ns_last = event.ns;
+    counted_.drain_ns_total += event.ns;
+    later(std::move(event));
+  }
 }
 
 void Warmer::warm(std::unique_lock<std::mutex>& lock) {
+  Warming warming;
+  if (image_ && log_.missed_one(image_position_)) image_.reset();
+  warming.image = image_;
+  warming.position = image_position_;
+  const bool at_any_use = at_any_use_;
   lock.unlock();
   const uint64_t start = now_ns();
-  uint64_t reached = 0, cost_ns = 0;
-  auto made = LiveGuest::create(factory_, plan_, policy_.memory_limit_bytes);
-  Result<void> replayed;
-  if (!made)
-    replayed = std::unexpected(std::move(made).error());
-  else
-    replayed = replay_from(0, **made, &reached, &cost_ns);
+  auto made = make(warming, at_any_use);
+  if (!made && warming.image && !stop_) {
+    // What went wrong with the image need not go wrong without: its state may be what is too big.
+    lock.lock();
+    image_.reset();
+    if (warming.guest) push_retired(std::move(warming.guest));
+    lock.unlock();
+    warming = {};
+    made = make(warming, at_any_use);
+  }
   lock.lock();
-  if (!replayed) {
-    if (made) {
-      retired_.push_back(std::move(*made));
-      retired_count_++;
-    }
-    return failed(replayed.error().to_string());
+  if (!made) {
+    if (warming.guest) push_retired(std::move(warming.guest));
+    return failed(made.error());
   }
-  std::unique_ptr<LiveGuest> guest = std::move(*made);
-  guest->warmup_ns = warmup_ns_last_ = now_ns() - start;
-  if (guest->use() >= policy_.warm_at && !at_any_use_) {
-    double use = guest->use();
-    retired_.push_back(std::move(guest));
-    retired_count_++;
-    failed(fmt::format("rotation is futile: after replay a standby uses {:.0f} % of its memory", use * 100));
-    futile_ = true;
-    return;
-  }
-  standby_ = std::move(guest);
-  position_ = reached;
-  cost_ns_ = cost_ns;
+  const uint64_t took = now_ns() - start;
+  warming.guest->warmup_ns = took;
+  counted_.warmup_ns_last = took;
+  counted_.warmup_ns_total += took;
+  standby_ = std::move(warming.guest);
+  position_ = warming.position;
+  publish_positions();
+  note_peak(standby_->memory_bytes());
   phase_ = Phase::ready;
   following_ = true;
+  later({.kind = ProxyEventKind::warmup_done,
+         .ns = took,
+         .bytes = standby_->memory_bytes(),
+         .calls = standby_->calls_replayed});
   changed_.notify_all();
+}
+
+std::expected<void, Warmer::Failure> Warmer::make(Warming& warming, bool at_any_use) {
+  auto because = [](Error error) { return std::unexpected(Failure{.error = std::move(error)}); };
+  const bool imaging = policy_.image == ImageMode::lazy;
+  const bool images_anew = imaging && (!warming.image || log_.tail_ns(warming.position) > policy_.image_tail_ns);
+  auto made = source_.make(warming.image.get(), images_anew);
+  if (!made) return because(std::move(made).error());
+  warming.guest = std::move(*made);
+  LiveGuest& guest = *warming.guest;
+  if (auto started = guest.start_workers(); !started) return because(std::move(started).error());
+  {
+    auto reading = log_.reading();
+    if (!warming.image) {
+      warming.calls = log_.fresh_calls(&warming.position);
+      for (const auto& call : warming.calls)
+        if (auto replayed = replay_one(*call, guest); !replayed) return because(std::move(replayed).error());
+    } else if (images_anew) {
+      warming.calls = warming.image->calls;
+    }
+    if (auto caught = catch_up(warming); !caught) return caught;
+  }
+  if (const double use = guest.use(); use >= policy_.warm_at && !at_any_use)
+    return std::unexpected(Failure{
+        .error = Error(ErrorKind::limit,
+                       fmt::format("rotation is futile: after replay a standby uses {:.0f} % of its memory", use * 100)),
+        .futile = true});
+  if (!images_anew) return {};
+  take_image(warming);
+  if (!warming.guest) return because(Error(ErrorKind::internal, "the standby did not survive being imaged"));
+  return {};
+}
+
+/// What is recorded while the standby is made is replayed in rounds, each shorter than the one before, if all is well.
+std::expected<void, Warmer::Failure> Warmer::catch_up(Warming& warming) {
+  for (uint32_t round = 0; !log_.at_end(warming.position); round++) {
+    if (round == policy_.catch_up_rounds && log_.tail_ns(warming.position) > policy_.catch_up_ns)
+      return std::unexpected(Failure{
+          .error = Error(ErrorKind::limit, fmt::format("the log grows faster than it is replayed: after {} rounds the "
+                                                       "standby is behind by {} ns of calls",
+                                                       round, log_.tail_ns(warming.position))),
+          .ran_away = true});
+    if (round > 0 && log_.tail_ns(warming.position) <= policy_.catch_up_ns) return {};  // the rest when it is taken
+    auto replayed = replay_to(log_.end_seq(), *warming.guest, warming.position, &warming.calls);
+    if (!replayed) return std::unexpected(Failure{.error = std::move(replayed).error()});
+  }
+  return {};
+}
+
+Result<void> Warmer::replay_to(uint64_t end_seq, LiveGuest& guest, LogPosition& position, Calls* calls) {
+  constexpr size_t kBatch = 64;  // calls taken from the log under its lock
+  while (position.seq < end_seq) {
+    ROTOR_TRY(Calls batch, log_.read(position, kBatch));
+    if (batch.empty()) return {};
+    for (const auto& call : batch) {
+      ROTOR_CHECK(replay_one(*call, guest));
+      position.seq = call->seq;
+      if (calls) calls->push_back(call);
+    }
+  }
+  return {};
+}
+
+Result<void> Warmer::replay_one(const LogCall& call, LiveGuest& guest) {
+  if (stop_) return fail(ErrorKind::internal, "the proxy is being destroyed");
+  ROTOR_CHECK(replay(plan_, call, guest));
+  calls_replayed_.fetch_add(1, std::memory_order_relaxed);
+  return {};
+}
+
+/// A standby that can't be imaged serves without; one that did not survive it is dropped.
+void Warmer::take_image(Warming& warming) {
+  const uint64_t start = now_ns();
+  bool usable = false;
+  auto image = warming.guest->make_image(std::move(warming.calls), &usable);
+  std::lock_guard lock(mutex_);
+  if (image) {
+    image_ = *image;
+    image_position_ = warming.position;
+    counted_.images++;
+    verify_ |= policy_.verify_every && counted_.images % policy_.verify_every == 0;
+    later({.kind = ProxyEventKind::image_made,
+           .ns = now_ns() - start,
+           .bytes = image_->snapshot.resident_bytes(),
+           .calls = image_->calls.size()});
+    return;
+  }
+  counted_.images_failed++;
+  last_problem_ = "no image: " + image.error().to_string();
+  if (!usable) push_retired(std::move(warming.guest));
 }
 
 void Warmer::follow(std::unique_lock<std::mutex>& lock) {
   busy_ = true;
-  uint64_t reached = position_, cost_ns = cost_ns_;
-  LiveGuest& guest = *standby_;
+  Warming warming{.position = position_, .guest = std::move(standby_)};
   lock.unlock();
-  Result<void> replayed = replay_from(position_, guest, &reached, &cost_ns);
+  std::expected<void, Failure> caught;
+  {
+    auto reading = log_.reading();
+    caught = catch_up(warming);
+  }
   lock.lock();
   busy_ = false;
-  position_ = reached;
-  cost_ns_ = cost_ns;
-  if (!replayed) {
-    retired_.push_back(std::move(standby_));
-    retired_count_++;
-    return failed(replayed.error().to_string());
+  standby_ = std::move(warming.guest);
+  position_ = warming.position;
+  publish_positions();
+  if (!caught) {
+    drop_standby();
+    return failed(caught.error());
   }
   changed_.notify_all();
 }
 
-Result<void> Warmer::replay_from(uint64_t position, LiveGuest& guest, uint64_t* reached, uint64_t* cost_ns) {
-  constexpr size_t kBatch = 64;  // calls taken from the log under its lock
-  for (;;) {
-    auto calls = log_.read(position, kBatch);
-    if (calls.empty()) return {};
-    for (const auto& call : calls) {
-      if (stop_) return fail(ErrorKind::internal, "the proxy is being destroyed");
-      ROTOR_CHECK(replay(plan_, *call, guest));
-      *reached = ++position;
-      *cost_ns += call->cost_ns;
-    }
-    std::lock_guard lock(mutex_);
-    calls_replayed_ += calls.size();
-  }
+void Warmer::compact(std::unique_lock<std::mutex>& lock) {
+  compact_ = false;
+  std::vector<LogPosition> positions;
+  if (standby_) positions.push_back(position_);
+  if (image_) positions.push_back(image_position_);
+  // No standby comes or goes meanwhile but by `take`, which needs less.
+  lock.unlock();
+  const uint64_t calls = log_.compact(positions);
+  lock.lock();
+  later({.kind = ProxyEventKind::log_compacted, .calls = calls});
 }
 
-void Warmer::failed(std::string why) {
+void Warmer::publish_positions() {
+  std::vector<LogPosition> positions;
+  if (standby_) positions.push_back(position_);
+  if (image_) positions.push_back(image_position_);
+  log_.set_positions(std::move(positions));
+}
+
+void Warmer::drop_standby() {
+  if (standby_) push_retired(std::move(standby_));
+  following_ = false;
+}
+
+void Warmer::failed(const Failure& why) {
   phase_ = Phase::none;
   following_ = false;
   at_any_use_ = false;
+  changed_.notify_all();
   if (stop_) return;
-  warmups_failed_++;
+  counted_.warmups_failed++;
+  counted_.futile += why.futile;
+  counted_.catch_up_failed += why.ran_away;
+  counted_.divergences += is_divergence(why.error);
   uint64_t pause_ms = failures_ < 32 ? policy_.backoff_first_ms << failures_ : policy_.backoff_max_ms;
   next_try_ns_ = now_ns() + std::min(pause_ms, policy_.backoff_max_ms) * 1'000'000;
   failures_++;
-  futile_ = false;
-  last_problem_ = std::move(why);
-  changed_.notify_all();
+  futile_ = why.futile;
+  last_problem_ = why.futile || why.ran_away ? why.error.message : why.error.to_string();
+  later({.kind = ProxyEventKind::warmup_failed, .text = last_problem_});
+  work_.notify_one();
+}
+
+Result<VerifyReport> Warmer::verify(const StandbyImage& image) {
+  auto run = [&]() -> Result<VerifyReport> {
+    ROTOR_TRY(std::unique_ptr<LiveGuest> guest, source_.make(nullptr, false));
+    ROTOR_CHECK(guest->start_workers());
+    VerifyReport report;
+    for (const auto& call : image.calls) {
+      ROTOR_CHECK(replay_one(*call, *guest));
+      report.calls++;
+    }
+    // Threads allocate in another order each time: of a group only what its calls return can be compared.
+    report.compared_digests = plan_.group.workers == 0;
+    if (!report.compared_digests) return report;
+    ROTOR_TRY(Snapshot again, guest->instance().snapshot());
+    ROTOR_TRY(SnapshotDigest got, again.digest());
+    ROTOR_TRY(SnapshotDigest wanted, image.snapshot.digest());
+    report.digests_equal = got == wanted;
+    return report;
+  };
+  Result<VerifyReport> report = run();
+  std::lock_guard lock(mutex_);
+  counted_.verified++;
+  if (!report || (report->compared_digests && !report->digests_equal)) counted_.verify_failed++;
+  return report;
 }
 
 }  // namespace rotor::proxy

@@ -107,39 +107,4 @@ Error detail::signature_mismatch(const FuncType& wanted, const FuncType& actual)
                fmt::format("the function is of type {}, not {}", to_string(actual), to_string(wanted)));
 }
 
-// Caller. The instance is inside a call: it lives, and this thread is inside its group.
-
-void* Caller::host_data() const { return instance_ ? instance_->options.host_data : nullptr; }
-
-namespace {
-std::unexpected<Error> no_instance() { return fail(ErrorKind::not_found, "the call did not come from an instance"); }
-}  // namespace
-
-Result<Func> Caller::get_func(std::string_view name) const {
-  if (!instance_) return no_instance();
-  return instance_->get_func(name);
-}
-
-Result<Table> Caller::get_table(std::string_view name) const {
-  if (!instance_) return no_instance();
-  return instance_->get_table(name);
-}
-
-Result<Memory> Caller::get_memory(std::string_view name) const {
-  if (!instance_) return no_instance();
-  return name.empty() ? instance_->memory0() : instance_->get_memory(name);
-}
-
-Result<void> Caller::read(uint64_t address, std::span<uint8_t> out) const {
-  ROTOR_TRY(Memory memory, get_memory());
-  return memory.read(address, out);
-}
-
-Result<void> Caller::write(uint64_t address, std::span<const uint8_t> bytes) const {
-  ROTOR_TRY(Memory memory, get_memory());
-  return memory.write(address, bytes);
-}
-
-Value Caller::value_from_slot(ValType type, Slot slot) const { return runtime::value_of_slot(type, slot); }
-
 }  // namespace rotor

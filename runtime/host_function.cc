@@ -2,13 +2,15 @@
 
 #include <algorithm>
 
+#include "rotor/import_observer.h"
 #include "runtime/entry.h"
 #include "runtime/instance.h"
 
 namespace rotor::runtime {
 
-void HostImport::bind(InstanceImpl* importer, std::shared_ptr<const HostDefinition> host) {
+void HostImport::bind(InstanceImpl* importer, std::shared_ptr<const HostDefinition> host, uint32_t index) {
   instance = importer;
+  import_index = index;
   definition = std::move(host);
   const Signature& type = *definition->type;
   if (type.results_in_memory)
@@ -48,7 +50,10 @@ Result<void> call_host(HostImport& import, CallRegs& regs, const uint64_t* stack
     slots[i] = place.is32 ? static_cast<uint32_t>(word) : word;
   }
   Caller caller(import.instance);
-  ROTOR_CHECK(import.definition->function(caller, slots));
+  if (ImportObserver* observer = import.instance->options.import_observer) [[unlikely]]
+    ROTOR_CHECK(observer->on_import(import.import_index, caller, slots, import.definition->function));
+  else
+    ROTOR_CHECK(import.definition->function(caller, slots));
   if (type.has_func_results) ROTOR_CHECK(join_results(type, *import.instance->group, slots));
   for (size_t i = 0; i < type.results.size(); ++i) {
     if (type.results_in_memory)

@@ -23,8 +23,9 @@ struct HostImport {
   InstanceImpl* instance = nullptr;
   std::shared_ptr<const HostDefinition> definition;
   std::unique_ptr<uint64_t[]> results;  ///< if they go through memory
+  uint32_t import_index = 0;            ///< among the imports of all kinds
 
-  void bind(InstanceImpl* importer, std::shared_ptr<const HostDefinition> host);
+  void bind(InstanceImpl* importer, std::shared_ptr<const HostDefinition> host, uint32_t index);
   jit::FuncRef ref();
 };
 

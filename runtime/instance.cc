@@ -25,7 +25,11 @@ Result<std::unique_ptr<InstanceImpl>> InstanceImpl::allocate(const Module& modul
   return instance;
 }
 
-InstanceImpl::~InstanceImpl() { std::free(context); }
+InstanceImpl::~InstanceImpl() {
+  for (const std::shared_ptr<MemoryImpl>& memory : memories)
+    if (memory) memory->remove_user();
+  std::free(context);
+}
 
 jit::GlobalCell* InstanceImpl::global_cell(uint32_t index) const {
   const jit::ContextLayout& layout = impl().layout();

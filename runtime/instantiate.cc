@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cassert>
 
 #include "runtime/call.h"
 #include "runtime/func.h"
@@ -19,6 +20,19 @@ class Instantiation {
  public:
   Instantiation(const InstancePreImpl& pre, InstanceImpl& instance)
       : pre_(pre), instance_(instance), module_(instance.impl()), wasm_(module_.wasm()), layout_(module_.layout()) {}
+
+  Result<void> restore(const SnapshotImpl& snapshot) {
+    ROTOR_CHECK(bind_imports());
+    ROTOR_CHECK(check_imported_memories(snapshot));
+    ROTOR_CHECK(restore_memories(snapshot));
+    fill_func_refs();
+    restore_globals(snapshot);
+    ROTOR_CHECK(restore_tables(snapshot));
+    instance_.dropped_data = snapshot.dropped_data;
+    instance_.dropped_elements = snapshot.dropped_elements;
+    // Last, so that after an error they are as they were.
+    return restore_imported_memories(snapshot);
+  }
 
   Result<void> run() {
     ROTOR_CHECK(bind_imports());
@@ -43,7 +57,7 @@ class Instantiation {
       const Definition& definition = pre_.imports[i];
       if (auto* host = std::get_if<std::shared_ptr<const HostDefinition>>(&definition)) {
         HostImport& import = instance_.host_imports[next_host_++];
-        import.bind(&instance_, *host);
+        import.bind(&instance_, *host, static_cast<uint32_t>(i));
         next_func_slot() = import.ref();
       } else if (auto* factory = std::get_if<std::shared_ptr<const PerInstance>>(&definition)) {
         Result<Extern> item = (*factory)->make(instance_.options);
@@ -93,6 +107,7 @@ class Instantiation {
 
   void set_memory(uint32_t index, std::shared_ptr<MemoryImpl> memory) {
     *instance_.at<jit::ContextMemory>(layout_.memory(index)) = {memory->base(), memory->def()};
+    memory->add_user();
     instance_.memories[index] = std::move(memory);
   }
   /// Of the object itself and not of a host's handle to it (HostHold): instances don't keep those.
@@ -107,6 +122,56 @@ class Instantiation {
       set_memory(i, std::move(memory));
     }
     return {};
+  }
+
+  Result<void> check_imported_memories(const SnapshotImpl& snapshot) {
+    for (uint32_t i = 0; i < wasm_.imported_memories; ++i) {
+      if (instance_.memories[i]->users() == 1) continue;
+      return fail(ErrorKind::invalid_argument, "a memory that a snapshot should be put in is in use by another instance");
+    }
+    return {};
+  }
+  Result<void> restore_memories(const SnapshotImpl& snapshot) {
+    for (uint32_t i = wasm_.imported_memories; i < wasm_.memories.size(); ++i) {
+      ROTOR_TRY(auto memory,
+                MemoryImpl::create(wasm_.memories[i], instance_.options.limits.memory, snapshot.memories[i]));
+      set_memory(i, std::move(memory));
+    }
+    return {};
+  }
+  Result<void> restore_imported_memories(const SnapshotImpl& snapshot) {
+    for (uint32_t i = 0; i < wasm_.imported_memories; ++i)
+      ROTOR_CHECK(instance_.memories[i]->restore(snapshot.memories[i]));
+    return {};
+  }
+
+  void restore_globals(const SnapshotImpl& snapshot) {
+    for (uint32_t i = wasm_.imported_globals; i < wasm_.globals.size(); ++i) {
+      uint64_t bits = snapshot.globals[i - wasm_.imported_globals];
+      instance_.global_cell(i)->bits[0] = wasm_.globals[i].type.value.is_func_ref() ? func_slot(bits) : bits;
+    }
+  }
+
+  Result<void> restore_tables(const SnapshotImpl& snapshot) {
+    assert(wasm_.imported_tables == 0);
+    for (uint32_t i = 0; i < wasm_.tables.size(); ++i) {
+      const std::vector<uint64_t>& elements = snapshot.tables[i];
+      TableType type = wasm_.tables[i].type;
+      type.limits.min = elements.size();
+      ROTOR_TRY(auto impl, TableImpl::create(type, 0, instance_.options.limits.table_elements));
+      impl->tie.belong_to(instance_.group);
+      uint64_t* slots = impl->slots(0);
+      bool holds_funcs = type.element.is_func_ref();
+      // What is null is there already, and may lie in a page that was never touched.
+      for (size_t k = 0; k < elements.size(); ++k)
+        if (elements[k]) slots[k] = holds_funcs ? func_slot(elements[k]) : elements[k];
+      set_table(i, std::move(impl));
+    }
+    return {};
+  }
+  /// Of a function as a snapshot keeps it.
+  uint64_t func_slot(uint64_t context_offset) const {
+    return context_offset ? reinterpret_cast<uint64_t>(instance_.context) + context_offset : 0;
   }
 
   void fill_func_refs() {
@@ -183,7 +248,7 @@ class Instantiation {
 
 }  // namespace
 
-Result<Instance> instantiate(const InstancePreImpl& pre, const InstanceOptions& options) {
+Result<Instance> instantiate(const InstancePreImpl& pre, const InstanceOptions& options, const SnapshotImpl* snapshot) {
   ROTOR_TRY(auto allocated, InstanceImpl::allocate(pre.module, options));
   std::shared_ptr<LinkGroup> group = LinkGroup::create();
   allocated->group = group;
@@ -194,7 +259,8 @@ Result<Instance> instantiate(const InstancePreImpl& pre, const InstanceOptions& 
   Instance handle(instance);  // the group's first owner
   if (options.deadline) ROTOR_CHECK(handle.set_deadline(*options.deadline));
   if (options.on_interrupt_handle) options.on_interrupt_handle(handle.interrupt_handle());
-  ROTOR_CHECK(Instantiation(pre, *instance).run());
+  Instantiation steps(pre, *instance);
+  ROTOR_CHECK(snapshot ? steps.restore(*snapshot) : steps.run());
   return handle;
 }
 

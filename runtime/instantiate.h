@@ -3,9 +3,12 @@
 
 #include "rotor/instance.h"
 #include "runtime/linker.h"
+#include "runtime/snapshot.h"
 
 namespace rotor::runtime {
 
-  Result<Instance> instantiate(const InstancePreImpl& pre, const InstanceOptions& options);
+/// In the state of `snapshot` instead, if there is one.
+Result<Instance> instantiate(const InstancePreImpl& pre, const InstanceOptions& options,
+                             const SnapshotImpl* snapshot = nullptr);
 
 }  // namespace rotor::runtime

@@ -81,6 +81,8 @@ class LinkGroup : public std::enable_shared_from_this<LinkGroup> {
   /// True: `waiter` is woken if the group has to stop, until end_wait. False: it has to stop.
   bool begin_wait(WaitQueue& queue, WaitQueue::Waiter& waiter);
   void end_wait();
+  /// Whether this thread entered it once, so that no call of its own runs in it.
+  bool entered_once() { return root().depth_ == 1; }
   std::span<InstanceImpl* const> members() { return root().members_; }
   /// Pre: no other thread knows the group yet.
   void add_member(InstanceImpl* instance);

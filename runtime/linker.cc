@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "rotor/snapshot.h"
 #include "runtime/extern_type.h"
 #include "runtime/func.h"
 #include "runtime/instance.h"
@@ -122,6 +123,23 @@ Result<InstancePre> Linker::instantiate_pre(const Module& module) const {
 Result<Instance> InstancePre::instantiate(const InstanceOptions& options) const {
   return runtime::instantiate(*impl_, options);
 }
+Result<Instance> InstancePre::instantiate(const Snapshot& snapshot, const InstanceOptions& options) const {
+  if (!snapshot || &snapshot.module().impl() != &impl_->module.impl())
+    return fail(ErrorKind::invalid_argument, "the snapshot is of another module");
+  return runtime::instantiate(*impl_, options, snapshot.impl().get());
+}
 const Module& InstancePre::module() const { return impl_->module; }
+
+std::vector<std::string> InstancePre::shared_state() const {
+  std::vector<std::string> names;
+  for (size_t i = 0; i < impl_->imports.size(); ++i) {
+    const auto* item = std::get_if<Extern>(&impl_->imports[i]);
+    if (!item || std::holds_alternative<Func>(*item)) continue;
+    if (const auto* global = std::get_if<Global>(item); global && !global->type().is_mutable) continue;
+    const ImportInfo& import = impl_->module.imports()[i];
+    names.push_back(import.module + "." + import.name);
+  }
+  return names;
+}
 
 }  // namespace rotor

@@ -11,7 +11,8 @@ namespace {
 constexpr uint64_t kMaxPages = 65536;  // what a 32-bit index reaches
 }
 
-Result<std::shared_ptr<MemoryImpl>> MemoryImpl::create(const MemoryType& type, const MemoryLimits& limits) {
+Result<std::shared_ptr<MemoryImpl>> MemoryImpl::create(const MemoryType& type, const MemoryLimits& limits,
+                                                       const std::shared_ptr<const memory::Image>& image) {
   if (type.is64) return fail(ErrorKind::unsupported, "memory64: 64-bit memories");
   uint64_t max_pages = std::min(type.limits.max, kMaxPages);
   if (type.limits.min > max_pages)
@@ -21,16 +22,28 @@ Result<std::shared_ptr<MemoryImpl>> MemoryImpl::create(const MemoryType& type, c
     return fail(ErrorKind::invalid_argument, "a shared memory needs a maximum");
   std::shared_ptr<MemoryImpl> memory(new MemoryImpl(type, limits));
   uint64_t limit_pages = std::min(limits.limit_bytes / jit::kWasmPageBytes, max_pages);
-  if (type.limits.min > limit_pages)
-    return fail(ErrorKind::limit,
-                fmt::format("a memory of {} pages, over limit_bytes = {}", type.limits.min, limits.limit_bytes));
   memory->limit_bytes_ = limit_pages * jit::kWasmPageBytes;
+  uint64_t min_bytes = image ? image->size_bytes() : type.limits.min * jit::kWasmPageBytes;
+  ROTOR_CHECK(memory->check_limit(min_bytes));
+  using Space = memory::LinearMemory;
+  auto kind = limits.imageable ? Space::Kind::imageable : Space::Kind::plain;
   // The whole reach of a 32-bit index and a static offset, whatever the limit: compiled code checks no bound.
-  ROTOR_TRY(memory->space_, memory::LinearMemory::create(type.limits.min * jit::kWasmPageBytes, memory->limit_bytes_,
-                                                         jit::kReservedBytes));
+  ROTOR_TRY(memory->space_, Space::create(image ? 0 : min_bytes, memory->limit_bytes_, jit::kReservedBytes, kind));
+  if (image) ROTOR_CHECK(memory->space_->restore(image));
   memory->def_.base = memory->space_->base();
   memory->space_->attach_size(&memory->def_.size_bytes);
   return memory;
+}
+
+Result<void> MemoryImpl::check_limit(uint64_t bytes) const {
+  if (bytes <= limit_bytes_) return {};
+  return fail(ErrorKind::limit, fmt::format("a memory of {} pages, over limit_bytes = {}", bytes / jit::kWasmPageBytes,
+                                            limits_.limit_bytes));
+}
+
+Result<void> MemoryImpl::restore(const std::shared_ptr<const memory::Image>& image) {
+  ROTOR_CHECK(check_limit(image->size_bytes()));
+  return space_->restore(image);
 }
 
 MemoryType MemoryImpl::type() const {
@@ -87,6 +100,8 @@ uint8_t* Memory::data() const {
 }
 
 uint64_t Memory::size_bytes() const {
+  if (strong_) [[likely]]
+    return strong_->size_bytes();
   auto impl = lock();
   return impl ? impl->size_bytes() : 0;
 }

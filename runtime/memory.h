@@ -15,8 +15,9 @@ namespace rotor::runtime {
 
 class MemoryImpl {
  public:
-  /// Errors: limit, io, unsupported (64-bit).
-  static Result<std::shared_ptr<MemoryImpl>> create(const MemoryType& type, const MemoryLimits& limits);
+  /// With the contents and size of `image`, if there is one. Errors: limit, io, unsupported (64-bit).
+  static Result<std::shared_ptr<MemoryImpl>> create(const MemoryType& type, const MemoryLimits& limits,
+                                                    const std::shared_ptr<const memory::Image>& image = nullptr);
   MemoryImpl(const MemoryImpl&) = delete;
 
   /// `memory.grow`: the old size in pages, or UINT64_MAX, which is counted. Thread-safe if the memory is shared.
@@ -39,10 +40,20 @@ class MemoryImpl {
     return size <= have && address <= have - size ? base() + address : nullptr;
   }
 
+  /// Instances that have it, whether the host still holds them or their link group does.
+  void add_user() { users_.fetch_add(1); }
+  void remove_user() { users_.fetch_sub(1); }
+  uint32_t users() const { return users_.load(); }
+
+  /// Pre for these: no thread runs in an instance that has it. Errors: those of LinearMemory's functions; limit.
+  Result<std::shared_ptr<const memory::Image>> seal_image() { return space_->seal_image(); }
+  Result<void> restore(const std::shared_ptr<const memory::Image>& image);
+
   WaitQueue waiters;
 
  private:
   MemoryImpl(const MemoryType& type, const MemoryLimits& limits) : type_(type), limits_(limits) {}
+  Result<void> check_limit(uint64_t bytes) const;
   bool may_grow(uint64_t old_bytes, uint64_t new_bytes) const;
 
   jit::MemoryDef def_{};
@@ -51,6 +62,7 @@ class MemoryImpl {
   MemoryLimits limits_;
   uint64_t limit_bytes_ = 0;
   std::atomic<uint64_t> denied_{0};
+  std::atomic<uint32_t> users_{0};
 };
 
 }  // namespace rotor::runtime

@@ -30,6 +30,9 @@ class ImportObserver {
   /// Caller::call called an export; `results`: what it returned.
   virtual void on_nested_call(std::string_view /*export_name*/, std::span<const Value> /*args*/,
                               std::span<const Value> /*results*/) {}
+  /// Caller::call ended with an error, which the host function may keep to itself; the guest may have changed.
+  virtual void on_nested_error(std::string_view /*export_name*/, std::span<const Value> /*args*/,
+                               const Error& /*error*/) {}
   /// A host function asks for a handle (`what`: "get_memory", "get_table", "get_func"). An error refuses it.
   virtual Result<void> on_handle(std::string_view /*what*/) { return {}; }
 };

@@ -40,6 +40,13 @@ class Memory {
   Result<void> read(uint64_t address, std::span<uint8_t> out) const;
   Result<void> write(uint64_t address, std::span<const uint8_t> bytes) const;
   MemoryType type() const;
+  /// A handle that keeps the memory alive, whoever drops it; of one that is gone, one that is gone. Its size_bytes() is
+  /// a plain read.
+  Memory pinned() const {
+    Memory m;
+    m.strong_ = lock();
+    return m;
+  }
 
   const std::shared_ptr<runtime::MemoryImpl> lock() const { return strong_ ? strong_ : weak_.lock(); }
   static Memory weak(const std::shared_ptr<runtime::MemoryImpl>& impl) {

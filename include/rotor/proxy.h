@@ -259,6 +259,8 @@ struct GuestRequest {
   std::shared_ptr<const void> saved;
   /// Its memory is to be made with MemoryLimits::imageable; `instantiate` and `apply` see to it.
   bool imageable = false;
+  /// Others like it will be made: what can't be had twice is an error. False: rotation is off.
+  bool rotates = true;
   /// For InstanceOptions::import_observer of the main instance; `instantiate` sees to it.
   ImportObserver* import_observer = nullptr;
 

@@ -1,0 +1,61 @@
+#include "memory/image.h"
+
+namespace rotor::memory {
+
+namespace {
+
+/// A mapping of a file for a scope.
+class View {
+ public:
+  static Result<View> of(const os::MemoryFile& file) {
+    ROTOR_TRY(auto bytes, os::map_file(file));
+    return View(bytes);
+  }
+  View(View&& other) noexcept : bytes_(std::exchange(other.bytes_, {})) {}
+  View& operator=(View&&) = delete;
+  ~View() {
+    if (!bytes_.empty()) os::release(const_cast<uint8_t*>(bytes_.data()), bytes_.size());
+  }
+  std::span<const uint8_t> bytes() const { return bytes_; }
+
+ private:
+  explicit View(std::span<const uint8_t> bytes) : bytes_(bytes) {}
+  std::span<const uint8_t> bytes_;
+};
+
+}  // namespace
+
+Result<std::shared_ptr<const Image>> Image::seal(os::MemoryFile& file) {
+  ROTOR_CHECK(file.seal());
+  std::shared_ptr<const Image> image(new Image(std::move(file)));
+  image->gather_huge_pages();
+  return image;
+}
+
+Result<void> Image::visit(const std::function<Result<void>(uint64_t, std::span<const uint8_t>)>& see) const {
+  ROTOR_TRY(View view, View::of(file_));
+  for (uint64_t at = 0; at < size_bytes();) {
+    ROTOR_TRY(auto range, file_.next_data(at));
+    if (range.begin == range.end) break;
+    ROTOR_CHECK(see(range.begin, view.bytes().subspan(range.begin, range.end - range.begin)));
+    at = range.end;
+  }
+  return {};
+}
+
+void Image::gather_huge_pages() const {
+  constexpr uint64_t kHuge = os::kHugePageBytes;
+  if (size_bytes() < kHuge) return;
+  auto view = View::of(file_);
+  if (!view) return;
+  for (uint64_t at = 0; at < size_bytes();) {
+    auto range = file_.next_data(at);
+    if (!range || range->begin == range->end) return;
+    uint64_t begin = (range->begin + kHuge - 1) / kHuge * kHuge;
+    uint64_t end = range->end / kHuge * kHuge;
+    if (begin < end) os::gather_huge_pages(view->bytes().data() + begin, end - begin);
+    at = range->end;
+  }
+}
+
+}  // namespace rotor::memory

@@ -1,0 +1,301 @@
+#include "memory/image.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "memory/fault_injection.h"
+#include "memory/linear_memory.h"
+
+namespace rotor::memory {
+namespace {
+
+using Kind = LinearMemory::Kind;
+constexpr uint64_t kPage = LinearMemory::kPageBytes;
+constexpr uint64_t kReserved = (uint64_t{4} << 30) + (32 << 20);
+
+uint8_t load(const uint8_t* address) { return *const_cast<const volatile uint8_t*>(address); }
+void store(uint8_t* address, uint8_t value) { *const_cast<volatile uint8_t*>(address) = value; }
+
+std::unique_ptr<LinearMemory> make(uint64_t pages, uint64_t max_pages, Kind kind = Kind::plain) {
+  return LinearMemory::create(pages * kPage, max_pages * kPage, kReserved, kind).value();
+}
+
+/// A memory in the image's state.
+std::unique_ptr<LinearMemory> stamp(const std::shared_ptr<const Image>& image, uint64_t max_pages,
+                                    Kind kind = Kind::plain) {
+  auto memory = make(0, max_pages, kind);
+  EXPECT_TRUE(memory->restore(image));
+  return memory;
+}
+
+std::vector<uint8_t> contents(const LinearMemory& memory) {
+  return {memory.base(), memory.base() + memory.size_bytes()};
+}
+
+std::vector<uint8_t> contents(const Image& image) {
+  std::vector<uint8_t> bytes(image.size_bytes());
+  auto copy = [&](uint64_t offset, std::span<const uint8_t> pages) -> Result<void> {
+    std::ranges::copy(pages, bytes.begin() + static_cast<ptrdiff_t>(offset));
+    return {};
+  };
+  EXPECT_TRUE(image.visit(copy));
+  return bytes;
+}
+
+size_t mappings() {
+  std::ifstream maps("/proc/self/maps");
+  return static_cast<size_t>(std::count(std::istreambuf_iterator<char>(maps), {}, '\n'));
+}
+
+size_t descriptors() {
+  auto files = std::filesystem::directory_iterator("/proc/self/fd");
+  return static_cast<size_t>(std::distance(begin(files), end(files)));
+}
+
+class Images : public testing::TestWithParam<Kind> {};
+INSTANTIATE_TEST_SUITE_P(Kinds, Images, testing::Values(Kind::plain, Kind::imageable), [](const auto& param) {
+  return param.param == Kind::plain ? std::string("plain") : std::string("imageable");
+});
+
+TEST_P(Images, HoldWhatTheMemoryHeldAndTheMemoryGoesOn) {
+  auto memory = make(2, 10, GetParam());
+  store(memory->base() + 5, 1);
+  ASSERT_EQ(memory->grow(kPage), 2 * kPage);
+  store(memory->base() + 3 * kPage - 1, 2);
+  std::vector<uint8_t> before = contents(*memory);
+  auto image = memory->seal_image().value();
+  EXPECT_EQ(contents(*image), before);
+  EXPECT_EQ(contents(*memory), before);
+
+  store(memory->base() + 5, 9);
+  store(memory->base() + 2 * kPage, 9);
+  EXPECT_EQ(memory->grow(kPage), 3 * kPage);
+  EXPECT_EQ(load(memory->base() + 3 * kPage), 0);
+  store(memory->base() + 3 * kPage, 9);
+  EXPECT_EQ(contents(*image), before);
+
+  auto second = memory->seal_image().value();
+  EXPECT_EQ(contents(*second), contents(*memory));
+  EXPECT_EQ(contents(*image), before);
+}
+
+TEST_P(Images, RestoreContentsAndSizeCopyOnWrite) {
+  auto source = make(3, 10);
+  for (uint64_t at = 0; at < 3 * kPage; at += 4096) store(source->base() + at, 7);
+  auto image = source->seal_image().value();
+  std::vector<uint8_t> expected = contents(*image);
+
+  for (uint64_t pages : {0, 3, 6}) {
+    auto memory = make(pages, 10, GetParam());
+    std::memset(memory->base(), 0xee, pages * kPage);
+    std::atomic<uint64_t> size;
+    memory->attach_size(&size);
+    ASSERT_TRUE(memory->restore(image));
+    EXPECT_EQ(size.load(), 3 * kPage);
+    EXPECT_EQ(contents(*memory), expected);
+    EXPECT_DEATH(load(memory->base() + 3 * kPage), "");
+    store(memory->base() + 4096, 1);
+    EXPECT_EQ(contents(*image), expected);
+    // Growth reads zero, also where something was before, and right behind the image.
+    EXPECT_EQ(memory->grow(4 * kPage), 3 * kPage);
+    EXPECT_TRUE(std::ranges::all_of(std::span(memory->base() + 3 * kPage, 4 * kPage), [](uint8_t b) { return b == 0; }));
+    store(memory->base() + 3 * kPage, 1);
+    EXPECT_EQ(memory->grow(4 * kPage), UINT64_MAX);
+  }
+}
+
+TEST_P(Images, OfNoBytes) {
+  auto memory = make(0, 4, GetParam());
+  auto image = memory->seal_image().value();
+  EXPECT_EQ(image->size_bytes(), 0u);
+  auto other = make(2, 4, GetParam());
+  ASSERT_TRUE(other->restore(image));
+  EXPECT_EQ(other->size_bytes(), 0u);
+  EXPECT_DEATH(load(other->base()), "");
+  EXPECT_EQ(other->grow(kPage), 0u);
+  EXPECT_EQ(load(other->base()), 0);
+}
+
+TEST_P(Images, OfSparseMemoriesAreSparse) {
+  constexpr uint64_t kPages = 16384;  // 1 GiB
+  auto memory = make(kPages, kPages, GetParam());
+  for (uint64_t at : {uint64_t{0}, uint64_t{100} << 20, (uint64_t{1} << 30) - 1}) store(memory->base() + at, 3);
+  std::ignore = load(memory->base() + (500 << 20));  // read, not written
+  uint64_t before = os::resident_bytes();
+  auto image = memory->seal_image().value();
+  EXPECT_LE(image->resident_bytes(), 8u * 4096);
+  EXPECT_LT(os::resident_bytes(), before + (4 << 20));
+  auto copy = stamp(image, kPages, GetParam());
+  EXPECT_EQ(load(copy->base() + (1 << 30) - 1), 3);
+  store(copy->base() + (700 << 20), 4);
+  auto second = copy->seal_image().value();
+  EXPECT_LE(second->resident_bytes(), 8u * 4096);
+  auto third = stamp(second, kPages);
+  EXPECT_EQ(load(third->base() + (700 << 20)), 4);
+  EXPECT_EQ(load(third->base() + (100 << 20)), 3);
+}
+
+TEST(Image, OfAPageThatWasZeroedDoesNotHoldIt) {
+  auto source = make(1, 1);
+  std::memset(source->base(), 1, 3 * 4096);
+  auto copy = stamp(source->seal_image().value(), 1);
+  std::memset(copy->base() + 4096, 0, 4096);
+  auto image = copy->seal_image().value();
+  EXPECT_EQ(image->resident_bytes(), 2u * 4096);
+  EXPECT_EQ(contents(*image), contents(*copy));
+}
+
+TEST(Image, OfHugePagesOfDataIsTheSame) {
+  constexpr uint64_t kPages = 3 * os::kHugePageBytes / kPage;
+  auto source = make(kPages, kPages);
+  for (uint64_t at = 0; at < kPages * kPage; at += 8) std::memcpy(source->base() + at, &at, 8);
+  std::memset(source->base() + os::kHugePageBytes, 0, 4096);  // a hole: not gathered
+  auto image = source->seal_image().value();
+  EXPECT_EQ(image->resident_bytes(), kPages * kPage - 4096);
+  EXPECT_EQ(contents(*image), contents(*source));
+  EXPECT_EQ(contents(*stamp(image, kPages)), contents(*source));
+}
+
+TEST(Image, OutlivesTheMemoryAndIsOutlivedByOthers) {
+  auto source = make(1, 1, Kind::imageable);
+  store(source->base(), 5);
+  auto image = source->seal_image().value();
+  source.reset();
+  auto memory = stamp(image, 1);
+  image.reset();
+  EXPECT_EQ(load(memory->base()), 5);
+}
+
+/// Against a model: any sequence of writes, growths, seals and restores.
+TEST(Image, IsAsAModelSays) {
+  std::mt19937 random(1);
+  struct Pair {
+    std::unique_ptr<LinearMemory> memory;
+    std::vector<uint8_t> model;
+  };
+  std::vector<Pair> memories;
+  for (int i = 0; i < 4; ++i) {
+    memories.push_back({make(1, 8, i % 2 ? Kind::imageable : Kind::plain), std::vector<uint8_t>(kPage)});
+  }
+  std::vector<std::pair<std::shared_ptr<const Image>, std::vector<uint8_t>>> images;
+  for (int step = 0; step < 600; ++step) {
+    Pair& pair = memories[random() % memories.size()];
+    switch (random() % 8) {
+      case 0:
+        images.emplace_back(pair.memory->seal_image().value(), pair.model);
+        if (images.size() > 6) images.erase(images.begin());
+        break;
+      case 1:
+      case 2: {
+        if (images.empty()) break;
+        auto& [image, model] = images[random() % images.size()];
+        ASSERT_TRUE(pair.memory->restore(image));
+        pair.model = model;
+        break;
+      }
+      case 3:
+        if (pair.memory->grow(kPage) != UINT64_MAX) pair.model.resize(pair.model.size() + kPage);
+        break;
+      default: {
+        size_t at = random() % pair.model.size();
+        size_t count = std::min<size_t>(random() % 9000, pair.model.size() - at);
+        auto value = static_cast<uint8_t>(random() % 3);
+        std::memset(pair.memory->base() + at, value, count);
+        std::memset(pair.model.data() + at, value, count);
+      }
+    }
+    ASSERT_EQ(pair.memory->size_bytes(), pair.model.size());
+    ASSERT_EQ(std::memcmp(pair.memory->base(), pair.model.data(), pair.model.size()), 0) << step;
+  }
+  for (auto& [image, model] : images) EXPECT_EQ(contents(*image), model);
+}
+
+TEST_P(Images, LeaveNothingBehind) {
+  auto round = [] {
+    auto memory = make(2, 4, GetParam());
+    store(memory->base(), 1);
+    auto image = memory->seal_image().value();
+    stamp(image, 4, GetParam())->grow(kPage);
+  };
+  round();
+  size_t mapped = mappings(), opened = descriptors();
+  for (int i = 0; i < 100; ++i) round();
+  EXPECT_EQ(mappings(), mapped);
+  EXPECT_EQ(descriptors(), opened);
+}
+
+TEST_P(Images, SurviveEachFailure) {
+  auto source = make(3, 8);
+  std::memset(source->base(), 1, 3 * kPage);
+  auto image = source->seal_image().value();
+  size_t mapped = mappings(), opened = descriptors();
+  for (uint64_t n = 1;; ++n) {
+    bool failed = false;
+    {
+      auto memory = make(5, 8, GetParam());
+      std::memset(memory->base() + 100, 2, 5 * kPage - 100);
+      std::vector<uint8_t> before = contents(*memory);
+      fault_injection::fail_after(n);
+      auto sealed = memory->seal_image();
+      auto restored = memory->restore(image);
+      fault_injection::off();
+      EXPECT_TRUE(sealed || restored) << "one call fails, once";
+      failed = !sealed || !restored;
+      if (sealed) {
+        EXPECT_EQ(contents(**sealed), before);
+      }
+      if (restored) {
+        EXPECT_EQ(contents(*memory), contents(*image));
+      } else if (restored.error().kind == ErrorKind::stale_handle) {
+        EXPECT_EQ(memory->size_bytes(), 0u);
+        EXPECT_DEATH(load(memory->base()), "");
+      } else {
+        EXPECT_EQ(restored.error().kind, ErrorKind::io);
+        EXPECT_EQ(contents(*memory), before);
+        store(memory->base(), 1);
+        EXPECT_EQ(memory->grow(kPage), 5 * kPage);
+        EXPECT_EQ(load(memory->base() + 5 * kPage), 0);
+      }
+      if (!sealed) {
+        EXPECT_EQ(sealed.error().kind, ErrorKind::io);
+        EXPECT_TRUE(memory->seal_image());
+      }
+    }
+    EXPECT_EQ(mappings(), mapped) << n;
+    EXPECT_EQ(descriptors(), opened) << n;
+    if (!failed) {
+      EXPECT_GT(n, 5u);
+      break;
+    }
+  }
+}
+
+TEST_P(Images, AreMadeAndGrownOrNot) {
+  size_t mapped = mappings(), opened = descriptors();
+  for (uint64_t n = 1;; ++n) {
+    fault_injection::fail_after(n);
+    auto memory = LinearMemory::create(kPage, 4 * kPage, kReserved, GetParam());
+    uint64_t grown = memory ? (*memory)->grow(kPage) : UINT64_MAX;
+    fault_injection::off();
+    if (memory && grown == UINT64_MAX) {
+      store((*memory)->base() + kPage - 1, 1);
+      EXPECT_EQ((*memory)->grow(2 * kPage), kPage);
+      EXPECT_EQ(load((*memory)->base() + 3 * kPage - 1), 0);
+    }
+    bool failed = grown == UINT64_MAX;
+    if (memory) memory->reset();
+    EXPECT_EQ(mappings(), mapped);
+    EXPECT_EQ(descriptors(), opened);
+    if (!failed) break;
+  }
+}
+
+}  // namespace
+}  // namespace rotor::memory

@@ -1,0 +1,46 @@
+// Where the handles of recorded calls lie in one guest.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <unordered_map>
+#include <utility>
+
+#include "proxy/log_call.h"
+
+namespace rotor::proxy {
+
+/// A map from HandleId to the guest's pointer. Guests restored from one image share the part that the image knows:
+/// restoring copies nothing.
+class HandleMap {
+ public:
+  using Table = std::unordered_map<HandleId, uint32_t>;
+
+  HandleMap() = default;
+  explicit HandleMap(std::shared_ptr<const Table> base) : base_(std::move(base)) {}
+
+  void set(HandleId id, uint32_t raw) { own_[id] = raw; }
+  /// Only forgets what it need not share.
+  void erase(HandleId id) { own_.erase(id); }
+  /// Null: it has no such handle.
+  const uint32_t* find(HandleId id) const {
+    if (auto found = own_.find(id); found != own_.end()) return &found->second;
+    if (!base_) return nullptr;
+    auto found = base_->find(id);
+    return found == base_->end() ? nullptr : &found->second;
+  }
+  /// All of it, to be shared from now on.
+  std::shared_ptr<const Table> share() {
+    auto all = base_ ? std::make_shared<Table>(*base_) : std::make_shared<Table>();
+    for (const auto& [id, raw] : own_) all->insert_or_assign(id, raw);
+    base_ = all;
+    own_.clear();
+    return base_;
+  }
+
+ private:
+  std::shared_ptr<const Table> base_;
+  Table own_;
+};
+
+}  // namespace rotor::proxy

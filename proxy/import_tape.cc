@@ -1,0 +1,262 @@
+#include "proxy/import_tape.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+namespace rotor::proxy {
+namespace {
+
+/// An address farther from a pointer than this is not taken for one relative to it.
+constexpr uint64_t kMaxReachBytes = UINT64_C(16) << 20;
+/// A number below it is no address: guests keep the first page for null pointers or their stack.
+constexpr uint64_t kMinAddress = 1024;
+
+bool same(ImportArg kind, ValType type, Slot a, Slot b) {
+  if (kind != ImportArg::scalar) return true;
+  const bool is32 = type == ValType::i32 || type == ValType::f32;
+  return is32 ? static_cast<uint32_t>(a) == static_cast<uint32_t>(b) : a == b;
+}
+
+}  // namespace
+
+void ImportTape::record() {
+  mode_ = Mode::recording;
+  answers_.clear();
+  next_ = 0;
+  unrecordable_.clear();
+  divergence_.clear();
+  open_ = kNone;
+}
+
+void ImportTape::replay(std::span<const HostAnswer> answers, bool then_live) {
+  mode_ = Mode::replaying;
+  then_live_ = then_live;
+  answers_.assign(answers.begin(), answers.end());
+  next_ = 0;
+  open_ = kNone;
+  divergence_.clear();
+  unrecordable_.clear();
+}
+
+std::vector<HostAnswer> ImportTape::stop() {
+  if (mode_ == Mode::replaying) answers_.resize(next_);
+  mode_ = Mode::idle;
+  return std::exchange(answers_, {});
+}
+
+Result<void> ImportTape::end_replay() {
+  mode_ = Mode::idle;
+  const size_t left = answers_.size() - next_;
+  answers_.clear();
+  if (!divergence_.empty()) return fail(ErrorKind::internal, "divergence: " + divergence_);
+  if (left)
+    return fail(ErrorKind::internal, fmt::format("divergence: {} host calls were not made that once were", left));
+  return {};
+}
+
+std::unexpected<Error> ImportTape::diverged(std::string what) {
+  if (divergence_.empty()) divergence_ = what;
+  return fail(ErrorKind::internal, "divergence: " + std::move(what));
+}
+
+Result<void> ImportTape::on_import(uint32_t import_index, Caller& caller, Slot* slots, const HostFunction& host) {
+  const ImportPlan& plan = plan_.imports[import_index];
+  if (mode_ == Mode::idle) return host(caller, slots);
+  if (plan.mode == ImportMode::run) {
+    // What it does to the guest it does again: no part of the answer around it.
+    const size_t open = std::exchange(open_, kNone);
+    Result<void> done = host(caller, slots);
+    open_ = open;
+    return done;
+  }
+  if (mode_ == Mode::recording) return record_answer(plan, import_index, caller, slots, host);
+  if (next_ == answers_.size()) {
+    if (!then_live_) return diverged(fmt::format("the host function {} was called, which once was not", plan.name));
+    mode_ = Mode::recording;  // behind what was given
+    return record_answer(plan, import_index, caller, slots, host);
+  }
+  if (const HostAnswer& next = answers_[next_]; next.import_index != import_index)
+    return diverged(fmt::format("the host function {} was called, once it was {}", plan.name,
+                                plan_.imports[next.import_index].name));
+  return give_answer(plan, caller, slots);
+}
+
+// ---- recording ------------------------------------------------------------------------------------------------------
+
+Result<void> ImportTape::record_answer(const ImportPlan& plan, uint32_t index, Caller& caller, Slot* slots,
+                                       const HostFunction& host) {
+  const size_t mine = answers_.size();
+  answers_.push_back({.import_index = index, .args = {slots, slots + plan.type.params.size()}});
+  const size_t around = std::exchange(open_, mine);
+  std::vector<Slot> nested_around = std::exchange(nested_, {});
+  Result<void> done = host(caller, slots);
+  if (mode_ == Mode::recording && mine < answers_.size()) {
+    HostAnswer& answer = answers_[mine];
+    if (done) {
+      answer.results.assign(slots, slots + plan.type.results.size());
+      for (size_t i = 0; i < answer.results.size(); i++) {
+        const bool may_be_address = plan.type.results[i] == ValType::i32;
+        answer.result_symbols.push_back(may_be_address ? symbol_of(static_cast<uint32_t>(answer.results[i])) : Symbol{});
+        if (plan.type.results[i].is_func_ref() && answer.results[i] && unrecordable_.empty())
+          unrecordable_ = plan.name + " returns a function reference";
+      }
+    } else {
+      answer.error = done.error();
+    }
+  }
+  open_ = around;
+  nested_ = std::move(nested_around);
+  return done;
+}
+
+Symbol ImportTape::symbol_of(uint64_t value) const {
+  if (value < kMinAddress) return {};
+  for (size_t i = nested_.size(); i-- > 0;)
+    if (static_cast<uint32_t>(nested_[i]) == value)
+      return {.kind = Symbol::Kind::nested, .index = static_cast<uint32_t>(i)};
+  const HostAnswer& answer = answers_[open_];
+  const ImportPlan& plan = plan_.imports[answer.import_index];
+  for (size_t i = 0; i < answer.args.size(); i++)
+    if (plan.args[i] == ImportArg::pointer && static_cast<uint32_t>(answer.args[i]) == value)
+      return {.kind = Symbol::Kind::argument, .index = static_cast<uint32_t>(i)};
+  return {};
+}
+
+Symbol ImportTape::base_of(uint64_t address, uint64_t* offset) const {
+  Symbol best;
+  *offset = kMaxReachBytes;
+  auto consider = [&](uint64_t value, Symbol symbol) {
+    if (value > address || address - value >= *offset) return;
+    *offset = address - value;
+    best = symbol;
+  };
+  const HostAnswer& answer = answers_[open_];
+  const ImportPlan& plan = plan_.imports[answer.import_index];
+  for (size_t i = 0; i < answer.args.size(); i++)
+    if (plan.args[i] == ImportArg::pointer)
+      consider(static_cast<uint32_t>(answer.args[i]), {Symbol::Kind::argument, static_cast<uint32_t>(i)});
+  for (size_t i = 0; i < nested_.size(); i++)
+    consider(static_cast<uint32_t>(nested_[i]), {Symbol::Kind::nested, static_cast<uint32_t>(i)});
+  return best;
+}
+
+HostEffect* ImportTape::add_effect(HostEffect::Kind kind) {
+  if (mode_ != Mode::recording || open_ == kNone) return nullptr;
+  HostEffect& effect = answers_[open_].effects.emplace_back();
+  effect.kind = kind;
+  return &effect;
+}
+
+void ImportTape::on_write(uint64_t address, std::span<const uint8_t> bytes) {
+  HostEffect* effect = add_effect(HostEffect::Kind::write);
+  if (!effect) return;
+  effect->base = base_of(address, &effect->offset);
+  effect->bytes.assign(bytes.begin(), bytes.end());
+  if (effect->base.kind == Symbol::Kind::none && unrecordable_.empty())
+    unrecordable_ = fmt::format("{} writes to an address that no pointer argument of it leads to; let the policy run it",
+                                plan_.imports[answers_[open_].import_index].name);
+}
+
+void ImportTape::on_table_set(std::string_view table, uint64_t index, ValType type, Slot element) {
+  HostEffect* effect = add_effect(HostEffect::Kind::table_set);
+  if (!effect) return;
+  effect->name = table;
+  effect->offset = index;
+  effect->base = symbol_of(index);
+  effect->type = type;
+  effect->slot = element;
+  if (type.is_func_ref() && element && unrecordable_.empty()) unrecordable_ = "a host function sets a function reference";
+}
+
+void ImportTape::on_table_grow(std::string_view table, uint64_t delta, ValType type, Slot init) {
+  HostEffect* effect = add_effect(HostEffect::Kind::table_grow);
+  if (!effect) return;
+  effect->name = table;
+  effect->offset = delta;
+  effect->type = type;
+  effect->slot = init;
+  if (type.is_func_ref() && init && unrecordable_.empty()) unrecordable_ = "a host function sets a function reference";
+}
+
+void ImportTape::on_nested_call(std::string_view name, std::span<const Value> args, std::span<const Value> results) {
+  HostEffect* effect = add_effect(HostEffect::Kind::nested_call);
+  if (!effect) return;
+  effect->name = name;
+  effect->args.assign(args.begin(), args.end());
+  for (const Value& arg : args)
+    effect->symbols.push_back(arg.type() == ValType::i32 ? symbol_of(static_cast<uint32_t>(arg.i32())) : Symbol{});
+  effect->result_count = static_cast<uint32_t>(results.size());
+  for (const Value& result : results) nested_.push_back(result.type() == ValType::i32 ? result.bits() : 0);
+}
+
+Result<void> ImportTape::on_handle(std::string_view what) {
+  if (mode_ == Mode::recording && open_ != kNone && unrecordable_.empty())
+    unrecordable_ = fmt::format("{} uses {}, through which it may change the guest unseen; let the policy run it",
+                                plan_.imports[answers_[open_].import_index].name, what);
+  return {};
+}
+
+// ---- replay ---------------------------------------------------------------------------------------------------------
+
+Result<void> ImportTape::give_answer(const ImportPlan& plan, Caller& caller, Slot* slots) {
+  const HostAnswer answer = answers_[next_++];  // a copy: nested calls may add to the answers
+  for (size_t i = 0; i < answer.args.size(); i++)
+    if (!same(plan.args[i], plan.type.params[i], slots[i], answer.args[i]))
+      return diverged(fmt::format("argument {} of the host function {} is {:#x}, once it was {:#x}", i + 1, plan.name,
+                                  slots[i], answer.args[i]));
+  std::vector<Slot> nested;
+  for (const HostEffect& effect : answer.effects) ROTOR_CHECK(give_effect(effect, caller, slots, nested));
+  if (answer.error) return std::unexpected(*answer.error);
+  std::vector<Slot> results = answer.results;
+  for (size_t i = 0; i < results.size(); i++) {
+    const Symbol& symbol = answer.result_symbols[i];
+    if (symbol.kind == Symbol::Kind::nested && symbol.index < nested.size()) results[i] = nested[symbol.index];
+    if (symbol.kind == Symbol::Kind::argument) results[i] = slots[symbol.index];
+  }
+  std::ranges::copy(results, slots);
+  return {};
+}
+
+Result<void> ImportTape::give_effect(const HostEffect& effect, Caller& caller, const Slot* args,
+                                     std::vector<Slot>& nested) {
+  auto value_of = [&](const Symbol& symbol, uint64_t otherwise) -> uint64_t {
+    if (symbol.kind == Symbol::Kind::argument) return static_cast<uint32_t>(args[symbol.index]);
+    if (symbol.kind == Symbol::Kind::nested && symbol.index < nested.size())
+      return static_cast<uint32_t>(nested[symbol.index]);
+    return otherwise;
+  };
+  Result<void> done;
+  switch (effect.kind) {
+    case HostEffect::Kind::write:
+      done = caller.write(value_of(effect.base, 0) + effect.offset, effect.bytes);
+      break;
+    case HostEffect::Kind::table_set:
+      done = caller.table_set(effect.name, value_of(effect.base, effect.offset),
+                              Value::from_bits(effect.type, effect.slot));
+      break;
+    case HostEffect::Kind::table_grow: {
+      auto grown = caller.table_grow(effect.name, effect.offset, Value::from_bits(effect.type, effect.slot));
+      if (!grown) done = std::unexpected(std::move(grown).error());
+      break;
+    }
+    case HostEffect::Kind::nested_call: {
+      std::vector<Value> values = effect.args;
+      for (size_t i = 0; i < values.size(); i++)
+        if (effect.symbols[i].kind != Symbol::Kind::none)
+          values[i] = Value(static_cast<int32_t>(value_of(effect.symbols[i], 0)));
+      auto results = caller.call(effect.name, values);
+      if (!results) {
+        done = std::unexpected(std::move(results).error());
+      } else {
+        for (const Value& result : *results) nested.push_back(result.type() == ValType::i32 ? result.bits() : 0);
+      }
+      break;
+    }
+  }
+  if (!done) return diverged("a host function's effect can't be repeated: " + done.error().message);
+  return {};
+}
+
+}  // namespace rotor::proxy

@@ -1,0 +1,72 @@
+// Records what host functions answer within a call, and answers in their place when the call is replayed.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "proxy/log_call.h"
+#include "rotor/import_observer.h"
+
+namespace rotor::proxy {
+
+/// Stands between one guest and its host. Used by the thread that is in the guest.
+///
+/// An answer is: results, and effects on the guest in their order. What of it is an address differs from instance to
+/// instance, so addresses are kept as what they were relative to: a pointer among the import's arguments (the nearest
+/// below), or what a nested call returned (the guest's allocator, mostly).
+class ImportTape final : public ImportObserver {
+ public:
+  explicit ImportTape(const Plan& plan) : plan_(plan) {}
+
+  /// From now on answers are kept.
+  void record();
+  /// From now on answers come from these; host functions whose mode is `run` are run. `then_live`: when they are used
+  /// up, host functions answer themselves, and all is recorded; else that is a divergence.
+  void replay(std::span<const HostAnswer> answers, bool then_live);
+  /// What was recorded, behind what of `replay` was given; back to doing nothing.
+  std::vector<HostAnswer> stop();
+  /// How many answers of `replay` were given.
+  size_t given() const { return next_; }
+  /// Ends a replay. Errors: internal (divergence: the guest called, or did not call, other host functions).
+  Result<void> end_replay();
+  /// Why what was recorded can't be replayed; empty: it can.
+  const std::string& unrecordable() const { return unrecordable_; }
+  /// What the replay diverged by, while it ran; empty: nothing.
+  const std::string& divergence() const { return divergence_; }
+
+  Result<void> on_import(uint32_t import_index, Caller& caller, Slot* slots, const HostFunction& host) override;
+  void on_write(uint64_t address, std::span<const uint8_t> bytes) override;
+  void on_table_set(std::string_view table, uint64_t index, ValType type, Slot element) override;
+  void on_table_grow(std::string_view table, uint64_t delta, ValType type, Slot init) override;
+  void on_nested_call(std::string_view name, std::span<const Value> args, std::span<const Value> results) override;
+  Result<void> on_handle(std::string_view what) override;
+
+ private:
+  enum class Mode : uint8_t { idle, recording, replaying };
+  static constexpr size_t kNone = SIZE_MAX;
+
+  Result<void> record_answer(const ImportPlan& plan, uint32_t index, Caller& caller, Slot* slots,
+                             const HostFunction& host);
+  Result<void> give_answer(const ImportPlan& plan, Caller& caller, Slot* slots);
+  Result<void> give_effect(const HostEffect& effect, Caller& caller, const Slot* args, std::vector<Slot>& nested);
+  std::unexpected<Error> diverged(std::string what);
+  /// What the open answer knows a number by.
+  Symbol symbol_of(uint64_t value) const;
+  Symbol base_of(uint64_t address, uint64_t* offset) const;
+  HostEffect* add_effect(HostEffect::Kind kind);
+
+  const Plan& plan_;
+  Mode mode_ = Mode::idle;
+  bool then_live_ = false;
+  std::vector<HostAnswer> answers_;
+  size_t next_ = 0;               ///< to be given
+  size_t open_ = kNone;           ///< index of the answer being recorded; kNone: none, or a function that runs
+  std::vector<Slot> nested_;      ///< results of the open answer's nested calls
+  std::string unrecordable_;
+  std::string divergence_;
+};
+
+}  // namespace rotor::proxy

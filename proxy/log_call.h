@@ -1,0 +1,103 @@
+// A recorded call: what entered the guest from the host, symbolically, and what came of it.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "proxy/policy.h"
+#include "rotor/func.h"
+
+namespace rotor::proxy {
+
+/// A handle that a call returned, numbered once and for all: never used again for another one.
+using HandleId = uint64_t;
+inline constexpr HandleId kNullHandle = 0;
+
+/// What stood for a number of the host's that means an address in the guest.
+struct Symbol {
+  enum class Kind : uint8_t { none, argument, nested };
+  Kind kind = Kind::none;
+  uint32_t index = 0;  ///< of the import's arguments, or of the answer's nested results
+};
+
+/// What a host function did to its guest while it answered.
+struct HostEffect {
+  enum class Kind : uint8_t { write, table_set, table_grow, nested_call };
+  Kind kind = Kind::write;
+  Symbol base;              ///< write: what the address is relative to
+  uint64_t offset = 0;      ///< write: from the base; table_set: the index; table_grow: by how much
+  std::string name;         ///< of the table or the export
+  ValType type = ValType::i32;
+  Slot slot = 0;            ///< the element
+  std::vector<uint8_t> bytes;
+  std::vector<Value> args;  ///< of the nested call
+  std::vector<Symbol> symbols;  ///< what stands for each of them
+  uint32_t result_count = 0;
+};
+
+/// One call of an imported function, and all that it answered.
+struct HostAnswer {
+  uint32_t import_index = 0;
+  std::vector<Slot> args;
+  std::vector<Slot> results;
+  std::vector<Symbol> result_symbols;
+  std::vector<HostEffect> effects;
+  std::optional<Error> error;  ///< it failed with
+
+  uint64_t size_bytes() const;
+};
+
+/// Immutable once it is in the log.
+struct LogCall {
+  uint64_t seq = 0;  ///< place in the order of calls
+  uint32_t export_index = 0;
+  /// By argument: a scalar's bits, a HandleId, or how many bytes of `data` are its.
+  std::vector<Slot> args;
+  /// Contents of the arguments that are bytes or vectors, one after the other. Handles as HandleIds.
+  std::vector<uint8_t> data;
+
+  // What it returned; a replay that returns anything else has diverged.
+  std::vector<Slot> scalars;
+  std::vector<HandleId> made;  ///< single or in a vector; kNullHandle where the guest returned null
+  uint64_t data_hash = 0;      ///< of bytes and vectors of numbers
+  bool guest_error = false;
+
+  /// It was a query until a build took a handle of it.
+  bool promoted = false;
+  std::vector<HostAnswer> answers;
+  uint64_t cost_ns = 0;  ///< what it took on the active
+
+  uint64_t size_bytes() const;
+  /// Export and arguments: equal for calls that are.
+  std::string identity() const;
+  /// What `key` in the policy makes of it: equal for calls of which the last one wins.
+  std::string key(const ExportPlan& plan) const;
+};
+
+/// Calls `visit(HandleId, bool ends)` for each handle among the arguments; null ones apart.
+template <class Visit>
+void each_taken(const ExportPlan& plan, const LogCall& call, Visit visit) {
+  size_t at = 0;
+  for (size_t i = 0; i < call.args.size(); i++) {
+    const ArgKind kind = plan.args[i];
+    if (takes_data(kind)) {
+      if (takes_handles(kind)) {
+        for (size_t offset = 0; offset < call.args[i]; offset += sizeof(HandleId)) {
+          HandleId id = 0;
+          std::memcpy(&id, &call.data[at + offset], sizeof id);
+          if (id != kNullHandle) visit(id, consumes(kind));
+        }
+      }
+      at += call.args[i];
+    } else if (kind != ArgKind::scalar && call.args[i] != kNullHandle) {
+      visit(call.args[i], consumes(kind));
+    }
+  }
+}
+
+uint64_t hash_bytes(uint64_t seed, std::span<const uint8_t> bytes);
+
+}  // namespace rotor::proxy

@@ -1,0 +1,21 @@
+// The parts that a plan is made of, one after another, by `make_plan`.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "proxy/policy.h"
+
+namespace rotor::proxy {
+
+/// "file:line: ", or "file: " for line 0: how errors about a policy begin.
+std::string place(const Policy& policy, uint32_t line);
+
+/// Fills in what the policy says of the module's imports. Errors: those of Policy::check.
+Result<void> plan_imports(const Policy& policy, const Module& module, Plan& plan);
+/// Finds the gauge among the exports. After the exports are planned.
+Result<void> plan_gauge(const Policy& policy, const Module& module, Plan& plan);
+/// Finds the exports that start and stop workers; those of wasm-bindgen need not be named.
+Result<void> plan_group(const Policy& policy, const Module& module, Plan& plan);
+
+}  // namespace rotor::proxy

@@ -1,0 +1,61 @@
+// What a policy makes of a module, for people.
+#include <fmt/format.h>
+
+#include "proxy/plan_parts.h"
+#include "proxy/policy_words.h"
+
+namespace rotor {
+namespace {
+
+template <class T, size_t n>
+const char* word_of(const proxy::Word<T> (&words)[n], T value) {
+  for (const auto& [name, word] : words)
+    if (word == value) return name.data();  // of a literal
+  return "?";
+}
+
+template <class Item>
+std::string rule_of(const Policy& policy, const Item& item) {
+  if (!item.rule) return item.by_preset ? "preset" : "default";
+  if (item.rule->line == 0) return item.rule->name;
+  return fmt::format("{}:{} {}", policy.file.empty() ? "policy" : policy.file, item.rule->line, item.rule->name);
+}
+
+}  // namespace
+
+const char* to_string(Effect effect) { return word_of(proxy::kEffectWords, effect); }
+const char* to_string(ArgKind kind) { return word_of(proxy::kArgWords, kind); }
+const char* to_string(ResultKind kind) { return word_of(proxy::kResultWords, kind); }
+const char* to_string(ImportMode mode) { return word_of(proxy::kImportModeWords, mode); }
+const char* to_string(ImportArg kind) { return word_of(proxy::kImportArgWords, kind); }
+
+Result<PolicyExplanation> Policy::explain(const Module& module) const {
+  ROTOR_TRY(proxy::Plan plan, proxy::make_plan(*this, module));
+  PolicyExplanation out;
+  for (proxy::ExportPlan& item : plan.exports) {
+    ExplainedExport& row = out.exports.emplace_back();
+    row.rule = rule_of(*this, item);
+    row.name = std::move(item.name);
+    row.type = std::move(item.type);
+    row.effect = item.effect;
+    row.once = item.once;
+    row.reads = item.reads;
+    row.retry = item.retry;
+    row.key = std::move(item.key);
+    row.args = std::move(item.args);
+    row.results = std::move(item.results);
+    if (item.raw_only) row.raw_only = item.raw_only;
+  }
+  for (proxy::ImportPlan& item : plan.imports) {
+    if (!item.is_function) continue;
+    ExplainedImport& row = out.imports.emplace_back();
+    row.rule = rule_of(*this, item);
+    row.name = std::move(item.name);
+    row.type = std::move(item.type);
+    row.mode = item.mode;
+    row.args = std::move(item.args);
+  }
+  return out;
+}
+
+}  // namespace rotor

@@ -1,0 +1,35 @@
+// The words that policy files have for the policy's enumerations.
+#pragma once
+
+#include <string_view>
+#include <utility>
+
+#include "rotor/proxy.h"
+
+namespace rotor::proxy {
+
+template <class T>
+using Word = std::pair<std::string_view, T>;
+
+inline constexpr Word<Preset> kPresetWords[] = {{"plain", Preset::plain}, {"wasm-bindgen", Preset::wasm_bindgen}};
+inline constexpr Word<AtSwap> kAtSwapWords[] = {
+    {"serve", AtSwap::serve}, {"wait", AtSwap::wait}, {"fail", AtSwap::fail}};
+inline constexpr Word<OnTrap> kOnTrapWords[] = {{"rotate", OnTrap::rotate}, {"keep", OnTrap::keep}};
+inline constexpr Word<ImageMode> kImageWords[] = {{"off", ImageMode::off}, {"lazy", ImageMode::lazy}};
+inline constexpr Word<Effect> kEffectWords[] = {
+    {"query", Effect::query}, {"build", Effect::build}, {"release", Effect::release}};
+inline constexpr Word<ArgKind> kArgWords[] = {{"scalar", ArgKind::scalar},
+                                              {"handle", ArgKind::handle},
+                                              {"consumed", ArgKind::consumed},
+                                              {"bytes", ArgKind::bytes},
+                                              {"vector", ArgKind::vector},
+                                              {"handles", ArgKind::handles},
+                                              {"consumed_handles", ArgKind::consumed_handles}};
+inline constexpr Word<ResultKind> kResultWords[] = {{"scalar", ResultKind::scalar},   {"handle", ResultKind::handle},
+                                                    {"bytes", ResultKind::bytes},     {"vector", ResultKind::vector},
+                                                    {"handles", ResultKind::handles}, {"error", ResultKind::error}};
+inline constexpr Word<ImportMode> kImportModeWords[] = {{"answer", ImportMode::answer}, {"run", ImportMode::run}};
+inline constexpr Word<ImportArg> kImportArgWords[] = {
+    {"scalar", ImportArg::scalar}, {"pointer", ImportArg::pointer}, {"any", ImportArg::any}};
+
+}  // namespace rotor::proxy

@@ -1,0 +1,627 @@
+#include "proxy/proxy_impl.h"
+
+#include <fmt/format.h>
+
+#include <cassert>
+#include <cstdlib>
+#include <string_view>
+
+namespace rotor::proxy {
+namespace {
+
+bool switched_off() {
+  const char* value = std::getenv("ROTOR_ROTATION");
+  return value && std::string_view(value) == "off";
+}
+
+}  // namespace
+
+ProxyImpl::ProxyImpl(Policy policy, GuestFactory factory, ProxyOptions options)
+    : policy_(std::move(policy)),
+      factory_(std::move(factory)),
+      options_(std::move(options)),
+      enabled_(policy_.enabled && !switched_off()),
+      rotating_(enabled_) {
+  if (!enabled_) off_reason_ = policy_.enabled ? "ROTOR_ROTATION=off" : "the policy says enabled = false";
+}
+
+ProxyImpl::~ProxyImpl() { assert(slot_.is_free() && "leases end before their proxy"); }
+
+Result<void> ProxyImpl::start(const Module& module) {
+  ROTOR_TRY(plan_, make_plan(policy_, module));
+  if (!enabled_) plan_.records_answers = false;
+  source_.emplace(plan_, factory_, policy_.memory_limit_bytes, enabled_);
+  log_.emplace(plan_, LogBounds{policy_.log_max_calls, policy_.log_max_bytes, policy_.log_max_replay_ns});
+  recorder_.emplace(plan_, *log_, enabled_);
+  warmer_.emplace(policy_, plan_, *log_, *source_,
+                  Warmer::Callbacks{.on_event = options_.on_event, .check_drains = [this] {
+                                      for (size_t n = slot_.count_overdue(now_ns(), policy_.drain_deadline_ms * 1'000'000);
+                                           n > 0; n--) {
+                                        drain_overdue_++;
+                                        emit({.kind = ProxyEventKind::drain_overdue});
+                                      }
+                                    }});
+  force_.wanted = [this] { return rotating_.load(); };
+  force_.exchange = [this](LiveGuest& old, Hold& holder) { return exchange_under(old, holder); };
+  ROTOR_TRY(auto first, source_->make(nullptr, false));
+  ROTOR_CHECK(first->start_workers());
+  slot_.exchange(std::move(first));
+  sample();
+  return enabled_ ? warmer_->start() : Result<void>();
+}
+
+void ProxyImpl::sample() {
+  LiveGuest& active = slot_.active();
+  const uint64_t bytes = active.memory_bytes();
+  use_ = active.use();
+  memory_bytes_.set(bytes);
+  warmer_->set_active_bytes(bytes);
+}
+
+// ---- leases ---------------------------------------------------------------------------------------------------------
+
+Result<void> ProxyImpl::acquire(bool is_explicit) {
+  if (enabled_ && warmer_->on_this_thread()) [[unlikely]]
+    return fail(ErrorKind::invalid_argument, "a host function called the proxy while its call was replayed");
+  switch (slot_.enter(force_)) {
+    [[likely]] case ActiveSlot::Entry::came_in: break;
+    case ActiveSlot::Entry::joined:
+      if (preparing_) {
+        slot_.leave(slot_.mine());
+        return fail(ErrorKind::invalid_argument, "on_rotation called the proxy");
+      }
+      return {};
+    case ActiveSlot::Entry::joined_retired: return {};
+  }
+  if (forced_) [[unlikely]] {
+    if (options_.on_rotation) options_.on_rotation(*forced_);
+    forced_.reset();
+  }
+  LiveGuest& active = slot_.active();
+  Hold& hold = slot_.mine();
+  if (active.poison || use_ >= policy_.swap_at || wanted_.load(std::memory_order_relaxed)) [[unlikely]] {
+    preparing_ = true;
+    Result<void> ready = ready_active();
+    preparing_ = false;
+    if (!ready) {
+      slot_.leave(hold);
+      slot_.open();
+      return ready;
+    }
+  }
+  leases_.add();
+  if (is_explicit) {
+    hold.is_explicit = true;
+    slot_.allow_exchange(hold);
+  }
+  return {};
+}
+
+void ProxyImpl::release() {
+  Hold& hold = slot_.mine();
+  if (hold.depth > 1) {
+    hold.depth--;
+    return;
+  }
+  if (!slot_.close(hold)) [[unlikely]] {
+    slot_.leave(hold);
+    warmer_->retire(slot_.end_retired(hold));
+    warmer_->watch_drains(-1);
+    return;
+  }
+  slot_.leave(hold);
+  recorder_->end_lease();
+  retire();
+  sample();
+  // A trapped instance is replaced by the next who comes; its standby may start now.
+  const bool poisoned = slot_.active().poison.has_value();
+  if (rotating_.load(std::memory_order_relaxed) && (poisoned || use_ >= policy_.warm_at)) [[unlikely]] {
+    // From an image it takes less than to wake the thread that would make it.
+    if (!poisoned || !warmer_->image()) warmer_->request(poisoned);
+  }
+  slot_.open();
+}
+
+/// With the gate closed, before a lease begins: it may be time to exchange the active.
+Result<void> ProxyImpl::ready_active() {
+  LiveGuest& active = slot_.active();
+  const bool poisoned = active.poison.has_value();
+  if (!rotating_) {
+    active.poison.reset();  // nothing to replace it with: as on_trap = keep
+    return {};
+  }
+  const uint64_t start_ns = now_ns();
+  const bool force = poisoned || use_ >= policy_.force_at;
+  if (!force && recorder_->holds_swap(calls_, policy_.query_handle_calls)) return {};
+  uint64_t wait_ns = 0;
+  const bool must = force || (policy_.at_swap == AtSwap::wait && use_ >= policy_.swap_at);
+  if (auto next = get_standby(must, &wait_ns); next && swap(std::move(next), start_ns, wait_ns)) return {};
+  if (poisoned) return std::unexpected(about_poison(active, "and making another failed: " + warmer_->last_problem()));
+  if (policy_.at_swap == AtSwap::fail && use_ >= policy_.swap_at)
+    return fail(ErrorKind::limit,
+                fmt::format("memory use is {:.0f} % and no standby is ready (at_swap = fail)", use_ * 100));
+  return {};
+}
+
+std::unique_ptr<LiveGuest> ProxyImpl::get_standby(bool must, uint64_t* wait_ns) {
+  const bool at_any_use = slot_.active().poison.has_value() || wanted_.load();
+  const uint64_t tail_ns = must ? UINT64_MAX : policy_.catch_up_ns;
+  if (auto ready = warmer_->take(tail_ns)) return ready;
+  if (auto stamped = warmer_->stamp(tail_ns, at_any_use)) return stamped;
+  if (!warmer_->request(at_any_use) || !must) return nullptr;
+  const uint64_t start_ns = now_ns();
+  warmer_->wait();
+  *wait_ns = now_ns() - start_ns;
+  return warmer_->take(UINT64_MAX);
+}
+
+RotationEvent ProxyImpl::count_exchange(const LiveGuest& old, LiveGuest& next, RotationCause cause, uint64_t wait_ns) {
+  rotations_.add();
+  if (cause == RotationCause::trap) rotations_trap_.add();
+  if (cause == RotationCause::force) rotations_force_.add();
+  if (next.origin == StandbyOrigin::image) rotations_image_.add();
+  next.rotation = rotations_;
+  RotationEvent event{.rotation = rotations_,
+                      .cause = cause,
+                      .origin = next.origin,
+                      .calls = calls_,
+                      .bytes_before = old.memory_bytes(),
+                      .bytes_after = next.memory_bytes(),
+                      .calls_replayed = next.calls_replayed,
+                      .warmup_ns = next.warmup_ns,
+                      .wait_ns = wait_ns};
+  if (event.bytes_before > event.bytes_after) reclaimed_bytes_.add(event.bytes_before - event.bytes_after);
+  recorder_->swapped(event.rotation);
+  wanted_ = false;
+  return event;
+}
+
+void ProxyImpl::count_pause(RotationEvent& event, uint64_t start_ns) {
+  event.swap_pause_ns = now_ns() - start_ns - event.wait_ns;
+  pause_ns_last_.set(event.swap_pause_ns);
+  pause_ns_max_.raise(event.swap_pause_ns);
+  pause_ns_total_.add(event.swap_pause_ns);
+  wait_ns_max_.raise(event.wait_ns);
+}
+
+bool ProxyImpl::swap(std::unique_ptr<LiveGuest> next, uint64_t start_ns, uint64_t wait_ns) {
+  LiveGuest& old = slot_.active();
+  if (auto took = next->guest().on_rotate(old.guest()); !took) {
+    warmer_->refuse(std::move(next), took.error());
+    return false;
+  }
+  retire();
+  const RotationCause cause = old.poison ? RotationCause::trap : RotationCause::memory;
+  RotationEvent event = count_exchange(old, *next, cause, wait_ns);
+  retired_ = slot_.exchange(std::move(next));
+  sample();
+  count_pause(event, start_ns);
+  retired_->retired_at_ns = start_ns;
+  if (options_.on_rotation) options_.on_rotation(event);
+  return true;
+}
+
+// ---- exchange under a holder ----------------------------------------------------------------------------------------
+
+/// On a waiter's thread, with the holder's phase open and the slot's mutex held.
+std::unique_ptr<LiveGuest> ProxyImpl::exchange_under(LiveGuest& old, Hold& holder) {
+  // A gauge can't be asked while the holder may be in the guest.
+  const double use = plan_.gauge.kind == Gauge::Kind::memory_size ? old.use() : use_;
+  if (use < policy_.force_at || old.poison || attempt_) return nullptr;
+  const uint64_t start_ns = now_ns();
+  auto next = warmer_->take(policy_.catch_up_ns);
+  if (!next) next = warmer_->stamp(policy_.catch_up_ns, false);
+  if (!next) {
+    warmer_->request(false);
+    return nullptr;
+  }
+  if (auto took = next->guest().on_rotate(old.guest()); !took) {
+    warmer_->refuse(std::move(next), took.error());
+    return nullptr;
+  }
+  for (const auto& [token, raw] : recorder_->all_raw(old)) holder.raw.emplace(token, raw);
+  RotationEvent event = count_exchange(old, *next, RotationCause::force, 0);
+  old.retired_at_ns = start_ns;
+  const uint64_t bytes = next->memory_bytes();
+  use_ = next->use();
+  memory_bytes_.set(bytes);
+  warmer_->set_active_bytes(bytes);
+  warmer_->watch_drains(1);
+  count_pause(event, start_ns);
+  forced_ = event;
+  return next;
+}
+
+std::unexpected<Error> ProxyImpl::retired_error(std::string what) const {
+  return fail(ErrorKind::retired, "the lease's instance was exchanged under it: " + std::move(what));
+}
+
+Result<void> ProxyImpl::check_drain(const Hold& hold) const {
+  if (now_ns() - hold.guest->retired_at_ns < policy_.drain_deadline_ms * 1'000'000) return {};
+  return retired_error(fmt::format("its drain deadline of {} ms has passed", policy_.drain_deadline_ms));
+}
+
+/// On the instance that the lease was left with: queries that return no handle still run there.
+Result<Reply> ProxyImpl::call_retired(Hold& hold, uint32_t index, std::span<const Arg> args) {
+  const ExportPlan& plan = plan_.exports[index];
+  ROTOR_CHECK(check_drain(hold));
+  bool ends = false;
+  for (ArgKind kind : plan.args) ends |= consumes(kind);
+  if (plan.effect != Effect::query || plan.makes_handles || ends)
+    return retired_error(plan.name + " would change, or give handles of, a state that is no more");
+  if (hold.guest->poison) return std::unexpected(about_poison(*hold.guest, "earlier in this lease"));
+  return recorder_->call_detached(index, args, *hold.guest, hold.raw);
+}
+
+// ---- calls ----------------------------------------------------------------------------------------------------------
+
+namespace {
+
+/// Closes the calling thread's phase for as long as it touches what is the lease's; reopens it if it was open.
+class PhaseScope {
+ public:
+  PhaseScope(ActiveSlot& slot, Hold& hold)
+      : slot_(slot), hold_(hold), was_open_(hold.phase.load(std::memory_order_relaxed) == Hold::Phase::open) {
+    alive_ = was_open_ ? slot.close(hold) : !hold.is_retired.load(std::memory_order_acquire);
+  }
+  ~PhaseScope() {
+    if (was_open_) slot_.allow_exchange(hold_);
+  }
+  PhaseScope(const PhaseScope&) = delete;
+  /// False: the lease is on a retired instance.
+  bool alive() const { return alive_; }
+  /// Whether a call into the guest may open it.
+  bool may_open() const { return was_open_ || hold_.guest_depth == 0; }
+
+ private:
+  ActiveSlot& slot_;
+  Hold& hold_;
+  const bool was_open_;
+  bool alive_;
+};
+
+}  // namespace
+
+Result<Reply> ProxyImpl::call(std::string_view name, std::span<const Arg> args) {
+  ROTOR_TRY(const uint32_t index, plan_.find(name));
+  const ExportPlan& plan = plan_.exports[index];
+  if (plan.raw_only)
+    return fail(ErrorKind::invalid_argument, fmt::format("{} {}; call it through Lease::raw", name, plan.raw_only));
+  Hold& hold = slot_.mine();
+  PhaseScope phase(slot_, hold);
+  if (!phase.alive()) return call_retired(hold, index, args);
+  if (slot_.active().poison) return std::unexpected(about_poison(slot_.active(), "earlier in this lease"));
+  return call_active(hold, phase.may_open(), index, args);
+}
+
+Result<Reply> ProxyImpl::call_active(Hold& hold, bool may_open, uint32_t index, std::span<const Arg> args) {
+  const ExportPlan& plan = plan_.exports[index];
+  PreparedCall call;
+  if (auto prepared = recorder_->prepare(index, args, slot_.active(), call); !prepared) {
+    if (prepared.error().kind == ErrorKind::stale_handle) stale_handles_++;
+    return std::unexpected(std::move(prepared).error());
+  }
+  if (hold.guest_depth && (call.builds || call.record))
+    return fail(ErrorKind::invalid_argument, fmt::format("{} changes the state, but a host function called it: on "
+                                                         "replay it would run twice",
+                                                         plan.name));
+  calls_.add();
+  const uint64_t number = calls_;
+  std::vector<HostAnswer> answers;
+  std::string unrecordable;
+  auto raw = run_guest(hold, may_open, index, call, answers, unrecordable);
+  if (raw) return finish(hold, index, call, std::move(*raw), std::move(answers), unrecordable, number);
+  Error error = std::move(raw).error();
+  const bool poisoned = !hold.is_retired && slot_.active().poison.has_value();
+  if (poisoned && plan.retry && !attempt_ && !hold.raw_used && hold.guest_depth == 0)
+    return retry(hold, index, args, std::move(error), std::move(answers));
+  return std::unexpected(std::move(error));
+}
+
+Result<RawReply> ProxyImpl::run_guest(Hold& hold, bool may_open, uint32_t index, PreparedCall& call,
+                                      std::vector<HostAnswer>& answers, std::string& unrecordable) {
+  const ExportPlan& plan = plan_.exports[index];
+  LiveGuest& active = slot_.active();
+  // Nested calls are part of what the host function around them answers.
+  const bool tapes = plan_.records_answers && hold.guest_depth == 0 && (call.is_kept() || plan.retry || attempt_);
+  ImportTape& tape = active.tape();
+  if (tapes) {
+    if (attempt_ && attempt_->used < attempt_->given.size())
+      tape.replay(std::span(attempt_->given).subspan(attempt_->used), true);
+    else if (!answers.empty())
+      tape.replay(answers, true);
+    else
+      tape.record();
+  }
+  const bool opens = may_open && !tapes && !call.is_kept() && !plan.makes_handles && call.consumed.empty();
+  RawReply raw;
+  const uint64_t start_ns = call.is_kept() ? now_ns() : 0;
+  hold.guest_depth++;
+  if (opens) slot_.allow_exchange(hold);
+  Result<void> called = active.call(index, call.args, raw);
+  if (opens) slot_.close(hold);
+  hold.guest_depth--;
+  if (LogCall* kept = call.kept()) kept->cost_ns = now_ns() - start_ns;
+  if (tapes) {
+    unrecordable = tape.unrecordable();
+    if (attempt_) attempt_->used += tape.given();
+    answers = tape.stop();
+    if (attempt_) attempt_->answers.insert(attempt_->answers.end(), answers.begin(), answers.end());
+  }
+  if (!hold.is_retired) retire();
+  if (!called) return std::unexpected(note(active, std::move(called).error()));
+  return raw;
+}
+
+Result<Reply> ProxyImpl::finish(Hold& hold, uint32_t index, PreparedCall& call, RawReply&& raw,
+                                std::vector<HostAnswer> answers, const std::string& unrecordable, uint64_t number) {
+  const bool recorded = call.record != nullptr;
+  if (LogCall* kept = call.kept()) kept->answers = std::move(answers);
+  if (!unrecordable.empty() && call.provisional)
+    call.provisional->stuck = "and what its host answered can't be recorded: " + unrecordable;
+  if (hold.is_retired)  // nothing of the lease's is touched: it returns no handle and ends none
+    return Recorder::plain_reply(plan_.exports[index], std::move(raw));
+  const LiveGuest& active = slot_.active();
+  auto reply = recorder_->finish(index, call, std::move(raw), active, hold.is_explicit ? std::nullopt : std::optional(number));
+  if (!recorded || !rotating_) return reply;
+  if (!unrecordable.empty()) {
+    recorder_->give_up();
+    give_up(fmt::format("{} can't be recorded: {}", plan_.exports[index].name, unrecordable));
+  } else if (!recorder_->recording()) {
+    give_up(fmt::format("the log reached a bound ({} calls, {} bytes or {} ns of replay)", policy_.log_max_calls,
+                        policy_.log_max_bytes, policy_.log_max_replay_ns));
+  } else {
+    warmer_->notify(recorder_->compaction_due());
+  }
+  return reply;
+}
+
+/// The call trapped; its caller need not know, if a fresh instance makes it.
+Result<Reply> ProxyImpl::retry(Hold& hold, uint32_t index, std::span<const Arg> args, Error trapped,
+                               std::vector<HostAnswer> answers) {
+  const uint64_t start_ns = now_ns();
+  uint64_t wait_ns = 0;
+  auto next = get_standby(true, &wait_ns);
+  if (!next || !swap(std::move(next), start_ns, wait_ns)) return std::unexpected(std::move(trapped));
+  PreparedCall call;
+  // A handle of a query went with the old instance.
+  if (!recorder_->prepare(index, args, slot_.active(), call)) return std::unexpected(std::move(trapped));
+  retries_.add();
+  emit({.kind = ProxyEventKind::retried, .text = trapped.message});
+  std::string unrecordable;
+  auto raw = run_guest(hold, false, index, call, answers, unrecordable);
+  if (!raw) return std::unexpected(std::move(raw).error());
+  return finish(hold, index, call, std::move(*raw), std::move(answers), unrecordable, calls_);
+}
+
+Result<void> ProxyImpl::call_simple(Hold& hold, bool may_open, const ExportPlan& plan, uint32_t index, Slot* slots) {
+  LiveGuest& active = slot_.active();
+  ROTOR_TRY(const Func* func, active.func(index));
+  if (auto translated = recorder_->translate(plan, slots, active); !translated) [[unlikely]] {
+    stale_handles_++;
+    return translated;
+  }
+  calls_.add();
+  const bool tapes = attempt_ && plan_.records_answers && hold.guest_depth == 0;
+  assert(!tapes);
+  (void)tapes;
+  hold.guest_depth++;
+  if (may_open) slot_.allow_exchange(hold);
+  Result<void> called = func->call_raw(slots);
+  const bool alive = may_open ? slot_.close(hold) : true;
+  hold.guest_depth--;
+  if (alive) retire();
+  if (!called) [[unlikely]]
+    return std::unexpected(note(active, std::move(called).error()));
+  return {};
+}
+
+Result<void> ProxyImpl::call_slots(uint32_t index, Slot* slots) {
+  const ExportPlan& plan = plan_.exports[index];
+  Hold& hold = slot_.mine();
+  PhaseScope phase(slot_, hold);
+  const bool simple = plan.simple && phase.alive() && !attempt_;
+  if (simple) [[likely]] {
+    if (slot_.active().poison) [[unlikely]]
+      return std::unexpected(about_poison(slot_.active(), "earlier in this lease"));
+    return call_simple(hold, phase.may_open(), plan, index, slots);
+  }
+  std::vector<Arg> args;
+  for (size_t i = 0; i < plan.args.size(); i++) args.push_back(Arg::from_slot(plan.type.params[i], slots[i]));
+  Result<Reply> reply = fail(ErrorKind::internal, "");
+  if (!phase.alive()) {
+    reply = call_retired(hold, index, args);
+  } else if (slot_.active().poison) {
+    reply = std::unexpected(about_poison(slot_.active(), "earlier in this lease"));
+  } else {
+    reply = call_active(hold, phase.may_open(), index, args);
+  }
+  if (!reply) return std::unexpected(std::move(reply).error());
+  for (size_t i = 0; i < reply->values.size(); i++) slots[i] = reply->values[i].bits();
+  return {};
+}
+
+Result<std::vector<Value>> ProxyImpl::raw(std::string_view name, std::span<const Value> args) {
+  ROTOR_TRY(const uint32_t index, plan_.find(name));
+  if (plan_.exports[index].effect != Effect::query)
+    return fail(ErrorKind::invalid_argument,
+                fmt::format("{} builds or releases state: a raw call of it could not be recorded", name));
+  Hold& hold = slot_.mine();
+  PhaseScope phase(slot_, hold);
+  LiveGuest& guest = phase.alive() ? slot_.active() : *hold.guest;
+  if (!phase.alive()) ROTOR_CHECK(check_drain(hold));
+  if (guest.poison) return std::unexpected(about_poison(guest, "earlier in this lease"));
+  ROTOR_TRY(const Func* func, guest.func(index));
+  hold.raw_used = true;
+  if (phase.alive()) calls_.add();
+  const bool opens = phase.alive() && phase.may_open() && !attempt_;
+  hold.guest_depth++;
+  if (opens) slot_.allow_exchange(hold);
+  auto results = func->call(args);
+  const bool alive = opens ? slot_.close(hold) : phase.alive();
+  hold.guest_depth--;
+  if (alive) retire();
+  if (!results) return std::unexpected(note(guest, std::move(results).error()));
+  return results;
+}
+
+Result<uint32_t> ProxyImpl::resolve(uint32_t token) {
+  Hold& hold = slot_.mine();
+  PhaseScope phase(slot_, hold);
+  if (!phase.alive()) {
+    auto found = hold.raw.find(token);
+    return found == hold.raw.end() ? Result<uint32_t>(retired_error("and it knew no such handle")) : found->second;
+  }
+  hold.raw_used = true;
+  auto raw = recorder_->resolve(token, slot_.active());
+  if (!raw) stale_handles_++;
+  return raw;
+}
+
+Result<void> ProxyImpl::keep(uint32_t token) {
+  Hold& hold = slot_.mine();
+  PhaseScope phase(slot_, hold);
+  if (!phase.alive()) return retired_error("its query handles end with it");
+  return recorder_->keep(token, calls_);
+}
+
+Result<Memory> ProxyImpl::memory() {
+  Hold& hold = slot_.mine();
+  PhaseScope phase(slot_, hold);
+  hold.raw_used = true;
+  return (phase.alive() ? slot_.active() : *hold.guest).instance().memory0();
+}
+
+/// Takes down a failed call. One that did not return left the guest in the middle of something.
+Error ProxyImpl::note(LiveGuest& guest, Error error) {
+  if (error.kind != ErrorKind::trap && error.kind != ErrorKind::host && error.kind != ErrorKind::internal) return error;
+  traps_++;
+  if (rotating_ && policy_.on_trap == OnTrap::rotate && !guest.poison) {
+    guest.poison = error;
+    guest.guest().on_trap();
+  }
+  return error;
+}
+
+/// The trap that made an instance unusable, and what came of it.
+Error ProxyImpl::about_poison(const LiveGuest& guest, std::string what) const {
+  Error error = *guest.poison;
+  error.message = fmt::format("the instance trapped ({}), {}", guest.poison->message, what);
+  return error;
+}
+
+// ---- with_lease -----------------------------------------------------------------------------------------------------
+
+bool ProxyImpl::begin_attempt(Attempt& attempt) {
+  Hold& hold = slot_.mine();
+  PhaseScope phase(slot_, hold);
+  if (hold.depth != 1 || !phase.alive() || !rotating_ || policy_.on_trap != OnTrap::rotate) return false;
+  attempt_ = &attempt;
+  recorder_->begin_undo();
+  return true;
+}
+
+bool ProxyImpl::end_attempt(bool last) {
+  Hold& hold = slot_.mine();
+  PhaseScope phase(slot_, hold);
+  attempt_ = nullptr;
+  const bool again = slot_.active().poison.has_value() && !last;
+  if (again) {
+    recorder_->roll_back();
+    retries_.add();
+    emit({.kind = ProxyEventKind::retried, .text = slot_.active().poison->message});
+    return true;
+  }
+  recorder_->commit();
+  if (rotating_ && !recorder_->recording())
+    give_up(fmt::format("the log reached a bound ({} calls, {} bytes or {} ns of replay)", policy_.log_max_calls,
+                        policy_.log_max_bytes, policy_.log_max_replay_ns));
+  else
+    warmer_->notify(recorder_->compaction_due());
+  return false;
+}
+
+// ---- the rest -------------------------------------------------------------------------------------------------------
+
+void ProxyImpl::give_up(std::string why) {
+  rotating_ = false;
+  warmer_->give_up();
+  {
+    std::lock_guard lock(off_reason_mutex_);
+    off_reason_ = why;
+  }
+  emit({.kind = ProxyEventKind::rotation_ended, .text = std::move(why)});
+}
+
+Result<uint32_t> ProxyImpl::export_of(std::string_view name, const FuncType& type) const {
+  ROTOR_TRY(const uint32_t index, plan_.find(name));
+  const ExportPlan& plan = plan_.exports[index];
+  if (plan.raw_only)
+    return fail(ErrorKind::invalid_argument, fmt::format("{} {}; call it through Lease::raw", name, plan.raw_only));
+  for (ArgKind kind : plan.args)
+    if (takes_data(kind))
+      return fail(ErrorKind::type_mismatch, fmt::format("{} takes bytes or a vector: call it by name", name));
+  for (ResultKind kind : plan.results)
+    if (kind >= ResultKind::bytes)
+      return fail(ErrorKind::type_mismatch, fmt::format("{} returns bytes, a vector or an error: call it by name", name));
+  if (!(plan.type == type))
+    return fail(ErrorKind::type_mismatch,
+                fmt::format("{} is of type {}, not {}", name, to_string(plan.type), to_string(type)));
+  return index;
+}
+
+namespace {
+std::unexpected<Error> not_rotating() { return fail(ErrorKind::invalid_argument, "rotation is off"); }
+}  // namespace
+
+Result<void> ProxyImpl::prepare() {
+  if (!rotating_) return not_rotating();
+  if (!warmer_->request(false)) return fail(ErrorKind::limit, "no standby for now: " + warmer_->last_problem());
+  return warmer_->wait_ready();
+}
+
+Result<void> ProxyImpl::rotate() {
+  if (!rotating_) return not_rotating();
+  wanted_ = true;
+  warmer_->request(true);
+  return {};
+}
+
+Result<VerifyReport> ProxyImpl::verify() {
+  auto image = warmer_->image();
+  if (!image) return fail(ErrorKind::not_found, "there is no image yet");
+  return warmer_->verify(*image);
+}
+
+ProxyCounters ProxyImpl::counters() const {
+  ProxyCounters counters;
+  counters.calls = calls_;
+  counters.leases = leases_;
+  counters.waiting = slot_.waiting();
+  counters.traps = traps_;
+  counters.retries = retries_;
+  counters.stale_handles = stale_handles_;
+  counters.rotations = rotations_;
+  counters.rotations_trap = rotations_trap_;
+  counters.rotations_force = rotations_force_;
+  counters.rotations_image = rotations_image_;
+  counters.log_calls = log_->size();
+  counters.log_bytes = log_->size_bytes();
+  counters.log_replay_ns = log_->cost_ns();
+  counters.log_recorded = log_->recorded();
+  counters.log_compactions = log_->compactions();
+  counters.swap_pause_ns_last = pause_ns_last_;
+  counters.swap_pause_ns_max = pause_ns_max_;
+  counters.swap_pause_ns_total = pause_ns_total_;
+  counters.wait_ns_max = wait_ns_max_;
+  counters.memory_bytes = memory_bytes_;
+  counters.reclaimed_bytes = reclaimed_bytes_;
+  counters.drain_overdue = drain_overdue_;
+  counters.rotating = rotating_;
+  warmer_->count(counters);
+  std::lock_guard lock(off_reason_mutex_);
+  counters.off_reason = off_reason_;
+  return counters;
+}
+
+}  // namespace rotor::proxy

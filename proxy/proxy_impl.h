@@ -1,0 +1,139 @@
+// What stands behind rotor::Proxy: leases, calls, and when to exchange the active.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+
+#include "proxy/live_guest.h"
+#include "proxy/log.h"
+#include "proxy/recorder.h"
+#include "proxy/slot.h"
+#include "proxy/warmer.h"
+#include "rotor/proxy.h"
+
+namespace rotor::proxy {
+
+/// A count that one thread at a time writes, and any reads: no exchange on the bus.
+class LeaseCount {
+ public:
+  void add(uint64_t n = 1) { value_.store(value_.load(std::memory_order_relaxed) + n, std::memory_order_relaxed); }
+  void raise(uint64_t to) {
+    if (to > value_.load(std::memory_order_relaxed)) value_.store(to, std::memory_order_relaxed);
+  }
+  void set(uint64_t to) { value_.store(to, std::memory_order_relaxed); }
+  operator uint64_t() const { return value_.load(std::memory_order_relaxed); }
+
+ private:
+  std::atomic<uint64_t> value_{0};
+};
+
+/// One of with_lease's attempts: what host functions answered in it, for the next one.
+struct Attempt {
+  std::vector<HostAnswer> given;  ///< by the attempt before
+  size_t used = 0;                ///< of them
+  std::vector<HostAnswer> answers;
+};
+
+/// What is said to be the lease's is touched only by the thread that the gate let in, with its phase closed; or by a
+/// waiter that exchanges under it.
+class ProxyImpl {
+ public:
+  ProxyImpl(Policy policy, GuestFactory factory, ProxyOptions options);
+  ~ProxyImpl();
+  Result<void> start(const Module& module);
+
+  Result<void> acquire(bool is_explicit);
+  void release();
+  Result<Reply> call(std::string_view name, std::span<const Arg> args);
+  Result<void> call_slots(uint32_t export_index, Slot* slots);
+  Result<std::vector<Value>> raw(std::string_view name, std::span<const Value> args);
+  Result<uint32_t> resolve(uint32_t token);
+  Result<void> keep(uint32_t token);
+  Result<Memory> memory();
+  Result<uint32_t> export_of(std::string_view name, const FuncType& type) const;
+  /// Within a lease of acquire(): what is recorded from now on can be taken back. False: the lease is one within
+  /// another, and can't be begun again.
+  bool begin_attempt(Attempt& attempt);
+  /// True: the guest trapped, what was recorded is taken back, and a next attempt will find a fresh instance. `last`:
+  /// there will be none.
+  bool end_attempt(bool last);
+
+  Result<void> prepare();
+  Result<void> rotate();
+  Result<VerifyReport> verify();
+  ProxyCounters counters() const;
+  const Policy& policy() const { return policy_; }
+
+ private:
+  Result<void> ready_active();
+  /// Null: none can be had. `must`: waits for it.
+  std::unique_ptr<LiveGuest> get_standby(bool must, uint64_t* wait_ns);
+  /// False: the new guest refused to take over, and is dropped.
+  bool swap(std::unique_ptr<LiveGuest> next, uint64_t start_ns, uint64_t wait_ns);
+  /// Counts an exchange, and tells the recorder.
+  RotationEvent count_exchange(const LiveGuest& old, LiveGuest& next, RotationCause cause, uint64_t wait_ns);
+  void count_pause(RotationEvent& event, uint64_t start_ns);
+  // Exchange under a holder: see ActiveSlot.
+  std::unique_ptr<LiveGuest> exchange_under(LiveGuest& old, Hold& holder);
+  Result<Reply> call_retired(Hold& hold, uint32_t index, std::span<const Arg> args);
+  Result<void> check_drain(const Hold& hold) const;
+  std::unexpected<Error> retired_error(std::string what) const;
+
+  Result<Reply> call_active(Hold& hold, bool may_open, uint32_t index, std::span<const Arg> args);
+  Result<Reply> retry(Hold& hold, uint32_t index, std::span<const Arg> args, Error trapped,
+                      std::vector<HostAnswer> answers);
+  /// `answers`: in: what host functions are to answer; out: what they did.
+  Result<RawReply> run_guest(Hold& hold, bool may_open, uint32_t index, PreparedCall& call,
+                             std::vector<HostAnswer>& answers, std::string& unrecordable);
+  Result<Reply> finish(Hold& hold, uint32_t index, PreparedCall& call, RawReply&& raw, std::vector<HostAnswer> answers,
+                       const std::string& unrecordable, uint64_t number);
+  Result<void> call_simple(Hold& hold, bool may_open, const ExportPlan& plan, uint32_t index, Slot* slots);
+  Error note(LiveGuest& guest, Error error);
+  Error about_poison(const LiveGuest& guest, std::string what) const;
+  void retire() {
+    if (retired_) [[unlikely]]
+      warmer_->retire(std::move(retired_));
+  }
+  void give_up(std::string why);
+  void sample();
+  void emit(ProxyEvent event) const {
+    if (options_.on_event) options_.on_event(event);
+  }
+
+  const Policy policy_;
+  const GuestFactory factory_;
+  const ProxyOptions options_;
+  const bool enabled_;
+  Plan plan_;  // points into the policy
+  std::optional<GuestSource> source_;
+  std::optional<Log> log_;
+  mutable ActiveSlot slot_;
+  ActiveSlot::Force force_;
+  std::optional<Warmer> warmer_;  // after the log that it reads
+
+  // The lease's.
+  std::optional<Recorder> recorder_;
+  bool preparing_ = false;      ///< inside ready_active
+  Attempt* attempt_ = nullptr;  ///< of the with_lease that runs
+  std::optional<RotationEvent> forced_;  ///< an exchange under a holder that is yet to be told of
+  double use_ = 0;  ///< of the active's memory, at the end of the last lease
+  /// Handed to the background thread after the next call: waking that within the swap made some pauses 100 times
+  /// longer.
+  std::unique_ptr<LiveGuest> retired_;
+
+  // Written by the lease's thread, read by any.
+  std::atomic<bool> rotating_;
+  std::atomic<bool> wanted_ = false;  ///< rotate() asked for an exchange
+  LeaseCount calls_, leases_, retries_;
+  std::atomic<uint64_t> traps_ = 0, stale_handles_ = 0;
+  LeaseCount rotations_, rotations_trap_, rotations_force_, rotations_image_, reclaimed_bytes_;
+  LeaseCount memory_bytes_, pause_ns_last_, pause_ns_max_, pause_ns_total_, wait_ns_max_;
+  std::atomic<uint64_t> drain_overdue_ = 0;
+  mutable std::mutex off_reason_mutex_;
+  std::string off_reason_;
+};
+
+}  // namespace rotor::proxy

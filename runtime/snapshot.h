@@ -1,0 +1,29 @@
+// Snapshots: the state of an instance, in terms of its module.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "memory/image.h"
+#include "rotor/snapshot.h"
+
+namespace rotor::runtime {
+
+class InstanceImpl;
+
+/// A function reference is the offset of its jit::FuncRef in the instance's context: what the instance can refer to by
+/// itself, imported or defined, has one there, at the same place in every instance of the module. 0: null.
+struct SnapshotImpl {
+  Module module;
+  std::vector<std::shared_ptr<const memory::Image>> memories;
+  std::vector<uint64_t> globals;  ///< those the module defines
+  std::vector<std::vector<uint64_t>> tables;
+  std::vector<bool> dropped_data;
+  std::vector<bool> dropped_elements;
+};
+
+/// Errors: as of Instance::snapshot.
+Result<std::shared_ptr<const SnapshotImpl>> take_snapshot(InstanceImpl& instance);
+
+}  // namespace rotor::runtime
