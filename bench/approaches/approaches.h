@@ -67,7 +67,8 @@ Result<Outcome> recycle_threads(const Workload& workload);
 Result<Outcome> reload(const Workload& workload);
 /// A process that has the state forks for each call; the child sends its results through a pipe and ends.
 Result<Outcome> fork_server(const Workload& workload);
-/// A proxy, which makes standbys by replay alone or, `images`, from the image of the first.
+/// A proxy, which makes standbys by replay alone or, `images`, from the image of the first, which is there before the
+/// first call.
 Result<Outcome> rotate(const Workload& workload, bool images);
 
 }  // namespace rotor::approaches
