@@ -8,9 +8,9 @@
 #include "examples/wasm_bindgen_host/trace_replayer.h"
 #include "rotor/proxy.h"
 
-namespace rotor::cli {
+namespace rotor::wasm_bindgen {
 
-class LeaseExecutor final : public wasm_bindgen::TraceExecutor {
+class LeaseExecutor final : public TraceExecutor {
  public:
   LeaseExecutor(const Module& module, bool rotating) : module_(module), rotating_(rotating) {}
 
@@ -18,8 +18,7 @@ class LeaseExecutor final : public wasm_bindgen::TraceExecutor {
   /// is the first for which this is true.
   void begin(Lease& lease, bool compare);
   Result<void> prepare(std::span<const std::string> names) override;
-  Result<void> call(uint32_t name, std::span<const wasm_bindgen::ReplayArg> args, wasm_bindgen::TraceResult result,
-                    wasm_bindgen::ReplayReply& reply) override;
+  Result<void> call(uint32_t name, std::span<const ReplayArg> args, TraceResult result, ReplayReply& reply) override;
 
   /// Results of this lease's calls that differ from the first repetition's.
   uint64_t differing() const { return differing_; }
@@ -31,15 +30,14 @@ class LeaseExecutor final : public wasm_bindgen::TraceExecutor {
   };
   /// What is compared: a number, the count of handles, the data.
   struct Seen {
-    wasm_bindgen::TraceNumber number;
+    TraceNumber number;
     std::vector<uint8_t> data;
     bool operator==(const Seen&) const = default;
   };
 
-  Result<void> convert(const Target& target, std::span<const wasm_bindgen::ReplayArg> args);
-  Result<void> take(const Target& target, Reply& from, wasm_bindgen::TraceResult result,
-                    wasm_bindgen::ReplayReply& reply);
-  void compare(wasm_bindgen::TraceResult result, const wasm_bindgen::ReplayReply& reply);
+  Result<void> convert(const Target& target, std::span<const ReplayArg> args);
+  Result<void> take(const Target& target, Reply& from, TraceResult result, ReplayReply& reply);
+  void compare(TraceResult result, const ReplayReply& reply);
 
   const Module& module_;
   const bool rotating_;
@@ -53,4 +51,4 @@ class LeaseExecutor final : public wasm_bindgen::TraceExecutor {
   std::vector<Arg> args_;
 };
 
-}  // namespace rotor::cli
+}  // namespace rotor::wasm_bindgen

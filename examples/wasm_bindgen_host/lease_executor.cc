@@ -1,10 +1,8 @@
-#include "tools/rotor/rotate_executor.h"
+#include "examples/wasm_bindgen_host/lease_executor.h"
 
 #include <fmt/format.h>
 
-namespace rotor::cli {
-
-using namespace rotor::wasm_bindgen;
+namespace rotor::wasm_bindgen {
 
 namespace {
 
@@ -120,4 +118,4 @@ void LeaseExecutor::compare(TraceResult result, const ReplayReply& reply) {
   call_++;
 }
 
-}  // namespace rotor::cli
+}  // namespace rotor::wasm_bindgen
