@@ -9,11 +9,11 @@ namespace {
 std::unordered_set<const LogCall*> unneeded(const Plan& plan, const Calls& calls,
                                             std::span<const LogPosition> positions,
                                             const std::unordered_set<HandleId>& pinned) {
-  std::vector<bool> kept = slice(plan, calls, Onto::fresh, pinned);
+  std::vector<bool> kept = slice(plan, calls, has_none, pinned);
   for (const LogPosition& position : positions) {
     auto first = std::ranges::upper_bound(calls, position.seq, {}, [](const auto& call) { return call->seq; });
     const auto begin = static_cast<size_t>(first - calls.begin());
-    const std::vector<bool> tail = slice(plan, std::span(calls).subspan(begin), Onto::tail, pinned);
+    const std::vector<bool> tail = slice(plan, std::span(calls).subspan(begin), has_all, pinned);
     for (size_t i = 0; i < tail.size(); i++)
       if (tail[i]) kept[begin + i] = true;
   }
@@ -169,9 +169,9 @@ bool Log::has_once(const std::string& identity) const {
 
 namespace {
 
-Calls sliced(const Plan& plan, Calls calls, Onto onto, const std::unordered_set<HandleId>& pinned) {
+Calls sliced(const Plan& plan, Calls calls, const HasHandle& has, const std::unordered_set<HandleId>& pinned) {
   if (calls.empty()) return calls;
-  const std::vector<bool> kept = slice(plan, calls, onto, pinned);
+  const std::vector<bool> kept = slice(plan, calls, has, pinned);
   size_t count = 0;
   for (size_t i = 0; i < calls.size(); i++)
     if (kept[i]) std::swap(calls[count++], calls[i]);
@@ -189,10 +189,10 @@ Calls Log::fresh_calls(LogPosition* position) const {
     calls = copy(0, &pinned);
     *position = end();
   }
-  return sliced(plan_, std::move(calls), Onto::fresh, pinned);
+  return sliced(plan_, std::move(calls), has_none, pinned);
 }
 
-Result<Calls> Log::tail_calls(LogPosition& position) const {
+Result<Calls> Log::tail_calls(LogPosition& position, const HasHandle& has) const {
   Calls calls;
   std::unordered_set<HandleId> pinned;
   {
@@ -204,7 +204,7 @@ Result<Calls> Log::tail_calls(LogPosition& position) const {
     position = {.seq = std::max(position.seq, end().seq), .late = late_.size()};
   }
   // Sliced here, too: what compaction kept for another reader, who stands farther on, may take what this one never made.
-  return sliced(plan_, std::move(calls), Onto::tail, pinned);
+  return sliced(plan_, std::move(calls), has, pinned);
 }
 
 size_t Log::first_behind(uint64_t seq) const {

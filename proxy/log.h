@@ -65,7 +65,7 @@ class Log {
   Calls fresh_calls(LogPosition* position) const;
   /// What an instance that stands at the position must replay, which moves to the end. Errors: internal (it missed a late
   /// call).
-  Result<Calls> tail_calls(LogPosition& position) const;
+  Result<Calls> tail_calls(LogPosition& position, const HasHandle& has) const;
   bool at_end(const LogPosition& position) const;
   bool missed_one(const LogPosition& position) const {
     std::lock_guard lock(mutex_);

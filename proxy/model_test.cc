@@ -78,6 +78,7 @@ class Model {
     for (step_ = 0; step_ < steps && !testing::Test::HasFailure(); step_++) {
       one_step();
       if (step_ % 512 == 0) check_all();
+      if (step_ % 4096 == 4095) drop_all();
     }
     faults::off();
     check_all();
@@ -241,6 +242,16 @@ class Model {
       }
     } else {
       faults::off();
+    }
+  }
+
+  /// What was merged and paired drags a history along that would only grow.
+  void drop_all() {
+    using Side = uint32_t Both::*;
+    while (!handles_.empty()) {
+      const Both gone = handles_.back();
+      call("drop", [&](Side side) { return std::vector<Arg>{gone.*side}; });
+      handles_.pop_back();
     }
   }
 

@@ -391,7 +391,7 @@ std::expected<void, Warmer::Failure> Warmer::catch_up(Warming& warming) {
 }
 
 Result<void> Warmer::replay_tail(LiveGuest& guest, LogPosition& position, Calls* calls) {
-  ROTOR_TRY(Calls tail, log_.tail_calls(position));
+  ROTOR_TRY(Calls tail, log_.tail_calls(position, [&](HandleId id) { return guest.handles.find(id) != nullptr; }));
   for (const auto& call : tail) ROTOR_CHECK(replay_one(*call, guest));
   if (calls) calls->insert(calls->end(), tail.begin(), tail.end());
   return {};
