@@ -40,6 +40,7 @@ Result<void> Warmer::start() {
 }
 
 void* Warmer::run_thread(void* self) {
+  t_runs = static_cast<Warmer*>(self);
   static_cast<Warmer*>(self)->run();
   return nullptr;
 }
@@ -208,7 +209,7 @@ void Warmer::count(ProxyCounters& to) const {
   to.retired_bytes = counted_.retired_bytes;
   to.peak_together_bytes = counted_.peak_together_bytes;
   to.standby_bytes = standby_ ? standby_->memory_bytes() : 0;
-  to.image_bytes = image_ ? image_->snapshot.resident_bytes() : 0;
+  to.image_bytes = image_ ? image_->resident_bytes : 0;
   to.last_problem = last_problem_;
 }
 
@@ -417,7 +418,7 @@ void Warmer::take_image(Warming& warming) {
     verify_ |= policy_.verify_every && counted_.images % policy_.verify_every == 0;
     later({.kind = ProxyEventKind::image_made,
            .ns = now_ns() - start,
-           .bytes = image_->snapshot.resident_bytes(),
+           .bytes = image_->resident_bytes,
            .calls = image_->calls.size()});
     return;
   }

@@ -34,7 +34,8 @@ class Warmer {
   ~Warmer();
   /// Errors: io (no thread).
   Result<void> start();
-  bool on_this_thread() const { return started_ && pthread_equal(thread_, pthread_self()); }
+  /// Whether the calling thread is this one's.
+  bool on_this_thread() const { return t_runs == this; }
 
   /// Sees to it that a standby is there or on its way. False: none will be, for now or ever (see last_problem).
   /// `at_any_use`: take one that stands above `warm_at`, too.
@@ -88,6 +89,8 @@ class Warmer {
     std::unique_ptr<LiveGuest> guest = {};
     Calls calls = {};  ///< all that it is made of, for its own image; empty if it gets none
   };
+
+  static inline thread_local const Warmer* t_runs = nullptr;  ///< on its own thread
 
   static void* run_thread(void* self);
   void run();
