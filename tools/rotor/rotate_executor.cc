@@ -28,10 +28,14 @@ TraceNumber to_number(const Value& value) {
 
 }  // namespace
 
-void LeaseExecutor::begin(Lease& lease, bool compare) {
-  if (compare_ && is_first_ && !first_.empty()) is_first_ = false;
+void LeaseExecutor::begin(Lease& lease, const Trace* compare_with) {
   lease_ = &lease;
-  compare_ = compare;
+  first_ = nullptr;
+  if (compare_with) {
+    auto [first, is_new] = firsts_.try_emplace(compare_with);
+    first_ = &first->second;
+    is_first_ = is_new;
+  }
   call_ = 0;
   differing_ = 0;
 }
@@ -75,7 +79,7 @@ Result<void> LeaseExecutor::call(uint32_t name, std::span<const ReplayArg> args,
   ROTOR_CHECK(convert(target, args));
   ROTOR_TRY(Reply got, lease_->call(target.name, args_));
   ROTOR_CHECK(take(target, got, result, reply));
-  if (compare_) compare(result, reply);
+  if (first_) compare(result, reply);
   return {};
 }
 
@@ -113,8 +117,8 @@ void LeaseExecutor::compare(TraceResult result, const ReplayReply& reply) {
   if (result == TraceResult::handles) seen.number = static_cast<int64_t>(reply.handles.size());
   if (result == TraceResult::data) seen.data = reply.data;
   if (is_first_) {
-    first_.push_back(std::move(seen));
-  } else if (call_ >= first_.size() || first_[call_] != seen) {
+    first_->push_back(std::move(seen));
+  } else if (call_ >= first_->size() || (*first_)[call_] != seen) {
     differing_++;
   }
   call_++;

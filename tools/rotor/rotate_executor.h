@@ -2,6 +2,7 @@
 // trace disagrees, that is an error.
 #pragma once
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -14,14 +15,14 @@ class LeaseExecutor final : public wasm_bindgen::TraceExecutor {
  public:
   LeaseExecutor(const Module& module, bool rotating) : module_(module), rotating_(rotating) {}
 
-  /// The lease that the calls to come are part of. `compare`: results must equal those of the first repetition, which
-  /// is the first for which this is true.
-  void begin(Lease& lease, bool compare);
+  /// The lease that the calls to come are part of. `compare_with`: results must equal those of the first lease that had
+  /// the same; null: they are not compared.
+  void begin(Lease& lease, const wasm_bindgen::Trace* compare_with);
   Result<void> prepare(std::span<const std::string> names) override;
   Result<void> call(uint32_t name, std::span<const wasm_bindgen::ReplayArg> args, wasm_bindgen::TraceResult result,
                     wasm_bindgen::ReplayReply& reply) override;
 
-  /// Results of this lease's calls that differ from the first repetition's.
+  /// Results of this lease's calls that differ from the first one's.
   uint64_t differing() const { return differing_; }
 
  private:
@@ -44,11 +45,11 @@ class LeaseExecutor final : public wasm_bindgen::TraceExecutor {
   const Module& module_;
   const bool rotating_;
   Lease* lease_ = nullptr;
-  bool compare_ = false;
-  bool is_first_ = true;
+  std::map<const wasm_bindgen::Trace*, std::vector<Seen>> firsts_;
+  std::vector<Seen>* first_ = nullptr;  ///< null: results are not compared
+  bool is_first_ = false;
   size_t call_ = 0;  ///< of this lease
   uint64_t differing_ = 0;
-  std::vector<Seen> first_;
   std::vector<Target> targets_;
   std::vector<Arg> args_;
 };
