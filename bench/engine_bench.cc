@@ -147,6 +147,75 @@ void interrupt_to_trap(benchmark::State& state) {
   }
 }
 
+enum class Part : uint8_t { instantiate, call, drop, all };
+
+/// An instance stamped from a snapshot of 32 MiB of data, called once, and dropped. Arguments: pages of 4 KiB,
+/// scattered, that the call reads, and that it writes; whether the snapshot was taken without a copy.
+void restore_32mib(benchmark::State& state, Part part) {
+  using Clock = std::chrono::steady_clock;
+  Fixture f = Fixture::make(state, bench::kWide);
+  Instance source = must(state, f.pre.instantiate());
+  must(state, must(state, source.get_func("fill")).call());
+  if (state.range(2)) {
+    InstanceOptions imageable;
+    imageable.limits.memory.imageable = true;
+    Snapshot copied = must(state, source.snapshot());
+    source = must(state, f.pre.instantiate(copied, imageable));
+  }
+  Snapshot snapshot = must(state, source.snapshot());
+  for (auto _ : state) {
+    Clock::time_point begin = Clock::now();
+    Instance instance = must(state, f.pre.instantiate(snapshot));
+    Clock::time_point made = Clock::now();
+    auto touch = must(state, instance.get_typed<int32_t(int32_t, int32_t)>("touch"));
+    benchmark::DoNotOptimize(
+        must(state, touch(static_cast<int32_t>(state.range(0)), static_cast<int32_t>(state.range(1)))));
+    Clock::time_point called = Clock::now();
+    instance = Instance();
+    Clock::time_point dropped = Clock::now();
+    Clock::duration times[] = {made - begin, called - made, dropped - called, dropped - begin};
+    state.SetIterationTime(std::chrono::duration<double>(times[static_cast<size_t>(part)]).count());
+  }
+}
+
+/// Of 32 MiB that were just written.
+void snapshot_32mib(benchmark::State& state) {
+  Fixture f = Fixture::make(state, bench::kWide);
+  InstanceOptions options;
+  options.limits.memory.imageable = state.range(0) != 0;
+  for (auto _ : state) {
+    state.PauseTiming();
+    Instance instance = must(state, f.pre.instantiate(options));
+    must(state, must(state, instance.get_func("fill")).call());
+    state.ResumeTiming();
+    Snapshot snapshot = must(state, instance.snapshot());
+    state.PauseTiming();
+    snapshot = Snapshot();
+    instance = Instance();
+    state.ResumeTiming();
+  }
+}
+
+void digest_32mib(benchmark::State& state) {
+  Fixture f = Fixture::make(state, bench::kWide);
+  Instance instance = must(state, f.pre.instantiate());
+  must(state, must(state, instance.get_func("fill")).call());
+  Snapshot snapshot = must(state, instance.snapshot());
+  for (auto _ : state) benchmark::DoNotOptimize(must(state, snapshot.digest()));
+}
+
+#define ROTOR_RESTORE(part)                              \
+  BENCHMARK_CAPTURE(restore_32mib, part, Part::part)     \
+      ->ArgNames({"reads", "writes", "sealed_in_place"}) \
+      ->ArgsProduct({{0, 16}, {0, 16}, {0, 1}})          \
+      ->UseManualTime()                                  \
+      ->Iterations(2000)
+ROTOR_RESTORE(instantiate);
+ROTOR_RESTORE(call);
+ROTOR_RESTORE(drop);
+BENCHMARK(snapshot_32mib)->ArgName("imageable")->Arg(0)->Arg(1)->Unit(benchmark::kMillisecond)->Iterations(20);
+BENCHMARK(digest_32mib)->Unit(benchmark::kMillisecond);
+
 const std::vector<std::vector<int64_t>> kLevelsAndSetting = {{0, 1}, {0, 1}};
 #define ROTOR_KERNEL(name, argument)               \
   BENCHMARK_CAPTURE(kernel, name, #name, argument) \

@@ -1,5 +1,5 @@
-// For tests: makes a call on memories' address space fail, so that every way back can be tried. Compiled in always; off,
-// it costs one relaxed load beside a system call.
+// For tests: makes a call on memories' address space fail, so that every way back can be tried. Compiled in always;
+// when off, it costs one relaxed load beside a system call.
 #pragma once
 
 #include <atomic>
@@ -24,8 +24,6 @@ bool count_call();
 }  // namespace detail
 
 /// Whether the call that is about to be made has to fail instead, with errno = ENOMEM.
-inline bool fails_now() {
-  return detail::armed.load(std::memory_order_relaxed) && detail::count_call();
-}
+inline bool fails_now() { return detail::armed.load(std::memory_order_relaxed) && detail::count_call(); }
 
 }  // namespace rotor::memory::fault_injection

@@ -14,7 +14,7 @@ namespace rotor::memory {
 /// Immutable; shared by whoever maps it or may still do so.
 class Image {
  public:
-  /// Takes the whole file. Pre: no shared mapping of it is left. Errors: io; the file is then as it was, and given back.
+  /// Takes the file over. Pre: no shared mapping of it is left. Errors: io: the file is as it was.
   static Result<std::shared_ptr<const Image>> seal(os::MemoryFile& file);
   Image(const Image&) = delete;
 

@@ -105,7 +105,8 @@ TEST_P(Images, RestoreContentsAndSizeCopyOnWrite) {
     EXPECT_EQ(contents(*image), expected);
     // Growth reads zero, also where something was before, and right behind the image.
     EXPECT_EQ(memory->grow(4 * kPage), 3 * kPage);
-    EXPECT_TRUE(std::ranges::all_of(std::span(memory->base() + 3 * kPage, 4 * kPage), [](uint8_t b) { return b == 0; }));
+    EXPECT_TRUE(
+        std::ranges::all_of(std::span(memory->base() + 3 * kPage, 4 * kPage), [](uint8_t b) { return b == 0; }));
     store(memory->base() + 3 * kPage, 1);
     EXPECT_EQ(memory->grow(4 * kPage), UINT64_MAX);
   }

@@ -108,7 +108,7 @@ Result<std::shared_ptr<const Image>> LinearMemory::copy_to_image() const {
 
 Result<void> LinearMemory::copy_written(uint64_t begin, uint64_t end, os::MemoryFile& file) const {
   const uint64_t page = os::page_bytes();
-  constexpr size_t kPages = 512;
+  constexpr size_t kPages = 4096;  // at a time
   bool written[kPages];
   for (uint64_t at = begin; at < end;) {
     size_t count = std::min<uint64_t>(kPages, (end - at) / page);
@@ -152,9 +152,8 @@ Result<void> LinearMemory::restore(std::shared_ptr<const Image> image) {
 
 Result<void> LinearMemory::restore_copy(const Image& image) {
   ROTOR_TRY(auto file, os::MemoryFile::create(image.size_bytes()));
-  ROTOR_CHECK(image.visit([&](uint64_t offset, std::span<const uint8_t> pages) {
-    return file.write_nonzero(offset, pages);
-  }));
+  ROTOR_CHECK(
+      image.visit([&](uint64_t offset, std::span<const uint8_t> pages) { return file.write_nonzero(offset, pages); }));
   if (auto mapped = os::map_shared(base_, image.size_bytes(), file, 0); !mapped)
     return failed(std::move(mapped).error());
   ROTOR_CHECK(cut(image.size_bytes()));

@@ -16,8 +16,8 @@ namespace rotor::memory {
 /// [base, base + reserved): the first size_bytes() are accessible, the rest faults. Thread-safe: several threads may
 /// grow it and read its size at once (memories that threads share).
 ///
-/// From the base up lie: an image, mapped copy-on-write, if it was sealed or restored; then anonymous pages. One that is
-/// imageable and not sealed is a shared mapping of its own file instead.
+/// From the base up lie an image, mapped copy-on-write, if it was sealed or restored, and then anonymous pages. One
+/// that is imageable and not sealed is a shared mapping of its own file instead.
 class LinearMemory {
  public:
   static constexpr uint64_t kPageBytes = 65536;

@@ -22,7 +22,7 @@ void release(void* address, size_t bytes);
 Result<void> commit(void* address, size_t bytes);
 /// Gives the pages of a committed part back. Post: it reads as zero (private mappings) and stays accessible.
 Result<void> discard(void* address, size_t bytes);
-/// Takes access away. Post: every byte faults; the contents are gone.
+/// Takes access away. Post: every byte faults; the contents are gone. Errors: those of map_private, below.
 Result<void> decommit(void* address, size_t bytes);
 
 /// Replaces [address, address + bytes) of a reservation with readable and executable code that holds `code` and then
@@ -88,9 +88,9 @@ class MemoryFile {
   int descriptor_;
   uint64_t size_bytes_;
 };
-/// Replaces [address, address + bytes) of a reservation with [offset, + bytes) of a file, readable and writable. Shared:
-/// what is written is in the file. Private: a page is copied when it is first written. Errors: io: nothing changed;
-/// stale_handle: the contents are gone and every byte faults.
+/// Replaces [address, address + bytes) of a reservation with [offset, + bytes) of a file, readable and writable.
+/// Shared: what is written goes into the file. Private: a page is copied when it is first written. Errors: io: nothing
+/// changed; stale_handle: the contents are gone and every byte faults.
 Result<void> map_shared(void* address, size_t bytes, const MemoryFile& file, uint64_t offset);
 Result<void> map_private(void* address, size_t bytes, const MemoryFile& file, uint64_t offset);
 /// The whole file read-only; given back with `release`. Lies so that huge pages can be used. Errors: io.
@@ -102,8 +102,8 @@ inline constexpr size_t kHugePageBytes = size_t{2} << 20;
 /// 0.3 ms a MiB. Pre: multiples of kHugePageBytes.
 void gather_huge_pages(const void* address, size_t bytes);
 
-/// Which pages this process has put in place of what is mapped there, or of zero: says true of every one that may differ
-/// from the mapped file. `address`: of the first page.
+/// Says true of every page from `address` on that may differ from what is mapped there: from a private mapping's file,
+/// or from zero.
 void find_private_pages(const void* address, std::span<bool> pages);
 
 /// Whether every byte is zero. Pre: a multiple of 64 bytes.

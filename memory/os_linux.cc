@@ -139,7 +139,8 @@ Result<void> commit(void* address, size_t bytes) {
 Result<void> discard(void* address, size_t bytes) {
   assert(is_page_range(address, bytes));
   if (bytes == 0) return {};
-  if (fault_injection::fails_now() || madvise(address, bytes, MADV_DONTNEED) != 0) return system_error("discard", bytes);
+  if (fault_injection::fails_now() || madvise(address, bytes, MADV_DONTNEED) != 0)
+    return system_error("discard", bytes);
   return {};
 }
 

@@ -24,20 +24,20 @@ struct RawArg {
 };
 
 struct RawReply {
-  std::vector<Slot> values;  ///< scalars and raw handles, in order
-  std::vector<uint8_t> bytes;
-  std::vector<uint32_t> vector;
+  std::vector<Slot> values = {};  ///< scalars and raw handles, in order
+  std::vector<uint8_t> bytes = {};
+  std::vector<uint32_t> vector = {};
   bool guest_error = false;  ///< the guest returned its error result; there are no others
-  std::string error_text;
+  std::string error_text = {};
 };
 
 /// The state that standbys are restored from.
 struct StandbyImage {
   Snapshot snapshot;
-  std::shared_ptr<const void> saved;  ///< Guest::save
-  std::shared_ptr<const HandleMap::Table> handles;
+  std::shared_ptr<const void> saved = {};  ///< Guest::save
+  std::shared_ptr<const HandleMap::Table> handles = {};
   /// What it was made by, all of it, in order.
-  std::vector<std::shared_ptr<const LogCall>> calls;
+  std::vector<std::shared_ptr<const LogCall>> calls = {};
   uint64_t memory_bytes = 0;  ///< of the guest, then
 };
 
@@ -102,7 +102,7 @@ class LiveGuest {
   uint64_t calls_replayed = 0;
   uint64_t warmup_ns = 0;
   uint64_t retired_at_ns = 0;
-  std::optional<Error> poison;  ///< the trap after which it must not be used
+  std::optional<Error> poison = {};  ///< the trap after which it must not be used
 
  private:
   friend class GuestSource;

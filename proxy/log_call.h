@@ -27,25 +27,25 @@ struct Symbol {
 struct HostEffect {
   enum class Kind : uint8_t { write, table_set, table_grow, nested_call };
   Kind kind = Kind::write;
-  Symbol base;              ///< write: what the address is relative to
+  Symbol base = {};              ///< write: what the address is relative to
   uint64_t offset = 0;      ///< write: from the base; table_set: the index; table_grow: by how much
-  std::string name;         ///< of the table or the export
+  std::string name = {};         ///< of the table or the export
   ValType type = ValType::i32;
   Slot slot = 0;            ///< the element
-  std::vector<uint8_t> bytes;
-  std::vector<Value> args;  ///< of the nested call
-  std::vector<Symbol> symbols;  ///< what stands for each of them
+  std::vector<uint8_t> bytes = {};
+  std::vector<Value> args = {};  ///< of the nested call
+  std::vector<Symbol> symbols = {};  ///< what stands for each of them
   uint32_t result_count = 0;
 };
 
 /// One call of an imported function, and all that it answered.
 struct HostAnswer {
   uint32_t import_index = 0;
-  std::vector<Slot> args;
-  std::vector<Slot> results;
-  std::vector<Symbol> result_symbols;
-  std::vector<HostEffect> effects;
-  std::optional<Error> error;  ///< it failed with
+  std::vector<Slot> args = {};
+  std::vector<Slot> results = {};
+  std::vector<Symbol> result_symbols = {};
+  std::vector<HostEffect> effects = {};
+  std::optional<Error> error = {};  ///< it failed with
 
   uint64_t size_bytes() const;
 };
@@ -55,19 +55,19 @@ struct LogCall {
   uint64_t seq = 0;  ///< place in the order of calls
   uint32_t export_index = 0;
   /// By argument: a scalar's bits, a HandleId, or how many bytes of `data` are its.
-  std::vector<Slot> args;
+  std::vector<Slot> args = {};
   /// Contents of the arguments that are bytes or vectors, one after the other. Handles as HandleIds.
-  std::vector<uint8_t> data;
+  std::vector<uint8_t> data = {};
 
   // What it returned; a replay that returns anything else has diverged.
-  std::vector<Slot> scalars;
-  std::vector<HandleId> made;  ///< single or in a vector; kNullHandle where the guest returned null
+  std::vector<Slot> scalars = {};
+  std::vector<HandleId> made = {};  ///< single or in a vector; kNullHandle where the guest returned null
   uint64_t data_hash = 0;      ///< of bytes and vectors of numbers
   bool guest_error = false;
 
   /// It was a query until a build took a handle of it.
   bool promoted = false;
-  std::vector<HostAnswer> answers;
+  std::vector<HostAnswer> answers = {};
   uint64_t cost_ns = 0;  ///< what it took on the active
 
   uint64_t size_bytes() const;

@@ -32,9 +32,9 @@ class LeaseCount {
 
 /// One of with_lease's attempts: what host functions answered in it, for the next one.
 struct Attempt {
-  std::vector<HostAnswer> given;  ///< by the attempt before
-  size_t used = 0;                ///< of them
-  std::vector<HostAnswer> answers;
+  std::vector<HostAnswer> given = {};  ///< by the attempt before
+  size_t used = 0;                     ///< of them
+  std::vector<HostAnswer> answers = {};
 };
 
 /// What is said to be the lease's is touched only by the thread that the gate let in, with its phase closed; or by a

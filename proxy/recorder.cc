@@ -22,6 +22,11 @@ const char* to_string(Arg::Shape shape) {
   }
 }
 
+Error guest_error(const ExportPlan& plan, const RawReply& raw) {
+  return Error(ErrorKind::host, fmt::format("{}: the guest returned an error{}{}", plan.name,
+                                            raw.error_text.empty() ? "" : ": ", raw.error_text));
+}
+
 template <class T>
 void append_bytes(std::vector<uint8_t>& to, const T& value) {
   const auto* bytes = reinterpret_cast<const uint8_t*>(&value);
@@ -209,10 +214,59 @@ Result<Reply> Recorder::finish(uint32_t export_index, PreparedCall& call, RawRep
     }
   }
   if (problem) return std::unexpected(std::move(*problem));
-  if (raw.guest_error)
-    return fail(ErrorKind::host, fmt::format("{}: the guest returned an error{}{}", plan.name,
-                                             raw.error_text.empty() ? "" : ": ", raw.error_text));
+  if (raw.guest_error) return std::unexpected(guest_error(plan, raw));
   return reply;
+}
+
+Result<Reply> Recorder::plain_reply(const ExportPlan& plan, RawReply&& raw) {
+  if (raw.guest_error) return std::unexpected(guest_error(plan, raw));
+  Reply reply;
+  size_t wasm_index = 0, value = 0;
+  for (ResultKind kind : plan.results) {
+    if (kind == ResultKind::scalar)
+      reply.values.push_back(Value::from_bits(plan.type.results[wasm_index], raw.values[value++]));
+    wasm_index += kind >= ResultKind::bytes ? 2 : 1;
+  }
+  reply.bytes = std::move(raw.bytes);
+  reply.vector = std::move(raw.vector);
+  return reply;
+}
+
+Result<Reply> Recorder::call_detached(uint32_t export_index, std::span<const Arg> args, LiveGuest& guest,
+                                      const std::unordered_map<uint32_t, uint32_t>& raw_of) const {
+  const ExportPlan& plan = plan_.exports[export_index];
+  if (args.size() != plan.args.size())
+    return fail(ErrorKind::type_mismatch,
+                fmt::format("{} takes {} arguments, not {}", plan.name, plan.args.size(), args.size()));
+  auto raw_handle = [&](uint32_t token) -> Result<uint32_t> {
+    if (token == 0) return 0;
+    if (auto found = raw_of.find(token); found != raw_of.end()) return found->second;
+    return fail(ErrorKind::stale_handle, fmt::format("{:#x} was no handle of the lease's instance", token));
+  };
+  std::vector<RawArg> raw_args(args.size());
+  std::vector<std::vector<uint32_t>> vectors;
+  vectors.reserve(args.size());
+  for (size_t i = 0; i < args.size(); i++) {
+    const ArgKind kind = plan.args[i];
+    if (args[i].shape() != shape_of(kind))
+      return fail(ErrorKind::type_mismatch, fmt::format("{}, argument {}: must be {}, not {}", plan.name, i + 1,
+                                                        to_string(shape_of(kind)), to_string(args[i].shape())));
+    raw_args[i].slot = args[i].slot();
+    raw_args[i].data = args[i].data();
+    if (is_handle(kind)) {
+      ROTOR_TRY(raw_args[i].slot, raw_handle(static_cast<uint32_t>(args[i].slot())));
+    } else if (takes_handles(kind)) {
+      std::vector<uint32_t>& handles = vectors.emplace_back(args[i].data().size() / sizeof(uint32_t));
+      std::memcpy(handles.data(), args[i].data().data(), handles.size() * sizeof(uint32_t));
+      for (uint32_t& handle : handles) {
+        ROTOR_TRY(handle, raw_handle(handle));
+      }
+      raw_args[i].data = {reinterpret_cast<const uint8_t*>(handles.data()), handles.size() * sizeof(uint32_t)};
+    }
+  }
+  RawReply raw;
+  ROTOR_CHECK(guest.call(export_index, raw_args, raw));
+  return plain_reply(plan, std::move(raw));
 }
 
 /// Before results are given: a handle that comes back at once is another one.
@@ -248,9 +302,9 @@ Result<uint32_t> Recorder::give_handle(uint32_t export_index, uint32_t raw, Prep
   const HandleId id = raw == 0 ? kNullHandle : log_.next_handle();
   if (LogCall* kept = call.kept()) kept->made.push_back(id);
   if (raw == 0) return 0;
-  if (call.builds || call.record) return tokens_.add(TokenTable::State::built, export_index, id, raw, active);
+  if (call.builds || call.record) return tokens_.add(TokenTable::State::built, export_index, id, raw, active.number);
 
-  ROTOR_TRY(uint32_t token, tokens_.add(TokenTable::State::query, export_index, id, raw, active));
+  ROTOR_TRY(uint32_t token, tokens_.add(TokenTable::State::query, export_index, id, raw, active.number));
   if (call.provisional) {
     provisional_.emplace(id, call.provisional);
     call.provisional->tokens.push_back(token);

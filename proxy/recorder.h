@@ -47,6 +47,12 @@ class Recorder {
   Result<Reply> finish(uint32_t export_index, PreparedCall& call, RawReply&& raw, const LiveGuest& active,
                        std::optional<uint64_t> call_number);
 
+  /// The same for a call that neither takes nor gives a handle of the host's: nothing is looked up.
+  static Result<Reply> plain_reply(const ExportPlan& plan, RawReply&& raw);
+  /// A whole call on a guest that is retired, with what its handles were then. Pre: it returns no handle and ends none.
+  Result<Reply> call_detached(uint32_t export_index, std::span<const Arg> args, LiveGuest& guest,
+                              const std::unordered_map<uint32_t, uint32_t>& raw_of) const;
+
   /// The shortest way, for ExportPlan::simple: handles among the slots become pointers. Errors: stale_handle.
   Result<void> translate(const ExportPlan& plan, Slot* slots, const LiveGuest& active) {
     if (!enabled_) return {};

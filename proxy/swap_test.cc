@@ -59,7 +59,7 @@ TEST(Swap, TakesTheStateAlongAndFreesTheRetired) {
   EXPECT_EQ(events[0].cause, RotationCause::memory);
   EXPECT_EQ(events[0].bytes_before, 59 * Memory::kPageBytes);
   EXPECT_EQ(events[0].bytes_after, 2 * Memory::kPageBytes);
-  EXPECT_EQ(events[0].calls_replayed, 9u);
+  EXPECT_EQ(events[0].calls_replayed, 7u) << "nine builds, of which one made what a release ended";
   EXPECT_GT(events[0].warmup_ns, 0u);
   EXPECT_GT(events[0].swap_pause_ns, 0u);
   EXPECT_EQ(events[0].wait_ns, 0u);

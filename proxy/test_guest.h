@@ -225,10 +225,10 @@ class TestGuests {
                          alive++;
                          return std::shared_ptr<void>(new Host{++made * 3},
                                                       [this](Host* host) { alive--, delete host; });
-                       })]() -> Result<std::unique_ptr<Guest>> {
+                       })](const GuestRequest& request) mutable -> Result<std::unique_ptr<Guest>> {
       std::this_thread::sleep_for(std::chrono::milliseconds(delay_ms));
       if (failures > 0) return failures--, fail(ErrorKind::host, "no guest today");
-      ROTOR_TRY(std::unique_ptr<Guest> guest, linked());
+      ROTOR_TRY(std::unique_ptr<Guest> guest, linked(request));
       return std::make_unique<Describing>(std::move(guest));
     };
     return make;
@@ -274,6 +274,7 @@ inline Policy test_policy() {
   using enum ArgKind;
   using R = ResultKind;
   Policy policy;
+  policy.imports = {{.name = "*", .mode = ImportMode::run}};
   policy.exports = {
       {.name = "make", .effect = Effect::build, .results = {{R::handle}}},
       {.name = "add", .effect = Effect::build, .args = {{handle, scalar}}},

@@ -19,9 +19,9 @@ std::string why(const TokenTable::Entry& entry) {
 }  // namespace
 
 Result<uint32_t> TokenTable::add(State state, uint32_t export_index, HandleId id, uint32_t raw,
-                                 const LiveGuest& guest) {
+                                 uint64_t guest) {
   if (raw == 0) return 0;
-  Entry entry{.state = state, .export_index = export_index, .raw = raw, .guest = guest.number, .id = id};
+  Entry entry{.state = state, .export_index = export_index, .raw = raw, .guest = guest, .id = id};
   uint32_t index = 0;
   if (free_.size() > kMinFree || (entries_.size() == kMaxLive && !free_.empty())) {
     index = free_.front();

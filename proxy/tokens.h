@@ -35,8 +35,8 @@ class TokenTable {
 
   explicit TokenTable(const Plan& plan) : plan_(plan) {}
 
-  /// A token for a handle of the guest; 0 stands for 0. Errors: limit (kMaxLive).
-  Result<uint32_t> add(State state, uint32_t export_index, HandleId id, uint32_t raw, const LiveGuest& guest);
+  /// A token for a handle of guest number `guest`; 0 stands for 0. Errors: limit (kMaxLive).
+  Result<uint32_t> add(State state, uint32_t export_index, HandleId id, uint32_t raw, uint64_t guest);
   /// Null if the token is none or has ended. Valid until the next add.
   Entry* live(uint32_t token) {
     const uint32_t index = index_of(token);

@@ -16,10 +16,12 @@ Plan one_export() {
 TEST(TokenTable, SaysWhatEndedAToken) {
   Plan plan = one_export();
   TokenTable tokens(plan);
-  uint32_t a = *tokens.add_built(0, 5), b = *tokens.add_query(0, 4096), c = *tokens.add_query(0, 4096);
+  using State = TokenTable::State;
+  uint32_t a = *tokens.add(State::built, 0, 5, 1024, 1), b = *tokens.add(State::query, 0, 6, 4096, 1),
+           c = *tokens.add(State::query, 0, 7, 4096, 1);
   EXPECT_NE(b, c);
-  EXPECT_EQ((*tokens.find(a))->value, 5u);
-  EXPECT_EQ((*tokens.find(b))->value, 4096u);
+  EXPECT_EQ((*tokens.find(a))->id, 5u);
+  EXPECT_EQ((*tokens.find(b))->raw, 4096u);
   tokens.end(a, TokenTable::State::released);
   tokens.end(b, TokenTable::State::lease_ended);
   tokens.end(c, TokenTable::State::swapped_out, 7);
@@ -36,7 +38,7 @@ TEST(TokenTable, DoesNotReuseATokenSoon) {
   TokenTable tokens(plan);
   std::set<uint32_t> seen;
   for (uint32_t i = 0; i < 100'000; i++) {
-    uint32_t token = *tokens.add_query(0, i);
+    uint32_t token = *tokens.add(TokenTable::State::query, 0, 1, i + 1, 1);
     EXPECT_TRUE(seen.insert(token).second);
     tokens.end(token, TokenTable::State::released);
   }
@@ -47,10 +49,10 @@ TEST(TokenTable, DoesNotReuseATokenSoon) {
 TEST(TokenTable, IsBounded) {
   Plan plan = one_export();
   TokenTable tokens(plan);
-  for (uint32_t i = 0; i < TokenTable::kMaxLive; i++) ASSERT_TRUE(tokens.add_query(0, i));
-  EXPECT_EQ(tokens.add_query(0, 1).error().kind, ErrorKind::limit);
+  for (uint32_t i = 0; i < TokenTable::kMaxLive; i++) ASSERT_TRUE(tokens.add(TokenTable::State::query, 0, 1, i + 1, 1));
+  EXPECT_EQ(tokens.add(TokenTable::State::query, 0, 1, 1 + 1, 1).error().kind, ErrorKind::limit);
   tokens.end(0x80000000u, TokenTable::State::released);
-  EXPECT_TRUE(tokens.add_query(0, 1));
+  EXPECT_TRUE(tokens.add(TokenTable::State::query, 0, 1, 1 + 1, 1));
 }
 
 }  // namespace

@@ -76,17 +76,17 @@ class Warmer {
   enum class Phase : uint8_t { none, warming, ready };
   /// Why a warm-up failed.
   struct Failure {
-    Error error;
+    Error error = {};
     bool futile = false;
     bool ran_away = false;  ///< the log grew faster than it was replayed
   };
   using Made = std::expected<std::unique_ptr<LiveGuest>, Failure>;
   /// A standby in the making.
   struct Warming {
-    std::shared_ptr<const StandbyImage> image;  ///< it is made from; null: by replay
-    LogPosition position;
-    std::unique_ptr<LiveGuest> guest;
-    Calls calls;  ///< all that it is made of, for its own image; empty if it gets none
+    std::shared_ptr<const StandbyImage> image = {};  ///< it is made from; null: by replay
+    LogPosition position = {};
+    std::unique_ptr<LiveGuest> guest = {};
+    Calls calls = {};  ///< all that it is made of, for its own image; empty if it gets none
   };
 
   static void* run_thread(void* self);

@@ -23,7 +23,8 @@ class Notes : public ImportObserver {
     note("write " + std::to_string(address) + " " + std::string(bytes.begin(), bytes.end()));
   }
   void on_table_set(std::string_view table, uint64_t index, ValType type, Slot element) override {
-    note("set " + std::string(table) + " " + std::to_string(index) + " " + to_string(type) + (element ? " it" : " null"));
+    note("set " + std::string(table) + " " + std::to_string(index) + " " + to_string(type) +
+         (element ? " it" : " null"));
   }
   void on_table_grow(std::string_view table, uint64_t delta, ValType type, Slot init) override {
     note("grow " + std::string(table) + " " + std::to_string(delta) + " " + to_string(type) + (init ? " it" : " null"));

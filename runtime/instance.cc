@@ -26,9 +26,14 @@ Result<std::unique_ptr<InstanceImpl>> InstanceImpl::allocate(const Module& modul
 }
 
 InstanceImpl::~InstanceImpl() {
+  release_memories();
+  std::free(context);
+}
+
+void InstanceImpl::release_memories() {
   for (const std::shared_ptr<MemoryImpl>& memory : memories)
     if (memory) memory->remove_user();
-  std::free(context);
+  memories.clear();
 }
 
 jit::GlobalCell* InstanceImpl::global_cell(uint32_t index) const {

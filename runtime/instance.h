@@ -49,6 +49,8 @@ class InstanceImpl {
   /// table.init and memory.init, which active segments are too. False: out of bounds, and nothing was written.
   bool table_init(uint32_t table, uint32_t segment, uint64_t dst, uint64_t src, uint64_t size);
   bool memory_init(uint32_t memory, uint32_t segment, uint64_t dst, uint64_t src, uint64_t size);
+  /// Pre: none of its functions can be called any more.
+  void release_memories();
   /// The value of a constant expression of the module's.
   uint64_t evaluate(const wasm::ConstExpr& expr) const;
 

@@ -127,7 +127,7 @@ class Instantiation {
   Result<void> check_imported_memories(const SnapshotImpl& snapshot) {
     for (uint32_t i = 0; i < wasm_.imported_memories; ++i) {
       if (instance_.memories[i]->users() == 1) continue;
-      return fail(ErrorKind::invalid_argument, "a memory that a snapshot should be put in is in use by another instance");
+      return fail(ErrorKind::invalid_argument, "the memory to be restored is in use by another instance");
     }
     return {};
   }
@@ -260,7 +260,13 @@ Result<Instance> instantiate(const InstancePreImpl& pre, const InstanceOptions& 
   if (options.deadline) ROTOR_CHECK(handle.set_deadline(*options.deadline));
   if (options.on_interrupt_handle) options.on_interrupt_handle(handle.interrupt_handle());
   Instantiation steps(pre, *instance);
-  ROTOR_CHECK(snapshot ? steps.restore(*snapshot) : steps.run());
+  if (!snapshot) {
+    ROTOR_CHECK(steps.run());
+  } else if (auto restored = steps.restore(*snapshot); !restored) {
+    // Linked to what it imports from, it may live on, but nobody has got hold of it: its memories are free to be used.
+    instance->release_memories();
+    return std::unexpected(std::move(restored).error());
+  }
   return handle;
 }
 

@@ -255,7 +255,10 @@ TEST_P(SnapshotTest, SurvivesEachFailure) {
       fault_injection::off();
       failed = !fresh;
       if (!fresh) {
-        const Error& error = !stamped ? stamped.error() : !second ? second.error() : !again ? again.error() : fresh.error();
+        const Error& error = !stamped  ? stamped.error()
+                             : !second ? second.error()
+                             : !again  ? again.error()
+                                       : fresh.error();
         EXPECT_EQ(error.kind, ErrorKind::io);
         EXPECT_NE(error.message, "not tried");
       }
@@ -421,6 +424,29 @@ TEST(Snapshot, AnImportedMemoryIsAsItWasAfterAFailure) {
   must(memory.read(100, found));
   EXPECT_EQ(std::memcmp(mark, found, 3), 0);
   EXPECT_TRUE(pre.instantiate(snapshot)) << "nobody uses it";
+}
+
+TEST(Snapshot, AFailureDoesNotKeepAnImportedMemoryInUse) {
+  Engine engine = test::engine();
+  Module module = compile(engine, kImportsMemoryAndFunc);
+  Linker provider_linker(engine);
+  Instance provider = instantiate(provider_linker, compile(engine, kProvider));
+  Memory memory = must(Memory::create(engine, memory_user_type()));
+  Linker linker(engine);
+  linker.define("env", "next", must(provider.get("next")));
+  linker.define("env", "memory", Extern(memory));
+  InstancePre pre = must(linker.instantiate_pre(module));
+  Snapshot snapshot = [&] {
+    Linker own(linker);
+    own.define("env", "next", []() -> int32_t { return 3; });
+    return must(must(own.instantiate(module)).snapshot());
+  }();
+  fault_injection::fail_after(1);
+  EXPECT_EQ(kind_of(pre.instantiate(snapshot)), ErrorKind::io);
+  fault_injection::off();
+  // The instance that failed is linked to the provider.
+  Instance restored = must(pre.instantiate(snapshot));
+  EXPECT_EQ(call(restored, "run"), 1);
 }
 
 TEST(Snapshot, SharedStateIsWhatTheLinkerDefinesOnce) {

@@ -21,8 +21,8 @@ struct MemoryLimits {
   double watermark = 2.0;
   /// Called on the growing thread, within the guest's `memory.grow`. False refuses the growth.
   std::function<bool(const MemoryGrowth&)> on_watermark;
-  /// Made so that the first `Instance::snapshot` takes no copy: the memory is a shared mapping of its own file in memory
-  /// until then. Its first touches of a page cost more.
+  /// Made so that the first `Instance::snapshot` takes no copy: until then the memory is a shared mapping of its own
+  /// file in memory. Its first touches of a page cost more.
   bool imageable = false;
 };
 

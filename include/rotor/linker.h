@@ -21,11 +21,13 @@ class InstancePre {
   /// The spec's instantiation (4.7.2). Errors: trap (segments or start function), limit, stale_handle.
   /// After a trap in the start function or in a segment, writes already made to imported memories and tables stay.
   Result<Instance> instantiate(const InstanceOptions& options = {}) const;
-  /// An instance in the state of a snapshot: memories are mapped copy-on-write, globals, tables and dropped segments are
-  /// as they were; neither active segments nor the start function are run. A memory that the module imports takes on
-  /// the snapshot's contents, and must not be in use by another instance. Costs the same for any size of memory.
+  /// An instance in the state of a snapshot: memories are mapped copy-on-write, globals, tables and dropped segments
+  /// are as they were; neither active segments nor the start function are run. A memory that the module imports takes
+  /// on the snapshot's contents, and must not be in use by another instance. Costs the same for any size of memory, but
+  /// takes a copy for a memory with MemoryLimits::imageable.
   /// Errors: invalid_argument (a snapshot of another module; a memory in use), limit (the snapshot's memories or tables
-  /// are above `options.limits` or the imported memory's), stale_handle, io.
+  /// are above `options.limits` or the imported memory's), io: an imported memory is as it was; stale_handle (what is
+  /// imported is gone; or the system took a mapping and refused another one, and an imported memory has no bytes now).
   Result<Instance> instantiate(const Snapshot& snapshot, const InstanceOptions& options = {}) const;
   const Module& module() const;
   /// Imports that all instances made from this share and may change: `module.name` of memories, tables and mutable

@@ -103,10 +103,10 @@ struct ImportRule {
 /// A guest that is several instances on one shared memory: the main one and workers, which wait inside the guest for
 /// work. It is paused for its image, and started anew on each standby. The exports are called by the host's `Guest`.
 struct GroupRule {
-  uint32_t workers = 0;     ///< 0: a guest without workers
-  std::string start;        ///< starts the pool
-  std::string stop;         ///< has each worker leave the guest
-  std::string thread_exit;  ///< called on each worker after that, else its stack is lost at each restart
+  uint32_t workers = 0;          ///< 0: a guest without workers
+  std::string start = {};        ///< starts the pool
+  std::string stop = {};         ///< has each worker leave the guest
+  std::string thread_exit = {};  ///< called on each worker after that, else its stack is lost at each restart
   uint64_t stop_deadline_ms = 5000;  ///< how long a worker has to leave before it is interrupted
 };
 
@@ -301,6 +301,8 @@ class Arg {
     return Arg(Shape::vector, {reinterpret_cast<const uint8_t*>(elements.data()), elements.size_bytes()});
   }
 
+  static Arg from_slot(ValType type, Slot slot) { return Arg(type, slot); }
+
   enum class Shape : uint8_t { value, bytes, vector };
   Shape shape() const { return shape_; }
   ValType type() const { return type_; }                   ///< of a value
@@ -444,7 +446,7 @@ struct ProxyEvent {
   uint64_t ns = 0;
   uint64_t bytes = 0;
   uint64_t calls = 0;
-  std::string text;
+  std::string text = {};
 };
 
 /// A snapshot; counts since the proxy was created.
@@ -508,9 +510,9 @@ std::string prometheus_text(const ProxyCounters& counters, std::string_view labe
 
 struct ProxyOptions {
   /// Told of each rotation, on the thread that caused it, before its lease begins. Must not call the proxy.
-  std::function<void(const RotationEvent&)> on_rotation;
+  std::function<void(const RotationEvent&)> on_rotation = {};
   /// Told of everything else, on the thread where it happens; with no lock held. Must not call the proxy.
-  std::function<void(const ProxyEvent&)> on_event;
+  std::function<void(const ProxyEvent&)> on_event = {};
 };
 
 /// Outcome of Proxy::verify.
