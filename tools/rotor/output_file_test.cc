@@ -1,7 +1,9 @@
 #include "tools/rotor/output_file.h"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
+#include <csignal>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
@@ -56,6 +58,24 @@ TEST_F(OutputFile, FullDevice) {
   EXPECT_EQ(written.error().message, "can't write /dev/full: No space left on device");
   EXPECT_TRUE(std::filesystem::is_character_file("/dev/full"));
   EXPECT_TRUE(write_output_file("/dev/null", "x"));
+}
+
+TEST_F(OutputFile, NothingHalfWrittenIsLeft) {
+  const std::string file = path("out");
+  ASSERT_TRUE(write_output_file(file, "one"));
+  // As a disk does that is full.
+  rlimit before{};
+  getrlimit(RLIMIT_FSIZE, &before);
+  const rlimit small{10, before.rlim_max};
+  auto* handler = std::signal(SIGXFSZ, SIG_IGN);
+  setrlimit(RLIMIT_FSIZE, &small);
+  auto written = write_output_file(file, std::string(1000, 'x'));
+  setrlimit(RLIMIT_FSIZE, &before);
+  std::signal(SIGXFSZ, handler);
+  ASSERT_FALSE(written);
+  EXPECT_EQ(written.error().message, "can't write " + file + ": File too large");
+  EXPECT_EQ(contents(file), "one");
+  EXPECT_EQ(files(), 1u);
 }
 
 TEST_F(OutputFile, LinksLeadToTheirFile) {

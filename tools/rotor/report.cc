@@ -19,6 +19,8 @@ namespace {
 constexpr size_t kHoverPoints = 2000;  // of a chart's data
 constexpr size_t kTableRows = 400;     // of rotations; of more, the first and the last ones
 constexpr size_t kRules = 120;         // more swaps than that are shown in their lane only
+constexpr size_t kZoomFrom = 20;       // more swaps than that are shown once more, larger
+constexpr size_t kZoomed = 7;          // up to this one, counted from 0
 constexpr double kHeadroom = 1.06;     // above the highest value
 
 std::string cpu_model() {
@@ -92,9 +94,10 @@ class Report {
  public:
   Report(const RotateOptions& options, const Measured& run, const Measured* baseline)
       : options_(options), run_(run), baseline_(baseline), latency_(latency_by_swap(run.repetitions)) {
-    for (const Measured* measured : {&run, baseline})
-      if (measured && !measured->timeline.samples.empty())
-        end_ms_ = std::max(end_ms_, measured->timeline.samples.back().at_ms);
+    if (!run.timeline.samples.empty()) end_ms_ = std::max(end_ms_, run.timeline.samples.back().at_ms);
+    if (!baseline || baseline->timeline.samples.empty()) return;
+    baseline_shift_ms_ = load_begin_ms(run) - load_begin_ms(*baseline);
+    end_ms_ = std::max(end_ms_, baseline->timeline.samples.back().at_ms + baseline_shift_ms_);
   }
 
   std::string html() {
@@ -147,12 +150,16 @@ class Report {
     html_.add("</div>\n");
   }
 
+  static double load_begin_ms(const Measured& measured) {
+    const std::vector<MemorySample>& samples = measured.timeline.samples;
+    const double load_end = samples.empty() ? 0 : samples.back().at_ms;
+    return std::max(measured.setup_ms + measured.prepare_ms, load_end - measured.load_ms);
+  }
+
   std::vector<ChartLane> lanes() const {
     std::vector<ChartLane> lanes;
     ChartLane phase{"phase", {}};
-    const double setup_end = run_.setup_ms,
-                 load_end = run_.timeline.samples.empty() ? 0 : run_.timeline.samples.back().at_ms;
-    const double load_begin = std::max(setup_end + run_.prepare_ms, load_end - run_.load_ms);
+    const double load_begin = load_begin_ms(run_), load_end = load_begin + run_.load_ms;
     phase.spans.push_back({"setup", std::max(0.0, load_begin - run_.prepare_ms - run_.setup_ms),
                            load_begin - run_.prepare_ms, fmt::format("setup, {}", duration_text(run_.setup_ms))});
     if (run_.prepare_ms > 0)
@@ -195,37 +202,73 @@ class Report {
     level("warm", fmt::format("warm {:.3g} %", p.warm_at * 100), limit * p.warm_at);
   }
 
-  void guest_memory() {
+  TimeChart guest_chart() const {
     TimeChart chart;
     chart.id = "guest";
     chart.title = "Guest memory over time";
     chart.end_ms = end_ms_;
-    if (baseline_)
-      chart.lines.push_back(
-          {"baseline", points_of(baseline_->timeline, [](const MemorySample& s) { return s.active; }), true});
-    chart.lines.push_back({"active", points_of(run_.timeline, [](const MemorySample& s) { return s.active; }), true});
+    auto active = [](const MemorySample& s) { return s.active; };
+    if (baseline_) {
+      chart.lines.push_back({"baseline", points_of(baseline_->timeline, active), true});
+      for (Point& point : chart.lines.back().points) point.x += baseline_shift_ms_;
+    }
+    chart.lines.push_back(
+        {run_.timeline.swaps.size() > kRules ? "active thin" : "active", points_of(run_.timeline, active), true});
     double top = 0;
     for (const ChartLine& line : chart.lines) top = std::max(top, highest(line.points));
     const double limit = static_cast<double>(run_.limit_bytes);
     // A limit far above what is used would press the curves onto the axis.
-    const bool shows_limit = limit <= 3 * top;
-    chart.top_bytes = std::max(1.0, (shows_limit ? std::max(limit, top) : top) * kHeadroom);
+    chart.top_bytes = std::max(1.0, (limit <= 3 * top ? std::max(limit, top) : top) * kHeadroom);
     add_levels(chart);
     if (run_.timeline.swaps.size() <= kRules)
       for (const SwapMark& mark : run_.timeline.swaps) chart.rules.push_back(mark.at_ms);
     chart.lanes = lanes();
     if (baseline_fails() && !chart.lines[0].points.empty())
       chart.mark = ChartMark{"baseline",
-                             {*baseline_->first_failure_ms, chart.lines[0].points.back().y},
+                             {*baseline_->first_failure_ms + baseline_shift_ms_, chart.lines[0].points.back().y},
                              fmt::format("without rotation call {} fails", grouped(baseline_->load.calls - 1))};
+    return chart;
+  }
+
+  /// Of a long run, where single rotations can't be seen: the first few of them.
+  std::optional<TimeChart> zoomed(TimeChart chart) const {
+    const std::vector<SwapMark>& swaps = run_.timeline.swaps;
+    if (swaps.size() <= kZoomFrom) return std::nullopt;
+    chart.id = "zoom";
+    chart.title = "Guest memory over the first rotations";
+    chart.end_ms = swaps[kZoomed].at_ms;
+    chart.begin_ms = std::max(0.0, load_begin_ms(run_) - 0.02 * (chart.end_ms - load_begin_ms(run_)));
+    if (chart.begin_ms < 0.1 * chart.end_ms) chart.begin_ms = 0;
+    std::erase_if(chart.rules, [&](double at) { return at > chart.end_ms; });
+    if (chart.rules.empty())
+      for (size_t i = 0; i <= kZoomed; i++) chart.rules.push_back(swaps[i].at_ms);
+    for (ChartLine& line : chart.lines)
+      if (line.css_class == "active thin") line.css_class = "active";
+    if (chart.mark && (chart.mark->at.x < chart.begin_ms || chart.mark->at.x > chart.end_ms)) chart.mark.reset();
+    return chart;
+  }
+
+  void guest_memory() {
+    const TimeChart chart = guest_chart();
     html_.add("<section><h2>Guest memory</h2>\n<div class=\"legend\">");
     html_.legend("active", "", "memory of the active instance");
-    if (baseline_) html_.legend("baseline", "", "without rotation");
-    html_.legend("warmup", "box", "warm-up of a standby");
-    html_.legend("swap", "box", "swap");
-    html_.legend("drain", "box", "retired instance until it is freed");
+    if (baseline_) html_.legend("baseline", "", "the same load without rotation, from its start on");
+    html_.legend("setup", "box", "setup");
+    html_.legend("load", "box", "load");
+    if (chart.lanes.size() > 1) {
+      html_.legend("warmup", "box", "warm-up of a standby");
+      if (run_.counters.warmups_failed) html_.legend("failed", "box", "one that failed");
+      html_.legend("swap", "box", "swap");
+      html_.legend("drain", "box", "retired instance until it is freed");
+    }
     html_.add("</div>\n{}", draw(chart));
-    if (!shows_limit) html_.add("<p class=\"note\">The limit, {}, lies above the chart.</p>\n", bytes_text(limit));
+    if (auto zoom = zoomed(chart)) {
+      html_.add("<h3>The first {} rotations</h3>\n{}", kZoomed + 1, draw(*zoom));
+      zoom_ = {zoom->begin_ms, zoom->end_ms};
+    }
+    if (static_cast<double>(run_.limit_bytes) > chart.top_bytes)
+      html_.add("<p class=\"note\">The limit, {}, lies above the chart.</p>\n",
+                bytes_text(static_cast<double>(run_.limit_bytes)));
     if (baseline_fails()) {
       const std::string& text = baseline_->failures.front().message;
       html_.add("<p class=\"note\">Without rotation: {}{}{}</p>\n", escape_html(text.substr(0, text.find('\n'))),
@@ -361,7 +404,7 @@ class Report {
     text("warm-ups took", duration_text(ms(c.warmup_ns_total)));
     text("swap pauses took", duration_text(ms(c.swap_pause_ns_total)));
     text("reclaimed", bytes_text(static_cast<double>(c.reclaimed_bytes)));
-    text("most guest memory at once", bytes_text(static_cast<double>(c.peak_together_bytes)));
+    text("most memory at once", bytes_text(static_cast<double>(c.peak_together_bytes)));
     number("drains overdue", c.drain_overdue);
     number("growths denied", c.denied_growths);
     html_.add(
@@ -394,34 +437,35 @@ class Report {
     html_.add("</dl></section>\n");
   }
 
-  std::string chart_data() const {
-    std::vector<MemorySample> samples = run_.timeline.samples;
-    if (samples.size() > kHoverPoints) {
-      std::vector<MemorySample> fewer;
-      for (size_t i = 0; i < kHoverPoints; i++) fewer.push_back(samples[i * samples.size() / kHoverPoints]);
-      samples = std::move(fewer);
-    }
-    nlohmann::ordered_json guest, process;
-    auto series = [](nlohmann::ordered_json& chart, const char* name) -> nlohmann::ordered_json& {
-      chart["series"].push_back({{"name", name}, {"v", nlohmann::ordered_json::array()}});
-      return chart["series"].back()["v"];
-    };
-    guest["end"] = process["end"] = end_ms_;
-    guest["t"] = process["t"] = nlohmann::ordered_json::array();
-    auto& active = series(guest, "active");
-    for (const MemorySample& s : samples) {
-      guest["t"].push_back(std::round(s.at_ms * 10) / 10);
-      active.push_back(s.active);
-    }
-    process["t"] = guest["t"];
+  /// What a pointer over a chart is told: the values at some thousand times from `begin` to `end`.
+  nlohmann::ordered_json hover_data(double begin, double end) const {
+    std::vector<const MemorySample*> samples;
+    for (const MemorySample& sample : run_.timeline.samples)
+      if (sample.at_ms >= begin && sample.at_ms <= end) samples.push_back(&sample);
+    const size_t step = samples.size() / kHoverPoints + 1;
+    nlohmann::ordered_json json;
+    json["begin"] = begin;
+    json["end"] = end;
+    json["t"] = json["series"] = nlohmann::ordered_json::array();
+    for (size_t i = 0; i < samples.size(); i += step) json["t"].push_back(std::round(samples[i]->at_ms * 100) / 100);
     auto add = [&](const char* name, auto value) {
-      auto& values = series(process, name);
-      for (const MemorySample& s : samples) values.push_back(value(s));
+      nlohmann::ordered_json values = nlohmann::ordered_json::array();
+      for (size_t i = 0; i < samples.size(); i += step) values.push_back(value(*samples[i]));
+      json["series"].push_back({{"name", name}, {"v", std::move(values)}});
     };
-    add("resident", [](const MemorySample& s) { return s.resident; });
-    add("guest memory together", together);
+    add("active", [](const MemorySample& s) { return s.active; });
+    add("standby", [](const MemorySample& s) { return s.standby; });
+    add("retired", [](const MemorySample& s) { return s.retired; });
     add("image", [](const MemorySample& s) { return s.image; });
-    return nlohmann::ordered_json{{"guest", guest}, {"process", process}}.dump();
+    add("resident", [](const MemorySample& s) { return s.resident; });
+    return json;
+  }
+
+  std::string chart_data() const {
+    nlohmann::ordered_json json;
+    json["guest"] = json["process"] = hover_data(0, end_ms_);
+    if (zoom_) json["zoom"] = hover_data(zoom_->first, zoom_->second);
+    return json.dump();
   }
 
   const RotateOptions& options_;
@@ -429,6 +473,8 @@ class Report {
   const Measured* baseline_;
   const LatencyBySwap latency_;
   double end_ms_ = 1;
+  double baseline_shift_ms_ = 0;                   ///< so that both loads begin together
+  std::optional<std::pair<double, double>> zoom_;  ///< times of the second chart
   Html html_;
 };
 

@@ -22,8 +22,19 @@ struct Layout {
   size_t buckets;
   int time_ticks;
 };
-constexpr Layout kWide = {"wide", 1080, 76, 96, 1000, 8};
-constexpr Layout kNarrow = {"narrow", 460, 62, 72, 400, 3};
+constexpr Layout kWide = {"wide", 1080, 76, 104, 1000, 8};
+constexpr Layout kNarrow = {"narrow", 460, 62, 92, 400, 4};
+
+struct TimeUnit {
+  const char* name;
+  double ms;
+};
+/// That times up to `scale_ms` are written in.
+TimeUnit time_unit(double scale_ms) {
+  if (scale_ms < 2000) return {"ms", 1};
+  if (scale_ms < 300'000) return {"s", 1000};
+  return {"min", 60'000};
+}
 
 class Svg {
  public:
@@ -67,7 +78,8 @@ class Drawing {
 
  private:
   double x(double ms) const {
-    return layout_.left + ms / chart_.end_ms * (layout_.width - layout_.left - layout_.right);
+    const double share = (ms - chart_.begin_ms) / (chart_.end_ms - chart_.begin_ms);
+    return layout_.left + std::clamp(share, 0.0, 1.0) * (layout_.width - layout_.left - layout_.right);
   }
   double y(double bytes) const { return bottom_ - bytes / chart_.top_bytes * kPlotHeight; }
   double plot_right() const { return layout_.width - layout_.right; }
@@ -80,12 +92,18 @@ class Drawing {
       svg_.add(R"(<text class="tick" x="{}" y="{:.1f}" text-anchor="end">{}</text>)", layout_.left - 8, y(bytes) + 4,
                bytes_text(bytes));
     }
-    for (double tick : nice_ticks(0, chart_.end_ms / time_step(), layout_.time_ticks)) {
-      const double at = x(tick * time_step());
+    const TimeUnit unit = time_unit(chart_.end_ms);
+    const std::vector<double> ticks =
+        nice_ticks(chart_.begin_ms / unit.ms, chart_.end_ms / unit.ms, layout_.time_ticks);
+    const double step = ticks.size() > 1 ? ticks[1] - ticks[0] : 1;
+    const int decimals = step < 1 ? static_cast<int>(std::ceil(-std::log10(step) - 1e-9)) : 0;
+    for (double tick : ticks) {
+      const double at = x(tick * unit.ms);
       svg_.add(R"(<line class="tickmark" x1="{0:.1f}" x2="{0:.1f}" y1="{1:.0f}" y2="{2:.0f}"/>)", at, lanes_bottom_,
                lanes_bottom_ + 5);
+      const std::string label = tick == 0 ? "0" : fmt::format("{:.{}f} {}", tick, decimals, unit.name);
       svg_.add(R"(<text class="tick" x="{:.1f}" y="{:.0f}" text-anchor="middle">{}</text>)", at, lanes_bottom_ + 19,
-               time_text(tick * time_step(), chart_.end_ms));
+               label);
     }
     svg_.add(R"(<line class="axis" x1="{}" x2="{}" y1="{:.0f}" y2="{:.0f}"/>)", layout_.left, plot_right(), bottom_,
              bottom_);
@@ -94,7 +112,6 @@ class Drawing {
   }
   /// Ticks are round in the unit that they are written in.
   double byte_step() const { return std::exp2(10 * std::floor(std::log2(std::max(chart_.top_bytes, 2.0)) / 10)); }
-  double time_step() const { return chart_.end_ms < 2000 ? 1 : chart_.end_ms < 300'000 ? 1000 : 60'000; }
 
   void levels() {
     // From the top; a label that would touch the one above moves down, with a leader to its line.
@@ -115,7 +132,10 @@ class Drawing {
   }
 
   void path(const ChartLine& line) {
-    const std::vector<Point> points = downsample(line.points, layout_.buckets);
+    auto in_time = [&](const Point& point) { return point.x >= chart_.begin_ms && point.x <= chart_.end_ms; };
+    std::vector<Point> points;
+    std::ranges::copy_if(line.points, std::back_inserter(points), in_time);
+    points = downsample(points, layout_.buckets);
     if (points.empty()) return;
     svg_.add(R"(<path class="line {}" d="M{:.1f} {:.1f})", line.css_class, x(points[0].x), y(points[0].y));
     double last_y = y(points[0].y);
@@ -141,6 +161,7 @@ class Drawing {
                lane_y + kLaneHeight / 2, lane_y + kLaneHeight / 2);
       double drawn_to = -1;
       for (const LaneSpan& span : lane.spans) {
+        if (span.end < chart_.begin_ms || span.begin > chart_.end_ms) continue;
         const double from = x(span.begin), width = std::max(1.5, x(span.end) - from);
         if (from + width < drawn_to + 0.7) continue;  // nothing that could be seen
         drawn_to = from + width;
@@ -181,7 +202,7 @@ std::string draw_ranges_in(std::span<const RangeRow> rows, std::string_view titl
   const double first = std::floor(std::log10(low)), last = std::max(first + 1, std::ceil(std::log10(high)));
   const double left = layout.left + 8, right = layout.width - layout.right;
   auto x = [&](double value) {
-    return left + (std::log10(std::max(value, low)) - first) / (last - first) * (right - left);
+    return left + (std::max(std::log10(value), first) - first) / (last - first) * (right - left);
   };
   const double bottom = kTop + kRowHeight * static_cast<double>(rows.size());
   Svg svg;
@@ -261,9 +282,8 @@ std::vector<double> nice_ticks(double low, double high, int wanted) {
 
 std::string time_text(double ms, double scale_ms) {
   if (ms == 0) return "0";
-  if (scale_ms < 2000) return short_number(ms) + " ms";
-  if (scale_ms < 300'000) return short_number(ms / 1000) + " s";
-  return short_number(ms / 60'000) + " min";
+  const TimeUnit unit = time_unit(scale_ms);
+  return short_number(ms / unit.ms) + " " + unit.name;
 }
 
 std::string bytes_text(double bytes) {

@@ -29,9 +29,9 @@ std::string bytes_text(double bytes);
 std::string duration_text(double ms);
 
 struct ChartLine {
-  std::string css_class;  ///< of the style sheet: its colour
-  std::vector<Point> points;
-  bool step = false;  ///< the value holds until the next point
+  std::string css_class;      ///< of the style sheet: its colour
+  std::vector<Point> points;  ///< those outside of the chart's time are left out
+  bool step = false;          ///< the value holds until the next point
 };
 
 /// A horizontal line with its name at the right.
@@ -64,6 +64,7 @@ struct ChartMark {
 struct TimeChart {
   std::string id;
   std::string title;  ///< for readers of the page by ear
+  double begin_ms = 0;
   double end_ms = 1;
   double top_bytes = 1;
   std::vector<ChartLine> lines;

@@ -22,13 +22,14 @@ body { margin: 0; background: var(--page); color: var(--ink);
 main { max-width: 1140px; margin: 0 auto; padding: 28px 20px 60px; }
 h1 { font-size: 24px; line-height: 1.25; margin: 0 0 4px; font-weight: 650; }
 h2 { font-size: 17px; margin: 0 0 4px; font-weight: 620; }
-p { margin: 0 0 10px; } .lead, .note { color: var(--soft); } .note { font-size: 13px; max-width: 80ch; }
+p { margin: 0 0 10px; } .lead, .note { color: var(--soft); } .note { font-size: 13px; max-width: 110ch; margin-top: 8px; }
+h3 { font-size: 14.5px; margin: 18px 0 0; font-weight: 620; }
 section { background: var(--card); border: 1px solid var(--line); border-radius: 10px; padding: 18px 20px;
   margin-top: 18px; }
 .tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(150px, 1fr)); gap: 12px; margin-top: 18px; }
 .tile { background: var(--card); border: 1px solid var(--line); border-radius: 10px; padding: 12px 14px; }
 .tile b { display: block; font-size: 22px; line-height: 1.3; font-weight: 620; font-variant-numeric: tabular-nums; }
-.tile span { color: var(--soft); font-size: 13px; } .tile .sub { display: block; }
+.tile span { color: var(--soft); font-size: 13px; line-height: 1.4; display: block; }
 .good { color: var(--good); } .bad { color: var(--bad); }
 dl.facts { display: grid; grid-template-columns: max-content 1fr; gap: 3px 16px; margin: 0; font-size: 13.5px; }
 dl.facts dt { color: var(--soft); } dl.facts dd { margin: 0; overflow-wrap: anywhere; }
@@ -43,7 +44,7 @@ pre { overflow: auto; max-height: 420px; margin: 10px 0 0; padding: 12px; backgr
 .narrow { display: none; }
 .chart .grid { stroke: var(--grid); } .chart .axis { stroke: var(--level); } .chart .tickmark { stroke: var(--level); }
 .chart .rule { stroke: var(--swap); stroke-opacity: .22; } .chart .leader { fill: none; stroke: var(--level); }
-.chart .line { fill: none; stroke-width: 1.8; stroke-linejoin: round; }
+.chart .line { fill: none; stroke-width: 1.8; stroke-linejoin: round; } .chart .line.thin { stroke-width: .9; }
 .chart .level { stroke: var(--level); stroke-dasharray: 4 4; } .chart .level.limit { stroke: var(--limit); stroke-dasharray: none; }
 .line.active, .range.active { stroke: var(--active); } .line.baseline { stroke: var(--baseline); }
 .line.resident { stroke: var(--resident); } .line.together { stroke: var(--together); } .line.image { stroke: var(--image); }
@@ -65,7 +66,7 @@ th:first-child, td:first-child, .text { text-align: left; }
 .counters { display: grid; grid-template-columns: repeat(auto-fill, minmax(220px, 1fr)); gap: 0 26px; margin: 8px 0 0;
   font-size: 13.5px; }
 .counters div { display: flex; justify-content: space-between; border-bottom: 1px solid var(--line); padding: 4px 0; }
-.counters dt { color: var(--soft); } .counters dd { margin: 0; font-variant-numeric: tabular-nums; }
+.counters dt { color: var(--soft); } .counters dd { margin: 0; white-space: nowrap; font-variant-numeric: tabular-nums; }
 summary { cursor: pointer; color: var(--soft); font-size: 13.5px; margin-top: 12px; }
 #tip { position: fixed; z-index: 2; display: none; pointer-events: none; background: var(--card); color: var(--ink);
   border: 1px solid var(--line); border-radius: 6px; padding: 6px 10px; font-size: 12.5px; line-height: 1.45;
@@ -94,7 +95,7 @@ constexpr std::string_view kScript = R"js(
       const box = svg.getBoundingClientRect();
       const at = (event.clientX - box.left) / box.width * svg.viewBox.baseVal.width;
       if (at < left || at > right) return hide();
-      const ms = (at - left) / (right - left) * chart.end;
+      const ms = chart.begin + (at - left) / (right - left) * (chart.end - chart.begin);
       let low = 0, high = chart.t.length - 1;
       while (low < high) { const mid = (low + high + 1) >> 1; if (chart.t[mid] <= ms) low = mid; else high = mid - 1; }
       hair.setAttribute('x1', at); hair.setAttribute('x2', at); hair.style.visibility = 'visible';

@@ -6,8 +6,8 @@
 
 namespace rotor::cli {
 
-/// `body` is HTML. `chart_data`: JSON, by chart id, for the values under the pointer: {id: {end, t: [], series: [{name,
-/// unit, v: []}]}}.
+/// `body` is HTML. `chart_data`: JSON, by chart id, for the values under the pointer: {id: {begin, end, t: [], series:
+/// [{name, v: []}]}}.
 std::string html_page(std::string_view title, std::string_view body, std::string_view chart_data);
 
 }  // namespace rotor::cli

@@ -17,7 +17,7 @@ void print_rotation(const RotateOptions& options, const RotationEvent& e, uint64
     fmt::print("{}\n", rotation_json(e, call).dump());
   } else {
     fmt::print(
-        "rotation {}{} at call {}: {:.2f} -> {:.2f} MiB, warm-up {:.1f} ms{}, swap pause {} ns, waited {:.1f} ms\n",
+        "rotation {}{} at call {}: {:.2f} -> {:.2f} MiB, warm-up {:.2f} ms{}, swap pause {} ns, waited {:.1f} ms\n",
         e.rotation, e.cause == RotationCause::memory ? std::string() : fmt::format(" ({})", cause_text(e.cause)), call,
         mib(e.bytes_before), mib(e.bytes_after), ms(e.warmup_ns),
         e.origin == StandbyOrigin::image ? " from the image" : "", e.swap_pause_ns, ms(e.wait_ns));
