@@ -2,6 +2,7 @@
 """Writes the workloads of proofs.toml and prover.toml, cut from the traces in traces/.
 
     make_proof_traces.py [OUT_FOLDER]
+    make_proof_traces.py --check         fails if the files here are not what it writes
 
 proofs_setup, proofs_load: of kimchi_k8. Setup makes the SRS of 2^8, its Lagrange basis, the circuit, its prover and its
 verifier index. Load proves, serializes, verifies, and reads the basis as o1js does, whose 256 boxes of 192 bytes it
@@ -19,7 +20,9 @@ import gzip
 import json
 import os
 import sys
+import tempfile
 
+sys.dont_write_bytecode = True
 from make_leak_traces import handle, write
 
 FOLDER = os.path.dirname(os.path.abspath(__file__))
@@ -136,7 +139,7 @@ class Cut:
             x, y = points.get(i, (None, None))
             self.add(f'__wbg_get_{point_class}_x', [point], 'd', *([[32, x]] if x else []))
             self.add(f'__wbg_get_{point_class}_y', [point], 'd', *([[32, y]] if y else []))
-            # One function for both curves: wasm-bindgen exports a body that several share under one name.
+            # The one that o1js calls for both curves: their functions have the same body.
             self.add('__wbg_get_wasmgpallas_infinity', [point], 'i', 0)
             self.add(f'__wbg_{point_class}_free', [point, 0], 'v')
 
@@ -206,7 +209,20 @@ def prover(out_folder):
     write(os.path.join(out_folder, 'prover_prove.jsonl.gz'), cut.lines[setup_end:])
 
 
+def check():
+    """Compares what is zipped: how well zlib does is a matter of its version."""
+    with tempfile.TemporaryDirectory() as made:
+        proofs(made)
+        prover(made)
+        for name in sorted(os.listdir(made)):
+            with gzip.open(os.path.join(made, name)) as new, gzip.open(os.path.join(FOLDER, name)) as kept:
+                if new.read() != kept.read():
+                    sys.exit(f'{name} is not what {os.path.basename(__file__)} writes')
+
+
 def main():
+    if sys.argv[1:] == ['--check']:
+        return check()
     out_folder = sys.argv[1] if len(sys.argv) > 1 else FOLDER
     proofs(out_folder)
     prover(out_folder)

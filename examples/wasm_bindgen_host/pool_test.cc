@@ -5,6 +5,7 @@
 #include <fstream>
 
 #include "examples/wasm_bindgen_host/guest.h"
+#include "examples/wasm_bindgen_host/host_executor.h"
 
 namespace rotor::wasm_bindgen {
 namespace {
@@ -46,40 +47,68 @@ class PoolTest : public testing::Test {
 Engine* PoolTest::engine_ = nullptr;
 Module* PoolTest::module_ = nullptr;
 
-TEST_F(PoolTest, APausedGuestIsRestoredWithAPoolOfItsOwn) {
+/// Runs calls on one host after another: handles mean the same on a host that was restored from another.
+struct MovingExecutor final : TraceExecutor {
+  std::optional<HostExecutor> on;
+  Result<void> prepare(std::span<const std::string> names) override {
+    names_.assign(names.begin(), names.end());
+    return on->prepare(names);
+  }
+  Result<void> call(uint32_t name, std::span<const ReplayArg> args, TraceResult result, ReplayReply& reply) override {
+    return on->call(name, args, result, reply);
+  }
+  Result<void> move_to(BindgenHost& host) {
+    on.emplace(host);
+    return on->prepare(names_);
+  }
+
+ private:
+  std::vector<std::string> names_;
+};
+
+TEST_F(PoolTest, AProverIsPausedRestoredAndProves) {
+  const std::string folder = ROTOR_KIMCHI_FOLDER;
+  auto setup = load_trace(folder + "/proofs_setup.jsonl.gz");
+  ASSERT_TRUE(setup) << setup.error().message;
+  auto load = load_trace(folder + "/proofs_load.jsonl.gz", &*setup);
+  ASSERT_TRUE(load) << load.error().message;
+
   GuestFactory make_guest = bindgen_guests(*engine_, *module_);
+  MovingExecutor executor;
+  TraceReplayer replayer(executor);
   GroupRule group;
-  group.workers = 2;
-  GuestRequest fresh;
-  fresh.imageable = true;
-  auto first = make_guest(fresh);
+  group.workers = 1;
+  auto run_on = [&](Guest& guest, const Trace& trace) -> Result<void> {
+    ROTOR_CHECK(guest.start_workers(group));
+    ROTOR_CHECK(executor.move_to(static_cast<BindgenGuest&>(guest).host()));
+    ReplayReport report;
+    ROTOR_CHECK(replayer.run(trace, report));
+    EXPECT_EQ(report.equal, report.checked);
+    return guest.stop_workers(group);
+  };
+  GuestRequest request;
+  request.imageable = true;
+  auto first = make_guest(request);
   ASSERT_TRUE(first) << first.error().message;
-  auto started = (*first)->start_workers(group);
-  ASSERT_TRUE(started) << started.error().message;
-  auto create = (*first)->instance().get_typed<uint32_t(uint32_t)>("caml_fp_srs_create");
-  auto srs = (*create)(64);
-  ASSERT_TRUE(srs) << srs.error().message;
-  auto stopped = (*first)->stop_workers(group);
-  ASSERT_TRUE(stopped) << stopped.error().message;
+  auto done = run_on(**first, *setup);
+  ASSERT_TRUE(done) << done.error().message;
   // It refuses a memory that a worker's instance still uses.
   auto snapshot = (*first)->instance().snapshot();
   ASSERT_TRUE(snapshot) << snapshot.error().message;
   auto saved = (*first)->save();
   ASSERT_TRUE(saved) << saved.error().message;
-
-  GuestRequest restored;
-  restored.snapshot = &*snapshot;
-  restored.saved = *saved;
-  auto second = make_guest(restored);
-  ASSERT_TRUE(second) << second.error().message;
+  done = run_on(**first, *load);
+  EXPECT_TRUE(done) << done.error().message;
   first->reset();
-  started = (*second)->start_workers(group);
-  ASSERT_TRUE(started) << started.error().message;
-  auto add_basis = (*second)->instance().get_typed<void(uint32_t, uint32_t)>("caml_fp_srs_add_lagrange_basis");
-  auto added = (*add_basis)(*srs, 6);  // the first one's handle
-  EXPECT_TRUE(added) << added.error().message;
-  stopped = (*second)->stop_workers(group);
-  EXPECT_TRUE(stopped) << stopped.error().message;
+
+  request.snapshot = &*snapshot;
+  request.saved = *saved;
+  for (int i = 0; i < 2; i++) {
+    auto restored = make_guest(request);
+    ASSERT_TRUE(restored) << restored.error().message;
+    done = run_on(**restored, *load);
+    EXPECT_TRUE(done) << done.error().message;
+  }
 }
 
 /// Work for the pool: the Lagrange basis of a small SRS.

@@ -8,12 +8,12 @@
 #include <nlohmann/json.hpp>
 
 #include "examples/wasm_bindgen_host/guest.h"
+#include "examples/wasm_bindgen_host/lease_executor.h"
 #include "examples/wasm_bindgen_host/trace.h"
 #include "examples/wasm_bindgen_host/trace_replayer.h"
 #include "rotor/proxy.h"
 #include "tools/rotor/cli.h"
 #include "tools/rotor/latency.h"
-#include "tools/rotor/rotate_executor.h"
 #include "tools/rotor/timeline.h"
 
 namespace rotor::cli {

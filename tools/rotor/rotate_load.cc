@@ -5,8 +5,8 @@
 #include <mutex>
 
 #include "examples/wasm_bindgen_host/guest.h"
+#include "examples/wasm_bindgen_host/lease_executor.h"
 #include "tools/rotor/rotate.h"
-#include "tools/rotor/rotate_executor.h"
 
 namespace rotor::cli {
 

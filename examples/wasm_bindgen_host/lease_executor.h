@@ -9,18 +9,17 @@
 #include "examples/wasm_bindgen_host/trace_replayer.h"
 #include "rotor/proxy.h"
 
-namespace rotor::cli {
+namespace rotor::wasm_bindgen {
 
-class LeaseExecutor final : public wasm_bindgen::TraceExecutor {
+class LeaseExecutor final : public TraceExecutor {
  public:
   LeaseExecutor(const Module& module, bool rotating) : module_(module), rotating_(rotating) {}
 
   /// The lease that the calls to come are part of. `compare_with`: results must equal those of the first lease that had
-  /// the same; null: they are not compared.
-  void begin(Lease& lease, const wasm_bindgen::Trace* compare_with);
+  /// the same; null: they are not compared. Data of which the trace says that it varies need only be as long.
+  void begin(Lease& lease, const Trace* compare_with);
   Result<void> prepare(std::span<const std::string> names) override;
-  Result<void> call(uint32_t name, std::span<const wasm_bindgen::ReplayArg> args, wasm_bindgen::TraceResult result,
-                    wasm_bindgen::ReplayReply& reply) override;
+  Result<void> call(uint32_t name, std::span<const ReplayArg> args, TraceResult result, ReplayReply& reply) override;
 
   /// Results of this lease's calls that differ from the first one's.
   uint64_t differing() const { return differing_; }
@@ -32,21 +31,21 @@ class LeaseExecutor final : public wasm_bindgen::TraceExecutor {
   };
   /// What is compared: a number, the count of handles, the data.
   struct Seen {
-    wasm_bindgen::TraceNumber number;
+    TraceNumber number;
     std::vector<uint8_t> data;
     bool operator==(const Seen&) const = default;
   };
 
-  Result<void> convert(const Target& target, std::span<const wasm_bindgen::ReplayArg> args);
-  Result<void> take(const Target& target, Reply& from, wasm_bindgen::TraceResult result,
-                    wasm_bindgen::ReplayReply& reply);
-  void compare(wasm_bindgen::TraceResult result, const wasm_bindgen::ReplayReply& reply);
+  Result<void> convert(const Target& target, std::span<const ReplayArg> args);
+  Result<void> take(const Target& target, Reply& from, TraceResult result, ReplayReply& reply);
+  void compare(TraceResult result, const ReplayReply& reply);
 
   const Module& module_;
   const bool rotating_;
   Lease* lease_ = nullptr;
-  std::map<const wasm_bindgen::Trace*, std::vector<Seen>> firsts_;
-  std::vector<Seen>* first_ = nullptr;  ///< null: results are not compared
+  const Trace* compare_with_ = nullptr;
+  std::map<const Trace*, std::vector<Seen>> firsts_;
+  std::vector<Seen>* first_ = nullptr;  ///< of `compare_with_`
   bool is_first_ = false;
   size_t call_ = 0;  ///< of this lease
   uint64_t differing_ = 0;
@@ -54,4 +53,4 @@ class LeaseExecutor final : public wasm_bindgen::TraceExecutor {
   std::vector<Arg> args_;
 };
 
-}  // namespace rotor::cli
+}  // namespace rotor::wasm_bindgen

@@ -1,10 +1,8 @@
-#include "tools/rotor/rotate_executor.h"
+#include "examples/wasm_bindgen_host/lease_executor.h"
 
 #include <fmt/format.h>
 
-namespace rotor::cli {
-
-using namespace rotor::wasm_bindgen;
+namespace rotor::wasm_bindgen {
 
 namespace {
 
@@ -30,6 +28,7 @@ TraceNumber to_number(const Value& value) {
 
 void LeaseExecutor::begin(Lease& lease, const Trace* compare_with) {
   lease_ = &lease;
+  compare_with_ = compare_with;
   first_ = nullptr;
   if (compare_with) {
     auto [first, is_new] = firsts_.try_emplace(compare_with);
@@ -79,7 +78,7 @@ Result<void> LeaseExecutor::call(uint32_t name, std::span<const ReplayArg> args,
   ROTOR_CHECK(convert(target, args));
   ROTOR_TRY(Reply got, lease_->call(target.name, args_));
   ROTOR_CHECK(take(target, got, result, reply));
-  if (first_) compare(result, reply);
+  if (compare_with_) compare(result, reply);
   return {};
 }
 
@@ -115,7 +114,13 @@ void LeaseExecutor::compare(TraceResult result, const ReplayReply& reply) {
   Seen seen;
   if (result == TraceResult::integer) seen.number = reply.number;
   if (result == TraceResult::handles) seen.number = static_cast<int64_t>(reply.handles.size());
-  if (result == TraceResult::data) seen.data = reply.data;
+  if (result == TraceResult::data) {
+    const auto* expected = std::get_if<ExpectedData>(&compare_with_->calls[call_].expected);
+    if (expected && expected->hex.empty())
+      seen.number = static_cast<int64_t>(reply.data.size());
+    else
+      seen.data = reply.data;
+  }
   if (is_first_) {
     first_->push_back(std::move(seen));
   } else if (call_ >= first_->size() || (*first_)[call_] != seen) {
@@ -124,4 +129,4 @@ void LeaseExecutor::compare(TraceResult result, const ReplayReply& reply) {
   call_++;
 }
 
-}  // namespace rotor::cli
+}  // namespace rotor::wasm_bindgen
