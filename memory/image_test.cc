@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cinttypes>
+#include <cstdio>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -49,9 +51,22 @@ std::vector<uint8_t> contents(const Image& image) {
   return bytes;
 }
 
+/// Mappings of files in memory, and reservations. (Not all mappings: the allocator's come and go.)
 size_t mappings() {
+  constexpr uint64_t kReservationBytes = 16 << 20;
   std::ifstream maps("/proc/self/maps");
-  return static_cast<size_t>(std::count(std::istreambuf_iterator<char>(maps), {}, '\n'));
+  size_t count = 0;
+  for (std::string line; std::getline(maps, line);) {
+    uint64_t begin = 0, end = 0;
+    char access[5] = {};
+    if (std::sscanf(line.c_str(), "%" SCNx64 "-%" SCNx64 " %4s", &begin, &end, access) != 3) continue;
+    bool reserved = std::string_view(access) == "---p" && end - begin >= kReservationBytes;
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    reserved = false;  // the sanitizer's allocator reserves such, too, and splits them
+#endif
+    if (reserved || line.find("memfd:rotor-memory") != std::string::npos) ++count;
+  }
+  return count;
 }
 
 size_t descriptors() {

@@ -9,11 +9,11 @@ namespace {
 std::unordered_set<const LogCall*> unneeded(const Plan& plan, const Calls& calls,
                                             std::span<const LogPosition> positions,
                                             const std::unordered_set<HandleId>& pinned) {
-  std::vector<bool> kept = slice(plan, calls, Onto::fresh, pinned);
+  std::vector<bool> kept = slice(plan, calls, has_none, pinned);
   for (const LogPosition& position : positions) {
     auto first = std::ranges::upper_bound(calls, position.seq, {}, [](const auto& call) { return call->seq; });
     const auto begin = static_cast<size_t>(first - calls.begin());
-    const std::vector<bool> tail = slice(plan, std::span(calls).subspan(begin), Onto::tail, pinned);
+    const std::vector<bool> tail = slice(plan, std::span(calls).subspan(begin), has_all, pinned);
     for (size_t i = 0; i < tail.size(); i++)
       if (tail[i]) kept[begin + i] = true;
   }
@@ -86,7 +86,7 @@ Log::Appended Log::append(std::shared_ptr<const LogCall> call) {
   if (over_bounds(1)) {
     if (reading.try_lock()) {
       std::unordered_set<HandleId> pinned;
-      const Calls calls = copy(&pinned);
+      const Calls calls = copy(0, &pinned);
       drop(unneeded(plan_, calls, positions_, pinned));
     }
     if (over_bounds(reading ? 1 : 2)) {
@@ -108,10 +108,10 @@ void Log::add_costs(size_t from) {
   for (size_t i = from; i < entries_.size(); i++) entries_[i].cost_ns = cost_ns += entries_[i].call->cost_ns;
 }
 
-Calls Log::copy(std::unordered_set<HandleId>* pinned) const {
+Calls Log::copy(size_t from, std::unordered_set<HandleId>* pinned) const {
   Calls calls;
-  calls.reserve(entries_.size());
-  for (const Entry& entry : entries_) calls.push_back(entry.call);
+  calls.reserve(entries_.size() - from);
+  for (size_t i = from; i < entries_.size(); i++) calls.push_back(entries_[i].call);
   for (const auto& [id, count] : pins_) pinned->insert(id);
   return calls;
 }
@@ -134,7 +134,7 @@ uint64_t Log::compact(std::span<const LogPosition> positions) {
   std::unordered_set<HandleId> pinned;
   {
     std::lock_guard lock(mutex_);
-    calls = copy(&pinned);
+    calls = copy(0, &pinned);
   }
   // Beside traffic: what is appended meanwhile can't need what is dropped here, for nobody holds a handle of it.
   const std::unordered_set<const LogCall*> dropped = unneeded(plan_, calls, positions, pinned);
@@ -167,20 +167,44 @@ bool Log::has_once(const std::string& identity) const {
 
 // ---- readers --------------------------------------------------------------------------------------------------------
 
+namespace {
+
+Calls sliced(const Plan& plan, Calls calls, const HasHandle& has, const std::unordered_set<HandleId>& pinned) {
+  if (calls.empty()) return calls;
+  const std::vector<bool> kept = slice(plan, calls, has, pinned);
+  size_t count = 0;
+  for (size_t i = 0; i < calls.size(); i++)
+    if (kept[i]) std::swap(calls[count++], calls[i]);
+  calls.resize(count);
+  return calls;
+}
+
+}  // namespace
+
 Calls Log::fresh_calls(LogPosition* position) const {
   Calls calls;
   std::unordered_set<HandleId> pinned;
   {
     std::lock_guard lock(mutex_);
-    calls = copy(&pinned);
-    *position = {.seq = entries_.empty() ? 0 : entries_.back().call->seq, .late = late_.size()};
+    calls = copy(0, &pinned);
+    *position = end();
   }
-  const std::vector<bool> kept = slice(plan_, calls, Onto::fresh, pinned);
-  size_t count = 0;
-  for (size_t i = 0; i < calls.size(); i++)
-    if (kept[i]) calls[count++] = std::move(calls[i]);
-  calls.resize(count);
-  return calls;
+  return sliced(plan_, std::move(calls), has_none, pinned);
+}
+
+Result<Calls> Log::tail_calls(LogPosition& position, const HasHandle& has) const {
+  Calls calls;
+  std::unordered_set<HandleId> pinned;
+  {
+    std::lock_guard lock(mutex_);
+    if (missed_one_locked(position))
+      return fail(ErrorKind::internal,
+                  "a query was taken by a build after what it had read changed: replay begins anew");
+    calls = copy(first_behind(position.seq), &pinned);
+    position = {.seq = std::max(position.seq, end().seq), .late = late_.size()};
+  }
+  // Sliced here, too: what compaction kept for another reader, who stands farther on, may take what this one never made.
+  return sliced(plan_, std::move(calls), has, pinned);
 }
 
 size_t Log::first_behind(uint64_t seq) const {
@@ -188,25 +212,9 @@ size_t Log::first_behind(uint64_t seq) const {
   return static_cast<size_t>(place - entries_.begin());
 }
 
-bool Log::missed_one(const LogPosition& position) const {
-  std::lock_guard lock(mutex_);
+bool Log::missed_one_locked(const LogPosition& position) const {
   return std::any_of(late_.begin() + static_cast<ptrdiff_t>(position.late), late_.end(),
                      [&](uint64_t seq) { return seq <= position.seq; });
-}
-
-Result<Calls> Log::read(const LogPosition& position, size_t max) const {
-  if (missed_one(position))
-    return fail(ErrorKind::internal, "a query was taken by a build after what it had read changed: replay begins anew");
-  std::lock_guard lock(mutex_);
-  Calls calls;
-  for (size_t i = first_behind(position.seq); i < entries_.size() && calls.size() < max; i++)
-    calls.push_back(entries_[i].call);
-  return calls;
-}
-
-uint64_t Log::end_seq() const {
-  std::lock_guard lock(mutex_);
-  return entries_.empty() ? 0 : entries_.back().call->seq;
 }
 
 bool Log::at_end(const LogPosition& position) const {

@@ -33,7 +33,7 @@ struct LogBounds {
 /// How far a reader has come.
 struct LogPosition {
   uint64_t seq = 0;
-  uint64_t late = 0;  ///< late calls that were there when it began
+  uint64_t late = 0;  ///< late calls that it has seen or that lie ahead of it
 };
 
 /// Appended to by the thread that holds the lease, read by any.
@@ -63,12 +63,14 @@ class Log {
 
   /// What a fresh instance must replay, and where it then stands.
   Calls fresh_calls(LogPosition* position) const;
-  /// At most `max` calls behind the position. Errors: internal (a late call was missed).
-  Result<Calls> read(const LogPosition& position, size_t max) const;
-  /// Number of the last call.
-  uint64_t end_seq() const;
+  /// What an instance that stands at the position must replay, which moves to the end. Errors: internal (it missed a late
+  /// call).
+  Result<Calls> tail_calls(LogPosition& position, const HasHandle& has) const;
   bool at_end(const LogPosition& position) const;
-  bool missed_one(const LogPosition& position) const;
+  bool missed_one(const LogPosition& position) const {
+    std::lock_guard lock(mutex_);
+    return missed_one_locked(position);
+  }
   /// What the calls behind the position took on the active.
   uint64_t tail_ns(const LogPosition& position) const;
 
@@ -100,9 +102,13 @@ class Log {
   void note_changes(const LogCall& call);
   // Pre for these: mutex_ is held.
   size_t first_behind(uint64_t seq) const;
+  bool missed_one_locked(const LogPosition& position) const;
   uint64_t entries_cost_ns() const { return entries_.empty() ? 0 : entries_.back().cost_ns; }
   bool over_bounds(uint64_t scale) const;
-  Calls copy(std::unordered_set<HandleId>* pinned) const;
+  Calls copy(size_t from, std::unordered_set<HandleId>* pinned) const;
+  LogPosition end() const {
+    return {.seq = entries_.empty() ? 0 : entries_.back().call->seq, .late = late_.size()};
+  }
   void add_costs(size_t from);
   void drop(const std::unordered_set<const LogCall*>& calls);
   void clear();

@@ -11,9 +11,9 @@ bool only_ends(const ExportPlan& plan, const LogCall& call) { return plan.effect
 
 class Slicer {
  public:
-  Slicer(const Plan& plan, std::span<const std::shared_ptr<const LogCall>> calls, Onto onto,
+  Slicer(const Plan& plan, std::span<const std::shared_ptr<const LogCall>> calls, const HasHandle& has,
          const std::unordered_set<HandleId>& pinned)
-      : plan_(plan), calls_(calls), onto_(onto), pinned_(pinned), forced_(calls.size()) {
+      : plan_(plan), calls_(calls), has_(has), pinned_(pinned), forced_(calls.size()) {
     for (uint32_t i = 0; i < calls.size(); i++) {
       for (HandleId id : calls[i]->made)
         if (id != kNullHandle) maker_[id] = i;
@@ -67,11 +67,10 @@ class Slicer {
     }
     each_taken(plan, call, [&](HandleId id, bool ends) {
       touches = true;
-      orphan |= onto_ == Onto::fresh && !maker_.contains(id);
+      orphan |= !maker_.contains(id) && !has_(id);
       changes_needed |= !ends && !plan.reads && !call.promoted && needed.contains(id);
-      // On a tail, a handle from before lives unless it is ended here.
-      changes_needed |= !ends && !plan.reads && !call.promoted && onto_ == Onto::tail && !maker_.contains(id) &&
-                        !ender_.contains(id);
+      // A handle from before lives unless it is ended here.
+      changes_needed |= !ends && !plan.reads && !call.promoted && !maker_.contains(id) && !ender_.contains(id);
     });
     if (orphan) return false;
     if (touches && !makes_needed && !changes_needed) return false;
@@ -84,7 +83,7 @@ class Slicer {
     for (const auto& [id, ender] : ender_) {
       if (kept[ender]) continue;
       auto maker = maker_.find(id);
-      const bool is_there = maker == maker_.end() ? onto_ == Onto::tail : kept[maker->second];
+      const bool is_there = maker == maker_.end() ? has_(id) : kept[maker->second];
       if (!is_there) continue;
       forced_[ender] = true;
       more = true;
@@ -94,7 +93,7 @@ class Slicer {
 
   const Plan& plan_;
   const std::span<const std::shared_ptr<const LogCall>> calls_;
-  const Onto onto_;
+  const HasHandle& has_;
   const std::unordered_set<HandleId>& pinned_;
   std::vector<bool> forced_;
   std::unordered_map<HandleId, uint32_t> maker_;
@@ -103,9 +102,9 @@ class Slicer {
 
 }  // namespace
 
-std::vector<bool> slice(const Plan& plan, std::span<const std::shared_ptr<const LogCall>> calls, Onto onto,
+std::vector<bool> slice(const Plan& plan, std::span<const std::shared_ptr<const LogCall>> calls, const HasHandle& has,
                         const std::unordered_set<HandleId>& pinned) {
-  return Slicer(plan, calls, onto, pinned).run();
+  return Slicer(plan, calls, has, pinned).run();
 }
 
 }  // namespace rotor::proxy

@@ -223,7 +223,7 @@ class TestGuests {
     limits.memory.limit_bytes = limit_bytes;
     auto make = [this, linked = linked_guests(*pre, limits, [this] {
                          alive++;
-                         return std::shared_ptr<void>(new Host{++made * 3},
+                         return std::shared_ptr<void>(new Host{++made % 100 * 3},
                                                       [this](Host* host) { alive--, delete host; });
                        })](const GuestRequest& request) mutable -> Result<std::unique_ptr<Guest>> {
       std::this_thread::sleep_for(std::chrono::milliseconds(delay_ms));

@@ -88,13 +88,12 @@ std::unique_ptr<LiveGuest> Warmer::take(uint64_t tail_ns) {
   std::unique_ptr<LiveGuest> guest = std::move(standby_);
   LogPosition position = position_;
   if (!log_.at_end(position)) {
-    // By this thread: to wake the other one would take longer.
+    // By this thread: to wake the other one would take longer. With the lock: a compaction that begins now no longer
+    // knows of the standby.
+    auto reading = log_.reading();
     lock.unlock();
-    Result<void> replayed;
-    {
-      auto reading = log_.reading();
-      replayed = replay_to(UINT64_MAX, *guest, position, nullptr);
-    }
+    Result<void> replayed = replay_tail(*guest, position, nullptr);
+    reading.unlock();
     lock.lock();
     if (!replayed) {
       push_retired(std::move(guest));
@@ -113,6 +112,7 @@ std::unique_ptr<LiveGuest> Warmer::stamp(uint64_t tail_ns, bool at_any_use) {
   LogPosition position = image_position_;
   if (!log_.at_end(position) && log_.tail_ns(position) > tail_ns) return nullptr;
   std::shared_ptr<const StandbyImage> image = image_;
+  auto reading = log_.reading();  // with the lock, as above
   lock.unlock();
   const uint64_t start = now_ns();
   auto made = source_.make(image.get(), false);
@@ -121,10 +121,8 @@ std::unique_ptr<LiveGuest> Warmer::stamp(uint64_t tail_ns, bool at_any_use) {
     done = std::unexpected(made.error());
   else
     done = (*made)->start_workers();
-  if (done) {
-    auto reading = log_.reading();
-    done = replay_to(UINT64_MAX, **made, position, nullptr);
-  }
+  if (done) done = replay_tail(**made, position, nullptr);
+  reading.unlock();
   if (!done) {
     lock.lock();
     counted_.warmups++;
@@ -313,6 +311,7 @@ void Warmer::warm(std::unique_lock<std::mutex>& lock) {
   warming.image = image_;
   warming.position = image_position_;
   const bool at_any_use = at_any_use_;
+  auto reading = log_.reading();  // until its position is known to who compacts
   lock.unlock();
   const uint64_t start = now_ns();
   auto made = make(warming, at_any_use);
@@ -356,17 +355,14 @@ std::expected<void, Warmer::Failure> Warmer::make(Warming& warming, bool at_any_
   warming.guest = std::move(*made);
   LiveGuest& guest = *warming.guest;
   if (auto started = guest.start_workers(); !started) return because(std::move(started).error());
-  {
-    auto reading = log_.reading();
-    if (!warming.image) {
-      warming.calls = log_.fresh_calls(&warming.position);
-      for (const auto& call : warming.calls)
-        if (auto replayed = replay_one(*call, guest); !replayed) return because(std::move(replayed).error());
-    } else if (images_anew) {
-      warming.calls = warming.image->calls;
-    }
-    if (auto caught = catch_up(warming); !caught) return caught;
+  if (!warming.image) {
+    warming.calls = log_.fresh_calls(&warming.position);
+    for (const auto& call : warming.calls)
+      if (auto replayed = replay_one(*call, guest); !replayed) return because(std::move(replayed).error());
+  } else if (images_anew) {
+    warming.calls = warming.image->calls;
   }
+  if (auto caught = catch_up(warming); !caught) return caught;
   if (const double use = guest.use(); use >= policy_.warm_at && !at_any_use)
     return std::unexpected(Failure{
         .error = Error(ErrorKind::limit,
@@ -388,23 +384,16 @@ std::expected<void, Warmer::Failure> Warmer::catch_up(Warming& warming) {
                                                        round, log_.tail_ns(warming.position))),
           .ran_away = true});
     if (round > 0 && log_.tail_ns(warming.position) <= policy_.catch_up_ns) return {};  // the rest when it is taken
-    auto replayed = replay_to(log_.end_seq(), *warming.guest, warming.position, &warming.calls);
+    auto replayed = replay_tail(*warming.guest, warming.position, &warming.calls);
     if (!replayed) return std::unexpected(Failure{.error = std::move(replayed).error()});
   }
   return {};
 }
 
-Result<void> Warmer::replay_to(uint64_t end_seq, LiveGuest& guest, LogPosition& position, Calls* calls) {
-  constexpr size_t kBatch = 64;  // calls taken from the log under its lock
-  while (position.seq < end_seq) {
-    ROTOR_TRY(Calls batch, log_.read(position, kBatch));
-    if (batch.empty()) return {};
-    for (const auto& call : batch) {
-      ROTOR_CHECK(replay_one(*call, guest));
-      position.seq = call->seq;
-      if (calls) calls->push_back(call);
-    }
-  }
+Result<void> Warmer::replay_tail(LiveGuest& guest, LogPosition& position, Calls* calls) {
+  ROTOR_TRY(Calls tail, log_.tail_calls(position, [&](HandleId id) { return guest.handles.find(id) != nullptr; }));
+  for (const auto& call : tail) ROTOR_CHECK(replay_one(*call, guest));
+  if (calls) calls->insert(calls->end(), tail.begin(), tail.end());
   return {};
 }
 
@@ -440,12 +429,9 @@ void Warmer::take_image(Warming& warming) {
 void Warmer::follow(std::unique_lock<std::mutex>& lock) {
   busy_ = true;
   Warming warming{.position = position_, .guest = std::move(standby_)};
+  auto reading = log_.reading();
   lock.unlock();
-  std::expected<void, Failure> caught;
-  {
-    auto reading = log_.reading();
-    caught = catch_up(warming);
-  }
+  auto caught = catch_up(warming);
   lock.lock();
   busy_ = false;
   standby_ = std::move(warming.guest);

@@ -99,8 +99,9 @@ class Warmer {
   // Without the lock.
   std::expected<void, Failure> make(Warming& warming, bool at_any_use);
   std::expected<void, Failure> catch_up(Warming& warming);
-  /// Up to the call numbered `end_seq`. Pre: Log::reading is held. `calls`, if any, takes what was replayed.
-  Result<void> replay_to(uint64_t end_seq, LiveGuest& guest, LogPosition& position, Calls* calls);
+  /// What the log has behind the position, as of now. Pre: Log::reading is held. `calls`, if any, takes what was
+  /// replayed.
+  Result<void> replay_tail(LiveGuest& guest, LogPosition& position, Calls* calls);
   Result<void> replay_one(const LogCall& call, LiveGuest& guest);
   void take_image(Warming& warming);
   // With the lock.
