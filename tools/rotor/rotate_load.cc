@@ -19,6 +19,29 @@ Error about(const std::string& file, Error error) {
   return error;
 }
 
+/// Guests whose main instance is ended when a worker of theirs ended badly: it may wait for that worker's work for
+/// ever. The call then traps, as it does in a guest without workers.
+GuestFactory guests_that_end(const Engine& engine, const Module& module, BindgenOptions options) {
+  struct Main {
+    std::mutex mutex;
+    InterruptHandle handle;
+  };
+  if (!options.random) options.random = std::make_shared<SharedRandom>();
+  return [engine, module, options](const GuestRequest& request) -> Result<std::unique_ptr<Guest>> {
+    auto main = std::make_shared<Main>();
+    BindgenOptions own = options;
+    own.on_worker_error = [main, told = options.on_worker_error](const Error& error) {
+      if (told) told(error);
+      std::lock_guard lock(main->mutex);
+      (void)main->handle.interrupt_best_effort();
+    };
+    ROTOR_TRY(std::unique_ptr<Guest> guest, bindgen_guests(engine, module, std::move(own))(request));
+    std::lock_guard lock(main->mutex);
+    main->handle = guest->instance().interrupt_handle();
+    return guest;
+  };
+}
+
 class Load {
  public:
   Load(const RotateTraces& traces, const Module& module, Proxy& proxy, Timeline& timeline)
@@ -102,6 +125,10 @@ Result<Measured> run_load(const RotateOptions& options, const RotateTraces& trac
     if (observer.on_guest_error) observer.on_guest_error(text);
   };
 
+  guest_options.on_worker_error = [&](const Error& error) {
+    if (observer.on_guest_error) observer.on_guest_error("a worker ended: " + error.to_string());
+  };
+
   Timeline timeline;
   bool in_load = false;
   ProxyOptions proxy_options;
@@ -110,8 +137,8 @@ Result<Measured> run_load(const RotateOptions& options, const RotateTraces& trac
     if (observer.on_rotation) observer.on_rotation(event, in_load ? out.load.calls - 1 : 0);
   };
   proxy_options.on_event = [&](const ProxyEvent& event) { timeline.on_event(event); };
-  auto created =
-      Proxy::create(module, bindgen_guests(engine, module, std::move(guest_options)), policy, std::move(proxy_options));
+  auto created = Proxy::create(module, guests_that_end(engine, module, std::move(guest_options)), policy,
+                               std::move(proxy_options));
   if (!created) return std::unexpected(about(options.policy, std::move(created).error()));
   Proxy proxy = std::move(*created);
   timeline.start(proxy, options.sample_ms);
