@@ -33,7 +33,7 @@ Result<Outcome> rotate(const Workload& workload, bool images) {
   Stopwatch setup;
   {
     ROTOR_TRY(Lease lease, proxy.acquire());
-    executor.begin(lease, false);
+    executor.begin(lease, nullptr);
     ReplayReport report;
     ROTOR_CHECK(replayer.run(workload.setup, report));
   }
@@ -49,7 +49,7 @@ Result<Outcome> rotate(const Workload& workload, bool images) {
     {
       auto lease = proxy.acquire();
       if (lease) {
-        executor.begin(*lease, false);
+        executor.begin(*lease, nullptr);
         done = replayer.run(workload.load, report);
       } else {
         done = std::unexpected(std::move(lease).error());

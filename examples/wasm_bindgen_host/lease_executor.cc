@@ -26,10 +26,15 @@ TraceNumber to_number(const Value& value) {
 
 }  // namespace
 
-void LeaseExecutor::begin(Lease& lease, bool compare) {
-  if (compare_ && is_first_ && !first_.empty()) is_first_ = false;
+void LeaseExecutor::begin(Lease& lease, const Trace* compare_with) {
   lease_ = &lease;
-  compare_ = compare;
+  compare_with_ = compare_with;
+  first_ = nullptr;
+  if (compare_with) {
+    auto [first, is_new] = firsts_.try_emplace(compare_with);
+    first_ = &first->second;
+    is_first_ = is_new;
+  }
   call_ = 0;
   differing_ = 0;
 }
@@ -73,7 +78,7 @@ Result<void> LeaseExecutor::call(uint32_t name, std::span<const ReplayArg> args,
   ROTOR_CHECK(convert(target, args));
   ROTOR_TRY(Reply got, lease_->call(target.name, args_));
   ROTOR_CHECK(take(target, got, result, reply));
-  if (compare_) compare(result, reply);
+  if (compare_with_) compare(result, reply);
   return {};
 }
 
@@ -109,10 +114,16 @@ void LeaseExecutor::compare(TraceResult result, const ReplayReply& reply) {
   Seen seen;
   if (result == TraceResult::integer) seen.number = reply.number;
   if (result == TraceResult::handles) seen.number = static_cast<int64_t>(reply.handles.size());
-  if (result == TraceResult::data) seen.data = reply.data;
+  if (result == TraceResult::data) {
+    const auto* expected = std::get_if<ExpectedData>(&compare_with_->calls[call_].expected);
+    if (expected && expected->hex.empty())
+      seen.number = static_cast<int64_t>(reply.data.size());
+    else
+      seen.data = reply.data;
+  }
   if (is_first_) {
-    first_.push_back(std::move(seen));
-  } else if (call_ >= first_.size() || first_[call_] != seen) {
+    first_->push_back(std::move(seen));
+  } else if (call_ >= first_->size() || (*first_)[call_] != seen) {
     differing_++;
   }
   call_++;

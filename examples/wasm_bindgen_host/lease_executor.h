@@ -2,6 +2,7 @@
 // trace disagrees, that is an error.
 #pragma once
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -14,13 +15,13 @@ class LeaseExecutor final : public TraceExecutor {
  public:
   LeaseExecutor(const Module& module, bool rotating) : module_(module), rotating_(rotating) {}
 
-  /// The lease that the calls to come are part of. `compare`: results must equal those of the first repetition, which
-  /// is the first for which this is true.
-  void begin(Lease& lease, bool compare);
+  /// The lease that the calls to come are part of. `compare_with`: results must equal those of the first lease that had
+  /// the same; null: they are not compared. Data of which the trace says that it varies need only be as long.
+  void begin(Lease& lease, const Trace* compare_with);
   Result<void> prepare(std::span<const std::string> names) override;
   Result<void> call(uint32_t name, std::span<const ReplayArg> args, TraceResult result, ReplayReply& reply) override;
 
-  /// Results of this lease's calls that differ from the first repetition's.
+  /// Results of this lease's calls that differ from the first one's.
   uint64_t differing() const { return differing_; }
 
  private:
@@ -42,11 +43,12 @@ class LeaseExecutor final : public TraceExecutor {
   const Module& module_;
   const bool rotating_;
   Lease* lease_ = nullptr;
-  bool compare_ = false;
-  bool is_first_ = true;
+  const Trace* compare_with_ = nullptr;
+  std::map<const Trace*, std::vector<Seen>> firsts_;
+  std::vector<Seen>* first_ = nullptr;  ///< of `compare_with_`
+  bool is_first_ = false;
   size_t call_ = 0;  ///< of this lease
   uint64_t differing_ = 0;
-  std::vector<Seen> first_;
   std::vector<Target> targets_;
   std::vector<Arg> args_;
 };

@@ -106,8 +106,8 @@ void add_inspect(CLI::App& app);
 void add_compile(CLI::App& app);
 void add_replay(CLI::App& app);
 void add_wast(CLI::App& app);
-#ifdef ROTOR_HAS_ROTATE
 void add_rotate(CLI::App& app);
-#endif
+void add_policy(CLI::App& app);
+void add_bench(CLI::App& app);
 
 }  // namespace rotor::cli

@@ -18,9 +18,9 @@ int main(int argc, char** argv) {
   rotor::cli::add_compile(app);
   rotor::cli::add_replay(app);
   rotor::cli::add_wast(app);
-#ifdef ROTOR_HAS_ROTATE
   rotor::cli::add_rotate(app);
-#endif
+  rotor::cli::add_policy(app);
+  rotor::cli::add_bench(app);
   try {
     app.parse(argc, argv);
     return static_cast<int>(Exit::ok);

@@ -3,166 +3,33 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <fstream>
 
-#include <nlohmann/json.hpp>
-
-#include "examples/wasm_bindgen_host/guest.h"
-#include "examples/wasm_bindgen_host/lease_executor.h"
-#include "examples/wasm_bindgen_host/trace.h"
-#include "examples/wasm_bindgen_host/trace_replayer.h"
-#include "rotor/proxy.h"
-#include "tools/rotor/cli.h"
+#include "tools/rotor/output_file.h"
+#include "tools/rotor/rotate.h"
 
 namespace rotor::cli {
 namespace {
 
 using namespace rotor::wasm_bindgen;
 
-constexpr uint64_t kMaxFailures = 3;  // that are printed, and after which a run without rotation ends
-
-struct RotateOptions {
-  std::string module;
-  std::string policy;
-  std::string setup;
-  std::string load;
-  uint64_t calls = 1000;
-  std::string memory_limit;
-  std::string rotation = "on";
-  bool json = false;
-  EngineOptions engine;
-};
-
-/// One repetition of the load is one call here.
-struct Measured {
-  ReplayReport report;          ///< of the load
-  uint64_t calls = 0;           ///< begun
-  uint64_t ok = 0;              ///< returned, with every result right
-  uint64_t wrong = 0;           ///< returned, with another result
-  std::vector<Error> failures;  ///< of calls that did not return; the first kMaxFailures
-  double setup_ms = 0;
-  double load_ms = 0;
-  std::vector<double> call_ms;
-  std::vector<uint64_t> resident_bytes;  ///< after each call
-  std::vector<RotationEvent> rotations;
-  uint64_t lost() const { return calls - ok - wrong; }
-};
-
-uint64_t resident_bytes() {
-  std::ifstream status("/proc/self/status");
-  for (std::string line; std::getline(status, line);)
-    if (line.starts_with("VmRSS:")) return std::strtoull(line.c_str() + 6, nullptr, 10) * 1024;
-  return 0;
-}
-
-double mib(uint64_t bytes) { return static_cast<double>(bytes) / (1 << 20); }
-double ms(uint64_t ns) { return static_cast<double>(ns) / 1e6; }
-double rounded(double value) { return static_cast<double>(static_cast<int64_t>(value * 1000 + 0.5)) / 1000; }
-
-template <class T>
-T median(std::vector<T> values) {
-  if (values.empty()) return {};
-  std::ranges::nth_element(values, values.begin() + static_cast<ptrdiff_t>(values.size() / 2));
-  return values[values.size() / 2];
-}
-template <class T>
-T maximum(const std::vector<T>& values) {
-  return values.empty() ? T{} : *std::ranges::max_element(values);
-}
-
 void print_rotation(const RotateOptions& options, const RotationEvent& e, uint64_t call) {
   if (options.json) {
-    nlohmann::ordered_json json;
-    json["rotation"] = e.rotation;
-    json["cause"] = e.cause == RotationCause::trap ? "trap" : "memory";
-    json["call"] = call;
-    json["bytes_before"] = e.bytes_before;
-    json["bytes_after"] = e.bytes_after;
-    json["warmup_ms"] = rounded(ms(e.warmup_ns));
-    json["wait_ms"] = rounded(ms(e.wait_ns));
-    json["swap_pause_ns"] = e.swap_pause_ns;
-    fmt::print("{}\n", json.dump());
+    fmt::print("{}\n", rotation_json(e, call).dump());
   } else {
     fmt::print(
-        "rotation {}{} at call {}: {:.2f} -> {:.2f} MiB, warm-up {:.1f} ms, swap pause {} ns, waited {:.1f} ms\n",
-        e.rotation, e.cause == RotationCause::trap ? " (trap)" : "", call, mib(e.bytes_before), mib(e.bytes_after),
-        ms(e.warmup_ns), e.swap_pause_ns, ms(e.wait_ns));
+        "rotation {}{} at call {}: {:.2f} -> {:.2f} MiB, warm-up {:.2f} ms{}, swap pause {} ns, waited {:.1f} ms\n",
+        e.rotation, e.cause == RotationCause::memory ? std::string() : fmt::format(" ({})", cause_text(e.cause)), call,
+        mib(e.bytes_before), mib(e.bytes_after), ms(e.warmup_ns),
+        e.origin == StandbyOrigin::image ? " from the image" : "", e.swap_pause_ns, ms(e.wait_ns));
   }
   std::fflush(stdout);
 }
 
-/// The calls of the load, each one lease. Without rotation the first failure ends it: what follows means nothing.
-void repeat_load(const RotateOptions& options, const Trace& load, Proxy& proxy, LeaseExecutor& executor,
-                 TraceReplayer& replayer, Measured& out) {
-  const bool rotating = proxy.counters().rotating;
-  Progress progress("call");
-  Stopwatch all;
-  for (uint64_t i = 0; i < options.calls; i++) {
-    progress.update(i, options.calls);
-    Stopwatch watch;
-    out.calls++;
-    const uint64_t equal_before = out.report.equal, checked_before = out.report.checked;
-    Result<void> done;
-    {
-      Result<Lease> lease = proxy.acquire();
-      if (!lease) {
-        done = std::unexpected(std::move(lease).error());
-      } else {
-        // Proofs differ from one repetition to the next.
-        executor.begin(*lease, load.varying == 0);
-        done = replayer.run(load, out.report);
-      }
-    }
-    out.call_ms.push_back(watch.wall_ms());
-    out.resident_bytes.push_back(resident_bytes());
-    if (done) {
-      const bool right =
-          out.report.equal - equal_before == out.report.checked - checked_before && !executor.differing();
-      (right ? out.ok : out.wrong)++;
-      continue;
-    }
-    progress.clear();
-    std::fflush(stdout);
-    if (out.failures.size() < kMaxFailures)
-      fmt::print(stderr, "rotor: call {} failed: {}\n", i, done.error().to_string());
-    out.failures.push_back(std::move(done).error());
-    if (!rotating) break;
-  }
-  out.load_ms = all.wall_ms();
-}
-
-nlohmann::ordered_json summary(const RotateOptions& options, const ProxyCounters& counters, const Measured& m) {
-  nlohmann::ordered_json json;
-  json["calls"] = m.calls;
-  json["ok"] = m.ok;
-  json["wrong"] = m.wrong;
-  json["lost"] = m.lost();
-  json["checked"] = m.report.checked;
-  json["equal"] = m.report.equal;
-  json["rotation"] = counters.rotating ? "on" : "off";
-  if (!counters.rotating) json["off_reason"] = options.rotation == "off" ? "--rotation off" : counters.off_reason;
-  json["swaps"] = counters.rotations;
-  json["warmups_failed"] = counters.warmups_failed;
-  json["retired"] = counters.retired;
-  json["export_calls"] = counters.calls;
-  json["calls_replayed"] = counters.calls_replayed;
-  json["log_calls"] = counters.log_calls;
-  json["log_bytes"] = counters.log_bytes;
-  json["memory_bytes"] = counters.memory_bytes;
-  json["resident_first_bytes"] = m.resident_bytes.empty() ? 0 : m.resident_bytes.front();
-  json["resident_median_bytes"] = median(m.resident_bytes);
-  json["resident_last_bytes"] = m.resident_bytes.empty() ? 0 : m.resident_bytes.back();
-  json["resident_max_bytes"] = maximum(m.resident_bytes);
-  json["swap_pause_max_ns"] = counters.swap_pause_ns_max;
-  json["wait_max_ms"] = rounded(ms(counters.wait_ns_max));
-  json["warmup_last_ms"] = rounded(ms(counters.warmup_ns_last));
-  json["setup_ms"] = rounded(m.setup_ms);
-  json["load_ms"] = rounded(m.load_ms);
-  json["call_median_ms"] = rounded(median(m.call_ms));
-  json["call_max_ms"] = rounded(maximum(m.call_ms));
-  if (!m.failures.empty())
-    json["failure"] = m.failures.front().message.substr(0, m.failures.front().message.find('\n'));
-  return json;
+void print_latency(const char* what, const nlohmann::ordered_json& p) {
+  if (p["count"].get<size_t>() == 0) return;
+  fmt::print("{}: p50 {:.2f} ms, p90 {:.2f}, p99 {:.2f}, p99.9 {:.2f}, most {:.2f} ({} calls)\n", what,
+             p["p50_ms"].get<double>(), p["p90_ms"].get<double>(), p["p99_ms"].get<double>(),
+             p["p999_ms"].get<double>(), p["max_ms"].get<double>(), p["count"].get<size_t>());
 }
 
 void print_summary(const nlohmann::ordered_json& s) {
@@ -170,67 +37,159 @@ void print_summary(const nlohmann::ordered_json& s) {
   fmt::print("calls {}, ok {}, wrong {}, lost {}; {} of {} checked results equal\n", s["calls"].get<uint64_t>(),
              s["ok"].get<uint64_t>(), s["wrong"].get<uint64_t>(), s["lost"].get<uint64_t>(), s["equal"].get<uint64_t>(),
              s["checked"].get<uint64_t>());
-  fmt::print("swaps {}, longest swap pause {} ns, longest wait {:.1f} ms, failed warm-ups {}\n",
-             s["swaps"].get<uint64_t>(), s["swap_pause_max_ns"].get<uint64_t>(), s["wait_max_ms"].get<double>(),
-             s["warmups_failed"].get<uint64_t>());
+  if (s.contains("also_calls"))
+    fmt::print("of the other trace: calls {}, ok {}, wrong {}, lost {}\n", s["also_calls"].get<uint64_t>(),
+               s["also_ok"].get<uint64_t>(), s["also_wrong"].get<uint64_t>(), s["also_lost"].get<uint64_t>());
+  fmt::print("swaps {} ({} from the image), longest swap pause {} ns, longest wait {:.1f} ms, failed warm-ups {}\n",
+             s["swaps"].get<uint64_t>(), s["swaps_image"].get<uint64_t>(), s["swap_pause_max_ns"].get<uint64_t>(),
+             s["wait_max_ms"].get<double>(), s["warmups_failed"].get<uint64_t>());
+  if (s.contains("last_problem")) fmt::print("last problem: {}\n", s["last_problem"].get<std::string>());
   fmt::print("a call takes {:.2f} ms (median), at most {:.1f} ms; all took {:.1f} s\n",
              s["call_median_ms"].get<double>(), s["call_max_ms"].get<double>(), s["load_ms"].get<double>() / 1000);
+  print_latency("before swaps", s["latency"]["before_swap"]);
+  print_latency("during swaps", s["latency"]["during_swap"]);
+  print_latency("after swaps", s["latency"]["after_swap"]);
   fmt::print("resident memory after the first call {:.1f} MiB, median {:.1f}, last {:.1f}, most {:.1f}\n",
              bytes("resident_first_bytes"), bytes("resident_median_bytes"), bytes("resident_last_bytes"),
              bytes("resident_max_bytes"));
+  fmt::print("guest memory {:.1f} MiB, most of all instances together {:.1f}, image {:.1f}; log {} calls, {} bytes\n",
+             bytes("memory_bytes"), bytes("peak_together_bytes"), bytes("image_bytes"), s["log_calls"].get<uint64_t>(),
+             s["log_bytes"].get<uint64_t>());
 }
 
-GuestFactory guest_factory(const Engine& engine, const Module& module, uint64_t limit_bytes) {
-  BindgenOptions options;
-  options.on_guest_error = [](std::string_view text) { fmt::print(stderr, "[guest error] {}\n", text); };
-  options.max_pages = static_cast<uint32_t>(std::min<uint64_t>(limit_bytes / Memory::kPageBytes, 65536));
-  return bindgen_guests(engine, module, std::move(options));
-}
-
-void run(const RotateOptions& options) {
+Policy policy_of(const RotateOptions& options) {
   Policy policy = value_or_die(options.policy, Policy::load_toml(options.policy));
   if (options.rotation == "off") policy.enabled = false;
   if (!options.memory_limit.empty()) policy.memory_limit_bytes = parse_size(options.memory_limit);
-  const uint64_t limit_bytes = policy.memory_limit_bytes ? policy.memory_limit_bytes : UINT64_C(4) << 30;
-  const Trace setup = value_or_die(options.setup, load_trace(options.setup));
-  const Trace load = value_or_die(options.load, load_trace(options.load, &setup));
+  if (!options.image.empty()) policy.image = options.image == "on" ? ImageMode::lazy : ImageMode::off;
+  if (options.at_swap == "serve") policy.at_swap = AtSwap::serve;
+  if (options.at_swap == "wait") policy.at_swap = AtSwap::wait;
+  if (options.at_swap == "fail") policy.at_swap = AtSwap::fail;
+  if (options.workers) policy.group.workers = *options.workers;
+  return policy;
+}
+
+RotateTraces traces_of(const RotateOptions& options) {
+  RotateTraces traces;
+  traces.setup = value_or_die(options.setup, load_trace(options.setup));
+  traces.load = value_or_die(options.load, load_trace(options.load, &traces.setup));
+  if (!options.also.empty()) traces.also = value_or_die(options.also, load_trace(options.also, &traces.setup));
+  return traces;
+}
+
+RotateObserver observer_of(const RotateOptions& options, const RotateTraces& traces) {
+  RotateObserver observer;
+  observer.on_rotation = [&options](const RotationEvent& e, uint64_t call) { print_rotation(options, e, call); };
+  observer.on_guest_error = [](std::string_view text) { fmt::print(stderr, "[guest error] {}\n", text); };
+  observer.on_failure = [](uint64_t call, const Error& error) {
+    std::fflush(stdout);
+    fmt::print(stderr, "rotor: call {} failed: {}\n", call, error.to_string());
+  };
+  observer.on_setup_done = [&options, &traces](const Measured& m) {
+    if (options.json) return;
+    fmt::print("state built by {} calls in {:.0f} ms; memory {:.2f} of {:.2f} MiB\n", traces.setup.calls.size(),
+               m.setup_ms, mib(m.counters.memory_bytes), mib(m.limit_bytes));
+    if (options.prepare)
+      fmt::print("standby prepared in {:.0f} ms; image {:.2f} MiB\n", m.prepare_ms, mib(m.counters.image_bytes));
+    std::fflush(stdout);
+  };
+  return observer;
+}
+
+/// The same load without rotation, for the report: it ends at the first failure.
+std::optional<Measured> run_baseline(const RotateOptions& options, const RotateTraces& traces, const Engine& engine,
+                                     const Module& module, Policy policy) {
+  if (options.report.empty() || options.report_baseline_calls == 0 || !policy.enabled) return std::nullopt;
+  policy.enabled = false;
+  RotateOptions alone = options;
+  alone.prepare = false;
+  Measured measured =
+      value_or_die(options.policy, run_load(alone, traces, engine, module, std::move(policy),
+                                            std::min(options.calls, options.report_baseline_calls), {}));
+  if (!options.json) {
+    if (measured.failures.empty())
+      fmt::print("without rotation {} calls end well\n", measured.load.calls);
+    else
+      fmt::print("without rotation call {} fails: {}\n", measured.load.calls - 1,
+                 measured.failures.front().message.substr(0, measured.failures.front().message.find('\n')));
+    std::fflush(stdout);
+  }
+  return measured;
+}
+
+void run(const RotateOptions& options) {
+  // A run may take hours: what would lose its result is said before.
+  for (const std::string& path : {options.report, options.metrics})
+    if (!path.empty()) check_or_die(path, check_output_file(path));
+  const Policy policy = policy_of(options);
+  const RotateTraces traces = traces_of(options);
   Engine engine = engine_or_die(options.engine);
   const Module module = load_module_or_die(engine, options.module).module;
 
-  Measured measured;
-  bool in_load = false;
-  ProxyOptions proxy_options;
-  proxy_options.on_rotation = [&](const RotationEvent& event) {
-    print_rotation(options, event, in_load ? measured.calls - 1 : 0);
-  };
-  Proxy proxy = value_or_die(options.policy, Proxy::create(module, guest_factory(engine, module, limit_bytes), policy,
-                                                           std::move(proxy_options)));
-  LeaseExecutor executor(module, proxy.counters().rotating);
-  TraceReplayer replayer(executor);
-  {
-    Lease lease = value_or_die(options.module, proxy.acquire());
-    executor.begin(lease, false);
-    ReplayReport report;
-    Stopwatch watch;
-    check_or_die(options.setup, replayer.run(setup, report));
-    measured.setup_ms = watch.wall_ms();
-    if (!report.all_equal())
-      die(Exit::failed, fmt::format("{}: {} of {} checked results equal", options.setup, report.equal, report.checked));
-  }
-  if (!options.json)
-    fmt::print("state built by {} calls in {:.0f} ms; memory {:.2f} of {:.2f} MiB\n", setup.calls.size(),
-               measured.setup_ms, mib(proxy.counters().memory_bytes), mib(limit_bytes));
-  in_load = true;
-  repeat_load(options, load, proxy, executor, replayer, measured);
-
+  const std::optional<Measured> baseline = run_baseline(options, traces, engine, module, policy);
+  const Measured measured = value_or_die(
+      options.policy, run_load(options, traces, engine, module, policy, options.calls, observer_of(options, traces)));
   for (const Mismatch& mismatch : measured.report.mismatches)
     fmt::print(stderr, "{}:{}: {}: expected {}, got {}\n", options.load, mismatch.line, mismatch.name,
                mismatch.expected, mismatch.actual);
-  nlohmann::ordered_json json = summary(options, proxy.counters(), measured);
+  for (const Mismatch& mismatch : measured.also_report.mismatches)
+    fmt::print(stderr, "{}:{}: {}: expected {}, got {}\n", options.also, mismatch.line, mismatch.name,
+               mismatch.expected, mismatch.actual);
+  const nlohmann::ordered_json json = summary_json(options, measured);
   if (!options.json) print_summary(json);
   fmt::print("{}\n", json.dump());
   std::fflush(stdout);
-  finish(measured.ok == options.calls ? Exit::ok : Exit::failed);
+  if (!options.metrics.empty())
+    check_or_die(options.metrics, write_output_file(options.metrics, prometheus_text(measured.counters)));
+  if (!options.report.empty())
+    check_or_die(options.report,
+                 write_output_file(options.report, rotate_report(options, measured, baseline ? &*baseline : nullptr)));
+  finish(measured.load.ok == options.calls && measured.also.ok == measured.also.calls ? Exit::ok : Exit::failed);
+}
+
+void add_traces(CLI::App& command, RotateOptions& options) {
+  command.add_option("--setup", options.setup, "a trace that builds the state, called once")->required();
+  command.add_option("--load", options.load, "a trace that follows it, called again and again: one lease each")
+      ->required();
+  command.add_option("--also", options.also, "another trace that follows the setup, called now and then");
+  command.add_option("--also-every", options.also_every, "after how many calls of the load")
+      ->check(CLI::Range(1, 1'000'000'000))
+      ->capture_default_str();
+  command.add_option("--calls", options.calls, "how often the load is called")->capture_default_str();
+}
+
+void add_policy_settings(CLI::App& command, RotateOptions& options) {
+  command
+      .add_option("--memory-limit", options.memory_limit,
+                  "most memory the guest may have, such as 8MiB; else the policy's")
+      ->check([](const std::string& text) {
+        parse_size(text);
+        return std::string();
+      });
+  command.add_option("--rotation", options.rotation, "on or off")
+      ->check(CLI::IsMember({"on", "off"}))
+      ->capture_default_str();
+  command.add_option("--image", options.image, "on or off: whether standbys come from an image; else the policy's")
+      ->check(CLI::IsMember({"on", "off"}));
+  command.add_option("--at-swap", options.at_swap, "serve, wait or fail, when no standby is ready; else the policy's")
+      ->check(CLI::IsMember({"serve", "wait", "fail"}));
+  command.add_option("--workers", options.workers, "threads of the guest's pool; else the policy's")
+      ->check(CLI::Range(0, 1024));
+  command.add_flag("--prepare", options.prepare, "prepare the first standby after the setup, before the load");
+}
+
+void add_outputs(CLI::App& command, RotateOptions& options) {
+  command.add_flag("--json", options.json, "print a line of JSON a rotation, and one for the summary");
+  command.add_option("--report", options.report,
+                     "write an HTML page with charts, after a run without rotation as well");
+  command
+      .add_option("--report-baseline-calls", options.report_baseline_calls,
+                  "most calls of the run without rotation; 0: none")
+      ->capture_default_str();
+  command.add_option("--metrics", options.metrics, "write the counters as Prometheus' text format");
+  command.add_option("--sample-ms", options.sample_ms, "how often memory is looked at, beside after each call")
+      ->check(CLI::Range(1, 60'000))
+      ->capture_default_str();
 }
 
 }  // namespace
@@ -242,21 +201,9 @@ void add_rotate(CLI::App& app) {
   command->add_option("--module", options->module, "a .wasm or a code file")->required();
   command->add_option("--policy", options->policy, "a .toml file: when to rotate, and what the exports mean")
       ->required();
-  command->add_option("--setup", options->setup, "a trace that builds the state, called once")->required();
-  command->add_option("--load", options->load, "a trace that follows it, called again and again: one lease each")
-      ->required();
-  command->add_option("--calls", options->calls, "how often the load is called")->capture_default_str();
-  command
-      ->add_option("--memory-limit", options->memory_limit,
-                   "most memory the guest may have, such as 8MiB; else the policy's")
-      ->check([](const std::string& text) {
-        parse_size(text);
-        return std::string();
-      });
-  command->add_option("--rotation", options->rotation, "on or off")
-      ->check(CLI::IsMember({"on", "off"}))
-      ->capture_default_str();
-  command->add_flag("--json", options->json, "print a line of JSON a rotation, and one for the summary");
+  add_traces(*command, *options);
+  add_policy_settings(*command, *options);
+  add_outputs(*command, *options);
   options->engine.add_to(*command);
   options->engine.add_perf_map_to(*command);
   command->callback([options] { run(*options); });

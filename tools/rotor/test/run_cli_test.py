@@ -6,6 +6,8 @@
     ;;; INPUT: wat | hex | text                 what follows; `wat` becomes in.wasm by $WASM_TOOLS
     ;;; FILE: NAME                              name of the input, if not in.wasm; a .wast needs $WASM_TOOLS too
     (module …)
+    (;; FILE policy.toml ;;;                    one more file, of text
+    ;;; FILE ;;)
     (;; STDOUT ;;;                              expected output; `{*}` stands for anything within a line
     3
     ;;; STDOUT ;;)
@@ -27,8 +29,8 @@ import tempfile
 
 SKIPPED = 77
 TIMEOUT_S = 60
-BEGIN = re.compile(r'\(;; (STDOUT|STDERR|OUTPUT \S+) ;;;')
-END = re.compile(r';;; (STDOUT|STDERR|OUTPUT) ;;\)')
+BEGIN = re.compile(r'\(;; (STDOUT|STDERR|OUTPUT \S+|FILE \S+) ;;;')
+END = re.compile(r';;; (STDOUT|STDERR|OUTPUT|FILE) ;;\)')
 
 
 def parse(path):
@@ -49,6 +51,8 @@ def parse(path):
             into = test['body']
         else:
             into.append(line)
+    test['more'] = {name.removeprefix('FILE '): test['expected'].pop(name)
+                    for name in [name for name in test['expected'] if name.startswith('FILE ')]}
     return test
 
 
@@ -63,6 +67,9 @@ def wasm_tools():
 def write_input(test, folder):
     body = '\n'.join(test['body'])
     path = os.path.join(folder, test['file'])
+    for name, lines in test['more'].items():
+        with open(os.path.join(folder, name), 'w', encoding='utf-8') as file:
+            file.write('\n'.join(lines) + '\n')
     if path.endswith('.wast'):
         wasm_tools()
     if test['input'] == 'hex':

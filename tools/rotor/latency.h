@@ -1,0 +1,39 @@
+// Percentiles of what repetitions took, and of those around swaps.
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <vector>
+
+namespace rotor::cli {
+
+struct Percentiles {
+  size_t count = 0;  ///< 0: the rest says nothing
+  double p50 = 0;
+  double p90 = 0;
+  double p99 = 0;
+  double p999 = 0;
+  double max = 0;
+};
+
+/// Nearest rank: each percentile is one of the values.
+Percentiles percentiles_of(std::vector<double> values);
+
+/// One repetition: what it took, and whether an instance was exchanged in it or while it waited for its lease.
+struct Repetition {
+  double ms = 0;
+  bool swapped = false;
+};
+
+struct LatencyBySwap {
+  Percentiles all;
+  Percentiles before;  ///< of the kAroundSwap repetitions before each one with a swap
+  Percentiles during;  ///< of those with a swap
+  Percentiles after;   ///< of the kAroundSwap repetitions after
+};
+/// Repetitions between two swaps that are nearer than that are before the one and after the other.
+inline constexpr size_t kAroundSwap = 20;
+
+LatencyBySwap latency_by_swap(std::span<const Repetition> repetitions);
+
+}  // namespace rotor::cli

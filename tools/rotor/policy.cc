@@ -1,0 +1,172 @@
+// rotor policy check: what a policy takes each export and import of a module for, and by which rule.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <map>
+
+#include <nlohmann/json.hpp>
+
+#include "rotor/proxy.h"
+#include "tools/rotor/cli.h"
+
+namespace rotor::cli {
+namespace {
+
+constexpr size_t kMaxColumn = 60;  // characters: what is longer pushes the rest of its line only
+
+struct PolicyCheckOptions {
+  std::string module;
+  std::string policy;
+  bool all = false;
+  bool json = false;
+};
+
+using Row = std::vector<std::string>;
+
+void print_table(const std::vector<Row>& rows) {
+  std::vector<size_t> widths;
+  for (const Row& row : rows) {
+    widths.resize(std::max(widths.size(), row.size()));
+    for (size_t i = 0; i < row.size(); i++) widths[i] = std::max(widths[i], std::min(row[i].size(), kMaxColumn));
+  }
+  for (const Row& row : rows) {
+    std::string line;
+    for (size_t i = 0; i < row.size(); i++) line += fmt::format("{:<{}}  ", row[i], widths[i]);
+    line.erase(line.find_last_not_of(' ') + 1);
+    fmt::print("{}\n", line);
+  }
+}
+
+template <class Kind>
+std::string words(const std::vector<Kind>& kinds) {
+  std::string text;
+  for (Kind kind : kinds) {
+    if (!text.empty()) text += ' ';
+    text += to_string(kind);
+  }
+  return text.empty() ? "-" : text;
+}
+
+std::string effect_text(const ExplainedExport& item) {
+  if (!item.raw_only.empty()) return "raw only";
+  std::string text = to_string(item.effect);
+  if (item.once) text += " once";
+  if (item.reads) text += " reads";
+  if (item.retry) text += " retry";
+  if (item.key) text += fmt::format(" key[{}]", fmt::join(*item.key, " "));
+  return text;
+}
+
+/// By which rule, as text: that an exact name is about itself need not be said.
+std::string rule_text(const std::string& rule, const std::string& name) {
+  return rule.ends_with(" " + name) ? rule.substr(0, rule.size() - name.size() - 1) : rule;
+}
+
+bool is_mentioned(const std::string& rule) { return rule != "default" && rule != "preset"; }
+
+void print_counts(const char* what, const std::map<std::string, size_t>& counts) {
+  for (const auto& [how, count] : counts)
+    fmt::print("not mentioned: {} {}{}, {}\n", count, what, count == 1 ? "" : "s", how);
+}
+
+void print_exports(const PolicyExplanation& explained, bool all) {
+  std::vector<Row> rows = {{"export", "type", "effect", "arguments", "results", "rule"}};
+  std::map<std::string, size_t> others;
+  for (const ExplainedExport& item : explained.exports) {
+    if (!all && !is_mentioned(item.rule)) {
+      others[fmt::format("{} ({})", effect_text(item), item.rule)]++;
+      continue;
+    }
+    rows.push_back({item.name, to_string(item.type), effect_text(item), words(item.args), words(item.results),
+                    rule_text(item.rule, item.name)});
+  }
+  if (rows.size() > 1) print_table(rows);
+  print_counts("export", others);
+}
+
+void print_imports(const PolicyExplanation& explained, bool all) {
+  if (explained.imports.empty()) return;
+  fmt::print("\n");
+  std::vector<Row> rows = {{"import", "type", "in a replay", "arguments", "rule"}};
+  std::map<std::string, size_t> others;
+  for (const ExplainedImport& item : explained.imports) {
+    if (!all && !is_mentioned(item.rule)) {
+      others[fmt::format("{} ({})", to_string(item.mode), item.rule)]++;
+      continue;
+    }
+    rows.push_back({item.name, to_string(item.type), to_string(item.mode),
+                    item.mode == ImportMode::run ? "-" : words(item.args), rule_text(item.rule, item.name)});
+  }
+  if (rows.size() > 1) print_table(rows);
+  print_counts("import", others);
+}
+
+template <class Kind>
+nlohmann::ordered_json words_json(const std::vector<Kind>& kinds) {
+  nlohmann::ordered_json json = nlohmann::ordered_json::array();
+  for (Kind kind : kinds) json.push_back(to_string(kind));
+  return json;
+}
+
+void print_json(const PolicyExplanation& explained) {
+  nlohmann::ordered_json json;
+  json["exports"] = nlohmann::ordered_json::array();
+  json["imports"] = nlohmann::ordered_json::array();
+  for (const ExplainedExport& item : explained.exports) {
+    nlohmann::ordered_json& row = json["exports"].emplace_back();
+    row["name"] = item.name;
+    row["type"] = to_string(item.type);
+    row["effect"] = to_string(item.effect);
+    row["once"] = item.once;
+    row["reads"] = item.reads;
+    row["retry"] = item.retry;
+    if (item.key) row["key"] = *item.key;
+    row["args"] = words_json(item.args);
+    row["results"] = words_json(item.results);
+    if (!item.raw_only.empty()) row["raw_only"] = item.raw_only;
+    row["rule"] = item.rule;
+  }
+  for (const ExplainedImport& item : explained.imports) {
+    nlohmann::ordered_json& row = json["imports"].emplace_back();
+    row["name"] = item.name;
+    row["type"] = to_string(item.type);
+    row["mode"] = to_string(item.mode);
+    row["args"] = words_json(item.args);
+    row["rule"] = item.rule;
+  }
+  fmt::print("{}\n", json.dump());
+}
+
+void check(const PolicyCheckOptions& options) {
+  auto policy = Policy::load_toml(options.policy);
+  if (!policy) die(Exit::usage, policy.error().message);
+  EngineOptions engine_options;
+  engine_options.mode = "lazy";  // the module's types are all that is asked for
+  Engine engine = engine_or_die(engine_options);
+  const Module module = load_module_or_die(engine, options.module).module;
+  auto explained = policy->explain(module);
+  if (!explained) die(Exit::usage, explained.error().message);
+  if (options.json) {
+    print_json(*explained);
+  } else {
+    print_exports(*explained, options.all);
+    print_imports(*explained, options.all);
+  }
+}
+
+}  // namespace
+
+void add_policy(CLI::App& app) {
+  CLI::App* group = app.add_subcommand("policy", "Policies, which say how a module is rotated");
+  group->require_subcommand(1);
+  auto options = std::make_shared<PolicyCheckOptions>();
+  CLI::App* command = group->add_subcommand("check", "Check a policy against a module, and say what it makes of it");
+  command->add_option("module", options->module, "a .wasm or a code file")->required();
+  command->add_option("policy", options->policy, "a .toml file")->required();
+  command->add_flag("--all", options->all, "show each export and import, also those that the policy does not mention");
+  command->add_flag("--json", options->json, "print one line of JSON, with everything");
+  command->callback([options] { check(*options); });
+}
+
+}  // namespace rotor::cli

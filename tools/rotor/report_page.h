@@ -1,0 +1,13 @@
+// The frame of a report: one HTML page that needs nothing from elsewhere. Light or dark as the reader's system is.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace rotor::cli {
+
+/// `body` is HTML. `chart_data`: JSON, by chart id, for the values under the pointer: {id: {begin, end, t: [], series:
+/// [{name, v: []}]}}.
+std::string html_page(std::string_view title, std::string_view body, std::string_view chart_data);
+
+}  // namespace rotor::cli

@@ -1,0 +1,133 @@
+#!/usr/bin/env python3
+"""test_rotate.py ROTOR LEAKY_FOLDER: rotates the guest that leaks, and reads what the tool writes about it."""
+import html.parser
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+
+VOID = {'meta', 'line', 'br', 'i', 'hr', 'circle', 'path', 'polyline'}
+MEMORY_LIMIT = '2MiB'
+failures = []
+
+
+def expect(holds, what):
+    if not holds:
+        failures.append(what)
+
+
+class Page(html.parser.HTMLParser):
+    """Whether tags are balanced, and what is loaded from elsewhere."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.names, self.loaded = [], [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.names.append(tag)
+        self.loaded += [value for name, value in attrs if name in ('src', 'href', 'xlink:href', 'srcset', 'data')]
+        if tag not in VOID or tag == 'i':
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.handle_starttag(tag, attrs)
+        if tag not in VOID or tag == 'i':
+            self.open.pop()
+
+    def handle_endtag(self, tag):
+        if tag in VOID and tag != 'i':
+            return
+        expect(self.open and self.open[-1] == tag, f'</{tag}> closes {self.open[-1:]}')
+        if self.open:
+            self.open.pop()
+
+
+class Tool:
+    def __init__(self, rotor, folder):
+        self.rotor, self.folder = rotor, folder
+
+    def run(self, *args, calls=100):
+        at = lambda name: os.path.join(self.folder, name)
+        command = [self.rotor, *args[:1], '--module', at('leaky.wasm'), '--policy', at('policy.toml'),
+                   '--setup', at('setup.jsonl'), '--load', at('load.jsonl'), '--memory-limit', MEMORY_LIMIT, *args[1:]]
+        if args[0] == 'bench':
+            command[1:2] = ['bench', 'replay']
+        else:
+            command += ['--calls', str(calls)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+        return done.returncode, done.stdout, done.stderr
+
+
+def last_json(stdout):
+    return json.loads(stdout.strip().split('\n')[-1])
+
+
+def check_report(text):
+    page = Page(text)
+    expect(not page.open, f'unclosed: {page.open}')
+    expect(page.names.count('title') > 0 and page.names.count('html') == 1, 'no page')
+    expect(not page.loaded, f'loads {page.loaded}')
+    expect(not re.search(r'https?://|@import|url\(', text), 'refers to the network')
+    expect(not re.search(r'[ ",>-](nan|inf)[ ",<%]', text), 'a number that is none')
+    for part in ('without rotation call', 'warm 70 %', 'prefers-color-scheme', '<h2>Rotations</h2>', 'rotor_rotations_total'):
+        expect(part in text, f'the report lacks {part}')
+
+
+def check_outputs(tool, folder):
+    report, metrics = os.path.join(folder, 'out.html'), os.path.join(folder, 'out.prom')
+    code, stdout, stderr = tool.run('rotate', '--json', '--prepare', '--report', report, '--metrics', metrics)
+    expect(code == 0, f'rotate: {code}, {stderr}')
+    summary = last_json(stdout)
+    expect(summary['ok'] == 100 and summary['lost'] == 0 and summary['swaps'] >= 3, f'{summary}')
+    expect(summary['swaps_image'] >= summary['swaps'] - 1 and summary['image_bytes'] > 0, f'no image: {summary}')
+    for when in ('all', 'before_swap', 'during_swap', 'after_swap'):
+        latency = summary['latency'][when]
+        expect(latency['count'] and latency['p50_ms'] <= latency['p99_ms'] <= latency['max_ms'], f'{when}: {latency}')
+    expect(sorted(os.listdir(folder)) == ['out.html', 'out.prom'], f'left over: {os.listdir(folder)}')
+    check_report(open(report, encoding='utf-8').read())
+    text = open(metrics, encoding='utf-8').read()
+    expect(f'\nrotor_rotations_total {summary["swaps"]}\n' in text, text)
+
+
+def check_settings(tool):
+    _, stdout, _ = tool.run('rotate', '--json', '--image', 'off')
+    summary = last_json(stdout)
+    expect(summary['images'] == 0 and summary['swaps_image'] == 0 and summary['ok'] == 100, f'--image off: {summary}')
+    code, stdout, _ = tool.run('rotate', '--json', '--rotation', 'off')
+    summary = last_json(stdout)
+    expect(code == 1 and summary['lost'] == 1 and summary['swaps'] == 0, f'--rotation off: {summary}')
+    _, stdout, _ = tool.run('rotate', '--json', '--also', os.path.join(tool.folder, 'load.jsonl'), '--also-every', '30')
+    summary = last_json(stdout)
+    expect(summary['also_calls'] == 3 and summary['also_ok'] == 3, f'--also: {summary}')
+    _, stdout, _ = tool.run('bench', '--runs', '1', '--json')
+    bench = last_json(stdout)
+    expect(bench['calls_replayed'] == 2 and bench['latency']['during_swap']['count'] == 1, f'{bench}')
+    expect(0 < bench['standby_by_image_ms'] < bench['standby_by_replay_ms'], f'{bench}')
+
+
+def check_unwritable(tool, folder):
+    missing = os.path.join(folder, 'no', 'out.html')
+    for option in ('--report', '--metrics'):
+        code, stdout, stderr = tool.run('rotate', option, missing)
+        expect(code == 2 and stdout == '' and missing in stderr, f'{option}, no folder: {code}, {stdout}, {stderr}')
+        code, stdout, stderr = tool.run('rotate', option, '/dev/full')
+        expect(code == 2 and stderr == 'rotor: io: can\'t write /dev/full: No space left on device\n',
+               f'{option}, no space: {code}, {stderr}')
+        expect(last_json(stdout)['ok'] == 100, 'the summary is lost')
+
+
+def main(rotor, folder):
+    tool = Tool(os.path.abspath(rotor), folder)
+    with tempfile.TemporaryDirectory() as out:
+        check_outputs(tool, out)
+        check_unwritable(tool, out)
+    check_settings(tool)
+    print('\n'.join(failures))
+    return 1 if failures else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main(*sys.argv[1:]))

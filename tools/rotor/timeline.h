@@ -1,0 +1,82 @@
+// What a run through a proxy looked like over time: memory, warm-ups, swaps, drains.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "rotor/proxy.h"
+
+namespace rotor::cli {
+
+/// Physical memory of this process: bytes.
+uint64_t resident_bytes();
+
+struct MemorySample {
+  double at_ms = 0;
+  uint64_t active = 0;  ///< guest memory
+  uint64_t standby = 0;
+  uint64_t retired = 0;
+  uint64_t image = 0;
+  uint64_t resident = 0;  ///< of the process
+};
+
+struct WarmupSpan {
+  double begin_ms = 0;
+  double end_ms = 0;
+  bool ended = false;
+  std::string problem;  ///< why it failed
+};
+
+struct SwapMark {
+  RotationEvent event;
+  double at_ms = 0;
+  uint64_t repetition = 0;
+  std::optional<double> drained_ms;  ///< when the retired instance was freed
+};
+
+struct TimelineData {
+  std::vector<MemorySample> samples;  ///< in order of time
+  std::vector<WarmupSpan> warmups;
+  std::vector<SwapMark> swaps;
+  uint64_t images = 0;
+  uint64_t overdue = 0;
+};
+
+/// Collects it. Thread-safe.
+class Timeline {
+ public:
+  /// Times count from now.
+  Timeline() : begin_(std::chrono::steady_clock::now()) {}
+  ~Timeline() { stop(); }
+
+  double now_ms() const;
+  /// For ProxyOptions.
+  void on_rotation(const RotationEvent& event);
+  void on_event(const ProxyEvent& event);
+  /// Samples `proxy` from a thread each `every_ms`, until `stop`. The proxy must live until then.
+  void start(const Proxy& proxy, uint32_t every_ms);
+  void stop();
+  /// One more sample: after a repetition.
+  void sample(const Proxy& proxy);
+  void set_repetition(uint64_t repetition) { repetition_ = repetition; }
+  uint64_t swaps() const { return swaps_; }
+
+  /// What was collected. After `stop`.
+  TimelineData take();
+
+ private:
+  const std::chrono::steady_clock::time_point begin_;
+  std::atomic<uint64_t> repetition_ = 0;
+  std::atomic<uint64_t> swaps_ = 0;
+  std::mutex mutex_;
+  TimelineData data_;
+  std::jthread sampler_;
+};
+
+}  // namespace rotor::cli
