@@ -22,7 +22,7 @@ static rotor::Result<int> run(const char* path) {
 
   ROTOR_TRY(auto state, proxy.call("build_state", {7}));  // recorded: replayed on a standby
   int right = 0;
-  for (int i = 0; i < 500; i++) {  // each call loses a page; the 125th would trap
+  for (int i = 0; i < 500; i++) {  // each call loses a page; the 127th would trap
     ROTOR_TRY(auto reply, proxy.call("work", {state.handle(), 42}));
     right += reply.i32() == -443658602;  // always the same: the state came along
   }
