@@ -605,8 +605,10 @@ std::unexpected<Error> not_rotating() { return fail(ErrorKind::invalid_argument,
 
 Result<void> ProxyImpl::prepare() {
   if (!rotating_) return not_rotating();
-  if (!warmer_->request(false)) return fail(ErrorKind::limit, "no standby for now: " + warmer_->last_problem());
-  return warmer_->wait_ready();
+  uint64_t failed_before = 0;
+  if (!warmer_->request(false, &failed_before))
+    return fail(ErrorKind::limit, "no standby for now: " + warmer_->last_problem());
+  return warmer_->wait_ready(failed_before);
 }
 
 Result<void> ProxyImpl::rotate() {

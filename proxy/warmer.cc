@@ -45,8 +45,9 @@ void* Warmer::run_thread(void* self) {
   return nullptr;
 }
 
-bool Warmer::request(bool at_any_use) {
+bool Warmer::request(bool at_any_use, uint64_t* failed_before) {
   std::lock_guard lock(mutex_);
+  if (failed_before) *failed_before = counted_.warmups_failed;
   if (given_up_) return false;
   at_any_use_ |= at_any_use;
   if (phase_ != Phase::none) return true;
@@ -68,9 +69,8 @@ void Warmer::wait() {
   changed_.wait(lock, [&] { return phase_ != Phase::warming && !busy_; });
 }
 
-Result<void> Warmer::wait_ready() {
+Result<void> Warmer::wait_ready(uint64_t failed_before) {
   std::unique_lock lock(mutex_);
-  const uint64_t failed_before = counted_.warmups_failed;
   changed_.wait(lock, [&] { return phase_ != Phase::warming || stop_; });
   if (phase_ == Phase::ready || counted_.warmups_failed == failed_before) return {};
   return fail(ErrorKind::internal, last_problem_);
