@@ -68,7 +68,7 @@ void Log::unpin(HandleId id) {
 Log::Appended Log::append(std::shared_ptr<const LogCall> call) {
   note_changes(*call);
   // Taken first, for the order of the locks. Beside a reader that moves nothing may be dropped: then the log may outgrow
-  // its bounds for a while, though not by more than half.
+  // its bounds for a while, up to twice.
   std::unique_lock reading(reading_mutex_, std::defer_lock);
   std::unique_lock lock(mutex_);
   if (given_up_) return Appended::full;

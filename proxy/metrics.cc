@@ -69,7 +69,7 @@ class Writer {
 
 void calls(Writer& out, const ProxyCounters& c) {
   out.counter("calls_total", "Export calls by the host.", c.calls);
-  out.counter("leases_total", "Leases given, joined ones and those of one call included.", c.leases);
+  out.counter("leases_total", "Outermost leases given, those of one call included.", c.leases);
   out.gauge("waiting", "Threads that wait for a lease.", c.waiting);
   out.counter("traps_total", "Calls that trapped.", c.traps);
   out.counter("retries_total", "Calls that ran again after a trap.", c.retries);

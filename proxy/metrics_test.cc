@@ -38,7 +38,7 @@ ProxyCounters filled() {
 constexpr const char* kFilled = R"(# HELP rotor_calls_total Export calls by the host.
 # TYPE rotor_calls_total counter
 rotor_calls_total 1
-# HELP rotor_leases_total Leases given, joined ones and those of one call included.
+# HELP rotor_leases_total Outermost leases given, those of one call included.
 # TYPE rotor_leases_total counter
 rotor_leases_total 2
 # HELP rotor_waiting Threads that wait for a lease.

@@ -56,6 +56,7 @@ void ProxyImpl::sample() {
   const uint64_t bytes = active.memory_bytes();
   use_ = active.use();
   memory_bytes_.set(bytes);
+  denied_growths_.set(active.denied_growths());
   warmer_->set_active_bytes(bytes);
   if (use_ >= policy_.warm_at) attention_.store(true, std::memory_order_relaxed);
 }
@@ -77,11 +78,11 @@ Result<void> ProxyImpl::acquire(bool is_explicit) {
   }
   Hold& hold = slot_.mine();
   if (attention_.load(std::memory_order_relaxed)) [[unlikely]] {
+    preparing_ = true;
     if (forced_) {
       if (options_.on_rotation) options_.on_rotation(*forced_);
       forced_.reset();
     }
-    preparing_ = true;
     Result<void> ready = ready_active();
     preparing_ = false;
     attention_ = slot_.active().poison || use_ >= policy_.warm_at || wanted_;
@@ -122,6 +123,7 @@ void ProxyImpl::end_lease(Hold&) {
   // A trapped instance is replaced by the next who comes; its standby may start now.
   if (attention_.load(std::memory_order_relaxed) && rotating_.load(std::memory_order_relaxed)) [[unlikely]] {
     const bool poisoned = slot_.active().poison.has_value();
+    denied_growths_.set(slot_.active().denied_growths());
     // From an image it takes less than to wake the thread that would make it.
     if (poisoned ? !warmer_->image() : use_ >= policy_.warm_at) warmer_->request(poisoned);
   }
@@ -193,7 +195,9 @@ void ProxyImpl::count_pause(RotationEvent& event, uint64_t start_ns) {
 
 bool ProxyImpl::swap(std::unique_ptr<LiveGuest> next, uint64_t start_ns, uint64_t wait_ns) {
   LiveGuest& old = slot_.active();
+  const bool around = std::exchange(preparing_, true);  // the callbacks must not call the proxy
   if (auto took = next->guest().on_rotate(old.guest()); !took) {
+    preparing_ = around;
     warmer_->refuse(std::move(next), took.error());
     return false;
   }
@@ -204,7 +208,9 @@ bool ProxyImpl::swap(std::unique_ptr<LiveGuest> next, uint64_t start_ns, uint64_
   sample();
   count_pause(event, start_ns);
   retired_->retired_at_ns = start_ns;
+  kept_back_bytes_.set(event.bytes_before);
   if (options_.on_rotation) options_.on_rotation(event);
+  preparing_ = around;
   return true;
 }
 
@@ -649,8 +655,12 @@ ProxyCounters ProxyImpl::counters() const {
   counters.memory_bytes = memory_bytes_;
   counters.reclaimed_bytes = reclaimed_bytes_;
   counters.drain_overdue = drain_overdue_;
+  counters.denied_growths = denied_growths_;
   counters.rotating = rotating_;
   warmer_->count(counters);
+  // Not yet the background thread's: those that leases stay on, and the one kept back until the next call.
+  counters.retired += slot_.draining(&counters.retired_bytes) + (kept_back_bytes_ ? 1 : 0);
+  counters.retired_bytes += kept_back_bytes_;
   std::lock_guard lock(off_reason_mutex_);
   counters.off_reason = off_reason_;
   return counters;

@@ -104,8 +104,10 @@ class ProxyImpl {
   Error note(LiveGuest& guest, Error error);
   Error about_poison(const LiveGuest& guest, std::string what) const;
   void retire() {
-    if (retired_) [[unlikely]]
-      warmer_->retire(std::move(retired_));
+    if (!retired_) [[likely]]
+      return;
+    warmer_->retire(std::move(retired_));
+    kept_back_bytes_.set(0);
   }
   void give_up(std::string why);
   void sample();
@@ -148,6 +150,8 @@ class ProxyImpl {
   LeaseCount calls_, leases_, retries_;
   std::atomic<uint64_t> traps_ = 0, stale_handles_ = 0;
   LeaseCount rotations_, rotations_trap_, rotations_force_, rotations_image_, reclaimed_bytes_;
+  LeaseCount denied_growths_;
+  LeaseCount kept_back_bytes_;  ///< of `retired_`; 0: none
   LeaseCount memory_bytes_, pause_ns_last_, pause_ns_max_, pause_ns_total_, wait_ns_max_;
   std::atomic<uint64_t> drain_overdue_ = 0;
   mutable std::mutex off_reason_mutex_;

@@ -120,7 +120,8 @@ class ActiveSlot {
   bool is_free();
   /// Threads in enter() that have not come in.
   size_t waiting();
-  size_t draining();
+  /// Stays that were exchanged under and have not ended; adds the memory of their instances.
+  size_t draining(uint64_t* bytes = nullptr);
   /// Counts the retired holds that are older than the deadline and were not counted yet.
   size_t count_overdue(uint64_t now_ns, uint64_t deadline_ns);
 

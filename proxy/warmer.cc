@@ -136,6 +136,8 @@ std::unique_ptr<LiveGuest> Warmer::stamp(uint64_t tail_ns, bool at_any_use) {
     return nullptr;  // a warm-up will find it futile, or make it anew from the log
   }
   (*made)->warmup_ns = now_ns() - start;
+  lock.lock();
+  note_peak((*made)->memory_bytes());
   return std::move(*made);
 }
 
@@ -169,6 +171,7 @@ void Warmer::push_retired(std::unique_ptr<LiveGuest> guest) {
   counted_.retired++;
   counted_.retired_bytes += guest->memory_bytes();
   retired_.push_back(std::move(guest));
+  note_peak(standby_ ? standby_->memory_bytes() : 0);
 }
 
 void Warmer::watch_drains(int change) {
