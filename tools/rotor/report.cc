@@ -272,7 +272,7 @@ class Report {
     if (baseline_fails()) {
       const std::string& text = baseline_->failures.front().message;
       html_.add("<p class=\"note\">Without rotation: {}{}{}</p>\n", escape_html(text.substr(0, text.find('\n'))),
-                baseline_->guest_error.empty() ? "" : ". The guest wrote: ",
+                baseline_->guest_error.empty() ? "" : ". First heard of the guest: ",
                 escape_html(baseline_->guest_error.substr(0, baseline_->guest_error.find('\n'))));
     }
     html_.add("</section>\n");
