@@ -128,7 +128,7 @@ Symbol ImportTape::base_of(uint64_t address, uint64_t* offset) const {
   Symbol best;
   *offset = kMaxReachBytes;
   auto consider = [&](uint64_t value, Symbol symbol) {
-    if (value > address || address - value >= *offset) return;
+    if (value < kMinAddress || value > address || address - value >= *offset) return;
     *offset = address - value;
     best = symbol;
   };
@@ -189,6 +189,14 @@ void ImportTape::on_nested_call(std::string_view name, std::span<const Value> ar
     effect->symbols.push_back(arg.type() == ValType::i32 ? symbol_of(static_cast<uint32_t>(arg.i32())) : Symbol{});
   effect->result_count = static_cast<uint32_t>(results.size());
   for (const Value& result : results) nested_.push_back(result.type() == ValType::i32 ? result.bits() : 0);
+}
+
+/// The error reaches the guest's caller, which then is not recorded; or the host function keeps it to itself.
+void ImportTape::on_nested_error(std::string_view name, std::span<const Value> /*args*/, const Error& /*error*/) {
+  if (mode_ == Mode::recording && open_ != kNone && unrecordable_.empty())
+    unrecordable_ = fmt::format("{} goes on after its call of {} failed, which may have changed the guest; let the policy "
+                                "run it",
+                                plan_.imports[answers_[open_].import_index].name, name);
 }
 
 Result<void> ImportTape::on_handle(std::string_view what) {

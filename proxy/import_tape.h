@@ -42,6 +42,7 @@ class ImportTape final : public ImportObserver {
   void on_table_set(std::string_view table, uint64_t index, ValType type, Slot element) override;
   void on_table_grow(std::string_view table, uint64_t delta, ValType type, Slot init) override;
   void on_nested_call(std::string_view name, std::span<const Value> args, std::span<const Value> results) override;
+  void on_nested_error(std::string_view name, std::span<const Value> args, const Error& error) override;
   Result<void> on_handle(std::string_view what) override;
 
  private:

@@ -81,6 +81,7 @@ Result<std::shared_ptr<const StandbyImage>> LiveGuest::make_image(std::vector<st
     ROTOR_TRY(image->saved, guest_->save());
     ROTOR_TRY(image->snapshot, instance().snapshot());
     image->memory_bytes = memory_bytes();
+    image->resident_bytes = image->snapshot.resident_bytes();
     return {};
   };
   Result<void> taken = take();

@@ -38,7 +38,8 @@ struct StandbyImage {
   std::shared_ptr<const HandleMap::Table> handles = {};
   /// What it was made by, all of it, in order.
   std::vector<std::shared_ptr<const LogCall>> calls = {};
-  uint64_t memory_bytes = 0;  ///< of the guest, then
+  uint64_t memory_bytes = 0;    ///< of the guest, then
+  uint64_t resident_bytes = 0;  ///< what the system holds for it
 };
 
 class LiveGuest;
@@ -69,9 +70,14 @@ class LiveGuest {
   Result<void> call(uint32_t export_index, std::span<const RawArg> args, RawReply& reply);
   /// Looked up on first use; lives as long as this.
   Result<const Func*> func(uint32_t export_index) {
-    if (const Func& func = funcs_[export_index]; func.handle().object) [[likely]]
-      return &func;
+    if (const Func* func = known_func(export_index)) [[likely]]
+      return func;
     return find_func(export_index);
+  }
+  /// Null: not looked up yet.
+  const Func* known_func(uint32_t export_index) const {
+    const Func& func = funcs_[export_index];
+    return func.handle().object ? &func : nullptr;
   }
   Instance& instance() { return guest_->instance(); }
   Guest& guest() { return *guest_; }

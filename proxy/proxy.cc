@@ -50,11 +50,7 @@ ProxyCounters Proxy::counters() const { return impl_->counters(); }
 const Policy& Proxy::policy() const { return impl_->policy(); }
 
 Result<void> proxy::call_slots(ProxyImpl& impl, uint32_t export_index, Slot* slots, bool own_lease) {
-  if (!own_lease) return impl.call_slots(export_index, slots);
-  ROTOR_CHECK(impl.acquire(false));
-  Result<void> done = impl.call_slots(export_index, slots);
-  impl.release();
-  return done;
+  return own_lease ? impl.call_own(export_index, slots) : impl.call_slots(export_index, slots);
 }
 
 Lease& Lease::operator=(Lease&& other) noexcept {

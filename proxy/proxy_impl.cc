@@ -46,6 +46,7 @@ Result<void> ProxyImpl::start(const Module& module) {
   ROTOR_TRY(auto first, source_->make(nullptr, false));
   ROTOR_CHECK(first->start_workers());
   slot_.exchange(std::move(first));
+  gauged_ = plan_.gauge.kind != Gauge::Kind::memory_size;
   sample();
   return enabled_ ? warmer_->start() : Result<void>();
 }
@@ -56,12 +57,13 @@ void ProxyImpl::sample() {
   use_ = active.use();
   memory_bytes_.set(bytes);
   warmer_->set_active_bytes(bytes);
+  if (use_ >= policy_.warm_at) attention_.store(true, std::memory_order_relaxed);
 }
 
 // ---- leases ---------------------------------------------------------------------------------------------------------
 
 Result<void> ProxyImpl::acquire(bool is_explicit) {
-  if (enabled_ && warmer_->on_this_thread()) [[unlikely]]
+  if (warmer_->on_this_thread()) [[unlikely]]
     return fail(ErrorKind::invalid_argument, "a host function called the proxy while its call was replayed");
   switch (slot_.enter(force_)) {
     [[likely]] case ActiveSlot::Entry::came_in: break;
@@ -73,16 +75,16 @@ Result<void> ProxyImpl::acquire(bool is_explicit) {
       return {};
     case ActiveSlot::Entry::joined_retired: return {};
   }
-  if (forced_) [[unlikely]] {
-    if (options_.on_rotation) options_.on_rotation(*forced_);
-    forced_.reset();
-  }
-  LiveGuest& active = slot_.active();
   Hold& hold = slot_.mine();
-  if (active.poison || use_ >= policy_.swap_at || wanted_.load(std::memory_order_relaxed)) [[unlikely]] {
+  if (attention_.load(std::memory_order_relaxed)) [[unlikely]] {
+    if (forced_) {
+      if (options_.on_rotation) options_.on_rotation(*forced_);
+      forced_.reset();
+    }
     preparing_ = true;
     Result<void> ready = ready_active();
     preparing_ = false;
+    attention_ = slot_.active().poison || use_ >= policy_.warm_at || wanted_;
     if (!ready) {
       slot_.leave(hold);
       slot_.open();
@@ -110,14 +112,18 @@ void ProxyImpl::release() {
     return;
   }
   slot_.leave(hold);
+  end_lease(hold);
+}
+
+void ProxyImpl::end_lease(Hold&) {
   recorder_->end_lease();
   retire();
-  sample();
+  sample_if_grown();
   // A trapped instance is replaced by the next who comes; its standby may start now.
-  const bool poisoned = slot_.active().poison.has_value();
-  if (rotating_.load(std::memory_order_relaxed) && (poisoned || use_ >= policy_.warm_at)) [[unlikely]] {
+  if (attention_.load(std::memory_order_relaxed) && rotating_.load(std::memory_order_relaxed)) [[unlikely]] {
+    const bool poisoned = slot_.active().poison.has_value();
     // From an image it takes less than to wake the thread that would make it.
-    if (!poisoned || !warmer_->image()) warmer_->request(poisoned);
+    if (poisoned ? !warmer_->image() : use_ >= policy_.warm_at) warmer_->request(poisoned);
   }
   slot_.open();
 }
@@ -126,6 +132,7 @@ void ProxyImpl::release() {
 Result<void> ProxyImpl::ready_active() {
   LiveGuest& active = slot_.active();
   const bool poisoned = active.poison.has_value();
+  if (!poisoned && use_ < policy_.swap_at && !wanted_) return {};
   if (!rotating_) {
     active.poison.reset();  // nothing to replace it with: as on_trap = keep
     return {};
@@ -229,6 +236,7 @@ std::unique_ptr<LiveGuest> ProxyImpl::exchange_under(LiveGuest& old, Hold& holde
   warmer_->watch_drains(1);
   count_pause(event, start_ns);
   forced_ = event;
+  attention_ = true;
   return next;
 }
 
@@ -394,48 +402,68 @@ Result<Reply> ProxyImpl::retry(Hold& hold, uint32_t index, std::span<const Arg> 
   return finish(hold, index, call, std::move(*raw), std::move(answers), unrecordable, calls_);
 }
 
-Result<void> ProxyImpl::call_simple(Hold& hold, bool may_open, const ExportPlan& plan, uint32_t index, Slot* slots) {
-  LiveGuest& active = slot_.active();
-  ROTOR_TRY(const Func* func, active.func(index));
-  if (auto translated = recorder_->translate(plan, slots, active); !translated) [[unlikely]] {
-    stale_handles_++;
-    return translated;
+Result<void> ProxyImpl::call_own(uint32_t index, Slot* slots) {
+  if (!attention_.load(std::memory_order_relaxed)) [[likely]] {
+    if (Hold* hold = slot_.try_enter()) [[likely]] {
+      if (const Func* func = simple_func(plan_.exports[index], index, slots)) [[likely]] {
+        LiveGuest& active = slot_.active();
+        leases_.add();
+        calls_.add();
+        hold->guest_depth = 1;
+        slot_.allow_exchange(*hold);
+        Result<void> called = func->call_raw(slots);
+        const bool alive = slot_.close(*hold);
+        hold->guest_depth = 0;
+        if (!called) [[unlikely]]
+          called = std::unexpected(note(active, std::move(called).error()));
+        if (alive) [[likely]] {
+          hold->depth = 0;
+          end_lease(*hold);
+        } else {
+          release();
+        }
+        return called;
+      }
+      hold->depth = 0;
+      slot_.open();
+    }
   }
-  calls_.add();
-  const bool tapes = attempt_ && plan_.records_answers && hold.guest_depth == 0;
-  assert(!tapes);
-  (void)tapes;
-  hold.guest_depth++;
-  if (may_open) slot_.allow_exchange(hold);
-  Result<void> called = func->call_raw(slots);
-  const bool alive = may_open ? slot_.close(hold) : true;
-  hold.guest_depth--;
-  if (alive) retire();
-  if (!called) [[unlikely]]
-    return std::unexpected(note(active, std::move(called).error()));
-  return {};
+  ROTOR_CHECK(acquire(false));
+  Result<void> done = call_slots(index, slots);
+  release();
+  return done;
 }
 
 Result<void> ProxyImpl::call_slots(uint32_t index, Slot* slots) {
-  const ExportPlan& plan = plan_.exports[index];
   Hold& hold = slot_.mine();
   PhaseScope phase(slot_, hold);
-  const bool simple = plan.simple && phase.alive() && !attempt_;
-  if (simple) [[likely]] {
-    if (slot_.active().poison) [[unlikely]]
-      return std::unexpected(about_poison(slot_.active(), "earlier in this lease"));
-    return call_simple(hold, phase.may_open(), plan, index, slots);
+  if (phase.alive() && !slot_.active().poison) [[likely]] {
+    if (const Func* func = simple_func(plan_.exports[index], index, slots)) [[likely]] {
+      LiveGuest& active = slot_.active();
+      calls_.add();
+      const bool opens = phase.may_open();
+      hold.guest_depth++;
+      if (opens) slot_.allow_exchange(hold);
+      Result<void> called = func->call_raw(slots);
+      const bool alive = opens ? slot_.close(hold) : true;
+      hold.guest_depth--;
+      if (alive) retire();
+      if (!called) [[unlikely]]
+        called = std::unexpected(note(active, std::move(called).error()));
+      return called;
+    }
   }
+  return call_general(hold, phase.alive(), phase.may_open(), index, slots);
+}
+
+Result<void> ProxyImpl::call_general(Hold& hold, bool alive, bool may_open, uint32_t index, Slot* slots) {
+  const ExportPlan& plan = plan_.exports[index];
+  if (alive && slot_.active().poison)
+    return std::unexpected(about_poison(slot_.active(), "earlier in this lease"));
+  if (alive && plan.simple) ROTOR_CHECK(slot_.active().func(index));  // known from now on
   std::vector<Arg> args;
   for (size_t i = 0; i < plan.args.size(); i++) args.push_back(Arg::from_slot(plan.type.params[i], slots[i]));
-  Result<Reply> reply = fail(ErrorKind::internal, "");
-  if (!phase.alive()) {
-    reply = call_retired(hold, index, args);
-  } else if (slot_.active().poison) {
-    reply = std::unexpected(about_poison(slot_.active(), "earlier in this lease"));
-  } else {
-    reply = call_active(hold, phase.may_open(), index, args);
-  }
+  Result<Reply> reply = alive ? call_active(hold, may_open, index, args) : call_retired(hold, index, args);
   if (!reply) return std::unexpected(std::move(reply).error());
   for (size_t i = 0; i < reply->values.size(); i++) slots[i] = reply->values[i].bits();
   return {};
@@ -498,6 +526,7 @@ Error ProxyImpl::note(LiveGuest& guest, Error error) {
   traps_++;
   if (rotating_ && policy_.on_trap == OnTrap::rotate && !guest.poison) {
     guest.poison = error;
+    attention_ = true;
     guest.guest().on_trap();
   }
   return error;
@@ -576,13 +605,16 @@ std::unexpected<Error> not_rotating() { return fail(ErrorKind::invalid_argument,
 
 Result<void> ProxyImpl::prepare() {
   if (!rotating_) return not_rotating();
-  if (!warmer_->request(false)) return fail(ErrorKind::limit, "no standby for now: " + warmer_->last_problem());
-  return warmer_->wait_ready();
+  uint64_t failed_before = 0;
+  if (!warmer_->request(false, &failed_before))
+    return fail(ErrorKind::limit, "no standby for now: " + warmer_->last_problem());
+  return warmer_->wait_ready(failed_before);
 }
 
 Result<void> ProxyImpl::rotate() {
   if (!rotating_) return not_rotating();
   wanted_ = true;
+  attention_ = true;
   warmer_->request(true);
   return {};
 }

@@ -48,6 +48,8 @@ class ProxyImpl {
   Result<void> acquire(bool is_explicit);
   void release();
   Result<Reply> call(std::string_view name, std::span<const Arg> args);
+  /// Of ProxyFunc, in a lease of its own or in the one that the thread holds.
+  Result<void> call_own(uint32_t export_index, Slot* slots);
   Result<void> call_slots(uint32_t export_index, Slot* slots);
   Result<std::vector<Value>> raw(std::string_view name, std::span<const Value> args);
   Result<uint32_t> resolve(uint32_t token);
@@ -90,7 +92,15 @@ class ProxyImpl {
                              std::vector<HostAnswer>& answers, std::string& unrecordable);
   Result<Reply> finish(Hold& hold, uint32_t index, PreparedCall& call, RawReply&& raw, std::vector<HostAnswer> answers,
                        const std::string& unrecordable, uint64_t number);
-  Result<void> call_simple(Hold& hold, bool may_open, const ExportPlan& plan, uint32_t index, Slot* slots);
+  /// Null: the call can't be made the shortest way. Its handles are translated.
+  const Func* simple_func(const ExportPlan& plan, uint32_t index, Slot* slots) {
+    if (!plan.simple || attempt_) return nullptr;
+    LiveGuest& active = slot_.active();
+    const Func* func = active.known_func(index);
+    return func && recorder_->translate(plan, slots, active) ? func : nullptr;
+  }
+  Result<void> call_general(Hold& hold, bool alive, bool may_open, uint32_t index, Slot* slots);
+  void end_lease(Hold& hold);
   Error note(LiveGuest& guest, Error error);
   Error about_poison(const LiveGuest& guest, std::string what) const;
   void retire() {
@@ -99,6 +109,11 @@ class ProxyImpl {
   }
   void give_up(std::string why);
   void sample();
+  /// Cheaper: where the memory's size did not change, nothing did.
+  void sample_if_grown() {
+    if (gauged_ || slot_.active().memory_bytes() != memory_bytes_) [[unlikely]]
+      sample();
+  }
   void emit(ProxyEvent event) const {
     if (options_.on_event) options_.on_event(event);
   }
@@ -116,6 +131,7 @@ class ProxyImpl {
 
   // The lease's.
   std::optional<Recorder> recorder_;
+  bool gauged_ = false;
   bool preparing_ = false;      ///< inside ready_active
   Attempt* attempt_ = nullptr;  ///< of the with_lease that runs
   std::optional<RotationEvent> forced_;  ///< an exchange under a holder that is yet to be told of
@@ -127,6 +143,8 @@ class ProxyImpl {
   // Written by the lease's thread, read by any.
   std::atomic<bool> rotating_;
   std::atomic<bool> wanted_ = false;  ///< rotate() asked for an exchange
+  /// The next lease has to look at more than the gate: a trap, memory use, an exchange that is wanted or to be told of.
+  std::atomic<bool> attention_ = false;
   LeaseCount calls_, leases_, retries_;
   std::atomic<uint64_t> traps_ = 0, stale_handles_ = 0;
   LeaseCount rotations_, rotations_trap_, rotations_force_, rotations_image_, reclaimed_bytes_;

@@ -377,7 +377,7 @@ Result<void> Recorder::keep(uint32_t token, uint64_t calls) {
   return {};
 }
 
-void Recorder::end_lease() {
+void Recorder::end_lease_handles() {
   for (uint32_t token : lease_handles_)
     if (is_query(token)) end_token(token, TokenTable::State::lease_ended);
   lease_handles_.clear();

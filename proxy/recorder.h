@@ -53,21 +53,19 @@ class Recorder {
   Result<Reply> call_detached(uint32_t export_index, std::span<const Arg> args, LiveGuest& guest,
                               const std::unordered_map<uint32_t, uint32_t>& raw_of) const;
 
-  /// The shortest way, for ExportPlan::simple: handles among the slots become pointers. Errors: stale_handle.
-  Result<void> translate(const ExportPlan& plan, Slot* slots, const LiveGuest& active) {
-    if (!enabled_) return {};
+  /// The shortest way, for ExportPlan::simple: handles among the slots become pointers. False: `resolve` has to look at
+  /// one of them.
+  bool translate(const ExportPlan& plan, Slot* slots, const LiveGuest& active) {
+    if (!enabled_) return true;
     for (size_t i = 0; i < plan.args.size(); i++) {
       const auto token = static_cast<uint32_t>(slots[i]);
       if (plan.args[i] == ArgKind::scalar || token == 0) continue;
       TokenTable::Entry* entry = tokens_.live(token);
-      if (!entry || entry->guest != active.number) [[unlikely]] {
-        ROTOR_TRY(uint32_t raw, resolve(token, active));
-        slots[i] = raw;
-        continue;
-      }
+      if (!entry || entry->guest != active.number) [[unlikely]]
+        return false;
       slots[i] = entry->raw;
     }
-    return {};
+    return true;
   }
   Result<uint32_t> resolve(uint32_t token, const LiveGuest& active);
   /// (token, raw) of all live handles, for a lease that stays behind on the guest.
@@ -76,7 +74,10 @@ class Recorder {
   /// Has a query handle outlive its lease. Errors: stale_handle.
   Result<void> keep(uint32_t token, uint64_t calls);
   /// Ends the query handles that the ending lease got.
-  void end_lease();
+  void end_lease() {
+    if (!lease_handles_.empty()) [[unlikely]]
+      end_lease_handles();
+  }
   /// Ends all query handles: their instance is retired.
   void swapped(uint64_t rotation);
   /// Whether there is a live query handle of no lease that is younger than `bound` calls.
@@ -122,6 +123,7 @@ class Recorder {
   void append(std::shared_ptr<const LogCall> call);
   void prune_kept();
   bool is_query(uint32_t token);
+  void end_lease_handles();
 
   const Plan& plan_;
   Log& log_;

@@ -120,13 +120,7 @@ bool ActiveSlot::leave(Hold& hold) {
   return --hold.depth == 0;
 }
 
-void ActiveSlot::open() {
-  Hold& hold = *hold_.load(std::memory_order_relaxed);
-  hold.owner.store(0, std::memory_order_relaxed);
-  hold.is_explicit = hold.raw_used = false;
-  uint32_t taken = kTaken;
-  if (state_.compare_exchange_strong(taken, kFree, std::memory_order_release, std::memory_order_relaxed)) [[likely]]
-    return;
+void ActiveSlot::hand_over() {
   std::lock_guard lock(mutex_);
   if (waiters_.empty()) {  // who came has not got in line yet, and will find the mutex free
     state_.store(kFree, std::memory_order_release);

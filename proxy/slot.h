@@ -60,6 +60,20 @@ class ActiveSlot {
     std::function<std::unique_ptr<LiveGuest>(LiveGuest& old, Hold& holder)> exchange;
   };
   Entry enter(const Force& force);
+  /// The same for a thread that has no stay, if nobody is in the way. Null: ask `enter`.
+  Hold* try_enter() {
+    const uintptr_t thread = self();
+    if (hold_.load(std::memory_order_acquire)->owner.load(std::memory_order_relaxed) == thread ||
+        draining_count_.load(std::memory_order_relaxed)) [[unlikely]]
+      return nullptr;
+    uint32_t free = kFree;
+    if (!state_.compare_exchange_strong(free, kTaken, std::memory_order_acquire)) [[unlikely]]
+      return nullptr;
+    Hold* hold = hold_.load(std::memory_order_relaxed);
+    hold->depth = 1;
+    hold->owner.store(thread, std::memory_order_relaxed);
+    return hold;
+  }
   /// The calling thread's stay. Pre: it has one.
   Hold& mine() {
     Hold* hold = hold_.load(std::memory_order_acquire);
@@ -69,8 +83,16 @@ class ActiveSlot {
   }
   /// True: the last one of this thread's is about to leave; call `open` next.
   bool leave(Hold& hold);
-  /// Lets the next one in. For a retired hold: gives it up.
-  void open();
+  /// Lets the next one in.
+  void open() {
+    Hold& hold = *hold_.load(std::memory_order_relaxed);
+    hold.owner.store(0, std::memory_order_relaxed);
+    hold.is_explicit = hold.raw_used = false;
+    uint32_t taken = kTaken;
+    if (!state_.compare_exchange_strong(taken, kFree, std::memory_order_release, std::memory_order_relaxed)) [[unlikely]]
+      hand_over();
+  }
+  /// The end of a stay that was exchanged under: its instance.
   std::unique_ptr<LiveGuest> end_retired(Hold& hold);
 
   /// From here on the holder may be exchanged under, until `close`.
@@ -121,6 +143,7 @@ class ActiveSlot {
   Hold& find_retired();
   void wait_in_line(std::unique_lock<std::mutex>& lock, const Force& force);
   bool try_force(const Force& force);
+  void hand_over();
   void wait_for_claim();
 
   std::atomic<uint32_t> state_{kFree};

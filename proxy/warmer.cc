@@ -40,12 +40,14 @@ Result<void> Warmer::start() {
 }
 
 void* Warmer::run_thread(void* self) {
+  t_runs = static_cast<Warmer*>(self);
   static_cast<Warmer*>(self)->run();
   return nullptr;
 }
 
-bool Warmer::request(bool at_any_use) {
+bool Warmer::request(bool at_any_use, uint64_t* failed_before) {
   std::lock_guard lock(mutex_);
+  if (failed_before) *failed_before = counted_.warmups_failed;
   if (given_up_) return false;
   at_any_use_ |= at_any_use;
   if (phase_ != Phase::none) return true;
@@ -67,9 +69,8 @@ void Warmer::wait() {
   changed_.wait(lock, [&] { return phase_ != Phase::warming && !busy_; });
 }
 
-Result<void> Warmer::wait_ready() {
+Result<void> Warmer::wait_ready(uint64_t failed_before) {
   std::unique_lock lock(mutex_);
-  const uint64_t failed_before = counted_.warmups_failed;
   changed_.wait(lock, [&] { return phase_ != Phase::warming || stop_; });
   if (phase_ == Phase::ready || counted_.warmups_failed == failed_before) return {};
   return fail(ErrorKind::internal, last_problem_);
@@ -208,7 +209,7 @@ void Warmer::count(ProxyCounters& to) const {
   to.retired_bytes = counted_.retired_bytes;
   to.peak_together_bytes = counted_.peak_together_bytes;
   to.standby_bytes = standby_ ? standby_->memory_bytes() : 0;
-  to.image_bytes = image_ ? image_->snapshot.resident_bytes() : 0;
+  to.image_bytes = image_ ? image_->resident_bytes : 0;
   to.last_problem = last_problem_;
 }
 
@@ -417,7 +418,7 @@ void Warmer::take_image(Warming& warming) {
     verify_ |= policy_.verify_every && counted_.images % policy_.verify_every == 0;
     later({.kind = ProxyEventKind::image_made,
            .ns = now_ns() - start,
-           .bytes = image_->snapshot.resident_bytes(),
+           .bytes = image_->resident_bytes,
            .calls = image_->calls.size()});
     return;
   }

@@ -34,17 +34,18 @@ class Warmer {
   ~Warmer();
   /// Errors: io (no thread).
   Result<void> start();
-  bool on_this_thread() const { return started_ && pthread_equal(thread_, pthread_self()); }
+  /// Whether the calling thread is this one's.
+  bool on_this_thread() const { return t_runs == this; }
 
   /// Sees to it that a standby is there or on its way. False: none will be, for now or ever (see last_problem).
-  /// `at_any_use`: take one that stands above `warm_at`, too.
-  bool request(bool at_any_use);
+  /// `at_any_use`: take one that stands above `warm_at`, too. `failed_before`: takes what `wait_ready` wants.
+  bool request(bool at_any_use, uint64_t* failed_before = nullptr);
   /// Whether one is ready that `take` would give.
   bool is_ready(uint64_t tail_ns);
   /// Waits until none is on its way. Only while the gate is closed.
   void wait();
   /// Waits until the one that was requested is ready. Errors: what failed it.
-  Result<void> wait_ready();
+  Result<void> wait_ready(uint64_t failed_before);
   /// The standby, if there is one with no more than `tail_ns` of calls to replay: the calling thread replays them. Only
   /// while the gate is closed.
   std::unique_ptr<LiveGuest> take(uint64_t tail_ns);
@@ -88,6 +89,8 @@ class Warmer {
     std::unique_ptr<LiveGuest> guest = {};
     Calls calls = {};  ///< all that it is made of, for its own image; empty if it gets none
   };
+
+  static inline thread_local const Warmer* t_runs = nullptr;  ///< on its own thread
 
   static void* run_thread(void* self);
   void run();

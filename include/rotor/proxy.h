@@ -29,8 +29,8 @@ namespace proxy { class ProxyImpl; }
 
 /// What calling an export does to the guest's state.
 enum class Effect : uint8_t {
-  query,    ///< nothing that a later call needs: not recorded
-  build,    ///< makes or changes state: recorded and replayed
+  query,    ///< nothing that a later call needs: not recorded, unless it consumes a build's handle or a build takes its
+  build,    ///< makes or changes state: recorded, and replayed while something that it made or changed is alive
   release,  ///< ends a handle: recorded if that handle was recorded
 };
 
@@ -62,10 +62,13 @@ struct ExportRule {
   Effect effect = Effect::query;
   /// The build only fills a cache: of the calls with equal arguments the first is a build, the others are queries.
   bool once = false;
-  /// The build does not change the handles it takes: it need not be replayed for their sake.
+  /// The build does not change the handles it takes: it need not be replayed for their sake. (One that takes handles
+  /// and makes none is then never replayed.)
   bool reads = false;
-  /// A call that traps runs again on a fresh instance, and is told what the host functions of the failed attempt
-  /// answered: its caller sees no trap, no side effect happens twice.
+  /// A call that traps runs once more, on a fresh instance, and is told what the host functions of the failed attempt
+  /// answered (those of ImportMode::answer; the others run again): its caller sees no trap. The trap is returned after
+  /// all if no instance can be had, if an argument is a query's handle, after Lease::raw, resolve or memory in the same
+  /// lease, and from within a host function. Not for releases, and not for what takes references.
   bool retry = false;
   /// Of builds with equal arguments at these positions, from 0 on, only the last one is replayed (a setting that is
   /// overwritten). An empty list: of all builds by this export.
@@ -77,7 +80,8 @@ struct ExportRule {
   uint32_t line = 0;  ///< in the policy file; 0: made in C++
 };
 
-/// What a host function's call within a recorded call is when that is replayed.
+/// What a host function's call within a recorded call is when that is replayed. Without a rule: `answer` with
+/// Preset::plain, `run` with Preset::wasm_bindgen.
 enum class ImportMode : uint8_t {
   answer,  ///< not run: its results, and what it did to the guest, come from the log
   run,     ///< run again, for the standby (views, casts, clones: no side effect outside the guest)
@@ -90,8 +94,8 @@ enum class ImportArg : uint8_t {
   any,      ///< may differ, and nothing is placed relative to it
 };
 
-/// What the policy says of an imported function, or of all that match a glob, by `module.name` or by `name` alone. An
-/// exact name wins over globs, a later glob over an earlier one.
+/// What the policy says of an imported function, or of all that match a glob, by `module.name` or by `name` alone. The
+/// exact `module.name` wins over the exact `name`, that over globs, a later glob over an earlier one.
 struct ImportRule {
   std::string name;
   ImportMode mode = ImportMode::answer;
@@ -104,6 +108,7 @@ struct ImportRule {
 /// work. It is paused for its image, and started anew on each standby. The exports are called by the host's `Guest`.
 struct GroupRule {
   uint32_t workers = 0;          ///< 0: a guest without workers
+  // Names of exports. With Preset::wasm_bindgen empty ones are wasm-bindgen-rayon's, if the module has these.
   std::string start = {};        ///< starts the pool
   std::string stop = {};         ///< has each worker leave the guest
   std::string thread_exit = {};  ///< called on each worker after that, else its stack is lost at each restart
@@ -117,9 +122,10 @@ enum class Preset : uint8_t {
                  ///< passed; `__wbg_*_free(ptr, 0)` is a release
 };
 
-/// What a caller gets who finds the active instance at `swap_at` and no standby ready.
+/// What a caller gets who finds the active instance at `swap_at` and no standby ready: the active, the standby as soon
+/// as it is ready, or an error of kind `limit`. If none can be had, `wait` gives the active.
 enum class AtSwap : uint8_t { serve, wait, fail };
-/// What follows a trap: a fresh instance, or the old one as the trap left it.
+/// What follows a trap, or a host function's error, within a call: a fresh instance, or the old one as that left it.
 enum class OnTrap : uint8_t { rotate, keep };
 /// How standbys are made.
 enum class ImageMode : uint8_t {
@@ -167,23 +173,27 @@ struct Policy {
   /// Memory use from which on the active is exchanged, at the next call without lease and live query handle.
   double swap_at = 0.90;
   /// Memory use from which on no lease is given on the active any more, as long as a standby can be had: callers wait
-  /// for it. Live query handles no longer hold a swap up: they go stale. A lease that is held then, with no build in
-  /// it, drains beside the new active.
+  /// for it. Live query handles no longer hold a swap up: they go stale. A lease that is held then, while another
+  /// thread waits, drains beside the new active: unless it is in a call that is recorded, or in a with_lease.
   double force_at = 0.97;
   /// What memory use is: an exported function without parameters or an exported global that gives bytes in use (i32 or
-  /// i64). Empty: memory.size.
+  /// i64). Empty: memory.size, of memory 0. Asked at the end of each outermost lease, unrecorded: it must be a query,
+  /// and where it traps memory.size counts.
   std::string gauge;
-  /// What memory use is relative to; 0, or more than the instance's own limit: that limit.
+  /// What memory use is relative to; 0, or more than the instance's own limit: that limit. It limits nothing itself.
   uint64_t memory_limit_bytes = 0;
   AtSwap at_swap = AtSwap::serve;
   OnTrap on_trap = OnTrap::rotate;
   /// A standby may be swapped in once the calls it has yet to replay took the active no longer than this.
   uint64_t catch_up_ns = 1'000'000;
-  /// A standby that is behind by more than catch_up_ns after so many rounds of replaying what came meanwhile is given up.
+  /// A standby that is behind by more than catch_up_ns after so many rounds of replaying what came meanwhile is given
+  /// up.
   uint32_t catch_up_rounds = 8;
-  /// How long a lease whose instance was exchanged under it may go on calling that.
+  /// How long after the exchange a lease whose instance was exchanged under it may go on calling that. A call that runs
+  /// is not ended.
   uint64_t drain_deadline_ms = 10'000;
-  /// A query handle that `Proxy::call` returned holds a swap up for so many calls.
+  /// Live query handles that `Proxy::call` returned, or `Lease::keep` kept, hold a swap up until so many calls after
+  /// the newest of them.
   uint32_t query_handle_calls = 64;
   /// Pause after a failed warm-up; doubled by each further one.
   uint64_t backoff_first_ms = 100;
@@ -192,8 +202,8 @@ struct Policy {
   ImageMode image = ImageMode::lazy;
   /// A standby that had to replay calls that took the active longer than this is imaged anew.
   uint64_t image_tail_ns = 100'000'000;
-  /// Of so many images one is verified: the calls it was made from are replayed once more, in the background, and the
-  /// outcome is compared. 0: none.
+  /// Of so many images one is verified: the calls it was made from are replayed once more, on one more guest, in the
+  /// background, and the outcome is compared (Proxy::verify). 1: each. 0: none.
   uint32_t verify_every = 0;
 
   /// A log that is still above one of these bounds after compaction is given up: rotation ends, for the reason in the
@@ -222,8 +232,9 @@ struct Policy {
 // ---- Guests ---------------------------------------------------------------------------------------------------------
 
 /// A running guest: an instance, and whatever host objects must live exactly as long (a wasm-bindgen host, the
-/// `host_data`, worker threads). The proxy owns it; it is entered by one thread at a time, not always the same one, and
-/// destroyed on the proxy's background thread.
+/// `host_data`, worker threads). The proxy owns it; it is entered by one thread at a time, not always the same one.
+/// Destroyed on the proxy's background thread; the last active by the thread that destroys the proxy, and the one of
+/// Proxy::verify by the thread that called it.
 class Guest {
  public:
   Guest() = default;
@@ -231,12 +242,13 @@ class Guest {
   Guest(const Guest&) = delete;
   Guest& operator=(const Guest&) = delete;
   virtual Instance& instance() = 0;
-  /// Text of an error object that the guest returned (ResultKind::error).
+  /// Text of an error object that the guest returned (ResultKind::error): an element of its exported externref table,
+  /// with Preset::wasm_bindgen.
   virtual std::string describe_error(ExternRef /*error*/) { return {}; }
 
   /// Policy::group: starts the workers, and has them leave the guest and end, so that nothing but the main instance is
-  /// left. Called while no call runs. Errors of `start` fail the warm-up; one of `stop` means that the guest must not be
-  /// used any more.
+  /// left. Called while no call runs. Errors of `start` fail the warm-up; one of `stop` means that the guest must not
+  /// be used any more.
   virtual Result<void> start_workers(const GroupRule& group);
   virtual Result<void> stop_workers(const GroupRule& group);
   /// Host state that belongs to the guest's references and must come along with its image (what external references
@@ -244,10 +256,12 @@ class Guest {
   /// call runs, with the workers stopped.
   virtual Result<std::shared_ptr<const void>> save() { return nullptr; }
   /// This guest is about to take the place of another: takes over host state that is neither replayed nor in the image
-  /// (open files, connections). Called with the gate closed, so it must be quick. An error keeps the old one in place
-  /// and fails the warm-up.
+  /// (open files, connections). Called on a thread that calls the proxy, with the gate closed, so it must be quick. An
+  /// error keeps the old one in place and fails the warm-up. The old one may have trapped; and where it is exchanged
+  /// under a lease (`force_at`), another thread may be in it.
   virtual Result<void> on_rotate(Guest& /*retired*/) { return {}; }
-  /// A call of the guest trapped: its locks may be held, nothing but its end is to be expected of it.
+  /// A call of the guest trapped (`on_trap` = rotate): its locks may be held, nothing but its end is to be expected of
+  /// it. Called on the thread of the call; stop_workers is not called after it.
   virtual void on_trap() {}
 };
 
@@ -255,13 +269,14 @@ class Guest {
 struct GuestRequest {
   /// Null: a fresh start. Else the guest must be in that state; `instantiate` sees to the instance.
   const Snapshot* snapshot = nullptr;
-  /// Of the guest that the snapshot was taken of: Guest::save.
+  /// Of the guest that the snapshot was taken of: Guest::save. Shared by all guests made from it.
   std::shared_ptr<const void> saved;
   /// Its memory is to be made with MemoryLimits::imageable; `instantiate` and `apply` see to it.
   bool imageable = false;
   /// Others like it will be made: what can't be had twice is an error. False: rotation is off.
   bool rotates = true;
-  /// For InstanceOptions::import_observer of the main instance; `instantiate` sees to it.
+  /// For InstanceOptions::import_observer of the main instance; `instantiate` sees to it. Outlives the guest. Null: the
+  /// policy answers no import.
   ImportObserver* import_observer = nullptr;
 
   /// The options with what the request says of them put in.
@@ -278,8 +293,9 @@ struct GuestRequest {
 using GuestFactory = std::function<Result<std::unique_ptr<Guest>>(const GuestRequest&)>;
 
 /// For guests that need no more than a linker. `make_host_data`, if given, is asked for each instance's host_data,
-/// which then lives as long as that instance. Memories, tables and mutable globals that are defined once for all
-/// instances can't be rotated: Proxy::create refuses a second guest on the same memory.
+/// which then lives as long as that instance. Memories, tables and mutable globals that the linker defines once for all
+/// instances can't be rotated: unless rotation is off, the factory refuses them (invalid_argument), and so does
+/// Proxy::create with it.
 GuestFactory linked_guests(InstancePre pre, Limits limits = {},
                            std::function<std::shared_ptr<void>()> make_host_data = {});
 
@@ -318,7 +334,7 @@ class Arg {
   std::span<const uint8_t> data_;
 };
 
-/// What a proxied call returned.
+/// What a proxied call returned. The accessors ask for an index within `values`.
 struct Reply {
   std::vector<Value> values;     ///< scalars and the tokens of handles, in order
   std::vector<uint8_t> bytes;    ///< the `bytes` result
@@ -331,8 +347,9 @@ struct Reply {
 /// Pins the active instance for several calls. One lease is held at a time; a thread that holds one and asks again, by
 /// acquire() or call(), joins it. Used and dropped on the thread that acquired it, before the proxy is destroyed (both
 /// asserted). Handles that queries return within a lease end with it (with the outermost, if joined).
-/// A lease that is held while the active passes `force_at` may find its instance exchanged under it: queries go on on
-/// the old one until the drain deadline, builds and releases give `retired`.
+/// A lease that is held while the active passes `force_at` may find its instance exchanged under it: queries that
+/// neither return nor consume handles go on on the old one until the drain deadline, everything else gives `retired`.
+/// The next lease is on the new active.
 class [[nodiscard]] Lease {
  public:
   Lease(Lease&& other) noexcept : impl_(std::exchange(other.impl_, nullptr)) {}
@@ -341,23 +358,26 @@ class [[nodiscard]] Lease {
 
   /// Calls an export as the policy describes it: tokens are translated both ways, bytes and vectors go through the
   /// guest's allocator, builds are recorded. Errors: not_found, type_mismatch (arguments), stale_handle (a token that
-  /// is none or no more), trap, host (a host function failed, or the guest returned its `error` result), limit,
-  /// invalid_argument (a build that takes a query's handle or is called from a host function).
-  /// retired (the instance was exchanged under the lease). After a trap, with `on_trap` = rotate, further calls of this
-  /// lease repeat that trap's error.
+  /// is none or no more), trap, host (a host function failed, or the guest returned its `error` result), limit (the
+  /// guest's allocator has nothing left; too many handles), invalid_argument (a build that takes a query's handle which
+  /// can't be recorded, or is called from a host function; an export that can only be called raw; data outside of the
+  /// guest's memory), retired (the instance was exchanged under the lease). After a trap or a host function's error,
+  /// with `on_trap` = rotate, further calls of this lease repeat that error.
   Result<Reply> call(std::string_view name, std::span<const Arg> args = {});
   Result<Reply> call(std::string_view name, std::initializer_list<Arg> args) {
     return call(name, std::span<const Arg>(args.begin(), args.size()));
   }
   /// Calls an export with nothing translated: for malloc, free and queries on raw pointers, which mean nothing after
-  /// the lease. Errors: those of Func::call; invalid_argument for a build or release, which could not be recorded.
+  /// the lease. Errors: those of Func::call; not_found; retired; invalid_argument for a build or release, which could
+  /// not be recorded.
   Result<std::vector<Value>> raw(std::string_view name, std::span<const Value> args = {});
   Result<std::vector<Value>> raw(std::string_view name, std::initializer_list<Value> args) {
     return raw(name, std::span<const Value>(args.begin(), args.size()));
   }
-  /// The raw value behind a token, for use with raw(). Errors: stale_handle.
+  /// The raw value behind a token, for use with raw(). Errors: stale_handle; retired.
   Result<uint32_t> resolve(uint32_t token) const;
-  /// Has a query's handle outlive the lease: as if Proxy::call had returned it. Errors: stale_handle.
+  /// Has a query's handle outlive the lease: as if Proxy::call had returned it. Nothing to do for a build's. Errors:
+  /// stale_handle; retired.
   Result<void> keep(uint32_t token);
   /// Memory 0 of the pinned instance. Errors: not_found.
   Result<Memory> memory() const;
@@ -379,7 +399,7 @@ template <class Signature>
 class ProxyFunc;
 /// An export whose name and type were looked up once: the fast way to call it. Handles are uint32_t tokens. For exports
 /// whose arguments and results are scalars and handles; bytes and vectors go through Lease::call. Copies share nothing;
-/// valid as long as the proxy.
+/// valid as long as the proxy, moved or not. Used by any thread.
 template <class R, class... Args>
 class ProxyFunc<R(Args...)> {
  public:
@@ -410,7 +430,7 @@ class ProxyFunc<R(Args...)> {
 
 // ---- The proxy ------------------------------------------------------------------------------------------------------
 
-/// Why an instance was exchanged.
+/// Why an instance was exchanged: memory use, or Proxy::rotate; a trap; memory use, under a lease.
 enum class RotationCause : uint8_t { memory, trap, force };
 /// How the new one was made.
 enum class StandbyOrigin : uint8_t { replay, image };
@@ -435,7 +455,7 @@ enum class ProxyEventKind : uint8_t {
   warmup_failed,    ///< `text` says why: an error, a divergence, futility
   image_made,       ///< `bytes` that the system holds for it, `ns` it took beyond the warm-up
   image_verified,   ///< `text`: empty, or how the replay differed
-  drained,          ///< a retired instance was freed: `bytes` of its memory, `ns` since the swap
+  drained,          ///< a retired instance, or a standby that was dropped, was freed: `bytes` of its memory, `ns` since
   drain_overdue,    ///< a lease of a retired instance did not end by the deadline
   retried,          ///< `text`: the trap that nobody saw
   log_compacted,    ///< `calls` that remain
@@ -452,7 +472,7 @@ struct ProxyEvent {
 /// A snapshot; counts since the proxy was created.
 struct ProxyCounters {
   uint64_t calls = 0;    ///< export calls by the host
-  uint64_t leases = 0;   ///< joined ones and those of one call included
+  uint64_t leases = 0;   ///< outermost ones; those of one call included
   uint64_t waiting = 0;  ///< threads that wait for a lease, as of now
   uint64_t traps = 0;
   uint64_t retries = 0;        ///< calls and with_lease functions that ran again after a trap
@@ -504,20 +524,22 @@ struct ProxyCounters {
   std::string last_problem;   ///< of the last failed warm-up
 };
 
-/// The counters in Prometheus' text format (0.0.4), each name with `rotor_` before it. `labels`, if any, go into each
-/// line's braces: `guest="prover"`.
+/// The counters in Prometheus' text format (0.0.4), each name with `rotor_` before it, times in seconds. `labels`, if
+/// any, go into each line's braces as they are: `guest="prover"`.
 std::string prometheus_text(const ProxyCounters& counters, std::string_view labels = {});
 
 struct ProxyOptions {
-  /// Told of each rotation, on the thread that caused it, before its lease begins. Must not call the proxy.
+  /// Told of each rotation, on the thread that caused it, before its lease begins (for `retry`, within it). Every
+  /// caller waits meanwhile. Must not call the proxy.
   std::function<void(const RotationEvent&)> on_rotation = {};
-  /// Told of everything else, on the thread where it happens; with no lock held. Must not call the proxy.
+  /// Told of everything else, with no lock held: on the background thread, or, of `retried` and most ends of rotation,
+  /// on the thread whose call it is. Must not call the proxy.
   std::function<void(const ProxyEvent&)> on_event = {};
 };
 
 /// Outcome of Proxy::verify.
 struct VerifyReport {
-  uint64_t calls = 0;        ///< replayed
+  uint64_t calls = 0;        ///< replayed; each returned what it once did
   bool digests_equal = false;
   bool compared_digests = false;  ///< false: a group, whose calls' results were compared only
 };
@@ -545,7 +567,9 @@ class Proxy {
 
   /// Runs `work` within a lease. If the guest traps in it, or in one of its calls, it runs as a whole once more, on a
   /// fresh instance: builds of the failed attempt are forgotten, handles that it ended live again, and host functions
-  /// answer what they answered then. So `work` must be able to run twice. Errors: those of acquire, then those of `work`.
+  /// answer what they answered then (those of ImportMode::answer). So `work` must be able to run twice, and have the
+  /// guest call the same host functions in the same order. Within another lease, with rotation off or `on_trap` = keep
+  /// it runs but once. Errors: those of acquire, then those of `work`.
   Result<void> with_lease(const std::function<Result<void>(Lease&)>& work);
   /// Looks an export up, and compares its type with what the policy says of it. Errors: not_found, type_mismatch.
   template <class Signature>
@@ -555,15 +579,16 @@ class Proxy {
   }
 
   /// Has a standby, and with `image` = lazy its image, prepared now, and waits until it is there: after the state is
-  /// built, so that the first trap finds one. Must not be called within a lease. Errors: what failed the warm-up;
-  /// invalid_argument (rotation is off).
+  /// built, so that the first trap finds one. Must not be called within a lease. Errors: internal, with what failed the
+  /// warm-up; limit (an earlier one failed a short while ago: `backoff_first_ms`); invalid_argument (rotation is off).
   Result<void> prepare();
-  /// Exchanges the active for a fresh instance at the next call without lease and live query handle, whatever the memory
-  /// in use: for tests, and for guests that are known to have gone bad. Errors: invalid_argument (rotation is off).
+  /// Asks for a standby and returns; the active is exchanged for it by the first call or lease that finds it ready and
+  /// no live query handle, whatever the memory in use: for tests, and for guests that are known to have gone bad.
+  /// Errors: invalid_argument (rotation is off).
   Result<void> rotate();
-  /// Replays the calls that the image was made from on a fresh guest, on the calling thread, and compares the outcome:
-  /// digests of memories, globals and tables, or, for a group, the calls' results. Errors: not_found (no image); those of
-  /// replay; internal (divergence).
+  /// Replays the calls that the image was made from on a fresh guest, on the calling thread, and compares what each
+  /// returns, and, but for a group, digests of memories, globals and tables: whether these are equal the report says.
+  /// Calls go on meanwhile. Errors: not_found (no image); those of the factory and of replay; internal (divergence).
   Result<VerifyReport> verify();
 
   ProxyCounters counters() const;

@@ -1,0 +1,190 @@
+// What the proxy costs, and how long an exchange takes: `build/release/bench/rotation_bench`. Medians of several runs on a
+// quiet machine. The exchanges are timed one by one and reported as percentiles.
+#include <benchmark/benchmark.h>
+
+#include <algorithm>
+#include <chrono>
+#include <vector>
+
+#include "bench/rotation_guest.h"
+#include "rotor/proxy.h"
+#include "rotor/rotor.h"
+
+namespace {
+
+using namespace rotor;
+
+template <class T>
+T must(benchmark::State& state, Result<T> result) {
+  if (!result) {
+    state.SkipWithError(result.error().to_string().c_str());
+    std::abort();
+  }
+  return std::move(*result);
+}
+
+uint64_t now_ns() {
+  return static_cast<uint64_t>(std::chrono::steady_clock::now().time_since_epoch() / std::chrono::nanoseconds(1));
+}
+
+/// When the guest of the last `touch` began to run.
+uint64_t g_mark_ns = 0;
+
+struct Fixture {
+  Engine engine;
+  Module module;
+  InstancePre pre;
+
+  static Fixture make(benchmark::State& state) {
+    Engine engine = must(state, Engine::create());
+    Module module = must(state, Module::compile(engine, bench::kRotationGuest));
+    Linker linker(engine);
+    linker.define("env", "mark", [] { g_mark_ns = now_ns(); });
+    InstancePre pre = must(state, linker.instantiate_pre(module));
+    return {std::move(engine), std::move(module), std::move(pre)};
+  }
+
+  static Policy policy() {
+    using enum ArgKind;
+    Policy policy;
+    policy.imports = {{.name = "*", .mode = ImportMode::run}};
+    policy.exports = {
+        {.name = "make", .effect = Effect::build, .results = {{ResultKind::handle}}},
+        {.name = "add", .effect = Effect::build, .args = {{handle, scalar}}},
+        {.name = "fill", .effect = Effect::build},
+        {.name = "get", .args = {{handle}}},
+        {.name = "touch", .args = {{handle, scalar, scalar}}},
+    };
+    return policy;
+  }
+  Proxy proxy(benchmark::State& state, Policy p = policy()) {
+    return must(state, Proxy::create(module, linked_guests(pre), std::move(p)));
+  }
+};
+
+// ---- what a call costs ----------------------------------------------------------------------------------------------
+
+void plain_call(benchmark::State& state) {
+  Fixture f = Fixture::make(state);
+  Instance instance = must(state, f.pre.instantiate());
+  auto make = must(state, instance.get_typed<uint32_t(int32_t)>("make"));
+  auto get = must(state, instance.get_typed<int32_t(uint32_t)>("get"));
+  const uint32_t handle = must(state, make(7));
+  for (auto _ : state) benchmark::DoNotOptimize(get(handle));
+}
+
+void proxy_call_typed(benchmark::State& state) {
+  Fixture f = Fixture::make(state);
+  Proxy proxy = f.proxy(state);
+  const uint32_t handle = must(state, proxy.call("make", {7})).handle();
+  auto get = must(state, proxy.get_typed<int32_t(uint32_t)>("get"));
+  for (auto _ : state) benchmark::DoNotOptimize(get(handle));
+}
+
+void lease_call_typed(benchmark::State& state) {
+  Fixture f = Fixture::make(state);
+  Proxy proxy = f.proxy(state);
+  const uint32_t handle = must(state, proxy.call("make", {7})).handle();
+  auto get = must(state, proxy.get_typed<int32_t(uint32_t)>("get"));
+  Lease lease = must(state, proxy.acquire());
+  for (auto _ : state) benchmark::DoNotOptimize(get(lease, handle));
+}
+
+void proxy_call_by_name(benchmark::State& state) {
+  Fixture f = Fixture::make(state);
+  Proxy proxy = f.proxy(state);
+  const uint32_t handle = must(state, proxy.call("make", {7})).handle();
+  for (auto _ : state) benchmark::DoNotOptimize(proxy.call("get", {handle}));
+}
+
+void proxy_build(benchmark::State& state) {
+  Fixture f = Fixture::make(state);
+  Policy policy = Fixture::policy();
+  policy.log_max_calls = UINT64_C(1) << 40;
+  policy.log_max_bytes = UINT64_C(1) << 40;
+  Proxy proxy = f.proxy(state, policy);
+  const uint32_t handle = must(state, proxy.call("make", {7})).handle();
+  for (auto _ : state) benchmark::DoNotOptimize(proxy.call("add", {handle, 1}));
+}
+
+// ---- exchanges ------------------------------------------------------------------------------------------------------
+
+void report(benchmark::State& state, const char* name, std::vector<uint64_t>& ns) {
+  std::ranges::sort(ns);
+  auto at = [&](double p) {
+    return ns.empty() ? 0.0 : static_cast<double>(ns[std::min(ns.size() - 1, static_cast<size_t>(p * static_cast<double>(ns.size())))]);
+  };
+  state.counters[std::string(name) + "_p50_ns"] = at(0.5);
+  state.counters[std::string(name) + "_p99_ns"] = at(0.99);
+  state.counters[std::string(name) + "_p99.9_ns"] = at(0.999);
+  state.counters[std::string(name) + "_max_ns"] = ns.empty() ? 0 : static_cast<double>(ns.back());
+}
+
+/// Exchanges with a standby that is ready and level: gate closed to gate open.
+void swap_pause(benchmark::State& state) {
+  Fixture f = Fixture::make(state);
+  Policy policy = Fixture::policy();
+  policy.image = state.range(0) ? ImageMode::lazy : ImageMode::off;
+  Proxy proxy = f.proxy(state, policy);
+  const uint32_t handle = must(state, proxy.call("make", {7})).handle();
+  std::vector<uint64_t> pauses, calls;
+  for (auto _ : state) {
+    if (auto done = proxy.rotate(); !done) return state.SkipWithError(done.error().to_string().c_str());
+    if (auto done = proxy.prepare(); !done) return state.SkipWithError(done.error().to_string().c_str());
+    const uint64_t before = proxy.counters().rotations;
+    const uint64_t start = now_ns();
+    benchmark::DoNotOptimize(must(state, proxy.call("get", {handle})));
+    calls.push_back(now_ns() - start);
+    const ProxyCounters after = proxy.counters();
+    if (after.rotations != before + 1) return state.SkipWithError("no exchange took place");
+    pauses.push_back(after.swap_pause_ns_last);
+    state.SetIterationTime(static_cast<double>(pauses.back()) / 1e9);
+  }
+  report(state, "pause", pauses);
+  report(state, "call", calls);
+}
+
+/// A trapped active, and no standby: the next call is served from the image, of 32 MiB of state. `mark` is from the
+/// call's begin until the guest runs; `faults` what the guest then takes for 20 reads and 8 writes of pages, more than
+/// the same call takes once more.
+void poisoned_from_image(benchmark::State& state) {
+  Fixture f = Fixture::make(state);
+  Proxy proxy = f.proxy(state);
+  const uint32_t handle = must(state, proxy.call("make", {7})).handle();
+  must(state, proxy.call("fill", {512}));
+  if (auto done = proxy.prepare(); !done) return state.SkipWithError(done.error().to_string().c_str());
+  auto touch = must(state, proxy.get_typed<int32_t(uint32_t, int32_t, int32_t)>("touch"));
+  const auto reads = static_cast<int32_t>(state.range(0)), writes = static_cast<int32_t>(state.range(1));
+  (void)proxy.call("boom");
+  must(state, touch(handle, reads, writes));  // takes the standby that prepare made
+  std::vector<uint64_t> until_runs, faults;
+  for (auto _ : state) {
+    (void)proxy.call("boom");
+    while (proxy.counters().retired > 0) {  // the one before it is freed
+    }
+    const uint64_t start = now_ns();
+    must(state, touch(handle, reads, writes));
+    const uint64_t mark = g_mark_ns, end = now_ns();
+    until_runs.push_back(mark - start);
+    must(state, touch(handle, reads, writes));
+    const uint64_t again = now_ns() - g_mark_ns;
+    faults.push_back(std::max(end - mark, again) - again);
+    state.SetIterationTime(static_cast<double>(until_runs.back()) / 1e9);
+  }
+  const ProxyCounters counters = proxy.counters();
+  if (counters.rotations_image + 1 < counters.rotations) state.SkipWithError("not from the image");
+  report(state, "until_runs", until_runs);
+  report(state, "faults", faults);
+}
+
+BENCHMARK(plain_call);
+BENCHMARK(proxy_call_typed);
+BENCHMARK(lease_call_typed);
+BENCHMARK(proxy_call_by_name);
+BENCHMARK(proxy_build)->Iterations(200'000);
+BENCHMARK(swap_pause)->Arg(0)->Arg(1)->Iterations(10'000)->UseManualTime()->Unit(benchmark::kNanosecond);
+BENCHMARK(poisoned_from_image)->Args({0, 0})->Args({20, 8})->Iterations(2'000)->UseManualTime()->Unit(benchmark::kNanosecond);
+
+}  // namespace
+
+BENCHMARK_MAIN();

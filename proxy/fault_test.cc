@@ -1,0 +1,1 @@
+#include "proxy/test_answer_guest.h"
