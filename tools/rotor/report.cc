@@ -21,6 +21,7 @@ constexpr size_t kTableRows = 400;     // of rotations; of more, the first and t
 constexpr size_t kRules = 120;         // more swaps than that are shown in their lane only
 constexpr size_t kZoomFrom = 20;       // more swaps than that are shown once more, larger
 constexpr size_t kZoomed = 7;          // up to this one, counted from 0
+constexpr double kShortLoad = 0.35;    // of the time: a load shorter than that is shown once more, larger
 constexpr double kHeadroom = 1.06;     // above the highest value
 
 std::string cpu_model() {
@@ -230,18 +231,20 @@ class Report {
     return chart;
   }
 
-  /// Of a long run, where single rotations can't be seen: the first few of them.
+  /// Where single rotations can't be seen: the first few of them, or the load if the setup took most of the time.
   std::optional<TimeChart> zoomed(TimeChart chart) const {
     const std::vector<SwapMark>& swaps = run_.timeline.swaps;
-    if (swaps.size() <= kZoomFrom) return std::nullopt;
+    const double load_begin = load_begin_ms(run_);
+    const bool is_short = run_.load_ms < kShortLoad * end_ms_ && !swaps.empty();
+    if (swaps.size() <= kZoomFrom && !is_short) return std::nullopt;
     chart.id = "zoom";
     chart.title = "Guest memory over the first rotations";
-    chart.end_ms = swaps[kZoomed].at_ms;
-    chart.begin_ms = std::max(0.0, load_begin_ms(run_) - 0.02 * (chart.end_ms - load_begin_ms(run_)));
+    chart.end_ms = swaps.size() > kZoomFrom ? swaps[kZoomed].at_ms : load_begin + run_.load_ms;
+    chart.begin_ms = std::max(0.0, load_begin - 0.02 * (chart.end_ms - load_begin));
     if (chart.begin_ms < 0.1 * chart.end_ms) chart.begin_ms = 0;
     std::erase_if(chart.rules, [&](double at) { return at > chart.end_ms; });
     if (chart.rules.empty())
-      for (size_t i = 0; i <= kZoomed; i++) chart.rules.push_back(swaps[i].at_ms);
+      for (size_t i = 0; i <= std::min(kZoomed, swaps.size() - 1); i++) chart.rules.push_back(swaps[i].at_ms);
     for (ChartLine& line : chart.lines)
       if (line.css_class == "active thin") line.css_class = "active";
     if (chart.mark && (chart.mark->at.x < chart.begin_ms || chart.mark->at.x > chart.end_ms)) chart.mark.reset();
@@ -263,7 +266,10 @@ class Report {
     }
     html_.add("</div>\n{}", draw(chart));
     if (auto zoom = zoomed(chart)) {
-      html_.add("<h3>The first {} rotations</h3>\n{}", kZoomed + 1, draw(*zoom));
+      html_.add(
+          "<h3>{}</h3>\n{}",
+          run_.timeline.swaps.size() > kZoomFrom ? fmt::format("The first {} rotations", kZoomed + 1) : "The load",
+          draw(*zoom));
       zoom_ = {zoom->begin_ms, zoom->end_ms};
     }
     if (static_cast<double>(run_.limit_bytes) > chart.top_bytes)
@@ -272,7 +278,7 @@ class Report {
     if (baseline_fails()) {
       const std::string& text = baseline_->failures.front().message;
       html_.add("<p class=\"note\">Without rotation: {}{}{}</p>\n", escape_html(text.substr(0, text.find('\n'))),
-                baseline_->guest_error.empty() ? "" : ". The guest wrote: ",
+                baseline_->guest_error.empty() ? "" : ". First heard of the guest: ",
                 escape_html(baseline_->guest_error.substr(0, baseline_->guest_error.find('\n'))));
     }
     html_.add("</section>\n");

@@ -21,9 +21,10 @@ struct Layout {
   double left, right;  // margins
   size_t buckets;
   int time_ticks;
+  int decades_with_ticks;
 };
-constexpr Layout kWide = {"wide", 1080, 76, 104, 1000, 8};
-constexpr Layout kNarrow = {"narrow", 460, 62, 92, 400, 4};
+constexpr Layout kWide = {"wide", 1080, 76, 104, 1000, 8, 2};
+constexpr Layout kNarrow = {"narrow", 460, 62, 92, 400, 4, 1};
 
 struct TimeUnit {
   const char* name;
@@ -209,10 +210,15 @@ std::string draw_ranges_in(std::span<const RangeRow> rows, std::string_view titl
   svg.add(R"(<svg class="chart {}" viewBox="0 0 {} {:.0f}" role="img" aria-label="{}">)", layout.css_class,
           layout.width, bottom + 40, escape_html(title));
   for (double decade = first; decade <= last; decade++) {
-    const double at = x(std::pow(10, decade));
-    svg.add(R"(<line class="grid" x1="{0:.1f}" x2="{0:.1f}" y1="{1}" y2="{2:.0f}"/>)", at, kTop, bottom);
-    svg.add(R"(<text class="tick" x="{:.1f}" y="{:.0f}" text-anchor="middle">{}</text>)", at, bottom + 17,
-            duration_text(std::pow(10, decade)));
+    for (double factor : {1.0, 2.0, 5.0}) {
+      const double value = factor * std::pow(10, decade);
+      // One or two decades have room for more ticks.
+      if (factor > 1 && (last - first > layout.decades_with_ticks || decade == last)) break;
+      const double at = x(value);
+      svg.add(R"(<line class="grid" x1="{0:.1f}" x2="{0:.1f}" y1="{1}" y2="{2:.0f}"/>)", at, kTop, bottom);
+      svg.add(R"(<text class="tick" x="{:.1f}" y="{:.0f}" text-anchor="middle">{}</text>)", at, bottom + 17,
+              duration_text(value));
+    }
   }
   svg.add(R"(<text class="tick" x="{:.0f}" y="{:.0f}" text-anchor="middle">latency of a call, logarithmic</text>)",
           (left + right) / 2, bottom + 34);

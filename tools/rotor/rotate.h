@@ -63,7 +63,7 @@ struct Measured {
   Tally also;
   std::vector<Error> failures;  ///< of calls that did not return; the first kMaxFailures
   std::optional<double> first_failure_ms;
-  std::string guest_error;  ///< what the guest wrote first with console.error
+  std::string guest_error;  ///< what the guest wrote first with console.error, or how a worker of it ended
   double setup_ms = 0;
   double prepare_ms = 0;  ///< 0: not asked for
   double load_ms = 0;

@@ -119,15 +119,13 @@ Result<Measured> run_load(const RotateOptions& options, const RotateTraces& trac
   std::mutex guest_error_mutex;
   BindgenOptions guest_options;
   guest_options.max_pages = static_cast<uint32_t>(std::min<uint64_t>(out.limit_bytes / Memory::kPageBytes, 65536));
-  guest_options.on_guest_error = [&](std::string_view text) {
+  auto hear = [&](const std::string& text) {
     std::lock_guard lock(guest_error_mutex);
     if (out.guest_error.empty()) out.guest_error = text;
     if (observer.on_guest_error) observer.on_guest_error(text);
   };
-
-  guest_options.on_worker_error = [&](const Error& error) {
-    if (observer.on_guest_error) observer.on_guest_error("a worker ended: " + error.to_string());
-  };
+  guest_options.on_guest_error = [&](std::string_view text) { hear(std::string(text)); };
+  guest_options.on_worker_error = [&](const Error& error) { hear("a worker ended: " + error.to_string()); };
 
   Timeline timeline;
   bool in_load = false;
