@@ -327,7 +327,7 @@ Result<Reply> ProxyImpl::call_active(Hold& hold, bool may_open, uint32_t index, 
   if (raw) return finish(hold, index, call, std::move(*raw), std::move(answers), unrecordable, number);
   Error error = std::move(raw).error();
   const bool poisoned = !hold.is_retired && slot_.active().poison.has_value();
-  if (poisoned && plan.retry && !attempt_ && !hold.raw_used && hold.guest_depth == 0)
+  if (poisoned && plan.retry && unrecordable.empty() && !attempt_ && !hold.raw_used && hold.guest_depth == 0)
     return retry(hold, index, args, std::move(error), std::move(answers));
   return std::unexpected(std::move(error));
 }
@@ -338,15 +338,7 @@ Result<RawReply> ProxyImpl::run_guest(Hold& hold, bool may_open, uint32_t index,
   LiveGuest& active = slot_.active();
   // Nested calls are part of what the host function around them answers.
   const bool tapes = plan_.records_answers && hold.guest_depth == 0 && (call.is_kept() || plan.retry || attempt_);
-  ImportTape& tape = active.tape();
-  if (tapes) {
-    if (attempt_ && attempt_->used < attempt_->given.size())
-      tape.replay(std::span(attempt_->given).subspan(attempt_->used), true);
-    else if (!answers.empty())
-      tape.replay(answers, true);
-    else
-      tape.record();
-  }
+  if (tapes) begin_tape(active.tape(), answers);
   const bool opens = may_open && !tapes && !call.is_kept() && !plan.makes_handles && call.consumed.empty();
   RawReply raw;
   const uint64_t start_ns = call.is_kept() ? now_ns() : 0;
@@ -357,14 +349,32 @@ Result<RawReply> ProxyImpl::run_guest(Hold& hold, bool may_open, uint32_t index,
   hold.guest_depth--;
   if (LogCall* kept = call.kept()) kept->cost_ns = now_ns() - start_ns;
   if (tapes) {
-    unrecordable = tape.unrecordable();
-    if (attempt_) attempt_->used += tape.given();
-    answers = tape.stop();
-    if (attempt_) attempt_->answers.insert(attempt_->answers.end(), answers.begin(), answers.end());
+    unrecordable = active.tape().unrecordable();
+    answers = end_tape(active.tape());
   }
   if (!hold.is_retired) retire();
   if (!called) return std::unexpected(note(active, std::move(called).error()));
   return raw;
+}
+
+/// `answers`: what host functions are to answer before they are asked.
+void ProxyImpl::begin_tape(ImportTape& tape, std::span<const HostAnswer> answers) {
+  if (attempt_ && attempt_->used < attempt_->given.size())
+    tape.replay(std::span(attempt_->given).subspan(attempt_->used), true);
+  else if (!answers.empty())
+    tape.replay(answers, true);
+  else
+    tape.record();
+}
+
+std::vector<HostAnswer> ProxyImpl::end_tape(ImportTape& tape) {
+  if (attempt_) {
+    attempt_->used += tape.given();
+    attempt_->is_unrepeatable |= !tape.unrecordable().empty();
+  }
+  std::vector<HostAnswer> answers = tape.stop();
+  if (attempt_) attempt_->answers.insert(attempt_->answers.end(), answers.begin(), answers.end());
+  return answers;
 }
 
 Result<Reply> ProxyImpl::finish(Hold& hold, uint32_t index, PreparedCall& call, RawReply&& raw,
@@ -489,11 +499,14 @@ Result<std::vector<Value>> ProxyImpl::raw(std::string_view name, std::span<const
   hold.raw_used = true;
   if (phase.alive()) calls_.add();
   const bool opens = phase.alive() && phase.may_open() && !attempt_;
+  const bool tapes = attempt_ && plan_.records_answers && hold.guest_depth == 0;
+  if (tapes) begin_tape(guest.tape(), {});
   hold.guest_depth++;
   if (opens) slot_.allow_exchange(hold);
   auto results = func->call(args);
   const bool alive = opens ? slot_.close(hold) : phase.alive();
   hold.guest_depth--;
+  if (tapes) (void)end_tape(guest.tape());
   if (alive) retire();
   if (!results) return std::unexpected(note(guest, std::move(results).error()));
   return results;
@@ -559,8 +572,8 @@ bool ProxyImpl::begin_attempt(Attempt& attempt) {
 bool ProxyImpl::end_attempt(bool last) {
   Hold& hold = slot_.mine();
   PhaseScope phase(slot_, hold);
+  const bool again = slot_.active().poison.has_value() && !last && !attempt_->is_unrepeatable;
   attempt_ = nullptr;
-  const bool again = slot_.active().poison.has_value() && !last;
   if (again) {
     recorder_->roll_back();
     retries_.add();

@@ -35,6 +35,7 @@ struct Attempt {
   std::vector<HostAnswer> given = {};  ///< by the attempt before
   size_t used = 0;                     ///< of them
   std::vector<HostAnswer> answers = {};
+  bool is_unrepeatable = false;  ///< a host function did what can't be done again in its place
 };
 
 /// What is said to be the lease's is touched only by the thread that the gate let in, with its phase closed; or by a
@@ -90,6 +91,8 @@ class ProxyImpl {
   /// `answers`: in: what host functions are to answer; out: what they did.
   Result<RawReply> run_guest(Hold& hold, bool may_open, uint32_t index, PreparedCall& call,
                              std::vector<HostAnswer>& answers, std::string& unrecordable);
+  void begin_tape(ImportTape& tape, std::span<const HostAnswer> answers);
+  std::vector<HostAnswer> end_tape(ImportTape& tape);
   Result<Reply> finish(Hold& hold, uint32_t index, PreparedCall& call, RawReply&& raw, std::vector<HostAnswer> answers,
                        const std::string& unrecordable, uint64_t number);
   /// Null: the call can't be made the shortest way. Its handles are translated.

@@ -329,7 +329,7 @@ void Recorder::promote(Provisional& query) {
   query.promoted = true;
   for (const auto& need : query.needs) promote(*need);
   // Where nothing changed since, it may as well have been made now. Else it must come where it was.
-  if (log_.unchanged_since(query.call->seq, query.pins)) query.call->seq = log_.next_seq();
+  if (unchanged_since(query)) query.call->seq = log_.next_seq();
   for (uint32_t token : query.tokens) {
     TokenTable::Entry* entry = tokens_.live(token);
     if (!entry || entry->state != TokenTable::State::query) continue;
@@ -342,6 +342,22 @@ void Recorder::promote(Provisional& query) {
   emit(query.call);
   for (const auto& end : std::exchange(query.ends, {})) promote(*end);
   for (const auto& need : std::exchange(query.needs, {})) need->let_go();
+}
+
+/// Whether what the query read is as it was: by the log, and by what is not yet in it.
+bool Recorder::unchanged_since(const Provisional& query) const {
+  const uint64_t seq = query.call->seq;
+  return log_.unchanged_since(seq, query.pins) && std::ranges::none_of(pending_, [&](const auto& call) {
+    const ExportPlan& plan = plan_.exports[call->export_index];
+    const bool changes = plan.effect == Effect::build && !plan.reads;
+    bool touches = std::ranges::any_of(call->made, [](HandleId id) { return id != kNullHandle; });
+    bool changed = false;
+    each_taken(plan, *call, [&](HandleId id, bool ends) {
+      touches = true;
+      changed |= (changes || ends) && std::ranges::find(query.pins, id) != query.pins.end();
+    });
+    return call->seq > seq && (changed || (plan.effect == Effect::build && !touches));
+  });
 }
 
 void Recorder::emit(std::shared_ptr<const LogCall> call) {

@@ -119,6 +119,7 @@ class Recorder {
   void end_consumed(PreparedCall& call);
   void end_token(uint32_t token, TokenTable::State why, uint64_t rotation = 0);
   void promote(Provisional& query);
+  bool unchanged_since(const Provisional& query) const;
   void emit(std::shared_ptr<const LogCall> call);
   void append(std::shared_ptr<const LogCall> call);
   void prune_kept();
