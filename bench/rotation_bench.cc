@@ -27,8 +27,8 @@ uint64_t now_ns() {
   return static_cast<uint64_t>(std::chrono::steady_clock::now().time_since_epoch() / std::chrono::nanoseconds(1));
 }
 
-/// When the guest of the last `touch` began to run.
-uint64_t g_mark_ns = 0;
+/// When the guest of the last `touch` began to run, and when it had touched its pages.
+uint64_t g_mark_ns = 0, g_done_ns = 0;
 
 struct Fixture {
   Engine engine;
@@ -40,6 +40,7 @@ struct Fixture {
     Module module = must(state, Module::compile(engine, bench::kRotationGuest));
     Linker linker(engine);
     linker.define("env", "mark", [] { g_mark_ns = now_ns(); });
+    linker.define("env", "done", [] { g_done_ns = now_ns(); });
     InstancePre pre = must(state, linker.instantiate_pre(module));
     return {std::move(engine), std::move(module), std::move(pre)};
   }
@@ -164,11 +165,11 @@ void poisoned_from_image(benchmark::State& state) {
     }
     const uint64_t start = now_ns();
     must(state, touch(handle, reads, writes));
-    const uint64_t mark = g_mark_ns, end = now_ns();
-    until_runs.push_back(mark - start);
+    const uint64_t took = g_done_ns - g_mark_ns;
+    until_runs.push_back(g_mark_ns - start);
     must(state, touch(handle, reads, writes));
-    const uint64_t again = now_ns() - g_mark_ns;
-    faults.push_back(std::max(end - mark, again) - again);
+    const uint64_t again = g_done_ns - g_mark_ns;
+    faults.push_back(std::max(took, again) - again);
     state.SetIterationTime(static_cast<double>(until_runs.back()) / 1e9);
   }
   const ProxyCounters counters = proxy.counters();
@@ -183,7 +184,7 @@ BENCHMARK(lease_call_typed);
 BENCHMARK(proxy_call_by_name);
 BENCHMARK(proxy_build)->Iterations(200'000);
 BENCHMARK(swap_pause)->Arg(0)->Arg(1)->Iterations(10'000)->UseManualTime()->Unit(benchmark::kNanosecond);
-BENCHMARK(poisoned_from_image)->Args({0, 0})->Args({20, 8})->Iterations(2'000)->UseManualTime()->Unit(benchmark::kNanosecond);
+BENCHMARK(poisoned_from_image)->Args({0, 0})->Args({8, 4})->Args({20, 8})->Iterations(2'000)->UseManualTime()->Unit(benchmark::kNanosecond);
 
 }  // namespace
 

@@ -452,24 +452,29 @@ Result<void> ProxyImpl::call_own(uint32_t index, Slot* slots) {
 
 Result<void> ProxyImpl::call_slots(uint32_t index, Slot* slots) {
   Hold& hold = slot_.mine();
-  PhaseScope phase(slot_, hold);
-  if (phase.alive() && !slot_.active().poison) [[likely]] {
+  // As PhaseScope; but a call that went well has nothing to do afterwards for which the phase would have to be closed.
+  const bool was_open = hold.phase.load(std::memory_order_relaxed) == Hold::Phase::open;
+  const bool alive = was_open ? slot_.close(hold) : !hold.is_retired.load(std::memory_order_acquire);
+  if (alive && !slot_.active().poison && !retired_) [[likely]] {
     if (const Func* func = simple_func(plan_.exports[index], index, slots)) [[likely]] {
       LiveGuest& active = slot_.active();
       calls_.add();
-      const bool opens = phase.may_open();
+      const bool opens = was_open || hold.guest_depth == 0;
       hold.guest_depth++;
       if (opens) slot_.allow_exchange(hold);
       Result<void> called = func->call_raw(slots);
-      const bool alive = opens ? slot_.close(hold) : true;
       hold.guest_depth--;
-      if (alive) retire();
-      if (!called) [[unlikely]]
-        called = std::unexpected(note(active, std::move(called).error()));
+      if (called && was_open) [[likely]]
+        return called;
+      if (opens) slot_.close(hold);
+      if (!called) called = std::unexpected(note(active, std::move(called).error()));
+      if (was_open) slot_.allow_exchange(hold);
       return called;
     }
   }
-  return call_general(hold, phase.alive(), phase.may_open(), index, slots);
+  Result<void> done = call_general(hold, alive, was_open || hold.guest_depth == 0, index, slots);
+  if (was_open) slot_.allow_exchange(hold);
+  return done;
 }
 
 Result<void> ProxyImpl::call_general(Hold& hold, bool alive, bool may_open, uint32_t index, Slot* slots) {

@@ -37,17 +37,25 @@ ActiveSlot::Entry ActiveSlot::enter(const Force& force) {
       return Entry::joined_retired;
     }
   }
-  uint32_t free = kFree;
-  if (state_.compare_exchange_strong(free, kTaken, std::memory_order_acquire)) [[likely]]
+  if (try_take()) [[likely]]
     return come_in(thread);
   std::unique_lock lock(mutex_);
-  // From here on the holder hands over under the mutex.
-  if (state_.exchange(kContended, std::memory_order_acquire) == kFree) {
-    if (waiters_.empty()) state_.store(kTaken, std::memory_order_relaxed);
-    return come_in(thread);
+  if (waiters_.empty()) {
+    has_waiters_.store(true);
+    barrier();
+    bool taken = false;
+    if (taken_.compare_exchange_strong(taken, true)) {
+      has_waiters_.store(false);
+      return come_in(thread);
+    }
   }
+  // From here on the holder hands over with the mutex.
   wait_in_line(lock, force);
   return come_in(thread);
+}
+
+void ActiveSlot::barrier() const {
+  if (asymmetric_) membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED);
 }
 
 ActiveSlot::Entry ActiveSlot::come_in(uintptr_t thread) {
@@ -72,17 +80,16 @@ void ActiveSlot::wait_in_line(std::unique_lock<std::mutex>& lock, const Force& f
     waiters_.pop_front();
     break;
   }
-  if (!waiters_.empty()) {
+  if (!waiters_.empty())
     waiters_.front()->turn.notify_one();  // now it is the first
-  } else {
-    state_.store(kTaken, std::memory_order_relaxed);
-  }
+  else
+    has_waiters_.store(false);
 }
 
 bool ActiveSlot::try_force(const Force& force) {
   Hold& hold = *current_;
   claimed_.store(true);
-  if (asymmetric_) membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED);
+  barrier();
   bool done = false;
   if (hold.owner.load(std::memory_order_relaxed) != 0 && hold.phase.load() == Hold::Phase::open) {
     if (std::unique_ptr<LiveGuest> next = force.exchange(*active_, hold)) {
@@ -122,15 +129,14 @@ bool ActiveSlot::leave(Hold& hold) {
 
 void ActiveSlot::hand_over() {
   std::lock_guard lock(mutex_);
-  if (waiters_.empty()) {  // who came has not got in line yet, and will find the mutex free
-    state_.store(kFree, std::memory_order_release);
-    return;
-  }
-  // Handed over without a gap, so that no newcomer gets in between. Notified under the lock: the waiter owns `turn`.
+  // Who comes first finds the gate open, or this thread finds it in line: it takes the gate for it, so that no newcomer
+  // gets in between. Somebody who was in the middle of coming in when the line began may have taken it: it hands over.
+  bool taken = false;
+  if (waiters_.empty() || !taken_.compare_exchange_strong(taken, true)) return;
   Waiter* next = waiters_.front();
   waiters_.pop_front();
   next->let_in = true;
-  next->turn.notify_one();
+  next->turn.notify_one();  // with the mutex: the waiter owns `turn`
 }
 
 std::unique_ptr<LiveGuest> ActiveSlot::end_retired(Hold& hold) {
@@ -168,6 +174,6 @@ size_t ActiveSlot::count_overdue(uint64_t now_ns, uint64_t deadline_ns) {
   return count;
 }
 
-bool ActiveSlot::is_free() { return state_.load() == kFree && draining() == 0; }
+bool ActiveSlot::is_free() { return !taken_.load() && draining() == 0; }
 
 }  // namespace rotor::proxy

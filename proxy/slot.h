@@ -1,13 +1,15 @@
 // The slot that the active instance sits in: its gate lets one thread in at a time, in order of arrival.
 //
-// What a thread holds is a Hold. The gate is open or closed by one word, so that a thread that meets nobody pays one
-// exchange on the way in and one on the way out.
+// What a thread holds is a Hold. A thread that meets nobody pays one exchange on the way in, and a plain store on the way
+// out: who has to wait says so first (has_waiters_), has every running thread pass a barrier (membarrier), and then looks
+// at the gate once more. So either it finds the gate open, or the holder sees that somebody waits. From then on nobody
+// comes in but in order, and the holder hands the gate over closed.
 //
 // Exchange under a holder. A waiter may take the gate from a thread that holds it for long: the holder stays behind with
 // its instance, which drains. Only while the holder touches nothing of the proxy's: between two calls of an explicit
 // lease, or inside the guest in a call that is not recorded. Hold::phase says so; it is written by the holder alone, with
-// a plain store. The waiter announces itself (claimed_), has every running thread pass a barrier (membarrier), and then
-// believes the phase: a holder that closes its phase later than that sees the announcement.
+// a plain store. The waiter announces itself (claimed_), then the barrier again, and then it believes the phase: a holder
+// that closes its phase later than that sees the announcement.
 #pragma once
 
 #include <atomic>
@@ -64,10 +66,7 @@ class ActiveSlot {
   Hold* try_enter() {
     const uintptr_t thread = self();
     if (hold_.load(std::memory_order_acquire)->owner.load(std::memory_order_relaxed) == thread ||
-        draining_count_.load(std::memory_order_relaxed)) [[unlikely]]
-      return nullptr;
-    uint32_t free = kFree;
-    if (!state_.compare_exchange_strong(free, kTaken, std::memory_order_acquire)) [[unlikely]]
+        draining_count_.load(std::memory_order_relaxed) || !try_take()) [[unlikely]]
       return nullptr;
     Hold* hold = hold_.load(std::memory_order_relaxed);
     hold->depth = 1;
@@ -88,8 +87,13 @@ class ActiveSlot {
     Hold& hold = *hold_.load(std::memory_order_relaxed);
     hold.owner.store(0, std::memory_order_relaxed);
     hold.is_explicit = hold.raw_used = false;
-    uint32_t taken = kTaken;
-    if (!state_.compare_exchange_strong(taken, kFree, std::memory_order_release, std::memory_order_relaxed)) [[unlikely]]
+    if (asymmetric_) [[likely]] {
+      taken_.store(false, std::memory_order_release);
+      std::atomic_signal_fence(std::memory_order_seq_cst);
+    } else {
+      taken_.store(false);
+    }
+    if (has_waiters_.load()) [[unlikely]]
       hand_over();
   }
   /// The end of a stay that was exchanged under: its instance.
@@ -98,7 +102,7 @@ class ActiveSlot {
   /// From here on the holder may be exchanged under, until `close`.
   void allow_exchange(Hold& hold) { hold.phase.store(Hold::Phase::open, std::memory_order_release); }
   /// False: it was.
-  bool close(Hold& hold) {
+  [[gnu::always_inline]] bool close(Hold& hold) {
     bool claimed = false;
     if (asymmetric_) [[likely]] {
       hold.phase.store(Hold::Phase::closed, std::memory_order_relaxed);
@@ -126,7 +130,6 @@ class ActiveSlot {
   size_t count_overdue(uint64_t now_ns, uint64_t deadline_ns);
 
  private:
-  static constexpr uint32_t kFree = 0, kTaken = 1, kContended = 2;
   /// How often the first waiter asks whether to exchange under the holder.
   static constexpr std::chrono::milliseconds kForcePoll{1};
 
@@ -139,6 +142,15 @@ class ActiveSlot {
     static thread_local char marker;
     return reinterpret_cast<uintptr_t>(&marker);
   }
+  /// Comes in, unless the gate is taken or somebody waits for it.
+  bool try_take() {
+    if (has_waiters_.load(std::memory_order_relaxed)) [[unlikely]]
+      return false;
+    bool taken = false;
+    return taken_.compare_exchange_strong(taken, true, std::memory_order_acquire);
+  }
+  /// Every running thread of the process passes a barrier.
+  void barrier() const;
   Entry come_in(uintptr_t thread);
   Hold* find_retired_or_null(uintptr_t thread);
   Hold& find_retired();
@@ -147,7 +159,8 @@ class ActiveSlot {
   void hand_over();
   void wait_for_claim();
 
-  std::atomic<uint32_t> state_{kFree};
+  std::atomic<bool> taken_{false};
+  std::atomic<bool> has_waiters_{false};  ///< written with the mutex: somebody is in line, or about to be
   std::atomic<Hold*> hold_;
   std::atomic<bool> claimed_{false};
   std::atomic<uint32_t> draining_count_{0};
