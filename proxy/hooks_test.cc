@@ -38,7 +38,7 @@ TEST(Typed, TranslatesAndReturns) {
   }
   EXPECT_EQ((*get)(query).error().kind, ErrorKind::stale_handle);
   EXPECT_EQ((*get)(0x1234u).error().kind, ErrorKind::stale_handle);
-  EXPECT_EQ(proxy.counters().stale_handles, 3u) << "the loop's, and these";
+  EXPECT_EQ(proxy.counters().stale_handles, 4u) << "two of the loop's, and these";
   {
     auto lease = proxy.acquire();
     const uint32_t mine = (*copy)(*lease, a).value();

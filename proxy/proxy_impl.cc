@@ -55,6 +55,7 @@ void ProxyImpl::sample() {
   const uint64_t bytes = active.memory_bytes();
   use_ = active.use();
   memory_bytes_.set(bytes);
+  denied_growths_.set(active.denied_growths());
   warmer_->set_active_bytes(bytes);
 }
 
@@ -209,6 +210,7 @@ std::unique_ptr<LiveGuest> ProxyImpl::exchange_under(LiveGuest& old, Hold& holde
   const double use = plan_.gauge.kind == Gauge::Kind::memory_size ? old.use() : use_;
   if (use < policy_.force_at || old.poison || attempt_) return nullptr;
   const uint64_t start_ns = now_ns();
+  warmer_->set_active_bytes(old.memory_bytes());
   auto next = warmer_->take(policy_.catch_up_ns);
   if (!next) next = warmer_->stamp(policy_.catch_up_ns, false);
   if (!next) {
@@ -631,6 +633,7 @@ ProxyCounters ProxyImpl::counters() const {
   counters.wait_ns_max = wait_ns_max_;
   counters.memory_bytes = memory_bytes_;
   counters.reclaimed_bytes = reclaimed_bytes_;
+  counters.denied_growths = denied_growths_;
   counters.drain_overdue = drain_overdue_;
   counters.rotating = rotating_;
   warmer_->count(counters);

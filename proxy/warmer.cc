@@ -102,6 +102,7 @@ std::unique_ptr<LiveGuest> Warmer::take(uint64_t tail_ns) {
     }
   }
   failures_ = 0;
+  note_peak(guest->memory_bytes());
   publish_positions();
   return guest;
 }
@@ -135,6 +136,8 @@ std::unique_ptr<LiveGuest> Warmer::stamp(uint64_t tail_ns, bool at_any_use) {
     return nullptr;  // a warm-up will find it futile, or make it anew from the log
   }
   (*made)->warmup_ns = now_ns() - start;
+  lock.lock();
+  note_peak((*made)->memory_bytes());
   return std::move(*made);
 }
 
