@@ -222,6 +222,7 @@ std::unique_ptr<LiveGuest> ProxyImpl::exchange_under(LiveGuest& old, Hold& holde
   const double use = plan_.gauge.kind == Gauge::Kind::memory_size ? old.use() : use_;
   if (use < policy_.force_at || old.poison || attempt_) return nullptr;
   const uint64_t start_ns = now_ns();
+  warmer_->set_active_bytes(old.memory_bytes());
   auto next = warmer_->take(policy_.catch_up_ns);
   if (!next) next = warmer_->stamp(policy_.catch_up_ns, false);
   if (!next) {
@@ -672,8 +673,8 @@ ProxyCounters ProxyImpl::counters() const {
   counters.wait_ns_max = wait_ns_max_;
   counters.memory_bytes = memory_bytes_;
   counters.reclaimed_bytes = reclaimed_bytes_;
-  counters.drain_overdue = drain_overdue_;
   counters.denied_growths = denied_growths_;
+  counters.drain_overdue = drain_overdue_;
   counters.rotating = rotating_;
   warmer_->count(counters);
   // Not yet the background thread's: those that leases stay on, and the one kept back until the next call.

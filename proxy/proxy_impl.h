@@ -153,9 +153,8 @@ class ProxyImpl {
   LeaseCount calls_, leases_, retries_;
   std::atomic<uint64_t> traps_ = 0, stale_handles_ = 0;
   LeaseCount rotations_, rotations_trap_, rotations_force_, rotations_image_, reclaimed_bytes_;
-  LeaseCount denied_growths_;
   LeaseCount kept_back_bytes_;  ///< of `retired_`; 0: none
-  LeaseCount memory_bytes_, pause_ns_last_, pause_ns_max_, pause_ns_total_, wait_ns_max_;
+  LeaseCount memory_bytes_, denied_growths_, pause_ns_last_, pause_ns_max_, pause_ns_total_, wait_ns_max_;
   std::atomic<uint64_t> drain_overdue_ = 0;
   mutable std::mutex off_reason_mutex_;
   std::string off_reason_;

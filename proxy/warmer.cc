@@ -103,6 +103,7 @@ std::unique_ptr<LiveGuest> Warmer::take(uint64_t tail_ns) {
     }
   }
   failures_ = 0;
+  note_peak(guest->memory_bytes());
   publish_positions();
   return guest;
 }
