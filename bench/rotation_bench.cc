@@ -145,6 +145,57 @@ void swap_pause(benchmark::State& state) {
   report(state, "call", calls);
 }
 
+/// A log of so many calls on one object, replayed on a standby: time a call, instantiation included.
+void replayed_call(benchmark::State& state) {
+  Fixture f = Fixture::make(state);
+  Policy policy = Fixture::policy();
+  policy.image = ImageMode::off;
+  Proxy proxy = f.proxy(state, policy);
+  const uint32_t handle = must(state, proxy.call("make", {7})).handle();
+  constexpr uint64_t kCalls = 100'000;
+  for (uint64_t i = 1; i < kCalls; i++) must(state, proxy.call("add", {handle, 1}));
+  for (auto _ : state) {
+    if (auto done = proxy.rotate(); !done) return state.SkipWithError(done.error().to_string().c_str());
+    if (auto done = proxy.prepare(); !done) return state.SkipWithError(done.error().to_string().c_str());
+    state.SetIterationTime(static_cast<double>(proxy.counters().warmup_ns_last) / 1e9 / static_cast<double>(kCalls));
+    must(state, proxy.call("get", {handle}));  // takes it
+  }
+}
+
+/// Time to a ready standby with 32 MiB of state, by replay and from the image; the latter also by MiB, and with every
+/// page then read once.
+void standby_ready(benchmark::State& state) {
+  constexpr int32_t kPages = 512;
+  Fixture f = Fixture::make(state);
+  Policy policy = Fixture::policy();
+  policy.image = state.range(0) ? ImageMode::lazy : ImageMode::off;
+  Proxy proxy = f.proxy(state, policy);
+  const uint32_t handle = must(state, proxy.call("make", {7})).handle();
+  must(state, proxy.call("fill", {kPages}));
+  uint64_t touch_ns = 0, rounds = 0;
+  if (auto done = proxy.prepare(); !done) return state.SkipWithError(done.error().to_string().c_str());
+  must(state, proxy.rotate() ? proxy.call("get", {handle}) : Result<Reply>());
+  double ready_ns = 0;
+  for (auto _ : state) {
+    if (auto done = proxy.rotate(); !done) return state.SkipWithError(done.error().to_string().c_str());
+    if (auto done = proxy.prepare(); !done) return state.SkipWithError(done.error().to_string().c_str());
+    const uint64_t ns = proxy.counters().warmup_ns_last;
+    ready_ns += static_cast<double>(ns);
+    state.SetIterationTime(static_cast<double>(ns) / 1e9);
+    Lease lease = must(state, proxy.acquire());
+    const Memory memory = must(state, lease.memory());
+    const uint64_t start = now_ns();
+    uint64_t sum = 0;
+    for (uint64_t at = 0; at < memory.size_bytes(); at += 4096) sum += memory.data()[at];
+    benchmark::DoNotOptimize(sum);
+    touch_ns += now_ns() - start;
+    rounds++;
+  }
+  const double mib = kPages / 16.0;
+  state.counters["ns_a_MiB"] = ready_ns / static_cast<double>(rounds) / mib;
+  state.counters["read_all_ns_a_MiB"] = static_cast<double>(touch_ns) / static_cast<double>(rounds) / mib;
+}
+
 /// A trapped active, and no standby: the next call is served from the image, of 32 MiB of state. `mark` is from the
 /// call's begin until the guest runs; `faults` what the guest then takes for 20 reads and 8 writes of pages, more than
 /// the same call takes once more.
@@ -184,6 +235,8 @@ BENCHMARK(lease_call_typed);
 BENCHMARK(proxy_call_by_name);
 BENCHMARK(proxy_build)->Iterations(200'000);
 BENCHMARK(swap_pause)->Arg(0)->Arg(1)->Iterations(10'000)->UseManualTime()->Unit(benchmark::kNanosecond);
+BENCHMARK(replayed_call)->Iterations(20)->UseManualTime()->Unit(benchmark::kNanosecond);
+BENCHMARK(standby_ready)->ArgName("image")->Arg(0)->Arg(1)->Iterations(50)->UseManualTime()->Unit(benchmark::kMicrosecond);
 BENCHMARK(poisoned_from_image)->Args({0, 0})->Args({8, 4})->Args({20, 8})->Iterations(2'000)->UseManualTime()->Unit(benchmark::kNanosecond);
 
 }  // namespace
