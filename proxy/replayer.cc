@@ -27,8 +27,9 @@ class Replay {
     if (plan_.records_answers) tape.replay(call_.answers, false);
     Result<void> called = guest_.call(call_.export_index, args_, reply);
     if (plan_.records_answers) {
+      const bool cut_short = !called && tape.divergence().empty();
       Result<void> same = tape.end_replay();
-      if (!same) return fail(ErrorKind::internal, fmt::format("{}: {}", item_.name, same.error().message));
+      if (!same && !cut_short) return fail(ErrorKind::internal, fmt::format("{}: {}", item_.name, same.error().message));
     }
     ROTOR_CHECK(called);
     guest_.calls_replayed++;
