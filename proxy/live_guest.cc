@@ -80,7 +80,6 @@ Result<std::shared_ptr<const StandbyImage>> LiveGuest::make_image(std::vector<st
   auto take = [&]() -> Result<void> {
     ROTOR_TRY(image->saved, guest_->save());
     ROTOR_TRY(image->snapshot, instance().snapshot());
-    image->memory_bytes = memory_bytes();
     image->resident_bytes = image->snapshot.resident_bytes();
     return {};
   };

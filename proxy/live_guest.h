@@ -38,7 +38,6 @@ struct StandbyImage {
   std::shared_ptr<const HandleMap::Table> handles = {};
   /// What it was made by, all of it, in order.
   std::vector<std::shared_ptr<const LogCall>> calls = {};
-  uint64_t memory_bytes = 0;    ///< of the guest, then
   uint64_t resident_bytes = 0;  ///< what the system holds for it
 };
 
@@ -94,7 +93,6 @@ class LiveGuest {
   /// By any thread.
   uint64_t memory_bytes() const { return memory_.size_bytes(); }
   uint64_t denied_growths() const { return memory_.denied_growths(); }
-  uint64_t limit_bytes() const { return limit_bytes_; }
   /// Memory in use, of the limit. While no call runs, if there is a gauge.
   double use() {
     const uint64_t bytes = plan_.gauge.kind == Gauge::Kind::memory_size ? memory_bytes() : gauge_bytes();
@@ -103,7 +101,6 @@ class LiveGuest {
 
   HandleMap handles;
   uint64_t number = 0;    ///< from 1: another one for each guest of the proxy
-  uint64_t rotation = 0;  ///< that made it the active
   StandbyOrigin origin = StandbyOrigin::replay;
   uint64_t calls_replayed = 0;
   uint64_t warmup_ns = 0;

@@ -58,7 +58,8 @@ void ProxyImpl::sample() {
   memory_bytes_.set(bytes);
   denied_growths_.set(active.denied_growths());
   warmer_->set_active_bytes(bytes);
-  if (use_ >= policy_.warm_at) attention_.store(true, std::memory_order_relaxed);
+  warms_ = use_ >= policy_.warm_at;
+  if (use_ >= policy_.swap_at) attention_.store(true, std::memory_order_relaxed);
 }
 
 // ---- leases ---------------------------------------------------------------------------------------------------------
@@ -85,7 +86,8 @@ Result<void> ProxyImpl::acquire(bool is_explicit) {
     }
     Result<void> ready = ready_active();
     preparing_ = false;
-    attention_ = slot_.active().poison || use_ >= policy_.warm_at || wanted_;
+    attention_ = false;  // first: rotate() sets what is read below, then this
+    if (slot_.active().poison || use_ >= policy_.swap_at || wanted_) attention_ = true;
     if (!ready) {
       slot_.leave(hold);
       slot_.open();
@@ -121,11 +123,11 @@ void ProxyImpl::end_lease(Hold&) {
   retire();
   sample_if_grown();
   // A trapped instance is replaced by the next who comes; its standby may start now.
-  if (attention_.load(std::memory_order_relaxed) && rotating_.load(std::memory_order_relaxed)) [[unlikely]] {
+  if ((warms_ || attention_.load(std::memory_order_relaxed)) && rotating_.load(std::memory_order_relaxed)) {
     const bool poisoned = slot_.active().poison.has_value();
     denied_growths_.set(slot_.active().denied_growths());
     // From an image it takes less than to wake the thread that would make it.
-    if (poisoned ? !warmer_->image() : use_ >= policy_.warm_at) warmer_->request(poisoned);
+    if (poisoned ? !warmer_->image() : warms_ && !warmer_->is_engaged()) warmer_->request(poisoned);
   }
   slot_.open();
 }
@@ -164,12 +166,11 @@ std::unique_ptr<LiveGuest> ProxyImpl::get_standby(bool must, uint64_t* wait_ns) 
   return warmer_->take(UINT64_MAX);
 }
 
-RotationEvent ProxyImpl::count_exchange(const LiveGuest& old, LiveGuest& next, RotationCause cause, uint64_t wait_ns) {
+RotationEvent ProxyImpl::count_exchange(const LiveGuest& old, const LiveGuest& next, RotationCause cause, uint64_t wait_ns) {
   rotations_.add();
   if (cause == RotationCause::trap) rotations_trap_.add();
   if (cause == RotationCause::force) rotations_force_.add();
   if (next.origin == StandbyOrigin::image) rotations_image_.add();
-  next.rotation = rotations_;
   RotationEvent event{.rotation = rotations_,
                       .cause = cause,
                       .origin = next.origin,
@@ -238,6 +239,7 @@ std::unique_ptr<LiveGuest> ProxyImpl::exchange_under(LiveGuest& old, Hold& holde
   old.retired_at_ns = start_ns;
   const uint64_t bytes = next->memory_bytes();
   use_ = next->use();
+  warms_ = use_ >= policy_.warm_at;
   memory_bytes_.set(bytes);
   warmer_->set_active_bytes(bytes);
   warmer_->watch_drains(1);

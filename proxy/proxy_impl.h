@@ -77,7 +77,7 @@ class ProxyImpl {
   /// False: the new guest refused to take over, and is dropped.
   bool swap(std::unique_ptr<LiveGuest> next, uint64_t start_ns, uint64_t wait_ns);
   /// Counts an exchange, and tells the recorder.
-  RotationEvent count_exchange(const LiveGuest& old, LiveGuest& next, RotationCause cause, uint64_t wait_ns);
+  RotationEvent count_exchange(const LiveGuest& old, const LiveGuest& next, RotationCause cause, uint64_t wait_ns);
   void count_pause(RotationEvent& event, uint64_t start_ns);
   // Exchange under a holder: see ActiveSlot.
   std::unique_ptr<LiveGuest> exchange_under(LiveGuest& old, Hold& holder);
@@ -140,7 +140,8 @@ class ProxyImpl {
   bool preparing_ = false;      ///< inside ready_active
   Attempt* attempt_ = nullptr;  ///< of the with_lease that runs
   std::optional<RotationEvent> forced_;  ///< an exchange under a holder that is yet to be told of
-  double use_ = 0;  ///< of the active's memory, at the end of the last lease
+  double use_ = 0;      ///< of the active's memory, at the end of the last lease
+  bool warms_ = false;  ///< it is at warm_at
   /// Handed to the background thread after the next call: waking that within the swap made some pauses 100 times
   /// longer.
   std::unique_ptr<LiveGuest> retired_;

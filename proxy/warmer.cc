@@ -52,16 +52,11 @@ bool Warmer::request(bool at_any_use, uint64_t* failed_before) {
   at_any_use_ |= at_any_use;
   if (phase_ != Phase::none) return true;
   if (failures_ && now_ns() < next_try_ns_ && !(at_any_use && futile_)) return false;
-  phase_ = Phase::warming;
+  enter(Phase::warming);
   counted_.warmups++;
   later({.kind = ProxyEventKind::warmup_begun});
   work_.notify_one();
   return true;
-}
-
-bool Warmer::is_ready(uint64_t tail_ns) {
-  std::lock_guard lock(mutex_);
-  return phase_ == Phase::ready && !busy_ && log_.tail_ns(position_) <= tail_ns;
 }
 
 void Warmer::wait() {
@@ -83,8 +78,7 @@ std::unique_ptr<LiveGuest> Warmer::take(uint64_t tail_ns) {
     changed_.wait(lock, [&] { return !busy_; });
     if (phase_ != Phase::ready) return nullptr;
   }
-  phase_ = Phase::none;
-  following_ = false;
+  enter(Phase::none);
   at_any_use_ = false;
   std::unique_ptr<LiveGuest> guest = std::move(standby_);
   LogPosition position = position_;
@@ -263,7 +257,7 @@ bool Warmer::do_one_job(std::unique_lock<std::mutex>& lock) {
   } else if (given_up_ && (standby_ || image_ || phase_ != Phase::none)) {
     drop_standby();
     image_.reset();
-    phase_ = Phase::none;
+    enter(Phase::none);
     publish_positions();
     changed_.notify_all();
   } else if (phase_ == Phase::warming) {
@@ -342,8 +336,7 @@ void Warmer::warm(std::unique_lock<std::mutex>& lock) {
   position_ = warming.position;
   publish_positions();
   note_peak(standby_->memory_bytes());
-  phase_ = Phase::ready;
-  following_ = true;
+  enter(Phase::ready);
   later({.kind = ProxyEventKind::warmup_done,
          .ns = took,
          .bytes = standby_->memory_bytes(),
@@ -470,12 +463,10 @@ void Warmer::publish_positions() {
 
 void Warmer::drop_standby() {
   if (standby_) push_retired(std::move(standby_));
-  following_ = false;
 }
 
 void Warmer::failed(const Failure& why) {
-  phase_ = Phase::none;
-  following_ = false;
+  enter(Phase::none);
   at_any_use_ = false;
   changed_.notify_all();
   if (stop_) return;

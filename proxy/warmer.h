@@ -40,8 +40,8 @@ class Warmer {
   /// Sees to it that a standby is there or on its way. False: none will be, for now or ever (see last_problem).
   /// `at_any_use`: take one that stands above `warm_at`, too. `failed_before`: takes what `wait_ready` wants.
   bool request(bool at_any_use, uint64_t* failed_before = nullptr);
-  /// Whether one is ready that `take` would give.
-  bool is_ready(uint64_t tail_ns);
+  /// A standby is there or on its way.
+  bool is_engaged() const { return engaged_.load(std::memory_order_relaxed); }
   /// Waits until none is on its way. Only while the gate is closed.
   void wait();
   /// Waits until the one that was requested is ready. Errors: what failed it.
@@ -108,6 +108,11 @@ class Warmer {
   Result<void> replay_one(const LogCall& call, LiveGuest& guest);
   void take_image(Warming& warming);
   // With the lock.
+  void enter(Phase phase) {
+    phase_ = phase;
+    engaged_.store(phase != Phase::none, std::memory_order_relaxed);
+    following_.store(phase == Phase::ready, std::memory_order_relaxed);
+  }
   void drop_standby();
   void push_retired(std::unique_ptr<LiveGuest> guest);
   void failed(const Failure& why);
@@ -124,6 +129,7 @@ class Warmer {
   pthread_t thread_{};
   bool started_ = false;
   std::atomic<bool> stop_ = false;
+  std::atomic<bool> engaged_ = false;    ///< phase_ is not `none`
   std::atomic<bool> following_ = false;  ///< a standby is there that the log may run away from
   std::atomic<uint64_t> active_bytes_ = 0;
   std::atomic<uint64_t> calls_replayed_ = 0;
