@@ -637,6 +637,7 @@ ProxyCounters ProxyImpl::counters() const {
   counters.drain_overdue = drain_overdue_;
   counters.rotating = rotating_;
   warmer_->count(counters);
+  counters.retired += slot_.draining(&counters.retired_bytes);
   std::lock_guard lock(off_reason_mutex_);
   counters.off_reason = off_reason_;
   return counters;

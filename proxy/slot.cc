@@ -140,8 +140,8 @@ void ActiveSlot::open() {
 }
 
 std::unique_ptr<LiveGuest> ActiveSlot::end_retired(Hold& hold) {
-  std::unique_ptr<LiveGuest> guest = std::move(hold.guest);
   std::lock_guard lock(mutex_);
+  std::unique_ptr<LiveGuest> guest = std::move(hold.guest);
   std::erase_if(draining_, [&](const auto& item) { return item.get() == &hold; });
   draining_count_.fetch_sub(1, std::memory_order_relaxed);
   return guest;
@@ -156,8 +156,10 @@ size_t ActiveSlot::waiting() {
   return waiters_.size();
 }
 
-size_t ActiveSlot::draining() {
+size_t ActiveSlot::draining(uint64_t* bytes) {
   std::lock_guard lock(mutex_);
+  if (bytes)
+    for (const auto& hold : draining_) *bytes += hold->guest->memory_bytes();
   return draining_.size();
 }
 

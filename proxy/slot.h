@@ -98,7 +98,8 @@ class ActiveSlot {
   bool is_free();
   /// Threads in enter() that have not come in.
   size_t waiting();
-  size_t draining();
+  /// Instances that a lease stays behind on; adds what memory they have.
+  size_t draining(uint64_t* bytes = nullptr);
   /// Counts the retired holds that are older than the deadline and were not counted yet.
   size_t count_overdue(uint64_t now_ns, uint64_t deadline_ns);
 
