@@ -39,8 +39,6 @@ class Warmer {
   /// Sees to it that a standby is there or on its way. False: none will be, for now or ever (see last_problem).
   /// `at_any_use`: take one that stands above `warm_at`, too. `failed_before`: takes what `wait_ready` wants.
   bool request(bool at_any_use, uint64_t* failed_before = nullptr);
-  /// Whether one is ready that `take` would give.
-  bool is_ready(uint64_t tail_ns);
   /// Waits until none is on its way. Only while the gate is closed.
   void wait();
   /// Waits until the one that was requested is ready. Errors: what failed it.
