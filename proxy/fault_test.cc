@@ -25,6 +25,11 @@ struct Held {
     return out << held.mappings << " mappings, " << held.descriptors << " descriptors";
   }
 };
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+constexpr bool kCountsReservations = false;  // they have their own
+#else
+constexpr bool kCountsReservations = true;
+#endif
 Held held_now() {
   Held held;
   std::ifstream maps("/proc/self/maps");
@@ -32,9 +37,8 @@ Held held_now() {
     const size_t dash = line.find('-');
     const uint64_t begin = std::stoull(line.substr(0, dash), nullptr, 16);
     const uint64_t end = std::stoull(line.substr(dash + 1), nullptr, 16);
-    // More than an arena of the allocator reserves, less than a sanitizer does.
-    const bool reserved = end - begin > (65u << 20) && end - begin < (UINT64_C(1) << 38) && line.find("---p") < 60;
-    held.mappings += reserved || line.find("memfd:") != std::string::npos;
+    const bool reserved = end - begin > (65u << 20) && line.find("---p") < 60;  // more than an arena of the allocator
+    held.mappings += (kCountsReservations && reserved) || line.find("memfd:") != std::string::npos;
   }
   DIR* folder = opendir("/proc/self/fd");
   while (readdir(folder)) held.descriptors++;

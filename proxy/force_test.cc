@@ -115,6 +115,8 @@ TEST_P(Force, TheWaiterGetsTheNewActiveAndTheOldLeaseDrains) {
     EXPECT_EQ(lease->raw("live").error().kind, ErrorKind::retired);
     EXPECT_EQ((*proxy().get_typed<int32_t(uint32_t)>("get"))(*lease, a_).error().kind, ErrorKind::retired);
     EXPECT_EQ(guests_.alive, 2) << "nothing is freed under it";
+    EXPECT_EQ(proxy().counters().retired, 1u);
+    EXPECT_EQ(proxy().counters().retired_bytes, 63 * Memory::kPageBytes);
   }
   EXPECT_EQ(proxy().call("get", {a_})->i32(), 6);
   expect_nothing_left();

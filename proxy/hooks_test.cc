@@ -129,6 +129,22 @@ TEST(Saved, ComesAlongWithTheImage) {
   for (int saved : guests.from_image) EXPECT_EQ(saved, 2) << "of the second guest, the first standby";
 }
 
+TEST(Saved, AStandbyThatCantBeImagedServesUnlessItsMemoryIsGone) {
+  for (ErrorKind kind : {ErrorKind::io, ErrorKind::stale_handle}) {
+    AnswerGuests guests;
+    guests.save_fails_as = kind;
+    Proxy proxy = guests.proxy(answer_policy());
+    const uint32_t a = proxy.call("make", {5})->handle();
+    guests.fail_step("save", 1);
+    const bool serves = kind == ErrorKind::io;
+    EXPECT_EQ(proxy.prepare().has_value(), serves);
+    EXPECT_EQ(proxy.counters().images_failed, 1u);
+    EXPECT_EQ(proxy.counters().warmups_failed, serves ? 0u : 1u);
+    EXPECT_TRUE(eventually([&] { return rotates_now(proxy); }));
+    EXPECT_EQ(proxy.call("get", {a})->i32(), 5);
+  }
+}
+
 // ---- prepare, rotate, verify ----------------------------------------------------------------------------------------
 
 TEST(Prepare, HasStandbyAndImageThere) {

@@ -255,6 +255,32 @@ TEST(WithLease, AQueryIsRecordedBeforeWhatChangedWhatItRead) {
   }
 }
 
+/// Query handles of an attempt that failed are no more, nor is what they would be repeated by.
+TEST(WithLease, AFailedAttemptsQueriesHoldNoHistory) {
+  AnswerGuests guests;
+  Policy policy = answer_policy();
+  policy.log_max_calls = 20;
+  Proxy proxy = guests.proxy(policy);
+  const uint32_t a = proxy.call("make", {0})->handle();
+  for (int i = 0; i < 30 && proxy.counters().rotating; i++) {
+    const uint32_t h = proxy.call("make", {i})->handle();
+    trap_times(guests, 1);
+    ASSERT_TRUE(proxy.with_lease([&](Lease& lease) -> Result<void> {
+      ROTOR_TRY(Reply copy, lease.call("copy", {h}));
+      ROTOR_CHECK(lease.keep(copy.handle()));
+      ROTOR_CHECK(lease.call("copy", {copy.handle()}));
+      ROTOR_CHECK(lease.call("risky", {h, 1}));
+      ROTOR_CHECK(lease.call("drop", {copy.handle()}));
+      return {};
+    }));
+    ASSERT_TRUE(proxy.call("drop", {h}));
+  }
+  EXPECT_TRUE(proxy.counters().rotating) << proxy.counters().off_reason;
+  ASSERT_TRUE(rotates_now(proxy));
+  EXPECT_EQ(proxy.call("get", {a})->i32(), 0);
+  EXPECT_EQ(proxy.call("live")->i32(), 1);
+}
+
 TEST(WithLease, RawCallsAreToldWhatTheHostAnswered) {
   AnswerGuests guests;
   Proxy proxy = guests.proxy(answer_policy());

@@ -84,7 +84,8 @@ Result<std::shared_ptr<const StandbyImage>> LiveGuest::make_image(std::vector<st
     return {};
   };
   Result<void> taken = take();
-  // What was refused left the guest as it was; what the system refused may have cost it its memory, which calls tell.
+  // What was refused left the guest as it was, but for a memory that the system took and did not give back.
+  if (!taken && taken.error().kind == ErrorKind::stale_handle) return std::unexpected(std::move(taken).error());
   ROTOR_CHECK(start_workers());
   *usable = true;
   ROTOR_CHECK(taken);

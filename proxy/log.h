@@ -122,7 +122,7 @@ class Log {
   std::unordered_map<HandleId, uint32_t> pins_;    ///< written under mutex_, too
   uint64_t last_global_ = 0;                       ///< the last call that touched no handle
 
-  mutable std::shared_mutex reading_mutex_;  ///< before mutex_
+  mutable std::shared_mutex reading_mutex_;  ///< before mutex_, and before the Warmer's
   mutable std::mutex mutex_;          ///< for what follows
   std::vector<Entry> entries_;
   std::vector<uint64_t> late_;

@@ -441,6 +441,16 @@ void Recorder::roll_back() {
       entry->state = TokenTable::State::query;
       kept_handles_.push_back(token);
     }
+  // What the attempt's own queries returned is no more: nothing that they read need be repeated for them.
+  std::erase_if(provisional_, [&](const auto& item) {
+    Provisional& query = *item.second;
+    const bool lives = std::ranges::any_of(query.tokens, [&](uint32_t token) {
+      const TokenTable::Entry* entry = tokens_.live(token);
+      return entry && entry->id == item.first;
+    });
+    if (!lives) query.let_go();
+    return !lives;
+  });
 }
 
 }  // namespace rotor::proxy

@@ -280,6 +280,7 @@ class AnswerGuests {
   std::atomic<int> alive = 0;
   std::atomic<int> delay_ms = 0;
   std::atomic<int> starts = 0, stops = 0, saves = 0, traps_seen = 0;
+  ErrorKind save_fails_as = ErrorKind::host;
   std::vector<int> from_image;  ///< what was saved with the image, for each guest made from one
 
  private:
@@ -304,7 +305,7 @@ class AnswerGuests {
     Result<std::shared_ptr<const void>> save() override {
       EXPECT_FALSE(running);
       guests.saves++;
-      if (guests.fails("save")) return fail(ErrorKind::host, "can't be saved");
+      if (guests.fails("save")) return fail(guests.save_fails_as, "can't be saved");
       return std::make_shared<const int>(host.number);
     }
     Result<void> on_rotate(Guest& retired) override {

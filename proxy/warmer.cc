@@ -72,23 +72,28 @@ Result<void> Warmer::wait_ready(uint64_t failed_before) {
 }
 
 std::unique_ptr<LiveGuest> Warmer::take(uint64_t tail_ns) {
+  std::shared_lock<std::shared_mutex> reading;
   std::unique_lock lock(mutex_);
-  if (phase_ != Phase::ready || (!log_.at_end(position_) && log_.tail_ns(position_) > tail_ns)) return nullptr;
-  if (busy_) {
-    changed_.wait(lock, [&] { return !busy_; });
-    if (phase_ != Phase::ready) return nullptr;
+  auto is_near = [&] {
+    return phase_ == Phase::ready && (log_.at_end(position_) || log_.tail_ns(position_) <= tail_ns);
+  };
+  if (!is_near()) return nullptr;
+  if (!log_.at_end(position_)) {
+    // Before the lock is taken that compaction asks: one that begins later no longer knows of the standby.
+    lock.unlock();
+    reading = log_.reading();
+    lock.lock();
   }
+  changed_.wait(lock, [&] { return !busy_; });
+  if (!is_near()) return nullptr;
   enter(Phase::none);
   at_any_use_ = false;
   std::unique_ptr<LiveGuest> guest = std::move(standby_);
   LogPosition position = position_;
   if (!log_.at_end(position)) {
-    // By this thread: to wake the other one would take longer. With the lock: a compaction that begins now no longer
-    // knows of the standby.
-    auto reading = log_.reading();
+    // By this thread: to wake the other one would take longer.
     lock.unlock();
     Result<void> replayed = replay_tail(*guest, position, nullptr);
-    reading.unlock();
     lock.lock();
     if (!replayed) {
       push_retired(std::move(guest));
@@ -103,12 +108,13 @@ std::unique_ptr<LiveGuest> Warmer::take(uint64_t tail_ns) {
 }
 
 std::unique_ptr<LiveGuest> Warmer::stamp(uint64_t tail_ns, bool at_any_use) {
+  if (!image()) return nullptr;
+  auto reading = log_.reading();  // first, as above
   std::unique_lock lock(mutex_);
   if (!image_ || given_up_ || log_.missed_one(image_position_)) return nullptr;
   LogPosition position = image_position_;
   if (!log_.at_end(position) && log_.tail_ns(position) > tail_ns) return nullptr;
   std::shared_ptr<const StandbyImage> image = image_;
-  auto reading = log_.reading();  // with the lock, as above
   lock.unlock();
   const uint64_t start = now_ns();
   auto made = source_.make(image.get(), false);
@@ -310,8 +316,8 @@ void Warmer::warm(std::unique_lock<std::mutex>& lock) {
   warming.image = image_;
   warming.position = image_position_;
   const bool at_any_use = at_any_use_;
-  auto reading = log_.reading();  // until its position is known to who compacts
   lock.unlock();
+  auto reading = log_.reading();  // until its position is known to who compacts
   const uint64_t start = now_ns();
   auto made = make(warming, at_any_use);
   if (!made && warming.image && !stop_) {
@@ -427,8 +433,8 @@ void Warmer::take_image(Warming& warming) {
 void Warmer::follow(std::unique_lock<std::mutex>& lock) {
   busy_ = true;
   Warming warming{.position = position_, .guest = std::move(standby_)};
-  auto reading = log_.reading();
   lock.unlock();
+  auto reading = log_.reading();
   auto caught = catch_up(warming);
   lock.lock();
   busy_ = false;
