@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdio>
 #include <vector>
 
 #include "bench/rotation_guest.h"
@@ -145,6 +146,37 @@ void swap_pause(benchmark::State& state) {
   report(state, "call", calls);
 }
 
+uint64_t resident_bytes() {
+  FILE* file = std::fopen("/proc/self/statm", "re");
+  unsigned long long pages = 0, resident = 0;
+  if (file) (void)!std::fscanf(file, "%llu %llu", &pages, &resident);
+  if (file) std::fclose(file);
+  return resident * 4096;
+}
+
+/// A million calls that each lose a page, in 8 MiB: resident memory of the process when a tenth is done, and at the end.
+void leak_million(benchmark::State& state) {
+  Fixture f = Fixture::make(state);
+  Policy policy = Fixture::policy();
+  policy.exports[2].effect = Effect::query;  // fill: here it is the leak
+  policy.memory_limit_bytes = UINT64_C(8) << 20;
+  Proxy proxy = f.proxy(state, policy);
+  const uint32_t handle = must(state, proxy.call("make", {7})).handle();
+  if (auto done = proxy.prepare(); !done) return state.SkipWithError(done.error().to_string().c_str());
+  auto leak = must(state, proxy.get_typed<int32_t(int32_t)>("fill"));
+  auto get = must(state, proxy.get_typed<int32_t(uint32_t)>("get"));
+  uint64_t early = 0, calls = 0, wrong = 0;
+  for (auto _ : state) {
+    must(state, leak(1));
+    if (++calls % 1000 == 0) wrong += must(state, get(handle)) != 7;
+    if (calls == 100'000) early = resident_bytes();
+  }
+  state.counters["wrong"] = static_cast<double>(wrong);
+  state.counters["rotations"] = static_cast<double>(proxy.counters().rotations);
+  state.counters["resident_MiB_early"] = static_cast<double>(early) / (1 << 20);
+  state.counters["resident_MiB_end"] = static_cast<double>(resident_bytes()) / (1 << 20);
+}
+
 /// A log of so many calls on one object, replayed on a standby: time a call, instantiation included.
 void replayed_call(benchmark::State& state) {
   Fixture f = Fixture::make(state);
@@ -235,6 +267,7 @@ BENCHMARK(lease_call_typed);
 BENCHMARK(proxy_call_by_name);
 BENCHMARK(proxy_build)->Iterations(200'000);
 BENCHMARK(swap_pause)->Arg(0)->Arg(1)->Iterations(10'000)->UseManualTime()->Unit(benchmark::kNanosecond);
+BENCHMARK(leak_million)->Iterations(1'000'000)->Unit(benchmark::kMicrosecond);
 BENCHMARK(replayed_call)->Iterations(20)->UseManualTime()->Unit(benchmark::kNanosecond);
 BENCHMARK(standby_ready)->ArgName("image")->Arg(0)->Arg(1)->Iterations(50)->UseManualTime()->Unit(benchmark::kMicrosecond);
 BENCHMARK(poisoned_from_image)->Args({0, 0})->Args({8, 4})->Args({20, 8})->Iterations(2'000)->UseManualTime()->Unit(benchmark::kNanosecond);
