@@ -15,6 +15,7 @@ Reads KIMCHI_WASM   the prover; else where scripts/setup.sh puts it
 """
 import argparse
 import json
+import math
 import os
 import pathlib
 import platform
@@ -86,10 +87,45 @@ def nice_step(largest, count):
     return step
 
 
+def latency_panel(results, width, left, right, top):
+    """Median, p99 and longest call of each approach on a logarithmic axis: SVG elements, and where they end."""
+    rows = [(title, colour, results[name]) for name, title, _, colour in APPROACHES if 'error' not in results[name]]
+    values = [row[2][key] for row in rows for key in ('median_ms', 'p99_ms', 'max_ms')]
+    low, high = 10 ** math.floor(math.log10(min(values))), 10 ** math.ceil(math.log10(max(values)))
+    names = left + 200  # the titles stand left of it
+
+    def x(ms):
+        return names + (width - right - names) * math.log(ms / low) / math.log(high / low)
+
+    bottom = top + 26 * len(rows)
+    out = []
+    tick = low
+    while tick <= high * 1.001:
+        out.append(f'<line class="grid" x1="{x(tick):.1f}" x2="{x(tick):.1f}" y1="{top}" y2="{bottom}"/>'
+                   f'<text x="{x(tick):.1f}" y="{bottom + 18}" text-anchor="middle">'
+                   f'{f"{tick / 1000:g} s" if tick >= 1000 else f"{tick:g} ms"}</text>')
+        tick *= 10
+    for i, (title, colour, result) in enumerate(rows):
+        y = top + 26 * i + 13
+        at = [x(result[key]) for key in ('median_ms', 'p99_ms', 'max_ms')]
+        out.append(f'<text x="{names - 12}" y="{y + 4}" text-anchor="end">{title}</text>'
+                   f'<line x1="{at[0]:.1f}" x2="{at[2]:.1f}" y1="{y}" y2="{y}" stroke="{colour}" stroke-width="1.5"/>')
+        for radius, point in zip((5, 4, 3), at):
+            out.append(f'<circle cx="{point:.1f}" cy="{y}" r="{radius}" fill="{colour}"/>')
+        if result['failed_at'] is not None:
+            out.append(f'<text x="{at[2] + 10:.1f}" y="{y + 4}" style="fill:{colour}">'
+                       f'fails at call {result["failed_at"]}</text>')
+    return out, bottom + 30
+
+
 def plot(results, title):
-    """Memory of all processes over calls, as SVG that follows the reader's colour scheme."""
+    """Latency by approach, and memory of all processes over calls, as SVG that follows the reader's colour scheme."""
     lines = [(short, colour, results[name]) for name, _, short, colour in APPROACHES if results[name].get('memory')]
-    width, height, left, right, top, bottom = 760, 380, 56, 92, 40, 46
+    width, left, right, bottom = 760, 56, 92, 46
+    latency, top = latency_panel(results, width, left, right, 36)
+    memory_title = top + 16
+    top += 42
+    height = top + 200 + bottom
     most_calls = max((line[2]['wanted'] for line in lines), default=1)
     most_mib = max((bytes_ / MIB for line in lines for _, bytes_ in line[2]['memory']), default=1) * 1.08
 
@@ -103,7 +139,8 @@ def plot(results, title):
            '<style>text{font:12px system-ui,sans-serif;fill:#333}.title{font-size:14px;font-weight:600}'
            '.grid{stroke:#8884;stroke-width:1}.line{fill:none;stroke-width:1.8;stroke-linejoin:round}'
            '@media (prefers-color-scheme:dark){text{fill:#ddd}}</style>',
-           f'<text class="title" x="{left}" y="22">{title}</text>']
+           f'<text class="title" x="{left}" y="22">A call: median, 99 of 100, longest</text>', *latency,
+           f'<text class="title" x="{left}" y="{memory_title}">{title}</text>']
     step = nice_step(most_mib, 6)
     for mib in range(0, int(most_mib) + 1, step):
         out.append(f'<line class="grid" x1="{left}" x2="{width - right}" y1="{y(mib):.1f}" y2="{y(mib):.1f}"/>'
