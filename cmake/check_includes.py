@@ -34,6 +34,7 @@ TEST_FILES = ['*_test.cc', '*/test_*.h']
 WHITE_BOX = {
     'fuzz/decode.cc': ['wasm/*'],
     'fuzz/code_file.cc': ['jit/code.h', 'wasm/decode_module.h'],  # a code file carries the module
+    'proxy/answer_model_test.cc': ['memory/fault_injection.h'],
     'proxy/fault_test.cc': ['memory/fault_injection.h'],
     'proxy/model_test.cc': ['memory/fault_injection.h'],
     'fuzz/trace.cc': ['examples/wasm_bindgen_host/trace.h'],

@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "memory/fault_injection.h"
-#include "proxy/model.h"
+#include "proxy/test_model.h"
 #include "proxy/test_answer_guest.h"
 
 namespace rotor::proxy {
