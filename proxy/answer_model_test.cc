@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "memory/fault_injection.h"
-#include "proxy/model.h"
+#include "proxy/test_model.h"
 #include "proxy/test_answer_guest.h"
 
 namespace rotor::proxy {
@@ -50,10 +50,10 @@ class AnswerModel {
     rule_of(policy, "risky").retry = true;
     variant.apply(policy);
     proxy_.emplace(guests_.proxy(policy, {.on_event = [this](const ProxyEvent& event) {
-      if (event.text.find("divergence") == std::string::npos) return;
-      std::lock_guard lock(mutex_);
-      divergence_ = event.text;
-    }}));
+                                   if (event.text.find("divergence") == std::string::npos) return;
+                                   std::lock_guard lock(mutex_);
+                                   divergence_ = event.text;
+                                 }}));
     get_.emplace(*proxy_->get_typed<int32_t(uint32_t)>("get"));
     add_.emplace(*proxy_->get_typed<int32_t(uint32_t, int32_t)>("add"));
     make_.emplace(*proxy_->get_typed<uint32_t(int32_t)>("make"));
@@ -78,7 +78,9 @@ class AnswerModel {
   size_t any() { return below(static_cast<uint32_t>(objects_.size())); }
   std::string where() const { return std::string(variant_.name) + ", step " + std::to_string(step_); }
   /// What the host says next.
-  static uint32_t answer_of(int asked, int32_t x) { return 7919u * static_cast<uint32_t>(asked) + static_cast<uint32_t>(x); }
+  static uint32_t answer_of(int asked, int32_t x) {
+    return 7919u * static_cast<uint32_t>(asked) + static_cast<uint32_t>(x);
+  }
   int32_t answer(int32_t x) const { return static_cast<int32_t>(answer_of(guests_.asked, x)); }
   uint32_t expect_answer(int32_t x) { return answer_of(++asked_, x); }
 
@@ -346,20 +348,21 @@ class AnswerModel {
 };
 
 TEST(AnswerModel, NoSideEffectHappensTwice) {
-  const uint64_t seed = g_seed ? g_seed : static_cast<uint64_t>(std::chrono::system_clock::now().time_since_epoch().count());
+  const uint64_t seed =
+      g_seed ? g_seed : static_cast<uint64_t>(std::chrono::system_clock::now().time_since_epoch().count());
   std::printf("seed %llu\n", static_cast<unsigned long long>(seed));
   uint64_t retries = 0;
   for (const Variant& variant : kVariants) {
     AnswerModel model(variant, seed);
     model.run(g_steps / 2 / std::size(kVariants));
     const ProxyCounters c = model.counters();
-    std::printf("%s: %llu rotations (%llu after traps, %llu from images), %llu retries, %llu warm-ups of which %llu "
-                "failed, log %llu of %llu calls\n",
-                variant.name, static_cast<unsigned long long>(c.rotations),
-                static_cast<unsigned long long>(c.rotations_trap), static_cast<unsigned long long>(c.rotations_image),
-                static_cast<unsigned long long>(c.retries), static_cast<unsigned long long>(c.warmups),
-                static_cast<unsigned long long>(c.warmups_failed), static_cast<unsigned long long>(c.log_calls),
-                static_cast<unsigned long long>(c.log_recorded));
+    std::printf(
+        "%s: %llu rotations (%llu after traps, %llu from images), %llu retries, %llu warm-ups of which %llu "
+        "failed, log %llu of %llu calls\n",
+        variant.name, static_cast<unsigned long long>(c.rotations), static_cast<unsigned long long>(c.rotations_trap),
+        static_cast<unsigned long long>(c.rotations_image), static_cast<unsigned long long>(c.retries),
+        static_cast<unsigned long long>(c.warmups), static_cast<unsigned long long>(c.warmups_failed),
+        static_cast<unsigned long long>(c.log_calls), static_cast<unsigned long long>(c.log_recorded));
     std::fflush(stdout);
     EXPECT_TRUE(c.rotating) << c.off_reason;
     EXPECT_EQ(c.divergences, 0u) << model.divergence();

@@ -329,11 +329,11 @@ TEST(FaultOfAHost, BacksOffLongerEachTime) {
   std::mutex mutex;
   std::vector<std::chrono::steady_clock::time_point> begun;
   Proxy proxy = guests.proxy(policy, {.on_event = [&](const ProxyEvent& event) {
-    if (event.kind != ProxyEventKind::warmup_failed) return;
-    std::lock_guard lock(mutex);
-    begun.push_back(std::chrono::steady_clock::now());
-    if (begun.size() < 5) guests.fail_step("factory", 1);
-  }});
+                               if (event.kind != ProxyEventKind::warmup_failed) return;
+                               std::lock_guard lock(mutex);
+                               begun.push_back(std::chrono::steady_clock::now());
+                               if (begun.size() < 5) guests.fail_step("factory", 1);
+                             }});
   guests.fail_step("factory", 1);
   ASSERT_TRUE(proxy.call("leak", {46}));
   ASSERT_TRUE(eventually([&] { return proxy.call("live") && proxy.counters().standby_bytes > 0; }));
@@ -356,8 +356,9 @@ TEST(Futile, IsReportedAndNotLooped) {
   policy.backoff_first_ms = policy.backoff_max_ms = 60'000;
   std::atomic<int> reported = 0;
   Proxy proxy = guests.proxy(policy, {.on_event = [&](const ProxyEvent& event) {
-    if (event.kind == ProxyEventKind::warmup_failed) reported += event.text.find("futile") != std::string::npos;
-  }});
+                               if (event.kind == ProxyEventKind::warmup_failed)
+                                 reported += event.text.find("futile") != std::string::npos;
+                             }});
   ASSERT_TRUE(proxy.call("leak", {46}));
   ASSERT_TRUE(eventually([&] { return proxy.counters().futile == 1; }));
   for (int i = 0; i < 200; i++) ASSERT_TRUE(proxy.call("live"));

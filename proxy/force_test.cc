@@ -102,11 +102,14 @@ TEST_P(Force, TheWaiterGetsTheNewActiveAndTheOldLeaseDrains) {
     EXPECT_EQ(proxy().call("make", {1}).error().kind, ErrorKind::retired);
     EXPECT_EQ((*proxy().get_typed<uint32_t(int32_t)>("make"))(*lease, 1).error().kind, ErrorKind::retired);
     int runs = 0;
-    EXPECT_EQ(proxy().with_lease([&](Lease& joined) -> Result<void> {
-                runs++;
-                ROTOR_CHECK(joined.call("make", {1}));
-                return {};
-              }).error().kind,
+    EXPECT_EQ(proxy()
+                  .with_lease([&](Lease& joined) -> Result<void> {
+                    runs++;
+                    ROTOR_CHECK(joined.call("make", {1}));
+                    return {};
+                  })
+                  .error()
+                  .kind,
               ErrorKind::retired);
     EXPECT_EQ(runs, 1);
     EXPECT_TRUE(eventually([&] { return proxy().counters().drain_overdue == 1; }));
@@ -138,7 +141,9 @@ TEST_P(Force, NotWithoutAWaiterNorBelowForceAt) {
   std::this_thread::sleep_for(30ms);
   EXPECT_EQ(lease->call("add", {a_, 1})->i32(), 6);
   EXPECT_EQ(proxy().counters().rotations, 0u);
-  { Lease gone = std::move(*lease); }
+  {
+    Lease gone = std::move(*lease);
+  }
   EXPECT_EQ(proxy().call("leak", {0})->i32(), 2);
 
   auto second = proxy().acquire();
@@ -147,7 +152,9 @@ TEST_P(Force, NotWithoutAWaiterNorBelowForceAt) {
   std::this_thread::sleep_for(30ms);
   EXPECT_EQ(proxy().counters().waiting, 1u);
   EXPECT_EQ(second->call("add", {a_, 1})->i32(), 7);
-  { Lease gone = std::move(*second); }
+  {
+    Lease gone = std::move(*second);
+  }
   waiter.join();
   EXPECT_EQ(proxy().counters().rotations_force, 0u);
 }

@@ -54,7 +54,8 @@ TEST(Typed, IsCheckedWhenItIsLookedUp) {
   AnswerGuests guests;
   Proxy proxy = guests.proxy(answer_policy());
   auto message = [](auto result) { return error_of(result); };
-  EXPECT_EQ(message(proxy.get_typed<int32_t(uint32_t)>("gett")), "no exported function \"gett\"; did you mean \"get\"?");
+  EXPECT_EQ(message(proxy.get_typed<int32_t(uint32_t)>("gett")),
+            "no exported function \"gett\"; did you mean \"get\"?");
   EXPECT_EQ(message(proxy.get_typed<int64_t(uint32_t)>("get")), "get is of type [i32] -> [i32], not [i32] -> [i64]");
   EXPECT_EQ(proxy.get_typed<int32_t()>("get").error().kind, ErrorKind::type_mismatch);
   EXPECT_EQ(proxy.get_typed<void(uint32_t)>("get").error().kind, ErrorKind::type_mismatch);
@@ -74,7 +75,9 @@ TEST(Typed, ATrapIsOne) {
   EXPECT_EQ((*leak)(*lease, 100).error().kind, ErrorKind::trap);
   auto after = (*leak)(*lease, 0);
   EXPECT_TRUE(after.error().message.ends_with("earlier in this lease")) << after.error().message;
-  { Lease gone = std::move(*lease); }
+  {
+    Lease gone = std::move(*lease);
+  }
   EXPECT_EQ((*leak)(0).value(), 2);
   EXPECT_EQ(proxy.counters().rotations_trap, 1u);
 }
@@ -231,9 +234,9 @@ TEST(Verify, ReportsAGuestThatDiffers) {
   std::mutex mutex;
   std::string text;
   Proxy proxy = guests.proxy(policy, {.on_event = [&](const ProxyEvent& event) {
-    std::lock_guard lock(mutex);
-    if (event.kind == ProxyEventKind::image_verified) text = event.text;
-  }});
+                               std::lock_guard lock(mutex);
+                               if (event.kind == ProxyEventKind::image_verified) text = event.text;
+                             }});
   const uint32_t a = proxy.call("make", {5})->handle();
   ASSERT_TRUE(proxy.prepare());
   EXPECT_TRUE(eventually([&] {
@@ -367,15 +370,16 @@ TEST(Events, EveryKindIsSeen) {
   policy.verify_every = 1;
   policy.drain_deadline_ms = 20;
   Proxy proxy = guests.proxy(policy, {.on_event = [&](const ProxyEvent& event) {
-    std::lock_guard lock(mutex);
-    seen[event.kind]++;
-  }});
+                               std::lock_guard lock(mutex);
+                               seen[event.kind]++;
+                             }});
   using enum ProxyEventKind;
   guests.fail_step("factory", 1);
   EXPECT_FALSE(proxy.prepare());
   EXPECT_TRUE(eventually([&] { return count(warmup_begun) == 1 && count(warmup_failed) == 1; }));
   EXPECT_TRUE(eventually([&] { return proxy.prepare().has_value(); }));
-  EXPECT_TRUE(eventually([&] { return count(warmup_done) == 1 && count(image_made) == 1 && count(image_verified) == 1; }));
+  EXPECT_TRUE(
+      eventually([&] { return count(warmup_done) == 1 && count(image_made) == 1 && count(image_verified) == 1; }));
   std::atomic<int> left = 1;
   guests.on_gate = [&](const AnswerHost&, int32_t) -> Result<int32_t> { return left-- > 0; };
   ASSERT_TRUE(proxy.call("risky", {proxy.call("make", {1})->handle(), 1}));

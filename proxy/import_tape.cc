@@ -194,8 +194,8 @@ void ImportTape::on_nested_call(std::string_view name, std::span<const Value> ar
 /// The error reaches the guest's caller, which then is not recorded; or the host function keeps it to itself.
 void ImportTape::on_nested_error(std::string_view name, std::span<const Value> /*args*/, const Error& /*error*/) {
   if (mode_ == Mode::recording && open_ != kNone && unrecordable_.empty())
-    unrecordable_ = fmt::format("{} goes on after its call of {} failed, which may have changed the guest; let the policy "
-                                "run it",
+    unrecordable_ = fmt::format("{} goes on after its call of {} failed, which may have changed the guest; let the "
+                                "policy run it",
                                 plan_.imports[answers_[open_].import_index].name, name);
 }
 

@@ -239,8 +239,8 @@ class Unrecordable : public testing::Test {
   void expect_end(const char* name, std::vector<Arg> args, std::vector<std::string> says) {
     std::string ended;
     Proxy proxy = guests_.proxy(policy_, {.on_event = [&](const ProxyEvent& event) {
-      if (event.kind == ProxyEventKind::rotation_ended) ended = event.text;
-    }});
+                                  if (event.kind == ProxyEventKind::rotation_ended) ended = event.text;
+                                }});
     const uint32_t h = proxy.call("make", {7})->handle();
     args.insert(args.begin(), Arg(h));
     if (std::string(name) == "take_func") args.clear();
@@ -327,9 +327,8 @@ TEST_F(Unrecordable, AQuerysHandleIsNotTakenByABuild) {
     return made[0].i32();
   };
   // lend_into as a query that returns a handle of what was lent.
-  rule_of(policy_, "lend_into") = {.name = "lend_into",
-                                   .args = {{ArgKind::handle, ArgKind::scalar}},
-                                   .results = {{ResultKind::handle}}};
+  rule_of(policy_, "lend_into") = {
+      .name = "lend_into", .args = {{ArgKind::handle, ArgKind::scalar}}, .results = {{ResultKind::handle}}};
   Proxy proxy = guests_.proxy(policy_);
   const uint32_t h = proxy.call("make", {5000})->handle();
   const uint32_t query = proxy.call("lend_into", {h, 1})->handle();

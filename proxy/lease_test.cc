@@ -78,7 +78,9 @@ TEST(Lease, CanBeMovedAndAssigned) {
   EXPECT_TRUE(second.call("live"));
   std::thread other([&] { EXPECT_TRUE(proxy.call("live")); });
   EXPECT_TRUE(eventually([&] { return proxy.counters().waiting == 1; }));
-  { Lease last = std::move(second); }
+  {
+    Lease last = std::move(second);
+  }
   other.join();
   EXPECT_EQ(proxy.counters().waiting, 0u);
 }
@@ -95,10 +97,10 @@ TEST(WithLease, RunsAgainAsAWhole) {
   AnswerGuests guests;
   int retried = 0;
   Proxy proxy = guests.proxy(answer_policy(), {.on_event = [&](const ProxyEvent& event) {
-    if (event.kind != ProxyEventKind::retried) return;
-    retried++;
-    EXPECT_NE(event.text.find("unreachable"), std::string::npos) << event.text;
-  }});
+                               if (event.kind != ProxyEventKind::retried) return;
+                               retried++;
+                               EXPECT_NE(event.text.find("unreachable"), std::string::npos) << event.text;
+                             }});
   const uint32_t a = proxy.call("make", {1})->handle();
   const uint32_t b = proxy.call("make", {2})->handle();
   trap_times(guests, 1);
@@ -383,9 +385,9 @@ TEST(Retry, NotAfterRaw) {
   Proxy proxy = guests.proxy(policy);
   const uint32_t a = proxy.call("make", {1})->handle();
   using Touch = std::function<void(Lease&)>;
-  for (const Touch& touch : {Touch([](Lease& lease) { (void)lease.raw("live"); }),
-                             Touch([&](Lease& lease) { (void)lease.resolve(a); }),
-                             Touch([](Lease& lease) { (void)lease.memory(); })}) {
+  for (const Touch& touch :
+       {Touch([](Lease& lease) { (void)lease.raw("live"); }), Touch([&](Lease& lease) { (void)lease.resolve(a); }),
+        Touch([](Lease& lease) { (void)lease.memory(); })}) {
     trap_times(guests, 1);
     auto lease = proxy.acquire();
     touch(*lease);

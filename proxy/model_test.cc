@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "memory/fault_injection.h"
-#include "proxy/model.h"
+#include "proxy/test_model.h"
 #include "proxy/test_guest.h"
 
 namespace rotor::proxy {

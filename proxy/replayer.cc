@@ -29,7 +29,8 @@ class Replay {
     if (plan_.records_answers) {
       const bool cut_short = !called && tape.divergence().empty();
       Result<void> same = tape.end_replay();
-      if (!same && !cut_short) return fail(ErrorKind::internal, fmt::format("{}: {}", item_.name, same.error().message));
+      if (!same && !cut_short)
+        return fail(ErrorKind::internal, fmt::format("{}: {}", item_.name, same.error().message));
     }
     ROTOR_CHECK(called);
     guest_.calls_replayed++;
