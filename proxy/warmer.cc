@@ -128,9 +128,12 @@ std::unique_ptr<LiveGuest> Warmer::stamp(uint64_t tail_ns, bool at_any_use) {
   if (!done) {
     lock.lock();
     counted_.warmups++;
+    counted_.warmups_failed++;
+    counted_.divergences += is_divergence(done.error());
+    last_problem_ = done.error().to_string();
+    later({.kind = ProxyEventKind::warmup_failed, .text = last_problem_});
     if (made) push_retired(std::move(*made));
-    failed({.error = done.error()});
-    return nullptr;
+    return nullptr;  // no back-off: the background thread, asked next, can do without the image
   }
   if (!at_any_use && (*made)->use() >= policy_.warm_at) {
     retire(std::move(*made));
