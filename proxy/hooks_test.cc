@@ -50,6 +50,26 @@ TEST(Typed, TranslatesAndReturns) {
   EXPECT_EQ((*drop)(a).error().kind, ErrorKind::stale_handle);
 }
 
+TEST(Typed, TranslatesAllHandlesOrNoneAfterARotation) {
+  TestGuests guests;
+  Policy policy = test_policy();
+  policy.exports.push_back({.name = "add", .args = {{ArgKind::handle, ArgKind::handle}}});  // for once a query
+  std::erase_if(policy.exports, [](const ExportRule& rule) { return rule.name == "add" && rule.effect == Effect::build; });
+  Proxy proxy = guests.proxy(policy);
+  uint32_t a = proxy.call("make", {1})->handle(), b = proxy.call("make", {2})->handle();
+  auto both = proxy.get_typed<int32_t(uint32_t, uint32_t)>("add");
+  ASSERT_TRUE(both);
+  ASSERT_TRUE((*both)(a, b));
+  ASSERT_TRUE(proxy.rotate());
+  ASSERT_TRUE(proxy.prepare());
+  ASSERT_TRUE((*both)(a, a)) << "on the new active, which has yet to be asked where b is";
+  ASSERT_EQ(proxy.counters().rotations, 1u);
+  auto instance_knows_both = (*both)(a, b);
+  EXPECT_TRUE(instance_knows_both) << error_of(instance_knows_both);
+  auto lease = proxy.acquire();
+  EXPECT_TRUE((*both)(*lease, b, a));
+}
+
 TEST(Typed, IsCheckedWhenItIsLookedUp) {
   AnswerGuests guests;
   Proxy proxy = guests.proxy(answer_policy());

@@ -1,6 +1,7 @@
 // Between the host's calls and the guest's: translates tokens both ways and records what builds state.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -54,17 +55,23 @@ class Recorder {
                               const std::unordered_map<uint32_t, uint32_t>& raw_of) const;
 
   /// The shortest way, for ExportPlan::simple: handles among the slots become pointers. False: `resolve` has to look at
-  /// one of them.
+  /// one of them, and nothing is changed.
   bool translate(const ExportPlan& plan, Slot* slots, const LiveGuest& active) {
-    if (!enabled_) return true;
-    for (size_t i = 0; i < plan.args.size(); i++) {
+    constexpr size_t kMost = 16;
+    const size_t count = plan.args.size();
+    if (!enabled_ || count == 0) return true;
+    if (count > kMost) return false;
+    Slot raw[kMost];
+    for (size_t i = 0; i < count; i++) {
+      raw[i] = slots[i];
       const auto token = static_cast<uint32_t>(slots[i]);
       if (plan.args[i] == ArgKind::scalar || token == 0) continue;
       TokenTable::Entry* entry = tokens_.live(token);
       if (!entry || entry->guest != active.number) [[unlikely]]
         return false;
-      slots[i] = entry->raw;
+      raw[i] = entry->raw;
     }
+    std::copy_n(raw, count, slots);
     return true;
   }
   Result<uint32_t> resolve(uint32_t token, const LiveGuest& active);
