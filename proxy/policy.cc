@@ -78,6 +78,8 @@ Result<void> check_flags(const ExportRule& rule, const ExportPlan& plan) {
   if (rule.once && (!is_build || std::ranges::any_of(plan.args, consumes)))
     return wrong("`once` is for builds that consume nothing");
   if (rule.reads && !is_build) return wrong("`reads` is for builds");
+  if (rule.reads && std::ranges::any_of(plan.args, holds_handle) && std::ranges::none_of(plan.results, returns_handles))
+    return wrong("with `reads` it changes no handle, and it makes none: it would never be replayed");
   if (rule.key && !is_build) return wrong("`key` is for builds");
   if (rule.key && rule.once) return wrong("`once` keeps the first of equal calls, `key` the last: not both");
   if (rule.key) {

@@ -19,6 +19,7 @@ inline constexpr uint32_t kNoExport = UINT32_MAX;
 inline bool takes_data(ArgKind kind) { return kind >= ArgKind::bytes; }
 inline bool takes_handles(ArgKind kind) { return kind >= ArgKind::handles; }
 inline bool is_handle(ArgKind kind) { return kind == ArgKind::handle || kind == ArgKind::consumed; }
+inline bool holds_handle(ArgKind kind) { return is_handle(kind) || takes_handles(kind); }
 inline bool consumes(ArgKind kind) { return kind == ArgKind::consumed || kind == ArgKind::consumed_handles; }
 inline bool returns_handles(ResultKind kind) { return kind == ResultKind::handle || kind == ResultKind::handles; }
 

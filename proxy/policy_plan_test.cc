@@ -82,6 +82,8 @@ std::string import_error(std::string_view rule) { return error_of("[imports]\n" 
 TEST(PolicyPlan, FlagsOfBuilds) {
   EXPECT_EQ(export_error("set = { effect = \"build\", reads = true, retry = true, key = [0] }"), "no error");
   EXPECT_EQ(export_error("set = { effect = \"build\", key = [] }"), "no error");
+  EXPECT_EQ(export_error("set = { effect = \"build\", reads = true, args = [\"handle\", \"scalar\"] }"),
+            "p.toml:2: set: with `reads` it changes no handle, and it makes none: it would never be replayed");
   EXPECT_EQ(export_error("set = { reads = true }"), "p.toml:2: set: `reads` is for builds");
   EXPECT_EQ(export_error("set = { key = [0] }"), "p.toml:2: set: `key` is for builds");
   EXPECT_EQ(export_error("set = { effect = \"release\", retry = true }"), "p.toml:2: set: `retry` is not for releases");
@@ -264,7 +266,7 @@ TEST(PolicyExplain, SaysWhichRuleDecided) {
 [imports]
 read = { mode = "answer", args = ["pointer", "scalar"] }
 [exports]
-set = { effect = "build", reads = true, key = [0], args = ["handle", "scalar"] }
+set = { effect = "build", reads = true, key = [0] }
 "used*" = {}
 )");
   auto explained = policy.explain(shapes());
