@@ -1,5 +1,5 @@
-// What the proxy costs, and how long an exchange takes: `build/release/bench/rotation_bench`. Medians of several runs on a
-// quiet machine. The exchanges are timed one by one and reported as percentiles.
+// What the proxy costs, and how long an exchange takes: `build/release/bench/rotation_bench`. Medians of several runs
+// on a quiet machine. The exchanges are timed one by one and reported as percentiles.
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
@@ -114,7 +114,9 @@ void proxy_build(benchmark::State& state) {
 void report(benchmark::State& state, const char* name, std::vector<uint64_t>& ns) {
   std::ranges::sort(ns);
   auto at = [&](double p) {
-    return ns.empty() ? 0.0 : static_cast<double>(ns[std::min(ns.size() - 1, static_cast<size_t>(p * static_cast<double>(ns.size())))]);
+    return ns.empty() ? 0.0
+                      : static_cast<double>(
+                            ns[std::min(ns.size() - 1, static_cast<size_t>(p * static_cast<double>(ns.size())))]);
   };
   state.counters[std::string(name) + "_p50_ns"] = at(0.5);
   state.counters[std::string(name) + "_p99_ns"] = at(0.99);
@@ -154,7 +156,8 @@ uint64_t resident_bytes() {
   return resident * 4096;
 }
 
-/// A million calls that each lose a page, in 8 MiB: resident memory of the process when a tenth is done, and at the end.
+/// A million calls that each lose a page, in 8 MiB: resident memory of the process when a tenth is done, and at the
+/// end.
 void leak_million(benchmark::State& state) {
   Fixture f = Fixture::make(state);
   Policy policy = Fixture::policy();
@@ -269,8 +272,20 @@ BENCHMARK(proxy_build)->Iterations(200'000);
 BENCHMARK(swap_pause)->Arg(0)->Arg(1)->Iterations(10'000)->UseManualTime()->Unit(benchmark::kNanosecond);
 BENCHMARK(leak_million)->Iterations(1'000'000)->Unit(benchmark::kMicrosecond);
 BENCHMARK(replayed_call)->Iterations(20)->UseManualTime()->Unit(benchmark::kNanosecond);
-BENCHMARK(standby_ready)->ArgName("image")->Arg(0)->Arg(1)->Iterations(50)->UseManualTime()->Unit(benchmark::kMicrosecond);
-BENCHMARK(poisoned_from_image)->Args({0, 0})->Args({8, 4})->Args({20, 8})->Iterations(2'000)->UseManualTime()->Unit(benchmark::kNanosecond);
+BENCHMARK(standby_ready)
+    ->ArgName("image")
+    ->Arg(0)
+    ->Arg(1)
+    ->Iterations(50)
+    ->UseManualTime()
+    ->Unit(benchmark::kMicrosecond);
+BENCHMARK(poisoned_from_image)
+    ->Args({0, 0})
+    ->Args({8, 4})
+    ->Args({20, 8})
+    ->Iterations(2'000)
+    ->UseManualTime()
+    ->Unit(benchmark::kNanosecond);
 
 }  // namespace
 

@@ -54,7 +54,8 @@ TEST(Typed, TranslatesAllHandlesOrNoneAfterARotation) {
   TestGuests guests;
   Policy policy = test_policy();
   policy.exports.push_back({.name = "add", .args = {{ArgKind::handle, ArgKind::handle}}});  // for once a query
-  std::erase_if(policy.exports, [](const ExportRule& rule) { return rule.name == "add" && rule.effect == Effect::build; });
+  std::erase_if(policy.exports,
+                [](const ExportRule& rule) { return rule.name == "add" && rule.effect == Effect::build; });
   Proxy proxy = guests.proxy(policy);
   uint32_t a = proxy.call("make", {1})->handle(), b = proxy.call("make", {2})->handle();
   auto both = proxy.get_typed<int32_t(uint32_t, uint32_t)>("add");

@@ -98,7 +98,8 @@ Result<void> ImportTape::record_answer(const ImportPlan& plan, uint32_t index, C
       answer.results.assign(slots, slots + plan.type.results.size());
       for (size_t i = 0; i < answer.results.size(); i++) {
         const bool may_be_address = plan.type.results[i] == ValType::i32;
-        answer.result_symbols.push_back(may_be_address ? symbol_of(static_cast<uint32_t>(answer.results[i])) : Symbol{});
+        answer.result_symbols.push_back(may_be_address ? symbol_of(static_cast<uint32_t>(answer.results[i]))
+                                                       : Symbol{});
         if (plan.type.results[i].is_func_ref() && answer.results[i] && unrecordable_.empty())
           unrecordable_ = plan.name + " returns a function reference";
       }
@@ -155,8 +156,9 @@ void ImportTape::on_write(uint64_t address, std::span<const uint8_t> bytes) {
   effect->base = base_of(address, &effect->offset);
   effect->bytes.assign(bytes.begin(), bytes.end());
   if (effect->base.kind == Symbol::Kind::none && unrecordable_.empty())
-    unrecordable_ = fmt::format("{} writes to an address that no pointer argument of it leads to; let the policy run it",
-                                plan_.imports[answers_[open_].import_index].name);
+    unrecordable_ =
+        fmt::format("{} writes to an address that no pointer argument of it leads to; let the policy run it",
+                    plan_.imports[answers_[open_].import_index].name);
 }
 
 void ImportTape::on_table_set(std::string_view table, uint64_t index, ValType type, Slot element) {
@@ -167,7 +169,8 @@ void ImportTape::on_table_set(std::string_view table, uint64_t index, ValType ty
   effect->base = symbol_of(index);
   effect->type = type;
   effect->slot = element;
-  if (type.is_func_ref() && element && unrecordable_.empty()) unrecordable_ = "a host function sets a function reference";
+  if (type.is_func_ref() && element && unrecordable_.empty())
+    unrecordable_ = "a host function sets a function reference";
 }
 
 void ImportTape::on_table_grow(std::string_view table, uint64_t delta, ValType type, Slot init) {
@@ -194,9 +197,10 @@ void ImportTape::on_nested_call(std::string_view name, std::span<const Value> ar
 /// The error reaches the guest's caller, which then is not recorded; or the host function keeps it to itself.
 void ImportTape::on_nested_error(std::string_view name, std::span<const Value> /*args*/, const Error& /*error*/) {
   if (mode_ == Mode::recording && open_ != kNone && unrecordable_.empty())
-    unrecordable_ = fmt::format("{} goes on after its call of {} failed, which may have changed the guest; let the "
-                                "policy run it",
-                                plan_.imports[answers_[open_].import_index].name, name);
+    unrecordable_ = fmt::format(
+        "{} goes on after its call of {} failed, which may have changed the guest; let the "
+        "policy run it",
+        plan_.imports[answers_[open_].import_index].name, name);
 }
 
 Result<void> ImportTape::on_handle(std::string_view what) {
@@ -237,9 +241,7 @@ Result<void> ImportTape::give_effect(const HostEffect& effect, Caller& caller, c
   };
   Result<void> done;
   switch (effect.kind) {
-    case HostEffect::Kind::write:
-      done = caller.write(value_of(effect.base, 0) + effect.offset, effect.bytes);
-      break;
+    case HostEffect::Kind::write: done = caller.write(value_of(effect.base, 0) + effect.offset, effect.bytes); break;
     case HostEffect::Kind::table_set:
       done = caller.table_set(effect.name, value_of(effect.base, effect.offset),
                               Value::from_bits(effect.type, effect.slot));

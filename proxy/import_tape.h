@@ -63,9 +63,9 @@ class ImportTape final : public ImportObserver {
   Mode mode_ = Mode::idle;
   bool then_live_ = false;
   std::vector<HostAnswer> answers_;
-  size_t next_ = 0;               ///< to be given
-  size_t open_ = kNone;           ///< index of the answer being recorded; kNone: none, or a function that runs
-  std::vector<Slot> nested_;      ///< results of the open answer's nested calls
+  size_t next_ = 0;           ///< to be given
+  size_t open_ = kNone;       ///< index of the answer being recorded; kNone: none, or a function that runs
+  std::vector<Slot> nested_;  ///< results of the open answer's nested calls
   std::string unrecordable_;
   std::string divergence_;
 };

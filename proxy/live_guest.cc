@@ -41,8 +41,7 @@ Result<std::unique_ptr<LiveGuest>> GuestSource::make(const StandbyImage* image, 
   std::lock_guard lock(mutex_);
   live->number = ++made_;
   ROTOR_TRY(live->guest_, factory_(request));
-  if (!live->guest_ || !live->instance())
-    return fail(ErrorKind::invalid_argument, "the factory returned no guest");
+  if (!live->guest_ || !live->instance()) return fail(ErrorKind::invalid_argument, "the factory returned no guest");
   if (auto memory = live->instance().memory0()) {
     live->memory_ = memory->pinned();
     live->limit_bytes_ = memory->limit_bytes();
@@ -229,7 +228,8 @@ class LinkedGuest final : public Guest {
 }  // namespace
 
 Result<void> Guest::start_workers(const GroupRule&) {
-  return fail(ErrorKind::unsupported, "the policy's [group] has workers, and the guest does not know how to start them");
+  return fail(ErrorKind::unsupported,
+              "the policy's [group] has workers, and the guest does not know how to start them");
 }
 
 Result<void> Guest::stop_workers(const GroupRule&) {
@@ -258,10 +258,11 @@ GuestFactory linked_guests(InstancePre pre, Limits limits, std::function<std::sh
              const GuestRequest& request) mutable -> Result<std::unique_ptr<Guest>> {
     if (!shared) shared = pre.shared_state();
     if (request.rotates && !shared->empty())
-      return fail(ErrorKind::invalid_argument,
-                  fmt::format("{} is defined once for all instances and can be changed: a guest that shares it can't be "
-                              "rotated; define it per instance",
-                              shared->front()));
+      return fail(
+          ErrorKind::invalid_argument,
+          fmt::format("{} is defined once for all instances and can be changed: a guest that shares it can't be "
+                      "rotated; define it per instance",
+                      shared->front()));
     std::shared_ptr<void> host_data = make_host_data ? make_host_data() : nullptr;
     ROTOR_TRY(Instance instance, request.instantiate(pre, {.limits = limits, .host_data = host_data.get()}));
     return std::make_unique<LinkedGuest>(std::move(host_data), std::move(instance));

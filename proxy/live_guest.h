@@ -100,7 +100,7 @@ class LiveGuest {
   }
 
   HandleMap handles;
-  uint64_t number = 0;    ///< from 1: another one for each guest of the proxy
+  uint64_t number = 0;  ///< from 1: another one for each guest of the proxy
   StandbyOrigin origin = StandbyOrigin::replay;
   uint64_t calls_replayed = 0;
   uint64_t warmup_ns = 0;
@@ -109,7 +109,8 @@ class LiveGuest {
 
  private:
   friend class GuestSource;
-  explicit LiveGuest(const Plan& plan) : plan_(plan), tape_(std::make_unique<ImportTape>(plan)), funcs_(plan.exports.size()) {}
+  explicit LiveGuest(const Plan& plan)
+      : plan_(plan), tape_(std::make_unique<ImportTape>(plan)), funcs_(plan.exports.size()) {}
   Result<const Func*> find_func(uint32_t export_index);
   Result<void> find_gauge();
   uint64_t gauge_bytes();

@@ -67,8 +67,8 @@ void Log::unpin(HandleId id) {
 
 Log::Appended Log::append(std::shared_ptr<const LogCall> call) {
   note_changes(*call);
-  // Taken first, for the order of the locks. Beside a reader that moves nothing may be dropped: then the log may outgrow
-  // its bounds for a while, up to twice.
+  // Taken first, for the order of the locks. Beside a reader that moves nothing may be dropped: then the log may
+  // outgrow its bounds for a while, up to twice.
   std::unique_lock reading(reading_mutex_, std::defer_lock);
   std::unique_lock lock(mutex_);
   if (given_up_) return Appended::full;
@@ -203,7 +203,8 @@ Result<Calls> Log::tail_calls(LogPosition& position, const HasHandle& has) const
     calls = copy(first_behind(position.seq), &pinned);
     position = {.seq = std::max(position.seq, end().seq), .late = late_.size()};
   }
-  // Sliced here, too: what compaction kept for another reader, who stands farther on, may take what this one never made.
+  // Sliced here, too: what compaction kept for another reader, who stands farther on, may take what this one never
+  // made.
   return sliced(plan_, std::move(calls), has, pinned);
 }
 

@@ -63,8 +63,8 @@ class Log {
 
   /// What a fresh instance must replay, and where it then stands.
   Calls fresh_calls(LogPosition* position) const;
-  /// What an instance that stands at the position must replay, which moves to the end. Errors: internal (it missed a late
-  /// call).
+  /// What an instance that stands at the position must replay, which moves to the end. Errors: internal (it missed a
+  /// late call).
   Result<Calls> tail_calls(LogPosition& position, const HasHandle& has) const;
   bool at_end(const LogPosition& position) const;
   bool missed_one(const LogPosition& position) const {
@@ -76,8 +76,8 @@ class Log {
 
   /// Held while a reader replays: compaction waits.
   std::shared_lock<std::shared_mutex> reading() const { return std::shared_lock(reading_mutex_); }
-  /// Drops what neither a fresh instance nor one at any of `positions` needs. Beside appends; waits for readers. Returns
-  /// how many calls remain.
+  /// Drops what neither a fresh instance nor one at any of `positions` needs. Beside appends; waits for readers.
+  /// Returns how many calls remain.
   uint64_t compact(std::span<const LogPosition> positions);
   /// Where readers stand, for compactions that a bound asks for.
   void set_positions(std::vector<LogPosition> positions);
@@ -106,9 +106,7 @@ class Log {
   uint64_t entries_cost_ns() const { return entries_.empty() ? 0 : entries_.back().cost_ns; }
   bool over_bounds(uint64_t scale) const;
   Calls copy(size_t from, std::unordered_set<HandleId>* pinned) const;
-  LogPosition end() const {
-    return {.seq = entries_.empty() ? 0 : entries_.back().call->seq, .late = late_.size()};
-  }
+  LogPosition end() const { return {.seq = entries_.empty() ? 0 : entries_.back().call->seq, .late = late_.size()}; }
   void add_costs(size_t from);
   void drop(const std::unordered_set<const LogCall*>& calls);
   void clear();
@@ -123,7 +121,7 @@ class Log {
   uint64_t last_global_ = 0;                       ///< the last call that touched no handle
 
   mutable std::shared_mutex reading_mutex_;  ///< before mutex_, and before the Warmer's
-  mutable std::mutex mutex_;          ///< for what follows
+  mutable std::mutex mutex_;                 ///< for what follows
   std::vector<Entry> entries_;
   std::vector<uint64_t> late_;
   std::vector<LogPosition> positions_;

@@ -8,14 +8,16 @@ void append(std::string& to, const void* bytes, size_t count) { to.append(static
 }  // namespace
 
 uint64_t HostAnswer::size_bytes() const {
-  uint64_t bytes = sizeof *this + (args.size() + results.size()) * sizeof(Slot) + result_symbols.size() * sizeof(Symbol);
+  uint64_t bytes =
+      sizeof *this + (args.size() + results.size()) * sizeof(Slot) + result_symbols.size() * sizeof(Symbol);
   for (const HostEffect& effect : effects)
     bytes += sizeof effect + effect.bytes.size() + effect.name.size() + effect.args.size() * sizeof(Value);
   return bytes;
 }
 
 uint64_t LogCall::size_bytes() const {
-  uint64_t bytes = sizeof *this + data.size() + (args.size() + scalars.size()) * sizeof(Slot) + made.size() * sizeof(HandleId);
+  uint64_t bytes =
+      sizeof *this + data.size() + (args.size() + scalars.size()) * sizeof(Slot) + made.size() * sizeof(HandleId);
   for (const HostAnswer& answer : answers) bytes += answer.size_bytes();
   return bytes;
 }

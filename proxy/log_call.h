@@ -27,13 +27,13 @@ struct Symbol {
 struct HostEffect {
   enum class Kind : uint8_t { write, table_set, table_grow, nested_call };
   Kind kind = Kind::write;
-  Symbol base = {};              ///< write: what the address is relative to
-  uint64_t offset = 0;      ///< write: from the base; table_set: the index; table_grow: by how much
-  std::string name = {};         ///< of the table or the export
+  Symbol base = {};       ///< write: what the address is relative to
+  uint64_t offset = 0;    ///< write: from the base; table_set: the index; table_grow: by how much
+  std::string name = {};  ///< of the table or the export
   ValType type = ValType::i32;
-  Slot slot = 0;            ///< the element
+  Slot slot = 0;  ///< the element
   std::vector<uint8_t> bytes = {};
-  std::vector<Value> args = {};  ///< of the nested call
+  std::vector<Value> args = {};      ///< of the nested call
   std::vector<Symbol> symbols = {};  ///< what stands for each of them
   uint32_t result_count = 0;
 };
@@ -62,7 +62,7 @@ struct LogCall {
   // What it returned; a replay that returns anything else has diverged.
   std::vector<Slot> scalars = {};
   std::vector<HandleId> made = {};  ///< single or in a vector; kNullHandle where the guest returned null
-  uint64_t data_hash = 0;      ///< of bytes and vectors of numbers
+  uint64_t data_hash = 0;           ///< of bytes and vectors of numbers
   bool guest_error = false;
 
   /// It was a query until a build took a handle of it.

@@ -13,8 +13,8 @@
 #include <vector>
 
 #include "memory/fault_injection.h"
-#include "proxy/test_model.h"
 #include "proxy/test_guest.h"
+#include "proxy/test_model.h"
 
 namespace rotor::proxy {
 
@@ -44,10 +44,10 @@ class Model {
     }
     variant.apply(policy);
     tested_.emplace(tested_guests_.proxy(policy, {.on_event = [this](const ProxyEvent& event) {
-      if (event.text.find("divergence") == std::string::npos) return;
-      std::lock_guard lock(mutex_);
-      divergence_ = event.text;
-    }}));
+                                           if (event.text.find("divergence") == std::string::npos) return;
+                                           std::lock_guard lock(mutex_);
+                                           divergence_ = event.text;
+                                         }}));
     policy.enabled = false;
     plain_.emplace(plain_guests_.proxy(policy));
     EXPECT_TRUE(plain_->call("leak", {62}));  // it frees nothing, and has to last
@@ -80,7 +80,8 @@ class Model {
   std::pair<Result<Reply>, Result<Reply>> call(const char* name, Args args) {
     auto tested = tested_->call(name, args(&Both::token));
     // An injected fault may have kept a trapped instance from being replaced: the call was not made.
-    for (int i = 0; i < 100 && !tested && tested.error().message.find("making another failed") != std::string::npos; i++) {
+    for (int i = 0; i < 100 && !tested && tested.error().message.find("making another failed") != std::string::npos;
+         i++) {
       faults::off();
       std::this_thread::sleep_for(std::chrono::milliseconds(1));
       tested = tested_->call(name, args(&Both::token));
@@ -255,7 +256,8 @@ class Model {
 };
 
 TEST(Model, EqualsAnInstanceThatNeverRotates) {
-  const uint64_t seed = g_seed ? g_seed : static_cast<uint64_t>(std::chrono::system_clock::now().time_since_epoch().count());
+  const uint64_t seed =
+      g_seed ? g_seed : static_cast<uint64_t>(std::chrono::system_clock::now().time_since_epoch().count());
   std::printf("seed %llu\n", static_cast<unsigned long long>(seed));
   std::fflush(stdout);
   uint64_t rotations = 0;
@@ -263,13 +265,14 @@ TEST(Model, EqualsAnInstanceThatNeverRotates) {
     Model model(variant, seed);
     model.run(g_steps / 2 / std::size(kVariants));
     const ProxyCounters c = model.counters();
-    std::printf("%s: %llu rotations (%llu after traps, %llu from images), %llu warm-ups of which %llu failed, log %llu of "
-                "%llu calls%s%s\n",
-                variant.name, static_cast<unsigned long long>(c.rotations),
-                static_cast<unsigned long long>(c.rotations_trap), static_cast<unsigned long long>(c.rotations_image),
-                static_cast<unsigned long long>(c.warmups), static_cast<unsigned long long>(c.warmups_failed),
-                static_cast<unsigned long long>(c.log_calls), static_cast<unsigned long long>(c.log_recorded),
-                c.divergences ? ", divergence: " : "", model.divergence().c_str());
+    std::printf(
+        "%s: %llu rotations (%llu after traps, %llu from images), %llu warm-ups of which %llu failed, log %llu of "
+        "%llu calls%s%s\n",
+        variant.name, static_cast<unsigned long long>(c.rotations), static_cast<unsigned long long>(c.rotations_trap),
+        static_cast<unsigned long long>(c.rotations_image), static_cast<unsigned long long>(c.warmups),
+        static_cast<unsigned long long>(c.warmups_failed), static_cast<unsigned long long>(c.log_calls),
+        static_cast<unsigned long long>(c.log_recorded), c.divergences ? ", divergence: " : "",
+        model.divergence().c_str());
     EXPECT_TRUE(c.rotating) << c.off_reason;
     EXPECT_EQ(c.divergences, 0u) << model.divergence();
     rotations += c.rotations;

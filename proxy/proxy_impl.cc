@@ -33,14 +33,15 @@ Result<void> ProxyImpl::start(const Module& module) {
   source_.emplace(plan_, factory_, policy_.memory_limit_bytes, enabled_);
   log_.emplace(plan_, LogBounds{policy_.log_max_calls, policy_.log_max_bytes, policy_.log_max_replay_ns});
   recorder_.emplace(plan_, *log_, enabled_);
-  warmer_.emplace(policy_, plan_, *log_, *source_,
-                  Warmer::Callbacks{.on_event = options_.on_event, .check_drains = [this] {
-                                      for (size_t n = slot_.count_overdue(now_ns(), policy_.drain_deadline_ms * 1'000'000);
-                                           n > 0; n--) {
-                                        drain_overdue_++;
-                                        emit({.kind = ProxyEventKind::drain_overdue});
-                                      }
-                                    }});
+  warmer_.emplace(
+      policy_, plan_, *log_, *source_,
+      Warmer::Callbacks{.on_event = options_.on_event, .check_drains = [this] {
+                          for (size_t n = slot_.count_overdue(now_ns(), policy_.drain_deadline_ms * 1'000'000); n > 0;
+                               n--) {
+                            drain_overdue_++;
+                            emit({.kind = ProxyEventKind::drain_overdue});
+                          }
+                        }});
   force_.wanted = [this] { return rotating_.load(); };
   force_.exchange = [this](LiveGuest& old, Hold& holder) { return exchange_under(old, holder); };
   ROTOR_TRY(auto first, source_->make(nullptr, false));
@@ -68,7 +69,8 @@ Result<void> ProxyImpl::acquire(bool is_explicit) {
   if (warmer_->on_this_thread()) [[unlikely]]
     return fail(ErrorKind::invalid_argument, "a host function called the proxy while its call was replayed");
   switch (slot_.enter(force_)) {
-    [[likely]] case ActiveSlot::Entry::came_in: break;
+    [[likely]] case ActiveSlot::Entry::came_in:
+      break;
     case ActiveSlot::Entry::joined:
       if (preparing_) {
         slot_.leave(slot_.mine());
@@ -166,7 +168,8 @@ std::unique_ptr<LiveGuest> ProxyImpl::get_standby(bool must, uint64_t* wait_ns) 
   return warmer_->take(UINT64_MAX);
 }
 
-RotationEvent ProxyImpl::count_exchange(const LiveGuest& old, const LiveGuest& next, RotationCause cause, uint64_t wait_ns) {
+RotationEvent ProxyImpl::count_exchange(const LiveGuest& old, const LiveGuest& next, RotationCause cause,
+                                        uint64_t wait_ns) {
   rotations_.add();
   if (cause == RotationCause::trap) rotations_trap_.add();
   if (cause == RotationCause::force) rotations_force_.add();
@@ -389,7 +392,8 @@ Result<Reply> ProxyImpl::finish(Hold& hold, uint32_t index, PreparedCall& call, 
   if (hold.is_retired)  // nothing of the lease's is touched: it returns no handle and ends none
     return Recorder::plain_reply(plan_.exports[index], std::move(raw));
   const LiveGuest& active = slot_.active();
-  auto reply = recorder_->finish(index, call, std::move(raw), active, hold.is_explicit ? std::nullopt : std::optional(number));
+  auto reply =
+      recorder_->finish(index, call, std::move(raw), active, hold.is_explicit ? std::nullopt : std::optional(number));
   if (!recorded || !rotating_) return reply;
   if (!unrecordable.empty()) {
     recorder_->give_up();
@@ -482,8 +486,7 @@ Result<void> ProxyImpl::call_slots(uint32_t index, Slot* slots) {
 
 Result<void> ProxyImpl::call_general(Hold& hold, bool alive, bool may_open, uint32_t index, Slot* slots) {
   const ExportPlan& plan = plan_.exports[index];
-  if (alive && slot_.active().poison)
-    return std::unexpected(about_poison(slot_.active(), "earlier in this lease"));
+  if (alive && slot_.active().poison) return std::unexpected(about_poison(slot_.active(), "earlier in this lease"));
   if (alive && plan.simple) ROTOR_CHECK(slot_.active().func(index));  // known from now on
   std::vector<Arg> args;
   for (size_t i = 0; i < plan.args.size(); i++) args.push_back(Arg::from_slot(plan.type.params[i], slots[i]));
@@ -619,7 +622,8 @@ Result<uint32_t> ProxyImpl::export_of(std::string_view name, const FuncType& typ
       return fail(ErrorKind::type_mismatch, fmt::format("{} takes bytes or a vector: call it by name", name));
   for (ResultKind kind : plan.results)
     if (kind >= ResultKind::bytes)
-      return fail(ErrorKind::type_mismatch, fmt::format("{} returns bytes, a vector or an error: call it by name", name));
+      return fail(ErrorKind::type_mismatch,
+                  fmt::format("{} returns bytes, a vector or an error: call it by name", name));
   if (!(plan.type == type))
     return fail(ErrorKind::type_mismatch,
                 fmt::format("{} is of type {}, not {}", name, to_string(plan.type), to_string(type)));

@@ -137,11 +137,11 @@ class ProxyImpl {
   // The lease's.
   std::optional<Recorder> recorder_;
   bool gauged_ = false;
-  bool preparing_ = false;      ///< inside ready_active
-  Attempt* attempt_ = nullptr;  ///< of the with_lease that runs
+  bool preparing_ = false;               ///< inside ready_active
+  Attempt* attempt_ = nullptr;           ///< of the with_lease that runs
   std::optional<RotationEvent> forced_;  ///< an exchange under a holder that is yet to be told of
-  double use_ = 0;      ///< of the active's memory, at the end of the last lease
-  bool warms_ = false;  ///< it is at warm_at
+  double use_ = 0;                       ///< of the active's memory, at the end of the last lease
+  bool warms_ = false;                   ///< it is at warm_at
   /// Handed to the background thread after the next call: waking that within the swap made some pauses 100 times
   /// longer.
   std::unique_ptr<LiveGuest> retired_;

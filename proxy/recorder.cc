@@ -33,7 +33,6 @@ void append_bytes(std::vector<uint8_t>& to, const T& value) {
   to.insert(to.end(), bytes, bytes + sizeof value);
 }
 
-
 }  // namespace
 
 uint64_t hash_of(const ExportPlan& plan, std::span<const uint8_t> bytes, std::span<const uint32_t> vector) {
@@ -141,7 +140,7 @@ Result<Recorder::Taken> Recorder::take_handle(uint32_t token, ArgKind kind, cons
                                               Seen& seen) {
   if (!enabled_) return Taken{.raw = token};
   if (token == 0) return Taken{};
-  ROTOR_TRY(TokenTable::Entry * entry, tokens_.find(token));
+  ROTOR_TRY(TokenTable::Entry* entry, tokens_.find(token));
   ROTOR_TRY(uint32_t raw, tokens_.raw(*entry, active));
   const bool built = entry->state == TokenTable::State::built;
   if (consumes(kind)) {
@@ -159,7 +158,7 @@ Result<Recorder::Taken> Recorder::take_handle(uint32_t token, ArgKind kind, cons
 
 Result<uint32_t> Recorder::resolve(uint32_t token, const LiveGuest& active) {
   if (!enabled_ || token == 0) return token;
-  ROTOR_TRY(TokenTable::Entry * entry, tokens_.find(token));
+  ROTOR_TRY(TokenTable::Entry* entry, tokens_.find(token));
   return tokens_.raw(*entry, active);
 }
 
@@ -296,8 +295,8 @@ void Recorder::end_token(uint32_t token, TokenTable::State why, uint64_t rotatio
   keep->let_go();
 }
 
-Result<uint32_t> Recorder::give_handle(uint32_t export_index, uint32_t raw, PreparedCall& call,
-                                       const LiveGuest& active, std::optional<uint64_t> call_number) {
+Result<uint32_t> Recorder::give_handle(uint32_t export_index, uint32_t raw, PreparedCall& call, const LiveGuest& active,
+                                       std::optional<uint64_t> call_number) {
   if (!enabled_) return raw;
   const HandleId id = raw == 0 ? kNullHandle : log_.next_handle();
   if (LogCall* kept = call.kept()) kept->made.push_back(id);
@@ -348,16 +347,16 @@ void Recorder::promote(Provisional& query) {
 bool Recorder::unchanged_since(const Provisional& query) const {
   const uint64_t seq = query.call->seq;
   return log_.unchanged_since(seq, query.pins) && std::ranges::none_of(pending_, [&](const auto& call) {
-    const ExportPlan& plan = plan_.exports[call->export_index];
-    const bool changes = plan.effect == Effect::build && !plan.reads;
-    bool touches = std::ranges::any_of(call->made, [](HandleId id) { return id != kNullHandle; });
-    bool changed = false;
-    each_taken(plan, *call, [&](HandleId id, bool ends) {
-      touches = true;
-      changed |= (changes || ends) && std::ranges::find(query.pins, id) != query.pins.end();
-    });
-    return call->seq > seq && (changed || (plan.effect == Effect::build && !touches));
-  });
+           const ExportPlan& plan = plan_.exports[call->export_index];
+           const bool changes = plan.effect == Effect::build && !plan.reads;
+           bool touches = std::ranges::any_of(call->made, [](HandleId id) { return id != kNullHandle; });
+           bool changed = false;
+           each_taken(plan, *call, [&](HandleId id, bool ends) {
+             touches = true;
+             changed |= (changes || ends) && std::ranges::find(query.pins, id) != query.pins.end();
+           });
+           return call->seq > seq && (changed || (plan.effect == Effect::build && !touches));
+         });
 }
 
 void Recorder::emit(std::shared_ptr<const LogCall> call) {

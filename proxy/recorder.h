@@ -20,11 +20,11 @@ namespace rotor::proxy {
 /// A call on its way into the guest.
 struct PreparedCall {
   std::vector<RawArg> args;
-  std::vector<std::vector<uint32_t>> raw_handles;  ///< of vectors of handles; `args` points into it
-  std::vector<uint32_t> consumed;                  ///< tokens that end when it returns
-  bool builds = false;                             ///< the handles it returns are part of the state
-  std::shared_ptr<LogCall> record;                 ///< goes into the log; null: not now
-  std::shared_ptr<Provisional> provisional;        ///< kept in case that a build takes what it returns
+  std::vector<std::vector<uint32_t>> raw_handles;   ///< of vectors of handles; `args` points into it
+  std::vector<uint32_t> consumed;                   ///< tokens that end when it returns
+  bool builds = false;                              ///< the handles it returns are part of the state
+  std::shared_ptr<LogCall> record;                  ///< goes into the log; null: not now
+  std::shared_ptr<Provisional> provisional;         ///< kept in case that a build takes what it returns
   std::vector<std::shared_ptr<Provisional>> needs;  ///< queries whose handles it takes
   std::vector<HandleId> takes_built;
 
@@ -147,7 +147,7 @@ class Recorder {
 
   bool undoing_ = false;
   std::vector<std::shared_ptr<const LogCall>> pending_;  ///< to be recorded by commit
-  std::vector<uint32_t> promoted_;  ///< tokens of query handles that were taken by builds
+  std::vector<uint32_t> promoted_;                       ///< tokens of query handles that were taken by builds
 };
 
 }  // namespace rotor::proxy

@@ -19,8 +19,8 @@ inline bool has_none(HandleId) { return false; }  ///< a fresh one
 inline bool has_all(HandleId) { return true; }    ///< one that is behind by just these calls
 
 /// For each call whether it stays. A build stays if it made or changed a handle that lives at the end, or that a later
-/// call that stays takes; or if it touches no handle at all. Of those with a `key`, the last one stays. A call that ends
-/// a handle, by release or by consuming it, stays exactly if the call stays that made the handle. What takes a
+/// call that stays takes; or if it touches no handle at all. Of those with a `key`, the last one stays. A call that
+/// ends a handle, by release or by consuming it, stays exactly if the call stays that made the handle. What takes a
 /// handle that is not there does not stay. `pinned`: handles that
 /// live although a call ended them.
 std::vector<bool> slice(const Plan& plan, std::span<const std::shared_ptr<const LogCall>> calls, const HasHandle& has,

@@ -1,15 +1,15 @@
 // The slot that the active instance sits in: its gate lets one thread in at a time, in order of arrival.
 //
-// What a thread holds is a Hold. A thread that meets nobody pays one exchange on the way in, and a plain store on the way
-// out: who has to wait says so first (has_waiters_), has every running thread pass a barrier (membarrier), and then looks
-// at the gate once more. So either it finds the gate open, or the holder sees that somebody waits. From then on nobody
-// comes in but in order, and the holder hands the gate over closed.
+// What a thread holds is a Hold. A thread that meets nobody pays one exchange on the way in, and a plain store on the
+// way out: who has to wait says so first (has_waiters_), has every running thread pass a barrier (membarrier), and then
+// looks at the gate once more. So either it finds the gate open, or the holder sees that somebody waits. From then on
+// nobody comes in but in order, and the holder hands the gate over closed.
 //
-// Exchange under a holder. A waiter may take the gate from a thread that holds it for long: the holder stays behind with
-// its instance, which drains. Only while the holder touches nothing of the proxy's: between two calls of an explicit
-// lease, or inside the guest in a call that is not recorded. Hold::phase says so; it is written by the holder alone, with
-// a plain store. The waiter announces itself (claimed_), then the barrier again, and then it believes the phase: a holder
-// that closes its phase later than that sees the announcement.
+// Exchange under a holder. A waiter may take the gate from a thread that holds it for long: the holder stays behind
+// with its instance, which drains. Only while the holder touches nothing of the proxy's: between two calls of an
+// explicit lease, or inside the guest in a call that is not recorded. Hold::phase says so; it is written by the holder
+// alone, with a plain store. The waiter announces itself (claimed_), then the barrier again, and then it believes the
+// phase: a holder that closes its phase later than that sees the announcement.
 #pragma once
 
 #include <atomic>
@@ -36,14 +36,14 @@ struct Hold {
   std::atomic<uintptr_t> owner{0};
   std::atomic<Phase> phase{Phase::closed};
   unsigned depth = 0;
-  unsigned guest_depth = 0;   ///< calls into the guest on the holder's stack
-  bool is_explicit = false;   ///< the outermost lease is one of acquire()
-  bool raw_used = false;      ///< raw pointers of the guest were given out: it can't be exchanged unseen
-  uint64_t since_ns = 0;      ///< of an explicit one
+  unsigned guest_depth = 0;  ///< calls into the guest on the holder's stack
+  bool is_explicit = false;  ///< the outermost lease is one of acquire()
+  bool raw_used = false;     ///< raw pointers of the guest were given out: it can't be exchanged unseen
+  uint64_t since_ns = 0;     ///< of an explicit one
 
   /// Once exchanged under; written with the holder's phase open, before the waiter lets go of the slot's mutex.
   std::atomic<bool> is_retired{false};
-  std::unique_ptr<LiveGuest> guest;  ///< the retired one
+  std::unique_ptr<LiveGuest> guest;            ///< the retired one
   std::unordered_map<uint32_t, uint32_t> raw;  ///< its tokens
   bool overdue = false;
 };

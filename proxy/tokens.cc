@@ -18,8 +18,7 @@ std::string why(const TokenTable::Entry& entry) {
 
 }  // namespace
 
-Result<uint32_t> TokenTable::add(State state, uint32_t export_index, HandleId id, uint32_t raw,
-                                 uint64_t guest) {
+Result<uint32_t> TokenTable::add(State state, uint32_t export_index, HandleId id, uint32_t raw, uint64_t guest) {
   if (raw == 0) return 0;
   Entry entry{.state = state, .export_index = export_index, .raw = raw, .guest = guest, .id = id};
   uint32_t index = 0;
@@ -53,8 +52,8 @@ Error TokenTable::stale(uint32_t token) const {
 Result<uint32_t> TokenTable::look_up(Entry& entry, const LiveGuest& guest) const {
   const uint32_t* raw = guest.handles.find(entry.id);
   if (!raw)
-    return fail(ErrorKind::stale_handle,
-                fmt::format("a handle of {} did not come along with a rotation", plan_.exports[entry.export_index].name));
+    return fail(ErrorKind::stale_handle, fmt::format("a handle of {} did not come along with a rotation",
+                                                     plan_.exports[entry.export_index].name));
   entry.raw = *raw;
   entry.guest = guest.number;
   return entry.raw;

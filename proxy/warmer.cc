@@ -285,7 +285,9 @@ bool Warmer::do_one_job(std::unique_lock<std::mutex>& lock) {
     const bool equal = report && (report->digests_equal || !report->compared_digests);
     later({.kind = ProxyEventKind::image_verified,
            .calls = image->calls.size(),
-           .text = equal ? std::string() : report ? "the digests differ" : report.error().message});
+           .text = equal    ? std::string()
+                   : report ? "the digests differ"
+                            : report.error().message});
   } else {
     return false;
   }
@@ -372,8 +374,9 @@ std::expected<void, Warmer::Failure> Warmer::make(Warming& warming, bool at_any_
   if (auto caught = catch_up(warming); !caught) return caught;
   if (const double use = guest.use(); use >= policy_.warm_at && !at_any_use)
     return std::unexpected(Failure{
-        .error = Error(ErrorKind::limit,
-                       fmt::format("rotation is futile: after replay a standby uses {:.0f} % of its memory", use * 100)),
+        .error =
+            Error(ErrorKind::limit,
+                  fmt::format("rotation is futile: after replay a standby uses {:.0f} % of its memory", use * 100)),
         .futile = true});
   if (!images_anew) return {};
   take_image(warming);

@@ -107,11 +107,11 @@ struct ImportRule {
 /// A guest that is several instances on one shared memory: the main one and workers, which wait inside the guest for
 /// work. It is paused for its image, and started anew on each standby. The exports are called by the host's `Guest`.
 struct GroupRule {
-  uint32_t workers = 0;          ///< 0: a guest without workers
+  uint32_t workers = 0;  ///< 0: a guest without workers
   // Names of exports. With Preset::wasm_bindgen empty ones are wasm-bindgen-rayon's, if the module has these.
-  std::string start = {};        ///< starts the pool
-  std::string stop = {};         ///< has each worker leave the guest
-  std::string thread_exit = {};  ///< called on each worker after that, else its stack is lost at each restart
+  std::string start = {};            ///< starts the pool
+  std::string stop = {};             ///< has each worker leave the guest
+  std::string thread_exit = {};      ///< called on each worker after that, else its stack is lost at each restart
   uint64_t stop_deadline_ms = 5000;  ///< how long a worker has to leave before it is interrupted
 };
 
@@ -451,15 +451,15 @@ struct RotationEvent {
 /// What else may be told of, beside rotations.
 enum class ProxyEventKind : uint8_t {
   warmup_begun,
-  warmup_done,      ///< `ns` it took
-  warmup_failed,    ///< `text` says why: an error, a divergence, futility
-  image_made,       ///< `bytes` that the system holds for it, `ns` it took beyond the warm-up
-  image_verified,   ///< `text`: empty, or how the replay differed
-  drained,          ///< a retired instance, or a standby that was dropped, was freed: `bytes` of its memory, `ns` since
-  drain_overdue,    ///< a lease of a retired instance did not end by the deadline
-  retried,          ///< `text`: the trap that nobody saw
-  log_compacted,    ///< `calls` that remain
-  rotation_ended,   ///< for good, and `text` says why: a bound of the log
+  warmup_done,     ///< `ns` it took
+  warmup_failed,   ///< `text` says why: an error, a divergence, futility
+  image_made,      ///< `bytes` that the system holds for it, `ns` it took beyond the warm-up
+  image_verified,  ///< `text`: empty, or how the replay differed
+  drained,         ///< a retired instance, or a standby that was dropped, was freed: `bytes` of its memory, `ns` since
+  drain_overdue,   ///< a lease of a retired instance did not end by the deadline
+  retried,         ///< `text`: the trap that nobody saw
+  log_compacted,   ///< `calls` that remain
+  rotation_ended,  ///< for good, and `text` says why: a bound of the log
 };
 struct ProxyEvent {
   ProxyEventKind kind;
@@ -488,15 +488,15 @@ struct ProxyCounters {
   uint64_t divergences = 0;      ///< of the failed, those where a replay went another way
   uint64_t catch_up_failed = 0;  ///< of the failed, those that the log ran away from
   uint64_t calls_replayed = 0;
-  uint64_t images = 0;           ///< made
-  uint64_t images_failed = 0;    ///< a standby went on without
-  uint64_t verified = 0;         ///< images whose calls were replayed once more
-  uint64_t verify_failed = 0;    ///< of them, with another outcome
+  uint64_t images = 0;         ///< made
+  uint64_t images_failed = 0;  ///< a standby went on without
+  uint64_t verified = 0;       ///< images whose calls were replayed once more
+  uint64_t verify_failed = 0;  ///< of them, with another outcome
 
   uint64_t log_calls = 0;
   uint64_t log_bytes = 0;
-  uint64_t log_replay_ns = 0;   ///< what its calls took on the active
-  uint64_t log_recorded = 0;    ///< calls ever recorded
+  uint64_t log_replay_ns = 0;  ///< what its calls took on the active
+  uint64_t log_recorded = 0;   ///< calls ever recorded
   uint64_t log_compactions = 0;
 
   uint64_t warmup_ns_last = 0;
@@ -505,23 +505,23 @@ struct ProxyCounters {
   uint64_t swap_pause_ns_max = 0;
   uint64_t swap_pause_ns_total = 0;
   uint64_t wait_ns_max = 0;
-  uint64_t drain_ns_last = 0;   ///< from swap to freed
+  uint64_t drain_ns_last = 0;  ///< from swap to freed
   uint64_t drain_ns_total = 0;
-  uint64_t drained = 0;         ///< retired instances that were freed
-  uint64_t drain_overdue = 0;   ///< leases that did not end by the deadline
+  uint64_t drained = 0;        ///< retired instances that were freed
+  uint64_t drain_overdue = 0;  ///< leases that did not end by the deadline
 
-  uint64_t retired = 0;               ///< instances not yet freed, as of now
-  uint64_t memory_bytes = 0;          ///< of the active, as of the last lease's end
-  uint64_t standby_bytes = 0;         ///< memory of the standby, as of now; 0: none
-  uint64_t retired_bytes = 0;         ///< of those not yet freed
-  uint64_t image_bytes = 0;           ///< what the system holds for the image
-  uint64_t reclaimed_bytes = 0;       ///< what retired instances had more than those that took their place
-  uint64_t peak_together_bytes = 0;   ///< most that active, standby and retired ones had at once
-  uint64_t denied_growths = 0;        ///< of the active
+  uint64_t retired = 0;              ///< instances not yet freed, as of now
+  uint64_t memory_bytes = 0;         ///< of the active, as of the last lease's end
+  uint64_t standby_bytes = 0;        ///< memory of the standby, as of now; 0: none
+  uint64_t retired_bytes = 0;        ///< of those not yet freed
+  uint64_t image_bytes = 0;          ///< what the system holds for the image
+  uint64_t reclaimed_bytes = 0;      ///< what retired instances had more than those that took their place
+  uint64_t peak_together_bytes = 0;  ///< most that active, standby and retired ones had at once
+  uint64_t denied_growths = 0;       ///< of the active
 
-  bool rotating = false;      ///< rotation is on
-  std::string off_reason;     ///< why it is not: policy, environment or a bound of the log
-  std::string last_problem;   ///< of the last failed warm-up
+  bool rotating = false;     ///< rotation is on
+  std::string off_reason;    ///< why it is not: policy, environment or a bound of the log
+  std::string last_problem;  ///< of the last failed warm-up
 };
 
 /// The counters in Prometheus' text format (0.0.4), each name with `rotor_` before it, times in seconds. `labels`, if
@@ -539,7 +539,7 @@ struct ProxyOptions {
 
 /// Outcome of Proxy::verify.
 struct VerifyReport {
-  uint64_t calls = 0;        ///< replayed; each returned what it once did
+  uint64_t calls = 0;  ///< replayed; each returned what it once did
   bool digests_equal = false;
   bool compared_digests = false;  ///< false: a group, whose calls' results were compared only
 };
