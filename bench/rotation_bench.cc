@@ -56,6 +56,7 @@ struct Fixture {
         {.name = "fill", .effect = Effect::build},
         {.name = "get", .args = {{handle}}},
         {.name = "touch", .args = {{handle, scalar, scalar}}},
+        {.name = "request", .args = {{handle}}},
     };
     return policy;
   }
@@ -231,29 +232,28 @@ void standby_ready(benchmark::State& state) {
   state.counters["read_all_ns_a_MiB"] = static_cast<double>(touch_ns) / static_cast<double>(rounds) / mib;
 }
 
-/// A trapped active, and no standby: the next call is served from the image, of 32 MiB of state. `mark` is from the
-/// call's begin until the guest runs; `faults` what the guest then takes for 20 reads and 8 writes of pages, more than
-/// the same call takes once more.
-void poisoned_from_image(benchmark::State& state) {
+/// A trapped active, and no standby: the next call is served from the image, of 32 MiB of state. `until_runs` is from
+/// the call's begin until the guest runs; `faults` how much longer its work then takes than the same work once more.
+template <class Call>
+void poisoned(benchmark::State& state, Call call) {
   Fixture f = Fixture::make(state);
   Proxy proxy = f.proxy(state);
   const uint32_t handle = must(state, proxy.call("make", {7})).handle();
   must(state, proxy.call("fill", {512}));
   if (auto done = proxy.prepare(); !done) return state.SkipWithError(done.error().to_string().c_str());
-  auto touch = must(state, proxy.get_typed<int32_t(uint32_t, int32_t, int32_t)>("touch"));
-  const auto reads = static_cast<int32_t>(state.range(0)), writes = static_cast<int32_t>(state.range(1));
+  auto run = call(state, proxy, handle);
   (void)proxy.call("boom");
-  must(state, touch(handle, reads, writes));  // takes the standby that prepare made
+  run();  // takes the standby that prepare made
   std::vector<uint64_t> until_runs, faults;
   for (auto _ : state) {
     (void)proxy.call("boom");
     while (proxy.counters().retired > 0) {  // the one before it is freed
     }
     const uint64_t start = now_ns();
-    must(state, touch(handle, reads, writes));
+    run();
     const uint64_t took = g_done_ns - g_mark_ns;
     until_runs.push_back(g_mark_ns - start);
-    must(state, touch(handle, reads, writes));
+    run();
     const uint64_t again = g_done_ns - g_mark_ns;
     faults.push_back(std::max(took, again) - again);
     state.SetIterationTime(static_cast<double>(until_runs.back()) / 1e9);
@@ -262,6 +262,24 @@ void poisoned_from_image(benchmark::State& state) {
   if (counters.rotations_image + 1 < counters.rotations) state.SkipWithError("not from the image");
   report(state, "until_runs", until_runs);
   report(state, "faults", faults);
+}
+
+/// The call reads and writes so many scattered pages.
+void poisoned_touch(benchmark::State& state) {
+  poisoned(state, [](benchmark::State& s, Proxy& proxy, uint32_t handle) {
+    auto touch = must(s, proxy.get_typed<int32_t(uint32_t, int32_t, int32_t)>("touch"));
+    return [&s, touch, handle] {
+      must(s, touch(handle, static_cast<int32_t>(s.range(0)), static_cast<int32_t>(s.range(1))));
+    };
+  });
+}
+
+/// The call makes 64 reads at random places, and loses a page of memory that it writes.
+void poisoned_request(benchmark::State& state) {
+  poisoned(state, [](benchmark::State& s, Proxy& proxy, uint32_t handle) {
+    auto request = must(s, proxy.get_typed<int32_t(uint32_t)>("request"));
+    return [&s, request, handle] { must(s, request(handle)); };
+  });
 }
 
 BENCHMARK(plain_call);
@@ -279,13 +297,14 @@ BENCHMARK(standby_ready)
     ->Iterations(50)
     ->UseManualTime()
     ->Unit(benchmark::kMicrosecond);
-BENCHMARK(poisoned_from_image)
+BENCHMARK(poisoned_touch)
     ->Args({0, 0})
     ->Args({8, 4})
     ->Args({20, 8})
     ->Iterations(2'000)
     ->UseManualTime()
     ->Unit(benchmark::kNanosecond);
+BENCHMARK(poisoned_request)->Iterations(2'000)->UseManualTime()->Unit(benchmark::kNanosecond);
 
 }  // namespace
 

@@ -304,8 +304,12 @@ Result<void> map_private(void* address, size_t bytes, const MemoryFile& file, ui
 Result<std::span<const uint8_t>> map_file(const MemoryFile& file) {
   size_t bytes = file.size_bytes();
   if (bytes == 0) return std::span<const uint8_t>();
-  // A reservation that is large enough is aligned to huge pages by the kernel (6.7 and later); a file's is not.
-  ROTOR_TRY(uint8_t* address, reserve(bytes));
+  // The kernel aligns to huge pages only what is a multiple of them (and from 6.7 on): room for doing it here.
+  ROTOR_TRY(uint8_t* room, reserve(bytes + kHugePageBytes));
+  const size_t before = (kHugePageBytes - reinterpret_cast<uintptr_t>(room) % kHugePageBytes) % kHugePageBytes;
+  uint8_t* address = room + before;
+  release(room, before);
+  release(address + bytes, kHugePageBytes - before);
   auto mapped = map_over("mapping", address, bytes, PROT_READ, MAP_PRIVATE, file.descriptor_, 0);
   if (!mapped) {
     release(address, bytes);

@@ -293,5 +293,18 @@ TEST(ThreadStack, OfTheMainThreadIsAllUsable) {
   EXPECT_EXIT(limited(RLIM_INFINITY), testing::ExitedWithCode(0), "");
 }
 
+TEST(MemoryFiles, AreMappedWhereHugePagesCanBeUsedWhateverTheirSize) {
+  for (uint64_t bytes : {uint64_t{65536}, kHugePageBytes, 3 * kHugePageBytes + 65536, 7 * kHugePageBytes - 4096}) {
+    auto file = MemoryFile::create(bytes);
+    ASSERT_TRUE(file) << file.error().message;
+    auto view = map_file(*file);
+    ASSERT_TRUE(view) << view.error().message;
+    EXPECT_EQ(view->size(), bytes);
+    EXPECT_EQ(reinterpret_cast<uintptr_t>(view->data()) % kHugePageBytes, 0u) << bytes;
+    EXPECT_EQ(view->back(), 0);
+    release(const_cast<uint8_t*>(view->data()), view->size());
+  }
+}
+
 }  // namespace
 }  // namespace rotor::memory::os
