@@ -94,7 +94,15 @@ Result<std::shared_ptr<const StandbyImage>> LiveGuest::make_image(std::vector<st
 }
 
 Result<const Func*> LiveGuest::find_func(uint32_t export_index) {
-  ROTOR_TRY(funcs_[export_index], instance().get_func(plan_.exports[export_index].name));
+  const ExportPlan& plan = plan_.exports[export_index];
+  ROTOR_TRY(funcs_[export_index], instance().get_func(plan.name));
+  constexpr size_t kMaxParams = 32;
+  if (plan.simple && plan.args.size() <= kMaxParams) {
+    Simple& simple = simple_[export_index];
+    simple.func = &funcs_[export_index];
+    for (size_t i = 0; i < plan.args.size(); i++)
+      if (plan.args[i] != ArgKind::scalar) simple.handle_params |= uint32_t{1} << i;
+  }
   return &funcs_[export_index];
 }
 

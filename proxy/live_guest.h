@@ -69,15 +69,16 @@ class LiveGuest {
   Result<void> call(uint32_t export_index, std::span<const RawArg> args, RawReply& reply);
   /// Looked up on first use; lives as long as this.
   Result<const Func*> func(uint32_t export_index) {
-    if (const Func* func = known_func(export_index)) [[likely]]
-      return func;
+    if (const Func& func = funcs_[export_index]; func.handle().object) [[likely]]
+      return &func;
     return find_func(export_index);
   }
-  /// Null: not looked up yet.
-  const Func* known_func(uint32_t export_index) const {
-    const Func& func = funcs_[export_index];
-    return func.handle().object ? &func : nullptr;
-  }
+  /// What the shortest way needs of an export.
+  struct Simple {
+    const Func* func = nullptr;  ///< null: not looked up yet, or not ExportPlan::simple
+    uint32_t handle_params = 0;  ///< a bit for each
+  };
+  const Simple& simple(uint32_t export_index) const { return simple_[export_index]; }
   Instance& instance() { return guest_->instance(); }
   Guest& guest() { return *guest_; }
   ImportTape& tape() { return *tape_; }
@@ -110,7 +111,10 @@ class LiveGuest {
  private:
   friend class GuestSource;
   explicit LiveGuest(const Plan& plan)
-      : plan_(plan), tape_(std::make_unique<ImportTape>(plan)), funcs_(plan.exports.size()) {}
+      : plan_(plan),
+        tape_(std::make_unique<ImportTape>(plan)),
+        funcs_(plan.exports.size()),
+        simple_(plan.exports.size()) {}
   Result<const Func*> find_func(uint32_t export_index);
   Result<void> find_gauge();
   uint64_t gauge_bytes();
@@ -125,7 +129,9 @@ class LiveGuest {
   std::unique_ptr<Guest> guest_;
   Memory memory_;
   uint64_t limit_bytes_ = 0;
-  std::vector<Func> funcs_;  ///< by export index, looked up on first use
+  // By export index, looked up on first use.
+  std::vector<Func> funcs_;
+  std::vector<Simple> simple_;
   Func gauge_func_;
   Global gauge_global_;
   bool workers_run_ = false;

@@ -428,8 +428,8 @@ Result<Reply> ProxyImpl::retry(Hold& hold, uint32_t index, std::span<const Arg> 
 Result<void> ProxyImpl::call_own(uint32_t index, Slot* slots) {
   if (!attention_.load(std::memory_order_relaxed)) [[likely]] {
     if (Hold* hold = slot_.try_enter()) [[likely]] {
-      if (const Func* func = simple_func(plan_.exports[index], index, slots)) [[likely]] {
-        LiveGuest& active = slot_.active();
+      LiveGuest& active = slot_.active();
+      if (const Func* func = simple_func(active, index, slots)) [[likely]] {
         leases_.add();
         calls_.add();
         hold->guest_depth = 1;
@@ -462,9 +462,9 @@ Result<void> ProxyImpl::call_slots(uint32_t index, Slot* slots) {
   // As PhaseScope; but a call that went well has nothing to do afterwards for which the phase would have to be closed.
   const bool was_open = hold.phase.load(std::memory_order_relaxed) == Hold::Phase::open;
   const bool alive = was_open ? slot_.close(hold) : !hold.is_retired.load(std::memory_order_acquire);
-  if (alive && !slot_.active().poison && !retired_) [[likely]] {
-    if (const Func* func = simple_func(plan_.exports[index], index, slots)) [[likely]] {
-      LiveGuest& active = slot_.active();
+  LiveGuest* active = alive ? &slot_.active() : nullptr;  // else it is another holder's to look at
+  if (active && !active->poison && !retired_) [[likely]] {
+    if (const Func* func = simple_func(*active, index, slots)) [[likely]] {
       calls_.add();
       const bool opens = was_open || hold.guest_depth == 0;
       hold.guest_depth++;
@@ -474,7 +474,7 @@ Result<void> ProxyImpl::call_slots(uint32_t index, Slot* slots) {
       if (called && was_open) [[likely]]
         return called;
       if (opens) slot_.close(hold);
-      if (!called) called = std::unexpected(note(active, std::move(called).error()));
+      if (!called) called = std::unexpected(note(*active, std::move(called).error()));
       if (was_open) slot_.allow_exchange(hold);
       return called;
     }

@@ -96,11 +96,11 @@ class ProxyImpl {
   Result<Reply> finish(Hold& hold, uint32_t index, PreparedCall& call, RawReply&& raw, std::vector<HostAnswer> answers,
                        const std::string& unrecordable, uint64_t number);
   /// Null: the call can't be made the shortest way. Its handles are translated.
-  const Func* simple_func(const ExportPlan& plan, uint32_t index, Slot* slots) {
-    if (!plan.simple || attempt_) return nullptr;
-    LiveGuest& active = slot_.active();
-    const Func* func = active.known_func(index);
-    return func && recorder_->translate(plan, slots, active) ? func : nullptr;
+  const Func* simple_func(LiveGuest& active, uint32_t index, Slot* slots) {
+    const LiveGuest::Simple& simple = active.simple(index);
+    if (!simple.func || attempt_ || !recorder_->translate(simple.handle_params, slots, active)) [[unlikely]]
+      return nullptr;
+    return simple.func;
   }
   Result<void> call_general(Hold& hold, bool alive, bool may_open, uint32_t index, Slot* slots);
   void end_lease(Hold& hold);

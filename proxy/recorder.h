@@ -1,7 +1,7 @@
 // Between the host's calls and the guest's: translates tokens both ways and records what builds state.
 #pragma once
 
-#include <algorithm>
+#include <bit>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -54,24 +54,21 @@ class Recorder {
   Result<Reply> call_detached(uint32_t export_index, std::span<const Arg> args, LiveGuest& guest,
                               const std::unordered_map<uint32_t, uint32_t>& raw_of) const;
 
-  /// The shortest way, for ExportPlan::simple: handles among the slots become pointers. False: `resolve` has to look at
+  /// The shortest way: the handles among the slots, as the bits say, become pointers. False: `resolve` has to look at
   /// one of them, and nothing is changed.
-  bool translate(const ExportPlan& plan, Slot* slots, const LiveGuest& active) {
-    constexpr size_t kMost = 16;
-    const size_t count = plan.args.size();
-    if (!enabled_ || count == 0) return true;
-    if (count > kMost) return false;
-    Slot raw[kMost];
-    for (size_t i = 0; i < count; i++) {
-      raw[i] = slots[i];
-      const auto token = static_cast<uint32_t>(slots[i]);
-      if (plan.args[i] == ArgKind::scalar || token == 0) continue;
-      TokenTable::Entry* entry = tokens_.live(token);
-      if (!entry || entry->guest != active.number) [[unlikely]]
+  bool translate(uint32_t handle_params, Slot* slots, const LiveGuest& active) {
+    if (!enabled_) return true;
+    // Looked at first, and only then put in: none is translated if one can't be.
+    for (uint32_t left = handle_params; left; left &= left - 1) {
+      const auto token = static_cast<uint32_t>(slots[std::countr_zero(left)]);
+      const TokenTable::Entry* entry = tokens_.live(token);
+      if (token != 0 && (!entry || entry->guest != active.number)) [[unlikely]]
         return false;
-      raw[i] = entry->raw;
     }
-    std::copy_n(raw, count, slots);
+    for (uint32_t left = handle_params; left; left &= left - 1) {
+      Slot& slot = slots[std::countr_zero(left)];
+      if (const auto token = static_cast<uint32_t>(slot)) slot = tokens_.live(token)->raw;
+    }
     return true;
   }
   Result<uint32_t> resolve(uint32_t token, const LiveGuest& active);
