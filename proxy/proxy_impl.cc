@@ -117,10 +117,10 @@ void ProxyImpl::release() {
     return;
   }
   slot_.leave(hold);
-  end_lease(hold);
+  end_lease();
 }
 
-void ProxyImpl::end_lease(Hold&) {
+void ProxyImpl::end_lease() {
   recorder_->end_lease();
   retire();
   sample_if_grown();
@@ -398,11 +398,8 @@ Result<Reply> ProxyImpl::finish(Hold& hold, uint32_t index, PreparedCall& call, 
   if (!unrecordable.empty()) {
     recorder_->give_up();
     give_up(fmt::format("{} can't be recorded: {}", plan_.exports[index].name, unrecordable));
-  } else if (!recorder_->recording()) {
-    give_up(fmt::format("the log reached a bound ({} calls, {} bytes or {} ns of replay)", policy_.log_max_calls,
-                        policy_.log_max_bytes, policy_.log_max_replay_ns));
   } else {
-    warmer_->notify(recorder_->compaction_due());
+    tell_recorded();
   }
   return reply;
 }
@@ -441,7 +438,7 @@ Result<void> ProxyImpl::call_own(uint32_t index, Slot* slots) {
           called = std::unexpected(note(active, std::move(called).error()));
         if (alive) [[likely]] {
           hold->depth = 0;
-          end_lease(*hold);
+          end_lease();
         } else {
           release();
         }
@@ -592,15 +589,19 @@ bool ProxyImpl::end_attempt(bool last) {
     return true;
   }
   recorder_->commit();
+  tell_recorded();
+  return false;
+}
+
+// ---- the rest -------------------------------------------------------------------------------------------------------
+
+void ProxyImpl::tell_recorded() {
   if (rotating_ && !recorder_->recording())
     give_up(fmt::format("the log reached a bound ({} calls, {} bytes or {} ns of replay)", policy_.log_max_calls,
                         policy_.log_max_bytes, policy_.log_max_replay_ns));
   else
     warmer_->notify(recorder_->compaction_due());
-  return false;
 }
-
-// ---- the rest -------------------------------------------------------------------------------------------------------
 
 void ProxyImpl::give_up(std::string why) {
   rotating_ = false;

@@ -103,7 +103,8 @@ class ProxyImpl {
     return simple.func;
   }
   Result<void> call_general(Hold& hold, bool alive, bool may_open, uint32_t index, Slot* slots);
-  void end_lease(Hold& hold);
+  /// Of the outermost lease, whose stay is over: opens the gate.
+  void end_lease();
   Error note(LiveGuest& guest, Error error);
   Error about_poison(const LiveGuest& guest, std::string what) const;
   void retire() {
@@ -112,6 +113,8 @@ class ProxyImpl {
     warmer_->retire(std::move(retired_));
     kept_back_bytes_.set(0);
   }
+  /// The log may have grown: rotation ends if that filled it, else the background thread is told.
+  void tell_recorded();
   void give_up(std::string why);
   void sample();
   /// Cheaper: where the memory's size did not change, nothing did.

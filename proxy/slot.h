@@ -39,7 +39,6 @@ struct Hold {
   unsigned guest_depth = 0;  ///< calls into the guest on the holder's stack
   bool is_explicit = false;  ///< the outermost lease is one of acquire()
   bool raw_used = false;     ///< raw pointers of the guest were given out: it can't be exchanged unseen
-  uint64_t since_ns = 0;     ///< of an explicit one
 
   /// Once exchanged under; written with the holder's phase open, before the waiter lets go of the slot's mutex.
   std::atomic<bool> is_retired{false};
