@@ -13,6 +13,7 @@
 #include "runtime/extern_type.h"
 #include "runtime/libcalls.h"
 #include "wasm/decode_module.h"
+#include "wasm/features.h"
 
 namespace rotor {
 
@@ -96,9 +97,9 @@ std::string cache_settings(const Config& config) {
   std::string features;
   for (const std::string& feature : jit::cpu_features_of(config.cpu)) features += feature + ' ';
   // Code of the modes eager and lazy is the same, made earlier or later.
-  return fmt::format("{} {} o{} interruptible {} threads {} extended-const {} cpu {}", jit::build_name(),
+  return fmt::format("{} {} o{} interruptible {} language {:x} cpu {}", jit::build_name(),
                      config.mode == CompileMode::aot ? "aot" : "tiers", static_cast<int>(config.opt),
-                     config.interruptible, config.features.threads, config.features.extended_const, features);
+                     config.interruptible, wasm::enabled_features(config.features), features);
 }
 
 }  // namespace

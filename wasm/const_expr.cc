@@ -10,11 +10,12 @@ namespace rotor::wasm {
 
 namespace {
 
-bool is_opcode(uint32_t code) {
-  switch (code) {
-#define ROTOR_OP(code, Name, text, immediate, signature, feature) case code:
+/// True for an instruction that this engine knows, and that is no constant one.
+bool is_plain_opcode(Opcode op) {
+  switch (op) {
+#define ROTOR_OP(code, Name, text, immediate, signature, feature) \
+  case Opcode::Name: return feature_state(Feature::feature) != FeatureState::unsupported;
 #include "wasm/opcodes.def"
-    return true;
   }
   return false;
 }
@@ -60,7 +61,7 @@ bool read_immediate(ByteReader& reader, const Features& features, uint64_t start
       used |= feature_bit(Feature::extended_const);
       return true;
     default:
-      if (is_opcode(std::to_underlying(out.op))) return reader.fail(Message::constant_expression_required, start);
+      if (is_plain_opcode(out.op)) return reader.fail(Message::constant_expression_required, start);
       return reader.fail_opcode(start, std::to_underlying(out.op));
   }
 }

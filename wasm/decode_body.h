@@ -25,7 +25,7 @@ namespace rotor::wasm {
 class BodyReader : public ByteReader {
  public:
   BodyReader(const Module& module, std::span<const uint8_t> bytes, const Features& features)
-      : ByteReader(bytes), module_(module), features_(features) {}
+      : ByteReader(bytes), module_(module), enabled_(enabled_features(features)) {}
 
   /// Local declarations; `locals` holds the parameters.
   bool locals(std::vector<ValType>& locals);
@@ -59,8 +59,8 @@ class BodyReader : public ByteReader {
   template <Feature feature>
   bool use() {
     used_ |= feature_bit(feature);
-    if constexpr (feature == Feature::threads) {
-      if (!features_.threads) [[unlikely]]
+    if constexpr (feature_state(feature) != FeatureState::always) {
+      if (!(enabled_ & feature_bit(feature))) [[unlikely]]
         return fail_unsupported(feature, instr_offset_);
     }
     return true;
@@ -84,7 +84,7 @@ class BodyReader : public ByteReader {
   }
 
   const Module& module_;
-  Features features_;
+  uint32_t enabled_;
   uint64_t instr_offset_ = 0;
   uint32_t used_ = 0;
 };
@@ -149,6 +149,8 @@ class BodyDecoder {
     switch (static_cast<Opcode>(code)) {
 #define ROTOR_CASE_ON(code, Name, text, immediate, signature, feature) \
   case Opcode::Name: return reader_.template use<Feature::feature>() && on(Is<Opcode::Name>());
+#define ROTOR_CASE_UNSUPPORTED(code, Name, text, immediate, signature, feature) \
+  case Opcode::Name: return reader_.fail_unsupported(Feature::feature, offset);
 #define ROTOR_CASE(handler, Name, signature, feature, ...) \
   case Opcode::Name:                                       \
     return reader_.template use<Feature::feature>() &&     \
@@ -175,7 +177,21 @@ class BodyDecoder {
   ROTOR_CASE(atomic_rmw, Name, signature, feature, natural_align_log2(#immediate))
 #define ROTOR_OP_ATOMIC_CMPXCHG(code, Name, text, immediate, signature, feature) \
   ROTOR_CASE(atomic_cmpxchg, Name, signature, feature, natural_align_log2(#immediate))
+#define ROTOR_OP_TAIL_CALL ROTOR_CASE_UNSUPPORTED
+#define ROTOR_OP_FUNCTION_REF ROTOR_CASE_UNSUPPORTED
+#define ROTOR_OP_WIDE ROTOR_CASE_UNSUPPORTED
+#define ROTOR_OP_EXCEPTION ROTOR_CASE_UNSUPPORTED
+#define ROTOR_OP_GC ROTOR_CASE_UNSUPPORTED
+#define ROTOR_OP_SIMD_LOAD ROTOR_CASE_UNSUPPORTED
+#define ROTOR_OP_SIMD_STORE ROTOR_CASE_UNSUPPORTED
+#define ROTOR_OP_SIMD_LOAD_LANE ROTOR_CASE_UNSUPPORTED
+#define ROTOR_OP_SIMD_STORE_LANE ROTOR_CASE_UNSUPPORTED
+#define ROTOR_OP_SIMD_CONST ROTOR_CASE_UNSUPPORTED
+#define ROTOR_OP_SIMD_SHUFFLE ROTOR_CASE_UNSUPPORTED
+#define ROTOR_OP_SIMD_LANE ROTOR_CASE_UNSUPPORTED
+#define ROTOR_OP_SIMD_NUMERIC ROTOR_CASE_UNSUPPORTED
 #include "wasm/opcodes.def"
+#undef ROTOR_CASE_UNSUPPORTED
 #undef ROTOR_CASE_ON
 #undef ROTOR_CASE
     }

@@ -37,21 +37,6 @@ bool fail_ref_type(ByteReader& reader, uint64_t start, uint8_t code, Message oth
 
 }  // namespace
 
-bool is_enabled(Feature feature, const Features& features) {
-  switch (feature) {
-    case Feature::threads: return features.threads;
-    case Feature::extended_const: return features.extended_const;
-    default: break;
-  }
-  enum State { always, option, unsupported };
-  switch (feature) {
-#define ROTOR_FEATURE(name, text, state) \
-  case Feature::name: return state != unsupported;
-#include "wasm/features.def"
-  }
-  return false;
-}
-
 bool read_value_type(ByteReader& reader, ValType& out) {
   uint64_t start = reader.offset();
   uint8_t code = 0;

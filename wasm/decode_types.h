@@ -4,17 +4,11 @@
 #include <cstdint>
 
 #include "rotor/config.h"
-#include "wasm/opcodes.h"
+#include "wasm/features.h"
 #include "wasm/reader.h"
 #include "wasm/types.h"
 
 namespace rotor::wasm {
-
-/// The bit of a feature in `used_features` and the like.
-constexpr uint32_t feature_bit(Feature feature) { return uint32_t{1} << static_cast<unsigned>(feature); }
-
-/// True if a module may use the feature.
-bool is_enabled(Feature feature, const Features& features);
 
 bool read_value_type(ByteReader& reader, ValType& out);
 bool read_ref_type(ByteReader& reader, ValType& out);

@@ -4,14 +4,27 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <string_view>
 
 namespace rotor {
 
-/// The proposals a module may use. What the engine can't do yet is listed in wasm/features.def and is an
-/// error that names it, whatever is set here.
+/// The proposals a module may use: on where they are part of WebAssembly 3.0, and threads. What the engine can't do yet
+/// is listed in wasm/features.def and is an error that names it, whatever is set here.
 struct Features {
-  bool threads = true;         ///< shared memories and atomics
-  bool extended_const = true;  ///< i32/i64 add, sub, mul in constant expressions
+  bool threads = true;              ///< shared memories and atomics
+  bool extended_const = true;       ///< i32/i64 add, sub, mul in constant expressions
+  bool simd = true;                 ///< v128 and its instructions
+  bool relaxed_simd = true;         ///< vector instructions whose results the machine may choose
+  bool tail_call = true;            ///< return_call and its kin
+  bool function_references = true;  ///< typed references to functions
+  bool multi_memory = true;         ///< more than one memory
+  bool memory64 = true;             ///< memories and tables with 64-bit indices
+  bool custom_page_sizes = false;   ///< memories in pages of one byte
+  bool wide_arithmetic = false;     ///< 128-bit sums and products of i64
+
+  /// Switches a proposal by its name ("tail-call"). False if no switch has this name.
+  bool set(std::string_view name, bool on);
+  bool operator==(const Features&) const = default;
 };
 
 /// How hard to optimise.

@@ -86,6 +86,22 @@ void EngineOptions::add_to(CLI::App& command, int default_opt, const char* defau
   command.add_option("--compile-workers", compile_workers, "compile threads; 0: one a core")
       ->check(CLI::Range(0, 1024))
       ->capture_default_str();
+  add_features(command, features);
+}
+
+void add_features(CLI::App& command, Features& features) {
+  auto switches = [&features](bool on) {
+    return [&features, on](const std::vector<std::string>& names) {
+      for (const std::string& name : names) {
+        if (!features.set(name, on)) throw CLI::ValidationError(name + " is no proposal that can be switched");
+      }
+    };
+  };
+  command
+      .add_option_function<std::vector<std::string>>("--enable", switches(true), "proposals to allow (simd,memory64)")
+      ->delimiter(',');
+  command.add_option_function<std::vector<std::string>>("--disable", switches(false), "proposals to refuse")
+      ->delimiter(',');
 }
 
 void EngineOptions::add_cache_to(CLI::App& command, bool by_default) {
@@ -101,6 +117,7 @@ void EngineOptions::add_perf_map_to(CLI::App& command) {
 
 Config EngineOptions::config() const {
   Config config;
+  config.features = features;
   config.opt = opt == 0 ? OptLevel::o0 : OptLevel::o1;
   config.mode = mode == "lazy" ? CompileMode::lazy : mode == "eager" ? CompileMode::eager : CompileMode::aot;
   config.hot_count = hot_count;

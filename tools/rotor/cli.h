@@ -38,8 +38,12 @@ inline void check_or_die(const std::string& file, const Result<void>& result) {
 
 std::vector<uint8_t> read_file_or_die(const std::string& path);
 
+/// --enable and --disable. `features` must live as long as the command.
+void add_features(CLI::App& command, Features& features);
+
 /// Settings of the engine, as options of a command.
 struct EngineOptions {
+  Features features;
   int opt = 1;
   std::string mode;
   uint32_t hot_count = Config().hot_count;
