@@ -99,6 +99,7 @@ Result<void> ProxyImpl::acquire(bool is_explicit) {
   leases_.add();
   if (is_explicit) {
     hold.is_explicit = true;
+    hold.stay_in(slot_.active());
     slot_.allow_exchange(hold);
   }
   return {};
@@ -110,7 +111,9 @@ void ProxyImpl::release() {
     hold.depth--;
     return;
   }
-  if (!slot_.close(hold)) [[unlikely]] {
+  const bool alive = slot_.close(hold);
+  hold.stay.end();
+  if (!alive) [[unlikely]] {
     slot_.leave(hold);
     warmer_->retire(slot_.end_retired(hold));
     warmer_->watch_drains(-1);
@@ -208,6 +211,7 @@ bool ProxyImpl::swap(std::unique_ptr<LiveGuest> next, uint64_t start_ns, uint64_
   retire();
   const RotationCause cause = old.poison ? RotationCause::trap : RotationCause::memory;
   RotationEvent event = count_exchange(old, *next, cause, wait_ns);
+  if (Hold& hold = slot_.mine(); hold.stay) hold.stay_in(*next);
   retired_ = slot_.exchange(std::move(next));
   sample();
   count_pause(event, start_ns);

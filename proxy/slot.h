@@ -38,7 +38,16 @@ struct Hold {
   unsigned depth = 0;
   unsigned guest_depth = 0;  ///< calls into the guest on the holder's stack
   bool is_explicit = false;  ///< the outermost lease is one of acquire()
+  Stay stay;                 ///< in the instance, of an explicit lease
   bool raw_used = false;     ///< raw pointers of the guest were given out: it can't be exchanged unseen
+
+  /// So that a call of an explicit lease costs less than another. If the instance can't be entered, a call will say
+  /// why.
+  void stay_in(LiveGuest& guest) {
+    stay.end();
+    if (auto inside = guest.instance().stay()) [[likely]]
+      stay = std::move(*inside);
+  }
 
   /// Once exchanged under; written with the holder's phase open, before the waiter lets go of the slot's mutex.
   std::atomic<bool> is_retired{false};

@@ -187,6 +187,14 @@ Result<Memory> Instance::memory0() const {
   return impl_->memory0();
 }
 
+Result<Stay> Instance::stay() const {
+  if (!impl_) return empty();
+  ROTOR_CHECK(impl_->group->begin_stay());
+  return Stay(impl_->group.get());
+}
+
+void Stay::leave(runtime::LinkGroup* group) { group->end_stay(); }
+
 void* Instance::host_data() const { return impl_ ? impl_->options.host_data : nullptr; }
 
 }  // namespace rotor

@@ -291,6 +291,46 @@ TEST_F(InstanceTest, DropByAnotherThreadDuringACall) {
   }
 }
 
+TEST_F(InstanceTest, AStayKeepsOthersOut) {
+  Instance instance = make(kProvider, nothing_);
+  Func next = must(instance.get_func("next"));
+  Stay stay = must(instance.stay());
+  Stay second = must(instance.stay());
+  EXPECT_EQ(must(next.call())[0].i32(), 1);
+  std::thread([&] {
+    EXPECT_EQ(kind_of(next.call()), ErrorKind::invalid_argument);
+    EXPECT_EQ(kind_of(instance.stay()), ErrorKind::invalid_argument);
+  }).join();
+  stay = Stay();
+  EXPECT_EQ(must(next.call())[0].i32(), 2);
+  std::thread([&] { EXPECT_EQ(kind_of(next.call()), ErrorKind::invalid_argument); }).join();
+  second.end();
+  std::thread([&] { EXPECT_EQ(must(next.call())[0].i32(), 3); }).join();
+  EXPECT_EQ(kind_of(Instance().stay()), ErrorKind::stale_handle);
+}
+
+TEST_F(InstanceTest, ADropDuringAStayWaitsForItsEnd) {
+  std::optional<Instance> instance = make(kProvider, nothing_);
+  Func next = must(instance->get_func("next"));
+  Stay stay = must(instance->stay());
+  instance.reset();
+  EXPECT_EQ(must(next.call())[0].i32(), 1);
+  stay.end();
+  EXPECT_EQ(kind_of(next.call()), ErrorKind::stale_handle);
+}
+
+TEST_F(InstanceTest, GroupsMergeDuringAStay) {
+  Instance a = make(kProvider, nothing_), b = make(kProvider, nothing_);
+  Stay in_a = must(a.stay()), in_b = must(b.stay());
+  Func next = must(b.get_func("next"));
+  must(must(a.get_table("table")).set(3, Value(next)));
+  EXPECT_EQ(members(a), 2u);
+  in_a.end();
+  std::thread([&] { EXPECT_EQ(kind_of(next.call()), ErrorKind::invalid_argument); }).join();
+  in_b.end();
+  std::thread([&] { EXPECT_EQ(must(next.call())[0].i32(), 1); }).join();
+}
+
 TEST_F(InstanceTest, MovedInstances) {
   Instance a = make(kProvider, nothing_);
   Func next = must(a.get_func("next"));

@@ -153,6 +153,18 @@ TEST_P(InterruptTest, EndsTheNextCallIfNothingRuns) {
   expect_works(instance);
 }
 
+/// A stay is no call: what ended one is over before the next.
+TEST_P(InterruptTest, IsOverWithinAStay) {
+  Instance instance = make();
+  Stay stay = must(instance.stay());
+  must(instance.interrupt());
+  expect_trap(call(instance, "leaf"), TrapKind::interrupted);
+  expect_works(instance);
+  must(instance.interrupt());
+  instance.interrupt_handle().cancel();
+  expect_works(instance);
+}
+
 TEST_P(InterruptTest, CancelTakesItBack) {
   Instance instance = make();
   InterruptHandle handle = instance.interrupt_handle();

@@ -37,7 +37,7 @@ Result<void> LinkGroup::enter() {
     }
     // It may have been absorbed between the look-up and the exchange.
     if (!group.parent_.load(std::memory_order_acquire)) [[likely]] {
-      assert(group.depth_ == 0);
+      assert(group.depth_ == 0 && group.stays_ == 0);
       group.depth_ = 1;
       return {};
     }
@@ -51,9 +51,26 @@ void LinkGroup::leave() {
   if (--group.depth_ > 0) return;
   if (group.unsettled_.load(std::memory_order_relaxed)) [[unlikely]]
     group.settle();
+  if (group.stays_ > 0) return;
   group.holder_.store(0);
   if (group.owners_.load() == 0) [[unlikely]]
     group.free_if_unowned();
+}
+
+Result<void> LinkGroup::begin_stay() {
+  ROTOR_CHECK(enter());
+  LinkGroup& group = root();
+  ++group.stays_;
+  --group.depth_;  // a stay is no call: what stops one is over when the last call has left
+  return {};
+}
+
+void LinkGroup::end_stay() {
+  LinkGroup& group = root();
+  assert(group.stays_ > 0);
+  ++group.depth_;
+  --group.stays_;
+  leave();
 }
 
 template <class Action>
@@ -128,6 +145,7 @@ void LinkGroup::absorb(LinkGroup& into, LinkGroup& from) {
   from.members_.clear();
   into.owners_ += from.owners_.load();
   into.depth_ += std::exchange(from.depth_, 0);
+  into.stays_ += std::exchange(from.stays_, 0);
   from.parent_kept_ = into.shared_from_this();
   // The limit in force is that of the innermost entry into either.
   for (const EntryRecord* record = t_thread.top; record; record = record->previous) {

@@ -57,6 +57,10 @@ class LinkGroup : public std::enable_shared_from_this<LinkGroup> {
   Result<void> enter();
   /// Undoes one enter. The outermost one frees the group if its last owner went meanwhile.
   void leave();
+  /// Keeps the calling thread inside between its calls, which then cost it no exchange on the bus. Errors: as of enter.
+  Result<void> begin_stay();
+  /// By the same thread.
+  void end_stay();
 
   /// Pre for these: the calling thread is inside.
 
@@ -137,7 +141,8 @@ class LinkGroup : public std::enable_shared_from_this<LinkGroup> {
   void apply_limit();
 
   std::atomic<uintptr_t> holder_{0};  ///< 0, kFreed, or the address of the inside thread's ThreadState
-  uint32_t depth_ = 0;
+  uint32_t depth_ = 0;                ///< of enter
+  uint32_t stays_ = 0;
   std::atomic<LinkGroup*> parent_{nullptr};
   std::shared_ptr<LinkGroup> parent_kept_;
   bool delivered_ = false;              ///< a call was ended by a stop since the group was entered
