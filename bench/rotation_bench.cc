@@ -244,7 +244,7 @@ void poisoned(benchmark::State& state, Call call) {
   auto run = call(state, proxy, handle);
   (void)proxy.call("boom");
   run();  // takes the standby that prepare made
-  std::vector<uint64_t> until_runs, faults;
+  std::vector<uint64_t> until_runs, faults, first;
   for (auto _ : state) {
     (void)proxy.call("boom");
     while (proxy.counters().retired > 0) {  // the one before it is freed
@@ -255,6 +255,7 @@ void poisoned(benchmark::State& state, Call call) {
     until_runs.push_back(g_mark_ns - start);
     run();
     const uint64_t again = g_done_ns - g_mark_ns;
+    first.push_back(took);
     faults.push_back(std::max(took, again) - again);
     state.SetIterationTime(static_cast<double>(until_runs.back()) / 1e9);
   }
@@ -262,6 +263,7 @@ void poisoned(benchmark::State& state, Call call) {
   if (counters.rotations_image + 1 < counters.rotations) state.SkipWithError("not from the image");
   report(state, "until_runs", until_runs);
   report(state, "faults", faults);
+  report(state, "first", first);
 }
 
 /// The call reads and writes so many scattered pages.

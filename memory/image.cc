@@ -1,5 +1,7 @@
 #include "memory/image.h"
 
+#include <algorithm>
+
 namespace rotor::memory {
 
 namespace {
@@ -41,6 +43,20 @@ Result<void> Image::visit(const std::function<Result<void>(uint64_t, std::span<c
     at = range.end;
   }
   return {};
+}
+
+void Image::fault_in(const void* address) const {
+  const auto* base = static_cast<const uint8_t*>(address);
+  uint64_t left = kFaultInBytes;
+  // Not what was never written: a read of it would give the file a page of zeroes.
+  for (uint64_t at = 0; at < size_bytes() && left > 0;) {
+    auto range = file_.next_data(at);
+    if (!range || range->begin == range->end) return;
+    const uint64_t bytes = std::min(range->end - range->begin, left);
+    os::fault_in(base + range->begin, bytes);
+    left -= bytes;
+    at = range->end;
+  }
 }
 
 void Image::gather_huge_pages() const {

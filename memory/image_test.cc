@@ -195,10 +195,11 @@ TEST(Image, IsAsAModelSays) {
   struct Pair {
     std::unique_ptr<LinearMemory> memory;
     std::vector<uint8_t> model;
+    bool imageable;
   };
   std::vector<Pair> memories;
   for (int i = 0; i < 4; ++i) {
-    memories.push_back({make(1, 8, i % 2 ? Kind::imageable : Kind::plain), std::vector<uint8_t>(kPage)});
+    memories.push_back({make(1, 8, i % 2 ? Kind::imageable : Kind::plain), std::vector<uint8_t>(kPage), i % 2 != 0});
   }
   std::vector<std::pair<std::shared_ptr<const Image>, std::vector<uint8_t>>> images;
   for (int step = 0; step < 600; ++step) {
@@ -212,7 +213,13 @@ TEST(Image, IsAsAModelSays) {
       case 2: {
         if (images.empty()) break;
         auto& [image, model] = images[random() % images.size()];
-        ASSERT_TRUE(pair.memory->restore(image));
+        if (pair.imageable || random() % 2) {
+          ASSERT_TRUE(pair.memory->restore(image));
+        } else {  // another one in its place: often on the same image's slot
+          ASSERT_TRUE(image->slots().keep(*image, random() % 3, kReserved));
+          pair.memory.reset();
+          pair.memory = LinearMemory::of_image(image, 8 * kPage, kReserved).value();
+        }
         pair.model = model;
         break;
       }
@@ -231,6 +238,82 @@ TEST(Image, IsAsAModelSays) {
     ASSERT_EQ(std::memcmp(pair.memory->base(), pair.model.data(), pair.model.size()), 0) << step;
   }
   for (auto& [image, model] : images) EXPECT_EQ(contents(*image), model);
+}
+
+/// A memory of the image that may be on a slot.
+std::unique_ptr<LinearMemory> of_image(const std::shared_ptr<const Image>& image, uint64_t max_pages) {
+  return LinearMemory::of_image(image, max_pages * kPage, kReserved).value();
+}
+
+TEST(Slots, AreUsedAgainAndHoldNothing) {
+  auto source = make(3, 8);
+  for (uint64_t at = 0; at < 3 * kPage; at += 4096) store(source->base() + at, 7);
+  auto image = source->seal_image().value();
+  const std::vector<uint8_t> wanted = contents(*image);
+  ASSERT_TRUE(image->slots().keep(*image, 1, kReserved));
+  uint8_t* base = nullptr;
+  for (int i = 0; i < 3; ++i) {
+    auto memory = of_image(image, 6);
+    if (!base) base = memory->base();
+    EXPECT_EQ(memory->base(), base);
+    EXPECT_EQ(contents(*memory), wanted);
+    EXPECT_EQ(memory->grow(2 * kPage), 3 * kPage);
+    EXPECT_EQ(memory->grow(2 * kPage), UINT64_MAX);
+    std::vector<uint8_t> grown = contents(*memory);
+    EXPECT_TRUE(std::all_of(grown.begin() + 3 * kPage, grown.end(), [](uint8_t byte) { return byte == 0; }));
+    std::memset(memory->base(), 1, memory->size_bytes());
+  }
+  auto memory = of_image(image, 6);
+  EXPECT_DEATH(load(memory->base() + 3 * kPage), "") << "what the one before had grown to";
+  EXPECT_EQ(contents(*image), wanted);
+}
+
+TEST(Slots, AreAsManyAsWanted) {
+  auto source = make(1, 2);
+  store(source->base(), 1);
+  auto image = source->seal_image().value();
+  source.reset();
+  const size_t mapped = mappings();
+  ASSERT_TRUE(image->slots().keep(*image, 2, kReserved));
+  const size_t with_two = mappings();
+  EXPECT_GT(with_two, mapped);
+  {
+    auto a = of_image(image, 2), b = of_image(image, 2), c = of_image(image, 2);
+    EXPECT_GT(mappings(), with_two);
+    // One of another size finds none, and does not come back as one of these.
+    auto other = LinearMemory::of_image(image, 2 * kPage, kReserved + 4096).value();
+  }
+  EXPECT_EQ(mappings(), with_two);
+  ASSERT_TRUE(image->slots().keep(*image, 0, kReserved));
+  EXPECT_EQ(mappings(), mapped);
+  of_image(image, 2);
+  EXPECT_EQ(mappings(), mapped);
+  ASSERT_TRUE(image->slots().keep(*image, 1, kReserved));
+  image.reset();
+  EXPECT_LE(mappings(), mapped);
+}
+
+TEST(Slots, SurviveEachFailure) {
+  auto source = make(2, 8);
+  std::memset(source->base(), 1, 2 * kPage);
+  auto image = source->seal_image().value();
+  const size_t mapped = mappings();
+  for (uint64_t n = 1;; ++n) {
+    fault_injection::fail_after(n);
+    const bool kept = image->slots().keep(*image, 1, kReserved).has_value();
+    auto memory = LinearMemory::of_image(image, 8 * kPage, kReserved);
+    const bool grown = memory && (*memory)->grow(kPage) != UINT64_MAX;
+    if (memory) {
+      std::memset((*memory)->base(), 3, (*memory)->size_bytes());
+      memory->reset();
+    }
+    fault_injection::off();
+    EXPECT_EQ(contents(*of_image(image, 8)), contents(*image)) << n;
+    const bool all = kept && grown;
+    ASSERT_TRUE(image->slots().keep(*image, 0, kReserved));
+    EXPECT_EQ(mappings(), mapped) << n;
+    if (all && n > 6) break;
+  }
 }
 
 TEST_P(Images, LeaveNothingBehind) {

@@ -26,8 +26,29 @@ Result<std::unique_ptr<LinearMemory>> LinearMemory::create(uint64_t min_bytes, u
   return memory;
 }
 
+Result<std::unique_ptr<LinearMemory>> LinearMemory::of_image(std::shared_ptr<const Image> image, uint64_t max_bytes,
+                                                             uint64_t reserved_bytes) {
+  assert(image->size_bytes() <= max_bytes && max_bytes <= reserved_bytes);
+  std::unique_ptr<LinearMemory> memory;
+  if (uint8_t* base = image->slots().take(reserved_bytes)) {
+    memory.reset(new LinearMemory);
+    memory->base_ = base;
+    memory->reserved_bytes_ = reserved_bytes;
+    memory->max_bytes_ = max_bytes;
+    memory->own_size_.store(image->size_bytes(), std::memory_order_release);
+    memory->image_ = std::move(image);
+  } else {
+    ROTOR_TRY(memory, create(0, max_bytes, reserved_bytes));
+    ROTOR_CHECK(memory->restore(std::move(image)));
+  }
+  return memory;
+}
+
 LinearMemory::~LinearMemory() {
-  if (base_) os::release(base_, reserved_bytes_);
+  if (!base_) return;
+  // A file in place of the image would be mapped over it.
+  if (image_ && !file_ && image_->slots().give(*image_, base_, reserved_bytes_, size_bytes())) return;
+  os::release(base_, reserved_bytes_);
 }
 
 uint64_t LinearMemory::grow(uint64_t delta_bytes) {

@@ -27,6 +27,11 @@ class LinearMemory {
   /// page). Errors: io (no address space or memory).
   static Result<std::unique_ptr<LinearMemory>> create(uint64_t min_bytes, uint64_t max_bytes, uint64_t reserved_bytes,
                                                       Kind kind = Kind::plain);
+  /// One in an image's state, on a slot of the image's if one is ready. Pre: as of create, with the image's size.
+  /// Errors: io.
+  static Result<std::unique_ptr<LinearMemory>> of_image(std::shared_ptr<const Image> image, uint64_t max_bytes,
+                                                        uint64_t reserved_bytes);
+  /// Gives its address space to the image that it was made of, or back.
   ~LinearMemory();
   LinearMemory(const LinearMemory&) = delete;
 

@@ -102,6 +102,9 @@ inline constexpr size_t kHugePageBytes = size_t{2} << 20;
 /// 0.3 ms a MiB. Pre: multiples of kHugePageBytes.
 void gather_huge_pages(const void* address, size_t bytes);
 
+/// Has the page tables show what is mapped, as reading every page would. Where the system can't, nothing happens.
+void fault_in(const void* address, size_t bytes);
+
 /// Says true of every page from `address` on that may differ from what is mapped there: from a private mapping's file,
 /// or from zero.
 void find_private_pages(const void* address, std::span<bool> pages);

@@ -325,6 +325,12 @@ void gather_huge_pages(const void* address, size_t bytes) {
     (void)madvise(const_cast<void*>(address), bytes, kCollapse);
 }
 
+void fault_in(const void* address, size_t bytes) {
+  assert(is_page_range(address, bytes));
+  constexpr int kPopulateRead = 22;  // MADV_POPULATE_READ, Linux 5.14
+  if (bytes != 0) (void)madvise(const_cast<void*>(address), bytes, kPopulateRead);
+}
+
 void find_private_pages(const void* address, std::span<bool> pages) {
   assert(is_page_range(address, 0));
   std::ranges::fill(pages, true);

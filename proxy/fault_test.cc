@@ -115,7 +115,8 @@ void for_each_failure(const Policy& policy, const Step& prepare, const Step& act
       faults::off();
       const ProxyCounters is = proxy.counters();
       if (n > 0 && hit && counts_failures) {
-        EXPECT_GT(is.warmups_failed + is.images_failed, was.warmups_failed + was.images_failed);
+        EXPECT_GT(is.warmups_failed + is.images_failed + is.not_kept_ready,
+                  was.warmups_failed + was.images_failed + was.not_kept_ready);
         EXPECT_FALSE(is.last_problem.empty());
       }
       subject.expect_well();

@@ -205,6 +205,7 @@ void Warmer::count(ProxyCounters& to) const {
   to.calls_replayed = calls_replayed_;
   to.images = counted_.images;
   to.images_failed = counted_.images_failed;
+  to.not_kept_ready = counted_.not_kept_ready;
   to.verified = counted_.verified;
   to.verify_failed = counted_.verify_failed;
   to.warmup_ns_last = counted_.warmup_ns_last;
@@ -419,8 +420,16 @@ void Warmer::take_image(Warming& warming) {
   const uint64_t start = now_ns();
   bool usable = false;
   auto image = warming.guest->make_image(std::move(warming.calls), &usable);
+  // Where address space for the next one can't be had, it is mapped when it is needed.
+  Result<void> ready;
+  if (image) ready = (*image)->snapshot.keep_ready(1);
   std::lock_guard lock(mutex_);
+  if (!ready) {
+    counted_.not_kept_ready++;
+    last_problem_ = "no address space kept ready: " + ready.error().to_string();
+  }
   if (image) {
+    if (image_) (void)image_->snapshot.keep_ready(0);
     image_ = *image;
     image_position_ = warming.position;
     counted_.images++;

@@ -28,8 +28,12 @@ Result<std::shared_ptr<MemoryImpl>> MemoryImpl::create(const MemoryType& type, c
   using Space = memory::LinearMemory;
   auto kind = limits.imageable ? Space::Kind::imageable : Space::Kind::plain;
   // The whole reach of a 32-bit index and a static offset, whatever the limit: compiled code checks no bound.
-  ROTOR_TRY(memory->space_, Space::create(image ? 0 : min_bytes, memory->limit_bytes_, jit::kReservedBytes, kind));
-  if (image) ROTOR_CHECK(memory->space_->restore(image));
+  if (image && kind == Space::Kind::plain) {
+    ROTOR_TRY(memory->space_, Space::of_image(image, memory->limit_bytes_, jit::kReservedBytes));
+  } else {
+    ROTOR_TRY(memory->space_, Space::create(image ? 0 : min_bytes, memory->limit_bytes_, jit::kReservedBytes, kind));
+    if (image) ROTOR_CHECK(memory->space_->restore(image));
+  }
   memory->def_.base = memory->space_->base();
   memory->space_->attach_size(&memory->def_.size_bytes);
   return memory;

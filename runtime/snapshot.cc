@@ -161,6 +161,16 @@ uint64_t Snapshot::resident_bytes() const {
   return bytes;
 }
 
+Result<void> Snapshot::keep_ready(size_t count) const {
+  if (!impl_) return fail(ErrorKind::invalid_argument, "an empty snapshot");
+  const wasm::Module& wasm = impl_->module.impl().wasm();
+  for (uint32_t i = wasm.imported_memories; i < wasm.memories.size(); ++i) {
+    const memory::Image& image = *impl_->memories[i];
+    ROTOR_CHECK(image.slots().keep(image, count, jit::kReservedBytes));
+  }
+  return {};
+}
+
 Result<SnapshotDigest> Snapshot::digest() const {
   if (!impl_) return fail(ErrorKind::invalid_argument, "an empty snapshot");
   runtime::Digest digest;

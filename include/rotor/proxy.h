@@ -488,10 +488,11 @@ struct ProxyCounters {
   uint64_t divergences = 0;      ///< of the failed, those where a replay went another way
   uint64_t catch_up_failed = 0;  ///< of the failed, those that the log ran away from
   uint64_t calls_replayed = 0;
-  uint64_t images = 0;         ///< made
-  uint64_t images_failed = 0;  ///< a standby went on without
-  uint64_t verified = 0;       ///< images whose calls were replayed once more
-  uint64_t verify_failed = 0;  ///< of them, with another outcome
+  uint64_t images = 0;          ///< made
+  uint64_t images_failed = 0;   ///< a standby went on without
+  uint64_t not_kept_ready = 0;  ///< images without Snapshot::keep_ready: the system refused
+  uint64_t verified = 0;        ///< images whose calls were replayed once more
+  uint64_t verify_failed = 0;   ///< of them, with another outcome
 
   uint64_t log_calls = 0;
   uint64_t log_bytes = 0;

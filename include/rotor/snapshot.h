@@ -1,6 +1,7 @@
 // Snapshot: the state of an instance between calls, from which others are stamped.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 
@@ -33,6 +34,12 @@ class Snapshot {
   uint64_t memory_bytes() const;
   /// What the system holds for them: bytes. Pages that were never written cost nothing.
   uint64_t resident_bytes() const;
+  /// Keeps address space ready for the memories of `count` instances to come, with what the snapshot holds mapped and
+  /// looked up: to stamp one then takes no mapping, and its first reads no faults. Of instances that are dropped it
+  /// keeps what is missing, which takes 1.4 us a huge page there. Only for memories that the module defines. Takes no
+  /// memory, but 4 GiB of address space each; a process's resident set counts what is mapped twice. 0 (the default):
+  /// gives it back. Errors: io (there is less).
+  Result<void> keep_ready(size_t count) const;
   /// Of memories, globals, tables and flags; of two snapshots equal exactly if these are. Takes some 0.1 ms a MiB.
   /// Errors: io.
   Result<SnapshotDigest> digest() const;

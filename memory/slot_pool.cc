@@ -1,0 +1,87 @@
+#include "memory/slot_pool.h"
+
+#include <algorithm>
+
+#include "memory/image.h"
+
+namespace rotor::memory {
+
+namespace {
+
+void release_all(const auto& slots) {
+  for (const auto& slot : slots) os::release(slot.base, slot.reserved_bytes);
+}
+
+Result<void> make_clean(const Image& image, uint8_t* base, uint64_t used_bytes) {
+  // Of the file's mapping what was copied goes, so that the file shows again; what lies above it becomes reservation.
+  ROTOR_CHECK(os::discard(base, std::min(used_bytes, image.size_bytes())));
+  if (used_bytes > image.size_bytes())
+    ROTOR_CHECK(os::decommit(base + image.size_bytes(), used_bytes - image.size_bytes()));
+  return {};
+}
+
+}  // namespace
+
+SlotPool::~SlotPool() { release_all(slots_); }
+
+Result<void> SlotPool::keep(const Image& image, size_t count, uint64_t reserved_bytes) {
+  std::vector<Slot> over;
+  size_t missing = 0;
+  {
+    std::lock_guard lock(mutex_);
+    count_ = count;
+    while (slots_.size() > count_) {
+      over.push_back(slots_.back());
+      slots_.pop_back();
+    }
+    missing = count_ - std::min(count_, slots_.size() + coming_);
+    coming_ += missing;
+  }
+  release_all(over);
+  Result<void> made;
+  for (; missing > 0; --missing) {
+    uint8_t* base = nullptr;
+    if (made) {
+      auto reserved = os::reserve(reserved_bytes);
+      if (reserved) {
+        made = image.map(*reserved);
+        if (made)
+          base = *reserved;
+        else
+          os::release(*reserved, reserved_bytes);
+      } else {
+        made = std::unexpected(std::move(reserved).error());
+      }
+    }
+    if (base) image.fault_in(base);
+    std::lock_guard lock(mutex_);
+    --coming_;
+    if (base) slots_.push_back({base, reserved_bytes});
+  }
+  return made;
+}
+
+uint8_t* SlotPool::take(uint64_t reserved_bytes) {
+  std::lock_guard lock(mutex_);
+  auto found = std::ranges::find(slots_, reserved_bytes, &Slot::reserved_bytes);
+  if (found == slots_.end()) return nullptr;
+  uint8_t* base = found->base;
+  slots_.erase(found);
+  return base;
+}
+
+bool SlotPool::give(const Image& image, uint8_t* base, uint64_t reserved_bytes, uint64_t used_bytes) {
+  {
+    std::lock_guard lock(mutex_);
+    if (slots_.size() + coming_ >= count_) return false;
+    ++coming_;
+  }
+  const bool clean = make_clean(image, base, used_bytes).has_value();
+  if (clean) image.fault_in(base);
+  std::lock_guard lock(mutex_);
+  --coming_;
+  if (clean) slots_.push_back({base, reserved_bytes});
+  return clean;
+}
+
+}  // namespace rotor::memory
