@@ -13,6 +13,7 @@
 #include "rotor/result.h"
 #include "rotor/value.h"
 #include "rotor/wat.h"
+#include "wasm/text/lanes.h"
 #include "wasm/text/lexer.h"
 
 namespace rotor::wasm::text {
@@ -23,8 +24,6 @@ enum class NanPattern : uint8_t {
   canonical,   ///< nan:canonical
   arithmetic,  ///< nan:arithmetic
 };
-/// How the lanes of a v128 are written.
-enum class LaneShape : uint8_t { i8x16, i16x8, i32x4, i64x2, f32x4, f64x2 };
 
 /// An argument, or what a result is compared with.
 struct ScriptValue {
