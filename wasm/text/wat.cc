@@ -52,11 +52,11 @@ std::string render_text_error(std::string_view file, std::string_view text, cons
   auto [begin, end] = line_around(text, at);
   if (at - begin > kMostBefore) {
     begin = at - kMostBefore;
-    while (!begins_character(text[begin])) ++begin;
+    while (begin < at && !begins_character(text[begin])) ++begin;
   }
   if (end - at > kMostAfter) {
     end = at + kMostAfter;
-    while (!begins_character(text[end])) --end;
+    while (end > at && !begins_character(text[end])) --end;
   }
   std::string out = std::string(file) + ":" + std::to_string(position.line) + ":" + std::to_string(position.column) +
                     ": error: " + error.message + "\n";
