@@ -41,8 +41,9 @@ class IndexSpace {
   void reset() {
     count_ = 0;
     if (indices_.empty()) return;
-    if (indices_.bucket_count() > 64) {
-      indices_ = {};
+    constexpr size_t kFewBuckets = 64;
+    if (indices_.bucket_count() > kFewBuckets) {
+      indices_ = decltype(indices_)();  // `= {}` would keep the buckets
     } else {
       indices_.clear();
     }
