@@ -15,3 +15,4 @@
 #include "rotor/snapshot.h"
 #include "rotor/trap.h"
 #include "rotor/value.h"
+#include "rotor/wat.h"

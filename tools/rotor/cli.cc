@@ -14,6 +14,8 @@
 #include <fstream>
 #include <mutex>
 
+#include "tools/rotor/module_file.h"
+
 namespace rotor::cli {
 namespace {
 
@@ -158,15 +160,18 @@ void update_cache(const Module& module) {
 }
 
 LoadedModule load_module_or_die(const Engine& engine, const std::string& path) {
-  std::vector<uint8_t> bytes = read_file_or_die(path);
+  std::vector<uint8_t> contents = read_file_or_die(path);
   Stopwatch watch;
-  bool is_wasm = bytes.size() >= 4 && std::memcmp(bytes.data(), "\0asm", 4) == 0;
-  // An empty or tiny file is a bad module rather than a bad code file.
-  if (is_wasm || bytes.size() < 8) {
-    Module module = value_or_die(path, Module::compile(engine, bytes));
-    return {std::move(module), false, watch.wall_ms()};
+  {
+    ModuleFile file = module_file_or_die(path, std::move(contents), {.names = true});
+    const std::vector<uint8_t>& bytes = file.module.bytes;
+    bool is_wasm = bytes.size() >= 4 && std::memcmp(bytes.data(), "\0asm", 4) == 0;
+    // An empty or tiny file is a bad module rather than a bad code file.
+    if (is_wasm || bytes.size() < 8) {
+      Module module = value_or_die(file, Module::compile(engine, bytes));
+      return {std::move(module), false, watch.wall_ms()};
+    }
   }
-  bytes = {};
   Module module = value_or_die(path, Module::deserialize_file(engine, path, Module::Verify::all));
   return {std::move(module), true, watch.wall_ms()};
 }

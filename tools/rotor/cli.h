@@ -72,7 +72,7 @@ struct LoadedModule {
   bool from_code_file = false;
   double load_ms = 0;  ///< all that it took, compiling included
 };
-/// A .wasm file is compiled, with progress on a terminal; any other is taken as a code file.
+/// A .wasm or .wat file is compiled, with progress on a terminal; any other is taken as a code file.
 LoadedModule load_module_or_die(const Engine& engine, const std::string& path);
 
 /// A line on stderr that is rewritten in place, if that is a terminal. Thread-safe.
@@ -106,6 +106,7 @@ uint64_t parse_size(const std::string& text);
 // The commands, one a file.
 void add_run(CLI::App& app);
 void add_validate(CLI::App& app);
+void add_wat2wasm(CLI::App& app);
 void add_inspect(CLI::App& app);
 void add_compile(CLI::App& app);
 void add_replay(CLI::App& app);

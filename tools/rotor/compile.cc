@@ -7,6 +7,7 @@
 #include <filesystem>
 
 #include "tools/rotor/cli.h"
+#include "tools/rotor/module_file.h"
 
 namespace rotor::cli {
 namespace {
@@ -29,19 +30,19 @@ void write_text_or_die(const std::string& path, const std::string& text) {
 }
 
 void emit(const CompileOptions& options) {
-  std::vector<uint8_t> bytes = read_file_or_die(options.file);
+  ModuleFile file = read_module_file_or_die(options.file);
   Engine engine = engine_or_die(options.engine);
   CodeText kind = options.emit == "asm"           ? CodeText::assembly
                   : options.emit == "llvm-ir-raw" ? CodeText::llvm_ir_raw
                                                   : CodeText::llvm_ir;
-  std::string text = value_or_die(options.file, Module::emit_text(engine, bytes, kind, options.func));
+  std::string text = value_or_die(file, Module::emit_text(engine, file.module.bytes, kind, options.func));
   write_text_or_die(options.output, text);
 }
 
 void compile(const CompileOptions& options) {
-  std::vector<uint8_t> bytes = read_file_or_die(options.file);
+  ModuleFile file = read_module_file_or_die(options.file);
   Engine engine = engine_or_die(options.engine);
-  Module module = value_or_die(options.file, Module::compile(engine, bytes));
+  Module module = value_or_die(file, Module::compile(engine, file.module.bytes));
   check_or_die(options.output, module.serialize_to_file(options.output));
   const CompileStats& stats = module.compile_stats();
   std::error_code ignored;
@@ -56,7 +57,7 @@ void add_compile(CLI::App& app) {
   auto options = std::make_shared<CompileOptions>();
   CLI::App* command =
       app.add_subcommand("compile", "Write linked code to a file, to be run later without the compiler");
-  command->add_option("file", options->file, "a .wasm file")->required();
+  command->add_option("file", options->file, "a .wasm or .wat file")->required();
   command->add_option("-o,--output", options->output, "the code file; of --emit: if not stdout");
   auto* emit_option =
       command->add_option("--emit", options->emit, "print what the compiler makes, instead of writing linked code")

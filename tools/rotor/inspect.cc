@@ -96,7 +96,7 @@ void inspect(const InspectOptions& options) {
 void add_inspect(CLI::App& app) {
   auto options = std::make_shared<InspectOptions>();
   CLI::App* command = app.add_subcommand("inspect", "Show imports, exports, sections, features and sizes of a module");
-  command->add_option("file", options->file, "a .wasm or a code file")->required();
+  command->add_option("file", options->file, "a .wasm, .wat or code file")->required();
   command->add_flag("--json", options->json, "as JSON");
   command->callback([options] { inspect(*options); });
 }

@@ -14,6 +14,7 @@ int main(int argc, char** argv) {
   app.set_version_flag("--version", "rotor " ROTOR_VERSION);
   rotor::cli::add_run(app);
   rotor::cli::add_validate(app);
+  rotor::cli::add_wat2wasm(app);
   rotor::cli::add_inspect(app);
   rotor::cli::add_compile(app);
   rotor::cli::add_replay(app);

@@ -78,7 +78,7 @@ void run(const RunOptions& options) {
 void add_run(CLI::App& app) {
   auto options = std::make_shared<RunOptions>();
   CLI::App* command = app.add_subcommand("run", "Call an export of a module: _start, or the one named");
-  command->add_option("file", options->file, "a .wasm or a code file")->required();
+  command->add_option("file", options->file, "a .wasm, .wat or code file")->required();
   command->add_option("args", options->args, "arguments, by the export's types");
   command->add_option("--invoke", options->invoke, "the export to call");
   constexpr double kMaxDeadlineSeconds = 1e9;

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include "tools/rotor/cli.h"
+#include "tools/rotor/module_file.h"
 
 namespace rotor::cli {
 
@@ -12,11 +13,11 @@ void add_validate(CLI::App& app) {
   };
   auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand("validate", "Say whether a module is valid, and if not, where");
-  command->add_option("file", options->file, "a .wasm file")->required();
+  command->add_option("file", options->file, "a .wasm or .wat file")->required();
   add_features(*command, options->features);
   command->callback([options] {
-    std::vector<uint8_t> bytes = read_file_or_die(options->file);
-    check_or_die(options->file, Module::validate(options->features, bytes));
+    ModuleFile file = read_module_file_or_die(options->file);
+    if (auto valid = Module::validate(options->features, file.module.bytes); !valid) die(file, valid.error());
     fmt::print("{}: valid\n", options->file);
   });
 }

@@ -10,8 +10,8 @@
 #include <thread>
 
 #include "tools/rotor/cli.h"
+#include "tools/rotor/wast_expected.h"
 #include "tools/rotor/wast_jobs.h"
-#include "tools/rotor/wast_skips.h"
 
 namespace rotor::cli {
 namespace {
@@ -23,9 +23,12 @@ struct WastOptions {
   unsigned jobs = std::max(1u, std::thread::hardware_concurrency());
   unsigned timeout_s = 60;
   std::string filter;
-  std::string skips;
-  std::string write_skips;
+  std::string expected;
+  std::string write_expected;
   bool summary = false;
+  bool words = false;
+  bool one_process = false;
+  bool times = false;
   EngineOptions engine;
 };
 
@@ -56,81 +59,62 @@ std::vector<std::string> collect(const WastOptions& options) {
   return files;
 }
 
-std::string find_wasm_tools(const std::vector<std::string>& files) {
-  bool needed = std::ranges::any_of(files, [](const std::string& file) { return !file.ends_with(".json"); });
-  const char* set = std::getenv("WASM_TOOLS");
-  if (!needed) return {};
-  if (set && *set) {
-    if (std::error_code failed; fs::exists(set, failed)) return set;
-    die(Exit::usage, fmt::format("WASM_TOOLS: no file {}", set));
-  }
-  std::string path = std::getenv("PATH") ? std::getenv("PATH") : "";
-  for (size_t start = 0; start <= path.size();) {
-    size_t end = std::min(path.find(':', start), path.size());
-    fs::path tool = fs::path(path.substr(start, end - start)) / "wasm-tools";
-    if (std::error_code failed; fs::exists(tool, failed)) return tool.string();
-    start = end + 1;
-  }
-  die(Exit::usage, "wasm-tools, which reads the text format, is not on the PATH; WASM_TOOLS can name it");
-}
-
-SkipList load_skips(const std::string& path) {
-  if (path.empty()) return SkipList::built_in();
+ExpectedFailures load_expected(const std::string& path) {
+  if (path.empty()) return value_or_die("wast", ExpectedFailures::built_in());
   std::vector<uint8_t> bytes = read_file_or_die(path);
-  return value_or_die(path, SkipList::parse({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, path));
+  std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  return value_or_die(path, ExpectedFailures::parse(text, path));
 }
 
 /// Counts, and says what failed.
 class Judge {
  public:
-  explicit Judge(SkipList skips) : skips_(std::move(skips)) {}
+  Judge(ExpectedFailures expected, bool shows_words) : expected_(std::move(expected)), shows_words_(shows_words) {}
 
   void judge(const FileResult& file) {
-    whole_file_passes_ =
-        std::ranges::none_of(file.commands, [](auto& c) { return c.outcome.kind == Outcome::Kind::unsupported; });
-    after_unsupported_ = false;
     for (const CommandResult& command : file.commands) judge(file, command);
-    if (file.ending.empty()) return;
-    fail(file.path, file.last_line, file.ending);
+    if (!file.ending.empty()) fail(file.path, file.last_line, file.ending);
   }
 
   bool print_totals(bool with_reasons) const {
     if (with_reasons)
-      for (auto& [reason, count] : reasons_) fmt::print("skipped for {}: {}\n", reason, count);
-    fmt::print("{} passed, {} failed, {} skipped\n", passed_, failed_, skipped_);
+      for (auto& [reason, count] : reasons_) fmt::print("expected to fail for {}: {}\n", reason, count);
+    if (with_reasons || shows_words_) fmt::print("rejected, but not in the suite's words: {}\n", reworded_);
+    fmt::print("{} passed, {} failed, {} expected to fail\n", passed_, failed_, expected_count_);
     return failed_ == 0;
   }
 
  private:
   void judge(const FileResult& file, const CommandResult& command) {
     const Outcome& outcome = command.outcome;
-    const SkipList::Entry* listed = skips_.find(file.path, command.line);
+    const ExpectedFailures::Entry* listed = expected_.find(file.path, command.line);
     switch (outcome.kind) {
-      case Outcome::Kind::failed:
-        // What a module that could not be made would have done to another's table or memory is missed there.
-        if (listed && listed->is_whole_file() && after_unsupported_)
-          skip(listed->feature);
-        else
-          fail(file.path, command.line, outcome.detail);
-        return;
-      case Outcome::Kind::text: skip("text format"); return;
+      case Outcome::Kind::reworded:
+        ++reworded_;
+        if (shows_words_) fmt::print("{}:{}: {}\n", file.path, command.line, outcome.detail);
+        [[fallthrough]];
       case Outcome::Kind::passed:
-        // An entry for a whole file holds as long as anything in it is unsupported.
-        if (listed && (!listed->is_whole_file() || whole_file_passes_))
+        if (listed)
           fail(file.path, command.line, fmt::format("unexpected pass: listed as needing {}", listed->feature));
         else
           ++passed_;
         return;
+      case Outcome::Kind::failed:
+        // What a module that could not be made would have done to another's table or memory is missed there.
+        if (listed)
+          expect(listed->feature);
+        else
+          fail(file.path, command.line, outcome.detail);
+        return;
       case Outcome::Kind::unsupported:
-        after_unsupported_ = true;
         if (!listed)
           fail(file.path, command.line,
-               fmt::format("needs {}, and is not on the list of skipped commands", outcome.detail));
-        else if (!listed->is_whole_file() && listed->feature != outcome.detail)
+               fmt::format("needs {}, and is not on the list of expected failures", outcome.detail));
+        else if (listed->feature != outcome.detail)
           fail(file.path, command.line,
                fmt::format("needs {}, but is listed as needing {}", outcome.detail, listed->feature));
         else
-          skip(outcome.detail);
+          expect(outcome.detail);
         return;
     }
   }
@@ -142,27 +126,29 @@ class Judge {
     else
       fmt::print("{}: {}\n", path, what);
   }
-  void skip(const std::string& reason) {
-    ++skipped_;
+  void expect(const std::string& reason) {
+    ++expected_count_;
     ++reasons_[reason];
   }
 
-  SkipList skips_;
-  uint64_t passed_ = 0, failed_ = 0, skipped_ = 0;
+  ExpectedFailures expected_;
+  const bool shows_words_;
+  uint64_t passed_ = 0, failed_ = 0, expected_count_ = 0, reworded_ = 0;
   std::map<std::string, uint64_t> reasons_;
-  bool whole_file_passes_ = false;
-  bool after_unsupported_ = false;
 };
 
-/// The list for review: what was unsupported in this run.
-std::string skips_of(const FileResult& file) {
+/// The list for review: what failed in this run for want of a proposal, or after that.
+std::string failures_of(const FileResult& file) {
   std::vector<uint64_t> lines;
-  std::vector<Unsupported> skipped;
+  std::vector<Failure> failures;
+  std::string lacked;
   for (const CommandResult& command : file.commands) {
-    if (command.outcome.kind != Outcome::Kind::text) lines.push_back(command.line);
-    if (command.outcome.kind == Outcome::Kind::unsupported) skipped.push_back({command.line, command.outcome.detail});
+    lines.push_back(command.line);
+    if (command.outcome.kind == Outcome::Kind::unsupported) lacked = command.outcome.detail;
+    const bool failed = command.outcome.kind == Outcome::Kind::failed && !lacked.empty();
+    if (failed || command.outcome.kind == Outcome::Kind::unsupported) failures.push_back({command.line, lacked});
   }
-  return skip_lines(file.path, lines, skipped);
+  return failure_lines(file.path, lines, failures);
 }
 
 void wast(const WastOptions& options) {
@@ -170,24 +156,28 @@ void wast(const WastOptions& options) {
   WastJobs jobs;
   jobs.config = options.engine.config();
   if (!options.engine.compile_workers) jobs.config.compile_workers = 1;  // the files run in parallel
-  jobs.wasm_tools = find_wasm_tools(files);
-  jobs.jobs = options.jobs;
+  jobs.jobs = options.one_process ? 0 : options.jobs;
   jobs.timeout_s = options.timeout_s;
-  Judge judge(load_skips(options.skips));
-  std::map<std::string, std::string> new_skips;
+  Judge judge(load_expected(options.expected), options.words);
+  std::map<std::string, std::string> new_list;
   Progress progress("file");
+  Stopwatch watch;
   uint64_t done = 0;
   check_or_die("wast", run_wast_files(jobs, files, [&](FileResult&& file) {
                  progress.clear();
                  judge.judge(file);
-                 new_skips[file.path] = skips_of(file);
+                 new_list[file.path] = failures_of(file);
+                 if (options.times && options.one_process) {
+                   fmt::print("{:.0f} ms CPU: {}\n", watch.cpu_ms(), file.path);
+                   watch = Stopwatch();
+                 }
                  progress.update(++done, files.size());
                }));
   progress.clear();
-  if (!options.write_skips.empty()) {
-    std::ofstream out(options.write_skips);
-    for (auto& [path, text] : new_skips) out << text;
-    if (!out.flush()) die(Exit::usage, fmt::format("{}: can't be written", options.write_skips));
+  if (!options.write_expected.empty()) {
+    std::ofstream out(options.write_expected);
+    for (auto& [path, text] : new_list) out << text;
+    if (!out.flush()) die(Exit::usage, fmt::format("{}: can't be written", options.write_expected));
   }
   if (!judge.print_totals(options.summary)) finish(Exit::failed);
 }
@@ -197,7 +187,7 @@ void wast(const WastOptions& options) {
 void add_wast(CLI::App& app) {
   auto options = std::make_shared<WastOptions>();
   CLI::App* command = app.add_subcommand("wast", "Run scripts of the spec suite");
-  command->add_option("path", options->paths, ".wast files, their .json, or folders")->required();
+  command->add_option("path", options->paths, ".wast files, or folders of them")->required();
   command->add_option("--jobs", options->jobs, "files run in parallel")
       ->check(CLI::Range(1, 1024))
       ->capture_default_str();
@@ -205,10 +195,15 @@ void add_wast(CLI::App& app) {
       ->check(CLI::Range(1, 86400))
       ->capture_default_str();
   command->add_option("--filter", options->filter, "only paths in which this regular expression is found");
-  command->add_option("--skips", options->skips, "list of skipped commands, in place of the built-in one");
-  command->add_option("--write-skips", options->write_skips, "write the list that this run would need");
-  command->add_flag("--summary", options->summary, "count the skipped by reason");
+  command->add_option("--expected", options->expected, "list of expected failures, in place of the built-in one");
+  command->add_option("--write-expected", options->write_expected, "write the list that this run would need");
+  command->add_flag("--summary", options->summary, "count the expected failures by reason");
+  command->add_flag("--words", options->words, "show what is rejected in other words than the suite's");
+  command->add_flag("--one-process", options->one_process, "run all files in this process, without a time-out");
+  command->add_flag("--times", options->times, "with --one-process: the CPU time of each file");
+  options->engine.features.custom_page_sizes = options->engine.features.wide_arithmetic = true;
   options->engine.add_to(*command);
+  options->engine.add_cache_to(*command, false);
   command->callback([options] { wast(*options); });
 }
 

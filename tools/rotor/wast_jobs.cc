@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <poll.h>
-#include <spawn.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -11,23 +10,19 @@
 #include <chrono>
 #include <cstdlib>
 #include <cstring>
-#include <filesystem>
 #include <fstream>
-
-extern char** environ;
 
 namespace rotor::cli {
 namespace {
 
-namespace fs = std::filesystem;
 using Clock = std::chrono::steady_clock;
 
 // ---- in the child ---------------------------------------------------------------------------------------------------
 //
 // It reports by lines: "@LINE" a command begins, "+LINE" it passed, "-LINE what" failed, "?LINE feature" is
-// unsupported, "tLINE" needs the text format.
+// unsupported, "~LINE words" passed with other words.
 
-constexpr char kMarks[] = {'+', '-', '?', 't'};
+constexpr char kMarks[] = {'+', '-', '?', '~'};
 
 class Reporter {
  public:
@@ -57,68 +52,50 @@ class Reporter {
   std::string buffer_;
 };
 
-/// The script as JSON, in `folder`. Empty: done; else what went wrong.
-std::string convert(const std::string& wasm_tools, const std::string& wast, const std::string& folder) {
-  std::string json = folder + "/script.json", problems = folder + "/problems.txt";
-  std::string args[] = {wasm_tools, "json-from-wast", wast, "--wasm-dir", folder, "-o", json};
-  std::vector<char*> argv;
-  for (std::string& arg : args) argv.push_back(arg.data());
-  argv.push_back(nullptr);
-  posix_spawn_file_actions_t actions;
-  posix_spawn_file_actions_init(&actions);
-  posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, problems.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
-  pid_t pid = 0;
-  int failed = posix_spawnp(&pid, argv[0], &actions, nullptr, argv.data(), environ);
-  posix_spawn_file_actions_destroy(&actions);
-  if (failed) return fmt::format("can't run {}: {}", wasm_tools, std::strerror(failed));
-  int status = 0;
-  while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+/// Runs one script. Empty: all of its commands ran; else why not.
+std::string run_script(const Config& config, const std::string& path, const OnCommand& on_command) {
+  std::ifstream in(path, std::ios::binary);
+  std::string source(std::istreambuf_iterator<char>(in), {});
+  if (!in) return "can't be read";
+  auto script = wasm::text::Script::parse(source);
+  if (!script) {
+    TextPosition at = text_position(source, script.error().offset.value_or(0));
+    return fmt::format("{}:{}: {}", at.line, at.column, script.error().message);
   }
-  if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return {};
-  std::ifstream in(problems);
-  std::string line, all;
-  while (std::getline(in, line)) all += (all.empty() ? "" : " ") + line;
-  return fmt::format("wasm-tools json-from-wast: {}", all);
-}
-
-void run_script(const Config& config, const std::string& json_path, Reporter& reporter) {
-  std::ifstream in(json_path, std::ios::binary);
-  if (!in) throw BadScript{fmt::format("can't read {}", json_path)};
-  auto json = nlohmann::json::parse(in, nullptr, false);
-  if (json.is_discarded() || !json.is_object() || !json.contains("commands"))
-    throw BadScript{"no script as wasm-tools writes them"};
   auto engine = Engine::create(config);
-  if (!engine) throw BadScript{engine.error().to_string()};
-  WastScript script(*engine, fs::path(json_path).parent_path().string(), [&](uint64_t line, const Outcome* outcome) {
-    if (outcome)
-      reporter.end(line, *outcome);
-    else
-      reporter.begin(line);
-  });
-  if (auto ready = script.prepare(); !ready) throw BadScript{"spectest: " + ready.error().to_string()};
-  script.run(json["commands"]);
+  if (!engine) return engine.error().to_string();
+  WastScript run(*engine, std::make_shared<const wasm::text::Script>(std::move(*script)), on_command);
+  if (auto ready = run.prepare(); !ready) return "spectest: " + ready.error().to_string();
+  run.run();
+  return {};
 }
 
-[[noreturn]] void run_child(const WastJobs& jobs, const std::string& path, const std::string& folder, int fd) {
+[[noreturn]] void run_child(const WastJobs& jobs, const std::string& path, int fd) {
   Reporter reporter(fd);
   std::string problem;
-  std::string json = path;
-  if (!path.ends_with(".json")) {
-    std::error_code failed;
-    fs::create_directory(folder, failed);
-    problem = failed ? failed.message() : convert(jobs.wasm_tools, path, folder);
-    json = folder + "/script.json";
-  }
   try {
-    if (problem.empty()) run_script(jobs.config, json, reporter);
-  } catch (const BadScript& bad) {
-    problem = bad.what;
+    problem = run_script(jobs.config, path, [&](uint64_t line, const Outcome* outcome) {
+      if (outcome)
+        reporter.end(line, *outcome);
+      else
+        reporter.begin(line);
+    });
   } catch (const std::exception& error) {
     problem = error.what();
   }
   if (!problem.empty()) reporter.end(0, {Outcome::Kind::failed, problem});
   reporter.flush();
   std::_Exit(0);
+}
+
+FileResult run_here(const Config& config, const std::string& path) {
+  FileResult result;
+  result.path = path;
+  std::string problem = run_script(config, path, [&](uint64_t line, const Outcome* outcome) {
+    if (outcome) result.commands.push_back({line, *outcome});
+  });
+  if (!problem.empty()) result.commands.push_back({0, {Outcome::Kind::failed, problem}});
+  return result;
 }
 
 // ---- in the parent --------------------------------------------------------------------------------------------------
@@ -187,7 +164,7 @@ class Child {
   std::string text_;
 };
 
-Result<Child> start(const WastJobs& jobs, const std::string& path, const std::string& folder) {
+Result<Child> start(const WastJobs& jobs, const std::string& path) {
   int ends[2];
   if (pipe2(ends, O_CLOEXEC)) return fail(ErrorKind::io, std::string("pipe: ") + std::strerror(errno));
   std::fflush(nullptr);
@@ -195,7 +172,7 @@ Result<Child> start(const WastJobs& jobs, const std::string& path, const std::st
   if (pid < 0) return fail(ErrorKind::io, std::string("fork: ") + std::strerror(errno));
   if (pid == 0) {
     close(ends[0]);
-    run_child(jobs, path, folder, ends[1]);
+    run_child(jobs, path, ends[1]);
   }
   close(ends[1]);
   return Child(pid, ends[0], path, Clock::now() + std::chrono::seconds(jobs.timeout_s));
@@ -227,13 +204,15 @@ void attend(const WastJobs& jobs, std::vector<Child>& running, const std::functi
 
 Result<void> run_wast_files(const WastJobs& jobs, const std::vector<std::string>& paths,
                             const std::function<void(FileResult&&)>& on_file) {
-  std::string folder = (fs::temp_directory_path() / "rotor-wast-XXXXXX").string();
-  if (!mkdtemp(folder.data())) return fail(ErrorKind::io, fmt::format("{}: {}", folder, std::strerror(errno)));
+  if (jobs.jobs == 0) {
+    for (const std::string& path : paths) on_file(run_here(jobs.config, path));
+    return {};
+  }
   std::vector<Child> running;
   Result<void> result;
   for (size_t next = 0; (result && next < paths.size()) || !running.empty();) {
     while (result && running.size() < jobs.jobs && next < paths.size()) {
-      auto child = start(jobs, paths[next], fmt::format("{}/{}", folder, next));
+      auto child = start(jobs, paths[next]);
       ++next;
       if (child)
         running.push_back(std::move(*child));
@@ -242,8 +221,6 @@ Result<void> run_wast_files(const WastJobs& jobs, const std::vector<std::string>
     }
     if (!running.empty()) attend(jobs, running, on_file);
   }
-  std::error_code ignored;
-  fs::remove_all(folder, ignored);
   return result;
 }
 

@@ -1,4 +1,4 @@
-// Runs scripts, each in a process of its own: a crash or a hang is that file's failure.
+// Runs scripts, each in a process of its own (a crash or a hang is that file's failure), or all in this one.
 #pragma once
 
 #include <cstdint>
@@ -13,9 +13,8 @@ namespace rotor::cli {
 
 struct WastJobs {
   Config config;
-  std::string wasm_tools;  ///< turns .wast into JSON
-  unsigned jobs = 1;
-  unsigned timeout_s = 60;  ///< of one file
+  unsigned jobs = 1;        ///< processes at once; 0: this one runs them all, one after the other
+  unsigned timeout_s = 60;  ///< of one file, in a process of its own
 };
 
 struct CommandResult {
@@ -31,7 +30,7 @@ struct FileResult {
   std::string ending;
 };
 
-/// Calls `on_file` for each file, in order of completion. Errors: io (no temporary folder, no process).
+/// Calls `on_file` for each file, in order of completion. Errors: io (no process).
 Result<void> run_wast_files(const WastJobs& jobs, const std::vector<std::string>& paths,
                             const std::function<void(FileResult&&)>& on_file);
 

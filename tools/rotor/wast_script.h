@@ -1,17 +1,20 @@
-// Runs the commands of one script: the JSON that `wasm-tools json-from-wast` writes, and the modules beside it.
+// Runs the commands of one script of the spec suite.
 #pragma once
 
 #include <functional>
 #include <map>
 #include <memory>
-#include <nlohmann/json.hpp>
+#include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
+#include <utility>
 #include <variant>
 #include <vector>
 
 #include "rotor/rotor.h"
 #include "tools/rotor/wast_values.h"
+#include "wasm/text/script.h"
 
 namespace rotor::cli {
 
@@ -20,11 +23,11 @@ struct Outcome {
   enum class Kind : uint8_t {
     passed,
     failed,
-    unsupported,  ///< needs a feature that the engine lacks, or follows from a module that does
-    text,         ///< needs a parser of the text format
+    unsupported,  ///< needs a proposal that the engine lacks, or follows from a module that does
+    reworded,     ///< passed: rejected for the right reason, not in the suite's words
   };
   Kind kind = Kind::passed;
-  std::string detail;  ///< failed: what; unsupported: the feature
+  std::string detail;  ///< failed: what; unsupported: the proposal; reworded: their words, and ours
 };
 
 /// Told of each command: before it runs (with no outcome), and after. Never called by two threads at once.
@@ -33,16 +36,17 @@ using OnCommand = std::function<void(uint64_t line, const Outcome* outcome)>;
 /// Modules, instances and registered names of one script, or of one thread of it.
 class WastScript {
  public:
-  /// `folder`: where the modules of the script lie.
-  WastScript(const Engine& engine, std::string folder, OnCommand on_command);
+  WastScript(const Engine& engine, std::shared_ptr<const wasm::text::Script> script, OnCommand on_command);
   ~WastScript();
 
   /// Errors: internal (the spectest module can't be made).
   Result<void> prepare();
-  /// Throws BadScript.
-  void run(const nlohmann::json& commands);
+  /// All commands of the script.
+  void run() { run(script_->commands()); }
 
  private:
+  using Command = wasm::text::ScriptCommand;
+
   /// An instance, or why there is none.
   struct Slot {
     std::shared_ptr<Instance> instance;  ///< of this thread; null: one of another's, or none
@@ -58,35 +62,36 @@ class WastScript {
   struct Thread {
     std::thread thread;
     std::string problem;
-    bool finished_well = false;
   };
+  using Acted = std::variant<Outcome, Result<std::vector<Value>>>;
 
-  void run_command(const nlohmann::json& command);
-  Outcome dispatch(const std::string& type, const nlohmann::json& command);
-  Outcome do_module(const nlohmann::json& command);
-  Outcome do_definition(const nlohmann::json& command);
-  Outcome do_instance(const nlohmann::json& command);
-  Outcome do_register(const nlohmann::json& command);
-  Outcome do_assert_return(const nlohmann::json& command);
-  Outcome do_assert_trap(const nlohmann::json& command, bool exhaustion);
-  Outcome do_assert_rejected(const nlohmann::json& command, ErrorKind wanted);
-  Outcome do_assert_link(const nlohmann::json& command, ErrorKind wanted);
-  Outcome do_thread(const nlohmann::json& command);
-  Outcome do_wait(const nlohmann::json& command);
+  void run(const std::vector<Command>& commands);
+  Outcome dispatch(const Command& command);
+  Outcome do_module(const Command& command);
+  Outcome do_instance(const Command& command);
+  Outcome do_register(const Command& command);
+  Outcome do_action(const Command& command);
+  Outcome do_assert_return(const Command& command);
+  Outcome do_assert_trap(const Command& command);
+  Outcome do_assert_exception(const Command& command);
+  Outcome do_assert_rejected(const Command& command);
+  Outcome do_assert_link(const Command& command);
+  Outcome do_thread(const Command& command);
+  Outcome do_wait(const Command& command);
 
-  Definition define(const nlohmann::json& command);
+  Definition define(const wasm::text::ScriptModule& module);
   Slot instantiate(const Definition& definition);
-  /// The feature that a module registered under an imported name lacked.
+  /// The proposal that a module registered under an imported name lacked.
   std::string missing_import_feature(const Module& module) const;
-  void keep(const nlohmann::json& command, const char* key, std::shared_ptr<Slot> slot);
-  std::shared_ptr<Slot> find(const nlohmann::json& command, const char* key) const;
+  void keep(const std::string& name, std::shared_ptr<Slot> slot);
+  /// The instance of that name; of an empty one the last.
+  std::shared_ptr<Slot> find(const std::string& name) const;
   /// Runs an invoke or get. An Outcome: it could not be run.
-  std::variant<Outcome, Result<std::vector<Value>>> act(const nlohmann::json& command);
-  std::optional<std::vector<uint8_t>> binary(const nlohmann::json& command) const;
+  Acted act(const wasm::text::ScriptAction& action);
   void join_all();
 
   const Engine& engine_;
-  const std::string folder_;
+  std::shared_ptr<const wasm::text::Script> script_;
   OnCommand on_command_;
   Linker linker_;
   std::shared_ptr<std::mutex> report_mutex_;

@@ -2,112 +2,151 @@
 
 #include <fmt/format.h>
 
-#include <cmath>
-#include <cstdlib>
+#include <algorithm>
+#include <cstring>
 
 namespace rotor::cli {
 namespace {
 
-using Json = nlohmann::json;
+using Abstract = HeapType::Abstract;
+using wasm::text::LaneShape;
+using wasm::text::NanPattern;
+using wasm::text::ScriptValue;
+using Kind = ScriptValue::Kind;
 
-const std::string& string_at(const Json& json, const char* key) {
-  if (!json.is_object() || !json.contains(key) || !json[key].is_string())
-    throw BadScript{fmt::format("a value without \"{}\"", key)};
-  return json[key].get_ref<const std::string&>();
+/// Whether the bits of a float, without its sign, are as the pattern says.
+template <class Bits>
+bool matches_float(NanPattern pattern, Bits expected, Bits actual) {
+  if (pattern == NanPattern::none) return actual == expected;
+  constexpr bool kIs32 = sizeof(Bits) == 4;
+  constexpr Bits kQuiet = kIs32 ? Bits{0x7fc00000} : static_cast<Bits>(UINT64_C(0x7ff8000000000000));
+  constexpr Bits kSign = Bits{1} << (sizeof(Bits) * 8 - 1);
+  const Bits magnitude = actual & ~kSign;
+  return pattern == NanPattern::canonical ? magnitude == kQuiet : (magnitude & kQuiet) == kQuiet;
 }
 
-/// The feature that a type of value needs; empty: none that is missing.
-std::string feature_of(const std::string& type) {
-  if (type == "v128") return "simd";
-  if (type == "exnref" || type == "nullexnref") return "exceptions";
-  for (const char* gc : {"anyref", "eqref", "i31ref", "structref", "arrayref", "nullref"})
-    if (type == gc) return "gc";
-  return {};
+template <class Bits>
+bool matches_lanes(const ScriptValue& expected, const uint8_t* actual) {
+  for (size_t lane = 0; lane < 16 / sizeof(Bits); ++lane) {
+    Bits want, have;
+    std::memcpy(&want, expected.bytes.data() + lane * sizeof(Bits), sizeof(Bits));
+    std::memcpy(&have, actual + lane * sizeof(Bits), sizeof(Bits));
+    if (!matches_float(expected.nan[lane], want, have)) return false;
+  }
+  return true;
 }
 
-uint64_t bits_of(const std::string& text) {
-  char* end = nullptr;
-  // Written as unsigned or as signed decimals.
-  uint64_t bits = text.starts_with('-') ? static_cast<uint64_t>(std::strtoll(text.c_str(), &end, 10))
-                                        : std::strtoull(text.c_str(), &end, 10);
-  if (text.empty() || *end) throw BadScript{"no number: \"" + text + "\""};
-  return bits;
+/// The proposal that a heap type needs; empty: none that is missing.
+std::string feature_of(const HeapType& heap) {
+  if (heap.is_concrete()) return {};
+  switch (heap.abstract()) {
+    case Abstract::func:
+    case Abstract::extern_: return {};
+    case Abstract::exn:
+    case Abstract::noexn: return "exceptions";
+    default: return "gc";
+  }
 }
 
-ValType number_type(const std::string& type) {
-  if (type == "i32") return ValType::i32;
-  if (type == "i64") return ValType::i64;
-  if (type == "f32") return ValType::f32;
-  if (type == "f64") return ValType::f64;
-  throw BadScript{"a value of type \"" + type + "\""};
+/// Whether a reference can be of the heap type's hierarchy.
+bool is_of(const HeapType& heap, const Value& actual) {
+  if (heap.is_concrete() || heap.abstract() == Abstract::func) return actual.type().is_func_ref();
+  return actual.type().is_extern_ref();
 }
 
-bool is_32_bits(ValType type) { return type == ValType::i32 || type == ValType::f32; }
-
-bool matches_nan(const std::string& pattern, const Value& actual) {
-  bool is_32 = is_32_bits(actual.type());
-  uint64_t quiet = is_32 ? UINT64_C(0x7fc00000) : UINT64_C(0x7ff8000000000000);
-  uint64_t sign = is_32 ? UINT64_C(1) << 31 : UINT64_C(1) << 63;
-  uint64_t bits = actual.bits() & ~sign;
-  if (is_32) bits &= UINT32_MAX;
-  if (pattern == "nan:canonical") return bits == quiet;
-  if (pattern == "nan:arithmetic") return (bits & quiet) == quiet;
-  throw BadScript{"no pattern of NaNs: \"" + pattern + "\""};
+void need(const ScriptValue& value) {
+  if (value.kind == Kind::ref_host) throw UnsupportedValue{"gc"};
+  if (!value.heap) return;
+  if (std::string feature = feature_of(*value.heap); !feature.empty()) throw UnsupportedValue{feature};
 }
 
-bool matches_ref(const std::string& type, const Json& expected, const Value& actual) {
-  if (!actual.type().is_ref()) return false;
-  if (type == "refnull" || type.starts_with("null")) return actual.is_null();
-  if (type == "funcref" && !actual.type().is_func_ref()) return false;
-  if (type == "externref" && !actual.type().is_extern_ref()) return false;
-  if (!expected.contains("value")) return !actual.is_null();
-  const std::string& value = string_at(expected, "value");
-  if (value == "null") return actual.is_null();
-  return type == "externref" && actual.bits() == bits_of(value) + 1;
+std::string scalar_text(const char* type, const ScriptValue& value) {
+  if (value.nan[0] == NanPattern::canonical) return fmt::format("{} nan:canonical", type);
+  if (value.nan[0] == NanPattern::arithmetic) return fmt::format("{} nan:arithmetic", type);
+  return fmt::format("{} with bits {:#x}", type, value.bits());
 }
 
-bool is_ref(const std::string& type) { return type == "refnull" || type.ends_with("ref"); }
+std::string heap_text(const ScriptValue& value) {
+  if (!value.heap) return {};
+  // "(ref null func)" without what is around the heap type
+  std::string text = to_string(ValType::ref(*value.heap, false));
+  if (text.starts_with("(ref ")) return " " + text.substr(5, text.size() - 6);
+  return " " + text;
+}
 
 }  // namespace
 
-Value argument(const Json& json) {
-  const std::string& type = string_at(json, "type");
-  if (std::string feature = feature_of(type); !feature.empty()) throw UnsupportedValue{feature};
-  const std::string& text = string_at(json, "value");
-  if (type == "externref")
-    return text == "null" ? Value::null(ValType::externref) : Value(ExternRef{bits_of(text) + 1});
-  if (type == "funcref" && text == "null") return Value::null(ValType::funcref);
-  ValType number = number_type(type);
-  uint64_t bits = bits_of(text);
-  return Value::from_bits(number, is_32_bits(number) ? static_cast<uint32_t>(bits) : bits);
-}
-
-bool matches(const Json& expected, const Value& actual) {
-  const std::string& type = string_at(expected, "type");
-  if (type == "either") {
-    if (!expected.contains("values") || !expected["values"].is_array()) throw BadScript{"either without values"};
-    for (const Json& one : expected["values"])
-      if (matches(one, actual)) return true;
-    return false;
+Value argument(const ScriptValue& value) {
+  need(value);
+  switch (value.kind) {
+    case Kind::i32: return Value::from_bits(ValType::i32, value.bits());
+    case Kind::i64: return Value::from_bits(ValType::i64, value.bits());
+    case Kind::f32: return Value::from_bits(ValType::f32, value.bits());
+    case Kind::f64: return Value::from_bits(ValType::f64, value.bits());
+    case Kind::v128: return Value(V128{value.bytes});
+    case Kind::ref_null: return Value::null(ValType::ref(value.heap.value_or(Abstract::extern_), true));
+    case Kind::ref:
+      if (value.payload && value.heap == HeapType(Abstract::extern_)) return Value(ExternRef{*value.payload + 1});
+      throw UnsupportedValue{"references as arguments"};
+    case Kind::ref_host:
+    case Kind::either: break;
   }
-  if (std::string feature = feature_of(type); !feature.empty()) throw UnsupportedValue{feature};
-  if (is_ref(type)) return matches_ref(type, expected, actual);
-  if (actual.type() != number_type(type)) return false;
-  const std::string& text = string_at(expected, "value");
-  if (text.starts_with("nan:")) return matches_nan(text, actual);
-  uint64_t bits = bits_of(text);
-  if (!is_32_bits(actual.type())) return bits == actual.bits();
-  return static_cast<uint32_t>(bits) == static_cast<uint32_t>(actual.bits());
+  throw UnsupportedValue{"such an argument"};
 }
 
-std::string expected_text(const Json& expected) {
-  if (!expected.is_object() || !expected.contains("type")) return expected.dump();
-  std::string text = expected["type"].get<std::string>();
-  if (!expected.contains("value") || !expected["value"].is_string()) return text == "either" ? expected.dump() : text;
-  const std::string& value = expected["value"].get_ref<const std::string&>();
-  if ((text == "f32" || text == "f64") && !value.starts_with("nan"))
-    return fmt::format("{} with bits {:#x}", text, bits_of(value));
-  return fmt::format("{} {}", text, value);
+bool matches(const ScriptValue& expected, const Value& actual) {
+  if (expected.kind == Kind::either)
+    return std::ranges::any_of(expected.alternatives, [&](const ScriptValue& one) { return matches(one, actual); });
+  need(expected);
+  const ValType type = actual.type();
+  switch (expected.kind) {
+    case Kind::i32: return type == ValType::i32 && static_cast<uint32_t>(actual.bits()) == expected.bits();
+    case Kind::i64: return type == ValType::i64 && actual.bits() == expected.bits();
+    case Kind::f32:
+      return type == ValType::f32 && matches_float(expected.nan[0], static_cast<uint32_t>(expected.bits()),
+                                                   static_cast<uint32_t>(actual.bits()));
+    case Kind::f64: return type == ValType::f64 && matches_float(expected.nan[0], expected.bits(), actual.bits());
+    case Kind::v128: {
+      if (type != ValType::v128) return false;
+      const auto bytes = actual.v128().bytes;
+      if (expected.shape == LaneShape::f32x4) return matches_lanes<uint32_t>(expected, bytes.data());
+      if (expected.shape == LaneShape::f64x2) return matches_lanes<uint64_t>(expected, bytes.data());
+      return bytes == expected.bytes;
+    }
+    case Kind::ref_null: return type.is_ref() && actual.is_null() && (!expected.heap || is_of(*expected.heap, actual));
+    case Kind::ref:
+      if (!type.is_ref() || actual.is_null() || !is_of(*expected.heap, actual)) return false;
+      return !expected.payload || actual.bits() == *expected.payload + 1;
+    case Kind::ref_host:
+    case Kind::either: break;
+  }
+  return false;
+}
+
+std::string expected_text(const ScriptValue& expected) {
+  switch (expected.kind) {
+    case Kind::i32: return fmt::format("i32 {}", static_cast<int32_t>(expected.bits()));
+    case Kind::i64: return fmt::format("i64 {}", static_cast<int64_t>(expected.bits()));
+    case Kind::f32: return scalar_text("f32", expected);
+    case Kind::f64: return scalar_text("f64", expected);
+    case Kind::v128: {
+      std::string text = "v128 of bytes";
+      for (uint8_t byte : expected.bytes) text += fmt::format(" {:02x}", byte);
+      if (std::ranges::any_of(expected.nan, [](NanPattern nan) { return nan != NanPattern::none; }))
+        text += ", some lanes any NaN of a pattern";
+      return text;
+    }
+    case Kind::ref_null: return "ref.null" + heap_text(expected);
+    case Kind::ref:
+      return "a reference" + heap_text(expected) + (expected.payload ? fmt::format(" {}", *expected.payload) : "");
+    case Kind::ref_host: return fmt::format("ref.host {}", expected.payload.value_or(0));
+    case Kind::either: {
+      std::string text = "either";
+      for (const ScriptValue& one : expected.alternatives) text += " (" + expected_text(one) + ")";
+      return text;
+    }
+  }
+  return "?";
 }
 
 }  // namespace rotor::cli

@@ -1,27 +1,23 @@
-// Values of the spec suite's JSON: arguments, and what results are compared with.
+// Values of scripts: arguments, and what results are compared with.
 #pragma once
 
-#include <nlohmann/json.hpp>
 #include <string>
 
 #include "rotor/value.h"
+#include "wasm/text/script.h"
 
 namespace rotor::cli {
 
-/// Thrown by the reader of scripts: the file is not what wasm-tools writes. Caught where a file is run.
-struct BadScript {
-  std::string what;
-};
-/// Thrown for a value of a type that needs a proposal.
+/// Thrown for a value of a type that needs a proposal which the engine lacks.
 struct UnsupportedValue {
   std::string feature;
 };
 
-/// An argument. `ref.extern n` is the reference with bits n + 1. Throws BadScript, UnsupportedValue.
-Value argument(const nlohmann::json& json);
-/// Whether a result is as the script expects it. Throws BadScript, UnsupportedValue.
-bool matches(const nlohmann::json& expected, const Value& actual);
+/// An argument. `(ref.extern N)` is the reference with bits N + 1. Throws UnsupportedValue.
+Value argument(const wasm::text::ScriptValue& value);
+/// Whether a result is as the script expects it. Throws UnsupportedValue.
+bool matches(const wasm::text::ScriptValue& expected, const Value& actual);
 /// For messages.
-std::string expected_text(const nlohmann::json& expected);
+std::string expected_text(const wasm::text::ScriptValue& expected);
 
 }  // namespace rotor::cli

@@ -3,8 +3,8 @@
 
     ;;; ARGS: run in.wasm --invoke add 1 2      a command (several: one after another, the last may fail)
     ;;; EXIT: 1                                 its exit code; 0 if not said
-    ;;; INPUT: wat | hex | text                 what follows; `wat` becomes in.wasm by $WASM_TOOLS
-    ;;; FILE: NAME                              name of the input, if not in.wasm; a .wast needs $WASM_TOOLS too
+    ;;; INPUT: wat | hex | text                 what follows; `wat` becomes in.wasm by `rotor wat2wasm`
+    ;;; FILE: NAME                              name of the input, if not in.wasm; a .wast needs $WASM_TOOLS
     (module …)
     (;; FILE policy.toml ;;;                    one more file, of text
     ;;; FILE ;;)
@@ -64,7 +64,7 @@ def wasm_tools():
     return tool
 
 
-def write_input(test, folder):
+def write_input(rotor, test, folder):
     body = '\n'.join(test['body'])
     path = os.path.join(folder, test['file'])
     for name, lines in test['more'].items():
@@ -80,7 +80,11 @@ def write_input(test, folder):
     else:
         if not body.strip():
             return
-        subprocess.run([wasm_tools(), 'parse', '-', '-o', path], input=body.encode(), check=True)
+        text = path + '.wat'
+        with open(text, 'w', encoding='utf-8') as file:
+            file.write(body)
+        subprocess.run([rotor, 'wat2wasm', '--names', text, '-o', path], check=True)
+        os.remove(text)
         return
     with open(path, 'wb') as file:
         file.write(data)
@@ -107,7 +111,7 @@ def read_output(path):
 def run(rotor, test):
     """What came out, by section; None if a command ended otherwise than expected."""
     with tempfile.TemporaryDirectory() as folder:
-        write_input(test, folder)
+        write_input(rotor, test, folder)
         streams = {'STDOUT': b'', 'STDERR': b''}
         pid, failed = 0, False
         # Not the user's code cache.

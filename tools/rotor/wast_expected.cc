@@ -1,4 +1,4 @@
-#include "tools/rotor/wast_skips.h"
+#include "tools/rotor/wast_expected.h"
 
 #include <fmt/format.h>
 
@@ -10,9 +10,9 @@
 namespace rotor::cli {
 namespace {
 
-// The text of spec-tests/expected_skips.txt.
+// The text of spec-tests/expected_failures.txt.
 const char kBuiltIn[] = {
-#include "tools/rotor/expected_skips.inc"
+#include "tools/rotor/expected_failures.inc"
 };
 
 bool glob(std::string_view pattern, std::string_view text) {
@@ -39,11 +39,11 @@ bool parse_line_number(std::string_view text, uint64_t& number) {
   return error == std::errc() && end == text.data() + text.size() && number > 0;
 }
 
-/// "path", "path:line" or "path:first-last".
-bool parse_place(std::string_view place, SkipList::Entry& entry) {
+/// "path:line" or "path:first-last".
+bool parse_place(std::string_view place, ExpectedFailures::Entry& entry) {
   size_t colon = place.rfind(':');
   entry.file = place.substr(0, colon);
-  if (colon == place.npos) return !entry.file.empty();
+  if (colon == place.npos) return false;
   std::string_view lines = place.substr(colon + 1);
   size_t dash = lines.find('-');
   if (!parse_line_number(lines.substr(0, dash), entry.first_line)) return false;
@@ -54,8 +54,8 @@ bool parse_place(std::string_view place, SkipList::Entry& entry) {
 
 }  // namespace
 
-Result<SkipList> SkipList::parse(std::string_view text, const std::string& file) {
-  SkipList list;
+Result<ExpectedFailures> ExpectedFailures::parse(std::string_view text, const std::string& file) {
+  ExpectedFailures list;
   for (uint64_t number = 1; !text.empty(); ++number) {
     size_t end = text.find('\n');
     std::string_view line = text.substr(0, end);
@@ -67,19 +67,18 @@ Result<SkipList> SkipList::parse(std::string_view text, const std::string& file)
     Entry entry;
     if (space == line.npos || line.find(' ', space + 1) != line.npos || !parse_place(line.substr(0, space), entry))
       return fail(ErrorKind::corrupt,
-                  fmt::format("{}:{}: expected FILE[:LINE[-LINE]] FEATURE, found \"{}\"", file, number, line));
+                  fmt::format("{}:{}: expected FILE:LINE[-LINE] FEATURE, found \"{}\"", file, number, line));
     entry.feature = line.substr(space + 1);
     list.entries_.push_back(std::move(entry));
   }
   return list;
 }
 
-SkipList SkipList::built_in() {
-  auto list = parse(std::string_view(kBuiltIn, sizeof kBuiltIn - 1), "spec-tests/expected_skips.txt");
-  return list ? std::move(*list) : SkipList();
+Result<ExpectedFailures> ExpectedFailures::built_in() {
+  return parse(std::string_view(kBuiltIn, sizeof kBuiltIn - 1), "spec-tests/expected_failures.txt");
 }
 
-const SkipList::Entry* SkipList::find(std::string_view path, uint64_t line) const {
+const ExpectedFailures::Entry* ExpectedFailures::find(std::string_view path, uint64_t line) const {
   for (const Entry& entry : entries_) {
     if (line < entry.first_line || line > entry.last_line) continue;
     if (glob(entry.file, path) || glob("*/" + entry.file, path)) return &entry;
@@ -102,10 +101,10 @@ std::string listed_name(std::string_view path) {
   return std::string(path.substr(start));
 }
 
-std::string skip_lines(std::string_view path, const std::vector<uint64_t>& lines,
-                       const std::vector<Unsupported>& skipped) {
+std::string failure_lines(std::string_view path, const std::vector<uint64_t>& lines,
+                          const std::vector<Failure>& failures) {
   std::map<uint64_t, std::string> features;
-  for (const Unsupported& command : skipped) features[command.line] = command.feature;
+  for (const Failure& command : failures) features[command.line] = command.feature;
   std::set<uint64_t> ordered(lines.begin(), lines.end());
   std::string name = listed_name(path), text;
   for (auto line = ordered.begin(); line != ordered.end();) {

@@ -1,0 +1,6 @@
+(module definition $M (func (export "f") (result i32) i32.const 1))
+(module instance $I $M) (register "i" $I)
+(assert_return (invoke $I "f" (v128.const f32x4 1 2 3 4) (ref.extern 1) (ref.host 2)) (either (i32.const 1) (f32.const nan:canonical)))
+(assert_return (get "g") (v128.const f64x2 nan:arithmetic 0) (ref.null) (ref.func) (ref.null any))
+(assert_malformed (module quote "(func $x" ")" "\"") "unexpected token") (assert_invalid (module binary "\00asm") "x")
+(assert_trap (module (func)) "x") (thread $T (shared (module $M)) (invoke "f")) (wait $T) (assert_exception (invoke "x"))

@@ -1,0 +1,105 @@
+#include "wasm/text/cursor.h"
+
+#include <span>
+
+#include "wasm/reader.h"
+#include "wasm/text/keywords.h"
+#include "wasm/text/number.h"
+
+namespace rotor::wasm::text {
+namespace {
+
+/// Long tokens are cut: a message is a line.
+std::string shorten(std::string_view text) {
+  constexpr size_t kMost = 60;
+  if (text.size() <= kMost) return std::string(text);
+  size_t end = kMost;
+  while (end > 0 && (static_cast<uint8_t>(text[end]) & 0xc0) == 0x80) --end;
+  return std::string(text.substr(0, end)) + "...";
+}
+
+}  // namespace
+
+void Cursor::skip_parenthesis() {
+  const Token& end = list_.tokens[peek().extent];
+  seek(peek().extent + (end.kind == TokenKind::close));
+}
+
+std::string_view Cursor::id_name(const Token& token) {
+  std::string_view name = text(token).substr(1);
+  if (!name.starts_with('"')) return name;
+  if (!token.escaped) return name.substr(1, name.size() - 2);
+  decode_string(name, decoded_.emplace_back());
+  return decoded_.back();
+}
+
+std::optional<std::string_view> Cursor::take_id() {
+  if (!at(TokenKind::id)) return std::nullopt;
+  return id_name(next());
+}
+
+std::string Cursor::expect_string() {
+  std::string bytes;
+  if (at(TokenKind::string)) {
+    decode_string(text(next()), bytes);
+  } else {
+    unexpected("a string");
+  }
+  return bytes;
+}
+
+std::string Cursor::expect_name() {
+  uint32_t begin = offset();
+  std::string name = expect_string();
+  if (!is_utf8(name)) fail(begin, "malformed UTF-8 encoding");
+  return name;
+}
+
+uint64_t Cursor::expect_natural(uint64_t max, const char* type) {
+  if (!at(TokenKind::natural)) {
+    unexpected("a number");
+    return 0;
+  }
+  auto value = parse_natural(text(peek()), max);
+  if (!value) fail(offset(), std::string(type) + " constant out of range");
+  next();
+  return value.value_or(0);
+}
+
+void Cursor::fail(uint64_t offset, std::string message, ErrorKind kind) {
+  if (!error_) error_ = Error(kind, std::move(message), offset);
+  pos_ = static_cast<uint32_t>(list_.tokens.size() - 2);
+}
+
+void Cursor::unexpected(std::string_view wanted) {
+  const Token& token = peek();
+  std::string_view word = text(token);
+  std::string message;
+  switch (token.kind) {
+    case TokenKind::end:
+      message = !list_.error.empty() ? list_.error : "unexpected token: the text ends, expected " + std::string(wanted);
+      break;
+    case TokenKind::annotation: message = "misplaced @" + shorten(annotation_id(word)) + " annotation"; break;
+    case TokenKind::reserved: message = "unknown operator " + shorten(word); break;
+    case TokenKind::keyword:
+      if (!is_known_word(word)) {
+        message = "unknown operator " + shorten(word);
+        break;
+      }
+      [[fallthrough]];
+    default: message = "unexpected token " + shorten(word) + ", expected " + std::string(wanted);
+  }
+  fail(token.offset, std::move(message));
+}
+
+bool is_utf8(std::string_view bytes) {
+  return wasm::is_utf8(std::span(reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()));
+}
+
+std::string show_id(std::string_view name) {
+  for (char c : name)
+    if (c <= ' ' || c >= 0x7f || std::string_view("\"(),;[]{}").contains(c)) return "$\"" + shorten(name) + "\"";
+  return "$" + shorten(name);
+}
+
+}  // namespace rotor::wasm::text

@@ -1,0 +1,172 @@
+#include "wasm/text/keywords.h"
+
+#include <algorithm>
+#include <array>
+
+namespace rotor::wasm::text {
+namespace {
+
+constexpr Instruction kInstructions[] = {
+#define ROTOR_OP(code, Name, text, immediate, signature, feature) {text, Opcode::Name, ImmediateKind::immediate},
+#include "wasm/opcodes.def"
+};
+constexpr size_t kInstructionCount = std::size(kInstructions);
+
+constexpr uint32_t hash(std::string_view word) {
+  uint32_t value = 2166136261u;  // FNV-1a
+  for (char c : word) value = (value ^ static_cast<uint8_t>(c)) * 16777619u;
+  return value ^ value >> 15;
+}
+
+/// Open addressing at a load below a half; an entry is 1 + the index of the row, 0 is empty.
+constexpr size_t kSlots = 2048;
+static_assert(kInstructionCount * 2 < kSlots);
+constexpr std::array<uint16_t, kSlots> kTable = [] {
+  std::array<uint16_t, kSlots> table{};
+  for (size_t row = 0; row < kInstructionCount; ++row) {
+    size_t slot = hash(kInstructions[row].text) % kSlots;
+    while (table[slot] != 0 && kInstructions[table[slot] - 1].text != kInstructions[row].text)
+      slot = (slot + 1) % kSlots;
+    if (table[slot] == 0) table[slot] = static_cast<uint16_t>(row + 1);
+  }
+  return table;
+}();
+
+/// The keywords of everything but instructions and types. Sorted.
+constexpr std::string_view kWords[] = {
+    "after",
+    "array",
+    "assert_exception",
+    "assert_exhaustion",
+    "assert_invalid",
+    "assert_invalid_custom",
+    "assert_malformed",
+    "assert_malformed_custom",
+    "assert_return",
+    "assert_trap",
+    "assert_unlinkable",
+    "before",
+    "binary",
+    "catch",
+    "catch_all",
+    "catch_all_ref",
+    "catch_ref",
+    "data",
+    "declare",
+    "definition",
+    "either",
+    "elem",
+    "export",
+    "f32x4",
+    "f64x2",
+    "field",
+    "final",
+    "first",
+    "func",
+    "get",
+    "global",
+    "i16x8",
+    "i32x4",
+    "i64x2",
+    "i8x16",
+    "import",
+    "input",
+    "instance",
+    "invoke",
+    "item",
+    "last",
+    "local",
+    "memory",
+    "module",
+    "mut",
+    "nan:arithmetic",
+    "nan:canonical",
+    "null",
+    "offset",
+    "output",
+    "pagesize",
+    "param",
+    "quote",
+    "rec",
+    "ref",
+    "ref.any",
+    "ref.array",
+    "ref.eq",
+    "ref.exn",
+    "ref.extern",
+    "ref.host",
+    "ref.i31",
+    "ref.struct",
+    "register",
+    "result",
+    "script",
+    "shared",
+    "start",
+    "struct",
+    "sub",
+    "table",
+    "tag",
+    "then",
+    "thread",
+    "type",
+    "wait",
+};
+static_assert(std::ranges::is_sorted(kWords));
+
+struct TypeWord {
+  std::string_view heap;    ///< the abstract heap type
+  std::string_view short_;  ///< of `(ref null heap)`
+  uint8_t code;
+};
+constexpr TypeWord kHeapTypes[] = {
+    {"func", "funcref", 0x70},       {"extern", "externref", 0x6f},
+    {"any", "anyref", 0x6e},         {"eq", "eqref", 0x6d},
+    {"i31", "i31ref", 0x6c},         {"struct", "structref", 0x6b},
+    {"array", "arrayref", 0x6a},     {"exn", "exnref", 0x69},
+    {"none", "nullref", 0x71},       {"noextern", "nullexternref", 0x72},
+    {"nofunc", "nullfuncref", 0x73}, {"noexn", "nullexnref", 0x74},
+};
+
+}  // namespace
+
+const Instruction* find_instruction(std::string_view word) {
+  for (size_t slot = hash(word) % kSlots; kTable[slot] != 0; slot = (slot + 1) % kSlots) {
+    const Instruction& row = kInstructions[kTable[slot] - 1];
+    if (row.text == word) return &row;
+  }
+  return nullptr;
+}
+
+bool is_known_word(std::string_view word) {
+  return std::ranges::binary_search(kWords, word) || find_instruction(word) != nullptr || number_type_code(word) != 0 ||
+         packed_type_code(word) != 0 || heap_type_code(word) != 0 || ref_shorthand_code(word) != 0;
+}
+
+uint8_t number_type_code(std::string_view word) {
+  if (word == "i32") return 0x7f;
+  if (word == "i64") return 0x7e;
+  if (word == "f32") return 0x7d;
+  if (word == "f64") return 0x7c;
+  if (word == "v128") return 0x7b;
+  return 0;
+}
+
+uint8_t packed_type_code(std::string_view word) {
+  if (word == "i8") return 0x78;
+  if (word == "i16") return 0x77;
+  return 0;
+}
+
+uint8_t heap_type_code(std::string_view word) {
+  for (const TypeWord& type : kHeapTypes)
+    if (type.heap == word) return type.code;
+  return 0;
+}
+
+uint8_t ref_shorthand_code(std::string_view word) {
+  for (const TypeWord& type : kHeapTypes)
+    if (type.short_ == word) return type.code;
+  return 0;
+}
+
+}  // namespace rotor::wasm::text

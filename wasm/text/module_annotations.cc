@@ -1,0 +1,89 @@
+// `(@custom ...)` and `(@name ...)` (spec appendix A.5 and A.6).
+#include "wasm/text/module_parser.h"
+
+namespace rotor::wasm::text {
+
+namespace {
+
+struct SectionWord {
+  std::string_view word;
+  SectionId id;
+};
+constexpr SectionWord kSectionWords[] = {
+    {"type", SectionId::type},     {"import", SectionId::import},        {"func", SectionId::function},
+    {"table", SectionId::table},   {"memory", SectionId::memory},        {"tag", SectionId::tag},
+    {"global", SectionId::global}, {"export", SectionId::export_},       {"start", SectionId::start},
+    {"elem", SectionId::element},  {"datacount", SectionId::data_count}, {"code", SectionId::code},
+    {"data", SectionId::data},
+};
+constexpr uint32_t kLastSlot = std::size(kSectionOrder);
+
+uint32_t slot_before(SectionId id) {
+  uint32_t slot = 0;
+  while (kSectionOrder[slot] != id) ++slot;
+  return slot;
+}
+
+}  // namespace
+
+uint32_t ModuleParser::custom_place() {
+  if (!cursor_.at(TokenKind::open)) return kLastSlot;
+  uint32_t begin = cursor_.offset();
+  cursor_.next();
+  bool before = cursor_.take_keyword("before");
+  if (!before && !cursor_.take_keyword("after")) {
+    cursor_.fail(begin, "@custom annotation: malformed placement");
+    return kLastSlot;
+  }
+  uint32_t slot = kLastSlot;
+  bool known = false;
+  if (cursor_.take_keyword(before ? "first" : "last")) {
+    slot = before ? 0 : kLastSlot;
+    known = true;
+  }
+  for (const SectionWord& section : kSectionWords)
+    if (!known && cursor_.take_keyword(section.word)) {
+      slot = slot_before(section.id) + !before;
+      known = true;
+    }
+  if (!known) cursor_.fail(cursor_.offset(), "@custom annotation: malformed section kind");
+  if (!cursor_.take(TokenKind::close)) cursor_.fail(cursor_.offset(), "@custom annotation: unexpected token");
+  return slot;
+}
+
+void ModuleParser::custom_annotation() {
+  CustomSection section;
+  section.text_offset = cursor_.offset();
+  cursor_.next();
+  if (!cursor_.at(TokenKind::string)) return cursor_.fail(cursor_.offset(), "@custom annotation: missing section name");
+  uint32_t name_offset = cursor_.offset();
+  section.name = cursor_.expect_string();
+  if (!is_utf8(section.name)) return cursor_.fail(name_offset, "@custom annotation: malformed UTF-8 encoding");
+  section.slot = custom_place();
+  section.contents = data_bytes();
+  if (!cursor_.take(TokenKind::close)) return cursor_.fail(cursor_.offset(), "@custom annotation: unexpected token");
+  state_.customs.push_back(std::move(section));
+}
+
+std::optional<std::string> ModuleParser::name_annotation() {
+  cursor_.next();
+  if (!cursor_.at(TokenKind::string)) {
+    cursor_.fail(cursor_.offset(), "@name annotation: missing name");
+    return std::nullopt;
+  }
+  uint32_t offset = cursor_.offset();
+  std::string name = cursor_.expect_string();
+  if (!is_utf8(name)) cursor_.fail(offset, "@name annotation: malformed UTF-8 encoding");
+  if (!cursor_.take(TokenKind::close)) cursor_.fail(cursor_.offset(), "@name annotation: unexpected token");
+  return name;
+}
+
+void ModuleParser::module_name_annotation(bool before_fields) {
+  uint32_t offset = cursor_.offset();
+  if (!before_fields) return cursor_.unexpected("a module field");
+  if (has_module_name_annotation_) return cursor_.fail(offset, "@name annotation: multiple module");
+  has_module_name_annotation_ = true;
+  if (auto name = name_annotation()) state_.names.module = std::move(*name);
+}
+
+}  // namespace rotor::wasm::text

@@ -1,0 +1,71 @@
+#include "rotor/wat.h"
+
+#include <algorithm>
+
+#include "wasm/text/lexer.h"
+#include "wasm/text/module_parser.h"
+
+namespace rotor {
+
+uint64_t WatSourceMap::text_offset(uint64_t binary) const {
+  auto after = std::ranges::upper_bound(entries, binary, {}, &Entry::binary);
+  return after == entries.begin() ? 0 : std::prev(after)->text;
+}
+
+Result<WatModule> parse_wat(std::string_view text, const WatOptions& options) {
+  return wasm::text::parse_module(wasm::text::lex(text), options);
+}
+
+Result<std::vector<uint8_t>> wat_to_wasm(std::string_view text, const WatOptions& options) {
+  ROTOR_TRY(WatModule module, parse_wat(text, options));
+  return std::move(module.bytes);
+}
+
+namespace {
+
+bool begins_character(char c) { return (static_cast<uint8_t>(c) & 0xc0) != 0x80; }
+
+/// The line that `offset` lies in: its first byte, and the byte after its last.
+std::pair<size_t, size_t> line_around(std::string_view text, size_t offset) {
+  size_t before = offset == 0 ? std::string_view::npos : text.rfind('\n', offset - 1);
+  size_t begin = before == std::string_view::npos ? 0 : before + 1;
+  size_t end = text.find_first_of("\r\n", offset);
+  return {begin, end == std::string_view::npos ? text.size() : end};
+}
+
+}  // namespace
+
+TextPosition text_position(std::string_view text, uint64_t offset) {
+  size_t at = static_cast<size_t>(std::min<uint64_t>(offset, text.size()));
+  std::string_view before = text.substr(0, at);
+  std::string_view in_line = before.substr(line_around(text, at).first);
+  return {1 + static_cast<uint64_t>(std::ranges::count(before, '\n')),
+          1 + static_cast<uint64_t>(std::ranges::count_if(in_line, begins_character))};
+}
+
+std::string render_text_error(std::string_view file, std::string_view text, const Error& error) {
+  if (!error.offset) return std::string(file) + ": error: " + error.message;
+  // Of a long line what lies around the place.
+  constexpr size_t kMostBefore = 100, kMostAfter = 60;
+  size_t at = static_cast<size_t>(std::min<uint64_t>(*error.offset, text.size()));
+  TextPosition position = text_position(text, at);
+  auto [begin, end] = line_around(text, at);
+  if (at - begin > kMostBefore) {
+    begin = at - kMostBefore;
+    while (begin < at && !begins_character(text[begin])) ++begin;
+  }
+  if (end - at > kMostAfter) {
+    end = at + kMostAfter;
+    while (end > at && !begins_character(text[end])) --end;
+  }
+  std::string out = std::string(file) + ":" + std::to_string(position.line) + ":" + std::to_string(position.column) +
+                    ": error: " + error.message + "\n";
+  out.append(text.substr(begin, end - begin));
+  out.push_back('\n');
+  for (char c : text.substr(begin, at - begin))
+    if (begins_character(c)) out.push_back(c == '\t' ? '\t' : ' ');
+  out.push_back('^');
+  return out;
+}
+
+}  // namespace rotor
