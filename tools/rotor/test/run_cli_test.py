@@ -4,7 +4,7 @@
     ;;; ARGS: run in.wasm --invoke add 1 2      a command (several: one after another, the last may fail)
     ;;; EXIT: 1                                 its exit code; 0 if not said
     ;;; INPUT: wat | hex | text                 what follows; `wat` becomes in.wasm by `rotor wat2wasm`
-    ;;; FILE: NAME                              name of the input, if not in.wasm; a .wast needs $WASM_TOOLS
+    ;;; FILE: NAME                              name of the input, if not in.wasm
     (module …)
     (;; FILE policy.toml ;;;                    one more file, of text
     ;;; FILE ;;)
@@ -27,7 +27,6 @@ import subprocess
 import sys
 import tempfile
 
-SKIPPED = 77
 TIMEOUT_S = 60
 BEGIN = re.compile(r'\(;; (STDOUT|STDERR|OUTPUT \S+|FILE \S+) ;;;')
 END = re.compile(r';;; (STDOUT|STDERR|OUTPUT|FILE) ;;\)')
@@ -56,22 +55,12 @@ def parse(path):
     return test
 
 
-def wasm_tools():
-    tool = os.environ.get('WASM_TOOLS')
-    if not tool:
-        print('skipped: not set: WASM_TOOLS')
-        sys.exit(SKIPPED)
-    return tool
-
-
 def write_input(rotor, test, folder):
     body = '\n'.join(test['body'])
     path = os.path.join(folder, test['file'])
     for name, lines in test['more'].items():
         with open(os.path.join(folder, name), 'w', encoding='utf-8') as file:
             file.write('\n'.join(lines) + '\n')
-    if path.endswith('.wast'):
-        wasm_tools()
     if test['input'] == 'hex':
         digits = ''.join(line.split('#')[0] for line in test['body'])
         data = bytes.fromhex(digits)
