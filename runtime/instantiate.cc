@@ -6,6 +6,7 @@
 #include <cassert>
 
 #include "runtime/call.h"
+#include "runtime/extern_type.h"
 #include "runtime/func.h"
 #include "runtime/instance.h"
 #include "runtime/trap.h"
@@ -156,9 +157,10 @@ class Instantiation {
     assert(wasm_.imported_tables == 0);
     for (uint32_t i = 0; i < wasm_.tables.size(); ++i) {
       const std::vector<uint64_t>& elements = snapshot.tables[i];
-      TableType type = wasm_.tables[i].type;
+      TableType type = engine_type(wasm_.tables[i].type, module_.types());
       type.limits.min = elements.size();
-      ROTOR_TRY(auto impl, TableImpl::create(type, 0, instance_.options.limits.table_elements));
+      ROTOR_TRY(auto impl,
+                TableImpl::create(module_.shared_engine(), type, 0, instance_.options.limits.table_elements));
       impl->tie.belong_to(instance_.group);
       uint64_t* slots = impl->slots(0);
       bool holds_funcs = type.element.is_func_ref();
@@ -195,7 +197,9 @@ class Instantiation {
     for (uint32_t i = wasm_.imported_tables; i < wasm_.tables.size(); ++i) {
       const wasm::Table& table = wasm_.tables[i];
       uint64_t init = table.init ? instance_.evaluate(*table.init) : 0;
-      ROTOR_TRY(auto impl, TableImpl::create(table.type, init, instance_.options.limits.table_elements));
+      TableType type = engine_type(table.type, module_.types());
+      ROTOR_TRY(auto impl,
+                TableImpl::create(module_.shared_engine(), type, init, instance_.options.limits.table_elements));
       impl->tie.belong_to(instance_.group);
       set_table(i, std::move(impl));
     }

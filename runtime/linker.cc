@@ -35,6 +35,14 @@ Result<void> check_func(const Signature& found, const ImportInfo& wanted, const 
   return fail(ErrorKind::link, fmt::format("import {}.{}: a function of another engine", wanted.module, wanted.name));
 }
 
+/// A defined type is named by its index in one engine.
+Result<void> check_engine(ValType type, const EngineImpl* owner, const ImportInfo& wanted, const EngineImpl& engine) {
+  if (!type.is_ref() || !type.heap().is_concrete() || owner == &engine) return {};
+  return fail(ErrorKind::link, fmt::format("incompatible import type: {}.{} is wanted of this engine's types, defined "
+                                           "of another's",
+                                           wanted.module, wanted.name));
+}
+
 Result<void> check_definition(const Definition& definition, const ImportInfo& wanted, const EngineImpl& engine) {
   if (auto* host = std::get_if<std::shared_ptr<const HostDefinition>>(&definition))
     return check_func(*(*host)->type, wanted, engine);
@@ -52,14 +60,18 @@ Result<void> check_import(const Extern& item, const ImportInfo& wanted, const En
   }
   if (auto* table = std::get_if<Table>(&item)) {
     auto impl = table->lock();
-    return impl ? check_type(impl->type(), wanted) : stale(wanted);
+    if (!impl) return stale(wanted);
+    ROTOR_CHECK(check_engine(impl->element(), impl->engine(), wanted, engine));
+    return check_type(impl->type(), wanted);
   }
   if (auto* memory = std::get_if<Memory>(&item)) {
     auto impl = memory->lock();
     return impl ? check_type(impl->type(), wanted) : stale(wanted);
   }
   auto impl = std::get<Global>(item).lock();
-  return impl ? check_type(impl->type(), wanted) : stale(wanted);
+  if (!impl) return stale(wanted);
+  ROTOR_CHECK(check_engine(impl->type().value, impl->engine(), wanted, engine));
+  return check_type(impl->type(), wanted);
 }
 
 }  // namespace rotor::runtime
@@ -87,7 +99,7 @@ void Linker::define(std::string_view module, std::string_view name, Extern item)
 }
 
 void Linker::define_func(std::string_view module, std::string_view name, FuncType type, HostFunction fn) {
-  auto host = std::make_shared<const HostDefinition>(&impl_->engine->canonical(type), std::move(fn));
+  auto host = std::make_shared<const HostDefinition>(&impl_->engine->types.add(type), std::move(fn));
   impl_->definitions.insert_or_assign({std::string(module), std::string(name)}, std::move(host));
 }
 
