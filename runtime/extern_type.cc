@@ -38,7 +38,7 @@ std::string to_string(const ExternType& type) { return std::visit(ToText{}, type
 namespace rotor::runtime {
 
 ValType engine_type(ValType type, EngineTypes types) {
-  if (!type.is_ref() || !type.heap().is_concrete()) return type;
+  if (!type.is_concrete_ref()) return type;
   return ValType::ref(HeapType::concrete(types[type.heap().type_index()]->index), type.nullable());
 }
 

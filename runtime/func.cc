@@ -30,7 +30,7 @@ bool is_of_kind(ValType type, ValType wanted) {
 bool slot_fits(uint64_t slot, ValType wanted, const EngineImpl* engine) {
   if (!wanted.is_ref()) return true;
   if (!slot) return wanted.nullable();
-  if (!wanted.is_func_ref() || !wanted.heap().is_concrete()) return true;
+  if (!wanted.is_concrete_ref()) return true;
   const Signature& actual = Signature::of(reinterpret_cast<const jit::FuncRef*>(slot)->type);
   // Of another engine, the same index is another type.
   return actual.engine == engine && actual.index == wanted.heap().type_index();

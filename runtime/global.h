@@ -25,7 +25,7 @@ class GlobalImpl : public std::enable_shared_from_this<GlobalImpl> {
   GlobalImpl(const GlobalImpl&) = delete;
 
   const GlobalType& type() const { return type_; }
-  /// Whose types its type may name.
+  /// Whose type its type names.
   const EngineImpl* engine() const { return engine_.get(); }
   jit::GlobalCell* cell() const { return cell_; }
 

@@ -63,7 +63,7 @@ class Instantiation {
       } else if (auto* factory = std::get_if<std::shared_ptr<const PerInstance>>(&definition)) {
         Result<Extern> item = (*factory)->make(instance_.options);
         if (!item) return std::unexpected(std::move(item).error());
-        ROTOR_CHECK(check_import(*item, module_.imports()[i], module_.engine()));
+        ROTOR_CHECK(check_import(*item, module_, static_cast<uint32_t>(i)));
         ROTOR_CHECK(bind(*item, module_.imports()[i]));
       } else {
         ROTOR_CHECK(bind(std::get<Extern>(definition), module_.imports()[i]));
@@ -104,6 +104,11 @@ class Instantiation {
     *instance_.at<jit::GlobalCell*>(layout_.imported_global(next_global_)) = impl->cell();
     instance_.globals[next_global_++] = impl->shared_from_this();
     return {};
+  }
+
+  /// The engine, for what has to keep it: a count that all threads share, so not in vain.
+  std::shared_ptr<const EngineImpl> type_owner(ValType type) const {
+    return type.is_concrete_ref() ? module_.shared_engine() : nullptr;
   }
 
   void set_memory(uint32_t index, std::shared_ptr<MemoryImpl> memory) {
@@ -160,7 +165,7 @@ class Instantiation {
       TableType type = engine_type(wasm_.tables[i].type, module_.types());
       type.limits.min = elements.size();
       ROTOR_TRY(auto impl,
-                TableImpl::create(module_.shared_engine(), type, 0, instance_.options.limits.table_elements));
+                TableImpl::create(type_owner(type.element), type, 0, instance_.options.limits.table_elements));
       impl->tie.belong_to(instance_.group);
       uint64_t* slots = impl->slots(0);
       bool holds_funcs = type.element.is_func_ref();
@@ -199,7 +204,7 @@ class Instantiation {
       uint64_t init = table.init ? instance_.evaluate(*table.init) : 0;
       TableType type = engine_type(table.type, module_.types());
       ROTOR_TRY(auto impl,
-                TableImpl::create(module_.shared_engine(), type, init, instance_.options.limits.table_elements));
+                TableImpl::create(type_owner(type.element), type, init, instance_.options.limits.table_elements));
       impl->tie.belong_to(instance_.group);
       set_table(i, std::move(impl));
     }

@@ -28,7 +28,7 @@ class TableImpl : public std::enable_shared_from_this<TableImpl> {
   /// The old size, or UINT64_MAX if the maximum, the limit or the system forbids.
   uint64_t grow(uint64_t delta, uint64_t init);
   ValType element() const { return type_.element; }
-  /// Whose types the element type may name.
+  /// Whose type the element type names; may be null if it names none.
   const EngineImpl* engine() const { return engine_.get(); }
   /// With the current size as minimum.
   TableType type() const;

@@ -34,7 +34,7 @@ Result<std::vector<const Signature*>> TypeRegistry::add(const wasm::Module& modu
       for (uint32_t i = 0; i < group.count; ++i) {
         wasm::SubType& type = types_.emplace_back(module.types[group.first + i]);
         wasm::for_each_type(type.composite, [&](ValType& value) {
-          if (!value.is_ref() || !value.heap().is_concrete()) return;
+          if (!value.is_concrete_ref()) return;
           uint32_t index = value.heap().type_index();
           uint32_t mapped = index < group.first ? added[index]->index : first + (index - group.first);
           value = ValType::ref(HeapType::concrete(mapped), value.nullable());

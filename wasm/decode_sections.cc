@@ -65,7 +65,7 @@ void ModuleDecoder::canonicalise(RecGroup group) {
   uint32_t canonical = rec_groups_.intern(module_.types, group);
   if (canonical == group.first) return;
   auto canonical_of = [&](ValType type) {
-    if (!type.is_ref() || !type.heap().is_concrete() || type.heap().type_index() < group.first) return type;
+    if (!type.is_concrete_ref() || type.heap().type_index() < group.first) return type;
     return ValType::ref(HeapType::concrete(type.heap().type_index() - group.first + canonical), type.nullable());
   };
   for (uint32_t i = 0; i < group.count; ++i) {

@@ -30,7 +30,7 @@ uint64_t hash_of(std::span<const SubType> types, RecGroup group) {
     for (TypeIndex supertype : type.supertypes) hash.mix(of_index(raw(supertype)));
     if (auto* func = std::get_if<FuncType>(&type.composite)) hash.mix(func->params.size());
     for_each_type(type.composite, [&](const ValType& value) {
-      if (value.is_ref() && value.heap().is_concrete()) {
+      if (value.is_concrete_ref()) {
         hash.mix(static_cast<uint64_t>(value.nullable()) << 33);
         hash.mix(of_index(value.heap().type_index()));
       } else {
@@ -58,7 +58,7 @@ class GroupComparison {
     return a == b;
   }
   bool equal(ValType a, ValType b) const {
-    if (!a.is_ref() || !b.is_ref() || !a.heap().is_concrete() || !b.heap().is_concrete()) return a == b;
+    if (!a.is_concrete_ref() || !b.is_concrete_ref()) return a == b;
     return a.nullable() == b.nullable() && equal(a.heap().type_index(), b.heap().type_index());
   }
   bool equal(const FieldType& a, const FieldType& b) const {

@@ -73,6 +73,8 @@ class ValType {
   constexpr bool is_numeric() const { return kind() >= Kind::i32 && kind() <= Kind::f64; }
   constexpr bool nullable() const { return bits_ & kNullable; }
   constexpr HeapType heap() const { return HeapType(bits_ >> 8, 0); }
+  /// True for a reference to something of a defined type.
+  constexpr bool is_concrete_ref() const { return is_ref() && heap().is_concrete(); }
   /// True if there is a value that a local or table element of this type has by itself.
   constexpr bool is_defaultable() const { return !is_ref() || nullable(); }
   /// The same reference type with and without null.
