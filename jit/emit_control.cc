@@ -371,8 +371,8 @@ FunctionEmitter::Callee FunctionEmitter::callee_of(Value ref) {
   auto member = [&](uint32_t offset) {
     return invariant_load(module_.ptr, b_.CreateConstGEP1_32(module_.i8, ref, offset));
   };
-  Value code = member(offsetof(FuncRef, code));
-  return {code, member(offsetof(FuncRef, context))};
+  Value context = member(offsetof(FuncRef, context));
+  return {member(offsetof(FuncRef, code)), context};
 }
 
 FunctionEmitter::Value FunctionEmitter::indirect_ref(wasm::TableIndex table, wasm::TypeIndex type_index, Value index) {

@@ -11,21 +11,20 @@
 
 namespace rotor::runtime {
 
-void HostImport::bind(InstanceImpl* importer, std::shared_ptr<const HostDefinition> host, uint32_t index) {
+void HostImport::bind(InstanceImpl* importer, std::shared_ptr<const HostDefinition> host, const Signature& wanted,
+                      uint32_t index) {
   instance = importer;
   import_index = index;
   definition = std::move(host);
-  const Signature& type = *definition->type;
-  if (type.results_in_memory)
-    results = std::make_unique<uint64_t[]>(type.results.size() * jit::kResultStride / sizeof(uint64_t));
+  type = &wanted;
+  if (wanted.results_in_memory)
+    results = std::make_unique<uint64_t[]>(wanted.results.size() * jit::kResultStride / sizeof(uint64_t));
   context.results = results.get();
   context.instance = importer;
   context.host = this;
 }
 
-jit::FuncRef HostImport::ref() {
-  return {definition->type->id(), reinterpret_cast<const void*>(&rotor_host_entry), &context};
-}
+jit::FuncRef HostImport::ref() { return {type->id(), reinterpret_cast<const void*>(&rotor_host_entry), &context}; }
 
 namespace {
 
@@ -45,7 +44,7 @@ Result<void> join_results(const Signature& type, LinkGroup& group, const Slot* s
 }
 
 Result<void> call_host(HostImport& import, CallRegs& regs, const uint64_t* stack_args) {
-  const Signature& type = *import.definition->type;
+  const Signature& type = *import.type;
   constexpr size_t kFew = 16;
   Slot few[kFew];
   std::unique_ptr<Slot[]> many;

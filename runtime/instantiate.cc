@@ -58,7 +58,8 @@ class Instantiation {
       const Definition& definition = pre_.imports[i];
       if (auto* host = std::get_if<std::shared_ptr<const HostDefinition>>(&definition)) {
         HostImport& import = instance_.host_imports[next_host_++];
-        import.bind(&instance_, *host, static_cast<uint32_t>(i));
+        const Signature& type = module_.signature(std::get<wasm::TypeIndex>(wasm_.imports[i].desc));
+        import.bind(&instance_, *host, type, static_cast<uint32_t>(i));
         next_func_slot() = import.ref();
       } else if (auto* factory = std::get_if<std::shared_ptr<const PerInstance>>(&definition)) {
         Result<Extern> item = (*factory)->make(instance_.options);

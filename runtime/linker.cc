@@ -32,14 +32,18 @@ Result<void> check_type(const ExternType& found, const ImportInfo& wanted) {
 }
 
 /// Functions are compared by canonical type in compiled code, so they have to come from the same engine.
-Result<void> check_func(const Signature& found, const ModuleImpl& module, uint32_t import) {
+Result<void> check_host_func(const Signature& found, const ModuleImpl& module, uint32_t import) {
   const ImportInfo& wanted = module.imports()[import];
   ROTOR_CHECK(check_type(found.type, wanted));
-  if (found.engine != &module.engine())
-    return fail(ErrorKind::link, fmt::format("import {}.{}: a function of another engine", wanted.module, wanted.name));
+  if (found.engine == &module.engine()) return {};
+  return fail(ErrorKind::link, fmt::format("import {}.{}: a function of another engine", wanted.module, wanted.name));
+}
+
+Result<void> check_func(const Signature& found, const ModuleImpl& module, uint32_t import) {
+  ROTOR_CHECK(check_host_func(found, module, import));
   // Types that are written alike may be two: one that names itself, and one that names the first.
   if (&found == &module.signature(std::get<wasm::TypeIndex>(module.wasm().imports[import].desc))) return {};
-  return incompatible(wanted, found.type);
+  return incompatible(module.imports()[import], found.type);
 }
 
 /// A defined type is named by its index in one engine.
@@ -52,7 +56,7 @@ Result<void> check_engine(ValType type, const EngineImpl* owner, const ModuleImp
 
 Result<void> check_definition(const Definition& definition, const ModuleImpl& module, uint32_t import) {
   if (auto* host = std::get_if<std::shared_ptr<const HostDefinition>>(&definition))
-    return check_func(*(*host)->type, module, import);
+    return check_host_func(*(*host)->type, module, import);
   if (auto* factory = std::get_if<std::shared_ptr<const PerInstance>>(&definition))
     return check_type((*factory)->type, module.imports()[import]);
   return check_import(std::get<Extern>(definition), module, import);

@@ -1,5 +1,5 @@
-// The small modules of the tests of tail calls and typed function references, assembled (`wasm-tools parse`); each one's
-// text stands above it.
+// The small modules of the tests of tail calls and typed function references, assembled (`wasm-tools parse`); each
+// one's text stands above it.
 // clang-format off
 #pragma once
 

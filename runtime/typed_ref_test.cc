@@ -103,6 +103,30 @@ TEST_F(TypedRefTest, TablesAndGlobals) {
   EXPECT_EQ(must(Global::create(engine_, {unary_ref_, false}, func("double"))).type().value, unary_ref_);
 }
 
+TEST_F(TypedRefTest, AHostFunctionOfATypeThatNamesItself) {
+  // (module (type $self (func (param (ref null $self)) (result i32)))
+  //   (import "env" "f" (func $f (type $self)))
+  //   (export "f" (func $f)) (elem declare func $f)
+  //   (func (export "call") (result i32) (call_ref $self (ref.func $f) (ref.func $f))))
+  constexpr uint8_t kSelf[] = {0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00, 0x01, 0x0b, 0x02, 0x60, 0x01, 0x63,
+                               0x00, 0x01, 0x7f, 0x60, 0x00, 0x01, 0x7f, 0x02, 0x09, 0x01, 0x03, 0x65, 0x6e, 0x76,
+                               0x01, 0x66, 0x00, 0x00, 0x03, 0x02, 0x01, 0x01, 0x07, 0x0c, 0x02, 0x01, 0x66, 0x00,
+                               0x00, 0x04, 0x63, 0x61, 0x6c, 0x6c, 0x00, 0x01, 0x09, 0x05, 0x01, 0x03, 0x00, 0x01,
+                               0x00, 0x0a, 0x0a, 0x01, 0x08, 0x00, 0xd2, 0x00, 0xd2, 0x00, 0x14, 0x00, 0x0b};
+  Module module = compile(engine_, kSelf);
+  Linker linker(engine_);
+  linker.define_func("env", "f", std::get<FuncType>(module.imports()[0].type),
+                     [](Caller&, Slot* slots) -> Result<void> {
+                       slots[0] = slots[0] ? 5 : 6;
+                       return {};
+                     });
+  Instance instance = instantiate(linker, module);
+  EXPECT_EQ(must(must(instance.get_func("call")).call())[0].i32(), 5);
+  Func f = must(instance.get_func("f"));
+  EXPECT_EQ(must(f.call({f}))[0].i32(), 5);
+  EXPECT_EQ(must(f.call({null_}))[0].i32(), 6);
+}
+
 TEST_F(TypedRefTest, AnotherEnginesTypesAreOthers) {
   // The same index there is another type.
   Engine other = engine();
