@@ -47,7 +47,8 @@ RunPageLayout::RunPageLayout(const wasm::Module& module) {
   types = lazy_entry + 8;
   slots = types + static_cast<uint32_t>(module.types.size()) * 8;
   counters = slots + defined * 8;
-  size_bytes = counters + defined * 4;
+  tail_call = (counters + defined * 4 + 7) / 8 * 8;
+  size_bytes = tail_call + 8;
 }
 
 std::vector<uint8_t> Stubs::code(uint32_t defined_funcs, const RunPageLayout& run_page, uint64_t run_page_offset) {

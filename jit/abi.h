@@ -10,6 +10,12 @@
 // bits, a funcref a `const FuncRef*`; 0 is null.
 // rbp is a frame pointer in every function. r13 is callee-saved.
 //
+// Tail calls. The callee's arguments take the caller's place, registers and stack words alike, and it is jumped to:
+// this needs no common signature. Where they do not fit, because the callee has more stack words, or where its context
+// is another, which a return has to undo, the jump goes to the runtime's rotor_tail_call (RunPageLayout::tail_call),
+// with register arguments in place and the rest in Activation::tail. It keeps one frame for a whole chain of tail
+// calls.
+//
 // Run page. Code is position-independent and holds no absolute address. What is absolute lies in the module's run page,
 // which code reaches RIP-relative, at a fixed distance behind the code (see RunPageLayout and jit/code.h).
 #pragma once
@@ -24,7 +30,7 @@
 
 namespace rotor::jit {
 
-inline constexpr uint32_t kAbiVersion = 3;
+inline constexpr uint32_t kAbiVersion = 4;
 inline constexpr uint32_t kMaxRegisterResults = 4;
 inline constexpr uint32_t kResultStride = 8;  // 16 once v128 is a result type
 inline constexpr uint64_t kWasmPageBytes = 65536;
@@ -37,13 +43,24 @@ inline constexpr uint64_t kMaxAccessBytes = 16;
 
 struct Context;
 
+/// What rotor_tail_call is to call. Valid from there to there only: nothing runs in between.
+struct TailCall {
+  const void* code;
+  Context* context;
+  uint64_t stack_words;   ///< of arguments; they are in the `results` of the caller's context
+  uint64_t result_words;  ///< in the `results` of the callee's context, for the caller's; 0: results are in registers
+};
+
 /// What compiled code needs to know of the entry from the host. One a link group; contexts point to it.
 struct Activation {
   /// Functions whose frame would lie below it trap with stack_overflow. Any thread may raise it to kInterruptLimit,
   /// which loop heads of interruptible code compare with, too.
   std::atomic<uint64_t> stack_limit = 0;
+  TailCall tail{};
 };
-static_assert(sizeof(Activation) == 8 && offsetof(Activation, stack_limit) == 0);
+static_assert(sizeof(Activation) == 40 && offsetof(Activation, stack_limit) == 0 && offsetof(Activation, tail) == 8 &&
+              offsetof(TailCall, code) == 0 && offsetof(TailCall, context) == 8 &&
+              offsetof(TailCall, stack_words) == 16 && offsetof(TailCall, result_words) == 24);
 
 /// No frame lies above it: the limit of a group that has to stop.
 inline constexpr uint64_t kInterruptLimit = UINT64_MAX;
@@ -84,10 +101,39 @@ struct alignas(16) GlobalCell {
   uint64_t bits[2];
 };
 
+/// Where the arguments of a function travel, one after another.
+class ArgumentPlaces {
+ public:
+  static constexpr uint32_t kGprs = 6;
+  static constexpr uint32_t kXmms = 8;
+  struct Place {
+    enum class Kind : uint8_t { gpr, xmm, stack } kind;
+    uint32_t index;  ///< of the register among its kind, or of the stack word
+  };
+  Place next(ValType type) {
+    bool vector = type == ValType::f32 || type == ValType::f64 || type == ValType::v128;
+    if (vector && xmms_ < kXmms) return {Place::Kind::xmm, xmms_++};
+    if (!vector && gprs_ < kGprs) return {Place::Kind::gpr, gprs_++};
+    uint32_t words = type == ValType::v128 ? 2 : 1;
+    uint32_t word = (stack_words_ + words - 1) / words * words;
+    stack_words_ = word + words;
+    return {Place::Kind::stack, word};
+  }
+  uint32_t stack_words() const { return stack_words_; }
+  static uint32_t stack_words(const FuncType& type) {
+    ArgumentPlaces places;
+    for (ValType param : type.params) places.next(param);
+    return places.stack_words();
+  }
+
+ private:
+  uint32_t gprs_ = 0, xmms_ = 0, stack_words_ = 0;
+};
+
 /// The instance context. This fixed part is followed by the arrays that ContextLayout places.
 struct alignas(16) Context {
   Activation* activation;  ///< of the link group; not invariant: groups merge
-  uint64_t* results;       ///< more than kMaxRegisterResults results of this context's functions
+  uint64_t* results;       ///< more than kMaxRegisterResults results of this context's functions; a tail call's words
   void* instance;          ///< runtime::InstanceImpl; not for compiled code
   void* host;              ///< runtime::HostFunction record, if this is a host function's context
 };
@@ -140,6 +186,7 @@ struct RunPageLayout {
   /// int32_t[defined functions]: tier-0 code that counts takes 1 off at each entry, and the turns of its loops at a
   /// return; instead of going below 0 it calls Libcall::tier_up.
   uint32_t counters = 0;
+  uint32_t tail_call = 0;  ///< const void*: rotor_tail_call
   uint32_t size_bytes = 0;
 
   RunPageLayout() = default;

@@ -24,6 +24,7 @@ void FunctionEmitter::function_begin(Control& frame, wasm::FuncIndex func, const
   makes_calls_ = false;
   memory_base_ = nullptr;
   turns_ = nullptr;
+  uniform_ = false;
   function_ = module_.function(func);
   // Return addresses are found by walking frame pointers.
   function_->addFnAttr("frame-pointer", "all");
@@ -268,10 +269,22 @@ void FunctionEmitter::br(Control& target, std::span<const Value> args) {
 }
 
 void FunctionEmitter::br_if(Control& target, Value condition, std::span<const Value> args) {
+  branch_if(target, to_bool(condition), args);
+}
+
+void FunctionEmitter::br_on_null(Control& target, ValType, Value ref, std::span<const Value> args) {
+  branch_if(target, b_.CreateICmpEQ(ref, int64(0)), args);
+}
+
+void FunctionEmitter::br_on_non_null(Control& target, ValType, Value ref, std::span<const Value> args) {
+  branch_if(target, b_.CreateICmpNE(ref, int64(0)), args);
+}
+
+void FunctionEmitter::branch_if(Control& target, Value condition, std::span<const Value> args) {
   BasicBlock* block = target_of(target);
   add_incoming(target, args);
   BasicBlock* next = new_block();
-  b_.CreateCondBr(to_bool(condition), block, next);
+  b_.CreateCondBr(condition, block, next);
   b_.SetInsertPoint(next);
 }
 
@@ -338,34 +351,65 @@ void FunctionEmitter::emit_call(const FuncType& type, Value code, Value callee_c
   }
 }
 
+bool FunctionEmitter::is_straight(wasm::FuncIndex func) const {
+  return plan_.calls == Calls::straight ||
+         (plan_.calls == Calls::self && raw(func) == defined_func_ + plan_.module.imported_funcs);
+}
+
+FunctionEmitter::Value FunctionEmitter::slot_code(wasm::FuncIndex func) {
+  uint32_t slot = plan_.run_page.slot(raw(func) - plan_.module.imported_funcs);
+  return b_.CreateLoad(module_.ptr, module_.run_page(slot));
+}
+
+FunctionEmitter::Callee FunctionEmitter::imported_callee(wasm::FuncIndex func) {
+  uint32_t slot = plan_.context.imported_func(raw(func));
+  Value code = invariant_load(module_.ptr, context_address(slot + offsetof(FuncRef, code)));
+  return {code, invariant_load(module_.ptr, context_address(slot + offsetof(FuncRef, context)))};
+}
+
+FunctionEmitter::Callee FunctionEmitter::callee_of(Value ref) {
+  auto member = [&](uint32_t offset) {
+    return invariant_load(module_.ptr, b_.CreateConstGEP1_32(module_.i8, ref, offset));
+  };
+  Value context = member(offsetof(FuncRef, context));
+  return {member(offsetof(FuncRef, code)), context};
+}
+
+FunctionEmitter::Value FunctionEmitter::indirect_ref(wasm::TableIndex table, wasm::TypeIndex type_index, Value index) {
+  Value slot = table_slot(table, index, TrapKind::undefined_element);
+  Value ref = b_.CreateLoad(module_.ptr, slot);
+  trap_if(b_.CreateIsNull(ref), TrapKind::uninitialized_element);
+  Value wanted = b_.CreateLoad(module_.i64, module_.run_page(plan_.run_page.type(raw(type_index))));
+  Value actual = invariant_load(module_.i64, b_.CreateConstGEP1_32(module_.i8, ref, offsetof(FuncRef, type)));
+  trap_if(b_.CreateICmpNE(actual, wanted), TrapKind::indirect_call_type_mismatch);
+  return ref;
+}
+
+FunctionEmitter::Value FunctionEmitter::checked_ref(ValType ref_type, Value ref) {
+  if (ref_type.nullable()) trap_if(b_.CreateICmpEQ(ref, int64(0)), TrapKind::null_function_reference);
+  return b_.CreateIntToPtr(ref, module_.ptr);
+}
+
 void FunctionEmitter::call(wasm::FuncIndex func, const FuncType& type, std::span<const Value> args,
                            std::span<Value> results) {
   if (plan_.module.is_imported(func)) {
-    uint32_t slot = plan_.context.imported_func(raw(func));
-    Value code = invariant_load(module_.ptr, context_address(slot + offsetof(FuncRef, code)));
-    Value callee = invariant_load(module_.ptr, context_address(slot + offsetof(FuncRef, context)));
-    return emit_call(type, code, callee, args, results);
+    Callee callee = imported_callee(func);
+    return emit_call(type, callee.code, callee.context, args, results);
   }
-  bool straight = plan_.calls == Calls::straight ||
-                  (plan_.calls == Calls::self && raw(func) == defined_func_ + plan_.module.imported_funcs);
-  Value code = straight ? static_cast<Value>(module_.function(func))
-                        : b_.CreateLoad(module_.ptr,
-                                        module_.run_page(plan_.run_page.slot(raw(func) - plan_.module.imported_funcs)));
+  Value code = is_straight(func) ? static_cast<Value>(module_.function(func)) : slot_code(func);
   emit_call(type, code, context_, args, results);
 }
 
 void FunctionEmitter::call_indirect(wasm::TableIndex table, wasm::TypeIndex type_index, const FuncType& type,
                                     Value index, std::span<const Value> args, std::span<Value> results) {
-  Value slot = table_slot(table, index, TrapKind::undefined_element);
-  Value ref = b_.CreateLoad(module_.ptr, slot);
-  trap_if(b_.CreateIsNull(ref), TrapKind::uninitialized_element);
-  auto member = [&](llvm::Type* t, uint32_t offset) {
-    return invariant_load(t, b_.CreateConstGEP1_32(module_.i8, ref, offset));
-  };
-  Value wanted = b_.CreateLoad(module_.i64, module_.run_page(plan_.run_page.type(raw(type_index))));
-  trap_if(b_.CreateICmpNE(member(module_.i64, offsetof(FuncRef, type)), wanted), TrapKind::indirect_call_type_mismatch);
-  emit_call(type, member(module_.ptr, offsetof(FuncRef, code)), member(module_.ptr, offsetof(FuncRef, context)), args,
-            results);
+  Callee callee = callee_of(indirect_ref(table, type_index, index));
+  emit_call(type, callee.code, callee.context, args, results);
+}
+
+void FunctionEmitter::call_ref(const FuncType& type, ValType ref_type, Value ref, std::span<const Value> args,
+                               std::span<Value> results) {
+  Callee callee = callee_of(checked_ref(ref_type, ref));
+  emit_call(type, callee.code, callee.context, args, results);
 }
 
 FunctionEmitter::Value FunctionEmitter::emit_libcall(Libcall call, std::initializer_list<Value> args) {

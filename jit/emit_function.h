@@ -48,6 +48,14 @@ class FunctionEmitter {
   void call(wasm::FuncIndex func, const FuncType& type, std::span<const Value> args, std::span<Value> results);
   void call_indirect(wasm::TableIndex table, wasm::TypeIndex type_index, const FuncType& type, Value index,
                      std::span<const Value> args, std::span<Value> results);
+  void call_ref(const FuncType& type, ValType ref_type, Value ref, std::span<const Value> args,
+                std::span<Value> results);
+  void return_call(wasm::FuncIndex func, const FuncType& type, std::span<const Value> args);
+  void return_call_indirect(wasm::TableIndex table, wasm::TypeIndex type_index, const FuncType& type, Value index,
+                            std::span<const Value> args);
+  void return_call_ref(const FuncType& type, ValType ref_type, Value ref, std::span<const Value> args);
+  void br_on_null(Control& target, ValType ref_type, Value ref, std::span<const Value> args);
+  void br_on_non_null(Control& target, ValType ref_type, Value ref, std::span<const Value> args);
 
   Value select(ValType type, Value condition, Value if_true, Value if_false);
   Value local_get(wasm::LocalIndex index, ValType type);
@@ -57,6 +65,7 @@ class FunctionEmitter {
   Value ref_null(ValType type);
   Value ref_is_null(ValType type, Value ref);
   Value ref_func(wasm::FuncIndex func);
+  Value ref_as_non_null(ValType type, Value ref);
 
   Value constant(ValType type, uint64_t bits);
   Value numeric(wasm::Opcode op, std::span<const Value> operands);
@@ -112,6 +121,8 @@ class FunctionEmitter {
   // Control.
   llvm::BasicBlock* target_of(Control& control);
   void add_incoming(Control& control, std::span<const Value> args);
+  /// `condition` is an i1.
+  void branch_if(Control& target, Value condition, std::span<const Value> args);
   /// LLVM's fast instruction selector goes up a block, and leaves all that is above an instruction it does not know to
   /// the slow one. It does not know a swiftcc return nor a switch: those get a block of their own.
   void begin_slow_block();
@@ -121,9 +132,42 @@ class FunctionEmitter {
   void emit_interrupt_check();
 
   // Calls.
+  struct Callee {
+    Value code;
+    Value context;
+  };
+  /// The code of a function as its slot has it.
+  Value slot_code(wasm::FuncIndex func);
+  bool is_straight(wasm::FuncIndex func) const;
+  Callee imported_callee(wasm::FuncIndex func);
+  /// Of a `const FuncRef*`, not null.
+  Callee callee_of(Value ref);
+  /// The checked `const FuncRef*` of a call_indirect.
+  Value indirect_ref(wasm::TableIndex table, wasm::TypeIndex type_index, Value index);
+  /// The `const FuncRef*` of a call_ref.
+  Value checked_ref(ValType ref_type, Value ref);
   void emit_call(const FuncType& type, Value code, Value callee_context, std::span<const Value> args,
                  std::span<Value> results);
   Value emit_libcall(Libcall call, std::initializer_list<Value> args);
+
+  // Tail calls.
+  /// Arguments as the uniform prototype has them: of every register, and the stack words.
+  struct UniformArgs {
+    llvm::SmallVector<Value, 24> registers;
+    llvm::SmallVector<Value, 8> stack;
+  };
+  void become_uniform();
+  UniformArgs uniform_args(const FuncType& type, std::span<const Value> args);
+  /// A value as a whole register or stack word(s), and back.
+  Value to_word(Value value);
+  Value to_xmm(Value value);
+  Value from_word(Value word, ValType type);
+  Value from_xmm(Value xmm, ValType type);
+  Value parameter(ArgumentPlaces::Place place, ValType type);
+  void begin_tail_call();
+  void jump(Value code, const UniformArgs& args);
+  void jump_by_runtime(const FuncType& type, const Callee& callee, const UniformArgs& args);
+  void tail_call_ref(const FuncType& type, Value ref, std::span<const Value> args);
 
   // Memory.
   struct Access {
@@ -176,6 +220,8 @@ class FunctionEmitter {
   uint32_t defined_func_ = 0;
   uint64_t body_bytes_ = 0;
   bool makes_calls_ = false;
+  bool uniform_ = false;               ///< function_ is of the uniform prototype: it makes tail calls
+  uint32_t stack_words_ = 0;           ///< of the parameters, if so
   llvm::AllocaInst* turns_ = nullptr;  ///< of all loops, once one has begun: not yet taken off the counter
 };
 

@@ -42,6 +42,11 @@ void FunctionEmitter::global_set(wasm::GlobalIndex index, const GlobalType&, Val
 
 Value FunctionEmitter::ref_null(ValType) { return int64(0); }
 
+Value FunctionEmitter::ref_as_non_null(ValType type, Value ref) {
+  if (type.nullable()) trap_if(b_.CreateICmpEQ(ref, int64(0)), TrapKind::null_reference);
+  return ref;
+}
+
 Value FunctionEmitter::ref_is_null(ValType, Value ref) { return from_bool(b_.CreateICmpEQ(ref, int64(0))); }
 
 Value FunctionEmitter::ref_func(wasm::FuncIndex func) {

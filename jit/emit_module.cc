@@ -21,6 +21,7 @@ ModuleEmitter::ModuleEmitter(const ModulePlan& p, llvm::TargetMachine& target, l
       i64(llvm::Type::getInt64Ty(c)),
       f32(llvm::Type::getFloatTy(c)),
       f64(llvm::Type::getDoubleTy(c)),
+      xmm(llvm::FixedVectorType::get(f32, 4)),
       ptr(llvm::PointerType::getUnqual(c)) {
   llvm_module->setTargetTriple(target.getTargetTriple());
   llvm_module->setDataLayout(target.createDataLayout());
@@ -68,8 +69,26 @@ llvm::FunctionType* ModuleEmitter::function_type(const FuncType& type) {
 llvm::Function* ModuleEmitter::function(wasm::FuncIndex func) {
   std::string name = fmt::format("f{}", raw(func));
   if (llvm::Function* known = llvm_module->getFunction(name)) return known;
-  auto* f = llvm::Function::Create(function_type(plan.module.func_type(func)), llvm::GlobalValue::ExternalLinkage, name,
-                                   *llvm_module);
+  return declare(name, function_type(plan.module.func_type(func)));
+}
+
+llvm::FunctionType* ModuleEmitter::uniform_type(llvm::Type* result, uint32_t stack_words) {
+  llvm::SmallVector<llvm::Type*, 24> params{ptr};
+  params.append(ArgumentPlaces::kGprs, i64);
+  params.append(ArgumentPlaces::kXmms, xmm);
+  params.append(stack_words, i64);
+  return llvm::FunctionType::get(result, params, false);
+}
+
+llvm::Function* ModuleEmitter::uniform_function(wasm::FuncIndex func, uint32_t stack_words) {
+  std::string name = fmt::format("u{}.{}", raw(func), stack_words);
+  if (llvm::Function* known = llvm_module->getFunction(name)) return known;
+  llvm::Type* result = function_type(plan.module.func_type(func))->getReturnType();
+  return declare(name, uniform_type(result, stack_words));
+}
+
+llvm::Function* ModuleEmitter::declare(const std::string& name, llvm::FunctionType* type) {
+  auto* f = llvm::Function::Create(type, llvm::GlobalValue::ExternalLinkage, name, *llvm_module);
   f->setCallingConv(llvm::CallingConv::Swift);
   // Hidden and local: a call is a relative jump, never through a PLT or GOT.
   f->setVisibility(llvm::GlobalValue::HiddenVisibility);

@@ -38,7 +38,7 @@ struct ModulePlan {
       : module(m), context(m), run_page(m), calls(how), counts(count), fast_selection(how == Calls::slots) {}
 };
 
-/// Name of the run page's symbol, and of a defined function's (`f` and its function index).
+/// Name of the run page's symbol. Those of functions: function_of_symbol in jit/link.h.
 inline constexpr const char* kRunPageSymbol = "rotor_run_page";
 
 class ModuleEmitter {
@@ -59,6 +59,7 @@ class ModuleEmitter {
   llvm::IntegerType* const i64;
   llvm::Type* const f32;
   llvm::Type* const f64;
+  llvm::Type* const xmm;  ///< a whole vector register
   llvm::PointerType* const ptr;
 
   /// The LLVM type of a value: references are i64.
@@ -68,12 +69,20 @@ class ModuleEmitter {
   static bool results_in_registers(const FuncType& type) { return type.results.size() <= kMaxRegisterResults; }
   /// The declaration of a defined function, in this batch or another.
   llvm::Function* function(wasm::FuncIndex func);
+
+  // The uniform prototype: all argument registers, whole, and some stack words. At its machine level a function can be
+  // declared so as well as by its own type, and LLVM makes a tail call (musttail) between any two of one prototype. A
+  // declaration under a name of its own keeps LLVM from seeing one function with two types.
+  llvm::FunctionType* uniform_type(llvm::Type* result, uint32_t stack_words);
+  llvm::Function* uniform_function(wasm::FuncIndex func, uint32_t stack_words);
   /// Address in the run page.
   llvm::Value* run_page(uint32_t offset);
   /// A float constant that LLVM may not fold: read from memory it must think unknown.
   llvm::Value* opaque_float(llvm::Type* type, uint64_t bits);
 
  private:
+  llvm::Function* declare(const std::string& name, llvm::FunctionType* type);
+
   llvm::GlobalVariable* run_page_;
   std::unordered_map<const FuncType*, llvm::FunctionType*> function_types_;
   std::unordered_map<uint64_t, llvm::GlobalVariable*> floats_[2];  ///< by bits: f32, f64

@@ -6,6 +6,7 @@
 #include "jit/batches.h"
 #include "jit/compile.h"
 #include "jit/emit_function.h"
+#include "jit/link.h"
 #include "jit/pipeline.h"
 #include "llvm/CodeGen/AsmPrinter.h"
 #include "llvm/CodeGen/MachineFunction.h"
@@ -23,12 +24,13 @@ namespace {
 class Comments {
  public:
   explicit Comments(const wasm::Names& names) {
-    for (const auto& [index, name] : names.functions) functions_.emplace(fmt::format("f{}", index), quoted(name));
+    for (const auto& [index, name] : names.functions) functions_.emplace(index, quoted(name));
   }
   /// Empty: none.
   const std::string& of_function(llvm::StringRef symbol) const {
     static const std::string kNone;
-    auto found = functions_.find(symbol.str());
+    auto index = function_of_symbol(symbol);
+    auto found = index ? functions_.find(*index) : functions_.end();
     return found != functions_.end() ? found->second : kNone;
   }
   static std::string of_offset(uint32_t offset) { return fmt::format("module offset {:#x}", offset); }
@@ -48,7 +50,7 @@ class Comments {
     return text + '"';
   }
 
-  std::unordered_map<std::string, std::string> functions_;
+  std::unordered_map<uint32_t, std::string> functions_;
 };
 
 class IrComments : public llvm::AssemblyAnnotationWriter {

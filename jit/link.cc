@@ -147,13 +147,10 @@ class Linker final : public UnlinkedCode {
         std::memcpy(contents(o, i), o.bytes + o.sections[i].sh_offset, o.sections[i].sh_size);
   }
 
-  /// The function index that a symbol names (`f` and digits), or kRunPage, or none.
+  /// The function index that a symbol names, or kRunPage, or none.
   static std::optional<uint32_t> symbol_meaning(std::string_view name) {
     if (name == "rotor_run_page") return kRunPage;
-    uint32_t index = 0;
-    if (name.size() < 2 || name[0] != 'f') return std::nullopt;
-    auto [end, error] = std::from_chars(name.data() + 1, name.data() + name.size(), index);
-    return error == std::errc() && end == name.data() + name.size() ? std::optional(index) : std::nullopt;
+    return function_of_symbol(name);
   }
 
   /// The object's site table.
@@ -231,6 +228,15 @@ class Linker final : public UnlinkedCode {
 };
 
 }  // namespace
+
+std::optional<uint32_t> function_of_symbol(std::string_view name) {
+  if (name.size() < 2 || (name[0] != 'f' && name[0] != 'u')) return std::nullopt;
+  const char* last = name.data() + name.size();
+  uint32_t index = 0;
+  auto [end, error] = std::from_chars(name.data() + 1, last, index);
+  bool whole = name[0] == 'f' ? end == last : end != last && *end == '.';
+  return error == std::errc() && whole ? std::optional(index) : std::nullopt;
+}
 
 Result<std::unique_ptr<UnlinkedCode>> parse_objects(std::vector<std::vector<char>> objects,
                                                     const wasm::Module& module) {

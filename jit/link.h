@@ -3,11 +3,17 @@
 #pragma once
 
 #include <memory>
+#include <optional>
+#include <string_view>
 #include <vector>
 
 #include "jit/compile.h"
 
 namespace rotor::jit {
+
+/// The function that a symbol names: `f` and the function's index; or `u`, the index, `.` and anything, for its uniform
+/// prototype (emit_module.h), of the same entry. Digits only, no sign.
+std::optional<uint32_t> function_of_symbol(std::string_view name);
 
 /// Each object holds some defined functions of `module`, which must outlive the result; none of them twice. Errors:
 /// internal: not what the contract allows (a section that could not be shared by instances).

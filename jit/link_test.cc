@@ -105,5 +105,14 @@ TEST_F(LinkTest, AFunctionThatIsNotThereIsAnError) {
 
 TEST_F(LinkTest, GarbageIsNoObject) { EXPECT_FALSE(parse_objects({{'n', 'o'}}, wasm_module_)); }
 
+TEST(FunctionOfSymbol, HasTwoForms) {
+  EXPECT_EQ(function_of_symbol("f0"), 0u);
+  EXPECT_EQ(function_of_symbol("f12"), 12u);
+  EXPECT_EQ(function_of_symbol("u12.0"), 12u);
+  EXPECT_EQ(function_of_symbol("u7.31"), 7u);
+  for (const char* other : {"", "f", "u", "u1", "f1.0", "f-1", "u.1", "f99999999999", "g1", "rotor_run_page"})
+    EXPECT_EQ(function_of_symbol(other), std::nullopt) << other;
+}
+
 }  // namespace
 }  // namespace rotor::jit

@@ -20,6 +20,14 @@ Result<Engine> Engine::create(Config config) {
 
 const Config& Engine::config() const { return impl_->config; }
 
+HeapType Engine::heap_type(const FuncType& type) const { return HeapType::concrete(impl_->types.add(type).index); }
+
+std::optional<FuncType> Engine::func_type(HeapType heap) const {
+  const runtime::Signature* found = heap.is_concrete() ? impl_->types.find(heap.type_index()) : nullptr;
+  if (!found) return std::nullopt;
+  return found->type;
+}
+
 }  // namespace rotor
 
 namespace rotor::runtime {
@@ -40,22 +48,5 @@ EngineImpl::EngineImpl(Config c)
     : config(std::move(c)),
       foreground(compile_threads(config), 0),
       background((compile_threads(config) + 1) / 2, kBackgroundNice) {}
-
-size_t EngineImpl::Hash::operator()(const FuncType& type) const {
-  // FNV-1a over the types' bits; the separator keeps parameters and results apart.
-  uint64_t hash = 14695981039346656037u;
-  auto mix = [&](uint64_t v) { hash = (hash ^ v) * 1099511628211u; };
-  for (ValType t : type.params) mix(t.bits());
-  mix(UINT64_MAX);
-  for (ValType t : type.results) mix(t.bits());
-  return hash;
-}
-
-const Signature& EngineImpl::canonical(const FuncType& type) {
-  std::lock_guard lock(mutex_);
-  auto [it, fresh] = signatures_.try_emplace(type);
-  if (fresh) it->second = std::make_unique<Signature>(*this, type);
-  return *it->second;
-}
 
 }  // namespace rotor::runtime

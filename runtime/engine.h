@@ -2,15 +2,13 @@
 #pragma once
 
 #include <memory>
-#include <mutex>
-#include <unordered_map>
 
 #include "jit/cache.h"
 #include "rotor/config.h"
 #include "rotor/engine.h"
 #include "runtime/compile_pool.h"
 #include "runtime/perf_map.h"
-#include "runtime/signature.h"
+#include "runtime/type_registry.h"
 #include "runtime/watchdog.h"
 
 namespace rotor::runtime {
@@ -34,15 +32,7 @@ class EngineImpl : public std::enable_shared_from_this<EngineImpl> {
   /// Interrupt handles may outlive the engine.
   const std::shared_ptr<Watchdog> watchdog = std::make_shared<Watchdog>();
 
-  /// The one Signature of a type, as long as the engine lives. Thread-safe.
-  const Signature& canonical(const FuncType& type);
-
- private:
-  struct Hash {
-    size_t operator()(const FuncType& type) const;
-  };
-  std::mutex mutex_;
-  std::unordered_map<FuncType, std::unique_ptr<Signature>, Hash> signatures_;
+  TypeRegistry types{*this};
 };
 
 /// Installs the signal handlers, once a process (trap_linux.cc). Errors: io.

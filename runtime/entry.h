@@ -35,6 +35,8 @@ void rotor_enter_landing();
 void rotor_host_entry();
 /// Where the stubs of functions without code go (jit/abi.h, Stubs). Not callable from C++.
 void rotor_lazy_entry();
+/// Where tail calls go that a jump alone can't do (jit/abi.h). Not callable from C++.
+void rotor_tail_call();
 }
 
 /// rotor_enter's frame pointer lies this far above saved_sp: six pushes.

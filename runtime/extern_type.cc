@@ -37,22 +37,37 @@ std::string to_string(const ExternType& type) { return std::visit(ToText{}, type
 
 namespace rotor::runtime {
 
-ExternType extern_type_of(const wasm::Module& module, wasm::ExternKind kind, uint32_t index) {
+ValType engine_type(ValType type, EngineTypes types) {
+  if (!type.is_concrete_ref()) return type;
+  return ValType::ref(HeapType::concrete(types[type.heap().type_index()]->index), type.nullable());
+}
+
+TableType engine_type(TableType type, EngineTypes types) {
+  type.element = engine_type(type.element, types);
+  return type;
+}
+
+GlobalType engine_type(GlobalType type, EngineTypes types) {
+  type.value = engine_type(type.value, types);
+  return type;
+}
+
+ExternType extern_type_of(const wasm::Module& module, EngineTypes types, wasm::ExternKind kind, uint32_t index) {
   switch (kind) {
-    case wasm::ExternKind::func: return module.func_type(wasm::FuncIndex{index});
-    case wasm::ExternKind::table: return module.tables[index].type;
+    case wasm::ExternKind::func: return types[raw(module.funcs[index])]->type;
+    case wasm::ExternKind::table: return engine_type(module.tables[index].type, types);
     case wasm::ExternKind::memory: return module.memories[index];
-    case wasm::ExternKind::global: return module.globals[index].type;
+    case wasm::ExternKind::global: return engine_type(module.globals[index].type, types);
   }
   return {};
 }
 
-ExternType extern_type_of(const wasm::Module& module, const wasm::Import& import) {
+ExternType extern_type_of(const wasm::Import& import, EngineTypes types) {
   switch (import.kind()) {
-    case wasm::ExternKind::func: return module.func_type(std::get<wasm::TypeIndex>(import.desc));
-    case wasm::ExternKind::table: return std::get<TableType>(import.desc);
+    case wasm::ExternKind::func: return types[raw(std::get<wasm::TypeIndex>(import.desc))]->type;
+    case wasm::ExternKind::table: return engine_type(std::get<TableType>(import.desc), types);
     case wasm::ExternKind::memory: return std::get<MemoryType>(import.desc);
-    case wasm::ExternKind::global: return std::get<GlobalType>(import.desc);
+    case wasm::ExternKind::global: return engine_type(std::get<GlobalType>(import.desc), types);
   }
   return {};
 }
@@ -74,6 +89,12 @@ bool matches(const ExternType& found, const ExternType& wanted) {
   if (auto* memory = std::get_if<MemoryType>(&found)) {
     auto& want = std::get<MemoryType>(wanted);
     return memory->shared == want.shared && memory->is64 == want.is64 && limits_match(memory->limits, want.limits);
+  }
+  if (auto* global = std::get_if<GlobalType>(&found)) {
+    auto& want = std::get<GlobalType>(wanted);
+    // What can be written must be of one type for both sides.
+    if (global->is_mutable || want.is_mutable) return *global == want;
+    return wasm::matches(global->value, want.value);
   }
   return found == wanted;
 }

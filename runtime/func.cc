@@ -21,9 +21,35 @@ Value value_of_slot(ValType type, uint64_t slot) {
   return Value::from_bits(type, slot);
 }
 
+bool is_of_kind(ValType type, ValType wanted) {
+  if (wanted.is_func_ref()) return type.is_func_ref();
+  if (wanted.is_extern_ref()) return type.is_extern_ref();
+  return type == wanted;
+}
+
+bool slot_fits(uint64_t slot, ValType wanted, const EngineImpl* engine) {
+  if (!wanted.is_ref()) return true;
+  if (!slot) return wanted.nullable();
+  if (!wanted.is_concrete_ref()) return true;
+  const Signature& actual = Signature::of(reinterpret_cast<const jit::FuncRef*>(slot)->type);
+  // Of another engine, the same index is another type.
+  return actual.engine == engine && actual.index == wanted.heap().type_index();
+}
+
+std::string slot_type_text(uint64_t slot, ValType wanted) {
+  if (!slot) return "null";
+  return "a function of type " + to_string(Signature::of(reinterpret_cast<const jit::FuncRef*>(slot)->type).type);
+}
+
 namespace {
 
 std::unexpected<Error> gone() { return fail(ErrorKind::stale_handle, "the function's instance is gone"); }
+
+Result<void> check_argument(const Signature& type, size_t i, Slot slot) {
+  if (slot_fits(slot, type.type.params[i], type.engine)) return {};
+  return fail(ErrorKind::type_mismatch, fmt::format("argument {} is {} for a function of type {}", i,
+                                                    slot_type_text(slot, type.type.params[i]), to_string(type.type)));
+}
 
 /// Functions among raw arguments join the callee's group.
 Result<void> join_functions(const Signature& type, LinkGroup& group, const Slot* slots) {
@@ -32,6 +58,7 @@ Result<void> join_functions(const Signature& type, LinkGroup& group, const Slot*
     auto* ref = reinterpret_cast<const jit::FuncRef*>(slots[i]);
     ROTOR_CHECK(LinkGroup::merge(group, *static_cast<InstanceImpl*>(ref->context->instance)->group));
   }
+  for (size_t i = 0; i < type.params.size(); ++i) ROTOR_CHECK(check_argument(type, i, slots[i]));
   return {};
 }
 
@@ -69,7 +96,7 @@ Result<void> Func::call_raw(Slot* slots) const {
   ROTOR_TRY(GroupEntry inside, GroupEntry::enter(group));
   const jit::FuncRef& ref = *runtime::func_ref_of(handle_);
   const Signature& type = Signature::of(ref.type);
-  if (type.has_func_params) ROTOR_CHECK(runtime::join_functions(type, *group, slots));
+  if (type.has_ref_params) ROTOR_CHECK(runtime::join_functions(type, *group, slots));
   return runtime::invoke(*group, ref, slots);
 }
 
@@ -84,15 +111,17 @@ Result<std::vector<Value>> Func::call(std::span<const Value> args) const {
                 fmt::format("{} arguments for a function of type {}", args.size(), to_string(type.type)));
   std::vector<Slot> slots(std::max(type.params.size(), type.results.size()));
   for (size_t i = 0; i < args.size(); ++i) {
-    if (args[i].type() != type.type.params[i])
+    if (!runtime::is_of_kind(args[i].type(), type.type.params[i]))
       return fail(ErrorKind::type_mismatch, fmt::format("argument {} is of type {} for a function of type {}", i,
                                                         to_string(args[i].type()), to_string(type.type)));
     slots[i] = args[i].bits();
-    if (!type.params[i].is_func || !slots[i]) continue;
-    // By the handle's token: unlike the slot it can tell that its instance is gone.
-    LinkGroup* other = runtime::group_of(args[i].func().handle());
-    if (!other) return runtime::gone();
-    ROTOR_CHECK(LinkGroup::merge(*group, *other));
+    if (type.params[i].is_func && slots[i]) {
+      // By the handle's token: unlike the slot it can tell that its instance is gone.
+      LinkGroup* other = runtime::group_of(args[i].func().handle());
+      if (!other) return runtime::gone();
+      ROTOR_CHECK(LinkGroup::merge(*group, *other));
+    }
+    ROTOR_CHECK(runtime::check_argument(type, i, slots[i]));
   }
   ROTOR_CHECK(runtime::invoke(*group, ref, slots.data()));
   std::vector<Value> results;

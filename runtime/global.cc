@@ -1,5 +1,6 @@
 #include "runtime/global.h"
 
+#include "runtime/engine.h"
 #include "runtime/func.h"
 #include "runtime/table.h"
 
@@ -17,11 +18,11 @@ bool is32(ValType type) { return type == ValType::i32 || type == ValType::f32; }
 
 }  // namespace
 
-Result<Global> Global::create(const Engine&, const GlobalType& type, const Value& init) {
-  auto impl = std::make_shared<GlobalImpl>(type, 0);
+Result<Global> Global::create(const Engine& engine, const GlobalType& type, const Value& init) {
+  auto impl = std::make_shared<GlobalImpl>(engine.impl().shared_from_this(), type);
   Global global;
   global.strong_ = runtime::HostHold<GlobalImpl>::take(impl);
-  ROTOR_TRY(impl->cell()->bits[0], runtime::slot_of_value(init, type.value, impl->tie));
+  ROTOR_TRY(impl->cell()->bits[0], runtime::slot_of_value(init, type.value, impl->engine(), impl->tie));
   return global;
 }
 
@@ -38,7 +39,7 @@ Result<void> Global::set(const Value& value) const {
   auto impl = lock();
   if (!impl) return gone();
   if (!impl->type().is_mutable) return fail(ErrorKind::invalid_argument, "the global is immutable");
-  ROTOR_TRY(uint64_t slot, runtime::slot_of_value(value, impl->type().value, impl->tie));
+  ROTOR_TRY(uint64_t slot, runtime::slot_of_value(value, impl->type().value, impl->engine(), impl->tie));
   auto group = impl->tie.group();
   ROTOR_TRY(GroupEntry inside, GroupEntry::enter(group.get()));
   impl->cell()->bits[0] = slot;

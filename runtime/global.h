@@ -9,23 +9,30 @@
 
 namespace rotor::runtime {
 
+class EngineImpl;
+
 class GlobalImpl : public std::enable_shared_from_this<GlobalImpl> {
  public:
   /// A global of the host's, with a cell of its own.
-  GlobalImpl(const GlobalType& type, uint64_t bits) : type_(type), own_{{bits, 0}}, cell_(&own_) {}
+  GlobalImpl(std::shared_ptr<const EngineImpl> engine, const GlobalType& type)
+      : engine_(std::move(engine)), type_(type), own_{}, cell_(&own_) {}
   /// A global that an instance of `group` defines; its cell is in the instance's context.
-  GlobalImpl(const GlobalType& type, jit::GlobalCell* cell, std::shared_ptr<LinkGroup> group)
-      : type_(type), own_{}, cell_(cell) {
+  GlobalImpl(std::shared_ptr<const EngineImpl> engine, const GlobalType& type, jit::GlobalCell* cell,
+             std::shared_ptr<LinkGroup> group)
+      : engine_(std::move(engine)), type_(type), own_{}, cell_(cell) {
     tie.belong_to(std::move(group));
   }
   GlobalImpl(const GlobalImpl&) = delete;
 
   const GlobalType& type() const { return type_; }
+  /// Whose type its type names.
+  const EngineImpl* engine() const { return engine_.get(); }
   jit::GlobalCell* cell() const { return cell_; }
 
   GroupTie tie;
 
  private:
+  std::shared_ptr<const EngineImpl> engine_;
   GlobalType type_;
   jit::GlobalCell own_;
   jit::GlobalCell* cell_;

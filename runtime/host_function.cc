@@ -2,42 +2,49 @@
 
 #include <algorithm>
 
+#include <fmt/format.h>
+
 #include "rotor/import_observer.h"
 #include "runtime/entry.h"
+#include "runtime/func.h"
 #include "runtime/instance.h"
 
 namespace rotor::runtime {
 
-void HostImport::bind(InstanceImpl* importer, std::shared_ptr<const HostDefinition> host, uint32_t index) {
+void HostImport::bind(InstanceImpl* importer, std::shared_ptr<const HostDefinition> host, const Signature& wanted,
+                      uint32_t index) {
   instance = importer;
   import_index = index;
   definition = std::move(host);
-  const Signature& type = *definition->type;
-  if (type.results_in_memory)
-    results = std::make_unique<uint64_t[]>(type.results.size() * jit::kResultStride / sizeof(uint64_t));
+  type = &wanted;
+  if (wanted.results_in_memory)
+    results = std::make_unique<uint64_t[]>(wanted.results.size() * jit::kResultStride / sizeof(uint64_t));
   context.results = results.get();
   context.instance = importer;
   context.host = this;
 }
 
-jit::FuncRef HostImport::ref() {
-  return {definition->type->id(), reinterpret_cast<const void*>(&rotor_host_entry), &context};
-}
+jit::FuncRef HostImport::ref() { return {type->id(), reinterpret_cast<const void*>(&rotor_host_entry), &context}; }
 
 namespace {
 
-/// Functions that a host function returns may be another group's.
+/// Functions that a host function returns may be another group's, and must be what its type says.
 Result<void> join_results(const Signature& type, LinkGroup& group, const Slot* slots) {
   for (size_t i = 0; i < type.results.size(); ++i) {
-    if (!type.results[i].is_func || !slots[i]) continue;
-    auto* ref = reinterpret_cast<const jit::FuncRef*>(slots[i]);
-    ROTOR_CHECK(LinkGroup::merge(group, *static_cast<InstanceImpl*>(ref->context->instance)->group));
+    if (type.results[i].is_func && slots[i]) {
+      auto* ref = reinterpret_cast<const jit::FuncRef*>(slots[i]);
+      ROTOR_CHECK(LinkGroup::merge(group, *static_cast<InstanceImpl*>(ref->context->instance)->group));
+    }
+    if (!slot_fits(slots[i], type.type.results[i], type.engine))
+      return fail(ErrorKind::type_mismatch,
+                  fmt::format("result {} of a host function of type {} is {}", i, to_string(type.type),
+                              slot_type_text(slots[i], type.type.results[i])));
   }
   return {};
 }
 
 Result<void> call_host(HostImport& import, CallRegs& regs, const uint64_t* stack_args) {
-  const Signature& type = *import.definition->type;
+  const Signature& type = *import.type;
   constexpr size_t kFew = 16;
   Slot few[kFew];
   std::unique_ptr<Slot[]> many;
@@ -54,7 +61,7 @@ Result<void> call_host(HostImport& import, CallRegs& regs, const uint64_t* stack
     ROTOR_CHECK(observer->on_import(import.import_index, caller, slots, import.definition->function));
   else
     ROTOR_CHECK(import.definition->function(caller, slots));
-  if (type.has_func_results) ROTOR_CHECK(join_results(type, *import.instance->group, slots));
+  if (type.has_ref_results) ROTOR_CHECK(join_results(type, *import.instance->group, slots));
   for (size_t i = 0; i < type.results.size(); ++i) {
     if (type.results_in_memory)
       import.results[i * jit::kResultStride / sizeof(uint64_t)] = slots[i];

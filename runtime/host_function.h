@@ -22,10 +22,14 @@ struct HostImport {
   jit::Context context{};  ///< `host` points back here
   InstanceImpl* instance = nullptr;
   std::shared_ptr<const HostDefinition> definition;
+  const Signature* type = nullptr;
   std::unique_ptr<uint64_t[]> results;  ///< if they go through memory
   uint32_t import_index = 0;            ///< among the imports of all kinds
 
-  void bind(InstanceImpl* importer, std::shared_ptr<const HostDefinition> host, uint32_t index);
+  /// `wanted`: the type that the module imports it by, which is written as the host's is. The host has one type for
+  /// what may be several of the modules' (a type that names itself, and one that names the first).
+  void bind(InstanceImpl* importer, std::shared_ptr<const HostDefinition> host, const Signature& wanted,
+            uint32_t index);
   jit::FuncRef ref();
 };
 

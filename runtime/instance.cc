@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "runtime/extern_type.h"
 #include "runtime/func.h"
 #include "wasm/const_expr.h"
 
@@ -47,7 +48,10 @@ std::shared_ptr<GlobalImpl> InstanceImpl::global(uint32_t index) {
   std::lock_guard lock(globals_mutex_);
   if (globals.empty()) globals.resize(impl().wasm().globals.size());
   std::shared_ptr<GlobalImpl>& global = globals[index];
-  if (!global) global = std::make_shared<GlobalImpl>(impl().wasm().globals[index].type, global_cell(index), group);
+  if (!global) {
+    GlobalType type = engine_type(impl().wasm().globals[index].type, impl().types());
+    global = std::make_shared<GlobalImpl>(impl().shared_engine(), type, global_cell(index), group);
+  }
   return global;
 }
 

@@ -6,6 +6,7 @@
 #include <cassert>
 
 #include "runtime/call.h"
+#include "runtime/extern_type.h"
 #include "runtime/func.h"
 #include "runtime/instance.h"
 #include "runtime/trap.h"
@@ -57,12 +58,13 @@ class Instantiation {
       const Definition& definition = pre_.imports[i];
       if (auto* host = std::get_if<std::shared_ptr<const HostDefinition>>(&definition)) {
         HostImport& import = instance_.host_imports[next_host_++];
-        import.bind(&instance_, *host, static_cast<uint32_t>(i));
+        const Signature& type = module_.signature(std::get<wasm::TypeIndex>(wasm_.imports[i].desc));
+        import.bind(&instance_, *host, type, static_cast<uint32_t>(i));
         next_func_slot() = import.ref();
       } else if (auto* factory = std::get_if<std::shared_ptr<const PerInstance>>(&definition)) {
         Result<Extern> item = (*factory)->make(instance_.options);
         if (!item) return std::unexpected(std::move(item).error());
-        ROTOR_CHECK(check_import(*item, module_.imports()[i], module_.engine()));
+        ROTOR_CHECK(check_import(*item, module_, static_cast<uint32_t>(i)));
         ROTOR_CHECK(bind(*item, module_.imports()[i]));
       } else {
         ROTOR_CHECK(bind(std::get<Extern>(definition), module_.imports()[i]));
@@ -103,6 +105,11 @@ class Instantiation {
     *instance_.at<jit::GlobalCell*>(layout_.imported_global(next_global_)) = impl->cell();
     instance_.globals[next_global_++] = impl->shared_from_this();
     return {};
+  }
+
+  /// The engine, for what has to keep it: a count that all threads share, so not in vain.
+  std::shared_ptr<const EngineImpl> type_owner(ValType type) const {
+    return type.is_concrete_ref() ? module_.shared_engine() : nullptr;
   }
 
   void set_memory(uint32_t index, std::shared_ptr<MemoryImpl> memory) {
@@ -156,9 +163,10 @@ class Instantiation {
     assert(wasm_.imported_tables == 0);
     for (uint32_t i = 0; i < wasm_.tables.size(); ++i) {
       const std::vector<uint64_t>& elements = snapshot.tables[i];
-      TableType type = wasm_.tables[i].type;
+      TableType type = engine_type(wasm_.tables[i].type, module_.types());
       type.limits.min = elements.size();
-      ROTOR_TRY(auto impl, TableImpl::create(type, 0, instance_.options.limits.table_elements));
+      ROTOR_TRY(auto impl,
+                TableImpl::create(type_owner(type.element), type, 0, instance_.options.limits.table_elements));
       impl->tie.belong_to(instance_.group);
       uint64_t* slots = impl->slots(0);
       bool holds_funcs = type.element.is_func_ref();
@@ -195,7 +203,9 @@ class Instantiation {
     for (uint32_t i = wasm_.imported_tables; i < wasm_.tables.size(); ++i) {
       const wasm::Table& table = wasm_.tables[i];
       uint64_t init = table.init ? instance_.evaluate(*table.init) : 0;
-      ROTOR_TRY(auto impl, TableImpl::create(table.type, init, instance_.options.limits.table_elements));
+      TableType type = engine_type(table.type, module_.types());
+      ROTOR_TRY(auto impl,
+                TableImpl::create(type_owner(type.element), type, init, instance_.options.limits.table_elements));
       impl->tie.belong_to(instance_.group);
       set_table(i, std::move(impl));
     }

@@ -22,44 +22,68 @@ std::unexpected<Error> stale(const ImportInfo& wanted) {
               fmt::format("import {}.{}: what it was defined as is gone", wanted.module, wanted.name));
 }
 
-Result<void> check_type(const ExternType& found, const ImportInfo& wanted) {
-  if (matches(found, wanted.type)) return {};
+Result<void> incompatible(const ImportInfo& wanted, const ExternType& found) {
   return fail(ErrorKind::link, fmt::format("incompatible import type: {}.{} is wanted as {}, defined as {}",
                                            wanted.module, wanted.name, to_string(wanted.type), to_string(found)));
 }
 
+Result<void> check_type(const ExternType& found, const ImportInfo& wanted) {
+  return matches(found, wanted.type) ? Result<void>() : incompatible(wanted, found);
+}
+
 /// Functions are compared by canonical type in compiled code, so they have to come from the same engine.
-Result<void> check_func(const Signature& found, const ImportInfo& wanted, const EngineImpl& engine) {
+Result<void> check_host_func(const Signature& found, const ModuleImpl& module, uint32_t import) {
+  const ImportInfo& wanted = module.imports()[import];
   ROTOR_CHECK(check_type(found.type, wanted));
-  if (found.engine == &engine) return {};
+  if (found.engine == &module.engine()) return {};
   return fail(ErrorKind::link, fmt::format("import {}.{}: a function of another engine", wanted.module, wanted.name));
 }
 
-Result<void> check_definition(const Definition& definition, const ImportInfo& wanted, const EngineImpl& engine) {
+Result<void> check_func(const Signature& found, const ModuleImpl& module, uint32_t import) {
+  ROTOR_CHECK(check_host_func(found, module, import));
+  // Types that are written alike may be two: one that names itself, and one that names the first.
+  if (&found == &module.signature(std::get<wasm::TypeIndex>(module.wasm().imports[import].desc))) return {};
+  return incompatible(module.imports()[import], found.type);
+}
+
+/// A defined type is named by its index in one engine.
+Result<void> check_engine(ValType type, const EngineImpl* owner, const ModuleImpl& module, uint32_t import) {
+  if (!type.is_concrete_ref() || owner == &module.engine()) return {};
+  const ImportInfo& wanted = module.imports()[import];
+  return fail(ErrorKind::link, fmt::format("incompatible import type: {}.{} is of a type of another engine",
+                                           wanted.module, wanted.name));
+}
+
+Result<void> check_definition(const Definition& definition, const ModuleImpl& module, uint32_t import) {
   if (auto* host = std::get_if<std::shared_ptr<const HostDefinition>>(&definition))
-    return check_func(*(*host)->type, wanted, engine);
+    return check_host_func(*(*host)->type, module, import);
   if (auto* factory = std::get_if<std::shared_ptr<const PerInstance>>(&definition))
-    return check_type((*factory)->type, wanted);
-  return check_import(std::get<Extern>(definition), wanted, engine);
+    return check_type((*factory)->type, module.imports()[import]);
+  return check_import(std::get<Extern>(definition), module, import);
 }
 
 }  // namespace
 
-Result<void> check_import(const Extern& item, const ImportInfo& wanted, const EngineImpl& engine) {
+Result<void> check_import(const Extern& item, const ModuleImpl& module, uint32_t import) {
+  const ImportInfo& wanted = module.imports()[import];
   if (auto* func = std::get_if<Func>(&item)) {
     if (!func->alive()) return stale(wanted);
-    return check_func(Signature::of(func_ref_of(func->handle())->type), wanted, engine);
+    return check_func(Signature::of(func_ref_of(func->handle())->type), module, import);
   }
   if (auto* table = std::get_if<Table>(&item)) {
     auto impl = table->lock();
-    return impl ? check_type(impl->type(), wanted) : stale(wanted);
+    if (!impl) return stale(wanted);
+    ROTOR_CHECK(check_engine(impl->element(), impl->engine(), module, import));
+    return check_type(impl->type(), wanted);
   }
   if (auto* memory = std::get_if<Memory>(&item)) {
     auto impl = memory->lock();
     return impl ? check_type(impl->type(), wanted) : stale(wanted);
   }
   auto impl = std::get<Global>(item).lock();
-  return impl ? check_type(impl->type(), wanted) : stale(wanted);
+  if (!impl) return stale(wanted);
+  ROTOR_CHECK(check_engine(impl->type().value, impl->engine(), module, import));
+  return check_type(impl->type(), wanted);
 }
 
 }  // namespace rotor::runtime
@@ -87,7 +111,7 @@ void Linker::define(std::string_view module, std::string_view name, Extern item)
 }
 
 void Linker::define_func(std::string_view module, std::string_view name, FuncType type, HostFunction fn) {
-  auto host = std::make_shared<const HostDefinition>(&impl_->engine->canonical(type), std::move(fn));
+  auto host = std::make_shared<const HostDefinition>(&impl_->engine->types.add(type), std::move(fn));
   impl_->definitions.insert_or_assign({std::string(module), std::string(name)}, std::move(host));
 }
 
@@ -109,12 +133,13 @@ Result<InstancePre> Linker::instantiate_pre(const Module& module) const {
   if (&module.impl().engine() != impl_->engine.get())
     return fail(ErrorKind::invalid_argument, "the module is of another engine than the linker");
   auto pre = std::make_shared<runtime::InstancePreImpl>(module, std::vector<Definition>());
-  for (const ImportInfo& import : module.imports()) {
+  for (uint32_t i = 0; i < module.imports().size(); ++i) {
+    const ImportInfo& import = module.imports()[i];
     const Definition* definition = impl_->find(import.module, import.name);
     if (!definition)
       return fail(ErrorKind::link,
                   fmt::format("unknown import: {}.{} ({})", import.module, import.name, to_string(import.type)));
-    ROTOR_CHECK(runtime::check_definition(*definition, import, *impl_->engine));
+    ROTOR_CHECK(runtime::check_definition(*definition, module.impl(), i));
     pre->imports.push_back(*definition);
   }
   return InstancePre(std::move(pre));

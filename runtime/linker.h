@@ -35,8 +35,8 @@ struct InstancePreImpl {
   std::vector<Definition> imports;  ///< in the module's order; they fit
 };
 
-/// Checks that an item may be imported as `wanted` by a module of `engine`. Errors: link (in the suite's words, with
-/// both types), stale_handle.
-Result<void> check_import(const Extern& item, const ImportInfo& wanted, const EngineImpl& engine);
+/// Checks that an item may be what a module imports, by index among its imports. Errors: link (in the suite's words,
+/// with both types), stale_handle.
+Result<void> check_import(const Extern& item, const ModuleImpl& module, uint32_t import);
 
 }  // namespace rotor::runtime

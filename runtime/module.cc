@@ -141,7 +141,7 @@ Result<bool> ModuleImpl::take_cached(std::span<const uint8_t> bytes) {
   file_ = file;
   // It was valid when it was compiled, with the features that the key states.
   ROTOR_TRY(wasm_, wasm::decode_module(bytes_, {.features = config.features, .bodies_elsewhere = false}));
-  describe();
+  ROTOR_CHECK(describe());
   ROTOR_CHECK(adopt(code, {entry->path(), std::move(file), nullptr}));
   if (has_stubs_ != (config.mode != CompileMode::aot) || (!has_stubs_ && code.functions.size() < wasm_.bodies.size()))
     return fail(ErrorKind::corrupt, entry->path() + ": it lacks code");
@@ -203,7 +203,7 @@ void ModuleImpl::tier_up(uint32_t defined_func) const {
 Result<void> ModuleImpl::make_code(std::span<const uint8_t> bytes) {
   const Config& config = engine_->config;
   interruptible_ = config.interruptible;
-  describe();
+  ROTOR_CHECK(describe());
   auto copy = [&] {
     own_bytes_.assign(bytes.begin(), bytes.end());
     bytes_ = own_bytes_;
@@ -279,7 +279,7 @@ Result<void> ModuleImpl::take_file(const jit::CodeFile& code, const Source& sour
     file_ = source.buffer;
   bytes_ = code.module_bytes;
   ROTOR_TRY(wasm_, wasm::decode_module(bytes_, {.features = engine_->config.features, .bodies_elsewhere = true}));
-  describe();
+  ROTOR_CHECK(describe());
   ROTOR_CHECK(adopt(code, source));
   // A function without code would be compiled from a body that is not there.
   std::vector<bool> has_code(wasm_.funcs.size() - wasm_.imported_funcs);
@@ -338,20 +338,21 @@ TierStats ModuleImpl::tier_stats() const {
   return stats;
 }
 
-void ModuleImpl::describe() {
+Result<void> ModuleImpl::describe() {
   run_page_ = jit::RunPageLayout(wasm_);
   layout_ = jit::ContextLayout(wasm_);
-  for (const wasm::SubType& type : wasm_.types) {
-    const auto& func_type = std::get<FuncType>(type.composite);
-    types_.push_back(&engine_->canonical(func_type));
-    if (func_type.results.size() > jit::kMaxRegisterResults)
-      result_words_ = std::max(result_words_, static_cast<uint32_t>(func_type.results.size() * jit::kResultStride / 8));
+  ROTOR_TRY(types_, engine_->types.add(wasm_));
+  for (const Signature* type : types_) {
+    uint32_t results =
+        type->results_in_memory ? static_cast<uint32_t>(type->results.size() * jit::kResultStride / 8) : 0;
+    result_words_ = std::max({result_words_, results, type->stack_words});
   }
   for (const wasm::Import& import : wasm_.imports)
-    imports_.push_back({import.module, import.name, extern_type_of(wasm_, import)});
+    imports_.push_back({import.module, import.name, extern_type_of(import, types_)});
   for (const wasm::Export& item : wasm_.exports)
-    exports_.push_back({item.name, extern_type_of(wasm_, item.kind, item.index)});
+    exports_.push_back({item.name, extern_type_of(wasm_, types_, item.kind, item.index)});
   for (uint32_t i = 0; i < exports_.size(); ++i) export_index_.emplace(exports_[i].name, i);
+  return {};
 }
 
 void ModuleImpl::fill_run_page() {
@@ -363,6 +364,7 @@ void ModuleImpl::fill_run_page() {
     store(layout.libcall(jit::Libcall(i)), reinterpret_cast<uint64_t>(libcalls[i]));
   for (uint32_t i = 0; i < types_.size(); ++i) store(layout.type(i), types_[i]->id());
   store(layout.lazy_entry, reinterpret_cast<uint64_t>(&rotor_lazy_entry));
+  store(layout.tail_call, reinterpret_cast<uint64_t>(&rotor_tail_call));
   // A function's tier-1 code is behind its tier-0 code.
   region_->for_each_function([&](const jit::FunctionCode& code) {
     store(layout.slot(code.func), reinterpret_cast<uint64_t>(region_->text() + code.begin));

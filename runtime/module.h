@@ -46,7 +46,9 @@ class ModuleImpl {
   const jit::ContextLayout& layout() const { return layout_; }
   const Signature& signature(wasm::TypeIndex index) const { return *types_[raw(index)]; }
   const Signature& signature(wasm::FuncIndex index) const { return signature(wasm_.funcs[raw(index)]); }
-  /// Words of the results buffer that an instance's context needs.
+  /// The module's types as those of the engine.
+  std::span<const Signature* const> types() const { return types_; }
+  /// Words of the results buffer that an instance's context needs: for results, and arguments of tail calls.
   uint32_t result_words() const { return result_words_; }
   /// What stands for a defined function for as long as the module lives: its stub, if its code may change.
   const void* entry(uint32_t defined_func) const;
@@ -74,7 +76,7 @@ class ModuleImpl {
  private:
   explicit ModuleImpl(std::shared_ptr<EngineImpl> engine) : engine_(std::move(engine)) {}
   /// Fills everything that follows from `wasm_`.
-  void describe();
+  Result<void> describe();
   /// Compiles or prepares, as Config::mode says, and keeps the bytes. Pre: wasm_ is there.
   Result<void> make_code(std::span<const uint8_t> bytes);
   Result<void> compile_now();

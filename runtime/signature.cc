@@ -13,7 +13,8 @@ bool is_float(ValType type) { return type == ValType::f32 || type == ValType::f6
 
 }  // namespace
 
-Signature::Signature(const EngineImpl& owner, FuncType func_type) : engine(&owner), type(std::move(func_type)) {
+Signature::Signature(const EngineImpl& owner, uint32_t type_index, FuncType func_type)
+    : engine(&owner), index(type_index), type(std::move(func_type)) {
   uint32_t gprs = 0, xmms = 0;
   for (ValType param : type.params) {
     uint32_t word;
@@ -22,13 +23,13 @@ Signature::Signature(const EngineImpl& owner, FuncType func_type) : engine(&owne
     else
       word = gprs < CallRegs::kGprs ? gprs++ : CallRegs::kWords + stack_words++;
     params.push_back(place_of(param, word));
-    has_func_params |= param.is_func_ref();
+    has_ref_params |= param.is_ref();
   }
   results_in_memory = type.results.size() > jit::kMaxRegisterResults;
   gprs = xmms = 0;
   for (ValType result : type.results) {
     results.push_back(place_of(result, is_float(result) ? CallRegs::kFirstXmm + xmms++ : gprs++));
-    has_func_results |= result.is_func_ref();
+    has_ref_results |= result.is_ref();
   }
 }
 

@@ -21,20 +21,21 @@ struct ValuePlace {
 /// A function type of an engine. Equal types of one engine are one object: its address is the canonical type id that
 /// compiled code compares (jit::FuncRef::type).
 struct Signature {
-  Signature(const EngineImpl& owner, FuncType func_type);
+  Signature(const EngineImpl& owner, uint32_t type_index, FuncType func_type);
   Signature(const Signature&) = delete;
 
   uint64_t id() const { return reinterpret_cast<uint64_t>(this); }
   static const Signature& of(uint64_t id) { return *reinterpret_cast<const Signature*>(id); }
 
   const EngineImpl* engine;
-  FuncType type;
+  uint32_t index;  ///< in the engine's TypeRegistry: what a HeapType names it by
+  FuncType type;   ///< in terms of the engine's types
   std::vector<ValuePlace> params;
   std::vector<ValuePlace> results;  ///< unused if results_in_memory
   uint32_t stack_words = 0;         ///< of the arguments
   bool results_in_memory = false;
-  bool has_func_params = false;
-  bool has_func_results = false;
+  bool has_ref_params = false;
+  bool has_ref_results = false;
 };
 
 }  // namespace rotor::runtime

@@ -6,6 +6,7 @@
 #include <cstdlib>
 
 #include "memory/os.h"
+#include "runtime/engine.h"
 #include "runtime/func.h"
 
 namespace rotor::runtime {
@@ -22,7 +23,8 @@ uint64_t round_up_to_page(uint64_t bytes) {
 
 }  // namespace
 
-Result<std::shared_ptr<TableImpl>> TableImpl::create(const TableType& type, uint64_t init, uint64_t limit_elements) {
+Result<std::shared_ptr<TableImpl>> TableImpl::create(std::shared_ptr<const EngineImpl> engine, const TableType& type,
+                                                     uint64_t init, uint64_t limit_elements) {
   if (type.is64) return fail(ErrorKind::unsupported, "memory64: 64-bit tables");
   // What a 32-bit index reaches; it also keeps the products below from wrapping.
   uint64_t limit = std::min(limit_elements, UINT64_C(0xffffffff));
@@ -31,7 +33,7 @@ Result<std::shared_ptr<TableImpl>> TableImpl::create(const TableType& type, uint
                 fmt::format("a table of {} elements, over table_elements = {}", type.limits.min, limit_elements));
   if (type.limits.min > type.limits.max)
     return fail(ErrorKind::invalid_argument, "a table's minimum is above its maximum");
-  std::shared_ptr<TableImpl> table(new TableImpl(type));
+  std::shared_ptr<TableImpl> table(new TableImpl(std::move(engine), type));
   table->max_elements_ = std::min(type.limits.max, limit);
   uint64_t bytes = table->max_elements_ * sizeof(uint64_t);
   if (bytes <= kHeapTableBytes) {
@@ -75,16 +77,19 @@ TableType TableImpl::type() const {
   return type;
 }
 
-Result<uint64_t> slot_of_value(const Value& value, ValType wanted, GroupTie& tie) {
-  if (value.type() != wanted)
+Result<uint64_t> slot_of_value(const Value& value, ValType wanted, const EngineImpl* engine, GroupTie& tie) {
+  if (!is_of_kind(value.type(), wanted))
     return fail(ErrorKind::type_mismatch,
                 fmt::format("a value of type {} for {}", to_string(value.type()), to_string(wanted)));
-  if (!wanted.is_func_ref() || value.is_null()) return value.bits();
-  Func func = value.func();
-  LinkGroup* group = group_of(func.handle());
-  if (!group || !group->alive()) return fail(ErrorKind::stale_handle, "the function's instance is gone");
-  ROTOR_CHECK(tie.join(*group));
-  return value.bits();
+  if (wanted.is_func_ref() && !value.is_null()) {
+    Func func = value.func();
+    LinkGroup* group = group_of(func.handle());
+    if (!group || !group->alive()) return fail(ErrorKind::stale_handle, "the function's instance is gone");
+    ROTOR_CHECK(tie.join(*group));
+  }
+  if (slot_fits(value.bits(), wanted, engine)) return value.bits();
+  return fail(ErrorKind::type_mismatch,
+              fmt::format("{} for {}", slot_type_text(value.bits(), wanted), to_string(wanted)));
 }
 
 }  // namespace rotor::runtime
@@ -102,11 +107,11 @@ std::unexpected<Error> out_of_bounds(uint64_t index, uint64_t size) {
 }
 }  // namespace
 
-Result<Table> Table::create(const Engine&, const TableType& type, const Value& init, uint64_t limit_elements) {
-  ROTOR_TRY(auto impl, TableImpl::create(type, 0, limit_elements));
+Result<Table> Table::create(const Engine& engine, const TableType& type, const Value& init, uint64_t limit_elements) {
+  ROTOR_TRY(auto impl, TableImpl::create(engine.impl().shared_from_this(), type, 0, limit_elements));
   Table table;
   table.strong_ = runtime::HostHold<TableImpl>::take(impl);
-  ROTOR_TRY(uint64_t slot, runtime::slot_of_value(init, type.element, impl->tie));
+  ROTOR_TRY(uint64_t slot, runtime::slot_of_value(init, type.element, impl->engine(), impl->tie));
   std::fill_n(impl->slots(0), impl->size(), slot);
   return table;
 }
@@ -128,7 +133,7 @@ Result<Value> Table::get(uint64_t index) const {
 Result<void> Table::set(uint64_t index, const Value& value) const {
   auto impl = lock();
   if (!impl) return gone();
-  ROTOR_TRY(uint64_t slot, runtime::slot_of_value(value, impl->element(), impl->tie));
+  ROTOR_TRY(uint64_t slot, runtime::slot_of_value(value, impl->element(), impl->engine(), impl->tie));
   auto group = impl->tie.group();
   ROTOR_TRY(GroupEntry inside, GroupEntry::enter(group.get()));
   if (!impl->in_bounds(index, 1)) return out_of_bounds(index, impl->size());
@@ -139,7 +144,7 @@ Result<void> Table::set(uint64_t index, const Value& value) const {
 Result<uint64_t> Table::grow(uint64_t delta_elements, const Value& init) const {
   auto impl = lock();
   if (!impl) return gone();
-  ROTOR_TRY(uint64_t slot, runtime::slot_of_value(init, impl->element(), impl->tie));
+  ROTOR_TRY(uint64_t slot, runtime::slot_of_value(init, impl->element(), impl->engine(), impl->tie));
   auto group = impl->tie.group();
   ROTOR_TRY(GroupEntry inside, GroupEntry::enter(group.get()));
   uint64_t old_size = impl->grow(delta_elements, slot);

@@ -9,10 +9,13 @@
 
 namespace rotor::runtime {
 
+class EngineImpl;
+
 class TableImpl : public std::enable_shared_from_this<TableImpl> {
  public:
   /// Every element is `init` (a slot). Errors: limit, io.
-  static Result<std::shared_ptr<TableImpl>> create(const TableType& type, uint64_t init, uint64_t limit_elements);
+  static Result<std::shared_ptr<TableImpl>> create(std::shared_ptr<const EngineImpl> engine, const TableType& type,
+                                                   uint64_t init, uint64_t limit_elements);
   ~TableImpl();
   TableImpl(const TableImpl&) = delete;
 
@@ -25,15 +28,19 @@ class TableImpl : public std::enable_shared_from_this<TableImpl> {
   /// The old size, or UINT64_MAX if the maximum, the limit or the system forbids.
   uint64_t grow(uint64_t delta, uint64_t init);
   ValType element() const { return type_.element; }
+  /// Whose type the element type names; may be null if it names none.
+  const EngineImpl* engine() const { return engine_.get(); }
   /// With the current size as minimum.
   TableType type() const;
 
   GroupTie tie;
 
  private:
-  explicit TableImpl(const TableType& type) : type_(type) {}
+  TableImpl(std::shared_ptr<const EngineImpl> engine, const TableType& type)
+      : engine_(std::move(engine)), type_(type) {}
 
   jit::TableDef def_{};
+  std::shared_ptr<const EngineImpl> engine_;
   TableType type_;
   uint64_t max_elements_ = 0;
   uint64_t reserved_bytes_ = 0;  ///< 0: the elements are in the heap
@@ -42,6 +49,6 @@ class TableImpl : public std::enable_shared_from_this<TableImpl> {
 
 /// A value as a slot for something of type `wanted` that belongs to `tie`'s group, which a function joins.
 /// Errors: type_mismatch, stale_handle, invalid_argument.
-Result<uint64_t> slot_of_value(const Value& value, ValType wanted, GroupTie& tie);
+Result<uint64_t> slot_of_value(const Value& value, ValType wanted, const EngineImpl* engine, GroupTie& tie);
 
 }  // namespace rotor::runtime

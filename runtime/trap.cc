@@ -19,6 +19,7 @@ const char* to_string(TrapKind kind) {
     case TrapKind::uninitialized_element: return "uninitialized element";
     case TrapKind::indirect_call_type_mismatch: return "indirect call type mismatch";
     case TrapKind::null_reference: return "null reference";
+    case TrapKind::null_function_reference: return "null function reference";
     case TrapKind::unaligned_atomic: return "unaligned atomic";
     case TrapKind::expected_shared_memory: return "expected shared memory";
     case TrapKind::stack_overflow: return "call stack exhausted";

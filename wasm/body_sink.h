@@ -52,6 +52,17 @@ struct EmptySink {
   void call(FuncIndex func, const FuncType& type, std::span<const Value> args, std::span<Value> results) {}
   void call_indirect(TableIndex table, TypeIndex type_index, const FuncType& type, Value index,
                      std::span<const Value> args, std::span<Value> results) {}
+  /// `ref`: a reference to a function of `type`; `ref_type` says whether it may be null.
+  void call_ref(const FuncType& type, ValType ref_type, Value ref, std::span<const Value> args,
+                std::span<Value> results) {}
+  /// Calls whose results are the function's, whose frame is gone by then.
+  void return_call(FuncIndex func, const FuncType& type, std::span<const Value> args) {}
+  void return_call_indirect(TableIndex table, TypeIndex type_index, const FuncType& type, Value index,
+                            std::span<const Value> args) {}
+  void return_call_ref(const FuncType& type, ValType ref_type, Value ref, std::span<const Value> args) {}
+  /// Branches by whether `ref` is null. Of br_on_non_null, it is the last of `args` as well.
+  void br_on_null(Control& target, ValType ref_type, Value ref, std::span<const Value> args) {}
+  void br_on_non_null(Control& target, ValType ref_type, Value ref, std::span<const Value> args) {}
 
   // Parametric, variables, references.
   Value select(ValType type, Value condition, Value if_true, Value if_false) { return {}; }
@@ -63,6 +74,8 @@ struct EmptySink {
   Value ref_null(ValType type) { return {}; }
   Value ref_is_null(ValType type, Value ref) { return {}; }
   Value ref_func(FuncIndex func) { return {}; }
+  /// Traps if it is null.
+  Value ref_as_non_null(ValType type, Value ref) { return {}; }
 
   // Numbers. `bits`: the constant, zero-extended.
   Value constant(ValType type, uint64_t bits) { return {}; }

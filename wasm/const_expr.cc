@@ -3,7 +3,6 @@
 #include <array>
 #include <utility>
 
-#include "wasm/decode_types.h"
 #include "wasm/limits.h"
 
 namespace rotor::wasm {
@@ -27,7 +26,7 @@ bool read_index(ByteReader& reader, uint64_t& out) {
   return true;
 }
 
-bool read_immediate(ByteReader& reader, const Features& features, uint64_t start, ConstInstr& out, uint32_t& used) {
+bool read_immediate(ByteReader& reader, const TypeScope& scope, uint64_t start, ConstInstr& out) {
   switch (out.op) {
     case Opcode::I32Const: {
       int32_t value = 0;
@@ -49,16 +48,24 @@ bool read_immediate(ByteReader& reader, const Features& features, uint64_t start
     }
     case Opcode::F64Const: return reader.f64_bits(out.bits);
     case Opcode::GlobalGet: return read_index(reader, out.bits);
-    case Opcode::RefNull: used |= feature_bit(Feature::reference_types); return read_heap_type(reader, out.type);
-    case Opcode::RefFunc: used |= feature_bit(Feature::reference_types); return read_index(reader, out.bits);
+    case Opcode::RefNull: {
+      HeapType heap = HeapType::Abstract::func;
+      if (!read_heap_type(reader, scope, heap)) return false;
+      out.type = ValType::ref(heap, /*nullable=*/true);
+      scope.used |= feature_bit(Feature::reference_types);
+      return true;
+    }
+    case Opcode::RefFunc: scope.used |= feature_bit(Feature::reference_types); return read_index(reader, out.bits);
     case Opcode::I32Add:
     case Opcode::I32Sub:
     case Opcode::I32Mul:
     case Opcode::I64Add:
     case Opcode::I64Sub:
     case Opcode::I64Mul:
-      if (!features.extended_const) return reader.fail_unsupported(Feature::extended_const, start);
-      used |= feature_bit(Feature::extended_const);
+      if (!(scope.enabled & feature_bit(Feature::extended_const))) {
+        return reader.fail_unsupported(Feature::extended_const, start);
+      }
+      scope.used |= feature_bit(Feature::extended_const);
       return true;
     default:
       if (is_plain_opcode(out.op)) return reader.fail(Message::constant_expression_required, start);
@@ -84,7 +91,8 @@ bool effect_of(ErrorSlot& errors, const Module& module, const ConstExpr& expr, c
       if (instr.bits >= module.funcs.size()) {
         return errors.fail_index(Message::unknown_function, expr.offset, instr.bits);
       }
-      out = {ValType::funcref};
+      // A function that is imported or defined has a type by now: those were checked first.
+      out = {module.ref_type(module.funcs[instr.bits])};
       return true;
     case Opcode::GlobalGet: {
       if (instr.bits >= visible_globals) return errors.fail_index(Message::unknown_global, expr.offset, instr.bits);
@@ -105,7 +113,7 @@ bool effect_of(ErrorSlot& errors, const Module& module, const ConstExpr& expr, c
 
 }  // namespace
 
-bool read_const_expr(ByteReader& reader, const Features& features, ConstExpr& out, uint32_t& used) {
+bool read_const_expr(ByteReader& reader, const TypeScope& scope, ConstExpr& out) {
   out.offset = reader.offset();
   for (;;) {
     uint64_t start = reader.offset();
@@ -116,7 +124,7 @@ bool read_const_expr(ByteReader& reader, const Features& features, ConstExpr& ou
     if (out.code.size() == kMaxConstInstructions) {
       return reader.fail_limit(Message::limit_const_expr, start, out.code.size() + 1, kMaxConstInstructions);
     }
-    if (!read_immediate(reader, features, start, instr, used)) return false;
+    if (!read_immediate(reader, scope, start, instr)) return false;
     out.code.push_back(instr);
   }
 }
@@ -138,7 +146,7 @@ bool check_const_expr(ErrorSlot& errors, const Module& module, const ConstExpr& 
     }
     stack.push_back(effect.type);
   }
-  if (stack.size() != 1 || stack[0] != wanted) return errors.fail_stack(expr.offset, want, stack);
+  if (stack.size() != 1 || !matches(stack[0], wanted)) return errors.fail_stack(expr.offset, want, stack);
   return true;
 }
 

@@ -5,17 +5,17 @@
 #include <cstdint>
 #include <vector>
 
-#include "rotor/config.h"
+#include "wasm/decode_types.h"
 #include "wasm/module.h"
 #include "wasm/reader.h"
 
 namespace rotor::wasm {
 
-/// Reads up to and with the final `end`. `used`: receives the bits of the features seen.
-bool read_const_expr(ByteReader& reader, const Features& features, ConstExpr& out, uint32_t& used);
+/// Reads up to and with the final `end`.
+bool read_const_expr(ByteReader& reader, const TypeScope& scope, ConstExpr& out);
 
-/// Checks that the expression yields one value of type `wanted`. It may read the first `visible_globals` globals, if
-/// they are immutable.
+/// Checks that the expression yields one value that matches `wanted`. It may read the first `visible_globals` globals,
+/// if they are immutable.
 bool check_const_expr(ErrorSlot& errors, const Module& module, const ConstExpr& expr, ValType wanted,
                       size_t visible_globals);
 

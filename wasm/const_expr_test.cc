@@ -12,8 +12,8 @@ using test::Bytes;
 uint64_t eval(const Bytes& bytes) {
   ByteReader reader(bytes);
   ConstExpr expr;
-  uint32_t used = 0;
-  EXPECT_TRUE(read_const_expr(reader, {}, expr, used));
+  Module module;
+  EXPECT_TRUE(read_const_expr(reader, {module, enabled_features({}), module.used_features}, expr));
   EXPECT_TRUE(reader.at_end());
   return eval_const_expr(
       expr, [](GlobalIndex index) { return uint64_t{1000} + raw(index); },

@@ -14,7 +14,7 @@ bool BodyReader::locals(std::vector<ValType>& locals) {
     if (!u32(count)) return false;
     total += count;
     if (total > UINT32_MAX) return fail(Message::too_many_locals, at);
-    if (!read_value_type(*this, type)) return false;
+    if (!read_value_type(*this, scope(), type)) return false;
     // Over our limit is reported only after the whole list: it may yet turn out malformed.
     if (total <= kMaxLocals) locals.resize(total, type);
   }
@@ -33,7 +33,11 @@ bool BodyReader::other_block_type(BlockSignature& out) {
   // A byte 0x40..0x7f is a value type by its form; anything else is a type index, written as a signed integer.
   if ((first & 0xc0) == 0x40) {
     ValType type;
-    return read_value_type(*this, type) && fail(Message::malformed_block_type, start);
+    if (!read_value_type(*this, scope(), type)) return false;
+    if (!type.is_ref()) return fail(Message::malformed_block_type, start);
+    const ValType& kept = *block_types_.insert(type).first;
+    out = {.params_data = nullptr, .params_count = 0, .results_data = &kept, .results_count = 1};
+    return true;
   }
   int64_t index = 0;
   if (!s33(index)) return false;
@@ -135,7 +139,14 @@ bool BodyReader::select_type(ValType& out) {
   uint32_t count = 0;
   if (!this->count(count)) return false;
   if (count != 1) return fail(Message::invalid_result_arity, start);
-  return read_value_type(*this, out);
+  return read_value_type(*this, scope(), out);
+}
+
+bool BodyReader::ref_null_type(ValType& out) {
+  HeapType heap = HeapType::Abstract::func;
+  if (!read_heap_type(*this, scope(), heap)) return false;
+  out = ValType::ref(heap, /*nullable=*/true);
+  return true;
 }
 
 bool BodyReader::zero_byte() {

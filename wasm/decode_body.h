@@ -7,6 +7,7 @@
 #include <cassert>
 #include <cstdint>
 #include <span>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -54,6 +55,8 @@ class BodyReader : public ByteReader {
   bool known(ElemIndex segment);
   /// The types of a select: one.
   bool select_type(ValType& out);
+  /// The type of what ref.null yields.
+  bool ref_null_type(ValType& out);
   bool zero_byte();
 
   template <Feature feature>
@@ -83,7 +86,13 @@ class BodyReader : public ByteReader {
     return true;
   }
 
+  TypeScope scope() { return {module_, enabled_, used_}; }
+
+  struct TypeHash {
+    size_t operator()(ValType type) const { return type.bits(); }
+  };
   const Module& module_;
+  std::unordered_set<ValType, TypeHash> block_types_;  ///< results of blocks: their addresses are kept
   uint32_t enabled_;
   uint64_t instr_offset_ = 0;
   uint32_t used_ = 0;
@@ -98,7 +107,7 @@ class BodyDecoder {
 
   /// Module and bytes must outlive the decoder.
   BodyDecoder(const Module& module, std::span<const uint8_t> bytes, const Features& features)
-      : module_(module), reader_(module, bytes, features), state_(reader_) {}
+      : module_(module), reader_(module, bytes, features), state_(reader_, locals_) {}
   BodyDecoder(const BodyDecoder&) = delete;
   BodyDecoder& operator=(const BodyDecoder&) = delete;
 
@@ -125,12 +134,13 @@ class BodyDecoder {
     reader_.set_end(body.end);
     state_.reset();
     state_.set_offset(body.begin);
-    locals_ = type_->params;
-    if (!reader_.locals(locals_)) return false;
+    locals_.types = type_->params;
+    if (!reader_.locals(locals_.types)) return false;
+    locals_.begin_function(type_->params.size());
     BlockSignature signature{.results_data = type_->results.data(),
                              .results_count = static_cast<uint32_t>(type_->results.size())};
     if (!state_.push_frame(FrameKind::function, signature)) return false;
-    sink_->function_begin(state_.frame().control, func, *type_, locals_);
+    sink_->function_begin(state_.frame().control, func, *type_, locals_.types);
     while (state_.depth() != 0) {
       if (!instruction()) return false;
     }
@@ -177,8 +187,8 @@ class BodyDecoder {
   ROTOR_CASE(atomic_rmw, Name, signature, feature, natural_align_log2(#immediate))
 #define ROTOR_OP_ATOMIC_CMPXCHG(code, Name, text, immediate, signature, feature) \
   ROTOR_CASE(atomic_cmpxchg, Name, signature, feature, natural_align_log2(#immediate))
-#define ROTOR_OP_TAIL_CALL ROTOR_CASE_UNSUPPORTED
-#define ROTOR_OP_FUNCTION_REF ROTOR_CASE_UNSUPPORTED
+#define ROTOR_OP_TAIL_CALL ROTOR_CASE_ON
+#define ROTOR_OP_FUNCTION_REF ROTOR_CASE_ON
 #define ROTOR_OP_WIDE ROTOR_CASE_UNSUPPORTED
 #define ROTOR_OP_EXCEPTION ROTOR_CASE_UNSUPPORTED
 #define ROTOR_OP_GC ROTOR_CASE_UNSUPPORTED
@@ -324,6 +334,7 @@ class BodyDecoder {
       sink_->else_(frame.control, live(), state_.window(results + params).first(results), state_.window(params));
     }
     state_.drop_below(params, results);
+    locals_.forget(frame.initialized_height);
     frame.kind = FrameKind::else_;
     frame.polymorphic = false;
     frame.branched |= live();
@@ -334,7 +345,7 @@ class BodyDecoder {
     auto& frame = state_.frame();
     if (!state_.check_block_end()) return false;
     const BlockSignature& type = frame.type;
-    if (frame.kind == FrameKind::if_ && !std::ranges::equal(type.params(), type.results())) {
+    if (frame.kind == FrameKind::if_ && !std::ranges::equal(type.params(), type.results(), matches)) {
       return reader_.fail_detail(Message::type_mismatch, state_.offset(),
                                  "an if without else must have the same parameters and results");
     }
@@ -447,7 +458,7 @@ class BodyDecoder {
     TableIndex table{};
     if (!reader_.func_type_index(type_index) || !reader_.table_index(table)) return false;
     ValType element = table_type(table);
-    if (element != ValType::funcref) return fail_element(element, ValType::funcref);
+    if (!matches(element, ValType::funcref)) return fail_element(element, ValType::funcref);
     if (!require_one(ValType::i32)) return false;
     Value index = state_.top();
     state_.drop(1);
@@ -455,6 +466,110 @@ class BodyDecoder {
     return call(type, [&](std::span<const Value> args, std::span<Value> results) {
       sink_->call_indirect(table, type_index, type, index, args, results);
     });
+  }
+
+  /// A call whose results are the function's: checks both, has `emit(args)` told, ends the block.
+  template <class Emit>
+  bool tail_call(const FuncType& type, Emit&& emit) {
+    if (!std::ranges::equal(type.results, type_->results, matches)) {
+      return reader_.fail_detail(Message::type_mismatch, state_.offset(),
+                                 "the callee's results are not the function's");
+    }
+    if (!state_.require(type.params)) return false;
+    if (live()) emit(state_.window(static_cast<uint32_t>(type.params.size())));
+    state_.set_unreachable();
+    return true;
+  }
+  bool on(Is<Opcode::ReturnCall>) {
+    FuncIndex func{};
+    if (!reader_.func_index(func)) return false;
+    const FuncType& type = module_.func_type(func);
+    return tail_call(type, [&](std::span<const Value> args) { sink_->return_call(func, type, args); });
+  }
+  bool on(Is<Opcode::ReturnCallIndirect>) {
+    TypeIndex type_index{};
+    TableIndex table{};
+    if (!reader_.func_type_index(type_index) || !reader_.table_index(table)) return false;
+    ValType element = table_type(table);
+    if (!matches(element, ValType::funcref)) return fail_element(element, ValType::funcref);
+    if (!require_one(ValType::i32)) return false;
+    Value index = state_.top();
+    state_.drop(1);
+    const FuncType& type = module_.func_type(type_index);
+    return tail_call(
+        type, [&](std::span<const Value> args) { sink_->return_call_indirect(table, type_index, type, index, args); });
+  }
+  /// The operand of call_ref: `ref` gets its value, `operand` its type, which may be without null.
+  bool callee(TypeIndex& type_index, ValType& operand, Value& ref) {
+    if (!reader_.func_type_index(type_index)) return false;
+    ValType wanted = module_.ref_type(type_index).nullable_form();
+    operand = state_.has_operand() ? state_.top_type() : wanted;
+    if (!require_one(wanted)) return false;
+    ref = state_.top();
+    state_.drop(1);
+    return true;
+  }
+  bool on(Is<Opcode::CallRef>) {
+    TypeIndex type_index{};
+    ValType operand;
+    Value ref{};
+    if (!callee(type_index, operand, ref)) return false;
+    const FuncType& type = module_.func_type(type_index);
+    return call(type, [&](std::span<const Value> args, std::span<Value> results) {
+      sink_->call_ref(type, operand, ref, args, results);
+    });
+  }
+  bool on(Is<Opcode::ReturnCallRef>) {
+    TypeIndex type_index{};
+    ValType operand;
+    Value ref{};
+    if (!callee(type_index, operand, ref)) return false;
+    const FuncType& type = module_.func_type(type_index);
+    return tail_call(type, [&](std::span<const Value> args) { sink_->return_call_ref(type, operand, ref, args); });
+  }
+
+  /// Any reference on top of the stack; unreachable code provides one of the bottom type.
+  bool require_ref(ValType& type) {
+    if (!state_.require_any(type)) return false;
+    if (type.is_bottom()) type = ValType::ref(HeapType::Abstract::bottom, /*nullable=*/false);
+    if (type.is_ref()) return true;
+    return reader_.fail_stack(state_.offset(), std::array{ValType::funcref}, std::array{type});
+  }
+  bool on(Is<Opcode::RefAsNonNull>) {
+    ValType type;
+    if (!require_ref(type)) return false;
+    return replace(1, type.non_null(), live() ? sink_->ref_as_non_null(type, state_.top()) : Value{});
+  }
+  bool on(Is<Opcode::BrOnNull>) {
+    FrameType* target = label();
+    ValType type;
+    if (!target || !require_ref(type)) return false;
+    Value ref = state_.top();
+    state_.drop(1);
+    if (!state_.require(target->label_types())) return false;
+    if (live()) {
+      target->branched = true;
+      sink_->br_on_null(target->control, type, ref, state_.window(target->label_types().size()));
+    }
+    state_.push(type.non_null(), ref);
+    return true;
+  }
+  bool on(Is<Opcode::BrOnNonNull>) {
+    FrameType* target = label();
+    ValType type;
+    if (!target || !require_ref(type)) return false;
+    auto wanted = target->label_types();
+    if (wanted.empty() || !wanted.back().is_ref()) {
+      return reader_.fail_detail(Message::type_mismatch, state_.offset(), "the label takes no reference");
+    }
+    // The reference goes with the branch alone: as one without null.
+    replace(1, type.non_null(), state_.top());
+    if (!state_.require(wanted)) return false;
+    if (live()) {
+      target->branched = true;
+      sink_->br_on_non_null(target->control, type, state_.top(), state_.window(wanted.size()));
+    }
+    return finish(1);
   }
 
   // Parametric, variables, references.
@@ -488,7 +603,7 @@ class BodyDecoder {
     uint64_t start = reader_.offset();
     uint32_t index = 0;
     if (!reader_.u32(index)) return false;
-    if (index >= locals_.size()) [[unlikely]]
+    if (index >= locals_.types.size()) [[unlikely]]
       return reader_.fail_index(Message::unknown_local, start, index);
     out = LocalIndex(index);
     return true;
@@ -496,7 +611,9 @@ class BodyDecoder {
   bool on(Is<Opcode::LocalGet>) {
     LocalIndex index{};
     if (!local_index(index)) return false;
-    ValType type = locals_[raw(index)];
+    ValType type = locals_.types[raw(index)];
+    if (!type.is_defaultable() && !locals_.is_initialized(index)) [[unlikely]]
+      return reader_.fail_index(Message::uninitialized_local, state_.offset(), raw(index));
     state_.push(type, live() ? sink_->local_get(index, type) : Value{});
     return true;
   }
@@ -509,8 +626,9 @@ class BodyDecoder {
     return local_index(index) && set_local(index);
   }
   bool set_local(LocalIndex index) {
-    ValType type = locals_[raw(index)];
+    ValType type = locals_.types[raw(index)];
     if (!require_one(type)) return false;
+    if (!type.is_defaultable()) locals_.initialize(index);
     if (live()) sink_->local_set(index, type, state_.top());
     return true;
   }
@@ -532,7 +650,7 @@ class BodyDecoder {
   }
   bool on(Is<Opcode::RefNull>) {
     ValType type;
-    if (!read_heap_type(reader_, type)) return false;
+    if (!reader_.ref_null_type(type)) return false;
     state_.push(type, live() ? sink_->ref_null(type) : Value{});
     return true;
   }
@@ -548,7 +666,7 @@ class BodyDecoder {
     FuncIndex func{};
     if (!reader_.func_index(func)) return false;
     if (!module_.declared_funcs[raw(func)]) return reader_.fail(Message::undeclared_function, state_.offset());
-    state_.push(ValType::funcref, live() ? sink_->ref_func(func) : Value{});
+    state_.push(module_.ref_type(module_.funcs[raw(func)]), live() ? sink_->ref_func(func) : Value{});
     return true;
   }
 
@@ -642,7 +760,7 @@ class BodyDecoder {
     TableIndex table{};
     if (!reader_.elem_index(segment) || !reader_.table_index(table) || !reader_.known(segment)) return false;
     ValType type = module_.elements[raw(segment)].type;
-    if (type != table_type(table)) return fail_element(type, table_type(table));
+    if (!matches(type, table_type(table))) return fail_element(type, table_type(table));
     if (!require_three_i32()) return false;
     auto args = state_.window(3);
     if (live()) sink_->table_init(table, segment, args[0], args[1], args[2]);
@@ -657,7 +775,7 @@ class BodyDecoder {
   bool on(Is<Opcode::TableCopy>) {
     TableIndex dst{}, src{};
     if (!reader_.table_index(dst) || !reader_.table_index(src)) return false;
-    if (table_type(dst) != table_type(src)) return fail_element(table_type(src), table_type(dst));
+    if (!matches(table_type(src), table_type(dst))) return fail_element(table_type(src), table_type(dst));
     if (!require_three_i32()) return false;
     auto args = state_.window(3);
     if (live()) sink_->table_copy(dst, src, args[0], args[1], args[2]);
@@ -692,7 +810,7 @@ class BodyDecoder {
   BodyState<Value, Control> state_;
   Sink* sink_ = nullptr;
   const FuncType* type_ = nullptr;
-  std::vector<ValType> locals_;
+  Locals locals_;
   std::vector<Control*> targets_;
 };
 

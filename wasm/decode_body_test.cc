@@ -77,6 +77,25 @@ struct TraceSink {
                      std::span<Value> results) {
     define("call_indirect " + std::to_string(raw(table)) + " " + v(index) + " " + list(args), results);
   }
+  void call_ref(const FuncType&, ValType ref_type, Value ref, std::span<const Value> args, std::span<Value> results) {
+    define("call_ref " + to_string(ref_type) + " " + v(ref) + " " + list(args), results);
+  }
+  void return_call(FuncIndex func, const FuncType&, std::span<const Value> args) {
+    line("return_call " + std::to_string(raw(func)) + " " + list(args));
+  }
+  void return_call_indirect(TableIndex table, TypeIndex, const FuncType&, Value index, std::span<const Value> args) {
+    line("return_call_indirect " + std::to_string(raw(table)) + " " + v(index) + " " + list(args));
+  }
+  void return_call_ref(const FuncType&, ValType ref_type, Value ref, std::span<const Value> args) {
+    line("return_call_ref " + to_string(ref_type) + " " + v(ref) + " " + list(args));
+  }
+  void br_on_null(Control& c, ValType type, Value ref, std::span<const Value> args) {
+    line("br_on_null " + c.name + " " + to_string(type) + " " + v(ref) + " " + list(args));
+  }
+  void br_on_non_null(Control& c, ValType type, Value ref, std::span<const Value> args) {
+    line("br_on_non_null " + c.name + " " + to_string(type) + " " + v(ref) + " " + list(args));
+  }
+  Value ref_as_non_null(ValType type, Value ref) { return define("ref.as_non_null " + to_string(type) + " " + v(ref)); }
   Value select(ValType type, Value condition, Value a, Value b) {
     return define("select " + to_string(type) + " " + v(condition) + " " + v(a) + " " + v(b));
   }
@@ -405,14 +424,99 @@ TEST(BodyDecoder, Framing) {
 }
 
 TEST(BodyDecoder, UnsupportedInstructionsNameTheirFeature) {
-  EXPECT_EQ(error(0, {0x12, 0, kEnd}), "0: unsupported feature: tail-call");
-  EXPECT_EQ(error(0, {0x14, 0, kEnd}), "0: unsupported feature: function-references");
+  Features without;
+  without.tail_call = without.function_references = false;
+  EXPECT_EQ(error(0, {0x12, 0, kEnd}, without), "0: unsupported feature: tail-call");
+  EXPECT_EQ(error(0, {0x14, 0, kEnd}, without), "0: unsupported feature: function-references");
+  EXPECT_EQ(error(0, {0xd4, kEnd}, without), "0: unsupported feature: function-references");
+  EXPECT_EQ(error(0, {0xd0, 0, kEnd}, without), "1: unsupported feature: function-references");
+  EXPECT_EQ(error(0, {0x02, 0x63, 0, kEnd, kEnd}, without), "1: unsupported feature: function-references");
   EXPECT_EQ(error(0, {0x08, 0, kEnd}), "0: unsupported feature: exceptions");
   EXPECT_EQ(error(0, {0xfb, 0, 0, kEnd}), "0: unsupported feature: gc");
   EXPECT_EQ(error(0, {0xfd, 12, kEnd}), "0: unsupported feature: simd");
   EXPECT_EQ(error(0, {0xfd, 0x80, 0x02, kEnd}), "0: unsupported feature: relaxed-simd");
   EXPECT_EQ(error(0, {0xfc, 0x13, kEnd}), "0: unsupported feature: wide-arithmetic");
   EXPECT_EQ(error(0, {0x02, 0x7b, kEnd, kEnd}), "1: unsupported feature: simd");
+}
+
+TEST(BodyDecoder, TailCalls) {
+  // local.get 0; if (return_call 0 of type 1) end; table 0's function
+  EXPECT_EQ(trace(1, {0x20, 0, 0x04, kEmpty, 0x20, 0, 0x12, 0, kEnd, 0x20, 0, 0x41, 3, 0x13, 1, 0, kEnd}),
+            "begin locals 1\n"
+            "v1 = local.get 0\n"
+            "if1 v1 ()\n"
+            "v2 = local.get 0\n"
+            "return_call 0 (v2)\n"
+            "end if1 unreachable\n"
+            "v3 = local.get 0\n"
+            "v4 = i32 3\n"
+            "return_call_indirect 0 v4 (v3)\n"
+            "end function unreachable\n"
+            "function_end\n");
+  EXPECT_EQ(trace(1, {0x20, 0, 0xd0, 1, 0x15, 1, kEnd}),
+            "begin locals 1\n"
+            "v1 = local.get 0\n"
+            "v2 = ref.null()\n"
+            "return_call_ref (ref null 1) v2 (v1)\n"
+            "end function unreachable\n"
+            "function_end\n");
+  EXPECT_EQ(error(0, {0x41, 0, 0x42, 0, 0x12, 1, kEnd}),
+            "4: type mismatch: the callee's results are not the function's");
+  EXPECT_EQ(error(4, {0x12, 0, kEnd}), "0: type mismatch: instruction requires [i32] but stack has []");
+  EXPECT_EQ(error(0, {0x12, 2, kEnd}), "1: unknown function 2");
+  EXPECT_EQ(error(0, {0x41, 0, 0x13, 0, 1, kEnd}), "2: type mismatch: elements are externref, not funcref");
+}
+
+TEST(BodyDecoder, FunctionReferences) {
+  // ref.func 1 is of its type, without null: no check is asked for.
+  EXPECT_EQ(trace(0, {0x41, 1, 0x42, 2, 0xd2, 1, 0x14, 2, 0x1a, 0x1a, kEnd}),
+            "begin locals 0\n"
+            "v1 = i32 1\n"
+            "v2 = i64 2\n"
+            "v3 = ref.func()\n"
+            "call_ref (ref 2) v3 (v1 v2) -> (v4 v5)\n"
+            "end function ()\n"
+            "function_end\n");
+  // block (br_on_null 0; drop) (block (result (ref 0)) (br_on_non_null 0; ...))
+  EXPECT_EQ(trace(0, {0x02, kEmpty, 0xd0, 0, 0xd5, 0, 0x1a, kEnd, 0x02, 0x64, 0,
+                      0xd0, 0,      0xd6, 0, 0xd0, 0, 0xd4, kEnd, 0x1a, kEnd}),
+            "begin locals 0\n"
+            "block1()\n"
+            "v1 = ref.null()\n"
+            "br_on_null block1 (ref null 0) v1 ()\n"
+            "end block1 ()\n"
+            "block2()\n"
+            "v2 = ref.null()\n"
+            "br_on_non_null block2 (ref null 0) v2 (v2)\n"
+            "v3 = ref.null()\n"
+            "v4 = ref.as_non_null (ref null 0) v3\n"
+            "end block2 (v4) -> (v5)\n"
+            "end function ()\n"
+            "function_end\n");
+  EXPECT_EQ(error(0, {0xd0, 0, 0x14, 4, kEnd}),
+            "2: type mismatch: instruction requires [(ref null 4)] but stack has [(ref null 0)]");
+  EXPECT_EQ(error(0, {0x41, 0, 0xd4, 0x1a, kEnd}),
+            "2: type mismatch: instruction requires [funcref] but stack has [i32]");
+  EXPECT_EQ(error(0, {0xd0, 0, 0xd6, 0, kEnd}), "2: type mismatch: the label takes no reference");
+  EXPECT_EQ(error(0, {0xd0, 9, 0x1a, kEnd}), "1: unknown type 9");
+  // Unreachable code provides a reference of any type, but no number.
+  EXPECT_EQ(error(0, {0x00, 0xd4, 0x14, 0, kEnd}), "valid");
+  EXPECT_EQ(error(0, {0x00, 0xd4, 0x45, 0x1a, kEnd}),
+            "2: type mismatch: instruction requires [i32] but stack has [(ref bot)]");
+}
+
+TEST(BodyDecoder, LocalsWithoutDefaultAreSetBeforeTheyAreRead) {
+  Bytes local = {1, 1, 0x64, 2};
+  EXPECT_EQ(trace(0, {0x20, 0, 0x1a, kEnd}, local), "uninitialized local 0");
+  EXPECT_EQ(trace(0, {0xd2, 1, 0x21, 0, 0x20, 0, 0x1a, kEnd}, local),
+            "begin locals 1\n"
+            "v1 = ref.func()\n"
+            "local.set 0 v1\n"
+            "v2 = local.get 0\n"
+            "end function ()\n"
+            "function_end\n");
+  // What a block sets is set in the block.
+  EXPECT_EQ(trace(0, {0x02, kEmpty, 0xd2, 1, 0x21, 0, kEnd, 0x20, 0, 0x1a, kEnd}, local), "uninitialized local 0");
 }
 
 TEST(BodyDecoder, FewBytesCannotTakeMuchMemory) {

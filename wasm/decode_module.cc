@@ -102,6 +102,9 @@ struct CallSink : EmptySink {
   void call(FuncIndex func, const FuncType&, std::span<const Value>, std::span<Value>) {
     if (calls) calls->targets.push_back(raw(func));
   }
+  void return_call(FuncIndex func, const FuncType&, std::span<const Value>) {
+    if (calls) calls->targets.push_back(raw(func));
+  }
 };
 }  // namespace
 

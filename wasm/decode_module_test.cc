@@ -169,7 +169,7 @@ TEST(DecodeModule, ElementSegmentForms) {
   expect_invalid(module({section(9, vec({Bytes{0} + offset + Bytes{0}}))}), "unknown table 0", 11);
   expect_invalid(module({section(9, vec({{1, 0, 1, 4}}))}), "unknown function 4", 11);
   expect_invalid(module({section(4, vec({{kExternRef, 0, 1}})), section(9, vec({Bytes{0} + offset + Bytes{0}}))}),
-                 "type mismatch: segment of funcref for a table of externref", 17);
+                 "type mismatch: segment of (ref func) for a table of externref", 17);
 }
 
 TEST(DecodeModule, DataSegments) {
@@ -209,8 +209,10 @@ TEST(DecodeModule, Unsupported) {
   expect_unsupported(module({section(1, vec({{0x5f, 0}}))}), "gc", 11);
   expect_unsupported(module({section(1, vec({{0x4e, 0}}))}), "gc", 11);
   expect_unsupported(module({section(1, vec({func_type({0x7b}, {})}))}), "simd", 13);
-  expect_unsupported(module({section(1, vec({func_type({0x63, 0x00}, {})}))}), "function-references", 13);
-  expect_unsupported(module({section(1, vec({func_type({0x64, 0x6e}, {})}))}), "gc", 13);
+  Features untyped;
+  untyped.function_references = false;
+  expect_unsupported(module({section(1, vec({func_type({0x63, 0x00}, {})}))}), "function-references", 13, untyped);
+  expect_unsupported(module({section(1, vec({func_type({0x64, 0x6e}, {})}))}), "gc", 14);
   expect_unsupported(module({section(1, vec({func_type({0x6e}, {})}))}), "gc", 13);
   expect_unsupported(module({section(1, vec({func_type({0x69}, {})}))}), "exceptions", 13);
   expect_unsupported(module({section(5, vec({{0, 1}, {0, 1}}))}), "multi-memory", 13);
@@ -218,13 +220,50 @@ TEST(DecodeModule, Unsupported) {
   expect_unsupported(module({section(5, vec({{8, 1, 0}}))}), "custom-page-sizes", 11);
   expect_unsupported(module({section(4, vec({{kFuncRef, 4, 1}}))}), "memory64", 12);
   expect_unsupported(module({section(4, vec({{0x40, 0, kFuncRef, 0, 1, 0xd0, kFuncRef, 0x0b}}))}),
-                     "function-references", 11);
+                     "function-references", 11, untyped);
   expect_unsupported(module({section(13, vec({{0, 0}}))}), "exceptions", 8);
   expect_unsupported(module({section(5, vec({{3, 1, 1}}))}), "threads", 11, {.threads = false, .extended_const = true});
   // No version has these.
   expect_malformed(module({section(1, vec({{0x40, 0}}))}), "malformed definition type", 11);
   expect_malformed(module({section(1, vec({func_type({0x78}, {})}))}), "malformed value type", 13);
   expect_malformed(module({section(1, vec({func_type({0x63, 0x7f}, {})}))}), "malformed heap type", 14);
+}
+
+/// A function type with parameters of more than one byte each.
+Bytes type_of_refs(std::initializer_list<Bytes> params) { return Bytes{0x60} + vec(params) + Bytes{0}; }
+Bytes ref(uint8_t heap) { return {0x64, heap}; }
+Bytes ref_null(uint8_t heap) { return {0x63, heap}; }
+
+TEST(DecodeModule, TypesAreCanonical) {
+  auto decoded = decode(module(
+      {section(1, vec({func_type({}, {}), func_type({}, {}), type_of_refs({ref(1)}), type_of_refs({ref(0)}),
+                       type_of_refs({ref_null(4)}), type_of_refs({ref_null(5)}), type_of_refs({ref_null(4)})}))}));
+  ASSERT_TRUE(decoded.has_value()) << decoded.error().message;
+  std::vector<uint32_t> canonical;
+  for (TypeIndex index : decoded->canonical_types) canonical.push_back(raw(index));
+  EXPECT_EQ(canonical, (std::vector<uint32_t>{0, 0, 2, 2, 4, 4, 6}));
+  // What names them is rewritten: equal types are `==`.
+  EXPECT_EQ(decoded->func_type(TypeIndex{2}), decoded->func_type(TypeIndex{3}));
+  EXPECT_EQ(to_string(decoded->func_type(TypeIndex{5})), "[(ref null 4)] -> []");
+  // A type may name itself and those before it.
+  expect_invalid(module({section(1, vec({type_of_refs({ref(1)}), func_type({}, {})}))}), "unknown type 1", 14);
+  expect_invalid(module({section(4, vec({{0x63, 0, 0, 0}}))}), "unknown type 0", 12);
+}
+
+TEST(DecodeModule, TableInitializers) {
+  Bytes type = section(1, vec({func_type({}, {})})), func = section(3, vec({{0}}));
+  auto table = [&](const Bytes& contents) {
+    return module({type, func, section(4, vec({contents})), section(10, vec({body({0x0b})}))});
+  };
+  auto decoded = decode(table({0x40, 0, 0x64, 0, 0, 3, 0xd2, 0, 0x0b}));
+  ASSERT_TRUE(decoded.has_value()) << decoded.error().message;
+  ASSERT_TRUE(decoded->tables[0].init.has_value());
+  EXPECT_TRUE(decoded->declared_funcs[0]);
+  EXPECT_EQ(decoded->used_features, feature_bit(Feature::function_references) | feature_bit(Feature::reference_types));
+  expect_malformed(table({0x40, 1, 0x70, 0, 3, 0xd0, 0x70, 0x0b}), "zero byte expected", 21);
+  expect_invalid(table({0x64, 0, 0, 3}), "type mismatch: a table of (ref 0) without an initializer", 21);
+  expect_invalid(table({0x40, 0, 0x64, 0, 0, 3, 0xd0, 0, 0x0b}),
+                 "type mismatch: instruction requires [(ref 0)] but stack has [(ref null 0)]", 27);
 }
 
 TEST(DecodeModule, NamedLimits) {

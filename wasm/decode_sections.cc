@@ -34,8 +34,9 @@ bool ModuleDecoder::count(uint32_t& out, size_t have, Message too_many, uint32_t
 bool ModuleDecoder::type_section() {
   uint32_t types = 0;
   if (!count(types, 0, Message::limit_types, kMaxTypes)) return false;
-  module_.types.resize(types);
-  module_.rec_groups.resize(types);
+  module_.types.reserve(types);
+  module_.rec_groups.reserve(types);
+  module_.canonical_types.reserve(types);
   for (uint32_t i = 0; i < types; ++i) {
     uint64_t start = reader_.offset();
     uint8_t form = 0;
@@ -49,10 +50,28 @@ bool ModuleDecoder::type_section() {
       case 0x5f: return reader_.fail_unsupported(Feature::gc, start);
       default: return reader_.fail(Message::malformed_type_form, start);
     }
-    if (!types_.func_type(module_.types[i].composite.emplace<FuncType>())) return false;
-    module_.rec_groups[i].first = i;
+    // A type may refer to itself: it is there before it is read.
+    module_.types.emplace_back();
+    module_.canonical_types.push_back(TypeIndex(i));
+    if (!types_.func_type(std::get<FuncType>(module_.types[i].composite))) return false;
+    canonicalise({.first = i, .count = 1});
   }
   return true;
+}
+
+/// Pre: the group is the last one so far, and names no type that is not canonical, itself excepted.
+void ModuleDecoder::canonicalise(RecGroup group) {
+  module_.rec_groups.push_back(group);
+  uint32_t canonical = rec_groups_.intern(module_.types, group);
+  if (canonical == group.first) return;
+  auto canonical_of = [&](ValType type) {
+    if (!type.is_concrete_ref() || type.heap().type_index() < group.first) return type;
+    return ValType::ref(HeapType::concrete(type.heap().type_index() - group.first + canonical), type.nullable());
+  };
+  for (uint32_t i = 0; i < group.count; ++i) {
+    module_.canonical_types[group.first + i] = TypeIndex(canonical + i);
+    for_each_type(module_.types[group.first + i].composite, [&](ValType& type) { type = canonical_of(type); });
+  }
 }
 
 bool ModuleDecoder::import_desc(Import& import) {
@@ -127,13 +146,26 @@ bool ModuleDecoder::table_section() {
   if (!count(tables, module_.tables.size(), Message::limit_tables, kMaxTables)) return false;
   for (uint32_t i = 0; i < tables; ++i) {
     uint64_t start = reader_.offset();
-    // 0x40 0x00: a table with an initializer.
-    if (reader_.peek() == 0x40) return reader_.fail_unsupported(Feature::function_references, start);
     offsets_.tables.push_back(start);
-    if (!types_.table_type(module_.tables.emplace_back().type)) return false;
+    Table& table = module_.tables.emplace_back();
+    bool has_init = reader_.peek() == 0x40;
+    if (has_init && !table_init_prefix(start)) return false;
+    if (!types_.table_type(table.type)) return false;
+    if (has_init && !const_expr(table.init.emplace())) return false;
   }
   if (module_.tables.size() > 1) use(Feature::reference_types);
   return true;
+}
+
+/// 0x40 0x00, before the type of a table that has an initialiser.
+bool ModuleDecoder::table_init_prefix(uint64_t start) {
+  if (!(scope_.enabled & feature_bit(Feature::function_references))) {
+    return reader_.fail_unsupported(Feature::function_references, start);
+  }
+  use(Feature::function_references);
+  uint8_t zero = 0;
+  if (!reader_.skip(1) || !reader_.u8(zero)) return false;
+  return zero == 0 || reader_.fail(Message::zero_byte_expected, start);
 }
 
 bool ModuleDecoder::add_memory(const MemoryType& type, uint64_t start) {
@@ -226,7 +258,9 @@ bool ModuleDecoder::element(ElementSegment& segment) {
     if (!const_expr(segment.table_offset)) return false;
   }
   if (explicit_type && are_exprs) {
-    if (!read_ref_type(reader_, segment.type)) return false;
+    if (!read_ref_type(reader_, scope_, segment.type)) return false;
+  } else if (are_exprs) {
+    segment.type = ValType::funcref;
   } else if (explicit_type) {
     uint64_t at = reader_.offset();
     uint8_t kind = 0;

@@ -16,28 +16,40 @@ Feature heap_type_feature(uint8_t code) {
   return Feature::mvp;
 }
 
-/// The heap type after 0x63 or 0x64 says which proposal the reference belongs to, if it is one at all.
-bool fail_typed_ref(ByteReader& reader, uint64_t start) {
-  uint64_t at = reader.offset();
-  int64_t heap = 0;
-  if (!reader.s33(heap)) return false;
-  if (heap >= 0 || heap == -16 || heap == -17) return reader.fail_unsupported(Feature::function_references, start);
-  Feature feature = heap >= -64 ? heap_type_feature(static_cast<uint8_t>(heap & 0x7f)) : Feature::mvp;
-  if (feature != Feature::mvp) return reader.fail_unsupported(feature, start);
-  return reader.fail(Message::malformed_heap_type, at);
+bool use(ByteReader& reader, const TypeScope& scope, Feature feature, uint64_t offset) {
+  if (!(scope.enabled & feature_bit(feature))) return reader.fail_unsupported(feature, offset);
+  scope.used |= feature_bit(feature);
+  return true;
 }
 
-/// Reads a reference type whose code is neither funcref nor externref: an error in any case.
-bool fail_ref_type(ByteReader& reader, uint64_t start, uint8_t code, Message otherwise) {
-  if (code == 0x63 || code == 0x64) return fail_typed_ref(reader, start);
+bool fail_heap_type(ByteReader& reader, uint64_t start, uint8_t code, Message otherwise) {
   Feature feature = heap_type_feature(code);
   if (feature != Feature::mvp) return reader.fail_unsupported(feature, start);
   return reader.fail(otherwise, start);
 }
 
+/// A reference type whose code, `code` at `start`, was read.
+bool finish_ref_type(ByteReader& reader, const TypeScope& scope, uint64_t start, uint8_t code, Message otherwise,
+                     ValType& out) {
+  switch (code) {
+    case 0x70: out = ValType::funcref; break;
+    case 0x6f: out = ValType::externref; break;
+    case 0x63:
+    case 0x64: {
+      HeapType heap = HeapType::Abstract::func;
+      if (!use(reader, scope, Feature::function_references, start) || !read_heap_type(reader, scope, heap))
+        return false;
+      out = ValType::ref(heap, /*nullable=*/code == 0x63);
+      break;
+    }
+    default: return fail_heap_type(reader, start, code, otherwise);
+  }
+  return use(reader, scope, Feature::reference_types, start);
+}
+
 }  // namespace
 
-bool read_value_type(ByteReader& reader, ValType& out) {
+bool read_value_type(ByteReader& reader, const TypeScope& scope, ValType& out) {
   uint64_t start = reader.offset();
   uint8_t code = 0;
   if (!reader.u8(code)) return false;
@@ -47,40 +59,33 @@ bool read_value_type(ByteReader& reader, ValType& out) {
     case 0x7d: out = ValType::f32; return true;
     case 0x7c: out = ValType::f64; return true;
     case 0x7b: return reader.fail_unsupported(Feature::simd, start);
-    case 0x70: out = ValType::funcref; return true;
-    case 0x6f: out = ValType::externref; return true;
-    default: return fail_ref_type(reader, start, code, Message::malformed_value_type);
+    default: return finish_ref_type(reader, scope, start, code, Message::malformed_value_type, out);
   }
 }
 
-bool read_ref_type(ByteReader& reader, ValType& out) {
+bool read_ref_type(ByteReader& reader, const TypeScope& scope, ValType& out) {
   uint64_t start = reader.offset();
   uint8_t code = 0;
-  if (!reader.u8(code)) return false;
-  if (code == 0x70) {
-    out = ValType::funcref;
-  } else if (code == 0x6f) {
-    out = ValType::externref;
-  } else {
-    return fail_ref_type(reader, start, code, Message::malformed_ref_type);
-  }
-  return true;
+  return reader.u8(code) && finish_ref_type(reader, scope, start, code, Message::malformed_ref_type, out);
 }
 
-bool read_heap_type(ByteReader& reader, ValType& out) {
+bool read_heap_type(ByteReader& reader, const TypeScope& scope, HeapType& out) {
   uint64_t start = reader.offset();
   int64_t code = 0;
   if (!reader.s33(code)) return false;
   if (code == -16) {
-    out = ValType::funcref;
+    out = HeapType::Abstract::func;
   } else if (code == -17) {
-    out = ValType::externref;
-  } else if (code >= 0) {
-    return reader.fail_unsupported(Feature::function_references, start);
+    out = HeapType::Abstract::extern_;
+  } else if (code < 0) {
+    return fail_heap_type(reader, start, code >= -64 ? static_cast<uint8_t>(code & 0x7f) : 0,
+                          Message::malformed_heap_type);
   } else {
-    Feature feature = code >= -64 ? heap_type_feature(static_cast<uint8_t>(code & 0x7f)) : Feature::mvp;
-    if (feature != Feature::mvp) return reader.fail_unsupported(feature, start);
-    return reader.fail(Message::malformed_heap_type, start);
+    if (!use(reader, scope, Feature::function_references, start)) return false;
+    if (static_cast<uint64_t>(code) >= scope.module.types.size()) {
+      return reader.fail_index(Message::unknown_type, start, static_cast<uint64_t>(code));
+    }
+    out = HeapType::concrete(raw(scope.module.canonical(TypeIndex(static_cast<uint32_t>(code)))));
   }
   return true;
 }
@@ -92,8 +97,7 @@ bool TypeReader::type_list(std::vector<ValType>& out, Message too_many, uint32_t
   if (count > max) return reader_.fail_limit(too_many, start, count, max);
   out.resize(count);
   for (ValType& type : out) {
-    if (!read_value_type(reader_, type)) return false;
-    if (type.is_ref()) used_ |= feature_bit(Feature::reference_types);
+    if (!read_value_type(reader_, scope_, type)) return false;
   }
   return true;
 }
@@ -101,7 +105,7 @@ bool TypeReader::type_list(std::vector<ValType>& out, Message too_many, uint32_t
 bool TypeReader::func_type(FuncType& out) {
   if (!type_list(out.params, Message::limit_params, kMaxParams)) return false;
   if (!type_list(out.results, Message::limit_results, kMaxResults)) return false;
-  if (out.results.size() > 1) used_ |= feature_bit(Feature::multi_value);
+  if (out.results.size() > 1) scope_.used |= feature_bit(Feature::multi_value);
   return true;
 }
 
@@ -115,13 +119,15 @@ bool TypeReader::limits(uint8_t flags, SizeLimits& out) {
 }
 
 bool TypeReader::table_type(TableType& out) {
-  if (!read_ref_type(reader_, out.element)) return false;
+  uint32_t used_before = scope_.used;
+  if (!read_ref_type(reader_, scope_, out.element)) return false;
   uint64_t start = reader_.offset();
   uint8_t flags = 0;
   if (!reader_.u8(flags)) return false;
   if (flags > 7 || (flags & 2)) return reader_.fail(Message::malformed_limits_flags, start);
   if (flags & 4) return reader_.fail_unsupported(Feature::memory64, start);
-  if (out.element != ValType::funcref) used_ |= feature_bit(Feature::reference_types);
+  // A table of funcref is older than the proposal.
+  if (out.element == ValType::funcref) scope_.used = used_before;
   return limits(flags, out.limits);
 }
 
@@ -137,16 +143,15 @@ bool TypeReader::memory_type(MemoryType& out) {
   }
   if (flags & 4) return reader_.fail_unsupported(Feature::memory64, start);
   if (flags & 2) {
-    if (!features_.threads) return reader_.fail_unsupported(Feature::threads, start);
-    used_ |= feature_bit(Feature::threads);
+    if (!(scope_.enabled & feature_bit(Feature::threads))) return reader_.fail_unsupported(Feature::threads, start);
+    scope_.used |= feature_bit(Feature::threads);
     out.shared = true;
   }
   return limits(flags, out.limits);
 }
 
 bool TypeReader::global_type(GlobalType& out) {
-  if (!read_value_type(reader_, out.value)) return false;
-  if (out.value.is_ref()) used_ |= feature_bit(Feature::reference_types);
+  if (!read_value_type(reader_, scope_, out.value)) return false;
   uint64_t start = reader_.offset();
   uint8_t mutability = 0;
   if (!reader_.u8(mutability)) return false;

@@ -3,23 +3,28 @@
 
 #include <cstdint>
 
-#include "rotor/config.h"
 #include "wasm/features.h"
+#include "wasm/module.h"
 #include "wasm/reader.h"
-#include "wasm/types.h"
 
 namespace rotor::wasm {
 
-bool read_value_type(ByteReader& reader, ValType& out);
-bool read_ref_type(ByteReader& reader, ValType& out);
-/// The operand of ref.null: as the reference type to null of it.
-bool read_heap_type(ByteReader& reader, ValType& out);
+/// What a type may refer to and use.
+struct TypeScope {
+  const Module& module;  ///< whose types are known
+  uint32_t enabled;      ///< one bit a Feature
+  uint32_t& used;        ///< receives the bits of the features seen
+};
 
-/// The types that sections share. `used`: receives the bits of the features seen.
+/// Types that are read name canonical types only.
+bool read_value_type(ByteReader& reader, const TypeScope& scope, ValType& out);
+bool read_ref_type(ByteReader& reader, const TypeScope& scope, ValType& out);
+bool read_heap_type(ByteReader& reader, const TypeScope& scope, HeapType& out);
+
+/// The types that sections share.
 class TypeReader {
  public:
-  TypeReader(ByteReader& reader, const Features& features, uint32_t& used)
-      : reader_(reader), features_(features), used_(used) {}
+  TypeReader(ByteReader& reader, const TypeScope& scope) : reader_(reader), scope_(scope) {}
 
   bool func_type(FuncType& out);
   bool table_type(TableType& out);
@@ -31,8 +36,7 @@ class TypeReader {
   bool limits(uint8_t flags, SizeLimits& out);
 
   ByteReader& reader_;
-  const Features& features_;
-  uint32_t& used_;
+  const TypeScope scope_;
 };
 
 }  // namespace rotor::wasm

@@ -52,7 +52,7 @@ enum class SegmentMode : uint8_t { active, passive, declarative };
 /// Either `funcs` (function indices, the common form) or `exprs` holds the items.
 struct ElementSegment {
   SegmentMode mode = SegmentMode::passive;
-  ValType type = ValType::funcref;
+  ValType type = ValType::funcref.non_null();
   TableIndex table{0};
   ConstExpr table_offset;  ///< if active
   std::vector<FuncIndex> funcs;
@@ -80,6 +80,8 @@ struct Section {
 struct Module {
   std::vector<SubType> types;
   std::vector<RecGroup> rec_groups;
+  /// Of each type the first one that is equal to it. Value types name only those, so that equal ones are `==`.
+  std::vector<TypeIndex> canonical_types;
   std::vector<Import> imports;
   /// Index spaces: imports first.
   std::vector<TypeIndex> funcs;
@@ -101,6 +103,11 @@ struct Module {
 
   const FuncType& func_type(TypeIndex index) const { return std::get<FuncType>(types[raw(index)].composite); }
   const FuncType& func_type(FuncIndex index) const { return func_type(funcs[raw(index)]); }
+  TypeIndex canonical(TypeIndex index) const { return canonical_types[raw(index)]; }
+  /// The type of a reference to a function of that type, null excepted.
+  ValType ref_type(TypeIndex index) const {
+    return ValType::ref(HeapType::concrete(raw(canonical(index))), /*nullable=*/false);
+  }
   bool is_imported(FuncIndex index) const { return raw(index) < imported_funcs; }
 };
 

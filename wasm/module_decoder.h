@@ -7,6 +7,7 @@
 #include "wasm/decode_module.h"
 #include "wasm/decode_types.h"
 #include "wasm/reader.h"
+#include "wasm/rec_groups.h"
 
 namespace rotor::wasm {
 
@@ -23,7 +24,11 @@ bool validate_module(ErrorSlot& errors, Module& module, const ModuleOffsets& off
 class ModuleDecoder {
  public:
   ModuleDecoder(std::span<const uint8_t> bytes, const DecodeOptions& options)
-      : bytes_(bytes), options_(options), reader_(bytes), types_(reader_, options_.features, module_.used_features) {}
+      : bytes_(bytes),
+        options_(options),
+        reader_(bytes),
+        scope_{module_, enabled_features(options.features), module_.used_features},
+        types_(reader_, scope_) {}
 
   bool decode();
   Module take_module() { return std::move(module_); }
@@ -40,6 +45,7 @@ class ModuleDecoder {
   // decode_sections.cc
   bool contents(uint8_t id, uint64_t start);
   bool type_section();
+  void canonicalise(RecGroup group);
   bool import_section();
   bool function_section();
   bool table_section();
@@ -53,11 +59,12 @@ class ModuleDecoder {
   bool data_count_section();
 
   bool import_desc(Import& import);
+  bool table_init_prefix(uint64_t start);
   bool add_memory(const MemoryType& type, uint64_t start);
   bool element(ElementSegment& segment);
   bool element_items(ElementSegment& segment, bool are_exprs);
   bool data(DataSegment& segment);
-  bool const_expr(ConstExpr& out) { return read_const_expr(reader_, options_.features, out, module_.used_features); }
+  bool const_expr(ConstExpr& out) { return read_const_expr(reader_, scope_, out); }
   /// A vector's length: at most what the rest of the section can hold, and with `have` not over a named limit.
   bool count(uint32_t& out, size_t have, Message too_many, uint32_t max);
   void use(Feature feature) { module_.used_features |= feature_bit(feature); }
@@ -66,7 +73,9 @@ class ModuleDecoder {
   const DecodeOptions& options_;
   Module module_;
   ByteReader reader_;
+  const TypeScope scope_;
   TypeReader types_;
+  RecGroups rec_groups_;
   ModuleOffsets offsets_;
   unsigned last_rank_ = 0;
   bool has_code_ = false;

@@ -19,6 +19,7 @@ const char* abstract_text(HeapType::Abstract heap) {
     case none: return "none";
     case exn: return "exn";
     case noexn: return "noexn";
+    case bottom: return "bot";
   }
   return "?";
 }
@@ -39,6 +40,7 @@ const char* short_text(HeapType::Abstract heap) {
     case none: return "nullref";
     case exn: return "exnref";
     case noexn: return "nullexnref";
+    case bottom: break;
   }
   return nullptr;
 }
@@ -56,7 +58,8 @@ std::string to_string(ValType type) {
     case ValType::Kind::ref: break;
   }
   HeapType heap = type.heap();
-  if (!heap.is_concrete() && type.nullable()) return short_text(heap.abstract());
+  if (!heap.is_concrete() && type.nullable())
+    if (const char* text = short_text(heap.abstract())) return text;
   std::string text = type.nullable() ? "(ref null " : "(ref ";
   return text + (heap.is_concrete() ? std::to_string(heap.type_index()) : abstract_text(heap.abstract())) + ")";
 }
@@ -71,3 +74,23 @@ std::string to_string(const FuncType& type) {
 }
 
 }  // namespace rotor
+
+namespace rotor::wasm {
+
+namespace {
+
+bool heap_matches(HeapType actual, HeapType wanted) {
+  using enum HeapType::Abstract;
+  if (actual == wanted || actual == HeapType(bottom)) return true;
+  return actual.is_concrete() && wanted == HeapType(func);  // every defined type is one of functions
+}
+
+}  // namespace
+
+bool matches(ValType actual, ValType wanted) {
+  if (actual == wanted || actual.is_bottom()) return true;
+  if (!actual.is_ref() || !wanted.is_ref()) return false;
+  return (wanted.nullable() || !actual.nullable()) && heap_matches(actual.heap(), wanted.heap());
+}
+
+}  // namespace rotor::wasm

@@ -57,4 +57,21 @@ struct RecGroup {
   uint32_t count = 1;
 };
 
+/// Calls `visit` with each value type that a composite type is made of.
+template <class Composite, class Visit>
+void for_each_type(Composite& composite, Visit&& visit) {
+  if (auto* func = std::get_if<FuncType>(&composite)) {
+    for (auto& type : func->params) visit(type);
+    for (auto& type : func->results) visit(type);
+  } else if (auto* structure = std::get_if<StructType>(&composite)) {
+    for (auto& field : structure->fields) visit(field.type);
+  } else {
+    visit(std::get<ArrayType>(composite).element.type);
+  }
+}
+
+/// Whether a value of type `actual` may stand where one of type `wanted` is asked for (spec section 3.3.5). The indices
+/// of defined types are canonical on both sides: equal types have equal indices.
+bool matches(ValType actual, ValType wanted);
+
 }  // namespace rotor::wasm

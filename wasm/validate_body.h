@@ -27,12 +27,45 @@ struct Frame {
   bool live_on_entry = false;
   /// Something other than falling through reaches the end: a live branch, or an if's first arm.
   bool branched = false;
-  uint32_t height = 0;   ///< operands below the block's own
-  uint32_t seen_by = 0;  ///< number of the last br_table that checked this label
+  uint32_t height = 0;              ///< operands below the block's own
+  uint32_t seen_by = 0;             ///< number of the last br_table that checked this label
+  uint32_t initialized_height = 0;  ///< of Locals at the block's beginning
   BlockSignature type;
   Control control{};
 
   std::span<const ValType> label_types() const { return kind == FrameKind::loop ? type.params() : type.results(); }
+};
+
+/// The types of a function's locals, and which of those without a default have a value (spec appendix A.3).
+class Locals {
+ public:
+  std::vector<ValType> types;  ///< parameters first
+
+  void begin_function(size_t params) {
+    params_ = static_cast<uint32_t>(params);
+    initialized_.clear();
+    is_initialized_.clear();
+  }
+  /// Pre for these: the local's type has no default.
+  bool is_initialized(LocalIndex index) const {
+    return raw(index) < params_ || (raw(index) < is_initialized_.size() && is_initialized_[raw(index)]);
+  }
+  void initialize(LocalIndex index) {
+    if (is_initialized(index)) return;
+    if (is_initialized_.empty()) is_initialized_.resize(types.size());
+    is_initialized_[raw(index)] = true;
+    initialized_.push_back(raw(index));
+  }
+  /// What was set inside a block counts until its end.
+  uint32_t height() const { return static_cast<uint32_t>(initialized_.size()); }
+  void forget(uint32_t height) {
+    for (; initialized_.size() > height; initialized_.pop_back()) is_initialized_[initialized_.back()] = false;
+  }
+
+ private:
+  uint32_t params_ = 0;
+  std::vector<uint32_t> initialized_;  ///< in the order they were
+  std::vector<bool> is_initialized_;   ///< empty until one is
 };
 
 /// Types and the sink's values are two vectors of the same length, so that the values of an instruction's operands are
@@ -45,7 +78,7 @@ class BodyState {
  public:
   using FrameType = Frame<Control>;
 
-  explicit BodyState(ErrorSlot& errors) : errors_(errors) {}
+  BodyState(ErrorSlot& errors, Locals& locals) : errors_(errors), locals_(locals) {}
 
   void reset() {
     types_.clear();
@@ -67,6 +100,8 @@ class BodyState {
   std::span<Value> window(uint32_t count) { return {values_.data() + (values_.size() - count), count}; }
   Value& top() { return values_.back(); }
   ValType top_type() const { return types_.back(); }
+  /// The block at hand has an operand on the stack.
+  bool has_operand() { return available() != 0; }
   void push(ValType type, Value value) {
     types_.push_back(type);
     values_.push_back(value);
@@ -89,7 +124,7 @@ class BodyState {
     types_.erase(types_.end() - (above + count), types_.end() - above);
     values_.erase(values_.end() - (above + count), values_.end() - above);
   }
-  /// Checks that the topmost operands have these types. Afterwards exactly they are there, polymorphic or not.
+  /// Checks that the topmost operands match these types. Afterwards exactly these are there, polymorphic or not.
   bool require(std::span<const ValType> wanted) {
     if (available() < wanted.size() || !equal_top(wanted)) [[unlikely]]
       return require_slow(wanted);
@@ -131,11 +166,13 @@ class BodyState {
     top_frame_->branched = false;
     top_frame_->height = size() - type.params_count;
     top_frame_->seen_by = 0;
+    top_frame_->initialized_height = locals_.height();
     top_frame_->type = type;
     top_frame_->control = Control{};
     return true;
   }
   void pop_frame() {
+    locals_.forget(top_frame_->initialized_height);
     --depth_;
     top_frame_ = depth_ == 0 ? nullptr : &frames_[depth_ - 1];
   }
@@ -175,7 +212,7 @@ class BodyState {
     if (have < wanted.size() && !frame().polymorphic) return false;
     for (size_t i = 0; i < wanted.size() && i < have; ++i) {
       ValType actual = types_[types_.size() - 1 - i];
-      if (actual != wanted[wanted.size() - 1 - i] && !actual.is_bottom()) return false;
+      if (!matches(actual, wanted[wanted.size() - 1 - i])) return false;
     }
     return true;
   }
@@ -198,6 +235,7 @@ class BodyState {
   }
 
   ErrorSlot& errors_;
+  Locals& locals_;
   std::vector<ValType> types_;
   std::vector<Value> values_;
   std::deque<FrameType> frames_;  // never shrinks: frames are used again

@@ -66,7 +66,14 @@ class ModuleValidator {
 
   bool tables() {
     for (size_t i = 0; i < offsets_.tables.size(); ++i) {
-      if (!table_type(module_.tables[module_.imported_tables + i].type, offsets_.tables[i])) return false;
+      const Table& table = module_.tables[module_.imported_tables + i];
+      if (!table_type(table.type, offsets_.tables[i])) return false;
+      // The table section stands before the globals that are defined.
+      if (table.init && !const_expr(*table.init, table.type.element, module_.imported_globals)) return false;
+      if (!table.init && !table.type.element.is_defaultable()) {
+        return errors_.fail_detail(Message::type_mismatch, offsets_.tables[i],
+                                   "a table of " + to_string(table.type.element) + " without an initializer");
+      }
     }
     return true;
   }
@@ -146,7 +153,7 @@ class ModuleValidator {
         return errors_.fail_index(Message::unknown_table, at, raw(segment.table));
       }
       ValType element = module_.tables[raw(segment.table)].type.element;
-      if (segment.type != element) {
+      if (!matches(segment.type, element)) {
         return errors_.fail_detail(Message::type_mismatch, at,
                                    "segment of " + to_string(segment.type) + " for a table of " + to_string(element));
       }

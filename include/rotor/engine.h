@@ -2,9 +2,11 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 
 #include "rotor/config.h"
 #include "rotor/result.h"
+#include "rotor/value.h"
 
 namespace rotor {
 namespace runtime { class EngineImpl; }
@@ -16,6 +18,11 @@ class Engine {
   /// not_found, io: the cache folder, or the file of Config::perf_map, can't be had, which the message names.
   static Result<Engine> create(Config config = {});
   const Config& config() const;
+  /// The heap type of references to functions of that type: `ValType::ref(engine.heap_type(type), nullable)`.
+  HeapType heap_type(const FuncType& type) const;
+  /// The function type that a heap type names in what this engine's modules and functions say of themselves; nullopt:
+  /// it is an abstract one.
+  std::optional<FuncType> func_type(HeapType heap) const;
   runtime::EngineImpl& impl() const { return *impl_; }
 
  private:

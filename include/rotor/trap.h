@@ -21,14 +21,15 @@ enum class TrapKind : uint8_t {
   undefined_element = 6,      ///< call_indirect with an index past the table
   uninitialized_element = 7,  ///< call_indirect on a null element
   indirect_call_type_mismatch = 8,
-  null_reference = 9,
+  null_reference = 9,  ///< ref.as_non_null
   unaligned_atomic = 10,
   expected_shared_memory = 11,  ///< memory.atomic.wait on an unshared memory
   stack_overflow = 12,
   interrupted = 13,
-  host = 14,  ///< a host function returned an error
+  host = 14,                     ///< a host function returned an error
+  null_function_reference = 15,  ///< call_ref
 };
-inline constexpr uint8_t kTrapKindCount = 15;
+inline constexpr uint8_t kTrapKindCount = 16;
 
 /// The spec suite's words for it ("integer divide by zero").
 const char* to_string(TrapKind kind);

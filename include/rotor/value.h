@@ -13,12 +13,28 @@
 
 namespace rotor {
 
-/// A heap type: an abstract one, or the index of a type of the module at hand.
+/// A heap type: an abstract one, or the index of a defined type: in this API among the engine's (Engine::func_type),
+/// inside wasm/ among the module's.
 class HeapType {
  public:
-  enum class Abstract : uint8_t { func, nofunc, extern_, noextern, any, eq, i31, struct_, array, none, exn, noexn };
+  enum class Abstract : uint8_t {
+    func,
+    nofunc,
+    extern_,
+    noextern,
+    any,
+    eq,
+    i31,
+    struct_,
+    array,
+    none,
+    exn,
+    noexn,
+    bottom  ///< only in the validator: of a reference that unreachable code produces
+  };
   constexpr HeapType(Abstract kind) : bits_(static_cast<uint32_t>(kind)) {}
   static constexpr HeapType concrete(uint32_t type_index) { return HeapType(kConcrete | type_index, 0); }
+  static constexpr uint32_t kMaxTypeIndex = (1u << 23) - 1;
 
   constexpr bool is_concrete() const { return bits_ & kConcrete; }
   constexpr uint32_t type_index() const { return bits_ & ~kConcrete; }
@@ -57,6 +73,13 @@ class ValType {
   constexpr bool is_numeric() const { return kind() >= Kind::i32 && kind() <= Kind::f64; }
   constexpr bool nullable() const { return bits_ & kNullable; }
   constexpr HeapType heap() const { return HeapType(bits_ >> 8, 0); }
+  /// True for a reference to something of a defined type.
+  constexpr bool is_concrete_ref() const { return is_ref() && heap().is_concrete(); }
+  /// True if there is a value that a local or table element of this type has by itself.
+  constexpr bool is_defaultable() const { return !is_ref() || nullable(); }
+  /// The same reference type with and without null.
+  constexpr ValType nullable_form() const { return ValType(bits_ | kNullable, 0); }
+  constexpr ValType non_null() const { return ValType(bits_ & ~kNullable, 0); }
   /// True for references that fit in a table of functions (of any nullability).
   constexpr bool is_func_ref() const {
     return is_ref() && (heap().is_concrete() || heap() == HeapType(HeapType::Abstract::func) ||

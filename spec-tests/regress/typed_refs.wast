@@ -1,0 +1,120 @@
+;; Typed function references where the suite does not look: equal types of other modules under other indices, types that
+;; name types, tables and globals of them across instances, and what must not match.
+
+(module $definer
+  (type $unused (func (param f64 f64 f64)))
+  (type $leaf (func (param i32) (result i32)))
+  (type $again (func (param i32) (result i32)))
+  (type $node (func (param (ref $leaf)) (result (ref null $again))))
+  (type $self (func (param (ref null $self)) (result i32)))
+  (func $double (export "double") (type $again) (i32.mul (local.get 0) (i32.const 2)))
+  (func $same (export "same") (type $node) (local.get 0))
+  (func $is_null (export "is_null") (type $self) (ref.is_null (local.get 0)))
+  (table (export "leaves") 2 4 (ref null $leaf))
+  (table (export "full") 2 4 (ref $leaf) (ref.func $double))
+  (global (export "leaf") (ref $leaf) (ref.func $double))
+  (global (export "var") (mut (ref null $leaf)) (ref.null $leaf))
+  (elem (table 0) (i32.const 0) (ref $leaf) (ref.func $double)))
+(register "definer" $definer)
+
+(module
+  (type $leaf (func (param i32) (result i32)))
+  (type $node (func (param (ref $leaf)) (result (ref null $leaf))))
+  (type $self (func (param (ref null $self)) (result i32)))
+  (import "definer" "double" (func $double (type $leaf)))
+  (import "definer" "same" (func $same (type $node)))
+  (import "definer" "is_null" (func $is_null (type $self)))
+  (import "definer" "leaves" (table $leaves 2 (ref null $leaf)))
+  (import "definer" "full" (table $full 2 (ref $leaf)))
+  (import "definer" "leaf" (global $leaf (ref $leaf)))
+  (import "definer" "leaf" (global $any_leaf funcref))
+  (import "definer" "leaf" (global $null_leaf (ref null $leaf)))
+  (import "definer" "var" (global $var (mut (ref null $leaf))))
+  (func $triple (type $leaf) (i32.mul (local.get 0) (i32.const 3)))
+  (elem declare func $triple $is_null)
+  (func (export "call") (param i32) (result i32) (call_ref $leaf (local.get 0) (table.get $leaves (i32.const 0))))
+  (func (export "call_null") (param i32) (result i32) (call_ref $leaf (local.get 0) (table.get $leaves (i32.const 1))))
+  (func (export "through") (param i32) (result i32)
+    (call_ref $leaf (local.get 0) (call $same (global.get $leaf))))
+  (func (export "var") (param i32) (result i32)
+    (global.set $var (ref.func $triple))
+    (call_ref $leaf (local.get 0) (global.get $var)))
+  (func (export "full") (param i32) (result i32)
+    (table.set $full (i32.const 1) (ref.func $triple))
+    (i32.add (call_ref $leaf (local.get 0) (table.get $full (i32.const 0)))
+             (call_indirect $full (type $leaf) (local.get 0) (i32.const 1))))
+  (func (export "grow") (result i32 i32)
+    (table.grow $full (ref.func $triple) (i32.const 2))
+    (call_ref $leaf (i32.const 5) (table.get $full (i32.const 3))))
+  (func (export "self") (result i32 i32)
+    (call $is_null (ref.func $is_null))
+    (call $is_null (ref.null $self)))
+  ;; A table of one type, called as another, and as a reference of any function.
+  (table $wide 1 funcref)
+  (func (export "mismatch") (param i32)
+    (call_indirect $leaves (param i64) (i64.const 0) (local.get 0)))
+  (func (export "copied") (result i32)
+    (table.copy $wide $leaves (i32.const 0) (i32.const 0) (i32.const 1))
+    (call_indirect $wide (type $leaf) (i32.const 21) (i32.const 0))))
+(assert_return (invoke "call" (i32.const 4)) (i32.const 8))
+(assert_trap (invoke "call_null" (i32.const 4)) "null function reference")
+(assert_return (invoke "through" (i32.const 5)) (i32.const 10))
+(assert_return (invoke "var" (i32.const 5)) (i32.const 15))
+(assert_return (invoke "full" (i32.const 5)) (i32.const 25))
+(assert_return (invoke "grow") (i32.const 2) (i32.const 15))
+(assert_return (invoke "self") (i32.const 0) (i32.const 1))
+(assert_trap (invoke "mismatch" (i32.const 0)) "indirect call type mismatch")
+(assert_trap (invoke "mismatch" (i32.const 1)) "uninitialized element")
+(assert_return (invoke "copied") (i32.const 42))
+
+(assert_unlinkable
+  (module (type $other (func (param i64))) (import "definer" "leaf" (global (ref $other))))
+  "incompatible import type")
+(assert_unlinkable
+  (module (type $leaf (func (param i32) (result i32))) (import "definer" "var" (global (mut (ref $leaf)))))
+  "incompatible import type")
+(assert_unlinkable (module (import "definer" "var" (global (mut funcref)))) "incompatible import type")
+(assert_unlinkable (module (import "definer" "leaves" (table 1 funcref))) "incompatible import type")
+(assert_unlinkable
+  (module (type $leaf (func (param i32) (result i32))) (import "definer" "leaves" (table 1 (ref $leaf))))
+  "incompatible import type")
+(assert_unlinkable
+  ;; The same shape, but of another leaf.
+  (module
+    (type $leaf (func (param i32) (result i64)))
+    (type $node (func (param (ref $leaf)) (result (ref null $leaf))))
+    (import "definer" "same" (func (type $node))))
+  "incompatible import type")
+(assert_unlinkable
+  (module
+    (type $one (func (param (ref null $one)) (result i32)))
+    (type $self (func (param (ref null $one)) (result i32)))
+    (import "definer" "is_null" (func (type $self))))
+  "incompatible import type")
+
+;; A local without a default counts as set until the end of the block that set it, in either arm.
+(module
+  (type $t (func))
+  (func $f)
+  (elem declare func $f)
+  (func (param i32) (local $x (ref $t))
+    (local.set $x (ref.func $f))
+    (if (local.get 0) (then (drop (local.get $x))) (else (local.set $x (ref.func $f)) (drop (local.get $x))))
+    (drop (local.get $x))))
+(assert_invalid
+  (module
+    (type $t (func))
+    (func $f)
+    (elem declare func $f)
+    (func (param i32) (local $x (ref $t))
+      (if (local.get 0) (then (local.set $x (ref.func $f))) (else (drop (local.get $x))))))
+  "uninitialized local")
+(assert_invalid
+  (module
+    (type $t (func))
+    (func $f)
+    (elem declare func $f)
+    (func (param i32) (local $x (ref $t))
+      (if (local.get 0) (then (local.set $x (ref.func $f))) (else (local.set $x (ref.func $f))))
+      (drop (local.get $x))))
+  "uninitialized local")
