@@ -13,8 +13,7 @@ void HostImport::bind(InstanceImpl* importer, std::shared_ptr<const HostDefiniti
   import_index = index;
   definition = std::move(host);
   const Signature& type = *definition->type;
-  if (type.results_in_memory)
-    results = std::make_unique<uint64_t[]>(type.results.size() * jit::kResultStride / sizeof(uint64_t));
+  if (type.result_words) results = std::make_unique<uint64_t[]>(type.result_words);
   context.results = results.get();
   context.instance = importer;
   context.host = this;
@@ -41,7 +40,7 @@ Result<void> call_host(HostImport& import, CallRegs& regs, const uint64_t* stack
   constexpr size_t kFew = 16;
   Slot few[kFew];
   std::unique_ptr<Slot[]> many;
-  size_t count = std::max(type.params.size(), type.results.size());
+  size_t count = type.slot_count();
   if (count > kFew) many = std::make_unique<Slot[]>(count);
   Slot* slots = many ? many.get() : few;
   for (size_t i = 0; i < type.params.size(); ++i) {
@@ -55,12 +54,8 @@ Result<void> call_host(HostImport& import, CallRegs& regs, const uint64_t* stack
   else
     ROTOR_CHECK(import.definition->function(caller, slots));
   if (type.has_func_results) ROTOR_CHECK(join_results(type, *import.instance->group, slots));
-  for (size_t i = 0; i < type.results.size(); ++i) {
-    if (type.results_in_memory)
-      import.results[i * jit::kResultStride / sizeof(uint64_t)] = slots[i];
-    else
-      regs.words[type.results[i].word] = slots[i];
-  }
+  uint64_t* words = type.result_words ? import.results.get() : regs.words;
+  for (size_t i = 0; i < type.results.size(); ++i) words[type.results[i].word] = slots[i];
   return {};
 }
 

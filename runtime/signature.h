@@ -1,6 +1,7 @@
 // Canonical function types, with the places of their arguments and results in registers and on the stack.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <vector>
 
@@ -11,7 +12,8 @@ namespace rotor::runtime {
 
 class EngineImpl;
 
-/// Where one argument or result travels: below CallRegs::kWords a word of CallRegs, else a stack word.
+/// Where one slot travels, of an argument or result: below CallRegs::kWords a word of CallRegs, else a stack word. Of
+/// results in memory: a word of Context::results.
 struct ValuePlace {
   uint16_t word = 0;
   bool is32 = false;     ///< the upper half of the word is garbage
@@ -29,10 +31,14 @@ struct Signature {
 
   const EngineImpl* engine;
   FuncType type;
+  /// One a slot (rotor::Slot): a v128 has two.
   std::vector<ValuePlace> params;
-  std::vector<ValuePlace> results;  ///< unused if results_in_memory
-  uint32_t stack_words = 0;         ///< of the arguments
-  bool results_in_memory = false;
+  std::vector<ValuePlace> results;
+  uint32_t stack_words = 0;   ///< of the arguments
+  uint32_t result_words = 0;  ///< in Context::results; 0: results are in registers
+  uint64_t shape = 0;         ///< entry_shape of the arguments
+  /// Slots that a call needs: of the arguments or of the results.
+  size_t slot_count() const { return std::max(params.size(), results.size()); }
   bool has_func_params = false;
   bool has_func_results = false;
 };

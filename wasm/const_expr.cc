@@ -48,6 +48,10 @@ bool read_immediate(ByteReader& reader, const Features& features, uint64_t start
       return true;
     }
     case Opcode::F64Const: return reader.f64_bits(out.bits);
+    case Opcode::V128Const:
+      if (!features.simd) return reader.fail_unsupported(Feature::simd, start);
+      used |= feature_bit(Feature::simd);
+      return reader.f64_bits(out.bits) && reader.f64_bits(out.high_bits);
     case Opcode::GlobalGet: return read_index(reader, out.bits);
     case Opcode::RefNull: used |= feature_bit(Feature::reference_types); return read_heap_type(reader, out.type);
     case Opcode::RefFunc: used |= feature_bit(Feature::reference_types); return read_index(reader, out.bits);
@@ -79,6 +83,7 @@ bool effect_of(ErrorSlot& errors, const Module& module, const ConstExpr& expr, c
     case Opcode::I64Const: out = {ValType::i64}; return true;
     case Opcode::F32Const: out = {ValType::f32}; return true;
     case Opcode::F64Const: out = {ValType::f64}; return true;
+    case Opcode::V128Const: out = {ValType::v128}; return true;
     case Opcode::RefNull: out = {instr.type}; return true;
     case Opcode::RefFunc:
       if (instr.bits >= module.funcs.size()) {
@@ -111,7 +116,7 @@ bool read_const_expr(ByteReader& reader, const Features& features, ConstExpr& ou
     uint64_t start = reader.offset();
     uint32_t code = 0;
     if (!reader.opcode(code)) return false;
-    ConstInstr instr{.op = Opcode(code), .bits = 0, .type = {}};
+    ConstInstr instr{.op = Opcode(code), .bits = 0, .type = {}, .high_bits = 0};
     if (instr.op == Opcode::End) return true;
     if (out.code.size() == kMaxConstInstructions) {
       return reader.fail_limit(Message::limit_const_expr, start, out.code.size() + 1, kMaxConstInstructions);

@@ -14,7 +14,7 @@ bool BodyReader::locals(std::vector<ValType>& locals) {
     if (!u32(count)) return false;
     total += count;
     if (total > UINT32_MAX) return fail(Message::too_many_locals, at);
-    if (!read_value_type(*this, type)) return false;
+    if (!read_value_type(*this, scope(), type)) return false;
     // Over our limit is reported only after the whole list: it may yet turn out malformed.
     if (total <= kMaxLocals) locals.resize(total, type);
   }
@@ -30,10 +30,15 @@ bool BodyReader::other_block_type(BlockSignature& out) {
     out = single_result(first == 0x70 ? 4 : 5);
     return skip(1);
   }
+  if (first == 0x7b) {
+    ValType type;
+    out = single_result(6);
+    return read_value_type(*this, scope(), type);
+  }
   // A byte 0x40..0x7f is a value type by its form; anything else is a type index, written as a signed integer.
   if ((first & 0xc0) == 0x40) {
     ValType type;
-    return read_value_type(*this, type) && fail(Message::malformed_block_type, start);
+    return read_value_type(*this, scope(), type) && fail(Message::malformed_block_type, start);
   }
   int64_t index = 0;
   if (!s33(index)) return false;
@@ -135,7 +140,18 @@ bool BodyReader::select_type(ValType& out) {
   uint32_t count = 0;
   if (!this->count(count)) return false;
   if (count != 1) return fail(Message::invalid_result_arity, start);
-  return read_value_type(*this, out);
+  return read_value_type(*this, scope(), out);
+}
+
+bool BodyReader::lane_index(uint32_t lanes, uint8_t& out) {
+  if (!u8(out)) return false;
+  return out < lanes || fail(Message::invalid_lane_index, instr_offset_);
+}
+
+bool BodyReader::shuffle_lanes(std::array<uint8_t, 16>& out) {
+  for (uint8_t& lane : out)
+    if (!lane_index(32, lane)) return false;
+  return true;
 }
 
 bool BodyReader::zero_byte() {

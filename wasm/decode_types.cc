@@ -37,7 +37,7 @@ bool fail_ref_type(ByteReader& reader, uint64_t start, uint8_t code, Message oth
 
 }  // namespace
 
-bool read_value_type(ByteReader& reader, ValType& out) {
+bool read_value_type(ByteReader& reader, const TypeScope& scope, ValType& out) {
   uint64_t start = reader.offset();
   uint8_t code = 0;
   if (!reader.u8(code)) return false;
@@ -46,7 +46,11 @@ bool read_value_type(ByteReader& reader, ValType& out) {
     case 0x7e: out = ValType::i64; return true;
     case 0x7d: out = ValType::f32; return true;
     case 0x7c: out = ValType::f64; return true;
-    case 0x7b: return reader.fail_unsupported(Feature::simd, start);
+    case 0x7b:
+      if (!(scope.enabled & feature_bit(Feature::simd))) return reader.fail_unsupported(Feature::simd, start);
+      scope.used |= feature_bit(Feature::simd);
+      out = ValType::v128;
+      return true;
     case 0x70: out = ValType::funcref; return true;
     case 0x6f: out = ValType::externref; return true;
     default: return fail_ref_type(reader, start, code, Message::malformed_value_type);
@@ -92,7 +96,7 @@ bool TypeReader::type_list(std::vector<ValType>& out, Message too_many, uint32_t
   if (count > max) return reader_.fail_limit(too_many, start, count, max);
   out.resize(count);
   for (ValType& type : out) {
-    if (!read_value_type(reader_, type)) return false;
+    if (!read_value_type(reader_, scope_, type)) return false;
     if (type.is_ref()) used_ |= feature_bit(Feature::reference_types);
   }
   return true;
@@ -145,7 +149,7 @@ bool TypeReader::memory_type(MemoryType& out) {
 }
 
 bool TypeReader::global_type(GlobalType& out) {
-  if (!read_value_type(reader_, out.value)) return false;
+  if (!read_value_type(reader_, scope_, out.value)) return false;
   if (out.value.is_ref()) used_ |= feature_bit(Feature::reference_types);
   uint64_t start = reader_.offset();
   uint8_t mutability = 0;

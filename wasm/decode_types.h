@@ -10,7 +10,13 @@
 
 namespace rotor::wasm {
 
-bool read_value_type(ByteReader& reader, ValType& out);
+/// Which features a type may use.
+struct TypeScope {
+  uint32_t enabled;  ///< one bit a Feature
+  uint32_t& used;    ///< receives the bits of the features seen
+};
+
+bool read_value_type(ByteReader& reader, const TypeScope& scope, ValType& out);
 bool read_ref_type(ByteReader& reader, ValType& out);
 /// The operand of ref.null: as the reference type to null of it.
 bool read_heap_type(ByteReader& reader, ValType& out);
@@ -19,7 +25,7 @@ bool read_heap_type(ByteReader& reader, ValType& out);
 class TypeReader {
  public:
   TypeReader(ByteReader& reader, const Features& features, uint32_t& used)
-      : reader_(reader), features_(features), used_(used) {}
+      : reader_(reader), features_(features), used_(used), scope_{enabled_features(features), used} {}
 
   bool func_type(FuncType& out);
   bool table_type(TableType& out);
@@ -33,6 +39,7 @@ class TypeReader {
   ByteReader& reader_;
   const Features& features_;
   uint32_t& used_;
+  const TypeScope scope_;
 };
 
 }  // namespace rotor::wasm

@@ -18,7 +18,6 @@ const std::string& string_at(const Json& json, const char* key) {
 
 /// The feature that a type of value needs; empty: none that is missing.
 std::string feature_of(const std::string& type) {
-  if (type == "v128") return "simd";
   if (type == "exnref" || type == "nullexnref") return "exceptions";
   for (const char* gc : {"anyref", "eqref", "i31ref", "structref", "arrayref", "nullref"})
     if (type == gc) return "gc";
@@ -66,6 +65,49 @@ bool matches_ref(const std::string& type, const Json& expected, const Value& act
   return type == "externref" && actual.bits() == bits_of(value) + 1;
 }
 
+/// A v128 is lanes of `lane_type`, as strings.
+struct Lanes {
+  ValType type;  ///< i32 also for narrower ones
+  uint32_t bits;
+  std::vector<std::string> values;
+};
+Lanes lanes_of(const Json& json) {
+  const std::string& name = string_at(json, "lane_type");
+  Lanes lanes;
+  lanes.bits = name == "i8" ? 8 : name == "i16" ? 16 : name == "i32" || name == "f32" ? 32 : 64;
+  lanes.type = lanes.bits < 32 ? ValType::i32 : number_type(name);
+  if (!json.contains("value") || !json["value"].is_array()) throw BadScript{"a v128 without lanes"};
+  for (const Json& lane : json["value"]) {
+    if (!lane.is_string()) throw BadScript{"a lane that is no string"};
+    lanes.values.push_back(lane.get<std::string>());
+  }
+  if (lanes.values.size() != 128 / lanes.bits) throw BadScript{"a v128 of the wrong number of lanes"};
+  return lanes;
+}
+
+V128 vector_of(const Lanes& lanes) {
+  V128 vector;
+  for (size_t i = 0; i < lanes.values.size(); ++i) {
+    uint64_t bits = bits_of(lanes.values[i]);
+    std::memcpy(&vector.bytes[i * lanes.bits / 8], &bits, lanes.bits / 8);
+  }
+  return vector;
+}
+
+bool matches_vector(const Lanes& expected, const V128& actual) {
+  for (size_t i = 0; i < expected.values.size(); ++i) {
+    uint64_t bits = 0;
+    std::memcpy(&bits, &actual.bytes[i * expected.bits / 8], expected.bits / 8);
+    const std::string& text = expected.values[i];
+    if (text.starts_with("nan:")) {
+      if (!matches_nan(text, Value::from_bits(expected.type, bits))) return false;
+    } else if (uint64_t shift = 64 - expected.bits; bits_of(text) << shift != bits << shift) {
+      return false;
+    }
+  }
+  return true;
+}
+
 bool is_ref(const std::string& type) { return type == "refnull" || type.ends_with("ref"); }
 
 }  // namespace
@@ -73,6 +115,7 @@ bool is_ref(const std::string& type) { return type == "refnull" || type.ends_wit
 Value argument(const Json& json) {
   const std::string& type = string_at(json, "type");
   if (std::string feature = feature_of(type); !feature.empty()) throw UnsupportedValue{feature};
+  if (type == "v128") return Value(vector_of(lanes_of(json)));
   const std::string& text = string_at(json, "value");
   if (type == "externref")
     return text == "null" ? Value::null(ValType::externref) : Value(ExternRef{bits_of(text) + 1});
@@ -92,6 +135,7 @@ bool matches(const Json& expected, const Value& actual) {
   }
   if (std::string feature = feature_of(type); !feature.empty()) throw UnsupportedValue{feature};
   if (is_ref(type)) return matches_ref(type, expected, actual);
+  if (type == "v128") return actual.type() == ValType::v128 && matches_vector(lanes_of(expected), actual.v128());
   if (actual.type() != number_type(type)) return false;
   const std::string& text = string_at(expected, "value");
   if (text.starts_with("nan:")) return matches_nan(text, actual);
