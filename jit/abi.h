@@ -3,12 +3,13 @@
 // carry.
 //
 // Registers. Every function is `swiftcc` with the callee's Context as swiftself (r13). Integer arguments in rdi rsi rdx
-// rcx r8 r9, floats in xmm0-7, the rest on the stack, 8 bytes each. Up to 4 results in registers, as members of a
-// struct: integers in rax rdx rcx r8, floats in xmm0-3, each list counted on its own. With more than 4, the function
+// rcx r8 r9, floats and vectors in xmm0-7, the rest on the stack, 8 bytes each; a vector takes 16, at a multiple of 16.
+// Up to 4 results in registers, as members of a struct: integers in rax rdx rcx r8, floats and vectors in xmm0-3, each
+// list counted on its own. With more than 4, the function
 // returns nothing and writes them to `Context::results` of its own context, kResultStride bytes apart.
-// i32 and f32 arguments may have garbage above bit 31. References are 64-bit integers here: an externref is the host's
-// bits, a funcref a `const FuncRef*`; 0 is null.
-// rbp is a frame pointer in every function. r13 is callee-saved.
+// i32 and f32 arguments may have garbage above bit 31, floats above their width in an xmm register. References are
+// 64-bit integers here: an externref is the host's bits, a funcref a `const FuncRef*`; 0 is null. rbp is a frame
+// pointer in every function. r13 is callee-saved.
 //
 // Tail calls. The callee's arguments take the caller's place, registers and stack words alike, and it is jumped to:
 // this needs no common signature. Where they do not fit, because the callee has more stack words, or where its context
@@ -32,7 +33,7 @@ namespace rotor::jit {
 
 inline constexpr uint32_t kAbiVersion = 4;
 inline constexpr uint32_t kMaxRegisterResults = 4;
-inline constexpr uint32_t kResultStride = 8;  // 16 once v128 is a result type
+inline constexpr uint32_t kResultStride = 16;
 inline constexpr uint64_t kWasmPageBytes = 65536;
 /// Reserved behind the 4 GiB that a 32-bit index can reach. A static offset of up to this needs no check: index +
 /// offset + access size stays inside the reservation, whose unbacked part faults.

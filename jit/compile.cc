@@ -67,6 +67,7 @@ class Compilation {
         batches_(make_batches(module, bytes, std::max(options.batch_functions, 1u))),
         objects_(batches_.size()) {
     plan_.interruptible = options.interruptible;
+    plan_.deterministic = options.deterministic;
   }
 
   Result<Compiled> run() {
@@ -173,7 +174,10 @@ class LlvmFunctionCompiler final : public FunctionCompiler {
         features_(options.features),
         cpu_(std::move(cpu)),
         plans_{{module, Calls::slots, options.counts}, {module, Calls::self, false}} {
-    for (ModulePlan& plan : plans_) plan.interruptible = options.interruptible;
+    for (ModulePlan& plan : plans_) {
+      plan.interruptible = options.interruptible;
+      plan.deterministic = options.deterministic;
+    }
   }
 
   const std::vector<std::string>& cpu_features() const override { return cpu_.features; }

@@ -29,6 +29,7 @@ struct CompileOptions {
   uint32_t batch_functions = 16;  ///< functions an LLVM module: what it makes stays in the cache until it is used
   std::string cpu = "native";     ///< or "baseline"
   bool interruptible = false;     ///< loop heads look for a stop
+  bool deterministic = false;     ///< Config::deterministic
   uint64_t code_limit_bytes = UINT64_C(1) << 30;
   std::function<void(uint32_t, uint32_t)> progress;
 };

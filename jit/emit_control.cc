@@ -1,4 +1,6 @@
 // Function frame, structured control, calls, traps.
+#include <algorithm>
+
 #include "jit/emit_function.h"
 #include "jit/trap_kinds.h"
 #include "llvm/IR/Intrinsics.h"
@@ -39,7 +41,8 @@ void FunctionEmitter::function_begin(Control& frame, wasm::FuncIndex func, const
   b_.SetCurrentDebugLocation(llvm::DebugLoc());
   locals_.clear();
   for (ValType local : locals) locals_.push_back(b_.CreateAlloca(module_.value_type(local)));
-  emit_stack_check(locals.size());
+  bool has_vectors = std::ranges::find(locals, ValType::v128) != locals.end();
+  emit_stack_check(locals.size() * (has_vectors ? 16 : 8));
   for (size_t i = 0; i < locals.size(); ++i) {
     bool is_param = i < type.params.size();
     b_.CreateStore(is_param ? static_cast<Value>(function_->getArg(static_cast<unsigned>(i + 1)))
@@ -76,9 +79,9 @@ void FunctionEmitter::function_end() {
   }
 }
 
-void FunctionEmitter::emit_stack_check(size_t locals) {
-  uint64_t estimate =
-      locals * 8 + body_bytes_ * 4;  // every other byte a value that is spilled: more than any frame seen
+void FunctionEmitter::emit_stack_check(uint64_t local_bytes) {
+  // Every other byte of the body a vector that is spilled: more than any frame seen.
+  uint64_t estimate = local_bytes + body_bytes_ * 8;
   Value frame =
       b_.CreatePtrToInt(b_.CreateIntrinsic(llvm::Intrinsic::frameaddress, {module_.ptr}, {int32(0)}), module_.i64);
   if (estimate > kSmallFrameBytes) frame = b_.CreateSub(frame, int64(estimate));
@@ -316,7 +319,7 @@ void FunctionEmitter::emit_return(std::span<const Value> results) {
   if (!ModuleEmitter::results_in_registers(*type_)) {
     Value buffer = invariant_load(module_.ptr, context_address(offsetof(Context, results)));
     for (size_t i = 0; i < results.size(); ++i)
-      b_.CreateStore(results[i], b_.CreateConstGEP1_64(module_.i8, buffer, i * kResultStride));
+      b_.CreateAlignedStore(results[i], b_.CreateConstGEP1_64(module_.i8, buffer, i * kResultStride), llvm::Align(8));
     b_.CreateRetVoid();
   } else if (results.empty()) {
     b_.CreateRetVoid();
@@ -342,8 +345,8 @@ void FunctionEmitter::emit_call(const FuncType& type, Value code, Value callee_c
     Value buffer =
         invariant_load(module_.ptr, b_.CreateConstGEP1_32(module_.i8, callee_context, offsetof(Context, results)));
     for (size_t i = 0; i < results.size(); ++i)
-      results[i] = b_.CreateLoad(module_.value_type(type.results[i]),
-                                 b_.CreateConstGEP1_64(module_.i8, buffer, i * kResultStride));
+      results[i] = b_.CreateAlignedLoad(module_.value_type(type.results[i]),
+                                        b_.CreateConstGEP1_64(module_.i8, buffer, i * kResultStride), llvm::Align(8));
   } else if (results.size() == 1) {
     results[0] = call;
   } else {

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "jit/emit_module.h"
+#include "jit/emit_simd.h"
 #include "rotor/trap.h"
 #include "wasm/body_sink.h"
 
@@ -25,7 +26,8 @@ class FunctionEmitter {
     llvm::SmallVector<llvm::Value*, 2> else_params;
   };
 
-  explicit FunctionEmitter(ModuleEmitter& module) : module_(module), plan_(module.plan), b_(module.builder) {}
+  explicit FunctionEmitter(ModuleEmitter& module)
+      : module_(module), plan_(module.plan), b_(module.builder), simd_(module) {}
 
   // The sink; wasm/body_sink.h says what each is told.
   void function_begin(Control& frame, wasm::FuncIndex func, const FuncType& type, std::span<const ValType> locals);
@@ -95,6 +97,17 @@ class FunctionEmitter {
   Value atomic_wait_notify(wasm::Opcode op, const wasm::MemArg& mem, std::span<const Value> operands);
   void atomic_fence();
 
+  Value simd_constant(const V128& value) { return simd_.constant(value); }
+  Value simd_load(wasm::Opcode op, const wasm::MemArg& mem, Value address);
+  void simd_store(wasm::Opcode op, const wasm::MemArg& mem, Value address, Value value);
+  Value simd_load_lane(wasm::Opcode op, const wasm::MemArg& mem, uint8_t lane, Value address, Value vector);
+  void simd_store_lane(wasm::Opcode op, const wasm::MemArg& mem, uint8_t lane, Value address, Value vector);
+  Value simd_shuffle(const std::array<uint8_t, 16>& lanes, Value a, Value b) { return simd_.shuffle(lanes, a, b); }
+  Value simd_lane(wasm::Opcode op, uint8_t lane, std::span<const Value> operands) {
+    return simd_.lane(op, lane, operands);
+  }
+  Value simd_numeric(wasm::Opcode op, std::span<const Value> operands) { return simd_.numeric(op, operands); }
+
  private:
   // Small tools.
   llvm::ConstantInt* int32(uint32_t v) { return b_.getInt32(v); }
@@ -127,7 +140,7 @@ class FunctionEmitter {
   /// the slow one. It does not know a swiftcc return nor a switch: those get a block of their own.
   void begin_slow_block();
   void emit_return(std::span<const Value> results);
-  void emit_stack_check(size_t locals);
+  void emit_stack_check(uint64_t local_bytes);
   void emit_count(Value turns);
   void emit_interrupt_check();
 
@@ -185,6 +198,7 @@ class FunctionEmitter {
   void check_bounds(uint32_t memory, Value effective, uint32_t bytes);
   void check_alignment(Value effective, uint32_t bytes);
   Value extend(Value loaded, const Access& access, llvm::Type* result);
+  Value load_bytes(const wasm::MemArg& mem, Value address, llvm::Type* type, uint32_t bytes);
   Value atomic_pointer(const wasm::MemArg& mem, Value address, uint32_t bytes);
 
   // Tables.
@@ -208,6 +222,7 @@ class FunctionEmitter {
   ModuleEmitter& module_;
   const ModulePlan& plan_;
   llvm::IRBuilder<>& b_;
+  SimdEmitter simd_;
   const FuncType* type_ = nullptr;
   llvm::Function* function_ = nullptr;
   llvm::Value* context_ = nullptr;

@@ -13,6 +13,7 @@ ModuleEmitter::ModuleEmitter(const ModulePlan& p, llvm::TargetMachine& target, l
       context(c),
       llvm_module(std::make_unique<llvm::Module>("batch", c)),
       builder(c),
+      has_fma(target.getTargetFeatureString().contains("+fma")),
       void_type(llvm::Type::getVoidTy(c)),
       i1(llvm::Type::getInt1Ty(c)),
       i8(llvm::Type::getInt8Ty(c)),
@@ -22,6 +23,7 @@ ModuleEmitter::ModuleEmitter(const ModulePlan& p, llvm::TargetMachine& target, l
       f32(llvm::Type::getFloatTy(c)),
       f64(llvm::Type::getDoubleTy(c)),
       xmm(llvm::FixedVectorType::get(f32, 4)),
+      v128(llvm::FixedVectorType::get(i64, 2)),
       ptr(llvm::PointerType::getUnqual(c)) {
   llvm_module->setTargetTriple(target.getTargetTriple());
   llvm_module->setDataLayout(target.createDataLayout());
@@ -46,6 +48,7 @@ llvm::Type* ModuleEmitter::value_type(ValType type) const {
     case ValType::Kind::i64: return i64;
     case ValType::Kind::f32: return f32;
     case ValType::Kind::f64: return f64;
+    case ValType::Kind::v128: return v128;
     default: return i64;  // a reference
   }
 }
@@ -99,6 +102,12 @@ llvm::Function* ModuleEmitter::declare(const std::string& name, llvm::FunctionTy
 }
 
 llvm::Value* ModuleEmitter::run_page(uint32_t offset) { return builder.CreateConstGEP1_64(i8, run_page_, offset); }
+
+llvm::Value* ModuleEmitter::canonical_nan(llvm::Value* result) {
+  if (!plan.deterministic) return result;
+  return builder.CreateSelect(builder.CreateFCmpUNO(result, result), llvm::ConstantFP::getQNaN(result->getType()),
+                              result);
+}
 
 llvm::Value* ModuleEmitter::opaque_float(llvm::Type* type, uint64_t bits) {
   bool is_double = type->isDoubleTy();

@@ -33,6 +33,8 @@ struct ModulePlan {
   bool fast_selection;  ///< of the pipeline for o0: traps are emitted for jit/trap_kinds.h
   /// Loop heads look for a stop.
   bool interruptible = false;
+  /// Config::deterministic.
+  bool deterministic = false;
 
   ModulePlan(const wasm::Module& m, Calls how, bool count)
       : module(m), context(m), run_page(m), calls(how), counts(count), fast_selection(how == Calls::slots) {}
@@ -50,6 +52,7 @@ class ModuleEmitter {
   std::unique_ptr<llvm::Module> llvm_module;
   llvm::IRBuilder<> builder;
   llvm::DISubprogram* scope;  ///< of every location
+  const bool has_fma;         ///< the target has fused multiply-add
 
   llvm::Type* const void_type;
   llvm::IntegerType* const i1;
@@ -59,7 +62,8 @@ class ModuleEmitter {
   llvm::IntegerType* const i64;
   llvm::Type* const f32;
   llvm::Type* const f64;
-  llvm::Type* const xmm;  ///< a whole vector register
+  llvm::Type* const xmm;              ///< a whole vector register
+  llvm::FixedVectorType* const v128;  ///< two i64: what an instruction takes for other lanes it casts
   llvm::PointerType* const ptr;
 
   /// The LLVM type of a value: references are i64.
@@ -77,6 +81,9 @@ class ModuleEmitter {
   llvm::Function* uniform_function(wasm::FuncIndex func, uint32_t stack_words);
   /// Address in the run page.
   llvm::Value* run_page(uint32_t offset);
+  /// A float result, scalars or vectors, as it has to be: any NaN is the positive canonical one in a deterministic
+  /// engine.
+  llvm::Value* canonical_nan(llvm::Value* result);
   /// A float constant that LLVM may not fold: read from memory it must think unknown.
   llvm::Value* opaque_float(llvm::Type* type, uint64_t bits);
 

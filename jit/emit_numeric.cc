@@ -194,27 +194,27 @@ Value FunctionEmitter::float_op(Opcode op, std::span<const Value> v) {
     case Opcode::F32Neg:
     case Opcode::F64Neg: return b_.CreateFNeg(a);
     case Opcode::F32Ceil:
-    case Opcode::F64Ceil: return unary_intrinsic(llvm::Intrinsic::ceil, a);
+    case Opcode::F64Ceil: return module_.canonical_nan(unary_intrinsic(llvm::Intrinsic::ceil, a));
     case Opcode::F32Floor:
-    case Opcode::F64Floor: return unary_intrinsic(llvm::Intrinsic::floor, a);
+    case Opcode::F64Floor: return module_.canonical_nan(unary_intrinsic(llvm::Intrinsic::floor, a));
     case Opcode::F32Trunc:
-    case Opcode::F64Trunc: return unary_intrinsic(llvm::Intrinsic::trunc, a);
+    case Opcode::F64Trunc: return module_.canonical_nan(unary_intrinsic(llvm::Intrinsic::trunc, a));
     case Opcode::F32Nearest:
-    case Opcode::F64Nearest: return unary_intrinsic(llvm::Intrinsic::roundeven, a);
+    case Opcode::F64Nearest: return module_.canonical_nan(unary_intrinsic(llvm::Intrinsic::roundeven, a));
     case Opcode::F32Sqrt:
-    case Opcode::F64Sqrt: return unary_intrinsic(llvm::Intrinsic::sqrt, a);
+    case Opcode::F64Sqrt: return module_.canonical_nan(unary_intrinsic(llvm::Intrinsic::sqrt, a));
     case Opcode::F32Add:
-    case Opcode::F64Add: return b_.CreateFAdd(a, b);
+    case Opcode::F64Add: return module_.canonical_nan(b_.CreateFAdd(a, b));
     case Opcode::F32Sub:
-    case Opcode::F64Sub: return b_.CreateFSub(a, b);
+    case Opcode::F64Sub: return module_.canonical_nan(b_.CreateFSub(a, b));
     case Opcode::F32Mul:
-    case Opcode::F64Mul: return b_.CreateFMul(a, b);
+    case Opcode::F64Mul: return module_.canonical_nan(b_.CreateFMul(a, b));
     case Opcode::F32Div:
-    case Opcode::F64Div: return b_.CreateFDiv(a, b);
+    case Opcode::F64Div: return module_.canonical_nan(b_.CreateFDiv(a, b));
     case Opcode::F32Min:
-    case Opcode::F64Min: return minimum(a, b, false);
+    case Opcode::F64Min: return module_.canonical_nan(minimum(a, b, false));
     case Opcode::F32Max:
-    case Opcode::F64Max: return minimum(a, b, true);
+    case Opcode::F64Max: return module_.canonical_nan(minimum(a, b, true));
     case Opcode::F32Copysign:
     case Opcode::F64Copysign: return b_.CreateCopySign(a, b);
     default: return nullptr;
@@ -235,8 +235,9 @@ Value FunctionEmitter::convert(Opcode op, Value a) {
     case Opcode::F64ConvertI64S: return b_.CreateSIToFP(a, module_.f64);
     case Opcode::F64ConvertI32U:
     case Opcode::F64ConvertI64U: return b_.CreateUIToFP(a, module_.f64);
-    case Opcode::F32DemoteF64: return b_.CreateFPTrunc(a, module_.f32);
-    case Opcode::F64PromoteF32: return b_.CreateFPExt(unary_intrinsic(llvm::Intrinsic::canonicalize, a), module_.f64);
+    case Opcode::F32DemoteF64: return module_.canonical_nan(b_.CreateFPTrunc(a, module_.f32));
+    case Opcode::F64PromoteF32:
+      return module_.canonical_nan(b_.CreateFPExt(unary_intrinsic(llvm::Intrinsic::canonicalize, a), module_.f64));
     case Opcode::I32ReinterpretF32: return b_.CreateBitCast(a, module_.i32);
     case Opcode::I64ReinterpretF64: return b_.CreateBitCast(a, module_.i64);
     case Opcode::F32ReinterpretI32: return b_.CreateBitCast(a, module_.f32);

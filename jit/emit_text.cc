@@ -147,6 +147,7 @@ Result<std::string> emit_text(const wasm::Module& module, std::span<const uint8_
   ModulePlan tier0(module, Calls::slots, options.counts);
   ModulePlan tier1(module, options.growing ? Calls::self : Calls::straight, false);
   tier0.interruptible = tier1.interruptible = options.interruptible;
+  tier0.deterministic = tier1.deterministic = options.deterministic;
   TextWriter writer(module, bytes, options, text);
   std::string out;
   std::vector<uint32_t> functions;

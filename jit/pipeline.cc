@@ -3,6 +3,7 @@
 #include <mutex>
 
 #include "jit/cpu.h"
+#include "jit/opaque_floats.h"
 #include "jit/site_table.h"
 #include "jit/trap_kinds.h"
 #include "llvm/Analysis/AssumptionCache.h"
@@ -53,8 +54,9 @@ void locate_folded_loads(llvm::Function& function) {
       if (instruction.getDebugLoc()) continue;
       for (const llvm::Value* operand : instruction.operands()) {
         auto* used = llvm::dyn_cast<llvm::Instruction>(operand);
-        bool may_fold = used && (llvm::isa<llvm::LoadInst>(used) || llvm::isa<llvm::CastInst>(used));
-        // Loads come before their users, and an extension in between has got its location by now.
+        bool may_fold = used && (llvm::isa<llvm::LoadInst>(used) || llvm::isa<llvm::CastInst>(used) ||
+                                 llvm::isa<llvm::InsertElementInst>(used) || llvm::isa<llvm::ShuffleVectorInst>(used));
+        // Loads come before their users, and an extension or splat in between has got its location by now.
         if (may_fold && used->getParent() == &block && used->getDebugLoc()) {
           instruction.setDebugLoc(used->getDebugLoc());
           break;
@@ -104,6 +106,7 @@ Pipeline::Pipeline(OptLevel opt, std::unique_ptr<llvm::TargetMachine> target)
   analyses_.registerPass([] { return llvm::AssumptionAnalysis(); });
   analyses_.registerPass([] { return llvm::DominatorTreeAnalysis(); });
   optimisations_.addPass(llvm::PromotePass());
+  optimisations_.addPass(OpaqueFloatsPass());
   if (opt_ == OptLevel::o1) {
     optimisations_.addPass(llvm::EarlyCSEPass());
     optimisations_.addPass(llvm::SimplifyCFGPass());

@@ -46,11 +46,9 @@ uint64_t slot_of_word(const ValuePlace& place, uint64_t word) {
 }
 
 void load_results(const Signature& type, const jit::Context& context, const CallRegs& regs, Slot* slots) {
-  for (size_t i = 0; i < type.results.size(); ++i) {
-    const ValuePlace& place = type.results[i];
-    uint64_t word = type.results_in_memory ? context.results[i * jit::kResultStride / 8] : regs.words[place.word];
-    slots[i] = slot_of_word(place, word);
-  }
+  const uint64_t* words = type.result_words ? context.results : regs.words;
+  for (size_t i = 0; i < type.results.size(); ++i)
+    slots[i] = slot_of_word(type.results[i], words[type.results[i].word]);
 }
 
 [[gnu::noinline, gnu::cold]] Error error_of(EntryRecord& record) {
@@ -90,7 +88,7 @@ Result<void> invoke(LinkGroup& group, const jit::FuncRef& ref, Slot* slots) {
   CallWords words(type.stack_words);
   for (size_t i = 0; i < type.params.size(); ++i) words[type.params[i].word] = slots[i];
   thread.top = &record;
-  uint64_t left = rotor_enter(ref.code, ref.context, &words.regs, words.stack(), type.stack_words, &record.saved_sp);
+  uint64_t left = rotor_enter(ref.code, ref.context, &words.regs, words.stack(), type.shape, &record.saved_sp);
   thread.top = record.previous;
   if (record.previous) {
     // The entry around this one goes on with its own limit. Groups may have merged meanwhile.

@@ -63,6 +63,7 @@ Result<std::string> Module::emit_text(const Engine& engine, std::span<const uint
   options.counts = options.growing;
   options.cpu = config.cpu;
   options.interruptible = config.interruptible;
+  options.deterministic = config.deterministic;
   return jit::emit_text(module, bytes, options, text, defined_func);
 }
 

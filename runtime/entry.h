@@ -14,21 +14,28 @@ namespace rotor::runtime {
 class LinkGroup;
 
 /// Register arguments on the way in, register results on the way out. entry_x86_64.S knows this layout.
-/// Arguments: words 0-5 are rdi rsi rdx rcx r8 r9, 6-13 are xmm0-7. Results: words 0-3 are rax rdx rcx r8, 6-9 xmm0-3.
-struct CallRegs {
+/// Arguments: words 0-5 are rdi rsi rdx rcx r8 r9, 6-21 are xmm0-7, two words each. Results: words 0-3 are rax rdx rcx
+/// r8, 6-13 xmm0-3.
+struct alignas(16) CallRegs {
   static constexpr uint32_t kGprs = 6;
   static constexpr uint32_t kFirstXmm = 6;
   static constexpr uint32_t kXmms = 8;
-  static constexpr uint32_t kWords = kGprs + kXmms;
+  static constexpr uint32_t xmm(uint32_t index) { return kFirstXmm + 2 * index; }
+  static constexpr uint32_t kWords = kGprs + 2 * kXmms;
   uint64_t words[kWords];
 };
-static_assert(sizeof(CallRegs) == 112);
+static_assert(sizeof(CallRegs) == 176);
+
+/// What rotor_enter has to know of a signature: twice the number of argument words on the stack, and 1 if whole vectors
+/// are among the arguments in registers. Floats are loaded by halves: a load of the whole would wait for the store of a
+/// half to leave the processor's store buffer.
+constexpr uint64_t entry_shape(uint32_t stack_words, bool vectors) { return uint64_t{stack_words} * 2 + vectors; }
 
 extern "C" {
-/// Calls `code` with `context` as swiftself. Returns 0, with results in `regs`; 1 if a trap or a failing host function
-/// left through rotor_enter_landing.
+/// Calls `code` with `context` as swiftself; `shape`: entry_shape. Returns 0, with results in `regs`; 1 if a trap or a
+/// failing host function left through rotor_enter_landing.
 uint64_t rotor_enter(const void* code, jit::Context* context, CallRegs* regs, const uint64_t* stack_args,
-                     uint64_t stack_arg_count, void** saved_sp);
+                     uint64_t shape, void** saved_sp);
 /// Where the trap handler continues, with rsp = saved_sp. Not a function.
 void rotor_enter_landing();
 /// The entry of every host function. Not callable from C++.

@@ -4,7 +4,7 @@
         .intel_syntax noprefix
         .text
 
-// uint64_t rotor_enter(code rdi, context rsi, regs rdx, stack_args rcx, stack_arg_count r8, void** saved_sp r9)
+// uint64_t rotor_enter(code rdi, context rsi, regs rdx, stack_args rcx, shape r8, void** saved_sp r9)
         .globl  rotor_enter
         .hidden rotor_enter
         .type   rotor_enter, @function
@@ -31,7 +31,8 @@ rotor_enter:
         mov     r13, rsi
         mov     r11, rdi
         mov     r10, rdx
-        test    r8, r8
+        mov     ebx, r8d
+        shr     r8d                     // shape: the stack words
         je      2f
         lea     rax, [r8 + 1]           // an even number of words keeps rsp aligned
         and     rax, -2
@@ -42,14 +43,16 @@ rotor_enter:
         dec     r8
         jne     1b
 2:      movsd   xmm0, [r10 + 48]
-        movsd   xmm1, [r10 + 56]
-        movsd   xmm2, [r10 + 64]
-        movsd   xmm3, [r10 + 72]
-        movsd   xmm4, [r10 + 80]
-        movsd   xmm5, [r10 + 88]
-        movsd   xmm6, [r10 + 96]
-        movsd   xmm7, [r10 + 104]
-        mov     rdi, [r10]
+        movsd   xmm1, [r10 + 64]
+        movsd   xmm2, [r10 + 80]
+        movsd   xmm3, [r10 + 96]
+        movsd   xmm4, [r10 + 112]
+        movsd   xmm5, [r10 + 128]
+        movsd   xmm6, [r10 + 144]
+        movsd   xmm7, [r10 + 160]
+        test    bl, 1                   // shape: vectors
+        jne     4f
+3:      mov     rdi, [r10]
         mov     rsi, [r10 + 8]
         mov     rdx, [r10 + 16]
         mov     rcx, [r10 + 24]
@@ -61,13 +64,23 @@ rotor_enter:
         mov     [r10 + 8], rdx
         mov     [r10 + 16], rcx
         mov     [r10 + 24], r8
-        movsd   [r10 + 48], xmm0
-        movsd   [r10 + 56], xmm1
-        movsd   [r10 + 64], xmm2
-        movsd   [r10 + 72], xmm3
+        movaps  [r10 + 48], xmm0
+        movaps  [r10 + 64], xmm1
+        movaps  [r10 + 80], xmm2
+        movaps  [r10 + 96], xmm3
         lea     rsp, [rbp - 48]
         xor     eax, eax
-        jmp     3f
+        jmp     5f
+
+4:      movhps  xmm0, [r10 + 56]
+        movhps  xmm1, [r10 + 72]
+        movhps  xmm2, [r10 + 88]
+        movhps  xmm3, [r10 + 104]
+        movhps  xmm4, [r10 + 120]
+        movhps  xmm5, [r10 + 136]
+        movhps  xmm6, [r10 + 152]
+        movhps  xmm7, [r10 + 168]
+        jmp     3b
 
 // Traps and failing host functions come here with rsp = saved_sp and every other register unknown.
         .globl  rotor_enter_landing
@@ -75,7 +88,7 @@ rotor_enter:
 rotor_enter_landing:
         lea     rbp, [rsp + 48]
         mov     eax, 1
-3:      pop     rdx
+5:      pop     rdx
         pop     r15
         pop     r14
         pop     r13
@@ -101,21 +114,21 @@ rotor_host_entry:
         .cfi_offset rbp, -16
         mov     rbp, rsp
         .cfi_def_cfa_register rbp
-        sub     rsp, 112                // CallRegs
+        sub     rsp, 176                // CallRegs
         mov     [rsp], rdi
         mov     [rsp + 8], rsi
         mov     [rsp + 16], rdx
         mov     [rsp + 24], rcx
         mov     [rsp + 32], r8
         mov     [rsp + 40], r9
-        movsd   [rsp + 48], xmm0
-        movsd   [rsp + 56], xmm1
-        movsd   [rsp + 64], xmm2
-        movsd   [rsp + 72], xmm3
-        movsd   [rsp + 80], xmm4
-        movsd   [rsp + 88], xmm5
-        movsd   [rsp + 96], xmm6
-        movsd   [rsp + 104], xmm7
+        movaps  [rsp + 48], xmm0
+        movaps  [rsp + 64], xmm1
+        movaps  [rsp + 80], xmm2
+        movaps  [rsp + 96], xmm3
+        movaps  [rsp + 112], xmm4
+        movaps  [rsp + 128], xmm5
+        movaps  [rsp + 144], xmm6
+        movaps  [rsp + 160], xmm7
         mov     rdi, r13
         mov     rsi, rsp
         lea     rdx, [rbp + 16]         // behind the saved rbp and the return address
@@ -128,9 +141,13 @@ rotor_host_entry:
         mov     rcx, [rsp + 16]
         mov     r8,  [rsp + 24]
         movsd   xmm0, [rsp + 48]
-        movsd   xmm1, [rsp + 56]
-        movsd   xmm2, [rsp + 64]
-        movsd   xmm3, [rsp + 72]
+        movhps  xmm0, [rsp + 56]
+        movsd   xmm1, [rsp + 64]
+        movhps  xmm1, [rsp + 72]
+        movsd   xmm2, [rsp + 80]
+        movhps  xmm2, [rsp + 88]
+        movsd   xmm3, [rsp + 96]
+        movhps  xmm3, [rsp + 104]
         leave
         .cfi_def_cfa rsp, 8
         ret

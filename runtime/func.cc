@@ -45,7 +45,9 @@ namespace {
 
 std::unexpected<Error> gone() { return fail(ErrorKind::stale_handle, "the function's instance is gone"); }
 
-Result<void> check_argument(const Signature& type, size_t i, Slot slot) {
+/// Of the argument that slot `index` belongs to.
+Result<void> check_argument(const Signature& type, size_t index, Slot slot) {
+  const size_t i = type.params[index].value;
   if (slot_fits(slot, type.type.params[i], type.engine)) return {};
   return fail(ErrorKind::type_mismatch, fmt::format("argument {} is {} for a function of type {}", i,
                                                     slot_type_text(slot, type.type.params[i]), to_string(type.type)));
@@ -106,28 +108,42 @@ Result<std::vector<Value>> Func::call(std::span<const Value> args) const {
   ROTOR_TRY(GroupEntry inside, GroupEntry::enter(group));
   const jit::FuncRef& ref = *runtime::func_ref_of(handle_);
   const Signature& type = Signature::of(ref.type);
-  if (args.size() != type.params.size())
+  if (args.size() != type.type.params.size())
     return fail(ErrorKind::type_mismatch,
                 fmt::format("{} arguments for a function of type {}", args.size(), to_string(type.type)));
-  std::vector<Slot> slots(std::max(type.params.size(), type.results.size()));
+  std::vector<Slot> slots(type.slot_count());
+  size_t slot = 0;
   for (size_t i = 0; i < args.size(); ++i) {
     if (!runtime::is_of_kind(args[i].type(), type.type.params[i]))
       return fail(ErrorKind::type_mismatch, fmt::format("argument {} is of type {} for a function of type {}", i,
                                                         to_string(args[i].type()), to_string(type.type)));
-    slots[i] = args[i].bits();
-    if (type.params[i].is_func && slots[i]) {
+    if (args[i].type() == ValType::v128) {
+      detail::store_slots(&slots[slot], args[i].v128());
+      slot += 2;
+      continue;
+    }
+    slots[slot] = args[i].bits();
+    if (type.params[slot].is_func && slots[slot]) {
       // By the handle's token: unlike the slot it can tell that its instance is gone.
       LinkGroup* other = runtime::group_of(args[i].func().handle());
       if (!other) return runtime::gone();
       ROTOR_CHECK(LinkGroup::merge(*group, *other));
     }
-    ROTOR_CHECK(runtime::check_argument(type, i, slots[i]));
+    ROTOR_CHECK(runtime::check_argument(type, slot, slots[slot]));
+    ++slot;
   }
   ROTOR_CHECK(runtime::invoke(*group, ref, slots.data()));
   std::vector<Value> results;
-  results.reserve(type.results.size());
-  for (size_t i = 0; i < type.results.size(); ++i)
-    results.push_back(runtime::value_of_slot(type.type.results[i], slots[i]));
+  results.reserve(type.type.results.size());
+  slot = 0;
+  for (ValType result : type.type.results) {
+    if (result == ValType::v128) {
+      results.emplace_back(detail::load_slots<V128>(&slots[slot]));
+      slot += 2;
+    } else {
+      results.push_back(runtime::value_of_slot(result, slots[slot++]));
+    }
+  }
   return results;
 }
 

@@ -16,13 +16,20 @@ std::unexpected<Error> gone() { return fail(ErrorKind::stale_handle, "the global
 /// i32 and f32 live in the low half of a cell; compiled code writes no more than that.
 bool is32(ValType type) { return type == ValType::i32 || type == ValType::f32; }
 
+Result<jit::GlobalCell> cell_of_value(const Value& value, ValType wanted, const runtime::EngineImpl* engine,
+                                      runtime::GroupTie& tie) {
+  ROTOR_TRY(uint64_t slot, runtime::slot_of_value(value, wanted, engine, tie));
+  if (wanted == ValType::v128) return std::bit_cast<jit::GlobalCell>(value.v128());
+  return jit::GlobalCell{{slot, 0}};
+}
+
 }  // namespace
 
 Result<Global> Global::create(const Engine& engine, const GlobalType& type, const Value& init) {
   auto impl = std::make_shared<GlobalImpl>(engine.impl().shared_from_this(), type);
   Global global;
   global.strong_ = runtime::HostHold<GlobalImpl>::take(impl);
-  ROTOR_TRY(impl->cell()->bits[0], runtime::slot_of_value(init, type.value, impl->engine(), impl->tie));
+  ROTOR_TRY(*impl->cell(), cell_of_value(init, type.value, impl->engine(), impl->tie));
   return global;
 }
 
@@ -31,18 +38,20 @@ Result<Value> Global::get() const {
   if (!impl) return gone();
   auto group = impl->tie.group();
   ROTOR_TRY(GroupEntry inside, GroupEntry::enter(group.get()));
+  ValType type = impl->type().value;
+  if (type == ValType::v128) return Value(std::bit_cast<V128>(*impl->cell()));
   uint64_t bits = impl->cell()->bits[0];
-  return runtime::value_of_slot(impl->type().value, is32(impl->type().value) ? static_cast<uint32_t>(bits) : bits);
+  return runtime::value_of_slot(type, is32(type) ? static_cast<uint32_t>(bits) : bits);
 }
 
 Result<void> Global::set(const Value& value) const {
   auto impl = lock();
   if (!impl) return gone();
   if (!impl->type().is_mutable) return fail(ErrorKind::invalid_argument, "the global is immutable");
-  ROTOR_TRY(uint64_t slot, runtime::slot_of_value(value, impl->type().value, impl->engine(), impl->tie));
+  ROTOR_TRY(jit::GlobalCell cell, cell_of_value(value, impl->type().value, impl->engine(), impl->tie));
   auto group = impl->tie.group();
   ROTOR_TRY(GroupEntry inside, GroupEntry::enter(group.get()));
-  impl->cell()->bits[0] = slot;
+  *impl->cell() = cell;
   return {};
 }
 

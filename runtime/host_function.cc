@@ -17,8 +17,7 @@ void HostImport::bind(InstanceImpl* importer, std::shared_ptr<const HostDefiniti
   import_index = index;
   definition = std::move(host);
   type = &wanted;
-  if (wanted.results_in_memory)
-    results = std::make_unique<uint64_t[]>(wanted.results.size() * jit::kResultStride / sizeof(uint64_t));
+  if (wanted.result_words) results = std::make_unique<uint64_t[]>(wanted.result_words);
   context.results = results.get();
   context.instance = importer;
   context.host = this;
@@ -35,10 +34,11 @@ Result<void> join_results(const Signature& type, LinkGroup& group, const Slot* s
       auto* ref = reinterpret_cast<const jit::FuncRef*>(slots[i]);
       ROTOR_CHECK(LinkGroup::merge(group, *static_cast<InstanceImpl*>(ref->context->instance)->group));
     }
-    if (!slot_fits(slots[i], type.type.results[i], type.engine))
+    const size_t value = type.results[i].value;
+    if (!slot_fits(slots[i], type.type.results[value], type.engine))
       return fail(ErrorKind::type_mismatch,
-                  fmt::format("result {} of a host function of type {} is {}", i, to_string(type.type),
-                              slot_type_text(slots[i], type.type.results[i])));
+                  fmt::format("result {} of a host function of type {} is {}", value, to_string(type.type),
+                              slot_type_text(slots[i], type.type.results[value])));
   }
   return {};
 }
@@ -48,7 +48,7 @@ Result<void> call_host(HostImport& import, CallRegs& regs, const uint64_t* stack
   constexpr size_t kFew = 16;
   Slot few[kFew];
   std::unique_ptr<Slot[]> many;
-  size_t count = std::max(type.params.size(), type.results.size());
+  size_t count = type.slot_count();
   if (count > kFew) many = std::make_unique<Slot[]>(count);
   Slot* slots = many ? many.get() : few;
   for (size_t i = 0; i < type.params.size(); ++i) {
@@ -62,12 +62,8 @@ Result<void> call_host(HostImport& import, CallRegs& regs, const uint64_t* stack
   else
     ROTOR_CHECK(import.definition->function(caller, slots));
   if (type.has_ref_results) ROTOR_CHECK(join_results(type, *import.instance->group, slots));
-  for (size_t i = 0; i < type.results.size(); ++i) {
-    if (type.results_in_memory)
-      import.results[i * jit::kResultStride / sizeof(uint64_t)] = slots[i];
-    else
-      regs.words[type.results[i].word] = slots[i];
-  }
+  uint64_t* words = type.result_words ? import.results.get() : regs.words;
+  for (size_t i = 0; i < type.results.size(); ++i) words[type.results[i].word] = slots[i];
   return {};
 }
 

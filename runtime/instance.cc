@@ -114,6 +114,15 @@ uint64_t InstanceImpl::evaluate(const wasm::ConstExpr& expr) const {
   return wasm::eval_const_expr(expr, get_global, get_func);
 }
 
+jit::GlobalCell InstanceImpl::initial_value(const wasm::ConstExpr& expr) const {
+  // No instruction combines values of more than 64 bits: where there is one, it is the expression.
+  const wasm::ConstInstr& first = expr.code.front();
+  if (first.op == wasm::Opcode::V128Const) return {{first.bits, first.high_bits}};
+  if (first.op == wasm::Opcode::GlobalGet && expr.code.size() == 1)
+    return *global_cell(static_cast<uint32_t>(first.bits));
+  return {{evaluate(expr), 0}};
+}
+
 bool InstanceImpl::table_init(uint32_t table, uint32_t segment, uint64_t dst, uint64_t src, uint64_t size) {
   const wasm::ElementSegment& elements = impl().wasm().elements[segment];
   TableImpl& to = *tables[table];

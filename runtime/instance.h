@@ -53,6 +53,8 @@ class InstanceImpl {
   void release_memories();
   /// The value of a constant expression of the module's.
   uint64_t evaluate(const wasm::ConstExpr& expr) const;
+  /// The same for a value of any type, as a global holds it.
+  jit::GlobalCell initial_value(const wasm::ConstExpr& expr) const;
 
   const Module module;
   std::shared_ptr<LinkGroup> group;  ///< the one that it was made with: see LinkGroup::root

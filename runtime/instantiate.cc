@@ -153,9 +153,13 @@ class Instantiation {
   }
 
   void restore_globals(const SnapshotImpl& snapshot) {
+    const uint64_t* words = snapshot.globals.data();
     for (uint32_t i = wasm_.imported_globals; i < wasm_.globals.size(); ++i) {
-      uint64_t bits = snapshot.globals[i - wasm_.imported_globals];
-      instance_.global_cell(i)->bits[0] = wasm_.globals[i].type.value.is_func_ref() ? func_slot(bits) : bits;
+      ValType type = wasm_.globals[i].type.value;
+      uint64_t* cell = instance_.global_cell(i)->bits;
+      cell[0] = type.is_func_ref() ? func_slot(*words) : *words;
+      ++words;
+      if (type == ValType::v128) cell[1] = *words++;
     }
   }
 
@@ -196,7 +200,7 @@ class Instantiation {
 
   void initialise_globals() {
     for (uint32_t i = wasm_.imported_globals; i < wasm_.globals.size(); ++i)
-      instance_.global_cell(i)->bits[0] = instance_.evaluate(wasm_.globals[i].init);
+      *instance_.global_cell(i) = instance_.initial_value(wasm_.globals[i].init);
   }
 
   Result<void> allocate_tables() {

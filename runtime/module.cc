@@ -97,9 +97,9 @@ std::string cache_settings(const Config& config) {
   std::string features;
   for (const std::string& feature : jit::cpu_features_of(config.cpu)) features += feature + ' ';
   // Code of the modes eager and lazy is the same, made earlier or later.
-  return fmt::format("{} {} o{} interruptible {} language {:x} cpu {}", jit::build_name(),
+  return fmt::format("{} {} o{} interruptible {} deterministic {} language {:x} cpu {}", jit::build_name(),
                      config.mode == CompileMode::aot ? "aot" : "tiers", static_cast<int>(config.opt),
-                     config.interruptible, wasm::enabled_features(config.features), features);
+                     config.interruptible, config.deterministic, wasm::enabled_features(config.features), features);
 }
 
 }  // namespace
@@ -238,6 +238,7 @@ Result<void> ModuleImpl::compile_now() {
   options.workers = config.compile_workers;
   options.cpu = config.cpu;
   options.interruptible = config.interruptible;
+  options.deterministic = config.deterministic;
   options.progress = config.compile_progress;
   ROTOR_TRY(jit::Compiled compiled, jit::compile_module(wasm_, bytes_, options));
   cpu_features_ = std::move(compiled.cpu_features);
@@ -342,11 +343,7 @@ Result<void> ModuleImpl::describe() {
   run_page_ = jit::RunPageLayout(wasm_);
   layout_ = jit::ContextLayout(wasm_);
   ROTOR_TRY(types_, engine_->types.add(wasm_));
-  for (const Signature* type : types_) {
-    uint32_t results =
-        type->results_in_memory ? static_cast<uint32_t>(type->results.size() * jit::kResultStride / 8) : 0;
-    result_words_ = std::max({result_words_, results, type->stack_words});
-  }
+  for (const Signature* type : types_) result_words_ = std::max({result_words_, type->result_words, type->stack_words});
   for (const wasm::Import& import : wasm_.imports)
     imports_.push_back({import.module, import.name, extern_type_of(import, types_)});
   for (const wasm::Export& item : wasm_.exports)

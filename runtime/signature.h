@@ -1,6 +1,7 @@
 // Canonical function types, with the places of their arguments and results in registers and on the stack.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <vector>
 
@@ -11,9 +12,11 @@ namespace rotor::runtime {
 
 class EngineImpl;
 
-/// Where one argument or result travels: below CallRegs::kWords a word of CallRegs, else a stack word.
+/// Where one slot travels, of an argument or result: below CallRegs::kWords a word of CallRegs, else a stack word. Of
+/// results in memory: a word of Context::results.
 struct ValuePlace {
   uint16_t word = 0;
+  uint16_t value = 0;    ///< which argument or result it is part of
   bool is32 = false;     ///< the upper half of the word is garbage
   bool is_func = false;  ///< a function reference
 };
@@ -30,10 +33,14 @@ struct Signature {
   const EngineImpl* engine;
   uint32_t index;  ///< in the engine's TypeRegistry: what a HeapType names it by
   FuncType type;   ///< in terms of the engine's types
+  /// One a slot (rotor::Slot): a v128 has two.
   std::vector<ValuePlace> params;
-  std::vector<ValuePlace> results;  ///< unused if results_in_memory
-  uint32_t stack_words = 0;         ///< of the arguments
-  bool results_in_memory = false;
+  std::vector<ValuePlace> results;
+  uint32_t stack_words = 0;   ///< of the arguments
+  uint32_t result_words = 0;  ///< in Context::results; 0: results are in registers
+  uint64_t shape = 0;         ///< entry_shape of the arguments
+  /// Slots that a call needs: of the arguments or of the results.
+  size_t slot_count() const { return std::max(params.size(), results.size()); }
   bool has_ref_params = false;
   bool has_ref_results = false;
 };

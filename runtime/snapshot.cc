@@ -51,6 +51,7 @@ class Taking {
         ROTOR_TRY(bits, offset_of(bits, "global", i));
       }
       snapshot.globals.push_back(bits);
+      if (type == ValType::v128) snapshot.globals.push_back(instance_.global_cell(i)->bits[1]);
     }
     return {};
   }

@@ -12,6 +12,7 @@
 //   and passed first to exactly one of function_begin, block, loop, if_.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <span>
 
@@ -110,6 +111,20 @@ struct EmptySink {
   /// memory.atomic.notify (operands: address, count), wait32 and wait64 (address, expected, timeout in ns).
   Value atomic_wait_notify(Opcode op, const MemArg& mem, std::span<const Value> operands) { return {}; }
   void atomic_fence() {}
+
+  // SIMD: the groups of opcodes.def. Lane indices are in range.
+  Value simd_constant(const V128& value) { return {}; }
+  Value simd_load(Opcode op, const MemArg& mem, Value address) { return {}; }
+  void simd_store(Opcode op, const MemArg& mem, Value address, Value value) {}
+  /// One lane of `vector` is replaced by what is loaded.
+  Value simd_load_lane(Opcode op, const MemArg& mem, uint8_t lane, Value address, Value vector) { return {}; }
+  void simd_store_lane(Opcode op, const MemArg& mem, uint8_t lane, Value address, Value vector) {}
+  /// `lanes`: for each byte of the result, which of the 32 of `a` and `b`.
+  Value simd_shuffle(const std::array<uint8_t, 16>& lanes, Value a, Value b) { return {}; }
+  /// Extract (operand: vector) and replace (vector, number).
+  Value simd_lane(Opcode op, uint8_t lane, std::span<const Value> operands) { return {}; }
+  /// One to three operands.
+  Value simd_numeric(Opcode op, std::span<const Value> operands) { return {}; }
 };
 
 }  // namespace rotor::wasm

@@ -47,6 +47,10 @@ bool read_immediate(ByteReader& reader, const TypeScope& scope, uint64_t start, 
       return true;
     }
     case Opcode::F64Const: return reader.f64_bits(out.bits);
+    case Opcode::V128Const:
+      if (!(scope.enabled & feature_bit(Feature::simd))) return reader.fail_unsupported(Feature::simd, start);
+      scope.used |= feature_bit(Feature::simd);
+      return reader.f64_bits(out.bits) && reader.f64_bits(out.high_bits);
     case Opcode::GlobalGet: return read_index(reader, out.bits);
     case Opcode::RefNull: {
       HeapType heap = HeapType::Abstract::func;
@@ -86,6 +90,7 @@ bool effect_of(ErrorSlot& errors, const Module& module, const ConstExpr& expr, c
     case Opcode::I64Const: out = {ValType::i64}; return true;
     case Opcode::F32Const: out = {ValType::f32}; return true;
     case Opcode::F64Const: out = {ValType::f64}; return true;
+    case Opcode::V128Const: out = {ValType::v128}; return true;
     case Opcode::RefNull: out = {instr.type}; return true;
     case Opcode::RefFunc:
       if (instr.bits >= module.funcs.size()) {
@@ -119,7 +124,7 @@ bool read_const_expr(ByteReader& reader, const TypeScope& scope, ConstExpr& out)
     uint64_t start = reader.offset();
     uint32_t code = 0;
     if (!reader.opcode(code)) return false;
-    ConstInstr instr{.op = Opcode(code), .bits = 0, .type = {}};
+    ConstInstr instr{.op = Opcode(code), .bits = 0, .type = {}, .high_bits = 0};
     if (instr.op == Opcode::End) return true;
     if (out.code.size() == kMaxConstInstructions) {
       return reader.fail_limit(Message::limit_const_expr, start, out.code.size() + 1, kMaxConstInstructions);

@@ -19,7 +19,8 @@ bool read_const_expr(ByteReader& reader, const TypeScope& scope, ConstExpr& out)
 bool check_const_expr(ErrorSlot& errors, const Module& module, const ConstExpr& expr, ValType wanted,
                       size_t visible_globals);
 
-/// The value of a checked expression, as a slot's 64 bits (i32 and f32: zero-extended; null: 0).
+/// The value of a checked expression, as a slot's 64 bits (i32 and f32: zero-extended; null: 0). Not for a v128: no
+/// instruction combines those, so that its expression is one instruction.
 /// `get_global(GlobalIndex)` and `get_func(FuncIndex)` return such bits.
 template <class GetGlobal, class GetFunc>
 uint64_t eval_const_expr(const ConstExpr& expr, GetGlobal&& get_global, GetFunc&& get_func) {

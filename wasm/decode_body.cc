@@ -30,6 +30,11 @@ bool BodyReader::other_block_type(BlockSignature& out) {
     out = single_result(first == 0x70 ? 4 : 5);
     return skip(1);
   }
+  if (first == 0x7b) {
+    ValType type;
+    out = single_result(6);
+    return read_value_type(*this, scope(), type);
+  }
   // A byte 0x40..0x7f is a value type by its form; anything else is a type index, written as a signed integer.
   if ((first & 0xc0) == 0x40) {
     ValType type;
@@ -146,6 +151,17 @@ bool BodyReader::ref_null_type(ValType& out) {
   HeapType heap = HeapType::Abstract::func;
   if (!read_heap_type(*this, scope(), heap)) return false;
   out = ValType::ref(heap, /*nullable=*/true);
+  return true;
+}
+
+bool BodyReader::lane_index(uint32_t lanes, uint8_t& out) {
+  if (!u8(out)) return false;
+  return out < lanes || fail(Message::invalid_lane_index, instr_offset_);
+}
+
+bool BodyReader::shuffle_lanes(std::array<uint8_t, 16>& out) {
+  for (uint8_t& lane : out)
+    if (!lane_index(32, lane)) return false;
   return true;
 }
 

@@ -57,6 +57,10 @@ class BodyReader : public ByteReader {
   bool select_type(ValType& out);
   /// The type of what ref.null yields.
   bool ref_null_type(ValType& out);
+  /// The index of one of `lanes` lanes.
+  bool lane_index(uint32_t lanes, uint8_t& out);
+  /// Indices among the lanes of two vectors of bytes.
+  bool shuffle_lanes(std::array<uint8_t, 16>& out);
   bool zero_byte();
 
   template <Feature feature>
@@ -73,8 +77,8 @@ class BodyReader : public ByteReader {
 
  private:
   static BlockSignature single_result(size_t i) {
-    static constexpr ValType kTypes[] = {ValType::i32, ValType::i64,     ValType::f32,
-                                         ValType::f64, ValType::funcref, ValType::externref};
+    static constexpr ValType kTypes[] = {ValType::i32,     ValType::i64,       ValType::f32, ValType::f64,
+                                         ValType::funcref, ValType::externref, ValType::v128};
     return {.params_data = nullptr, .params_count = 0, .results_data = &kTypes[i], .results_count = 1};
   }
   bool other_block_type(BlockSignature& out);
@@ -192,14 +196,20 @@ class BodyDecoder {
 #define ROTOR_OP_WIDE ROTOR_CASE_UNSUPPORTED
 #define ROTOR_OP_EXCEPTION ROTOR_CASE_UNSUPPORTED
 #define ROTOR_OP_GC ROTOR_CASE_UNSUPPORTED
-#define ROTOR_OP_SIMD_LOAD ROTOR_CASE_UNSUPPORTED
-#define ROTOR_OP_SIMD_STORE ROTOR_CASE_UNSUPPORTED
-#define ROTOR_OP_SIMD_LOAD_LANE ROTOR_CASE_UNSUPPORTED
-#define ROTOR_OP_SIMD_STORE_LANE ROTOR_CASE_UNSUPPORTED
-#define ROTOR_OP_SIMD_CONST ROTOR_CASE_UNSUPPORTED
-#define ROTOR_OP_SIMD_SHUFFLE ROTOR_CASE_UNSUPPORTED
-#define ROTOR_OP_SIMD_LANE ROTOR_CASE_UNSUPPORTED
-#define ROTOR_OP_SIMD_NUMERIC ROTOR_CASE_UNSUPPORTED
+#define ROTOR_OP_SIMD_CONST ROTOR_CASE_ON
+#define ROTOR_OP_SIMD_SHUFFLE ROTOR_CASE_ON
+#define ROTOR_OP_SIMD_LOAD(code, Name, text, immediate, signature, feature) \
+  ROTOR_CASE(simd_load, Name, signature, feature, natural_align_log2(#immediate))
+#define ROTOR_OP_SIMD_STORE(code, Name, text, immediate, signature, feature) \
+  ROTOR_CASE(simd_store, Name, signature, feature, natural_align_log2(#immediate))
+#define ROTOR_OP_SIMD_LOAD_LANE(code, Name, text, immediate, signature, feature) \
+  ROTOR_CASE(simd_load_lane, Name, signature, feature, natural_align_log2(#immediate), lanes_of(#immediate))
+#define ROTOR_OP_SIMD_STORE_LANE(code, Name, text, immediate, signature, feature) \
+  ROTOR_CASE(simd_store_lane, Name, signature, feature, natural_align_log2(#immediate), lanes_of(#immediate))
+#define ROTOR_OP_SIMD_LANE(code, Name, text, immediate, signature, feature) \
+  ROTOR_CASE(simd_lane, Name, signature, feature, lanes_of(#immediate))
+#define ROTOR_OP_SIMD_NUMERIC(code, Name, text, immediate, signature, feature) \
+  ROTOR_CASE(simd_numeric, Name, signature, feature)
 #include "wasm/opcodes.def"
 #undef ROTOR_CASE_UNSUPPORTED
 #undef ROTOR_CASE_ON
@@ -288,6 +298,69 @@ class BodyDecoder {
       Value result = live() ? sink_->atomic_wait_notify(op, mem, state_.window(params.size())) : Value{};
       return replace(params.size(), kResult<signature>, result);
     }
+  }
+
+  // SIMD.
+  template <Signature signature>
+  bool simd_load(Opcode op, uint32_t natural) {
+    MemArg mem;
+    if (!reader_.mem_arg(natural, false, mem) || !state_.require(kParams<signature>)) return false;
+    return replace(1, kResult<signature>, live() ? sink_->simd_load(op, mem, state_.top()) : Value{});
+  }
+  template <Signature signature>
+  bool simd_store(Opcode op, uint32_t natural) {
+    MemArg mem;
+    if (!reader_.mem_arg(natural, false, mem) || !state_.require(kParams<signature>)) return false;
+    auto operands = state_.window(2);
+    if (live()) sink_->simd_store(op, mem, operands[0], operands[1]);
+    return finish(2);
+  }
+  template <Signature signature>
+  bool simd_load_lane(Opcode op, uint32_t natural, uint8_t lanes) {
+    MemArg mem;
+    uint8_t lane = 0;
+    if (!reader_.mem_arg(natural, false, mem) || !reader_.lane_index(lanes, lane)) return false;
+    if (!state_.require(kParams<signature>)) return false;
+    auto operands = state_.window(2);
+    return replace(2, kResult<signature>,
+                   live() ? sink_->simd_load_lane(op, mem, lane, operands[0], operands[1]) : Value{});
+  }
+  template <Signature signature>
+  bool simd_store_lane(Opcode op, uint32_t natural, uint8_t lanes) {
+    MemArg mem;
+    uint8_t lane = 0;
+    if (!reader_.mem_arg(natural, false, mem) || !reader_.lane_index(lanes, lane)) return false;
+    if (!state_.require(kParams<signature>)) return false;
+    auto operands = state_.window(2);
+    if (live()) sink_->simd_store_lane(op, mem, lane, operands[0], operands[1]);
+    return finish(2);
+  }
+  template <Signature signature>
+  bool simd_lane(Opcode op, uint8_t lanes) {
+    constexpr auto& params = kParams<signature>;
+    uint8_t lane = 0;
+    if (!reader_.lane_index(lanes, lane) || !state_.require(params)) return false;
+    Value result = live() ? sink_->simd_lane(op, lane, state_.window(params.size())) : Value{};
+    return replace(params.size(), kResult<signature>, result);
+  }
+  template <Signature signature>
+  bool simd_numeric(Opcode op) {
+    constexpr auto& params = kParams<signature>;
+    if (!state_.require(params)) return false;
+    Value result = live() ? sink_->simd_numeric(op, state_.window(params.size())) : Value{};
+    return replace(params.size(), kResult<signature>, result);
+  }
+  bool on(Is<Opcode::V128Const>) {
+    V128 value;
+    if (!reader_.v128(value)) return false;
+    state_.push(ValType::v128, live() ? sink_->simd_constant(value) : Value{});
+    return true;
+  }
+  bool on(Is<Opcode::I8x16Shuffle>) {
+    std::array<uint8_t, 16> lanes;
+    if (!reader_.shuffle_lanes(lanes) || !state_.require(std::array{ValType::v128, ValType::v128})) return false;
+    auto operands = state_.window(2);
+    return replace(2, ValType::v128, live() ? sink_->simd_shuffle(lanes, operands[0], operands[1]) : Value{});
   }
 
   // Structured control.

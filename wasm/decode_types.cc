@@ -58,7 +58,11 @@ bool read_value_type(ByteReader& reader, const TypeScope& scope, ValType& out) {
     case 0x7e: out = ValType::i64; return true;
     case 0x7d: out = ValType::f32; return true;
     case 0x7c: out = ValType::f64; return true;
-    case 0x7b: return reader.fail_unsupported(Feature::simd, start);
+    case 0x7b:
+      if (!(scope.enabled & feature_bit(Feature::simd))) return reader.fail_unsupported(Feature::simd, start);
+      scope.used |= feature_bit(Feature::simd);
+      out = ValType::v128;
+      return true;
     default: return finish_ref_type(reader, scope, start, code, Message::malformed_value_type, out);
   }
 }

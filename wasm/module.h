@@ -17,7 +17,8 @@ namespace rotor::wasm {
 struct ConstInstr {
   Opcode op;
   uint64_t bits = 0;
-  ValType type;  ///< of ref.null
+  ValType type;            ///< of ref.null
+  uint64_t high_bits = 0;  ///< of v128.const, whose low half is `bits`
 };
 struct ConstExpr {
   uint64_t offset = 0;  ///< byte offset in the module, for errors

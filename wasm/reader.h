@@ -8,6 +8,7 @@
 #include <span>
 #include <string>
 
+#include "rotor/value.h"
 #include "wasm/errors.h"
 
 namespace rotor::wasm {
@@ -53,6 +54,7 @@ class ByteReader : public ErrorSlot {
   /// IEEE bits, little-endian.
   bool f32_bits(uint32_t& out) { return fixed(out); }
   bool f64_bits(uint64_t& out) { return fixed(out); }
+  bool v128(V128& out) { return fixed(out); }
   bool word(uint32_t& out) { return fixed(out); }
 
   /// An opcode as opcodes.def writes it. Sub-opcodes above 0xff are put behind a prefix shifted by 12.

@@ -25,6 +25,13 @@ consteval Signature parse_signature(const char* text) {
 
 /// "mem2" -> 2.
 consteval uint32_t natural_align_log2(const char* immediate) { return static_cast<uint32_t>(immediate[3] - '0'); }
+/// "lane16", "mem0_lane16" -> 16.
+consteval uint8_t lanes_of(const char* immediate) {
+  uint32_t lanes = 0;
+  for (; *immediate; ++immediate)
+    lanes = *immediate >= '0' && *immediate <= '9' ? lanes * 10 + static_cast<uint32_t>(*immediate - '0') : 0;
+  return static_cast<uint8_t>(lanes);
+}
 
 constexpr ValType type_of_letter(char letter) {
   switch (letter) {
@@ -32,6 +39,7 @@ constexpr ValType type_of_letter(char letter) {
     case 'l': return ValType::i64;
     case 'f': return ValType::f32;
     case 'd': return ValType::f64;
+    case 'v': return ValType::v128;
     default: return ValType();
   }
 }

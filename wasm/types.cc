@@ -64,6 +64,15 @@ std::string to_string(ValType type) {
   return text + (heap.is_concrete() ? std::to_string(heap.type_index()) : abstract_text(heap.abstract())) + ")";
 }
 
+std::string to_string(const V128& vector) {
+  std::string text = "i32x4";
+  for (uint32_t lane : vector.lanes<uint32_t>()) {
+    text += " 0x";
+    for (int shift = 28; shift >= 0; shift -= 4) text += "0123456789abcdef"[lane >> shift & 15];
+  }
+  return text;
+}
+
 std::string to_string(const FuncType& type) {
   auto list = [](const std::vector<ValType>& types) {
     std::string text = "[";

@@ -73,6 +73,11 @@ struct Config {
   /// looks for a stop then. Without it `InterruptHandle::interrupt` and deadlines are errors. A property of the
   /// compiled code: what is loaded from a code file is as it was compiled.
   bool interruptible = false;
+  /// The specification's deterministic profile for numbers: a result that is a NaN is the canonical, positive one, and
+  /// relaxed SIMD instructions do the first of what they may, the same on any processor. (Otherwise they do what this
+  /// one does fastest, the same at every tier.) Float instructions get slower: each that computes checks its result. A
+  /// property of the compiled code: what is loaded from a code file is as it was compiled.
+  bool deterministic = false;
   /// Lists all code, as it comes, in /tmp/perf-PID.map, where Linux's `perf` looks for the names of functions. Lines
   /// are added and never taken back: code of modules that are gone stays listed.
   bool perf_map = false;

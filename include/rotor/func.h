@@ -1,6 +1,8 @@
 // Functions: calls from the host, typed and untyped, and host functions.
 #pragma once
 
+#include <algorithm>
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <initializer_list>
@@ -20,8 +22,15 @@ namespace rotor {
 class Instance;
 namespace runtime { class InstanceImpl; }
 
-/// Bits of one argument or result: i32, i64, f32, f64 zero-extended, references as the engine keeps them.
+/// Bits of one argument or result: i32, i64, f32, f64 zero-extended, references as the engine keeps them. A v128 takes
+/// two slots, its low half first: what follows it is one further.
 using Slot = uint64_t;
+/// Slots that values of these types take.
+inline size_t slot_count(std::span<const ValType> types) {
+  size_t count = types.size();
+  for (ValType type : types) count += type == ValType::v128;
+  return count;
+}
 
 template <class R>
 class TypedFunc;
@@ -38,7 +47,8 @@ class Func {
   Result<std::vector<Value>> call(std::initializer_list<Value> args = {}) const {
     return call(std::span<const Value>(args.begin(), args.size()));
   }
-  /// Arguments and results as raw slots: `slots` holds max(params, results) of them. No type check.
+  /// Arguments and results as raw slots: `slots` holds as many as the params or the results take, whichever are more.
+  /// No type check.
   Result<void> call_raw(Slot* slots) const;
   /// Errors: type_mismatch, naming both types.
   template <class Signature>
@@ -86,7 +96,7 @@ class Caller {
   Result<std::vector<Value>> call(std::string_view name, std::initializer_list<Value> args) const {
     return call(name, std::span<const Value>(args.begin(), args.size()));
   }
-  /// A function reference's slot as a value and back.
+  /// A slot as a value, a function reference's too; not for a v128.
   Value value_from_slot(ValType type, Slot slot) const;
 
  private:
@@ -126,29 +136,65 @@ struct WasmType<double> {
   static constexpr ValType type = ValType::f64;
 };
 template <>
+struct WasmType<V128> {
+  static constexpr ValType type = ValType::v128;
+};
+template <>
 struct WasmType<ExternRef> {
   static constexpr ValType type = ValType::externref;
 };
 
+/// Slots that a value of a type takes, and the slot that each of several begins at.
+template <class T>
+inline constexpr size_t kSlots = std::is_same_v<T, V128> ? 2 : 1;
+template <class... Ts>
+inline constexpr size_t kSlotCount = (kSlots<Ts> + ... + 0);
+template <class... Ts>
+inline constexpr auto kSlotOffsets = [] {
+  std::array<size_t, sizeof...(Ts) + 1> offsets{};
+  size_t i = 0;
+  ((offsets[i + 1] = offsets[i] + kSlots<Ts>, ++i), ...);
+  return offsets;
+}();
+
 template <class T>
 Slot to_slot(T v) {
+  static_assert(sizeof v <= sizeof(Slot));
   Slot s = 0;
   std::memcpy(&s, &v, sizeof v);
   return s;
 }
 template <class T>
 T from_slot(Slot s) {
+  static_assert(sizeof(T) <= sizeof s);
   T v;
   std::memcpy(static_cast<void*>(&v), &s, sizeof v);  // ExternRef has default member initialisers
   return v;
+}
+template <class T>
+void store_slots(Slot* slots, const T& v) {
+  if constexpr (kSlots<T> == 1)
+    *slots = to_slot(v);
+  else
+    std::memcpy(slots, &v, sizeof v);
+}
+template <class T>
+T load_slots(const Slot* slots) {
+  if constexpr (kSlots<T> == 1) {
+    return from_slot<T>(*slots);
+  } else {
+    T v;
+    std::memcpy(static_cast<void*>(&v), slots, sizeof v);
+    return v;
+  }
 }
 
 template <class T>
 struct Results {  // one result
   static void append(FuncType& t) { t.results.push_back(WasmType<T>::type); }
-  static constexpr size_t count = 1;
-  static void store(Slot* slots, const T& v) { slots[0] = to_slot(v); }
-  static T load(const Slot* slots) { return from_slot<T>(slots[0]); }
+  static constexpr size_t count = kSlots<T>;
+  static void store(Slot* slots, const T& v) { store_slots(slots, v); }
+  static T load(const Slot* slots) { return load_slots<T>(slots); }
 };
 template <>
 struct Results<void> {
@@ -158,18 +204,15 @@ struct Results<void> {
 template <class... Ts>
 struct Results<std::tuple<Ts...>> {
   static void append(FuncType& t) { (t.results.push_back(WasmType<Ts>::type), ...); }
-  static constexpr size_t count = sizeof...(Ts);
+  static constexpr size_t count = kSlotCount<Ts...>;
   static void store(Slot* slots, const std::tuple<Ts...>& v) {
-    std::apply(
-        [&](const Ts&... e) {
-          size_t i = 0;
-          ((slots[i++] = to_slot(e)), ...);
-        },
-        v);
+    [&]<size_t... I>(std::index_sequence<I...>) {
+      (store_slots(slots + kSlotOffsets<Ts...>[I], std::get<I>(v)), ...);
+    }(std::index_sequence_for<Ts...>{});
   }
   static std::tuple<Ts...> load(const Slot* slots) {
     return [&]<size_t... I>(std::index_sequence<I...>) {
-      return std::tuple<Ts...>{from_slot<Ts>(slots[I])...};
+      return std::tuple<Ts...>{load_slots<Ts>(slots + kSlotOffsets<Ts...>[I])...};
     }(std::index_sequence_for<Ts...>{});
   }
 };
@@ -199,9 +242,9 @@ HostFunction wrap_host(Fn fn) {
   return [fn = std::move(fn)](Caller& caller, Slot* slots) mutable -> Result<void> {
     auto invoke = [&]<size_t... I>(std::index_sequence<I...>) -> R {
       if constexpr (std::is_invocable_v<Fn&, Caller&, Args...>)
-        return fn(caller, from_slot<Args>(slots[I])...);
+        return fn(caller, load_slots<Args>(slots + kSlotOffsets<Args...>[I])...);
       else
-        return fn(from_slot<Args>(slots[I])...);
+        return fn(load_slots<Args>(slots + kSlotOffsets<Args...>[I])...);
     };
     constexpr auto indices = std::index_sequence_for<Args...>{};
     if constexpr (Unwrap<R>::fallible) {
@@ -250,10 +293,10 @@ template <class R, class... Args>
 class TypedFunc<R(Args...)> {
  public:
   Result<R> operator()(Args... args) const {
-    constexpr size_t count = std::max<size_t>({sizeof...(Args), detail::Results<R>::count, 1});
+    constexpr size_t count = std::max<size_t>({detail::kSlotCount<Args...>, detail::Results<R>::count, 1});
     Slot slots[count];
     size_t i = 0;
-    ((slots[i++] = detail::to_slot<Args>(args)), ...);
+    ((detail::store_slots<Args>(slots + i, args), i += detail::kSlots<Args>), ...);
     (void)i;
     if (auto r = func_.call_raw(slots); !r) [[unlikely]]
       return std::unexpected(std::move(r).error());

@@ -1,6 +1,7 @@
 // Value types and values (spec sections 2.3 and 4.2.1), modelled for WebAssembly 3.0.
 #pragma once
 
+#include <array>
 #include <bit>
 #include <cstdint>
 #include <cstring>
@@ -150,6 +151,46 @@ struct ExternRef {
   bool operator==(const ExternRef&) const = default;
 };
 
+/// A vector of 128 bits: 16 bytes, which instructions see as lanes, lane 0 first. T: an integer or float of 1 to 8
+/// bytes.
+struct alignas(16) V128 {
+  std::array<uint8_t, 16> bytes{};
+
+  template <class T>
+  static constexpr size_t lane_count = 16 / sizeof(T);
+  /// `V128::of<float>({1, 2, 3, 4})`.
+  template <class T>
+  static constexpr V128 of(const std::array<T, lane_count<T>>& lanes) {
+    return {std::bit_cast<std::array<uint8_t, 16>>(lanes)};
+  }
+  template <class T>
+  static constexpr V128 splat(T lane) {
+    std::array<T, lane_count<T>> lanes;
+    lanes.fill(lane);
+    return of<T>(lanes);
+  }
+  template <class T>
+  constexpr std::array<T, lane_count<T>> lanes() const {
+    static_assert(std::endian::native == std::endian::little, "lanes are little-endian");
+    return std::bit_cast<std::array<T, lane_count<T>>>(bytes);
+  }
+  /// Pre: `index` is below lane_count<T>.
+  template <class T>
+  constexpr T lane(size_t index) const {
+    return lanes<T>()[index];
+  }
+  /// The same with one lane replaced.
+  template <class T>
+  constexpr V128 with_lane(size_t index, T value) const {
+    std::array<T, lane_count<T>> all = lanes<T>();
+    all[index] = value;
+    return of<T>(all);
+  }
+  constexpr bool operator==(const V128&) const = default;
+};
+/// As the text format writes it, in lanes of 32 bits: "i32x4 0x00000001 0x00000000 0x00000000 0x80000000".
+std::string to_string(const V128& vector);
+
 namespace detail {
 /// The common part of all weak handles: `object` may be used only while `token` says it lives.
 struct Handle {
@@ -170,6 +211,7 @@ class Value {
   Value(uint64_t v) : Value(static_cast<int64_t>(v)) {}
   Value(float v) : type_(ValType::f32) { std::memcpy(bits_, &v, sizeof v); }
   Value(double v) : type_(ValType::f64) { std::memcpy(bits_, &v, sizeof v); }
+  Value(const V128& v) : type_(ValType::v128) { std::memcpy(bits_, &v, sizeof v); }
   Value(ExternRef v) : type_(ValType::externref) { std::memcpy(bits_, &v, sizeof v); }
   Value(const Func& func);
   static Value null(ValType type) {
@@ -177,7 +219,7 @@ class Value {
     v.type_ = type;
     return v;
   }
-  /// A number from its bits: keeps the payload of a NaN.
+  /// A number of up to 64 bits from its bits: keeps the payload of a NaN.
   static Value from_bits(ValType type, uint64_t bits) {
     Value v;
     v.type_ = type;
@@ -190,6 +232,7 @@ class Value {
   int64_t i64() const { return get<int64_t>(); }
   float f32() const { return get<float>(); }
   double f64() const { return get<double>(); }
+  V128 v128() const { return get<V128>(); }
   ExternRef externref() const { return get<ExternRef>(); }
   /// The low 64 bits, whatever the type.
   uint64_t bits() const { return get<uint64_t>(); }

@@ -88,6 +88,7 @@ void EngineOptions::add_to(CLI::App& command, int default_opt, const char* defau
   command.add_option("--compile-workers", compile_workers, "compile threads; 0: one a core")
       ->check(CLI::Range(0, 1024))
       ->capture_default_str();
+  command.add_flag("--deterministic", deterministic, "canonical NaNs, and the same relaxed SIMD on any processor");
   add_features(command, features);
 }
 
@@ -128,6 +129,7 @@ Config EngineOptions::config() const {
   config.cpu = cpu;
   config.compile_workers = compile_workers;
   config.interruptible = interruptible;
+  config.deterministic = deterministic;
   config.perf_map = perf_map;
   return config;
 }

@@ -50,6 +50,7 @@ struct EngineOptions {
   std::string cpu = "native";
   unsigned compile_workers = 0;
   bool interruptible = false;
+  bool deterministic = false;
   bool perf_map = false;
   bool cache = false;
   std::string cache_folder;

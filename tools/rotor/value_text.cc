@@ -77,6 +77,7 @@ std::string value_text(const Value& value) {
     case ValType::Kind::i64: return fmt::format("{}", value.i64());
     case ValType::Kind::f32: return float_text(value.f32(), static_cast<uint32_t>(value.bits()), UINT32_C(1) << 22);
     case ValType::Kind::f64: return float_text(value.f64(), value.bits(), UINT64_C(1) << 51);
+    case ValType::Kind::v128: return to_string(value.v128());
     default: break;
   }
   if (value.is_null()) return "null";

@@ -3,11 +3,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstring>
 
 namespace rotor::cli {
 namespace {
 
 using Abstract = HeapType::Abstract;
+using wasm::text::LaneShape;
 using wasm::text::NanPattern;
 using wasm::text::ScriptValue;
 using Kind = ScriptValue::Kind;
@@ -21,6 +23,17 @@ bool matches_float(NanPattern pattern, Bits expected, Bits actual) {
   constexpr Bits kSign = Bits{1} << (sizeof(Bits) * 8 - 1);
   const Bits magnitude = actual & ~kSign;
   return pattern == NanPattern::canonical ? magnitude == kQuiet : (magnitude & kQuiet) == kQuiet;
+}
+
+template <class Bits>
+bool matches_lanes(const ScriptValue& expected, const uint8_t* actual) {
+  for (size_t lane = 0; lane < 16 / sizeof(Bits); ++lane) {
+    Bits want, have;
+    std::memcpy(&want, expected.bytes.data() + lane * sizeof(Bits), sizeof(Bits));
+    std::memcpy(&have, actual + lane * sizeof(Bits), sizeof(Bits));
+    if (!matches_float(expected.nan[lane], want, have)) return false;
+  }
+  return true;
 }
 
 /// The proposal that a heap type needs; empty: none that is missing.
@@ -70,7 +83,7 @@ Value argument(const ScriptValue& value) {
     case Kind::i64: return Value::from_bits(ValType::i64, value.bits());
     case Kind::f32: return Value::from_bits(ValType::f32, value.bits());
     case Kind::f64: return Value::from_bits(ValType::f64, value.bits());
-    case Kind::v128: throw UnsupportedValue{"simd"};
+    case Kind::v128: return Value(V128{value.bytes});
     case Kind::ref_null: return Value::null(ValType::ref(value.heap.value_or(Abstract::extern_), true));
     case Kind::ref:
       if (value.payload && value.heap == HeapType(Abstract::extern_)) return Value(ExternRef{*value.payload + 1});
@@ -93,7 +106,13 @@ bool matches(const ScriptValue& expected, const Value& actual) {
       return type == ValType::f32 && matches_float(expected.nan[0], static_cast<uint32_t>(expected.bits()),
                                                    static_cast<uint32_t>(actual.bits()));
     case Kind::f64: return type == ValType::f64 && matches_float(expected.nan[0], expected.bits(), actual.bits());
-    case Kind::v128: throw UnsupportedValue{"simd"};
+    case Kind::v128: {
+      if (type != ValType::v128) return false;
+      const auto bytes = actual.v128().bytes;
+      if (expected.shape == LaneShape::f32x4) return matches_lanes<uint32_t>(expected, bytes.data());
+      if (expected.shape == LaneShape::f64x2) return matches_lanes<uint64_t>(expected, bytes.data());
+      return bytes == expected.bytes;
+    }
     case Kind::ref_null: return type.is_ref() && actual.is_null() && (!expected.heap || is_of(*expected.heap, actual));
     case Kind::ref:
       if (!type.is_ref() || actual.is_null() || !is_of(*expected.heap, actual)) return false;
