@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include <fmt/format.h>
-
 #include "rotor/import_observer.h"
 #include "runtime/entry.h"
 #include "runtime/func.h"
@@ -28,21 +26,6 @@ jit::FuncRef HostImport::ref() { return {type->id(), reinterpret_cast<const void
 
 namespace {
 
-/// Functions that a host function returns may be another group's, and must be what its type says.
-Result<void> join_results(const Signature& type, LinkGroup& group, const Slot* slots) {
-  for (size_t i = 0; i < type.results.size(); ++i) {
-    if (type.results[i].is_func && slots[i]) {
-      auto* ref = reinterpret_cast<const jit::FuncRef*>(slots[i]);
-      ROTOR_CHECK(LinkGroup::merge(group, *static_cast<InstanceImpl*>(ref->context->instance)->group));
-    }
-    if (!slot_fits(slots[i], type.type.results[i], type.engine))
-      return fail(ErrorKind::type_mismatch,
-                  fmt::format("result {} of a host function of type {} is {}", i, to_string(type.type),
-                              slot_type_text(slots[i], type.type.results[i])));
-  }
-  return {};
-}
-
 Result<void> call_host(HostImport& import, CallRegs& regs, const uint64_t* stack_args) {
   const Signature& type = *import.type;
   constexpr size_t kFew = 16;
@@ -61,7 +44,8 @@ Result<void> call_host(HostImport& import, CallRegs& regs, const uint64_t* stack
     ROTOR_CHECK(observer->on_import(import.import_index, caller, slots, import.definition->function));
   else
     ROTOR_CHECK(import.definition->function(caller, slots));
-  if (type.has_ref_results) ROTOR_CHECK(join_results(type, *import.instance->group, slots));
+  if (type.has_ref_results)
+    ROTOR_CHECK(admit_references(type, type.type.results, *import.instance->group, slots, "a host function's result"));
   for (size_t i = 0; i < type.results.size(); ++i) {
     if (type.results_in_memory)
       import.results[i * jit::kResultStride / sizeof(uint64_t)] = slots[i];

@@ -1,5 +1,7 @@
 #include "runtime/signature.h"
 
+#include <cassert>
+
 #include "jit/abi.h"
 
 namespace rotor::runtime {
@@ -31,6 +33,8 @@ Signature::Signature(const EngineImpl& owner, uint32_t type_index, FuncType func
     results.push_back(place_of(result, is_float(result) ? CallRegs::kFirstXmm + xmms++ : gprs++));
     has_ref_results |= result.is_ref();
   }
+  // Tail calls put arguments where this says they are.
+  assert(stack_words == jit::ArgumentPlaces::stack_words(type));
 }
 
 }  // namespace rotor::runtime
