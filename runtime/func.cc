@@ -41,28 +41,29 @@ std::string slot_type_text(uint64_t slot, ValType wanted) {
   return "a function of type " + to_string(Signature::of(reinterpret_cast<const jit::FuncRef*>(slot)->type).type);
 }
 
+Result<void> check_slot(const Signature& type, ValType wanted, uint64_t slot, std::string_view what, size_t index) {
+  if (slot_fits(slot, wanted, type.engine)) return {};
+  return fail(ErrorKind::type_mismatch, fmt::format("{} {} is {} for a function of type {}", what, index,
+                                                    slot_type_text(slot, wanted), to_string(type.type)));
+}
+
+Result<void> admit_references(const Signature& type, std::span<const ValType> types, LinkGroup& group,
+                              const Slot* slots, std::string_view what) {
+  for (size_t i = 0; i < types.size(); ++i) {
+    Slot slot = *slots;
+    slots += types[i] == ValType::v128 ? 2 : 1;
+    if (types[i].is_func_ref() && slot) {
+      auto* ref = reinterpret_cast<const jit::FuncRef*>(slot);
+      ROTOR_CHECK(LinkGroup::merge(group, *static_cast<InstanceImpl*>(ref->context->instance)->group));
+    }
+    ROTOR_CHECK(check_slot(type, types[i], slot, what, i));
+  }
+  return {};
+}
+
 namespace {
 
 std::unexpected<Error> gone() { return fail(ErrorKind::stale_handle, "the function's instance is gone"); }
-
-/// Of the argument that slot `index` belongs to.
-Result<void> check_argument(const Signature& type, size_t index, Slot slot) {
-  const size_t i = type.params[index].value;
-  if (slot_fits(slot, type.type.params[i], type.engine)) return {};
-  return fail(ErrorKind::type_mismatch, fmt::format("argument {} is {} for a function of type {}", i,
-                                                    slot_type_text(slot, type.type.params[i]), to_string(type.type)));
-}
-
-/// Functions among raw arguments join the callee's group.
-Result<void> join_functions(const Signature& type, LinkGroup& group, const Slot* slots) {
-  for (size_t i = 0; i < type.params.size(); ++i) {
-    if (!type.params[i].is_func || !slots[i]) continue;
-    auto* ref = reinterpret_cast<const jit::FuncRef*>(slots[i]);
-    ROTOR_CHECK(LinkGroup::merge(group, *static_cast<InstanceImpl*>(ref->context->instance)->group));
-  }
-  for (size_t i = 0; i < type.params.size(); ++i) ROTOR_CHECK(check_argument(type, i, slots[i]));
-  return {};
-}
 
 }  // namespace
 }  // namespace rotor::runtime
@@ -98,7 +99,7 @@ Result<void> Func::call_raw(Slot* slots) const {
   ROTOR_TRY(GroupEntry inside, GroupEntry::enter(group));
   const jit::FuncRef& ref = *runtime::func_ref_of(handle_);
   const Signature& type = Signature::of(ref.type);
-  if (type.has_ref_params) ROTOR_CHECK(runtime::join_functions(type, *group, slots));
+  if (type.has_ref_params) ROTOR_CHECK(runtime::admit_references(type, type.type.params, *group, slots, "argument"));
   return runtime::invoke(*group, ref, slots);
 }
 
@@ -129,7 +130,7 @@ Result<std::vector<Value>> Func::call(std::span<const Value> args) const {
       if (!other) return runtime::gone();
       ROTOR_CHECK(LinkGroup::merge(*group, *other));
     }
-    ROTOR_CHECK(runtime::check_argument(type, slot, slots[slot]));
+    ROTOR_CHECK(runtime::check_slot(type, type.type.params[i], slots[slot], "argument", i));
     ++slot;
   }
   ROTOR_CHECK(runtime::invoke(*group, ref, slots.data()));

@@ -8,6 +8,7 @@
 namespace rotor::runtime {
 
 class EngineImpl;
+struct Signature;
 
 /// The token of a function handle is the link group of its instance; nullptr: an empty handle.
 inline LinkGroup* group_of(const detail::Handle& handle) { return static_cast<LinkGroup*>(handle.token.get()); }
@@ -30,5 +31,11 @@ bool is_of_kind(ValType type, ValType wanted);
 bool slot_fits(uint64_t slot, ValType wanted, const EngineImpl* engine);
 /// What it holds instead, for messages.
 std::string slot_type_text(uint64_t slot, ValType wanted);
+/// That an argument or result of a function of `type` is what it has to be; `what` and `index` say which. Errors:
+/// type_mismatch.
+Result<void> check_slot(const Signature& type, ValType wanted, uint64_t slot, std::string_view what, size_t index);
+/// All arguments or all results, raw: functions among them join the group. Errors: type_mismatch, stale_handle.
+Result<void> admit_references(const Signature& type, std::span<const ValType> types, LinkGroup& group,
+                              const Slot* slots, std::string_view what);
 
 }  // namespace rotor::runtime

@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include <fmt/format.h>
-
 #include "rotor/import_observer.h"
 #include "runtime/entry.h"
 #include "runtime/func.h"
@@ -27,22 +25,6 @@ jit::FuncRef HostImport::ref() { return {type->id(), reinterpret_cast<const void
 
 namespace {
 
-/// Functions that a host function returns may be another group's, and must be what its type says.
-Result<void> join_results(const Signature& type, LinkGroup& group, const Slot* slots) {
-  for (size_t i = 0; i < type.results.size(); ++i) {
-    if (type.results[i].is_func && slots[i]) {
-      auto* ref = reinterpret_cast<const jit::FuncRef*>(slots[i]);
-      ROTOR_CHECK(LinkGroup::merge(group, *static_cast<InstanceImpl*>(ref->context->instance)->group));
-    }
-    const size_t value = type.results[i].value;
-    if (!slot_fits(slots[i], type.type.results[value], type.engine))
-      return fail(ErrorKind::type_mismatch,
-                  fmt::format("result {} of a host function of type {} is {}", value, to_string(type.type),
-                              slot_type_text(slots[i], type.type.results[value])));
-  }
-  return {};
-}
-
 Result<void> call_host(HostImport& import, CallRegs& regs, const uint64_t* stack_args) {
   const Signature& type = *import.type;
   constexpr size_t kFew = 16;
@@ -61,7 +43,8 @@ Result<void> call_host(HostImport& import, CallRegs& regs, const uint64_t* stack
     ROTOR_CHECK(observer->on_import(import.import_index, caller, slots, import.definition->function));
   else
     ROTOR_CHECK(import.definition->function(caller, slots));
-  if (type.has_ref_results) ROTOR_CHECK(join_results(type, *import.instance->group, slots));
+  if (type.has_ref_results)
+    ROTOR_CHECK(admit_references(type, type.type.results, *import.instance->group, slots, "a host function's result"));
   uint64_t* words = type.result_words ? import.results.get() : regs.words;
   for (size_t i = 0; i < type.results.size(); ++i) words[type.results[i].word] = slots[i];
   return {};

@@ -1,5 +1,7 @@
 #include "runtime/signature.h"
 
+#include <cassert>
+
 #include "jit/abi.h"
 
 namespace rotor::runtime {
@@ -7,10 +9,10 @@ namespace rotor::runtime {
 namespace {
 
 /// The places of one value, the first of which is `word`: one a slot.
-void append_places(std::vector<ValuePlace>& places, uint16_t value, ValType type, uint32_t word) {
+void append_places(std::vector<ValuePlace>& places, ValType type, uint32_t word) {
   bool is32 = type == ValType::i32 || type == ValType::f32;
-  places.push_back({static_cast<uint16_t>(word), value, is32, type.is_func_ref()});
-  if (type == ValType::v128) places.push_back({static_cast<uint16_t>(word + 1), value, false, false});
+  places.push_back({static_cast<uint16_t>(word), is32, type.is_func_ref()});
+  if (type == ValType::v128) places.push_back({static_cast<uint16_t>(word + 1), false, false});
 }
 bool in_xmm(ValType type) { return type == ValType::f32 || type == ValType::f64 || type == ValType::v128; }
 
@@ -19,7 +21,6 @@ bool in_xmm(ValType type) { return type == ValType::f32 || type == ValType::f64 
 Signature::Signature(const EngineImpl& owner, uint32_t type_index, FuncType func_type)
     : engine(&owner), index(type_index), type(std::move(func_type)) {
   uint32_t gprs = 0, xmms = 0;
-  uint16_t value = 0;
   bool vectors = false;
   for (ValType param : type.params) {
     uint32_t word;
@@ -34,13 +35,12 @@ Signature::Signature(const EngineImpl& owner, uint32_t type_index, FuncType func
       word = CallRegs::kWords + stack_words;
       stack_words += is_vector ? 2 : 1;
     }
-    append_places(params, value++, param, word);
+    append_places(params, param, word);
     has_ref_params |= param.is_ref();
   }
   shape = entry_shape(stack_words, vectors);
   bool in_memory = type.results.size() > jit::kMaxRegisterResults;
   gprs = xmms = 0;
-  value = 0;
   for (ValType result : type.results) {
     uint32_t word;
     if (in_memory) {
@@ -49,9 +49,11 @@ Signature::Signature(const EngineImpl& owner, uint32_t type_index, FuncType func
     } else {
       word = in_xmm(result) ? CallRegs::xmm(xmms++) : gprs++;
     }
-    append_places(results, value++, result, word);
+    append_places(results, result, word);
     has_ref_results |= result.is_ref();
   }
+  // Tail calls put arguments where this says they are.
+  assert(stack_words == jit::ArgumentPlaces::stack_words(type));
 }
 
 }  // namespace rotor::runtime

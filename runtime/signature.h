@@ -16,7 +16,6 @@ class EngineImpl;
 /// results in memory: a word of Context::results.
 struct ValuePlace {
   uint16_t word = 0;
-  uint16_t value = 0;    ///< which argument or result it is part of
   bool is32 = false;     ///< the upper half of the word is garbage
   bool is_func = false;  ///< a function reference
 };
