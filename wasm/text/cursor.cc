@@ -74,10 +74,16 @@ void Cursor::fail(uint64_t offset, std::string message, ErrorKind kind) {
 void Cursor::unexpected(std::string_view wanted) {
   const Token& token = peek();
   std::string_view word = text(token);
+  ErrorKind kind = ErrorKind::malformed;
   std::string message;
   switch (token.kind) {
     case TokenKind::end:
-      message = !list_.error.empty() ? list_.error : "unexpected token: the text ends, expected " + std::string(wanted);
+      if (list_.error.empty()) {
+        message = "unexpected token: the text ends, expected " + std::string(wanted);
+      } else {
+        message = list_.error;
+        kind = list_.error_kind;
+      }
       break;
     case TokenKind::annotation: message = "misplaced @" + shorten(annotation_id(word)) + " annotation"; break;
     case TokenKind::reserved: message = "unknown operator " + shorten(word); break;
@@ -89,7 +95,7 @@ void Cursor::unexpected(std::string_view wanted) {
       [[fallthrough]];
     default: message = "unexpected token " + shorten(word) + ", expected " + std::string(wanted);
   }
-  fail(token.offset, std::move(message));
+  fail(token.offset, std::move(message), kind);
 }
 
 bool is_utf8(std::string_view bytes) {
