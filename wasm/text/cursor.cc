@@ -103,9 +103,21 @@ bool is_utf8(std::string_view bytes) {
 }
 
 std::string show_id(std::string_view name) {
-  for (char c : name)
-    if (c <= ' ' || c >= 0x7f || std::string_view("\"(),;[]{}").contains(c)) return "$\"" + shorten(name) + "\"";
-  return "$" + shorten(name);
+  constexpr std::string_view kQuoted = " \"(),;[]{}\\";
+  constexpr char kHex[] = "0123456789abcdef";
+  bool needs_quotes = false;
+  std::string shown;
+  for (char c : shorten(name)) {
+    uint8_t byte = static_cast<uint8_t>(c);
+    needs_quotes |= byte < 0x20 || byte >= 0x7f || kQuoted.contains(c);
+    if (byte < 0x20 || byte == 0x7f) {
+      shown += {'\\', kHex[byte >> 4], kHex[byte & 0xf]};
+    } else {
+      if (c == '"' || c == '\\') shown += '\\';
+      shown += c;
+    }
+  }
+  return needs_quotes ? "$\"" + shown + "\"" : "$" + shown;
 }
 
 }  // namespace rotor::wasm::text
