@@ -74,10 +74,16 @@ void Cursor::fail(uint64_t offset, std::string message, ErrorKind kind) {
 void Cursor::unexpected(std::string_view wanted) {
   const Token& token = peek();
   std::string_view word = text(token);
+  ErrorKind kind = ErrorKind::malformed;
   std::string message;
   switch (token.kind) {
     case TokenKind::end:
-      message = !list_.error.empty() ? list_.error : "unexpected token: the text ends, expected " + std::string(wanted);
+      if (list_.error.empty()) {
+        message = "unexpected token: the text ends, expected " + std::string(wanted);
+      } else {
+        message = list_.error;
+        kind = list_.error_kind;
+      }
       break;
     case TokenKind::annotation: message = "misplaced @" + shorten(annotation_id(word)) + " annotation"; break;
     case TokenKind::reserved: message = "unknown operator " + shorten(word); break;
@@ -89,7 +95,7 @@ void Cursor::unexpected(std::string_view wanted) {
       [[fallthrough]];
     default: message = "unexpected token " + shorten(word) + ", expected " + std::string(wanted);
   }
-  fail(token.offset, std::move(message));
+  fail(token.offset, std::move(message), kind);
 }
 
 bool is_utf8(std::string_view bytes) {
@@ -97,9 +103,21 @@ bool is_utf8(std::string_view bytes) {
 }
 
 std::string show_id(std::string_view name) {
-  for (char c : name)
-    if (c <= ' ' || c >= 0x7f || std::string_view("\"(),;[]{}").contains(c)) return "$\"" + shorten(name) + "\"";
-  return "$" + shorten(name);
+  constexpr std::string_view kQuoted = " \"(),;[]{}\\";
+  constexpr char kHex[] = "0123456789abcdef";
+  bool needs_quotes = false;
+  std::string shown;
+  for (char c : shorten(name)) {
+    uint8_t byte = static_cast<uint8_t>(c);
+    needs_quotes |= byte < 0x20 || byte >= 0x7f || kQuoted.contains(c);
+    if (byte < 0x20 || byte == 0x7f) {
+      shown += {'\\', kHex[byte >> 4], kHex[byte & 0xf]};
+    } else {
+      if (c == '"' || c == '\\') shown += '\\';
+      shown += c;
+    }
+  }
+  return needs_quotes ? "$\"" + shown + "\"" : "$" + shown;
 }
 
 }  // namespace rotor::wasm::text

@@ -52,9 +52,10 @@ class Lexer {
   TokenList run();
 
  private:
-  bool fail(size_t offset, const char* message) {
+  bool fail(size_t offset, const char* message, ErrorKind kind = ErrorKind::malformed) {
     error_offset_ = offset;
     out_.error = message;
+    out_.error_kind = kind;
     return false;
   }
   char at(size_t pos) const { return pos < out_.source.size() ? out_.source[pos] : '\0'; }
@@ -98,7 +99,7 @@ class Lexer {
 TokenList Lexer::run() {
   std::string_view source = out_.source;
   if (source.size() > kMaxSourceBytes) {
-    fail(0, "source text too long");
+    fail(0, "source text too long", ErrorKind::limit);
   } else if (!is_utf8(bytes_of(source))) {
     // The first offset before which all is well formed, to the character.
     size_t good = 0;
@@ -110,8 +111,9 @@ TokenList Lexer::run() {
     fail(good, "malformed UTF-8 encoding");
   } else {
     out_.tokens.reserve(source.size() / 5 + 4);
-    while (pos_ < source.size() && lex_one()) {
+    while (pos_ < source.size() && out_.tokens.size() < kMaxTokens && lex_one()) {
     }
+    if (pos_ < source.size() && out_.error.empty()) fail(pos_, "source text has too many tokens", ErrorKind::limit);
     if (out_.error.empty() && skipping_ > 0) fail(skipped_offset_, "unclosed annotation");
   }
   finish();

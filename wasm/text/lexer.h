@@ -8,10 +8,13 @@
 #include <string_view>
 #include <vector>
 
+#include "rotor/result.h"
+
 namespace rotor::wasm::text {
 
-/// Longest source, in bytes: a token takes 12 bytes, and may be one byte long.
-inline constexpr size_t kMaxSourceBytes = size_t{1} << 28;
+/// Longest source, in bytes, and most tokens of one: each takes 12 bytes, and may be one byte long.
+inline constexpr size_t kMaxSourceBytes = size_t{1} << 29;
+inline constexpr size_t kMaxTokens = size_t{1} << 26;
 
 enum class TokenKind : uint8_t {
   open,        ///< `(`
@@ -42,6 +45,7 @@ struct TokenList {
   std::vector<Token> tokens;
   /// Why the list ends where it does, if not with the source.
   std::string error;
+  ErrorKind error_kind = ErrorKind::malformed;  ///< or `limit`
 
   /// The source of a token; of an annotation: with its `(@`.
   std::string_view text(const Token& token) const;

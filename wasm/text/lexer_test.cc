@@ -103,6 +103,12 @@ TEST(Lexer, Annotations) {
   EXPECT_EQ(failure("a (@name \"x\""), (Failure{"unclosed annotation", 2}));
 }
 
+TEST(Lexer, TooManyTokens) {
+  TokenList list = lex(std::string(kMaxTokens + 1, ','));
+  EXPECT_EQ(list.error, "source text has too many tokens");
+  EXPECT_EQ(list.error_kind, ErrorKind::limit);
+}
+
 TEST(Lexer, DeepNestingIsFine) {
   std::string deep(1'000'000, '(');
   EXPECT_EQ(lex(deep).tokens.size(), 1'000'002u);

@@ -202,7 +202,7 @@ void ModuleParser::func_field(uint32_t offset) {
     ++section.count;
     section.bytes.u32(type);
     // A type that is named without its parameters has them all the same.
-    while (locals_.count() < state_.types.params(type)) locals_.add();
+    locals_.add_up_to(state_.types.params(type));
     instructions_.function(index, locals_, state_.names.wanted ? &local_names_ : nullptr);
   }
   if (state_.names.wanted) NameTables::add(state_.names.locals, index, local_names_);

@@ -245,6 +245,7 @@ TEST(WatModule, ErrorsSayWhere) {
   EXPECT_EQ(error_of("(func)\n(func $a)\n(func $a)"), "3:7: duplicate func $a");
   EXPECT_EQ(error_of("(func (call $nobody))"), "1:13: unknown func $nobody");
   EXPECT_EQ(error_of("(func (local.get $\"a b\"))"), "1:18: unknown local $\"a b\"");
+  EXPECT_EQ(error_of("(func (call $\"\\n\\22\\7f\"))"), "1:13: unknown func $\"\\0a\\\"\\7f\"");
   EXPECT_EQ(error_of("(func (i32.const 0x1_0000_0000))"), "1:18: constant out of range");
   EXPECT_EQ(error_of("(memory 18446744073709551616)"), "1:9: i64 constant out of range");
   EXPECT_EQ(error_of("(func\n  (block $a\n    end $b))"), "3:5: unexpected token end, expected an instruction");

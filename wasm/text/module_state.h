@@ -1,6 +1,7 @@
 // What the parsers of one module share: names, types, and the sections that come into being.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <deque>
@@ -30,6 +31,8 @@ class IndexSpace {
  public:
   /// The next index is taken, under a name or without.
   uint32_t add() { return count_++; }
+  /// At least so many indices are taken.
+  void add_up_to(uint32_t count) { count_ = std::max(count_, count); }
   /// False: the name is taken.
   bool name(uint32_t index, std::string_view name) { return indices_.emplace(name, index).second; }
   const uint32_t* find(std::string_view name) const {
