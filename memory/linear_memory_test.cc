@@ -13,7 +13,7 @@
 namespace rotor::memory {
 namespace {
 
-constexpr uint64_t kPage = LinearMemory::kPageBytes;
+constexpr uint64_t kPage = 65536;
 constexpr uint64_t kReserved = (uint64_t{4} << 30) + (32 << 20);
 
 uint8_t load(const uint8_t* address) { return *const_cast<const volatile uint8_t*>(address); }
