@@ -105,6 +105,9 @@ struct TraceSink {
   }
   Value constant(ValType type, uint64_t bits) { return define(to_string(type) + " " + std::to_string(bits)); }
   Value numeric(Opcode op, std::span<const Value> operands) { return define(opcode_text(op) + list(operands)); }
+  void wide(Opcode op, std::span<const Value> operands, std::span<Value> results) {
+    define(opcode_text(op) + list(operands), results);
+  }
   Value load(Opcode op, const MemArg& mem, Value address) {
     return define(opcode_text(op) + std::string(" ") + std::to_string(mem.offset) + " " + v(address));
   }
@@ -435,7 +438,6 @@ TEST(BodyDecoder, UnsupportedInstructionsNameTheirFeature) {
   EXPECT_EQ(error(0, {0xfb, 0, 0, kEnd}), "0: unsupported feature: gc");
   EXPECT_EQ(error(0, {0xfd, 12, kEnd}), "0: unsupported feature: simd");
   EXPECT_EQ(error(0, {0xfd, 0x80, 0x02, kEnd}), "0: unsupported feature: relaxed-simd");
-  EXPECT_EQ(error(0, {0xfc, 0x13, kEnd}), "0: unsupported feature: wide-arithmetic");
   EXPECT_EQ(error(0, {0x02, 0x7b, kEnd, kEnd}), "1: unsupported feature: simd");
 }
 
