@@ -42,6 +42,22 @@ TEST(LinearMemory, OfNoPagesHasABaseThatFaults) {
   EXPECT_EQ(memory->grow(kPage), UINT64_MAX);
 }
 
+TEST(LinearMemory, OfAnySizeInBytes) {
+  auto memory = LinearMemory::create(5, 100'000, 100 * kPage).value();
+  uint8_t* base = memory->base();
+  EXPECT_EQ(memory->size_bytes(), 5u);
+  EXPECT_DEATH(store(base + os::page_bytes(), 1), "");
+  EXPECT_EQ(memory->grow(3), 5u);
+  EXPECT_EQ(memory->grow(os::page_bytes()), 8u);
+  store(base + os::page_bytes() + 7, 1);
+  EXPECT_DEATH(store(base + 2 * os::page_bytes(), 1), "");
+  EXPECT_EQ(memory->grow(100'000), UINT64_MAX);
+  EXPECT_EQ(memory->grow(100'000 - 8 - os::page_bytes()), 8 + os::page_bytes());
+  EXPECT_EQ(load(base + 99'999), 0);
+  EXPECT_EQ(memory->size_bytes(), 100'000u);
+  EXPECT_EQ(memory->grow(1), UINT64_MAX);
+}
+
 TEST(LinearMemory, GrowsWithoutMovingAndZeroed) {
   auto memory = make(1, 3);
   uint8_t* base = memory->base();
