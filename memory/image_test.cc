@@ -101,6 +101,30 @@ TEST_P(Images, HoldWhatTheMemoryHeldAndTheMemoryGoesOn) {
   EXPECT_EQ(contents(*image), before);
 }
 
+TEST_P(Images, EndWithinAPage) {
+  auto memory = LinearMemory::create(5, 10 * kPage, kReserved, GetParam()).value();
+  ASSERT_EQ(memory->grow(5000), 5u);
+  store(memory->base() + 5004, 1);
+  auto image = memory->seal_image().value();
+  EXPECT_EQ(image->size_bytes(), 5005u);
+  EXPECT_EQ(image->mapped_bytes(), 8192u);
+  EXPECT_EQ(contents(*memory)[5004], 1);
+  // It goes on in the page that it ended in, and so does what is made of the image.
+  auto larger = LinearMemory::create(3 * kPage + 7, 10 * kPage, kReserved, GetParam()).value();
+  std::memset(larger->base(), 0xee, 3 * kPage + 7);
+  ASSERT_TRUE(larger->restore(image));
+  auto second = memory->seal_image().value();
+  for (LinearMemory* of : {memory.get(), larger.get()}) {
+    EXPECT_EQ(of->size_bytes(), 5005u);
+    EXPECT_EQ(load(of->base() + 5004), 1);
+    EXPECT_DEATH(load(of->base() + 8192), "");
+    EXPECT_EQ(of->grow(5000), 5005u);
+    for (uint64_t at = 5005; at < 10005; ++at) ASSERT_EQ(load(of->base() + at), 0) << at;
+    store(of->base() + 5005, 2);
+  }
+  EXPECT_EQ(contents(*image), contents(*second));
+}
+
 TEST_P(Images, RestoreContentsAndSizeCopyOnWrite) {
   auto source = make(3, 10);
   for (uint64_t at = 0; at < 3 * kPage; at += 4096) store(source->base() + at, 7);
