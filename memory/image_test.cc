@@ -42,12 +42,13 @@ std::vector<uint8_t> contents(const LinearMemory& memory) {
 }
 
 std::vector<uint8_t> contents(const Image& image) {
-  std::vector<uint8_t> bytes(image.size_bytes());
+  std::vector<uint8_t> bytes(image.mapped_bytes());
   auto copy = [&](uint64_t offset, std::span<const uint8_t> pages) -> Result<void> {
     std::ranges::copy(pages, bytes.begin() + static_cast<ptrdiff_t>(offset));
     return {};
   };
   EXPECT_TRUE(image.visit(copy));
+  bytes.resize(image.size_bytes());
   return bytes;
 }
 
