@@ -321,13 +321,13 @@ class BodyDecoder {
   template <Signature signature>
   bool simd_load(Opcode op, uint32_t natural) {
     MemArg mem;
-    if (!reader_.mem_arg(natural, false, mem) || !state_.require(kParams<signature>)) return false;
+    if (!reader_.mem_arg(natural, false, mem) || !require_access<signature>(mem)) return false;
     return replace(1, kResult<signature>, live() ? sink_->simd_load(op, mem, state_.top()) : Value{});
   }
   template <Signature signature>
   bool simd_store(Opcode op, uint32_t natural) {
     MemArg mem;
-    if (!reader_.mem_arg(natural, false, mem) || !state_.require(kParams<signature>)) return false;
+    if (!reader_.mem_arg(natural, false, mem) || !require_access<signature>(mem)) return false;
     auto operands = state_.window(2);
     if (live()) sink_->simd_store(op, mem, operands[0], operands[1]);
     return finish(2);
@@ -337,7 +337,7 @@ class BodyDecoder {
     MemArg mem;
     uint8_t lane = 0;
     if (!reader_.mem_arg(natural, false, mem) || !reader_.lane_index(lanes, lane)) return false;
-    if (!state_.require(kParams<signature>)) return false;
+    if (!require_access<signature>(mem)) return false;
     auto operands = state_.window(2);
     return replace(2, kResult<signature>,
                    live() ? sink_->simd_load_lane(op, mem, lane, operands[0], operands[1]) : Value{});
@@ -347,7 +347,7 @@ class BodyDecoder {
     MemArg mem;
     uint8_t lane = 0;
     if (!reader_.mem_arg(natural, false, mem) || !reader_.lane_index(lanes, lane)) return false;
-    if (!state_.require(kParams<signature>)) return false;
+    if (!require_access<signature>(mem)) return false;
     auto operands = state_.window(2);
     if (live()) sink_->simd_store_lane(op, mem, lane, operands[0], operands[1]);
     return finish(2);

@@ -154,6 +154,20 @@ struct TraceSink {
   void table_init(TableIndex, ElemIndex, Value dst, Value src, Value size) { effect("table.init", dst, src, size); }
   void elem_drop(ElemIndex) { effect("elem.drop"); }
   void table_copy(TableIndex, TableIndex, Value dst, Value src, Value size) { effect("table.copy", dst, src, size); }
+  Value simd_constant(const V128&) { return result("v128.const"); }
+  Value simd_load(Opcode op, const MemArg&, Value address) { return result(opcode_text(op), address); }
+  void simd_store(Opcode op, const MemArg&, Value address, Value value) { effect(opcode_text(op), address, value); }
+  Value simd_load_lane(Opcode op, const MemArg&, uint8_t, Value address, Value vector) {
+    return result(opcode_text(op), address, vector);
+  }
+  void simd_store_lane(Opcode op, const MemArg&, uint8_t, Value address, Value vector) {
+    effect(opcode_text(op), address, vector);
+  }
+  Value simd_shuffle(const std::array<uint8_t, 16>&, Value a, Value b) { return result("i8x16.shuffle", a, b); }
+  Value simd_lane(Opcode op, uint8_t, std::span<const Value> operands) {
+    return define(opcode_text(op) + list(operands));
+  }
+  Value simd_numeric(Opcode op, std::span<const Value> operands) { return define(opcode_text(op) + list(operands)); }
   Value atomic_load(Opcode op, const MemArg&, Value address) { return result(opcode_text(op), address); }
   void atomic_store(Opcode op, const MemArg&, Value address, Value value) { effect(opcode_text(op), address, value); }
   Value atomic_rmw(Opcode op, const MemArg&, Value address, Value value) {

@@ -120,6 +120,22 @@ TEST(IndexTypes, AccessesTakeTheMemorysAddresses) {
             "type mismatch: instruction requires [i64 i32 i64] but stack has [i32 i32 i64]");
 }
 
+TEST(IndexTypes, VectorAccessesTakeTheMemorysAddresses) {
+  const Bytes vector = {0xfd, 12, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0};  // v128.const
+  for (const Bytes& address : {kLong, kInt}) {
+    const bool right = address == kLong;
+    const std::string have = right ? "i64" : "i32";
+    auto expect = [&](const Bytes& operands, const Bytes& access, const std::string& more) {
+      EXPECT_EQ(code(operands + access),
+                right ? "" : "type mismatch: instruction requires [i64" + more + "] but stack has [i32" + more + "]");
+    };
+    expect(address, {0xfd, 0, 0x44, 1, 0, kDrop}, "");                    // v128.load
+    expect(address + vector, {0xfd, 11, 0x44, 1, 0}, " v128");            // v128.store
+    expect(address + vector, {0xfd, 84, 0x40, 1, 0, 3, kDrop}, " v128");  // v128.load8_lane
+    expect(address + vector, {0xfd, 88, 0x40, 1, 0, 3}, " v128");         // v128.store8_lane
+  }
+}
+
 TEST(IndexTypes, OffsetsAreOfTheMemorysRange) {
   const Bytes most = leb(UINT64_MAX), over32 = leb(uint64_t{1} << 32);
   EXPECT_EQ(code(kLong + Bytes{0x28, 0x42, 1} + most + Bytes{kDrop}), "");
