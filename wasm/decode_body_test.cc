@@ -450,9 +450,11 @@ TEST(BodyDecoder, UnsupportedInstructionsNameTheirFeature) {
   EXPECT_EQ(error(0, {0x02, 0x63, 0, kEnd, kEnd}, without), "1: unsupported feature: function-references");
   EXPECT_EQ(error(0, {0x08, 0, kEnd}), "0: unsupported feature: exceptions");
   EXPECT_EQ(error(0, {0xfb, 0, 0, kEnd}), "0: unsupported feature: gc");
-  EXPECT_EQ(error(0, {0xfd, 12, kEnd}), "0: unsupported feature: simd");
-  EXPECT_EQ(error(0, {0xfd, 0x80, 0x02, kEnd}), "0: unsupported feature: relaxed-simd");
-  EXPECT_EQ(error(0, {0x02, 0x7b, kEnd, kEnd}), "1: unsupported feature: simd");
+  Features scalar;
+  scalar.simd = scalar.relaxed_simd = false;
+  EXPECT_EQ(error(0, {0xfd, 12, kEnd}, scalar), "0: unsupported feature: simd");
+  EXPECT_EQ(error(0, {0xfd, 0x80, 0x02, kEnd}, scalar), "0: unsupported feature: relaxed-simd");
+  EXPECT_EQ(error(0, {0x02, 0x7b, kEnd, kEnd}, scalar), "1: unsupported feature: simd");
 }
 
 TEST(BodyDecoder, TailCalls) {
