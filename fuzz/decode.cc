@@ -38,6 +38,7 @@ void expect_in_bounds(const Module& module, size_t size) {
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   std::span<const uint8_t> bytes(data, size);
   Features features;
+  features.custom_page_sizes = features.wide_arithmetic = true;
   auto module = decode_module(bytes, {.features = features, .bodies_elsewhere = false});
   if (!module) {
     expect_sound(module.error(), size);

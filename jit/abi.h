@@ -31,16 +31,33 @@
 
 namespace rotor::jit {
 
-inline constexpr uint32_t kAbiVersion = 4;
+inline constexpr uint32_t kAbiVersion = 5;
 inline constexpr uint32_t kMaxRegisterResults = 4;
 inline constexpr uint32_t kResultStride = 16;
-inline constexpr uint64_t kWasmPageBytes = 65536;
-/// Reserved behind the 4 GiB that a 32-bit index can reach. A static offset of up to this needs no check: index +
-/// offset + access size stays inside the reservation, whose unbacked part faults.
+/// How compiled code keeps a memory's accesses inside it: a property of the memory's type alone, so that a module's
+/// import of one type never meets a memory that was made for another kind of code.
+enum class MemoryCheck : uint8_t {
+  /// 32-bit, in pages of 64 KiB. The whole reach of an index is reserved, and what is not backed faults.
+  guard,
+  /// 64-bit, in pages of 64 KiB. The index is compared with the size; the guard takes what lies behind it.
+  index,
+  /// In pages of one byte: the size need not be one of the system's pages, behind which a guard could lie. The end of
+  /// an access is compared with it.
+  end,
+};
+constexpr MemoryCheck memory_check(const MemoryType& type) {
+  if (type.page_size_log2 != 16) return MemoryCheck::end;
+  return type.is64 ? MemoryCheck::index : MemoryCheck::guard;
+}
+/// Reserved behind a memory's reach. A static offset of up to this needs no check of its own: index + offset + access
+/// size stays inside the reservation, whose unbacked part faults.
 inline constexpr uint64_t kGuardBytes = 32 << 20;
+/// Of a memory whose check is `guard`: what a 32-bit index can reach, and the guard.
 inline constexpr uint64_t kReservedBytes = (UINT64_C(4) << 30) + kGuardBytes;
 /// Largest access in bytes; offsets above kGuardBytes - kMaxAccessBytes take an explicit check.
 inline constexpr uint64_t kMaxAccessBytes = 16;
+/// No memory is larger. So a sum of a size and what a guest adds to it can be kept from wrapping.
+inline constexpr uint64_t kMaxMemoryBytes = UINT64_C(1) << 44;
 
 struct Context;
 
@@ -77,7 +94,8 @@ struct FuncRef {
 static_assert(sizeof(FuncRef) == 24 && offsetof(FuncRef, type) == 0 && offsetof(FuncRef, code) == 8 &&
               offsetof(FuncRef, context) == 16);
 
-/// The part of a memory that compiled code reads. Size grows while other threads run, if the memory is shared.
+/// The part of a memory that compiled code reads; `size_bytes` is at most kMaxMemoryBytes. Size grows while other
+/// threads run, if the memory is shared.
 struct MemoryDef {
   uint8_t* base;  ///< never changes
   std::atomic<uint64_t> size_bytes;

@@ -98,7 +98,7 @@ Value FunctionEmitter::atomic_wait_notify(Opcode op, const MemArg& mem, std::spa
   Value effective = effective_address(mem, v[0]);
   Value memory = int32(raw(mem.memory));
   check_alignment(effective, bytes);
-  check_bounds(raw(mem.memory), effective, bytes);
+  check_end(mem, effective, bytes);
   if (op == Opcode::MemoryAtomicNotify) return emit_libcall(Libcall::atomic_notify, {memory, effective, v[1]});
   if (!plan_.module.memories[raw(mem.memory)].shared) {
     trap_if(b_.getTrue(), TrapKind::expected_shared_memory);

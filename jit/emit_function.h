@@ -71,6 +71,7 @@ class FunctionEmitter {
 
   Value constant(ValType type, uint64_t bits);
   Value numeric(wasm::Opcode op, std::span<const Value> operands);
+  void wide(wasm::Opcode op, std::span<const Value> operands, std::span<Value> results);
 
   Value load(wasm::Opcode op, const wasm::MemArg& mem, Value address);
   void store(wasm::Opcode op, const wasm::MemArg& mem, Value address, Value value);
@@ -190,12 +191,19 @@ class FunctionEmitter {
   };
   static constexpr uint32_t access_bytes(const Access& a) { return a.bytes; }
   Access access_of(wasm::Opcode op);
+  /// An address, index or number of pages or elements, zero-extended if it is 32 bits.
+  Value index64(Value index);
+  /// A number that fits in an index, as one.
+  Value index_result(bool is64, Value number);
+  /// index + offset; of a 64-bit memory modulo 2^64.
   Value effective_address(const wasm::MemArg& mem, Value address);
   /// The address of an access, checked where the guard does not do it.
   Value access_pointer(const wasm::MemArg& mem, Value address, uint32_t bytes);
+  MemoryCheck check_of(uint32_t memory) const { return memory_check(plan_.module.memories[memory]); }
   Value memory_bytes(uint32_t memory);
   Value memory_base(uint32_t memory);
-  void check_bounds(uint32_t memory, Value effective, uint32_t bytes);
+  /// Traps unless all `bytes` at the effective address lie in the memory, and it did not wrap.
+  void check_end(const wasm::MemArg& mem, Value effective, uint32_t bytes);
   void check_alignment(Value effective, uint32_t bytes);
   Value extend(Value loaded, const Access& access, llvm::Type* result);
   Value load_bytes(const wasm::MemArg& mem, Value address, llvm::Type* type, uint32_t bytes);

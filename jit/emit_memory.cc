@@ -1,9 +1,19 @@
 // Locals, globals, references, loads and stores, memory instructions.
 //
-// Sandbox. An access's address is base + index + offset. The index is 32 bits, zero-extended here by hand: LLVM
-// sign-extends GEP indices to 64 bits, and an index above 2^31 would reach below the memory. The reservation behind the
-// base covers every index plus kGuardBytes, so a static offset up to that needs no check: what lies past the memory's
-// size faults. Larger offsets are checked against the size.
+// Sandbox. An access's address is base + index + offset. What keeps it in the memory is a property of the memory's type
+// (MemoryCheck). A size that is read for a check can only be too small by the time of the access: memories never shrink
+// while code runs, and never move.
+//
+// guard. The index is 32 bits, zero-extended here by hand: LLVM sign-extends GEP indices to 64 bits, and an index above
+// 2^31 would reach below the memory. The reservation behind the base covers every index plus kGuardBytes, so a static
+// offset up to that needs no check: what lies past the memory's size faults. Larger offsets are checked against the
+// size.
+//
+// index. An index below the size plus an offset and an access within kGuardBytes stays in the reservation, which covers
+// the largest size plus kGuardBytes, and what lies past the size faults. With larger offsets the end of the access is
+// compared.
+//
+// end. The end of the access is compared: bytes behind the size are backed up to the system's next page.
 //
 // Loads and stores are volatile: a load that LLVM finds dead must still trap, and no store may move across a trap.
 #include "jit/emit_function.h"
@@ -53,26 +63,49 @@ Value FunctionEmitter::ref_func(wasm::FuncIndex func) {
   return b_.CreatePtrToInt(context_address(plan_.context.func_ref(plan_.module, raw(func))), module_.i64);
 }
 
+Value FunctionEmitter::index64(Value index) {
+  return index->getType() == module_.i64 ? index : b_.CreateZExt(index, module_.i64);
+}
+
+Value FunctionEmitter::index_result(bool is64, Value number) {
+  return is64 ? number : b_.CreateTrunc(number, module_.i32);
+}
+
 Value FunctionEmitter::effective_address(const MemArg& mem, Value address) {
-  // Both terms are below 2^32, so the sum does not wrap.
-  Value index = b_.CreateZExt(address, module_.i64);
+  // Of 32-bit indices both terms are below 2^32: the sum does not wrap. Of 64-bit ones it may: see check_end.
+  Value index = index64(address);
   return mem.offset ? b_.CreateAdd(index, int64(mem.offset)) : index;
 }
 
 Value FunctionEmitter::memory_bytes(uint32_t memory) {
   Value def = invariant_load(module_.ptr, context_address(plan_.context.memory(memory) + offsetof(ContextMemory, def)));
+  // Volatile: another thread may grow a shared memory meanwhile.
   auto* size =
       b_.CreateAlignedLoad(module_.i64, b_.CreateConstGEP1_32(module_.i8, def, offsetof(MemoryDef, size_bytes)),
                            llvm::Align(8), /*isVolatile=*/true);
-  // Another thread may grow a shared memory meanwhile.
-  size->setAtomic(llvm::AtomicOrdering::Monotonic);
+  // Not where every access reads it: the fast instruction selector knows no atomic loads, and an aligned one is whole.
+  if (check_of(memory) == MemoryCheck::guard) size->setAtomic(llvm::AtomicOrdering::Monotonic);
   return size;
 }
 
-void FunctionEmitter::check_bounds(uint32_t memory, Value effective, uint32_t bytes) {
+void FunctionEmitter::check_end(const MemArg& mem, Value effective, uint32_t bytes) {
+  uint32_t memory = raw(mem.memory);
+  TrapKind kind = TrapKind::out_of_bounds_memory;
+  if (mem.offset > kMaxMemoryBytes) {
+    // No memory is that large.
+    trap_if(b_.getTrue(), kind);
+    return;
+  }
+  if (plan_.module.memories[memory].is64) {
+    // The sum of index, offset and width takes 65 bits. If it wraps, what is left is below what was added to the index,
+    // and may well be below the size.
+    Value end = b_.CreateAdd(effective, int64(bytes));
+    trap_if(b_.CreateICmpULT(end, int64(mem.offset + bytes)), kind);
+    trap_if(b_.CreateICmpUGT(end, memory_bytes(memory)), kind);
+    return;
+  }
   // effective < 2^33: the sum does not wrap.
-  trap_if(b_.CreateICmpUGT(b_.CreateAdd(effective, int64(bytes)), memory_bytes(memory)),
-          TrapKind::out_of_bounds_memory);
+  trap_if(b_.CreateICmpUGT(b_.CreateAdd(effective, int64(bytes)), memory_bytes(memory)), kind);
 }
 
 Value FunctionEmitter::memory_base(uint32_t memory) {
@@ -90,13 +123,18 @@ Value FunctionEmitter::memory_base(uint32_t memory) {
 }
 
 Value FunctionEmitter::access_pointer(const MemArg& mem, Value address, uint32_t bytes) {
-  Value base = memory_base(raw(mem.memory));
-  if (mem.offset > kGuardBytes - kMaxAccessBytes) {
+  uint32_t memory = raw(mem.memory);
+  Value base = memory_base(memory);
+  MemoryCheck check = check_of(memory);
+  if (check == MemoryCheck::end || mem.offset > kGuardBytes - kMaxAccessBytes) {
     Value effective = effective_address(mem, address);
-    check_bounds(raw(mem.memory), effective, bytes);
+    check_end(mem, effective, bytes);
     return b_.CreateGEP(module_.i8, base, effective);
   }
-  Value pointer = b_.CreateGEP(module_.i8, base, b_.CreateZExt(address, module_.i64));
+  Value index = index64(address);
+  if (check == MemoryCheck::index)
+    trap_if(b_.CreateICmpUGE(index, memory_bytes(memory)), TrapKind::out_of_bounds_memory);
+  Value pointer = b_.CreateGEP(module_.i8, base, index);
   return mem.offset ? b_.CreateConstGEP1_64(module_.i8, pointer, mem.offset) : pointer;
 }
 
@@ -148,15 +186,19 @@ void FunctionEmitter::store(Opcode op, const MemArg& mem, Value address, Value v
 }
 
 Value FunctionEmitter::memory_size(wasm::MemoryIndex memory) {
-  return b_.CreateTrunc(b_.CreateLShr(memory_bytes(raw(memory)), 16), module_.i32);
+  const MemoryType& type = plan_.module.memories[raw(memory)];
+  Value bytes = memory_bytes(raw(memory));
+  return index_result(type.is64, type.page_size_log2 ? b_.CreateLShr(bytes, type.page_size_log2) : bytes);
 }
 
 Value FunctionEmitter::memory_grow(wasm::MemoryIndex memory, Value delta) {
-  return emit_libcall(Libcall::memory_grow, {int32(raw(memory)), delta});
+  return index_result(plan_.module.memories[raw(memory)].is64,
+                      emit_libcall(Libcall::memory_grow, {int32(raw(memory)), index64(delta)}));
 }
 
 void FunctionEmitter::memory_init(wasm::MemoryIndex memory, wasm::DataIndex segment, Value dst, Value src, Value size) {
-  trap_if(to_bool(emit_libcall(Libcall::memory_init, {int32(raw(memory)), int32(raw(segment)), dst, src, size})),
+  trap_if(to_bool(emit_libcall(Libcall::memory_init,
+                               {int32(raw(memory)), int32(raw(segment)), index64(dst), index64(src), index64(size)})),
           TrapKind::out_of_bounds_memory);
 }
 
@@ -164,12 +206,13 @@ void FunctionEmitter::data_drop(wasm::DataIndex segment) { emit_libcall(Libcall:
 
 void FunctionEmitter::memory_copy(wasm::MemoryIndex dst_memory, wasm::MemoryIndex src_memory, Value dst, Value src,
                                   Value size) {
-  trap_if(to_bool(emit_libcall(Libcall::memory_copy, {int32(raw(dst_memory)), int32(raw(src_memory)), dst, src, size})),
+  trap_if(to_bool(emit_libcall(Libcall::memory_copy, {int32(raw(dst_memory)), int32(raw(src_memory)), index64(dst),
+                                                      index64(src), index64(size)})),
           TrapKind::out_of_bounds_memory);
 }
 
 void FunctionEmitter::memory_fill(wasm::MemoryIndex memory, Value dst, Value byte, Value size) {
-  trap_if(to_bool(emit_libcall(Libcall::memory_fill, {int32(raw(memory)), dst, byte, size})),
+  trap_if(to_bool(emit_libcall(Libcall::memory_fill, {int32(raw(memory)), index64(dst), byte, index64(size)})),
           TrapKind::out_of_bounds_memory);
 }
 

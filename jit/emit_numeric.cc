@@ -1,4 +1,4 @@
-// Constants and the NUMERIC group.
+// Constants, the NUMERIC group and wide arithmetic.
 //
 // What LLVM may not assume: wasm floats are not folded across NaN bits. LLVM's `x * 1.0 -> x` and its likes would leave
 // a signalling NaN as it is, where wasm quiets it; so +-0 and +-1 are read from memory LLVM thinks unknown, and a
@@ -272,6 +272,26 @@ Value FunctionEmitter::numeric(Opcode op, std::span<const Value> v) {
     if (Value integer = integer_op(op, v[0], v[1])) return integer;
   if (Value number = float_op(op, v)) return number;
   return convert(op, v[0]);
+}
+
+void FunctionEmitter::wide(Opcode op, std::span<const Value> v, std::span<Value> results) {
+  // The fast instruction selector knows no 128-bit integers.
+  begin_slow_block();
+  llvm::IntegerType* i128 = b_.getInt128Ty();
+  auto unsigned_wide = [&](Value a) { return b_.CreateZExt(a, i128); };
+  auto signed_wide = [&](Value a) { return b_.CreateSExt(a, i128); };
+  auto pair = [&](Value low, Value high) {
+    return b_.CreateOr(unsigned_wide(low), b_.CreateShl(unsigned_wide(high), 64));
+  };
+  Value result = nullptr;
+  switch (op) {
+    case Opcode::I64Add128: result = b_.CreateAdd(pair(v[0], v[1]), pair(v[2], v[3])); break;
+    case Opcode::I64Sub128: result = b_.CreateSub(pair(v[0], v[1]), pair(v[2], v[3])); break;
+    case Opcode::I64MulWideS: result = b_.CreateMul(signed_wide(v[0]), signed_wide(v[1])); break;
+    default: result = b_.CreateMul(unsigned_wide(v[0]), unsigned_wide(v[1])); break;
+  }
+  results[0] = b_.CreateTrunc(result, module_.i64);
+  results[1] = b_.CreateTrunc(b_.CreateLShr(result, 64), module_.i64);
 }
 
 }  // namespace rotor::jit

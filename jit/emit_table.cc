@@ -13,10 +13,10 @@ Value FunctionEmitter::table_def(uint32_t table) {
 Value FunctionEmitter::table_slot(TableIndex table, Value index, TrapKind kind) {
   Value def = table_def(raw(table));
   Value size = b_.CreateLoad(module_.i64, b_.CreateConstGEP1_32(module_.i8, def, offsetof(TableDef, size)));
-  Value index64 = b_.CreateZExt(index, module_.i64);
-  trap_if(b_.CreateICmpUGE(index64, size), kind);
+  Value wide_index = index64(index);
+  trap_if(b_.CreateICmpUGE(wide_index, size), kind);
   Value elements = invariant_load(module_.ptr, b_.CreateConstGEP1_32(module_.i8, def, offsetof(TableDef, elements)));
-  return b_.CreateGEP(module_.i64, elements, index64);
+  return b_.CreateGEP(module_.i64, elements, wide_index);
 }
 
 Value FunctionEmitter::table_get(TableIndex table, ValType, Value index) {
@@ -31,27 +31,30 @@ void FunctionEmitter::table_set(TableIndex table, ValType, Value index, Value va
 Value FunctionEmitter::table_size(TableIndex table) {
   Value size =
       b_.CreateLoad(module_.i64, b_.CreateConstGEP1_32(module_.i8, table_def(raw(table)), offsetof(TableDef, size)));
-  return b_.CreateTrunc(size, module_.i32);
+  return index_result(plan_.module.tables[raw(table)].type.is64, size);
 }
 
 Value FunctionEmitter::table_grow(TableIndex table, ValType, Value init, Value delta) {
-  return emit_libcall(Libcall::table_grow, {int32(raw(table)), init, delta});
+  return index_result(plan_.module.tables[raw(table)].type.is64,
+                      emit_libcall(Libcall::table_grow, {int32(raw(table)), init, index64(delta)}));
 }
 
 void FunctionEmitter::table_fill(TableIndex table, ValType, Value index, Value value, Value size) {
-  trap_if(to_bool(emit_libcall(Libcall::table_fill, {int32(raw(table)), index, value, size})),
+  trap_if(to_bool(emit_libcall(Libcall::table_fill, {int32(raw(table)), index64(index), value, index64(size)})),
           TrapKind::out_of_bounds_table);
 }
 
 void FunctionEmitter::table_init(TableIndex table, wasm::ElemIndex segment, Value dst, Value src, Value size) {
-  trap_if(to_bool(emit_libcall(Libcall::table_init, {int32(raw(table)), int32(raw(segment)), dst, src, size})),
+  trap_if(to_bool(emit_libcall(Libcall::table_init,
+                               {int32(raw(table)), int32(raw(segment)), index64(dst), index64(src), index64(size)})),
           TrapKind::out_of_bounds_table);
 }
 
 void FunctionEmitter::elem_drop(wasm::ElemIndex segment) { emit_libcall(Libcall::elem_drop, {int32(raw(segment))}); }
 
 void FunctionEmitter::table_copy(TableIndex dst_table, TableIndex src_table, Value dst, Value src, Value size) {
-  trap_if(to_bool(emit_libcall(Libcall::table_copy, {int32(raw(dst_table)), int32(raw(src_table)), dst, src, size})),
+  trap_if(to_bool(emit_libcall(Libcall::table_copy, {int32(raw(dst_table)), int32(raw(src_table)), index64(dst),
+                                                     index64(src), index64(size)})),
           TrapKind::out_of_bounds_table);
 }
 

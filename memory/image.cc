@@ -1,6 +1,7 @@
 #include "memory/image.h"
 
 #include <algorithm>
+#include <cassert>
 
 namespace rotor::memory {
 
@@ -27,16 +28,17 @@ class View {
 
 }  // namespace
 
-Result<std::shared_ptr<const Image>> Image::seal(os::MemoryFile& file) {
+Result<std::shared_ptr<const Image>> Image::seal(os::MemoryFile& file, uint64_t size_bytes) {
+  assert(file.size_bytes() == os::round_up_to_page(size_bytes));
   ROTOR_CHECK(file.seal());
-  std::shared_ptr<const Image> image(new Image(std::move(file)));
+  std::shared_ptr<const Image> image(new Image(std::move(file), size_bytes));
   image->gather_huge_pages();
   return image;
 }
 
 Result<void> Image::visit(const std::function<Result<void>(uint64_t, std::span<const uint8_t>)>& see) const {
   ROTOR_TRY(View view, View::of(file_));
-  for (uint64_t at = 0; at < size_bytes();) {
+  for (uint64_t at = 0; at < mapped_bytes();) {
     ROTOR_TRY(auto range, file_.next_data(at));
     if (range.begin == range.end) break;
     ROTOR_CHECK(see(range.begin, view.bytes().subspan(range.begin, range.end - range.begin)));
@@ -49,7 +51,7 @@ void Image::fault_in(const void* address) const {
   const auto* base = static_cast<const uint8_t*>(address);
   uint64_t left = kFaultInBytes;
   // Not what was never written: a read of it would give the file a page of zeroes.
-  for (uint64_t at = 0; at < size_bytes() && left > 0;) {
+  for (uint64_t at = 0; at < mapped_bytes() && left > 0;) {
     auto range = file_.next_data(at);
     if (!range || range->begin == range->end) return;
     const uint64_t bytes = std::min(range->end - range->begin, left);
@@ -61,10 +63,10 @@ void Image::fault_in(const void* address) const {
 
 void Image::gather_huge_pages() const {
   constexpr uint64_t kHuge = os::kHugePageBytes;
-  if (size_bytes() < kHuge) return;
+  if (mapped_bytes() < kHuge) return;
   auto view = View::of(file_);
   if (!view) return;
-  for (uint64_t at = 0; at < size_bytes();) {
+  for (uint64_t at = 0; at < mapped_bytes();) {
     auto range = file_.next_data(at);
     if (!range || range->begin == range->end) return;
     uint64_t begin = (range->begin + kHuge - 1) / kHuge * kHuge;

@@ -15,15 +15,19 @@ namespace rotor::memory {
 /// Immutable; shared by whoever maps it or may still do so.
 class Image {
  public:
-  /// Takes the file over. Pre: no shared mapping of it is left. Errors: io: the file is as it was.
-  static Result<std::shared_ptr<const Image>> seal(os::MemoryFile& file);
+  /// Takes the file over, which is of `size_bytes`, rounded up to the system's page, and zero behind them. Pre: no
+  /// shared mapping of it is left. Errors: io: the file is as it was.
+  static Result<std::shared_ptr<const Image>> seal(os::MemoryFile& file, uint64_t size_bytes);
   Image(const Image&) = delete;
 
-  uint64_t size_bytes() const { return file_.size_bytes(); }
+  /// Of the memory.
+  uint64_t size_bytes() const { return size_bytes_; }
+  /// Of what is mapped: size_bytes() in whole pages of the system.
+  uint64_t mapped_bytes() const { return file_.size_bytes(); }
   /// What the system holds of it: bytes.
   uint64_t resident_bytes() const { return file_.allocated_bytes(); }
   /// Puts it at `address`, copy-on-write. Errors: those of os::map_private.
-  Result<void> map(void* address) const { return os::map_private(address, size_bytes(), file_, 0); }
+  Result<void> map(void* address) const { return os::map_private(address, mapped_bytes(), file_, 0); }
   /// Looks up in advance what is mapped at `address`, so that a first read takes no fault: of kFaultInBytes at most. (A
   /// huge page takes 1.4 us, on its first read or here.)
   void fault_in(const void* address) const;
@@ -37,13 +41,14 @@ class Image {
   SlotPool& slots() const { return slots_; }
 
  private:
-  explicit Image(os::MemoryFile file) : file_(std::move(file)) {}
+  Image(os::MemoryFile file, uint64_t size_bytes) : file_(std::move(file)), size_bytes_(size_bytes) {}
   /// Where all of a huge page was written, so that it costs no memory. A first read from an instance then maps
   /// 2 MiB: reading 16 scattered pages takes 11 us instead of 44, and unmapping what was so mapped 15 instead of 46
   /// (32 MiB of data; the huge pages are made in 10 ms).
   void gather_huge_pages() const;
 
   os::MemoryFile file_;
+  uint64_t size_bytes_;
   mutable SlotPool slots_;
 };
 

@@ -19,7 +19,7 @@ namespace rotor::memory {
 namespace {
 
 using Kind = LinearMemory::Kind;
-constexpr uint64_t kPage = LinearMemory::kPageBytes;
+constexpr uint64_t kPage = 65536;
 constexpr uint64_t kReserved = (uint64_t{4} << 30) + (32 << 20);
 
 uint8_t load(const uint8_t* address) { return *const_cast<const volatile uint8_t*>(address); }
@@ -42,12 +42,13 @@ std::vector<uint8_t> contents(const LinearMemory& memory) {
 }
 
 std::vector<uint8_t> contents(const Image& image) {
-  std::vector<uint8_t> bytes(image.size_bytes());
+  std::vector<uint8_t> bytes(image.mapped_bytes());
   auto copy = [&](uint64_t offset, std::span<const uint8_t> pages) -> Result<void> {
     std::ranges::copy(pages, bytes.begin() + static_cast<ptrdiff_t>(offset));
     return {};
   };
   EXPECT_TRUE(image.visit(copy));
+  bytes.resize(image.size_bytes());
   return bytes;
 }
 
@@ -99,6 +100,30 @@ TEST_P(Images, HoldWhatTheMemoryHeldAndTheMemoryGoesOn) {
   auto second = memory->seal_image().value();
   EXPECT_EQ(contents(*second), contents(*memory));
   EXPECT_EQ(contents(*image), before);
+}
+
+TEST_P(Images, EndWithinAPage) {
+  auto memory = LinearMemory::create(5, 10 * kPage, kReserved, GetParam()).value();
+  ASSERT_EQ(memory->grow(5000), 5u);
+  store(memory->base() + 5004, 1);
+  auto image = memory->seal_image().value();
+  EXPECT_EQ(image->size_bytes(), 5005u);
+  EXPECT_EQ(image->mapped_bytes(), 8192u);
+  EXPECT_EQ(contents(*memory)[5004], 1);
+  // It goes on in the page that it ended in, and so does what is made of the image.
+  auto larger = LinearMemory::create(3 * kPage + 7, 10 * kPage, kReserved, GetParam()).value();
+  std::memset(larger->base(), 0xee, 3 * kPage + 7);
+  ASSERT_TRUE(larger->restore(image));
+  auto second = memory->seal_image().value();
+  for (LinearMemory* of : {memory.get(), larger.get()}) {
+    EXPECT_EQ(of->size_bytes(), 5005u);
+    EXPECT_EQ(load(of->base() + 5004), 1);
+    EXPECT_DEATH(load(of->base() + 8192), "");
+    EXPECT_EQ(of->grow(5000), 5005u);
+    for (uint64_t at = 5005; at < 10005; ++at) ASSERT_EQ(load(of->base() + at), 0) << at;
+    store(of->base() + 5005, 2);
+  }
+  EXPECT_EQ(contents(*image), contents(*second));
 }
 
 TEST_P(Images, RestoreContentsAndSizeCopyOnWrite) {

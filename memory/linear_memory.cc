@@ -8,7 +8,7 @@ namespace rotor::memory {
 Result<std::unique_ptr<LinearMemory>> LinearMemory::create(uint64_t min_bytes, uint64_t max_bytes,
                                                            uint64_t reserved_bytes, Kind kind) {
   assert(min_bytes <= max_bytes && max_bytes <= reserved_bytes);
-  assert(min_bytes % kPageBytes == 0 && max_bytes % kPageBytes == 0 && reserved_bytes % os::page_bytes() == 0);
+  assert(reserved_bytes % os::page_bytes() == 0);
   std::unique_ptr<LinearMemory> memory(new LinearMemory);
   if (reserved_bytes != 0) {
     ROTOR_TRY(memory->base_, os::reserve(reserved_bytes));
@@ -16,11 +16,12 @@ Result<std::unique_ptr<LinearMemory>> LinearMemory::create(uint64_t min_bytes, u
   memory->reserved_bytes_ = reserved_bytes;
   memory->max_bytes_ = max_bytes;
   memory->kind_ = kind;
+  const uint64_t accessible = os::round_up_to_page(min_bytes);
   if (kind == Kind::imageable) {
-    ROTOR_TRY(memory->file_, os::MemoryFile::create(min_bytes));
-    ROTOR_CHECK(os::map_shared(memory->base_, min_bytes, *memory->file_, 0));
+    ROTOR_TRY(memory->file_, os::MemoryFile::create(accessible));
+    ROTOR_CHECK(os::map_shared(memory->base_, accessible, *memory->file_, 0));
   } else {
-    ROTOR_CHECK(os::commit(memory->base_, min_bytes));
+    ROTOR_CHECK(os::commit(memory->base_, accessible));
   }
   memory->own_size_.store(min_bytes, std::memory_order_release);
   return memory;
@@ -47,21 +48,22 @@ Result<std::unique_ptr<LinearMemory>> LinearMemory::of_image(std::shared_ptr<con
 LinearMemory::~LinearMemory() {
   if (!base_) return;
   // A file in place of the image would be mapped over it.
-  if (image_ && !file_ && image_->slots().give(*image_, base_, reserved_bytes_, size_bytes())) return;
+  if (image_ && !file_ && image_->slots().give(*image_, base_, reserved_bytes_, accessible_bytes())) return;
   os::release(base_, reserved_bytes_);
 }
 
 uint64_t LinearMemory::grow(uint64_t delta_bytes) {
-  assert(delta_bytes % kPageBytes == 0);
   std::lock_guard lock(grow_mutex_);
   uint64_t old_bytes = size_bytes_->load(std::memory_order_relaxed);
   assert(old_bytes <= max_bytes_);
   if (delta_bytes > max_bytes_ - old_bytes) return UINT64_MAX;
+  // Pages of the system that become accessible: none, if the last one has room.
+  const uint64_t begin = os::round_up_to_page(old_bytes), end = os::round_up_to_page(old_bytes + delta_bytes);
   if (file_) {
     // A file that is longer than the memory, after a failure, is zero there and does no harm.
-    if (!file_->resize(std::max(file_->size_bytes(), old_bytes + delta_bytes))) return UINT64_MAX;
-    if (!os::map_shared(base_ + old_bytes, delta_bytes, *file_, old_bytes)) return UINT64_MAX;
-  } else if (!os::commit(base_ + old_bytes, delta_bytes)) {
+    if (!file_->resize(std::max(file_->size_bytes(), end))) return UINT64_MAX;
+    if (!os::map_shared(base_ + begin, end - begin, *file_, begin)) return UINT64_MAX;
+  } else if (!os::commit(base_ + begin, end - begin)) {
     return UINT64_MAX;
   }
   size_bytes_->store(old_bytes + delta_bytes, std::memory_order_release);
@@ -75,7 +77,7 @@ void LinearMemory::attach_size(std::atomic<uint64_t>* size) {
 }
 
 Result<void> LinearMemory::lose(Error why) {
-  uint64_t size = size_bytes_->exchange(0);
+  uint64_t size = os::round_up_to_page(size_bytes_->exchange(0));
   // What can be done: a guest of a memory of no bytes has no business there, but it is no one else's either.
   (void)os::decommit(base_, size);
   file_.reset();
@@ -95,13 +97,13 @@ Result<std::shared_ptr<const Image>> LinearMemory::seal_image() {
 }
 
 Result<std::shared_ptr<const Image>> LinearMemory::seal_in_place() {
-  uint64_t size = size_bytes();
+  uint64_t size = accessible_bytes();
   if (file_->size_bytes() != size) ROTOR_CHECK(file_->resize(size));
   // Sealing needs that no shared mapping is left.
   if (auto mapped = os::map_private(base_, size, *file_, 0); !mapped) {
     ROTOR_CHECK(failed(std::move(mapped).error()));
   }
-  auto image = Image::seal(*file_);
+  auto image = Image::seal(*file_, size_bytes());
   if (image) {
     file_.reset();
     image_ = *image;
@@ -113,18 +115,18 @@ Result<std::shared_ptr<const Image>> LinearMemory::seal_in_place() {
 }
 
 Result<std::shared_ptr<const Image>> LinearMemory::copy_to_image() const {
-  uint64_t size = size_bytes();
+  uint64_t size = accessible_bytes();
   ROTOR_TRY(auto file, os::MemoryFile::create(size));
   uint64_t at = 0;
   // What the image holds or the guest has written over it, then what was written elsewhere.
-  while (image_ && at < image_->size_bytes()) {
+  while (image_ && at < image_->mapped_bytes()) {
     ROTOR_TRY(auto range, image_->next_data(at));
     ROTOR_CHECK(copy_written(at, range.begin, file));
     ROTOR_CHECK(file.write_nonzero(range.begin, {base_ + range.begin, range.end - range.begin}));
     at = range.end;
   }
   ROTOR_CHECK(copy_written(at, size, file));
-  return Image::seal(file);
+  return Image::seal(file, size_bytes());
 }
 
 Result<void> LinearMemory::copy_written(uint64_t begin, uint64_t end, os::MemoryFile& file) const {
@@ -151,10 +153,10 @@ Result<void> LinearMemory::copy_written(uint64_t begin, uint64_t end, os::Memory
 }
 
 Result<void> LinearMemory::cut(uint64_t new_bytes) {
-  uint64_t old_bytes = size_bytes();
-  if (old_bytes > new_bytes) {
+  const uint64_t old_end = accessible_bytes(), new_end = os::round_up_to_page(new_bytes);
+  if (old_end > new_end) {
     // What lies below has been replaced: there is no way back.
-    if (auto cut_off = os::decommit(base_ + new_bytes, old_bytes - new_bytes); !cut_off)
+    if (auto cut_off = os::decommit(base_ + new_end, old_end - new_end); !cut_off)
       return lose(std::move(cut_off).error());
   }
   size_bytes_->store(new_bytes, std::memory_order_release);
@@ -172,10 +174,10 @@ Result<void> LinearMemory::restore(std::shared_ptr<const Image> image) {
 }
 
 Result<void> LinearMemory::restore_copy(const Image& image) {
-  ROTOR_TRY(auto file, os::MemoryFile::create(image.size_bytes()));
+  ROTOR_TRY(auto file, os::MemoryFile::create(image.mapped_bytes()));
   ROTOR_CHECK(
       image.visit([&](uint64_t offset, std::span<const uint8_t> pages) { return file.write_nonzero(offset, pages); }));
-  if (auto mapped = os::map_shared(base_, image.size_bytes(), file, 0); !mapped)
+  if (auto mapped = os::map_shared(base_, image.mapped_bytes(), file, 0); !mapped)
     return failed(std::move(mapped).error());
   ROTOR_CHECK(cut(image.size_bytes()));
   file_ = std::move(file);

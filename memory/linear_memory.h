@@ -13,18 +13,18 @@
 
 namespace rotor::memory {
 
-/// [base, base + reserved): the first size_bytes() are accessible, the rest faults. Thread-safe: several threads may
-/// grow it and read its size at once (memories that threads share).
+/// [base, base + reserved): the first size_bytes(), rounded up to the system's page, are accessible, the rest faults.
+/// What lies between is nobody's until the memory grows over it: whoever accesses it must compare with the size.
+/// Thread-safe: several threads may grow it and read its size at once (memories that threads share).
 ///
 /// From the base up lie an image, mapped copy-on-write, if it was sealed or restored, and then anonymous pages. One
 /// that is imageable and not sealed is a shared mapping of its own file instead.
 class LinearMemory {
  public:
-  static constexpr uint64_t kPageBytes = 65536;
   enum class Kind : uint8_t { plain, imageable };
 
-  /// Pre: min_bytes <= max_bytes <= reserved_bytes, all multiples of kPageBytes but reserved_bytes (of the system's
-  /// page). Errors: io (no address space or memory).
+  /// Pre: min_bytes <= max_bytes <= reserved_bytes, which is a multiple of the system's page. Errors: io (no address
+  /// space or memory).
   static Result<std::unique_ptr<LinearMemory>> create(uint64_t min_bytes, uint64_t max_bytes, uint64_t reserved_bytes,
                                                       Kind kind = Kind::plain);
   /// One in an image's state, on a slot of the image's if one is ready. Pre: as of create, with the image's size.
@@ -39,7 +39,7 @@ class LinearMemory {
   uint64_t size_bytes() const { return size_bytes_->load(std::memory_order_acquire); }
   uint64_t max_bytes() const { return max_bytes_; }
   uint64_t reserved_bytes() const { return reserved_bytes_; }
-  /// Grows by `delta_bytes` (a multiple of kPageBytes): the old size in bytes, or UINT64_MAX if max_bytes or the system
+  /// Grows by `delta_bytes`: the old size in bytes, or UINT64_MAX if max_bytes or the system
   /// forbids. Post: new bytes are zero. `size` as compiled code reads it (attach_size) is stored after the commit, so a
   /// thread that sees the new size can use the bytes.
   uint64_t grow(uint64_t delta_bytes);
@@ -60,6 +60,7 @@ class LinearMemory {
 
  private:
   LinearMemory() = default;
+  uint64_t accessible_bytes() const { return os::round_up_to_page(size_bytes()); }
   Result<std::shared_ptr<const Image>> seal_in_place();
   Result<std::shared_ptr<const Image>> copy_to_image() const;
   /// The parts of [begin, end) that may not be zero go into `file`.

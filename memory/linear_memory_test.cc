@@ -13,7 +13,7 @@
 namespace rotor::memory {
 namespace {
 
-constexpr uint64_t kPage = LinearMemory::kPageBytes;
+constexpr uint64_t kPage = 65536;
 constexpr uint64_t kReserved = (uint64_t{4} << 30) + (32 << 20);
 
 uint8_t load(const uint8_t* address) { return *const_cast<const volatile uint8_t*>(address); }
@@ -40,6 +40,22 @@ TEST(LinearMemory, OfNoPagesHasABaseThatFaults) {
   EXPECT_DEATH(load(memory->base()), "");
   EXPECT_EQ(memory->grow(0), 0u);
   EXPECT_EQ(memory->grow(kPage), UINT64_MAX);
+}
+
+TEST(LinearMemory, OfAnySizeInBytes) {
+  auto memory = LinearMemory::create(5, 100'000, 100 * kPage).value();
+  uint8_t* base = memory->base();
+  EXPECT_EQ(memory->size_bytes(), 5u);
+  EXPECT_DEATH(store(base + os::page_bytes(), 1), "");
+  EXPECT_EQ(memory->grow(3), 5u);
+  EXPECT_EQ(memory->grow(os::page_bytes()), 8u);
+  store(base + os::page_bytes() + 7, 1);
+  EXPECT_DEATH(store(base + 2 * os::page_bytes(), 1), "");
+  EXPECT_EQ(memory->grow(100'000), UINT64_MAX);
+  EXPECT_EQ(memory->grow(100'000 - 8 - os::page_bytes()), 8 + os::page_bytes());
+  EXPECT_EQ(load(base + 99'999), 0);
+  EXPECT_EQ(memory->size_bytes(), 100'000u);
+  EXPECT_EQ(memory->grow(1), UINT64_MAX);
 }
 
 TEST(LinearMemory, GrowsWithoutMovingAndZeroed) {

@@ -13,6 +13,8 @@ namespace rotor::memory::os {
 
 /// Size of a page of the system: bytes.
 size_t page_bytes();
+/// Up to a multiple of it. Pre: below UINT64_MAX - page_bytes().
+inline uint64_t round_up_to_page(uint64_t bytes) { return (bytes + page_bytes() - 1) / page_bytes() * page_bytes(); }
 
 /// Reserves address space that no access may touch. Post: every byte faults. Errors: io, with the system's words.
 Result<uint8_t*> reserve(size_t bytes);

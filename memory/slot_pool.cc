@@ -14,9 +14,9 @@ void release_all(const auto& slots) {
 
 Result<void> make_clean(const Image& image, uint8_t* base, uint64_t used_bytes) {
   // Of the file's mapping what was copied goes, so that the file shows again; what lies above it becomes reservation.
-  ROTOR_CHECK(os::discard(base, std::min(used_bytes, image.size_bytes())));
-  if (used_bytes > image.size_bytes())
-    ROTOR_CHECK(os::decommit(base + image.size_bytes(), used_bytes - image.size_bytes()));
+  ROTOR_CHECK(os::discard(base, std::min(used_bytes, image.mapped_bytes())));
+  if (used_bytes > image.mapped_bytes())
+    ROTOR_CHECK(os::decommit(base + image.mapped_bytes(), used_bytes - image.mapped_bytes()));
   return {};
 }
 

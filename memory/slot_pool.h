@@ -24,7 +24,8 @@ class SlotPool {
   /// The base of a slot of that size, which is the caller's now. Null: there is none.
   uint8_t* take(uint64_t reserved_bytes);
   /// Takes over a reservation that begins with a private mapping of the image, of which the first `used_bytes` are
-  /// accessible. Post: nothing that was written there is left. False: it is still the caller's.
+  /// accessible (whole pages of the system). Post: nothing that was written there is left. False: it is still the
+  /// caller's.
   bool give(const Image& image, uint8_t* base, uint64_t reserved_bytes, uint64_t used_bytes);
 
  private:

@@ -45,8 +45,6 @@ Result<std::unique_ptr<LiveGuest>> GuestSource::make(const StandbyImage* image, 
   if (auto memory = live->instance().memory0()) {
     live->memory_ = memory->pinned();
     live->limit_bytes_ = memory->limit_bytes();
-    if (MemoryType type = memory->type(); type.limits.has_max())
-      live->limit_bytes_ = std::min(live->limit_bytes_, type.limits.max * Memory::kPageBytes);
     if (memory_limit_bytes_) live->limit_bytes_ = std::min(live->limit_bytes_, memory_limit_bytes_);
   }
   ROTOR_CHECK(live->find_gauge());

@@ -21,8 +21,9 @@ struct ToText {
     return fmt::format("table {}{} {}", type.is64 ? "i64 " : "", limits_text(type.limits), to_string(type.element));
   }
   std::string operator()(const MemoryType& type) const {
-    return fmt::format("memory {}{}{}", type.is64 ? "i64 " : "", limits_text(type.limits),
-                       type.shared ? " shared" : "");
+    return fmt::format("memory {}{}{}{}", type.is64 ? "i64 " : "", limits_text(type.limits),
+                       type.shared ? " shared" : "",
+                       type.page_size_log2 == 16 ? "" : fmt::format(" (pagesize {})", type.page_bytes()));
   }
   std::string operator()(const GlobalType& type) const {
     return type.is_mutable ? fmt::format("global (mut {})", to_string(type.value)) : "global " + to_string(type.value);
@@ -88,7 +89,8 @@ bool matches(const ExternType& found, const ExternType& wanted) {
   }
   if (auto* memory = std::get_if<MemoryType>(&found)) {
     auto& want = std::get<MemoryType>(wanted);
-    return memory->shared == want.shared && memory->is64 == want.is64 && limits_match(memory->limits, want.limits);
+    return memory->shared == want.shared && memory->is64 == want.is64 &&
+           memory->page_size_log2 == want.page_size_log2 && limits_match(memory->limits, want.limits);
   }
   if (auto* global = std::get_if<GlobalType>(&found)) {
     auto& want = std::get<GlobalType>(wanted);

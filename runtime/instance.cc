@@ -126,9 +126,9 @@ jit::GlobalCell InstanceImpl::initial_value(const wasm::ConstExpr& expr) const {
 bool InstanceImpl::table_init(uint32_t table, uint32_t segment, uint64_t dst, uint64_t src, uint64_t size) {
   const wasm::ElementSegment& elements = impl().wasm().elements[segment];
   TableImpl& to = *tables[table];
-  // A dropped segment has no elements. The operands are below 2^32: no sum wraps.
+  // A dropped segment has no elements. No sum wraps: both terms of a comparison are at most what there is.
   uint64_t have = dropped_elements[segment] ? 0 : elements.size();
-  if (src + size > have || !to.in_bounds(dst, size)) return false;
+  if (size > have || src > have - size || !to.in_bounds(dst, size)) return false;
   for (uint64_t i = 0; i < size; ++i) {
     // References and immutable globals do not change: evaluating an element late gives what it gave at instantiation.
     *to.slots(dst + i) = elements.funcs.empty() ? evaluate(elements.exprs[src + i])
@@ -141,8 +141,8 @@ bool InstanceImpl::memory_init(uint32_t memory, uint32_t segment, uint64_t dst, 
   const wasm::DataSegment& data = impl().wasm().data[segment];
   uint64_t have = dropped_data[segment] ? 0 : data.size;
   uint8_t* to = memories[memory]->range(dst, size);
-  // The operands are below 2^32: no sum wraps.
-  if (src + size > have || !to) return false;
+  // No sum wraps: both terms of a comparison are at most what there is.
+  if (size > have || src > have - size || !to) return false;
   if (size) std::memcpy(to, impl().bytes().data() + data.begin + src, size);
   return true;
 }

@@ -216,13 +216,19 @@ class Instantiation {
     return {};
   }
 
+  /// Of a segment. An i32 has garbage above, if it is a global's.
+  uint64_t offset_of(const wasm::ConstExpr& expr, bool is64) const {
+    uint64_t offset = instance_.evaluate(expr);
+    return is64 ? offset : static_cast<uint32_t>(offset);
+  }
+
   Result<void> initialise_tables() {
     instance_.dropped_elements.resize(wasm_.elements.size());
     for (uint32_t i = 0; i < wasm_.elements.size(); ++i) {
       const wasm::ElementSegment& segment = wasm_.elements[i];
       if (segment.mode == wasm::SegmentMode::passive) continue;
       if (segment.mode == wasm::SegmentMode::active) {
-        uint64_t offset = static_cast<uint32_t>(instance_.evaluate(segment.table_offset));
+        uint64_t offset = offset_of(segment.table_offset, wasm_.tables[raw(segment.table)].type.is64);
         if (!instance_.table_init(raw(segment.table), i, offset, 0, segment.size()))
           return std::unexpected(trap_error(TrapKind::out_of_bounds_table));
       }
@@ -236,7 +242,7 @@ class Instantiation {
     for (uint32_t i = 0; i < wasm_.data.size(); ++i) {
       const wasm::DataSegment& segment = wasm_.data[i];
       if (segment.mode != wasm::SegmentMode::active) continue;
-      uint64_t offset = static_cast<uint32_t>(instance_.evaluate(segment.memory_offset));
+      uint64_t offset = offset_of(segment.memory_offset, wasm_.memories[raw(segment.memory)].is64);
       if (!instance_.memory_init(raw(segment.memory), i, offset, 0, segment.size))
         return std::unexpected(trap_error(TrapKind::out_of_bounds_memory));
       instance_.dropped_data[i] = true;

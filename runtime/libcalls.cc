@@ -1,5 +1,5 @@
 // Each function is called by compiled code, inside the instance's group; the guest left host_stack_reserve_bytes of
-// stack. Operands are guest values: every one is checked here, in 64 bits, where sums of 32-bit values don't wrap.
+// stack. Operands are guest values of up to 64 bits: every one is checked here, without sums that could wrap.
 #include "runtime/libcalls.h"
 
 #include <algorithm>
@@ -21,13 +21,13 @@ namespace libcalls {
 constexpr int32_t kOk = 0;
 constexpr int32_t kTrap = 1;
 
-int32_t memory_grow(jit::Context* context, uint32_t memory, uint32_t delta) {
-  uint64_t old_pages = memory_of(context, memory).grow(delta);
-  return old_pages == UINT64_MAX ? -1 : static_cast<int32_t>(old_pages);
+/// UINT64_MAX, which MemoryImpl and TableImpl say for "refused", is -1 in either index type.
+uint64_t memory_grow(jit::Context* context, uint32_t memory, uint64_t delta) {
+  return memory_of(context, memory).grow(delta);
 }
 
-int32_t memory_copy(jit::Context* context, uint32_t dst_memory, uint32_t src_memory, uint32_t dst, uint32_t src,
-                    uint32_t size) {
+int32_t memory_copy(jit::Context* context, uint32_t dst_memory, uint32_t src_memory, uint64_t dst, uint64_t src,
+                    uint64_t size) {
   uint8_t* to = memory_of(context, dst_memory).range(dst, size);
   const uint8_t* from = memory_of(context, src_memory).range(src, size);
   if (!to || !from) return kTrap;
@@ -35,38 +35,37 @@ int32_t memory_copy(jit::Context* context, uint32_t dst_memory, uint32_t src_mem
   return kOk;
 }
 
-int32_t memory_fill(jit::Context* context, uint32_t memory, uint32_t dst, uint32_t byte, uint32_t size) {
+int32_t memory_fill(jit::Context* context, uint32_t memory, uint64_t dst, uint32_t byte, uint64_t size) {
   uint8_t* to = memory_of(context, memory).range(dst, size);
   if (!to) return kTrap;
   std::memset(to, static_cast<uint8_t>(byte), size);
   return kOk;
 }
 
-int32_t memory_init(jit::Context* context, uint32_t memory, uint32_t segment, uint32_t dst, uint32_t src,
-                    uint32_t size) {
+int32_t memory_init(jit::Context* context, uint32_t memory, uint32_t segment, uint64_t dst, uint64_t src,
+                    uint64_t size) {
   return instance_of(context).memory_init(memory, segment, dst, src, size) ? kOk : kTrap;
 }
 
 void data_drop(jit::Context* context, uint32_t segment) { instance_of(context).dropped_data[segment] = true; }
 
-int32_t table_grow(jit::Context* context, uint32_t table, uint64_t init, uint32_t delta) {
-  uint64_t old_size = table_of(context, table).grow(delta, init);
-  return old_size == UINT64_MAX ? -1 : static_cast<int32_t>(old_size);
+uint64_t table_grow(jit::Context* context, uint32_t table, uint64_t init, uint64_t delta) {
+  return table_of(context, table).grow(delta, init);
 }
 
-int32_t table_fill(jit::Context* context, uint32_t table, uint32_t index, uint64_t value, uint32_t size) {
+int32_t table_fill(jit::Context* context, uint32_t table, uint64_t index, uint64_t value, uint64_t size) {
   TableImpl& to = table_of(context, table);
   if (!to.in_bounds(index, size)) return kTrap;
   std::fill_n(to.slots(index), size, value);
   return kOk;
 }
 
-int32_t table_init(jit::Context* context, uint32_t table, uint32_t segment, uint32_t dst, uint32_t src, uint32_t size) {
+int32_t table_init(jit::Context* context, uint32_t table, uint32_t segment, uint64_t dst, uint64_t src, uint64_t size) {
   return instance_of(context).table_init(table, segment, dst, src, size) ? kOk : kTrap;
 }
 
-int32_t table_copy(jit::Context* context, uint32_t dst_table, uint32_t src_table, uint32_t dst, uint32_t src,
-                   uint32_t size) {
+int32_t table_copy(jit::Context* context, uint32_t dst_table, uint32_t src_table, uint64_t dst, uint64_t src,
+                   uint64_t size) {
   TableImpl& to = table_of(context, dst_table);
   TableImpl& from = table_of(context, src_table);
   if (!to.in_bounds(dst, size) || !from.in_bounds(src, size)) return kTrap;

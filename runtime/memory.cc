@@ -5,33 +5,53 @@
 #include <algorithm>
 #include <cstring>
 
+#include "memory/os.h"
+#include "wasm/limits.h"
+
 namespace rotor::runtime {
 
 namespace {
-constexpr uint64_t kMaxPages = 65536;  // what a 32-bit index reaches
+
+/// Pages that an index of the memory's type reaches, within what we can have.
+uint64_t most_pages(const MemoryType& type) {
+  if (type.is64) return jit::kMaxMemoryBytes >> type.page_size_log2;
+  return type.page_size_log2 ? wasm::kMaxMemory32Pages : wasm::kMaxMemory32BytePages;
 }
 
-Result<std::shared_ptr<MemoryImpl>> MemoryImpl::create(const MemoryType& type, const MemoryLimits& limits,
-                                                       const std::shared_ptr<const memory::Image>& image) {
-  if (type.is64) return fail(ErrorKind::unsupported, "memory64: 64-bit memories");
-  uint64_t max_pages = std::min(type.limits.max, kMaxPages);
+/// A module's types were validated; the host's may be anything.
+Result<void> check_type(const MemoryType& type) {
+  if (type.page_size_log2 != 0 && type.page_size_log2 != 16)
+    return fail(ErrorKind::invalid_argument, "a memory's pages are of 1 or 65536 bytes");
+  uint64_t max_pages = type.is64 ? type.limits.max : std::min(type.limits.max, most_pages(type));
   if (type.limits.min > max_pages)
     return fail(ErrorKind::invalid_argument,
                 fmt::format("a memory of {} pages, at most {}", type.limits.min, max_pages));
   if (type.shared && !type.limits.has_max())
     return fail(ErrorKind::invalid_argument, "a shared memory needs a maximum");
+  return {};
+}
+
+}  // namespace
+
+Result<std::shared_ptr<MemoryImpl>> MemoryImpl::create(const MemoryType& type, const MemoryLimits& limits,
+                                                       const std::shared_ptr<const memory::Image>& image) {
+  ROTOR_CHECK(check_type(type));
   std::shared_ptr<MemoryImpl> memory(new MemoryImpl(type, limits));
-  uint64_t limit_pages = std::min(limits.limit_bytes / jit::kWasmPageBytes, max_pages);
-  memory->limit_bytes_ = limit_pages * jit::kWasmPageBytes;
-  uint64_t min_bytes = image ? image->size_bytes() : type.limits.min * jit::kWasmPageBytes;
-  ROTOR_CHECK(memory->check_limit(min_bytes));
+  uint64_t limit_pages = std::min({limits.limit_bytes >> type.page_size_log2, type.limits.max, most_pages(type)});
+  memory->limit_bytes_ = limit_pages << type.page_size_log2;
+  if (image) {
+    ROTOR_CHECK(memory->check_limit(image->size_bytes() >> type.page_size_log2));
+  } else {
+    ROTOR_CHECK(memory->check_limit(type.limits.min));
+  }
   using Space = memory::LinearMemory;
   auto kind = limits.imageable ? Space::Kind::imageable : Space::Kind::plain;
-  // The whole reach of a 32-bit index and a static offset, whatever the limit: compiled code checks no bound.
+  uint64_t reserved = memory->reserved_bytes();
   if (image && kind == Space::Kind::plain) {
-    ROTOR_TRY(memory->space_, Space::of_image(image, memory->limit_bytes_, jit::kReservedBytes));
+    ROTOR_TRY(memory->space_, Space::of_image(image, memory->limit_bytes_, reserved));
   } else {
-    ROTOR_TRY(memory->space_, Space::create(image ? 0 : min_bytes, memory->limit_bytes_, jit::kReservedBytes, kind));
+    uint64_t min_bytes = image ? 0 : type.limits.min << type.page_size_log2;
+    ROTOR_TRY(memory->space_, Space::create(min_bytes, memory->limit_bytes_, reserved, kind));
     if (image) ROTOR_CHECK(memory->space_->restore(image));
   }
   memory->def_.base = memory->space_->base();
@@ -39,25 +59,31 @@ Result<std::shared_ptr<MemoryImpl>> MemoryImpl::create(const MemoryType& type, c
   return memory;
 }
 
-Result<void> MemoryImpl::check_limit(uint64_t bytes) const {
-  if (bytes <= limit_bytes_) return {};
-  return fail(ErrorKind::limit, fmt::format("a memory of {} pages, over limit_bytes = {}", bytes / jit::kWasmPageBytes,
-                                            limits_.limit_bytes));
+uint64_t MemoryImpl::reserved_bytes() const {
+  // The whole reach of a 32-bit index and a static offset, whatever the limit: compiled code checks no bound.
+  if (jit::memory_check(type_) == jit::MemoryCheck::guard) return jit::kReservedBytes;
+  // Here it compares with the size. What the memory may grow to is reserved, so that its base never moves.
+  return memory::os::round_up_to_page(limit_bytes_) + jit::kGuardBytes;
+}
+
+Result<void> MemoryImpl::check_limit(uint64_t pages) const {
+  if (pages <= limit_bytes_ >> type_.page_size_log2) return {};
+  return fail(ErrorKind::limit, fmt::format("a memory of {} pages of {} bytes, over its limit of {} bytes", pages,
+                                            type_.page_bytes(), limit_bytes_));
 }
 
 Result<void> MemoryImpl::restore(const std::shared_ptr<const memory::Image>& image) {
-  ROTOR_CHECK(check_limit(image->size_bytes()));
+  ROTOR_CHECK(check_limit(image->size_bytes() >> type_.page_size_log2));
   return space_->restore(image);
 }
 
 MemoryType MemoryImpl::type() const {
   MemoryType type = type_;
-  type.limits.min = size_bytes() / jit::kWasmPageBytes;
+  type.limits.min = size_bytes() >> type.page_size_log2;
   return type;
 }
 
 bool MemoryImpl::may_grow(uint64_t old_bytes, uint64_t new_bytes) const {
-  if (new_bytes > limit_bytes_) return false;
   if (!limits_.on_watermark || static_cast<double>(new_bytes) < limits_.watermark * static_cast<double>(limit_bytes_))
     return true;
   return limits_.on_watermark({old_bytes, new_bytes, limit_bytes_});
@@ -65,17 +91,18 @@ bool MemoryImpl::may_grow(uint64_t old_bytes, uint64_t new_bytes) const {
 
 uint64_t MemoryImpl::grow(uint64_t delta_pages) {
   uint64_t old_bytes = size_bytes();
-  if (delta_pages == 0) return old_bytes / jit::kWasmPageBytes;
+  const uint32_t log2 = type_.page_size_log2;
+  if (delta_pages == 0) return old_bytes >> log2;
   uint64_t grown = UINT64_MAX;
-  // At most 2^32 pages more: no wrap. No lock is held while the callback runs (it may use the memory); should another
-  // thread grow meanwhile, LinearMemory still keeps to limit_bytes_.
-  if (delta_pages <= kMaxPages && may_grow(old_bytes, old_bytes + delta_pages * jit::kWasmPageBytes))
-    grown = space_->grow(delta_pages * jit::kWasmPageBytes);
+  // What fits in the limit does not wrap in bytes. No lock is held while the callback runs (it may use the memory);
+  // should another thread grow meanwhile, LinearMemory still keeps to limit_bytes_.
+  if (delta_pages <= (limit_bytes_ - old_bytes) >> log2 && may_grow(old_bytes, old_bytes + (delta_pages << log2)))
+    grown = space_->grow(delta_pages << log2);
   if (grown == UINT64_MAX) {
     denied_.fetch_add(1, std::memory_order_relaxed);
     return UINT64_MAX;
   }
-  return grown / jit::kWasmPageBytes;
+  return grown >> log2;
 }
 
 }  // namespace rotor::runtime
@@ -108,6 +135,11 @@ uint64_t Memory::size_bytes() const {
     return strong_->size_bytes();
   auto impl = lock();
   return impl ? impl->size_bytes() : 0;
+}
+
+uint64_t Memory::page_bytes() const {
+  auto impl = lock();
+  return impl ? impl->type().page_bytes() : kPageBytes;
 }
 
 uint64_t Memory::limit_bytes() const {

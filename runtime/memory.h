@@ -15,7 +15,8 @@ namespace rotor::runtime {
 
 class MemoryImpl {
  public:
-  /// With the contents and size of `image`, if there is one. Errors: limit, io, unsupported (64-bit).
+  /// With the contents and size of `image`, if there is one. Errors: limit, io, invalid_argument
+  /// (no such type).
   static Result<std::shared_ptr<MemoryImpl>> create(const MemoryType& type, const MemoryLimits& limits,
                                                     const std::shared_ptr<const memory::Image>& image = nullptr);
   MemoryImpl(const MemoryImpl&) = delete;
@@ -28,6 +29,8 @@ class MemoryImpl {
   uint64_t size_bytes() const { return def_.size_bytes.load(std::memory_order_acquire); }
   /// The smaller of the limit and the declared maximum.
   uint64_t limit_bytes() const { return limit_bytes_; }
+  /// Address space that it takes: a function of its type and limits.
+  uint64_t reserved_bytes() const;
   uint64_t denied_growths() const { return denied_.load(std::memory_order_relaxed); }
   /// With the current size as minimum.
   MemoryType type() const;
@@ -53,7 +56,8 @@ class MemoryImpl {
 
  private:
   MemoryImpl(const MemoryType& type, const MemoryLimits& limits) : type_(type), limits_(limits) {}
-  Result<void> check_limit(uint64_t bytes) const;
+  Result<void> check_limit(uint64_t pages) const;
+  /// Asks the callback. Pre: the limit allows it.
   bool may_grow(uint64_t old_bytes, uint64_t new_bytes) const;
 
   jit::MemoryDef def_{};

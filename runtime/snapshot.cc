@@ -26,6 +26,7 @@ class Taking {
     // Last: nothing that is refused has changed a memory.
     for (const std::shared_ptr<MemoryImpl>& memory : instance_.memories) {
       ROTOR_TRY(snapshot->memories.emplace_back(), memory->seal_image());
+      snapshot->reserved_bytes.push_back(memory->reserved_bytes());
     }
     return snapshot;
   }
@@ -167,7 +168,7 @@ Result<void> Snapshot::keep_ready(size_t count) const {
   const wasm::Module& wasm = impl_->module.impl().wasm();
   for (uint32_t i = wasm.imported_memories; i < wasm.memories.size(); ++i) {
     const memory::Image& image = *impl_->memories[i];
-    ROTOR_CHECK(image.slots().keep(image, count, jit::kReservedBytes));
+    ROTOR_CHECK(image.slots().keep(image, count, impl_->reserved_bytes[i]));
   }
   return {};
 }

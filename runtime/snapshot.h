@@ -17,7 +17,8 @@ class InstanceImpl;
 struct SnapshotImpl {
   Module module;
   std::vector<std::shared_ptr<const memory::Image>> memories;
-  std::vector<uint64_t> globals;  ///< those the module defines; two words for a v128
+  std::vector<uint64_t> reserved_bytes;  ///< address space that the instance's memories had
+  std::vector<uint64_t> globals;         ///< those the module defines; two words for a v128
   std::vector<std::vector<uint64_t>> tables;
   std::vector<bool> dropped_data;
   std::vector<bool> dropped_elements;

@@ -16,17 +16,11 @@ namespace {
 /// Tables that can't outgrow this are in the heap: a mapping of its own costs a system call and a page.
 constexpr uint64_t kHeapTableBytes = 4096;
 
-uint64_t round_up_to_page(uint64_t bytes) {
-  uint64_t page = memory::os::page_bytes();
-  return (bytes + page - 1) / page * page;
-}
-
 }  // namespace
 
 Result<std::shared_ptr<TableImpl>> TableImpl::create(std::shared_ptr<const EngineImpl> engine, const TableType& type,
                                                      uint64_t init, uint64_t limit_elements) {
-  if (type.is64) return fail(ErrorKind::unsupported, "memory64: 64-bit tables");
-  // What a 32-bit index reaches; it also keeps the products below from wrapping.
+  // What a 32-bit index reaches, for 64-bit ones too: it also keeps the products below from wrapping.
   uint64_t limit = std::min(limit_elements, UINT64_C(0xffffffff));
   if (type.limits.min > limit)
     return fail(ErrorKind::limit,
@@ -41,7 +35,7 @@ Result<std::shared_ptr<TableImpl>> TableImpl::create(std::shared_ptr<const Engin
     if (!table->def_.elements) return fail(ErrorKind::io, "no memory for a table");
     table->committed_bytes_ = bytes;
   } else {
-    uint64_t reserved = round_up_to_page(bytes);
+    uint64_t reserved = memory::os::round_up_to_page(bytes);
     ROTOR_TRY(uint8_t* base, memory::os::reserve(reserved));
     table->def_.elements = reinterpret_cast<uint64_t*>(base);
     table->reserved_bytes_ = reserved;
@@ -60,7 +54,7 @@ TableImpl::~TableImpl() {
 uint64_t TableImpl::grow(uint64_t delta, uint64_t init) {
   uint64_t old_size = def_.size;
   if (delta > max_elements_ - old_size) return UINT64_MAX;
-  uint64_t need = round_up_to_page((old_size + delta) * sizeof(uint64_t));
+  uint64_t need = memory::os::round_up_to_page((old_size + delta) * sizeof(uint64_t));
   if (reserved_bytes_ && need > committed_bytes_) {
     auto* base = reinterpret_cast<uint8_t*>(def_.elements);
     if (!memory::os::commit(base + committed_bytes_, need - committed_bytes_)) return UINT64_MAX;

@@ -82,6 +82,9 @@ struct EmptySink {
   Value constant(ValType type, uint64_t bits) { return {}; }
   /// Any instruction of the NUMERIC group; one or two operands.
   Value numeric(Opcode op, std::span<const Value> operands) { return {}; }
+  /// i64.add128 and sub128 (operands: low and high half of each), mul_wide_s and mul_wide_u (two numbers). `results`:
+  /// out, low and high half.
+  void wide(Opcode op, std::span<const Value> operands, std::span<Value> results) {}
 
   // Memory. `mem` holds index, offset and alignment.
   Value load(Opcode op, const MemArg& mem, Value address) { return {}; }

@@ -65,7 +65,7 @@ bool BodyReader::mem_arg(uint32_t natural_log2, bool exact, MemArg& out) {
   uint32_t flags = 0, memory = 0;
   if (!u32(flags)) return false;
   if (flags >= 2 * kHasMemoryIndex) return fail(Message::malformed_memop_flags, start);
-  if ((flags & kHasMemoryIndex) && !u32(memory)) return false;
+  if ((flags & kHasMemoryIndex) && (!use<Feature::multi_memory>() || !u32(memory))) return false;
   out.memory = MemoryIndex(memory);
   out.align_log2 = flags & ~kHasMemoryIndex;
   if (!u64(out.offset)) return false;
@@ -73,7 +73,8 @@ bool BodyReader::mem_arg(uint32_t natural_log2, bool exact, MemArg& out) {
   if (exact ? out.align_log2 != natural_log2 : out.align_log2 > natural_log2) {
     return fail(exact ? Message::alignment_not_natural : Message::alignment_too_large, instr_offset_);
   }
-  if (out.offset > UINT32_MAX) return fail(Message::offset_out_of_range, instr_offset_);
+  if (out.offset > UINT32_MAX && !module_.memories[memory].is64)
+    return fail(Message::offset_out_of_range, instr_offset_);
   return true;
 }
 

@@ -193,7 +193,7 @@ class BodyDecoder {
   ROTOR_CASE(atomic_cmpxchg, Name, signature, feature, natural_align_log2(#immediate))
 #define ROTOR_OP_TAIL_CALL ROTOR_CASE_ON
 #define ROTOR_OP_FUNCTION_REF ROTOR_CASE_ON
-#define ROTOR_OP_WIDE ROTOR_CASE_UNSUPPORTED
+#define ROTOR_OP_WIDE ROTOR_CASE_ON
 #define ROTOR_OP_EXCEPTION ROTOR_CASE_UNSUPPORTED
 #define ROTOR_OP_GC ROTOR_CASE_UNSUPPORTED
 #define ROTOR_OP_SIMD_CONST ROTOR_CASE_ON
@@ -230,9 +230,26 @@ class BodyDecoder {
     state_.drop(operands);
     return true;
   }
-  /// Three i32 operands, which bulk instructions take.
-  bool require_three_i32() { return state_.require(std::array{ValType::i32, ValType::i32, ValType::i32}); }
   bool require_one(ValType type) { return state_.require({&type, 1}); }
+  ValType index_type(MemoryIndex memory) const { return wasm::index_type(module_.memories[raw(memory)]); }
+  ValType index_type(TableIndex table) const { return wasm::index_type(module_.tables[raw(table)].type); }
+  /// The operands of an access; `signature` is that for a 32-bit memory.
+  template <Signature signature>
+  bool require_access(const MemArg& mem) {
+    if (!module_.memories[raw(mem.memory)].is64) [[likely]]
+      return state_.require(kParams<signature>);
+    constexpr auto kParams64 = [] {
+      auto params = kParams<signature>;
+      params[0] = ValType::i64;
+      return params;
+    }();
+    return state_.require(kParams64);
+  }
+  /// What bulk instructions take: where to, where from, how much. Of a copy the size has the smaller of the types.
+  bool require_init(ValType index) { return state_.require(std::array{index, ValType::i32, ValType::i32}); }
+  bool require_copy(ValType dst, ValType src) {
+    return state_.require(std::array{dst, src, dst == ValType::i64 ? src : dst});
+  }
 
   // Plain instructions, by group.
   template <Signature signature>
@@ -245,13 +262,13 @@ class BodyDecoder {
   template <Signature signature>
   bool load(Opcode op, uint32_t natural) {
     MemArg mem;
-    if (!reader_.mem_arg(natural, false, mem) || !state_.require(kParams<signature>)) return false;
+    if (!reader_.mem_arg(natural, false, mem) || !require_access<signature>(mem)) return false;
     return replace(1, kResult<signature>, live() ? sink_->load(op, mem, state_.top()) : Value{});
   }
   template <Signature signature>
   bool store(Opcode op, uint32_t natural) {
     MemArg mem;
-    if (!reader_.mem_arg(natural, false, mem) || !state_.require(kParams<signature>)) return false;
+    if (!reader_.mem_arg(natural, false, mem) || !require_access<signature>(mem)) return false;
     auto operands = state_.window(2);
     if (live()) sink_->store(op, mem, operands[0], operands[1]);
     return finish(2);
@@ -259,13 +276,13 @@ class BodyDecoder {
   template <Signature signature>
   bool atomic_load(Opcode op, uint32_t natural) {
     MemArg mem;
-    if (!reader_.mem_arg(natural, true, mem) || !state_.require(kParams<signature>)) return false;
+    if (!reader_.mem_arg(natural, true, mem) || !require_access<signature>(mem)) return false;
     return replace(1, kResult<signature>, live() ? sink_->atomic_load(op, mem, state_.top()) : Value{});
   }
   template <Signature signature>
   bool atomic_store(Opcode op, uint32_t natural) {
     MemArg mem;
-    if (!reader_.mem_arg(natural, true, mem) || !state_.require(kParams<signature>)) return false;
+    if (!reader_.mem_arg(natural, true, mem) || !require_access<signature>(mem)) return false;
     auto operands = state_.window(2);
     if (live()) sink_->atomic_store(op, mem, operands[0], operands[1]);
     return finish(2);
@@ -273,14 +290,14 @@ class BodyDecoder {
   template <Signature signature>
   bool atomic_rmw(Opcode op, uint32_t natural) {
     MemArg mem;
-    if (!reader_.mem_arg(natural, true, mem) || !state_.require(kParams<signature>)) return false;
+    if (!reader_.mem_arg(natural, true, mem) || !require_access<signature>(mem)) return false;
     auto operands = state_.window(2);
     return replace(2, kResult<signature>, live() ? sink_->atomic_rmw(op, mem, operands[0], operands[1]) : Value{});
   }
   template <Signature signature>
   bool atomic_cmpxchg(Opcode op, uint32_t natural) {
     MemArg mem;
-    if (!reader_.mem_arg(natural, true, mem) || !state_.require(kParams<signature>)) return false;
+    if (!reader_.mem_arg(natural, true, mem) || !require_access<signature>(mem)) return false;
     auto operands = state_.window(3);
     return replace(3, kResult<signature>,
                    live() ? sink_->atomic_cmpxchg(op, mem, operands[0], operands[1], operands[2]) : Value{});
@@ -294,7 +311,7 @@ class BodyDecoder {
     } else {
       constexpr auto& params = kParams<signature>;
       MemArg mem;
-      if (!reader_.mem_arg(natural, true, mem) || !state_.require(params)) return false;
+      if (!reader_.mem_arg(natural, true, mem) || !require_access<signature>(mem)) return false;
       Value result = live() ? sink_->atomic_wait_notify(op, mem, state_.window(params.size())) : Value{};
       return replace(params.size(), kResult<signature>, result);
     }
@@ -304,13 +321,13 @@ class BodyDecoder {
   template <Signature signature>
   bool simd_load(Opcode op, uint32_t natural) {
     MemArg mem;
-    if (!reader_.mem_arg(natural, false, mem) || !state_.require(kParams<signature>)) return false;
+    if (!reader_.mem_arg(natural, false, mem) || !require_access<signature>(mem)) return false;
     return replace(1, kResult<signature>, live() ? sink_->simd_load(op, mem, state_.top()) : Value{});
   }
   template <Signature signature>
   bool simd_store(Opcode op, uint32_t natural) {
     MemArg mem;
-    if (!reader_.mem_arg(natural, false, mem) || !state_.require(kParams<signature>)) return false;
+    if (!reader_.mem_arg(natural, false, mem) || !require_access<signature>(mem)) return false;
     auto operands = state_.window(2);
     if (live()) sink_->simd_store(op, mem, operands[0], operands[1]);
     return finish(2);
@@ -320,7 +337,7 @@ class BodyDecoder {
     MemArg mem;
     uint8_t lane = 0;
     if (!reader_.mem_arg(natural, false, mem) || !reader_.lane_index(lanes, lane)) return false;
-    if (!state_.require(kParams<signature>)) return false;
+    if (!require_access<signature>(mem)) return false;
     auto operands = state_.window(2);
     return replace(2, kResult<signature>,
                    live() ? sink_->simd_load_lane(op, mem, lane, operands[0], operands[1]) : Value{});
@@ -330,7 +347,7 @@ class BodyDecoder {
     MemArg mem;
     uint8_t lane = 0;
     if (!reader_.mem_arg(natural, false, mem) || !reader_.lane_index(lanes, lane)) return false;
-    if (!state_.require(kParams<signature>)) return false;
+    if (!require_access<signature>(mem)) return false;
     auto operands = state_.window(2);
     if (live()) sink_->simd_store_lane(op, mem, lane, operands[0], operands[1]);
     return finish(2);
@@ -532,7 +549,7 @@ class BodyDecoder {
     if (!reader_.func_type_index(type_index) || !reader_.table_index(table)) return false;
     ValType element = table_type(table);
     if (!matches(element, ValType::funcref)) return fail_element(element, ValType::funcref);
-    if (!require_one(ValType::i32)) return false;
+    if (!require_one(index_type(table))) return false;
     Value index = state_.top();
     state_.drop(1);
     const FuncType& type = module_.func_type(type_index);
@@ -565,7 +582,7 @@ class BodyDecoder {
     if (!reader_.func_type_index(type_index) || !reader_.table_index(table)) return false;
     ValType element = table_type(table);
     if (!matches(element, ValType::funcref)) return fail_element(element, ValType::funcref);
-    if (!require_one(ValType::i32)) return false;
+    if (!require_one(index_type(table))) return false;
     Value index = state_.top();
     state_.drop(1);
     const FuncType& type = module_.func_type(type_index);
@@ -765,23 +782,38 @@ class BodyDecoder {
     return reader_.f64_bits(bits) && constant(ValType::f64, bits);
   }
 
+  // 128-bit integers, as pairs of i64 with the low half first.
+  bool wide(Opcode op, uint32_t operands) {
+    constexpr std::array kWide{ValType::i64, ValType::i64, ValType::i64, ValType::i64};
+    std::array<Value, 2> results{};
+    if (!state_.require(std::span(kWide).first(operands))) return false;
+    if (live()) sink_->wide(op, state_.window(operands), results);
+    state_.drop(operands);
+    for (const Value& result : results) state_.push(ValType::i64, result);
+    return true;
+  }
+  bool on(Is<Opcode::I64Add128>) { return wide(Opcode::I64Add128, 4); }
+  bool on(Is<Opcode::I64Sub128>) { return wide(Opcode::I64Sub128, 4); }
+  bool on(Is<Opcode::I64MulWideS>) { return wide(Opcode::I64MulWideS, 2); }
+  bool on(Is<Opcode::I64MulWideU>) { return wide(Opcode::I64MulWideU, 2); }
+
   // Memory.
   bool on(Is<Opcode::MemorySize>) {
     MemoryIndex memory{};
     if (!reader_.memory_index(memory)) return false;
-    state_.push(ValType::i32, live() ? sink_->memory_size(memory) : Value{});
+    state_.push(index_type(memory), live() ? sink_->memory_size(memory) : Value{});
     return true;
   }
   bool on(Is<Opcode::MemoryGrow>) {
     MemoryIndex memory{};
-    if (!reader_.memory_index(memory) || !require_one(ValType::i32)) return false;
-    return replace(1, ValType::i32, live() ? sink_->memory_grow(memory, state_.top()) : Value{});
+    if (!reader_.memory_index(memory) || !require_one(index_type(memory))) return false;
+    return replace(1, index_type(memory), live() ? sink_->memory_grow(memory, state_.top()) : Value{});
   }
   bool on(Is<Opcode::MemoryInit>) {
     DataIndex segment{};
     MemoryIndex memory{};
     if (!reader_.data_index(segment) || !reader_.memory_index(memory) || !reader_.known(segment)) return false;
-    if (!require_three_i32()) return false;
+    if (!require_init(index_type(memory))) return false;
     auto args = state_.window(3);
     if (live()) sink_->memory_init(memory, segment, args[0], args[1], args[2]);
     return finish(3);
@@ -794,14 +826,16 @@ class BodyDecoder {
   }
   bool on(Is<Opcode::MemoryCopy>) {
     MemoryIndex dst{}, src{};
-    if (!reader_.memory_index(dst) || !reader_.memory_index(src) || !require_three_i32()) return false;
+    if (!reader_.memory_index(dst) || !reader_.memory_index(src)) return false;
+    if (!require_copy(index_type(dst), index_type(src))) return false;
     auto args = state_.window(3);
     if (live()) sink_->memory_copy(dst, src, args[0], args[1], args[2]);
     return finish(3);
   }
   bool on(Is<Opcode::MemoryFill>) {
     MemoryIndex memory{};
-    if (!reader_.memory_index(memory) || !require_three_i32()) return false;
+    if (!reader_.memory_index(memory)) return false;
+    if (!state_.require(std::array{index_type(memory), ValType::i32, index_type(memory)})) return false;
     auto args = state_.window(3);
     if (live()) sink_->memory_fill(memory, args[0], args[1], args[2]);
     return finish(3);
@@ -815,7 +849,7 @@ class BodyDecoder {
   }
   bool on(Is<Opcode::TableGet>) {
     TableIndex table{};
-    if (!reader_.table_index(table) || !require_one(ValType::i32)) return false;
+    if (!reader_.table_index(table) || !require_one(index_type(table))) return false;
     ValType type = table_type(table);
     return replace(1, type, live() ? sink_->table_get(table, type, state_.top()) : Value{});
   }
@@ -823,7 +857,7 @@ class BodyDecoder {
     TableIndex table{};
     if (!reader_.table_index(table)) return false;
     ValType type = table_type(table);
-    if (!state_.require(std::array{ValType::i32, type})) return false;
+    if (!state_.require(std::array{index_type(table), type})) return false;
     auto args = state_.window(2);
     if (live()) sink_->table_set(table, type, args[0], args[1]);
     return finish(2);
@@ -834,7 +868,7 @@ class BodyDecoder {
     if (!reader_.elem_index(segment) || !reader_.table_index(table) || !reader_.known(segment)) return false;
     ValType type = module_.elements[raw(segment)].type;
     if (!matches(type, table_type(table))) return fail_element(type, table_type(table));
-    if (!require_three_i32()) return false;
+    if (!require_init(index_type(table))) return false;
     auto args = state_.window(3);
     if (live()) sink_->table_init(table, segment, args[0], args[1], args[2]);
     return finish(3);
@@ -849,7 +883,7 @@ class BodyDecoder {
     TableIndex dst{}, src{};
     if (!reader_.table_index(dst) || !reader_.table_index(src)) return false;
     if (!matches(table_type(src), table_type(dst))) return fail_element(table_type(src), table_type(dst));
-    if (!require_three_i32()) return false;
+    if (!require_copy(index_type(dst), index_type(src))) return false;
     auto args = state_.window(3);
     if (live()) sink_->table_copy(dst, src, args[0], args[1], args[2]);
     return finish(3);
@@ -858,21 +892,21 @@ class BodyDecoder {
     TableIndex table{};
     if (!reader_.table_index(table)) return false;
     ValType type = table_type(table);
-    if (!state_.require(std::array{type, ValType::i32})) return false;
+    if (!state_.require(std::array{type, index_type(table)})) return false;
     auto args = state_.window(2);
-    return replace(2, ValType::i32, live() ? sink_->table_grow(table, type, args[0], args[1]) : Value{});
+    return replace(2, index_type(table), live() ? sink_->table_grow(table, type, args[0], args[1]) : Value{});
   }
   bool on(Is<Opcode::TableSize>) {
     TableIndex table{};
     if (!reader_.table_index(table)) return false;
-    state_.push(ValType::i32, live() ? sink_->table_size(table) : Value{});
+    state_.push(index_type(table), live() ? sink_->table_size(table) : Value{});
     return true;
   }
   bool on(Is<Opcode::TableFill>) {
     TableIndex table{};
     if (!reader_.table_index(table)) return false;
     ValType type = table_type(table);
-    if (!state_.require(std::array{ValType::i32, type, ValType::i32})) return false;
+    if (!state_.require(std::array{index_type(table), type, index_type(table)})) return false;
     auto args = state_.window(3);
     if (live()) sink_->table_fill(table, type, args[0], args[1], args[2]);
     return finish(3);

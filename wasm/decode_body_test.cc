@@ -105,6 +105,9 @@ struct TraceSink {
   }
   Value constant(ValType type, uint64_t bits) { return define(to_string(type) + " " + std::to_string(bits)); }
   Value numeric(Opcode op, std::span<const Value> operands) { return define(opcode_text(op) + list(operands)); }
+  void wide(Opcode op, std::span<const Value> operands, std::span<Value> results) {
+    define(opcode_text(op) + list(operands), results);
+  }
   Value load(Opcode op, const MemArg& mem, Value address) {
     return define(opcode_text(op) + std::string(" ") + std::to_string(mem.offset) + " " + v(address));
   }
@@ -151,6 +154,20 @@ struct TraceSink {
   void table_init(TableIndex, ElemIndex, Value dst, Value src, Value size) { effect("table.init", dst, src, size); }
   void elem_drop(ElemIndex) { effect("elem.drop"); }
   void table_copy(TableIndex, TableIndex, Value dst, Value src, Value size) { effect("table.copy", dst, src, size); }
+  Value simd_constant(const V128&) { return result("v128.const"); }
+  Value simd_load(Opcode op, const MemArg&, Value address) { return result(opcode_text(op), address); }
+  void simd_store(Opcode op, const MemArg&, Value address, Value value) { effect(opcode_text(op), address, value); }
+  Value simd_load_lane(Opcode op, const MemArg&, uint8_t, Value address, Value vector) {
+    return result(opcode_text(op), address, vector);
+  }
+  void simd_store_lane(Opcode op, const MemArg&, uint8_t, Value address, Value vector) {
+    effect(opcode_text(op), address, vector);
+  }
+  Value simd_shuffle(const std::array<uint8_t, 16>&, Value a, Value b) { return result("i8x16.shuffle", a, b); }
+  Value simd_lane(Opcode op, uint8_t, std::span<const Value> operands) {
+    return define(opcode_text(op) + list(operands));
+  }
+  Value simd_numeric(Opcode op, std::span<const Value> operands) { return define(opcode_text(op) + list(operands)); }
   Value atomic_load(Opcode op, const MemArg&, Value address) { return result(opcode_text(op), address); }
   void atomic_store(Opcode op, const MemArg&, Value address, Value value) { effect(opcode_text(op), address, value); }
   Value atomic_rmw(Opcode op, const MemArg&, Value address, Value value) {
@@ -433,10 +450,11 @@ TEST(BodyDecoder, UnsupportedInstructionsNameTheirFeature) {
   EXPECT_EQ(error(0, {0x02, 0x63, 0, kEnd, kEnd}, without), "1: unsupported feature: function-references");
   EXPECT_EQ(error(0, {0x08, 0, kEnd}), "0: unsupported feature: exceptions");
   EXPECT_EQ(error(0, {0xfb, 0, 0, kEnd}), "0: unsupported feature: gc");
-  EXPECT_EQ(error(0, {0xfd, 12, kEnd}), "0: unsupported feature: simd");
-  EXPECT_EQ(error(0, {0xfd, 0x80, 0x02, kEnd}), "0: unsupported feature: relaxed-simd");
-  EXPECT_EQ(error(0, {0xfc, 0x13, kEnd}), "0: unsupported feature: wide-arithmetic");
-  EXPECT_EQ(error(0, {0x02, 0x7b, kEnd, kEnd}), "1: unsupported feature: simd");
+  Features scalar;
+  scalar.simd = scalar.relaxed_simd = false;
+  EXPECT_EQ(error(0, {0xfd, 12, kEnd}, scalar), "0: unsupported feature: simd");
+  EXPECT_EQ(error(0, {0xfd, 0x80, 0x02, kEnd}, scalar), "0: unsupported feature: relaxed-simd");
+  EXPECT_EQ(error(0, {0x02, 0x7b, kEnd, kEnd}, scalar), "1: unsupported feature: simd");
 }
 
 TEST(BodyDecoder, TailCalls) {

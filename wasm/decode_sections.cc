@@ -170,7 +170,11 @@ bool ModuleDecoder::table_init_prefix(uint64_t start) {
 
 bool ModuleDecoder::add_memory(const MemoryType& type, uint64_t start) {
   module_.memories.push_back(type);
-  if (module_.memories.size() > 1) return reader_.fail_unsupported(Feature::multi_memory, start);
+  if (module_.memories.size() == 1) return true;
+  if (module_.memories.size() > kMaxMemories)
+    return reader_.fail_limit(Message::limit_memories, start, module_.memories.size(), kMaxMemories);
+  if (!options_.features.multi_memory) return reader_.fail_unsupported(Feature::multi_memory, start);
+  use(Feature::multi_memory);
   return true;
 }
 

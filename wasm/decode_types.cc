@@ -115,9 +115,10 @@ bool TypeReader::func_type(FuncType& out) {
 
 bool TypeReader::limits(uint8_t flags, SizeLimits& out) {
   if (!reader_.u64(out.min)) return false;
+  // UINT64_MAX stands for "none"; nothing is ever that large, nor as large as its neighbour.
+  out.min = std::min(out.min, UINT64_MAX - 1);
   if (!(flags & 1)) return true;
   if (!reader_.u64(out.max)) return false;
-  // UINT64_MAX stands for "none"; a declared one is as far out of range as its neighbour.
   out.max = std::min(out.max, UINT64_MAX - 1);
   return true;
 }
@@ -129,9 +130,10 @@ bool TypeReader::table_type(TableType& out) {
   uint8_t flags = 0;
   if (!reader_.u8(flags)) return false;
   if (flags > 7 || (flags & 2)) return reader_.fail(Message::malformed_limits_flags, start);
-  if (flags & 4) return reader_.fail_unsupported(Feature::memory64, start);
   // A table of funcref is older than the proposal.
   if (out.element == ValType::funcref) scope_.used = used_before;
+  out.is64 = flags & 4;
+  if (out.is64 && !use(Feature::memory64, start)) return false;
   return limits(flags, out.limits);
 }
 
@@ -140,18 +142,27 @@ bool TypeReader::memory_type(MemoryType& out) {
   uint8_t flags = 0;
   if (!reader_.u8(flags)) return false;
   if (flags > 15) return reader_.fail(Message::malformed_limits_flags, start);
-  if (flags & 8) {
-    uint32_t page_size_log2 = 0;
-    if (!limits(flags, out.limits) || !reader_.u32(page_size_log2)) return false;
-    return reader_.fail_unsupported(Feature::custom_page_sizes, start);
-  }
-  if (flags & 4) return reader_.fail_unsupported(Feature::memory64, start);
-  if (flags & 2) {
-    if (!(scope_.enabled & feature_bit(Feature::threads))) return reader_.fail_unsupported(Feature::threads, start);
-    scope_.used |= feature_bit(Feature::threads);
-    out.shared = true;
-  }
-  return limits(flags, out.limits);
+  out.shared = flags & 2;
+  out.is64 = flags & 4;
+  if (!limits(flags, out.limits)) return false;
+  if ((flags & 8) && !page_size(out)) return false;
+  return (!(flags & 8) || use(Feature::custom_page_sizes, start)) && (!out.is64 || use(Feature::memory64, start)) &&
+         (!out.shared || use(Feature::threads, start));
+}
+
+bool TypeReader::page_size(MemoryType& out) {
+  uint64_t start = reader_.offset();
+  uint32_t log2 = 0;
+  if (!reader_.u32(log2)) return false;
+  if (log2 >= 64) return reader_.fail(Message::malformed_page_size, start);
+  out.page_size_log2 = static_cast<uint8_t>(log2);
+  return true;
+}
+
+bool TypeReader::use(Feature feature, uint64_t start) {
+  if (!(scope_.enabled & feature_bit(feature))) return reader_.fail_unsupported(feature, start);
+  scope_.used |= feature_bit(feature);
+  return true;
 }
 
 bool TypeReader::global_type(GlobalType& out) {

@@ -34,6 +34,9 @@ class TypeReader {
  private:
   bool type_list(std::vector<ValType>& out, Message too_many, uint32_t max);
   bool limits(uint8_t flags, SizeLimits& out);
+  bool page_size(MemoryType& out);
+  /// Notes the feature. False: it is off, and that is an error at `start`.
+  bool use(Feature feature, uint64_t start);
 
   ByteReader& reader_;
   const TypeScope scope_;

@@ -13,7 +13,7 @@ inline constexpr uint32_t kMaxImports = 1'000'000;
 inline constexpr uint32_t kMaxExports = 1'000'000;
 inline constexpr uint32_t kMaxGlobals = 1'000'000;
 inline constexpr uint32_t kMaxTables = 100'000;
-inline constexpr uint32_t kMaxMemories = 100'000;
+inline constexpr uint32_t kMaxMemories = 100;
 inline constexpr uint32_t kMaxDataSegments = 100'000;
 inline constexpr uint32_t kMaxElemSegments = 10'000'000;
 inline constexpr uint32_t kMaxElemSegmentItems = 10'000'000;
@@ -26,8 +26,11 @@ inline constexpr uint32_t kMaxBrTableTargets = 65'520;
 /// Of a table when it is made. A larger one validates (the suite has one of 2^32-1), but cannot be instantiated.
 inline constexpr uint32_t kMaxTableElements = 10'000'000;
 
-/// Pages of 64 KiB that a 32-bit memory can have (this one is the spec's).
+/// Pages that a memory can have (these are the spec's): of 64 KiB each, or of one byte. Of the latter a 64-bit memory
+/// can have any number.
 inline constexpr uint64_t kMaxMemory32Pages = 65'536;
+inline constexpr uint64_t kMaxMemory64Pages = uint64_t{1} << 48;
+inline constexpr uint64_t kMaxMemory32BytePages = UINT32_MAX;
 
 // Ours. A call takes two bytes and can push 1,000 operands: without a bound, one body could ask for gigabytes.
 inline constexpr uint32_t kMaxOperands = 1'000'000;

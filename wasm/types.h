@@ -26,6 +26,10 @@ constexpr uint32_t raw(Index index) {
   return std::to_underlying(index);
 }
 
+/// The type of a memory's addresses, of a table's indices.
+inline ValType index_type(const MemoryType& type) { return type.is64 ? ValType::i64 : ValType::i32; }
+inline ValType index_type(const TableType& type) { return type.is64 ? ValType::i64 : ValType::i32; }
+
 /// Storage of a field (GC): a value type or a packed integer.
 struct FieldType {
   enum class Packed : uint8_t { none, i8, i16 };

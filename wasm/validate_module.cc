@@ -27,7 +27,7 @@ class ModuleValidator {
 
   bool table_type(const TableType& type, uint64_t at) {
     const SizeLimits& limits = type.limits;
-    if (limits.min > UINT32_MAX || (limits.has_max() && limits.max > UINT32_MAX)) {
+    if (!type.is64 && (limits.min > UINT32_MAX || (limits.has_max() && limits.max > UINT32_MAX))) {
       return errors_.fail(Message::table_too_large, at);
     }
     if (limits.min > limits.max) return errors_.fail(Message::size_min_over_max, at);
@@ -36,9 +36,18 @@ class ModuleValidator {
 
   bool memory_type(const MemoryType& type, uint64_t at) {
     const SizeLimits& limits = type.limits;
-    if (limits.min > kMaxMemory32Pages || (limits.has_max() && limits.max > kMaxMemory32Pages)) {
-      return errors_.fail(Message::memory_too_large, at);
+    uint64_t most = UINT64_MAX;
+    Message too_large = Message::memory_too_large;
+    if (type.page_size_log2 == 16) {
+      most = type.is64 ? kMaxMemory64Pages : kMaxMemory32Pages;
+      if (type.is64) too_large = Message::memory64_too_large;
+    } else if (type.page_size_log2 != 0) {
+      return errors_.fail(Message::invalid_page_size, at);
+    } else if (!type.is64) {
+      most = kMaxMemory32BytePages;
+      too_large = Message::byte_memory_too_large;
     }
+    if (limits.min > most || (limits.has_max() && limits.max > most)) return errors_.fail(too_large, at);
     if (limits.min > limits.max) return errors_.fail(Message::size_min_over_max, at);
     if (type.shared && !limits.has_max()) return errors_.fail(Message::shared_needs_max, at);
     return true;
@@ -157,7 +166,7 @@ class ModuleValidator {
         return errors_.fail_detail(Message::type_mismatch, at,
                                    "segment of " + to_string(segment.type) + " for a table of " + to_string(element));
       }
-      if (!const_expr(segment.table_offset, ValType::i32, visible)) return false;
+      if (!const_expr(segment.table_offset, index_type(module_.tables[raw(segment.table)].type), visible)) return false;
     }
     for (FuncIndex func : segment.funcs) {
       if (raw(func) >= module_.funcs.size()) return errors_.fail_index(Message::unknown_function, at, raw(func));
@@ -183,7 +192,8 @@ class ModuleValidator {
       if (raw(segment.memory) >= module_.memories.size()) {
         return errors_.fail_index(Message::unknown_memory, offsets_.data[i], raw(segment.memory));
       }
-      if (!const_expr(segment.memory_offset, ValType::i32, module_.globals.size())) return false;
+      ValType address = index_type(module_.memories[raw(segment.memory)]);
+      if (!const_expr(segment.memory_offset, address, module_.globals.size())) return false;
     }
     return true;
   }

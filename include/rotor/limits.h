@@ -15,7 +15,9 @@ struct MemoryGrowth {
 
 /// Limits of a memory that the host creates or that an instance defines.
 struct MemoryLimits {
-  /// A `memory.grow` past it returns -1 and is counted. The declared maximum holds too.
+  /// A `memory.grow` past it returns -1 and is counted. The declared maximum holds too. Of a memory with 64-bit
+  /// addresses or a page size of its own this much address space is reserved, or the declared maximum if that is
+  /// smaller; above 16 TiB it counts as 16 TiB.
   uint64_t limit_bytes = UINT64_C(4) << 30;
   /// Fraction of limit_bytes from which on `on_watermark` is asked; above 1: never.
   double watermark = 2.0;

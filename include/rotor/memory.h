@@ -21,16 +21,18 @@ class GlobalImpl;
 /// handle or an instance holds it; one taken from an instance is weak. The base address never changes.
 class Memory {
  public:
+  /// Of a page, but where the type says otherwise (MemoryType::page_size_log2).
   static constexpr uint64_t kPageBytes = 65536;
 
-  /// A memory of the host's, to be imported. Errors: limit, io (no address space), unsupported (64-bit).
+  /// A memory of the host's, to be imported. Errors: limit, io (no address space), invalid_argument (no such type).
   static Result<Memory> create(const Engine& engine, const MemoryType& type, MemoryLimits limits = {});
 
   bool alive() const;
   /// Address of byte 0; nullptr if the memory is gone.
   uint8_t* data() const;
   uint64_t size_bytes() const;  ///< 0 if the memory is gone
-  uint64_t size_pages() const { return size_bytes() / kPageBytes; }
+  uint64_t page_bytes() const;
+  uint64_t size_pages() const { return size_bytes() / page_bytes(); }
   uint64_t limit_bytes() const;
   /// `memory.grow`: the old size in pages. Errors: limit, stale_handle.
   Result<uint64_t> grow(uint64_t delta_pages) const;

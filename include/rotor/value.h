@@ -118,7 +118,7 @@ struct FuncType {
 };
 std::string to_string(const FuncType& type);
 
-/// Limits of a memory (in pages of 64 KiB) or of a table (in elements).
+/// Limits of a memory (in its pages) or of a table (in elements).
 struct SizeLimits {
   uint64_t min = 0;
   uint64_t max = UINT64_MAX;  ///< UINT64_MAX: none declared
@@ -128,13 +128,15 @@ struct SizeLimits {
 struct MemoryType {
   SizeLimits limits;
   bool shared = false;
-  bool is64 = false;
+  bool is64 = false;            ///< addresses are i64
+  uint8_t page_size_log2 = 16;  ///< 16, or 0 (custom page sizes)
+  uint64_t page_bytes() const { return UINT64_C(1) << page_size_log2; }
   bool operator==(const MemoryType&) const = default;
 };
 struct TableType {
   ValType element = ValType::funcref;
   SizeLimits limits;
-  bool is64 = false;
+  bool is64 = false;  ///< indices are i64
   bool operator==(const TableType&) const = default;
 };
 struct GlobalType {

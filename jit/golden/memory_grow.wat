@@ -31,7 +31,7 @@ define hidden swiftcc i32 @f0(ptr swiftself %0, i32 %1) #0 {
   %10 = getelementptr i8, ptr %0, i32 32
   %11 = load ptr, ptr %10, align 8, !invariant.load !5
   %12 = load ptr, ptr @rotor_run_page, align 8
-  %13 = call i32 %12(ptr %0, i32 0, i32 1) #4, !dbg !6  ; module offset 0x20
+  %13 = call i64 %12(ptr %0, i32 0, i64 1) #4, !dbg !6  ; module offset 0x20
   %14 = zext i32 %1 to i64
   %15 = getelementptr i8, ptr %11, i64 %14
   %16 = load volatile i32, ptr %15, align 1, !dbg !7  ; module offset 0x25

@@ -25,6 +25,9 @@ Result<void> define_spectest(const Engine& engine, Linker& linker) {
   TableType table_type{ValType::funcref, {10, 20}};
   ROTOR_TRY(Table table, Table::create(engine, table_type, Value::null(ValType::funcref)));
   linker.define(kModule, "table", table);
+  table_type.is64 = true;
+  ROTOR_TRY(Table table64, Table::create(engine, table_type, Value::null(ValType::funcref)));
+  linker.define(kModule, "table64", table64);
   ROTOR_TRY(Memory memory, Memory::create(engine, MemoryType{{1, 2}}));
   linker.define(kModule, "memory", memory);
   ROTOR_TRY(Memory shared, Memory::create(engine, MemoryType{{1, 2}, true}));
