@@ -37,7 +37,7 @@ declare void @llvm.ubsantrap(i8 immarg) #2
 ; Function Attrs: nounwind
 define hidden swiftcc <2 x i64> @f1(ptr swiftself %0, <2 x i64> %1) #3 {
   %3 = bitcast <2 x i64> %1 to <4 x i32>
-  %4 = add <4 x i32> %3, bitcast (<2 x i64> <i64 0, i64 1065353216> to <4 x i32>)
+  %4 = add <4 x i32> %3, <i32 0, i32 0, i32 1065353216, i32 0>
   %5 = bitcast <4 x i32> %4 to <2 x i64>
   ret <2 x i64> %5
 }
@@ -84,7 +84,7 @@ declare void @llvm.ubsantrap(i8 immarg) #2
 ; Function Attrs: nounwind
 define hidden swiftcc <2 x i64> @f1(ptr swiftself %0, <2 x i64> %1) #3 {
   %3 = bitcast <2 x i64> %1 to <4 x i32>
-  %4 = add <4 x i32> %3, bitcast (<2 x i64> <i64 0, i64 1065353216> to <4 x i32>)
+  %4 = add <4 x i32> %3, <i32 0, i32 0, i32 1065353216, i32 0>
   %5 = bitcast <4 x i32> %4 to <2 x i64>
   ret <2 x i64> %5
 }
