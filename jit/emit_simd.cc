@@ -2,6 +2,7 @@
 #include "jit/emit_simd.h"
 
 #include "jit/simd_shapes.h"
+#include "llvm/Analysis/ConstantFolding.h"
 #include "llvm/IR/Constants.h"
 #include "llvm/IR/IntrinsicInst.h"
 #include "llvm/IR/IntrinsicsX86.h"
@@ -26,7 +27,14 @@ llvm::FixedVectorType* SimdEmitter::type_of(Shape shape) {
   }
 }
 
-Value SimdEmitter::as(Shape shape, Value vector) { return b_.CreateBitCast(vector, type_of(shape)); }
+Value SimdEmitter::as(Shape shape, Value vector) {
+  llvm::FixedVectorType* type = type_of(shape);
+  // The builder alone would leave a constant as an expression, which nobody looks into.
+  if (auto* constant = llvm::dyn_cast<llvm::Constant>(vector))
+    return llvm::ConstantFoldCastOperand(llvm::Instruction::BitCast, constant, type,
+                                         module_.llvm_module->getDataLayout());
+  return b_.CreateBitCast(vector, type);
+}
 
 Value SimdEmitter::whole(Value value) {
   return value->getType()->isVectorTy() ? b_.CreateBitCast(value, module_.v128) : value;

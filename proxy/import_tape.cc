@@ -13,6 +13,11 @@ constexpr uint64_t kMaxReachBytes = UINT64_C(16) << 20;
 /// A number below it is no address: guests keep the first page for null pointers or their stack.
 constexpr uint64_t kMinAddress = 1024;
 
+bool passes_vector(const FuncType& type) {
+  return std::ranges::find(type.params, ValType::v128) != type.params.end() ||
+         std::ranges::find(type.results, ValType::v128) != type.results.end();
+}
+
 bool same(ImportArg kind, ValType type, Slot a, Slot b) {
   if (kind != ImportArg::scalar) return true;
   const bool is32 = type == ValType::i32 || type == ValType::f32;
@@ -89,6 +94,8 @@ Result<void> ImportTape::record_answer(const ImportPlan& plan, uint32_t index, C
                                        const HostFunction& host) {
   const size_t mine = answers_.size();
   answers_.push_back({.import_index = index, .args = {slots, slots + plan.type.params.size()}});
+  if (passes_vector(plan.type) && unrecordable_.empty())
+    unrecordable_ = plan.name + " passes a v128; let the policy run it";
   const size_t around = std::exchange(open_, mine);
   std::vector<Slot> nested_around = std::exchange(nested_, {});
   Result<void> done = host(caller, slots);

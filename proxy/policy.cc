@@ -11,12 +11,21 @@ namespace {
 
 constexpr const char* kIsAllocator = "belongs to the guest's allocator: its pointers mean nothing after the lease";
 constexpr const char* kPassesFunction = "passes a function reference";
+constexpr const char* kPassesVector = "passes a v128";
 
 const FuncType* func_type(const ExportInfo& info) { return std::get_if<FuncType>(&info.type); }
 
 bool passes_function(const FuncType& type) {
   return std::ranges::any_of(type.params, &ValType::is_func_ref) ||
          std::ranges::any_of(type.results, &ValType::is_func_ref);
+}
+
+/// Why an export's values can't be recorded or translated; null: they can.
+const char* unrecordable_values(const FuncType& type) {
+  if (passes_function(type)) return kPassesFunction;
+  // What a call is recorded as has 64 bits a value.
+  return slot_count(type.params) + slot_count(type.results) != type.params.size() + type.results.size() ? kPassesVector
+                                                                                                        : nullptr;
 }
 
 /// Rules that come with a preset; whatever the policy says wins over them.
@@ -215,7 +224,7 @@ const ExportRule* preset_winner(const std::vector<ExportRule>& rules, const Expo
 /// What follows from the rest. The shortest way leaves out the log, the translation of data and the second try.
 void derive(ExportPlan& plan) {
   plan.makes_handles = std::ranges::any_of(plan.results, returns_handles);
-  plan.simple = plan.effect == Effect::query && !plan.retry && !plan.raw_only && !passes_function(plan.type) &&
+  plan.simple = plan.effect == Effect::query && !plan.retry && !plan.raw_only && !unrecordable_values(plan.type) &&
                 std::ranges::none_of(plan.args, [](ArgKind kind) { return takes_data(kind) || consumes(kind); }) &&
                 std::ranges::all_of(plan.results, [](ResultKind kind) { return kind == ResultKind::scalar; });
 }
@@ -227,7 +236,7 @@ Result<void> plan_exports(const Policy& policy, const Module& module, Plan& plan
     plan.by_name.emplace(info.name, static_cast<uint32_t>(plan.exports.size()));
     plan.exports.push_back({.name = info.name,
                             .type = *type,
-                            .raw_only = passes_function(*type) ? kPassesFunction : nullptr,
+                            .raw_only = unrecordable_values(*type),
                             .args = std::vector(type->params.size(), ArgKind::scalar),
                             .results = std::vector(type->results.size(), ResultKind::scalar)});
   }

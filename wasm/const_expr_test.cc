@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "wasm/features.h"
 #include "wasm/test_module.h"
 
 namespace rotor::wasm {
@@ -32,6 +33,23 @@ TEST(ConstExpr, Evaluates) {
   EXPECT_EQ(eval({0x41, 2, 0x41, 3, 0x41, 4, 0x6c, 0x6a, 0x0b}), 14u);    // 2 + 3 * 4
   EXPECT_EQ(eval({0x42, 1, 0x42, 3, 0x7d, 0x0b}), UINT64_MAX - 1);        // 1 - 3
   EXPECT_EQ(eval({0x42, 2, 0x23, 0, 0x7e, 0x42, 1, 0x7c, 0x0b}), 2001u);  // 2 * global + 1
+}
+
+TEST(ConstExpr, VectorConstant) {
+  const Bytes bytes = {0xfd, 12, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x80, 0x0b};
+  ByteReader reader(bytes);
+  ConstExpr expr;
+  Module module;
+  uint32_t used = 0;
+  const TypeScope scope{module, enabled_features({}), used};
+  ASSERT_TRUE(read_const_expr(reader, scope, expr));
+  ASSERT_EQ(expr.code.size(), 1u);
+  EXPECT_EQ(expr.code[0].bits, 1u);
+  EXPECT_EQ(expr.code[0].high_bits, UINT64_C(0x8000000000000000));
+  EXPECT_TRUE(used & feature_bit(Feature::simd));
+  ByteReader cut(bytes, 0, 17);
+  ConstExpr none;
+  EXPECT_FALSE(read_const_expr(cut, scope, none));
 }
 
 }  // namespace

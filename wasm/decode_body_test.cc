@@ -121,6 +121,24 @@ struct TraceSink {
     return define(opcode_text(op) + list(operands));
   }
   void atomic_fence() { line("atomic.fence"); }
+  Value simd_constant(const V128& value) { return define("v128 " + to_string(value)); }
+  Value simd_load(Opcode op, const MemArg& mem, Value address) { return load(op, mem, address); }
+  void simd_store(Opcode op, const MemArg& mem, Value address, Value value) { store(op, mem, address, value); }
+  static std::string with_lane(Opcode op, const std::string& lane) { return opcode_text(op) + (" " + lane + " "); }
+  Value simd_load_lane(Opcode op, const MemArg& mem, uint8_t lane, Value address, Value vector) {
+    std::string lanes = std::to_string(mem.offset) + " " + std::to_string(lane);
+    return define(with_lane(op, lanes) + list(std::array{address, vector}));
+  }
+  void simd_store_lane(Opcode op, const MemArg&, uint8_t lane, Value address, Value vector) {
+    line(with_lane(op, std::to_string(lane)) + list(std::array{address, vector}));
+  }
+  Value simd_shuffle(const std::array<uint8_t, 16>& lanes, Value a, Value b) {
+    return define(with_lane(Opcode::I8x16Shuffle, std::to_string(lanes[15])) + list(std::array{a, b}));
+  }
+  Value simd_lane(Opcode op, uint8_t lane, std::span<const Value> operands) {
+    return define(with_lane(op, std::to_string(lane)) + list(operands));
+  }
+  Value simd_numeric(Opcode op, std::span<const Value> operands) { return numeric(op, operands); }
 
   // Operands as they come.
   template <class... Values>
@@ -154,20 +172,6 @@ struct TraceSink {
   void table_init(TableIndex, ElemIndex, Value dst, Value src, Value size) { effect("table.init", dst, src, size); }
   void elem_drop(ElemIndex) { effect("elem.drop"); }
   void table_copy(TableIndex, TableIndex, Value dst, Value src, Value size) { effect("table.copy", dst, src, size); }
-  Value simd_constant(const V128&) { return result("v128.const"); }
-  Value simd_load(Opcode op, const MemArg&, Value address) { return result(opcode_text(op), address); }
-  void simd_store(Opcode op, const MemArg&, Value address, Value value) { effect(opcode_text(op), address, value); }
-  Value simd_load_lane(Opcode op, const MemArg&, uint8_t, Value address, Value vector) {
-    return result(opcode_text(op), address, vector);
-  }
-  void simd_store_lane(Opcode op, const MemArg&, uint8_t, Value address, Value vector) {
-    effect(opcode_text(op), address, vector);
-  }
-  Value simd_shuffle(const std::array<uint8_t, 16>&, Value a, Value b) { return result("i8x16.shuffle", a, b); }
-  Value simd_lane(Opcode op, uint8_t, std::span<const Value> operands) {
-    return define(opcode_text(op) + list(operands));
-  }
-  Value simd_numeric(Opcode op, std::span<const Value> operands) { return define(opcode_text(op) + list(operands)); }
   Value atomic_load(Opcode op, const MemArg&, Value address) { return result(opcode_text(op), address); }
   void atomic_store(Opcode op, const MemArg&, Value address, Value value) { effect(opcode_text(op), address, value); }
   Value atomic_rmw(Opcode op, const MemArg&, Value address, Value value) {
@@ -450,11 +454,70 @@ TEST(BodyDecoder, UnsupportedInstructionsNameTheirFeature) {
   EXPECT_EQ(error(0, {0x02, 0x63, 0, kEnd, kEnd}, without), "1: unsupported feature: function-references");
   EXPECT_EQ(error(0, {0x08, 0, kEnd}), "0: unsupported feature: exceptions");
   EXPECT_EQ(error(0, {0xfb, 0, 0, kEnd}), "0: unsupported feature: gc");
-  Features scalar;
-  scalar.simd = scalar.relaxed_simd = false;
-  EXPECT_EQ(error(0, {0xfd, 12, kEnd}, scalar), "0: unsupported feature: simd");
-  EXPECT_EQ(error(0, {0xfd, 0x80, 0x02, kEnd}, scalar), "0: unsupported feature: relaxed-simd");
-  EXPECT_EQ(error(0, {0x02, 0x7b, kEnd, kEnd}, scalar), "1: unsupported feature: simd");
+  EXPECT_EQ(error(0, {0xfc, 0x13, kEnd}), "0: unsupported feature: wide-arithmetic");
+  Features none{.simd = false, .relaxed_simd = false};
+  EXPECT_EQ(error(0, {0xfd, 12, kEnd}, none), "0: unsupported feature: simd");
+  EXPECT_EQ(error(0, {0xfd, 0x80, 0x02, kEnd}, none), "0: unsupported feature: relaxed-simd");
+  EXPECT_EQ(error(0, {0x02, kV128, kEnd, kEnd}, none), "1: unsupported feature: simd");
+  EXPECT_EQ(error(0, {0x41, 0, 0x41, 0, 0x41, 0, 0x1c, 1, kV128, kEnd}, none), "8: unsupported feature: simd");
+}
+
+TEST(BodyDecoder, Simd) {
+  const Bytes constant = Bytes{0xfd, 12} + Bytes(16, 1);
+  const Bytes address = {0x41, 0};
+  Bytes lanes(16, 31);
+  Bytes code = address + Bytes{0xfd, 0, 4, 2} +                               // v128.load offset=2
+               address + constant + Bytes{0xfd, 0x55, 1, 3, 7} +              // v128.load16_lane offset=3 7
+               Bytes{0xfd, 13} + lanes + Bytes{0xfd, 0x16, 15, 0xfd, 0x10} +  // shuffle, extract, splat
+               constant + constant + Bytes{0xfd, 0x85, 0x02, 0x1a} +          // f32x4.relaxed_madd, drop
+               address + constant + Bytes{0xfd, 0x5b, 3, 0, 1} +              // v128.store64_lane 1
+               address + constant + Bytes{0xfd, 11, 0, 0} + Bytes{kEnd};      // v128.store
+  EXPECT_EQ(trace(0, code), R"(begin locals 0
+v1 = i32 0
+v2 = v128.load 2 v1
+v3 = i32 0
+v4 = v128 i32x4 0x01010101 0x01010101 0x01010101 0x01010101
+v5 = v128.load16_lane 3 7 (v3 v4)
+v6 = i8x16.shuffle 31 (v2 v5)
+v7 = i8x16.extract_lane_u 15 (v6)
+v8 = i16x8.splat(v7)
+v9 = v128 i32x4 0x01010101 0x01010101 0x01010101 0x01010101
+v10 = v128 i32x4 0x01010101 0x01010101 0x01010101 0x01010101
+v11 = f32x4.relaxed_madd(v8 v9 v10)
+v12 = i32 0
+v13 = v128 i32x4 0x01010101 0x01010101 0x01010101 0x01010101
+v128.store64_lane 1 (v12 v13)
+v14 = i32 0
+v15 = v128 i32x4 0x01010101 0x01010101 0x01010101 0x01010101
+v128.store v14 v15
+end function ()
+function_end
+)");
+}
+
+TEST(BodyDecoder, SimdErrors) {
+  const Bytes constant = Bytes{0xfd, 12} + Bytes(16, 0);
+  // Lanes: one past the last.
+  for (auto [op, lanes] :
+       {std::pair<uint8_t, uint8_t>{0x15, 16}, {0x18, 8}, {0x1b, 4}, {0x1d, 2}, {0x1f, 4}, {0x21, 2}}) {
+    EXPECT_EQ(error(0, constant + Bytes{0xfd, op, lanes, 0x1a, kEnd}), "18: invalid lane index");
+    EXPECT_EQ(error(0, constant + Bytes{0xfd, op, static_cast<uint8_t>(lanes - 1), 0x1a, kEnd}), "valid");
+  }
+  Bytes lanes(16, 0);
+  lanes[15] = 32;
+  EXPECT_EQ(error(0, constant + constant + Bytes{0xfd, 13} + lanes + Bytes{0x1a, kEnd}), "36: invalid lane index");
+  EXPECT_EQ(error(0, Bytes{0x41, 0} + constant + Bytes{0xfd, 0x54, 0, 0, 16, 0x1a, kEnd}), "20: invalid lane index");
+  // Alignments: those of the width, not of the vector.
+  EXPECT_EQ(error(0, {0x41, 0, 0xfd, 0, 5, 0, 0x1a, kEnd}), "2: alignment must not be larger than natural");
+  EXPECT_EQ(error(0, {0x41, 0, 0xfd, 1, 4, 0, 0x1a, kEnd}), "2: alignment must not be larger than natural");
+  EXPECT_EQ(error(0, {0x41, 0, 0xfd, 7, 1, 0, 0x1a, kEnd}), "2: alignment must not be larger than natural");
+  // Types and ends.
+  EXPECT_EQ(error(0, constant + Bytes{0xfd, 0x6e, kEnd}),
+            "18: type mismatch: instruction requires [v128 v128] but stack has [v128]");
+  EXPECT_EQ(error(0, {0x41, 0, 0xfd, 0x4d, kEnd}), "2: type mismatch: instruction requires [v128] but stack has [i32]");
+  EXPECT_EQ(error(0, Bytes{0xfd, 12} + Bytes(15, 0)), "17: unexpected end of section or function");
+  EXPECT_EQ(error(0, {0xfd, 0x9a, 0x01, kEnd}), "0: illegal opcode fd9a");
+  EXPECT_EQ(error(0, {0xfd, 0x94, 0x02, kEnd}), "0: illegal opcode 0fd114");
 }
 
 TEST(BodyDecoder, TailCalls) {

@@ -208,9 +208,8 @@ TEST(DecodeModule, ConstantExpressions) {
 TEST(DecodeModule, Unsupported) {
   expect_unsupported(module({section(1, vec({{0x5f, 0}}))}), "gc", 11);
   expect_unsupported(module({section(1, vec({{0x4e, 0}}))}), "gc", 11);
-  Features scalar;
-  scalar.simd = false;
-  expect_unsupported(module({section(1, vec({func_type({0x7b}, {})}))}), "simd", 13, scalar);
+  expect_unsupported(module({section(1, vec({func_type({kV128}, {})}))}), "simd", 13, {.simd = false});
+  expect_unsupported(module({section(6, vec({{kV128, 0, 0xfd, 12}}))}), "simd", 11, {.simd = false});
   Features untyped;
   untyped.function_references = false;
   expect_unsupported(module({section(1, vec({func_type({0x63, 0x00}, {})}))}), "function-references", 13, untyped);

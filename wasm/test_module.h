@@ -33,7 +33,7 @@ inline Bytes vec(std::initializer_list<Bytes> items) {
 inline Bytes section(uint8_t id, const Bytes& contents) { return Bytes{id} + sized(contents); }
 inline Bytes custom(std::string_view name, const Bytes& contents) { return section(0, str(name) + contents); }
 
-inline constexpr uint8_t kI32 = 0x7f, kI64 = 0x7e, kF32 = 0x7d, kF64 = 0x7c, kFuncRef = 0x70, kExternRef = 0x6f;
+inline constexpr uint8_t kI32 = 0x7f, kI64 = 0x7e, kF32 = 0x7d, kF64 = 0x7c, kV128 = 0x7b, kFuncRef = 0x70, kExternRef = 0x6f;
 
 inline Bytes func_type(const Bytes& params, const Bytes& results) {
   return Bytes{0x60} + leb(params.size()) + params + leb(results.size()) + results;

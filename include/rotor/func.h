@@ -172,14 +172,14 @@ T from_slot(Slot s) {
   return v;
 }
 template <class T>
-void store_slots(Slot* slots, const T& v) {
+inline void store_slots(Slot* slots, T v) {
   if constexpr (kSlots<T> == 1)
     *slots = to_slot(v);
   else
     std::memcpy(slots, &v, sizeof v);
 }
 template <class T>
-T load_slots(const Slot* slots) {
+inline T load_slots(const Slot* slots) {
   if constexpr (kSlots<T> == 1) {
     return from_slot<T>(*slots);
   } else {
@@ -193,7 +193,7 @@ template <class T>
 struct Results {  // one result
   static void append(FuncType& t) { t.results.push_back(WasmType<T>::type); }
   static constexpr size_t count = kSlots<T>;
-  static void store(Slot* slots, const T& v) { store_slots(slots, v); }
+  static void store(Slot* slots, T v) { store_slots(slots, v); }
   static T load(const Slot* slots) { return load_slots<T>(slots); }
 };
 template <>

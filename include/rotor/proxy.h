@@ -412,6 +412,7 @@ class ProxyFunc<R(Args...)> {
   friend class Proxy;
   ProxyFunc(proxy::ProxyImpl* impl, uint32_t export_index) : impl_(impl), export_index_(export_index) {}
   Result<R> run(bool own_lease, Args... args) const {
+    static_assert(!(std::is_same_v<Args, V128> || ...) && !std::is_same_v<R, V128>, "a v128 goes through Lease::raw");
     constexpr size_t count = std::max<size_t>({sizeof...(Args), detail::Results<R>::count, 1});
     Slot slots[count];
     size_t i = 0;
