@@ -18,15 +18,15 @@ target triple = "x86_64-unknown-linux-gnu"
 define hidden swiftcc void @f0(ptr swiftself %0, i32 %1) #0 {
   %3 = getelementptr i8, ptr %0, i32 8
   %4 = load ptr, ptr %3, align 8, !invariant.load !3
-  store i32 %1, ptr %4, align 4
-  %5 = getelementptr i8, ptr %4, i64 8
+  store i32 %1, ptr %4, align 8
+  %5 = getelementptr i8, ptr %4, i64 16
   store i64 1, ptr %5, align 8
-  %6 = getelementptr i8, ptr %4, i64 16
-  store float 2.000000e+00, ptr %6, align 4
-  %7 = getelementptr i8, ptr %4, i64 24
+  %6 = getelementptr i8, ptr %4, i64 32
+  store float 2.000000e+00, ptr %6, align 8
+  %7 = getelementptr i8, ptr %4, i64 48
   store double 3.000000e+00, ptr %7, align 8
-  %8 = getelementptr i8, ptr %4, i64 32
-  store i32 4, ptr %8, align 4
+  %8 = getelementptr i8, ptr %4, i64 64
+  store i32 4, ptr %8, align 8
   ret void
 }
 
@@ -54,14 +54,14 @@ define hidden swiftcc { i32, i64, float, double } @f1(ptr swiftself %0, i32 %1) 
   call swiftcc void @f0(ptr swiftself %0, i32 %1) #4, !dbg !6  ; module offset 0x3f
   %10 = getelementptr i8, ptr %0, i32 8
   %11 = load ptr, ptr %10, align 8, !invariant.load !3
-  %12 = load i32, ptr %11, align 4
-  %13 = getelementptr i8, ptr %11, i64 8
+  %12 = load i32, ptr %11, align 8
+  %13 = getelementptr i8, ptr %11, i64 16
   %14 = load i64, ptr %13, align 8
-  %15 = getelementptr i8, ptr %11, i64 16
-  %16 = load float, ptr %15, align 4
-  %17 = getelementptr i8, ptr %11, i64 24
+  %15 = getelementptr i8, ptr %11, i64 32
+  %16 = load float, ptr %15, align 8
+  %17 = getelementptr i8, ptr %11, i64 48
   %18 = load double, ptr %17, align 8
-  %19 = getelementptr i8, ptr %11, i64 32
+  %19 = getelementptr i8, ptr %11, i64 64
   %20 = insertvalue { i32, i64, float, double } poison, i32 %12, 0
   %21 = insertvalue { i32, i64, float, double } %20, i64 %14, 1
   %22 = insertvalue { i32, i64, float, double } %21, float %16, 2
