@@ -1,7 +1,5 @@
 #include "runtime/signature.h"
 
-#include <cassert>
-
 #include "jit/abi.h"
 
 namespace rotor::runtime {
@@ -18,29 +16,26 @@ bool in_xmm(ValType type) { return type == ValType::f32 || type == ValType::f64 
 
 }  // namespace
 
+static_assert(CallRegs::kGprs == jit::ArgumentPlaces::kGprs && CallRegs::kXmms == jit::ArgumentPlaces::kXmms);
+
 Signature::Signature(const EngineImpl& owner, uint32_t type_index, FuncType func_type)
     : engine(&owner), index(type_index), type(std::move(func_type)) {
-  uint32_t gprs = 0, xmms = 0;
+  using Kind = jit::ArgumentPlaces::Place::Kind;
+  jit::ArgumentPlaces places;
   bool vectors = false;
   for (ValType param : type.params) {
-    uint32_t word;
-    bool is_vector = param == ValType::v128;
-    if (in_xmm(param) && xmms < CallRegs::kXmms) {
-      word = CallRegs::xmm(xmms++);
-      vectors |= is_vector;
-    } else if (!in_xmm(param) && gprs < CallRegs::kGprs) {
-      word = gprs++;
-    } else {
-      if (is_vector) stack_words += stack_words % 2;
-      word = CallRegs::kWords + stack_words;
-      stack_words += is_vector ? 2 : 1;
-    }
+    jit::ArgumentPlaces::Place place = places.next(param);
+    uint32_t word = place.index;
+    if (place.kind == Kind::xmm) word = CallRegs::xmm(place.index);
+    if (place.kind == Kind::stack) word = CallRegs::kWords + place.index;
+    vectors |= place.kind == Kind::xmm && param == ValType::v128;
     append_places(params, param, word);
     has_ref_params |= param.is_ref();
   }
+  stack_words = places.stack_words();
   shape = entry_shape(stack_words, vectors);
   bool in_memory = type.results.size() > jit::kMaxRegisterResults;
-  gprs = xmms = 0;
+  uint32_t gprs = 0, xmms = 0;
   for (ValType result : type.results) {
     uint32_t word;
     if (in_memory) {
@@ -52,8 +47,6 @@ Signature::Signature(const EngineImpl& owner, uint32_t type_index, FuncType func
     append_places(results, result, word);
     has_ref_results |= result.is_ref();
   }
-  // Tail calls put arguments where this says they are.
-  assert(stack_words == jit::ArgumentPlaces::stack_words(type));
 }
 
 }  // namespace rotor::runtime

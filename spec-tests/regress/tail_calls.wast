@@ -188,3 +188,25 @@
 (assert_exhaustion (invoke "recurse" (i32.const -1)) "call stack exhausted")
 (assert_exhaustion (invoke "recurse_by_ref" (i32.const -1)) "call stack exhausted")
 (assert_return (invoke "recurse" (i32.const 1000)) (i32.const 1000))
+
+;; Vectors, whole, in registers and on the stack, where one takes two words at an even place.
+(module
+  (type $v (func (param v128 i64) (result v128 v128 i32 v128 v128)))
+  (func $few (export "vectors") (type $v)
+    (return_call $many
+      (local.get 1) (i64.const 1) (i64.const 2) (i64.const 3) (i64.const 4) (i64.const 5) (i32.const 6)
+      (local.get 0) (local.get 0) (local.get 0) (local.get 0) (local.get 0) (local.get 0) (local.get 0) (local.get 0)
+      (v128.const i64x2 7 8) (i64.const 9) (v128.const i64x2 10 11)))
+  (func $many
+    (param i64 i64 i64 i64 i64 i64 i32 v128 v128 v128 v128 v128 v128 v128 v128 v128 i64 v128)
+    (result v128 v128 i32 v128 v128)
+    (if (i64.eqz (local.get 0))
+      (then (return (local.get 7) (local.get 15) (local.get 6) (local.get 17)
+                    (i64x2.splat (i64.add (local.get 5) (local.get 16))))))
+    (return_call $few
+      (i64x2.add (local.get 14) (i64x2.sub (local.get 17) (local.get 15))) (i64.sub (local.get 0) (i64.const 1)))))
+(assert_return (invoke "vectors" (v128.const i64x2 100 200) (i64.const 0))
+  (v128.const i64x2 100 200) (v128.const i64x2 7 8) (i32.const 6) (v128.const i64x2 10 11) (v128.const i64x2 14 14))
+(assert_return (invoke "vectors" (v128.const i64x2 100 200) (i64.const 1_000_000))
+  (v128.const i64x2 3000100 3000200) (v128.const i64x2 7 8) (i32.const 6) (v128.const i64x2 10 11)
+  (v128.const i64x2 14 14))
