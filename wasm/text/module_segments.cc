@@ -3,11 +3,7 @@
 #include "wasm/text/module_parser.h"
 
 namespace rotor::wasm::text {
-namespace {
-
-constexpr uint8_t kFuncRef = 0x70;
-
-}  // namespace
+namespace { constexpr uint8_t kFuncRef = 0x70; }  // namespace
 
 void ModuleParser::segment_offset(SectionWriter& out) {
   if (cursor_.take_open("offset")) {

@@ -42,7 +42,7 @@ bool PrintedNames::name(ByteReader& reader, std::string_view& out) const {
   if (!reader.length(size)) return false;
   auto bytes = module_.subspan(reader.offset(), size);
   out = {reinterpret_cast<const char*>(bytes.data()), size};
-  return is_utf8(bytes) && reader.skip(size);
+  return is_utf8(out) && reader.skip(size);
 }
 
 bool PrintedNames::name_map(ByteReader& reader, std::vector<NamedIndex>* out) const {

@@ -17,7 +17,7 @@ namespace rotor::wasm::text {
 
 /// What a thing is called in the text.
 struct PrintedName {
-  std::string id;               ///< `$name`; empty: it has no id, and is called by its index
+  std::string id;                 ///< `$name`; empty: it has no id, and is called by its index
   bool needs_annotation = false;  ///< the id is not the name: `(@name "...")` says that
   std::string_view name;
 };
