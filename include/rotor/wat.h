@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -39,6 +40,21 @@ struct WatModule {
 Result<WatModule> parse_wat(std::string_view text, const WatOptions& options = {});
 /// Its bytes only.
 Result<std::vector<uint8_t>> wat_to_wasm(std::string_view text, const WatOptions& options = {});
+
+struct WatPrintOptions {
+  /// The name section's names stand for indices; else all are numbers.
+  bool names = true;
+  /// Custom sections become `(@custom ...)` annotations and branch hints `(@metadata.code.branch_hint ...)`; else they
+  /// are left out.
+  bool custom_sections = true;
+};
+
+/// Prints a binary module as text, one field or instruction a line. It need not be valid, only well-formed; whatever
+/// `parse_wat` understands is printed, and reads back as the same module: byte for byte if `parse_wat` encoded it, else
+/// but for the freedoms that the binary format has and the text has not (long integers, empty sections and the like).
+/// Errors: malformed, unsupported (instructions that the text format has no more) or limit (text of hundreds of times
+/// the module's size), each with the byte offset in the module.
+Result<std::string> wasm_to_wat(std::span<const uint8_t> module, const WatPrintOptions& options = {});
 
 /// A place in a text, both counted from 1; columns in characters.
 struct TextPosition {

@@ -3,6 +3,7 @@
 
 #include <bit>
 
+#include "wasm/text/binary_codes.h"
 #include "wasm/text/lanes.h"
 #include "wasm/text/number.h"
 
@@ -89,32 +90,25 @@ uint32_t InstructionParser::block_header(const Instruction& instruction, ByteWri
 }
 
 void InstructionParser::block_type(ByteWriter& out) {
-  constexpr uint8_t kEmpty = 0x40;
   uint32_t begin = cursor_.offset();
   TypeUse use = types_.type_use(nullptr, nullptr);
   if (use.has_type || use.params > 0 || use.results > 1) return out.s64(types_.resolve(use, begin));
   if (use.results == 1) {
     out.bytes(types_.single_result());
   } else {
-    out.u8(kEmpty);
+    out.u8(kEmptyBlock);
   }
 }
 
 void InstructionParser::catch_clauses(ByteWriter& out) {
-  struct Clause {
-    std::string_view word;
-    bool has_tag;
-  };
-  // In the order of their codes.
-  constexpr Clause kClauses[] = {{"catch", true}, {"catch_ref", true}, {"catch_all", false}, {"catch_all_ref", false}};
   uint32_t count = 0;
   ByteWriter clauses;
   for (bool found = true; found; count += found) {
     found = false;
-    for (const Clause& clause : kClauses) {
+    for (const CatchClause& clause : kCatchClauses) {
       if (found || !cursor_.take_open(clause.word)) continue;
       found = true;
-      clauses.u8(static_cast<uint8_t>(&clause - kClauses));
+      clauses.u8(static_cast<uint8_t>(&clause - kCatchClauses));
       if (clause.has_tag) clauses.u32(state_.index(Space::tag));
       label(clauses);
       cursor_.expect_close();
@@ -226,7 +220,6 @@ std::optional<uint64_t> InstructionParser::memory_argument(std::string_view pref
 }
 
 void InstructionParser::memory_access(uint32_t natural_align_log2, bool has_lane, ByteWriter& out) {
-  constexpr uint32_t kHasMemory = 0x40;
   uint32_t memory = 0;
   // Of two numbers the first is the memory, of one it is the lane.
   if (cursor_.at_index()) {

@@ -2,11 +2,12 @@
 
 #include <algorithm>
 
+#include "wasm/text/binary_codes.h"
+
 namespace rotor::wasm::text {
 namespace {
 
 constexpr uint8_t kEnd = 0x0b, kElse = 0x05;
-constexpr std::string_view kBranchHint = "metadata.code.branch_hint";
 
 bool is_block(Opcode op) { return op == Opcode::Block || op == Opcode::Loop || op == Opcode::TryTable; }
 

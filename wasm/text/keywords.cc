@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <span>
 
 namespace rotor::wasm::text {
 namespace {
@@ -113,6 +114,41 @@ constexpr std::string_view kWords[] = {
 };
 static_assert(std::ranges::is_sorted(kWords));
 
+/// Where an opcode's row stands: those of one byte, then those of each prefix.
+constexpr uint32_t kFirstPrefix = 0xfb, kPrefixes = 4, kSubOpcodes = 0x120;
+constexpr uint32_t opcode_slot(uint32_t code) {
+  if (code <= 0xff) return code;
+  uint32_t shift = code <= 0xffff ? 8 : 12;
+  uint32_t prefix = (code >> shift) - kFirstPrefix, sub = code & ((1u << shift) - 1);
+  // Those that the table has no room for share the slot of a prefix without its code, which is no instruction.
+  return prefix < kPrefixes && sub < kSubOpcodes ? 0x100 + prefix * kSubOpcodes + sub : kFirstPrefix;
+}
+constexpr auto kRowOfOpcode = [] {
+  std::array<uint16_t, 0x100 + kPrefixes * kSubOpcodes> rows{};
+  for (size_t row = 0; row < kInstructionCount; ++row)
+    rows[opcode_slot(static_cast<uint32_t>(kInstructions[row].op))] = static_cast<uint16_t>(row + 1);
+  return rows;
+}();
+static_assert(kRowOfOpcode[kFirstPrefix] == 0, "an opcode is beyond kSubOpcodes");
+
+struct NumberWord {
+  std::string_view word;
+  uint8_t code;
+};
+constexpr NumberWord kNumberTypes[] = {{"i32", 0x7f}, {"i64", 0x7e}, {"f32", 0x7d}, {"f64", 0x7c}, {"v128", 0x7b}};
+constexpr NumberWord kPackedTypes[] = {{"i8", 0x78}, {"i16", 0x77}};
+
+uint8_t code_of(std::span<const NumberWord> list, std::string_view word) {
+  for (const NumberWord& type : list)
+    if (type.word == word) return type.code;
+  return 0;
+}
+std::string_view word_of(std::span<const NumberWord> list, uint8_t code) {
+  for (const NumberWord& type : list)
+    if (type.code == code) return type.word;
+  return {};
+}
+
 struct TypeWord {
   std::string_view heap;    ///< the abstract heap type
   std::string_view short_;  ///< of `(ref null heap)`
@@ -137,25 +173,20 @@ const Instruction* find_instruction(std::string_view word) {
   return nullptr;
 }
 
+const Instruction* find_instruction(Opcode op) {
+  uint16_t row = kRowOfOpcode[opcode_slot(static_cast<uint32_t>(op))];
+  return row == 0 ? nullptr : &kInstructions[row - 1];
+}
+
 bool is_known_word(std::string_view word) {
   return std::ranges::binary_search(kWords, word) || find_instruction(word) != nullptr || number_type_code(word) != 0 ||
          packed_type_code(word) != 0 || heap_type_code(word) != 0 || ref_shorthand_code(word) != 0;
 }
 
-uint8_t number_type_code(std::string_view word) {
-  if (word == "i32") return 0x7f;
-  if (word == "i64") return 0x7e;
-  if (word == "f32") return 0x7d;
-  if (word == "f64") return 0x7c;
-  if (word == "v128") return 0x7b;
-  return 0;
-}
-
-uint8_t packed_type_code(std::string_view word) {
-  if (word == "i8") return 0x78;
-  if (word == "i16") return 0x77;
-  return 0;
-}
+uint8_t number_type_code(std::string_view word) { return code_of(kNumberTypes, word); }
+uint8_t packed_type_code(std::string_view word) { return code_of(kPackedTypes, word); }
+std::string_view number_type_word(uint8_t code) { return word_of(kNumberTypes, code); }
+std::string_view packed_type_word(uint8_t code) { return word_of(kPackedTypes, code); }
 
 uint8_t heap_type_code(std::string_view word) {
   for (const TypeWord& type : kHeapTypes)
@@ -167,6 +198,18 @@ uint8_t ref_shorthand_code(std::string_view word) {
   for (const TypeWord& type : kHeapTypes)
     if (type.short_ == word) return type.code;
   return 0;
+}
+
+std::string_view heap_type_word(uint8_t code) {
+  for (const TypeWord& type : kHeapTypes)
+    if (type.code == code) return type.heap;
+  return {};
+}
+
+std::string_view ref_shorthand_word(uint8_t code) {
+  for (const TypeWord& type : kHeapTypes)
+    if (type.code == code) return type.short_;
+  return {};
 }
 
 }  // namespace rotor::wasm::text

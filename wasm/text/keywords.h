@@ -68,6 +68,9 @@ struct Instruction {
 /// The instruction of a word; of several with one word (`select`, `ref.test`) the first row. nullptr: none.
 const Instruction* find_instruction(std::string_view word);
 
+/// The row of an opcode; nullptr: none.
+const Instruction* find_instruction(Opcode op);
+
 /// Whether the format has this keyword at all: others are "unknown operator", wherever they stand.
 bool is_known_word(std::string_view word);
 
@@ -76,5 +79,11 @@ uint8_t number_type_code(std::string_view word);    ///< i32 i64 f32 f64 v128
 uint8_t packed_type_code(std::string_view word);    ///< i8 i16
 uint8_t heap_type_code(std::string_view word);      ///< func extern any …
 uint8_t ref_shorthand_code(std::string_view word);  ///< funcref externref anyref …
+
+/// The word of such a code; empty: it is none of them.
+std::string_view number_type_word(uint8_t code);
+std::string_view packed_type_word(uint8_t code);
+std::string_view heap_type_word(uint8_t code);
+std::string_view ref_shorthand_word(uint8_t code);
 
 }  // namespace rotor::wasm::text

@@ -385,6 +385,8 @@ std::string_view TokenList::text(const Token& token) const {
   }
 }
 
+bool is_id_character(char c) { return class_of(c) == CharClass::id; }
+
 TokenList lex(std::string_view source) { return Lexer(source).run(); }
 
 void decode_string(std::string_view quoted, std::string& out) {

@@ -54,6 +54,8 @@ struct TokenList {
 /// Annotations other than `@custom`, `@name` and `@metadata.code.branch_hint` are checked and left out.
 TokenList lex(std::string_view source);
 
+/// Whether an id may hold this character without quotes.
+bool is_id_character(char c);
 /// The bytes of a string token (`"..."`, with quotes), or of an id without its `$`. Appends to `out`.
 void decode_string(std::string_view quoted, std::string& out);
 /// The id of an annotation token: of `(@name` or `(@"name"`.

@@ -5,17 +5,6 @@ namespace rotor::wasm::text {
 
 namespace {
 
-struct SectionWord {
-  std::string_view word;
-  SectionId id;
-};
-constexpr SectionWord kSectionWords[] = {
-    {"type", SectionId::type},     {"import", SectionId::import},        {"func", SectionId::function},
-    {"table", SectionId::table},   {"memory", SectionId::memory},        {"tag", SectionId::tag},
-    {"global", SectionId::global}, {"export", SectionId::export_},       {"start", SectionId::start},
-    {"elem", SectionId::element},  {"datacount", SectionId::data_count}, {"code", SectionId::code},
-    {"data", SectionId::data},
-};
 constexpr uint32_t kLastSlot = std::size(kSectionOrder);
 
 uint32_t slot_before(SectionId id) {

@@ -26,7 +26,7 @@ void ModuleParser::collect_names() {
 void ModuleParser::collect_field() {
   if (cursor_.at_open("type") || cursor_.at_open("rec")) return collect_types(cursor_.position());
   if (cursor_.at_open("import")) return collect_import();
-  for (Space space : {Space::func, Space::table, Space::memory, Space::global, Space::tag})
+  for (Space space : kExternSpaces)
     if (cursor_.take_open(space_word(space))) return collect_definition(space);
   if (cursor_.take_open("elem")) {
     declare(Space::elem);
@@ -78,7 +78,7 @@ void ModuleParser::collect_import() {
   cursor_.take_open("import");
   cursor_.take(TokenKind::string);
   cursor_.take(TokenKind::string);
-  for (Space space : {Space::func, Space::table, Space::memory, Space::global, Space::tag})
+  for (Space space : kExternSpaces)
     if (cursor_.take_open(space_word(space))) {
       declare(space);
       return;

@@ -1,20 +1,16 @@
 #include "wasm/text/module_parser.h"
 
+#include "wasm/text/binary_codes.h"
+
 namespace rotor::wasm::text {
 namespace {
 
-/// Codes of imports and exports (spec section 5.5).
+/// The code of an import or export.
 uint8_t extern_code(Space space) {
-  switch (space) {
-    case Space::func: return 0;
-    case Space::table: return 1;
-    case Space::memory: return 2;
-    case Space::global: return 3;
-    default: return 4;
-  }
+  uint8_t code = 0;
+  while (kExternSpaces[code] != space) ++code;
+  return code;
 }
-
-constexpr Space kExternSpaces[] = {Space::func, Space::table, Space::memory, Space::global, Space::tag};
 
 }  // namespace
 
@@ -66,7 +62,7 @@ Result<WatModule> ModuleParser::run(std::string_view name) {
       custom_annotation();
     } else if (cursor_.at_annotation("name")) {
       module_name_annotation(before_fields);
-    } else if (cursor_.at_annotation("metadata.code.branch_hint")) {
+    } else if (cursor_.at_annotation(kBranchHint)) {
       cursor_.fail(cursor_.offset(), "@metadata.code.branch_hint annotation: not in a function");
     } else {
       break;
@@ -209,7 +205,6 @@ void ModuleParser::func_field(uint32_t offset) {
 }
 
 void ModuleParser::table_field(uint32_t offset) {
-  constexpr uint8_t kHasInit[] = {0x40, 0x00};
   uint32_t index = next(Space::table);
   skip_id();
   inline_exports(Space::table, index);
@@ -224,7 +219,7 @@ void ModuleParser::table_field(uint32_t offset) {
   ByteWriter type;
   table_type(type);
   bool has_init = !cursor_.at(TokenKind::close);
-  if (has_init) section.bytes.bytes(kHasInit);
+  if (has_init) section.bytes.bytes(kTableInit);
   section.bytes.bytes(type.view());
   if (has_init) instructions_.expression(section);
 }

@@ -1,14 +1,9 @@
 // Element and data segments, those that stand in a table or memory included.
+#include "wasm/text/binary_codes.h"
 #include "wasm/text/module_parser.h"
 
 namespace rotor::wasm::text {
-namespace {
-
-constexpr uint8_t kFuncRef = 0x70;
-// Flags of an element segment (spec section 5.5.12).
-constexpr uint8_t kNotActive = 1, kExplicitTable = 2, kDeclarative = 2, kExpressions = 4;
-
-}  // namespace
+namespace { constexpr uint8_t kFuncRef = 0x70; }  // namespace
 
 void ModuleParser::segment_offset(SectionWriter& out) {
   if (cursor_.take_open("offset")) {
@@ -118,7 +113,6 @@ void ModuleParser::active_elements(uint32_t table, const SectionWriter& where, c
 }
 
 void ModuleParser::inline_elements(uint32_t table, bool is64) {
-  constexpr uint8_t kHasMax = 1, kIs64 = 4;
   next(Space::elem);
   Items items;
   types_.ref_type(items.type);
@@ -160,7 +154,6 @@ std::string ModuleParser::data_bytes() {
 }
 
 void ModuleParser::data_field(uint32_t offset) {
-  constexpr uint8_t kActive = 0, kPassive = 1, kActiveWithMemory = 2;
   next(Space::data);
   skip_id();
   SectionWriter& section = state_.section(SectionId::data);
@@ -182,8 +175,6 @@ void ModuleParser::data_field(uint32_t offset) {
 }
 
 void ModuleParser::inline_data(uint32_t memory, MemoryForm form) {
-  constexpr uint8_t kHasMax = 1, kIs64 = 4, kHasPageSize = 8;
-  constexpr uint8_t kActive = 0, kActiveWithMemory = 2;
   next(Space::data);
   uint32_t offset = cursor_.offset();
   cursor_.expect_open("data");

@@ -22,6 +22,8 @@ enum class Space : uint8_t { type, func, table, memory, global, tag, elem, data 
 inline constexpr size_t kSpaceCount = 8;
 /// The word for a member ("func"), as in the text and in errors.
 const char* space_word(Space space);
+/// The spaces of what is imported and exported, in the order of their codes (spec section 5.5.5).
+inline constexpr Space kExternSpaces[] = {Space::func, Space::table, Space::memory, Space::global, Space::tag};
 
 /// An index and the name it has in the text.
 using NamedIndex = std::pair<uint32_t, std::string_view>;
@@ -89,6 +91,19 @@ inline constexpr SectionId kSectionOrder[] = {
     SectionId::type,       SectionId::import, SectionId::function, SectionId::table, SectionId::memory,
     SectionId::tag,        SectionId::global, SectionId::export_,  SectionId::start, SectionId::element,
     SectionId::data_count, SectionId::code,   SectionId::data};
+
+/// The word for a section that `(@custom ...)` names to say its place.
+struct SectionWord {
+  std::string_view word;
+  SectionId id;
+};
+inline constexpr SectionWord kSectionWords[] = {
+    {"type", SectionId::type},     {"import", SectionId::import},        {"func", SectionId::function},
+    {"table", SectionId::table},   {"memory", SectionId::memory},        {"tag", SectionId::tag},
+    {"global", SectionId::global}, {"export", SectionId::export_},       {"start", SectionId::start},
+    {"elem", SectionId::element},  {"datacount", SectionId::data_count}, {"code", SectionId::code},
+    {"data", SectionId::data},
+};
 
 /// A custom section and its place: behind the first `slot` sections of kSectionOrder.
 struct CustomSection {

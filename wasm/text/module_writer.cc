@@ -1,13 +1,11 @@
 // Puts the sections of a module together.
+#include "wasm/text/binary_codes.h"
 #include "wasm/text/module_state.h"
 
 namespace rotor::wasm::text {
 namespace {
 
 constexpr uint8_t kMagicAndVersion[] = {0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00};
-
-/// Subsections of the name section (spec appendix A.4.1, and the extended name section's proposal).
-enum class NameId : uint8_t { module, func, local, label, type, table, memory, global, elem, data, field, tag };
 
 class ModuleWriter {
  public:
@@ -81,7 +79,7 @@ class ModuleWriter {
     ByteWriter contents;
     contents.u32(state_.hinted_functions);
     contents.bytes(state_.branch_hints.view());
-    custom("metadata.code.branch_hint", contents.view());
+    custom(kBranchHint, contents.view());
   }
 
   // ---- names ------------------------------------------------------------------------------------------------------

@@ -2,19 +2,11 @@
 
 #include <bit>
 
+#include "wasm/text/binary_codes.h"
 #include "wasm/text/keywords.h"
 #include "wasm/text/number.h"
 
 namespace rotor::wasm::text {
-namespace {
-
-// Codes of the binary format (spec section 5.3).
-constexpr uint8_t kRef = 0x64, kRefNull = 0x63;
-constexpr uint8_t kFunc = 0x60, kStruct = 0x5f, kArray = 0x5e;
-constexpr uint8_t kSub = 0x50, kSubFinal = 0x4f, kRec = 0x4e;
-constexpr uint8_t kHasMax = 1, kShared = 2, kIs64 = 4, kHasPageSize = 8;
-
-}  // namespace
 
 bool TypeParser::at_ref_type() const {
   return cursor_.at_open("ref") ||

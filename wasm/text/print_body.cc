@@ -1,0 +1,214 @@
+#include "wasm/text/print_body.h"
+
+#include "wasm/limits.h"
+#include "wasm/text/binary_codes.h"
+
+namespace rotor::wasm::text {
+
+// ---- expressions and functions ------------------------------------------------------------------------------------
+
+bool BodyPrinter::expression() {
+  in_function_ = false;
+  label_names_.clear();
+  local_ids_.clear();
+  return run();
+}
+
+bool BodyPrinter::wrapped_expression(std::string_view word) {
+  size_t begin = out_.position();
+  uint32_t blocks = blocks_;
+  if (!expression()) return false;
+  if (instructions_ == 1 && blocks_ == blocks) {
+    out_.insert(begin + 1, "(");
+  } else {
+    out_.insert(begin, " (" + std::string(word));
+  }
+  out_.put(')');
+  return true;
+}
+
+bool BodyPrinter::local_declarations() {
+  uint64_t start = reader_.offset();
+  uint32_t groups = 0;
+  if (!reader_.count(groups)) return false;
+  uint64_t total = locals_.size();
+  for (uint32_t i = 0; i < groups; ++i) {
+    uint64_t at = reader_.offset();
+    uint32_t count = 0;
+    BinaryType type;
+    if (!reader_.u32(count)) return false;
+    total += count;
+    if (total > UINT32_MAX) return reader_.fail(Message::too_many_locals, at);
+    if (!types_.value_type(type)) return false;
+    if (total <= kMaxLocals) locals_.resize(total, type);
+  }
+  return total <= kMaxLocals || reader_.fail_limit(Message::limit_locals, start, total, kMaxLocals);
+}
+
+bool BodyPrinter::function(uint32_t index, uint32_t type, std::span<const BranchHint> hints) {
+  body_begin_ = reader_.offset();
+  hints_ = hints;
+  auto params = types_.params(type);
+  locals_.assign(params.begin(), params.end());
+  if (!local_declarations()) return false;
+  local_ids_ = state_.names.locals(index, static_cast<uint32_t>(locals_.size()));
+  label_names_ = state_.names.labels(index);
+  next_label_name_ = 0;
+  blocks_ = 0;
+
+  out_.line(1);
+  out_.put("(func");
+  state_.definition(Space::func, index);
+  auto ids = std::span<const std::string>(local_ids_);
+  types_.put_use(type, ids.first(ids.empty() ? 0 : params.size()));
+  if (locals_.size() > params.size()) {
+    out_.line(1);
+    out_.put(' ');  // with the one that each list begins with: an indentation
+    types_.put_list("local", std::span(locals_).subspan(params.size()), ids.subspan(ids.empty() ? 0 : params.size()));
+  }
+  in_function_ = true;
+  if (!run()) return false;
+  if (!reader_.at_end()) return reader_.fail(Message::section_size_mismatch, reader_.offset());
+  if (instructions_ > 0 || locals_.size() > params.size()) out_.line(1);
+  out_.put(')');
+  return true;
+}
+
+bool BodyPrinter::run() {
+  labels_.clear();
+  label_of_.clear();
+  instructions_ = 0;
+  // Text that is over its limit will not be kept: there is no need to read on.
+  while (!out_.over()) {
+    uint64_t start = reader_.offset();
+    uint32_t code = 0;
+    if (!reader_.opcode(code)) return false;
+    const Instruction* row = find_instruction(static_cast<Opcode>(code));
+    if (!row) return reader_.fail_opcode(start, code);
+    if (row->op == Opcode::End && labels_.empty()) return true;
+    if (!instruction(*row, start)) return false;
+    ++instructions_;
+  }
+  return reader_.fail_detail(Message::limit_module_size, reader_.offset(), "its text");
+}
+
+bool BodyPrinter::instruction(const Instruction& row, uint64_t start) {
+  instruction_offset_ = start;
+  if (row.op == Opcode::Else || row.op == Opcode::End) return else_or_end(row.op, start);
+  put_hint(row.op, start);
+  begin_line();
+  // "ref.test null": the word, and what belongs to its type.
+  out_.put(row.text.substr(0, row.text.find(' ')));
+  if (row.immediate == ImmediateKind::block || row.immediate == ImmediateKind::try_table) return block(row);
+  return immediates(row);
+}
+
+void BodyPrinter::begin_line() {
+  if (in_function_) {
+    out_.line(static_cast<uint32_t>(labels_.size()) + 2);
+  } else {
+    out_.put(' ');
+  }
+}
+
+void BodyPrinter::put_hint(Opcode op, uint64_t start) {
+  if (!in_function_ || hints_.empty() || body_begin_ + hints_.front().offset != start) return;
+  if (op != Opcode::If && op != Opcode::BrIf) return;
+  begin_line();
+  out_.put("(@");
+  out_.put(kBranchHint);
+  out_.put(hints_.front().value == 0 ? " \"\\00\")" : " \"\\01\")");
+  hints_ = hints_.subspan(1);
+  ++hints_put_;
+}
+
+// ---- blocks -------------------------------------------------------------------------------------------------------
+
+std::string_view BodyPrinter::next_label_name() {
+  uint32_t index = blocks_++;
+  if (next_label_name_ == label_names_.size() || label_names_[next_label_name_].first != index) return {};
+  return label_names_[next_label_name_++].second;
+}
+
+bool BodyPrinter::block(const Instruction& row) {
+  uint64_t start = instruction_offset_;
+  std::string_view name = next_label_name();
+  if (name.empty()) {
+    out_.put(" (;@");
+    out_.natural(labels_.size() + 1);
+    out_.put(";)");
+  } else {
+    out_.put(' ');
+    out_.put(id_of(name));
+  }
+  // The clauses of a try_table branch from outside it.
+  if (!block_type() || (row.op == Opcode::TryTable && !catch_clauses())) return false;
+  if (labels_.size() >= kMaxNesting)
+    return reader_.fail_limit(Message::limit_nesting, start, labels_.size() + 1, kMaxNesting);
+  uint32_t index = static_cast<uint32_t>(labels_.size());
+  Label label{.name = name, .kind = row.op == Opcode::If ? BlockKind::if_ : BlockKind::other};
+  if (!name.empty()) {
+    auto [place, is_new] = label_of_.emplace(name, index);
+    if (!is_new) label.shadows = std::exchange(place->second, index);
+  }
+  labels_.push_back(label);
+  return true;
+}
+
+bool BodyPrinter::else_or_end(Opcode op, uint64_t start) {
+  if (op == Opcode::Else) {
+    if (labels_.empty() || labels_.back().kind != BlockKind::if_) return reader_.fail(Message::misplaced_else, start);
+    labels_.back().kind = BlockKind::else_;
+  }
+  Label label = labels_.back();
+  labels_.pop_back();
+  begin_line();
+  out_.put(op == Opcode::Else ? "else" : "end");
+  if (op == Opcode::Else) {
+    labels_.push_back(label);
+  } else if (!label.name.empty()) {
+    auto place = label_of_.find(label.name);
+    if (label.shadows == UINT32_MAX) {
+      label_of_.erase(place);
+    } else {
+      place->second = label.shadows;
+    }
+  }
+  return true;
+}
+
+bool BodyPrinter::block_type() {
+  uint64_t start = reader_.offset();
+  uint8_t first = reader_.peek();
+  if (first == kEmptyBlock) return reader_.skip(1);
+  // A byte 0x40..0x7f is a value type by its form; anything else is a type index, written as a signed integer.
+  if ((first & 0xc0) == 0x40) {
+    BinaryType type;
+    if (!types_.value_type(type)) return false;
+    types_.put_list("result", std::span(&type, 1), {});
+    return true;
+  }
+  int64_t index = 0;
+  if (!reader_.s33(index)) return false;
+  if (index < 0) return reader_.fail(Message::malformed_block_type, start);
+  types_.put_use(static_cast<uint32_t>(index));
+  return true;
+}
+
+bool BodyPrinter::catch_clauses() {
+  uint32_t count = 0;
+  if (!reader_.count(count)) return false;
+  for (uint32_t i = 0; i < count; ++i) {
+    uint64_t start = reader_.offset();
+    uint8_t code = 0;
+    if (!reader_.u8(code)) return false;
+    if (code >= std::size(kCatchClauses)) return reader_.fail_detail(Message::illegal_opcode, start, "catch clause");
+    out_.put(" (");
+    out_.put(kCatchClauses[code].word);
+    if ((kCatchClauses[code].has_tag && !index(Space::tag)) || !label()) return false;
+    out_.put(')');
+  }
+  return true;
+}
+
+}  // namespace rotor::wasm::text

@@ -1,0 +1,97 @@
+// Instructions, from the binary to text: by the rows of opcodes.def and the kinds of their immediates.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "wasm/text/keywords.h"
+#include "wasm/text/print_types.h"
+
+namespace rotor::wasm::text {
+
+class BodyPrinter {
+ public:
+  BodyPrinter(PrintState& state, PrintTypes& types)
+      : state_(state), reader_(state.reader), out_(state.out), types_(types) {}
+
+  /// A constant expression, after a space. What is put is a list of instructions.
+  bool expression();
+  /// The same, as one folded instruction if it is one, else within `(word ...)`.
+  bool wrapped_expression(std::string_view word);
+  /// A function of `type` and its body, up to the reader's end. `hints`: its branch hints, by offset.
+  bool function(uint32_t index, uint32_t type, std::span<const BranchHint> hints);
+
+  /// How many branch hints stood at a branch.
+  uint64_t hints_put() const { return hints_put_; }
+
+ private:
+  enum class BlockKind : uint8_t { other, if_, else_ };
+  struct Label {
+    std::string_view name;          ///< empty: none
+    uint32_t shadows = UINT32_MAX;  ///< the label that had the name before
+    BlockKind kind = BlockKind::other;
+  };
+
+  bool run();
+  bool instruction(const Instruction& row, uint64_t start);
+  bool block(const Instruction& row);
+  bool else_or_end(Opcode op, uint64_t start);
+  void begin_line();
+  void put_hint(Opcode op, uint64_t start);
+  bool local_declarations();
+
+  /// The next block's name.
+  std::string_view next_label_name();
+  bool block_type();
+  bool catch_clauses();
+
+  bool immediates(const Instruction& row);
+  bool index(Space space);
+  bool local();
+  bool label();
+  bool label_table();
+  bool br_on_cast();
+  bool call_indirect();
+  bool optional_index(Space space);
+  bool two_indices(Space first, Space second);
+  bool init(Space target, Space segment);
+  bool copy(Space space);
+  bool type_field();
+  bool reference(bool nullable);
+  bool heap();
+  bool select_types();
+  bool memory_access(uint32_t natural_align_log2);
+  bool integer(unsigned bits);
+  bool floating(unsigned bits);
+  bool vector();
+  bool lane();
+  bool shuffle();
+  bool zero_byte();
+  bool count_of_operands();
+  bool data_instruction();
+
+  PrintState& state_;
+  ByteReader& reader_;
+  TextOut& out_;
+  PrintTypes& types_;
+
+  bool in_function_ = false;
+  uint64_t body_begin_ = 0;
+  uint64_t instruction_offset_ = 0;
+  uint32_t instructions_ = 0;  ///< of the expression at hand
+  std::vector<BinaryType> locals_;
+  std::vector<std::string> local_ids_;
+  std::vector<Label> labels_;
+  std::unordered_map<std::string_view, uint32_t> label_of_;
+  std::vector<NamedIndex> label_names_;
+  size_t next_label_name_ = 0;
+  uint32_t blocks_ = 0;  ///< begun so far in this function
+  std::span<const BranchHint> hints_;
+  uint64_t hints_put_ = 0;
+};
+
+}  // namespace rotor::wasm::text

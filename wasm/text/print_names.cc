@@ -1,0 +1,161 @@
+#include "wasm/text/print_names.h"
+
+#include <algorithm>
+#include <unordered_set>
+
+#include "wasm/text/binary_codes.h"
+#include "wasm/text/print_text.h"
+
+namespace rotor::wasm::text {
+namespace {
+
+/// Names of one scope, each given once.
+class UniqueNames {
+ public:
+  /// `name`, or one made of it and the index if it is taken.
+  std::string make(std::string_view name, uint32_t index) {
+    std::string made(name);
+    if (taken_.insert(made).second) return made;
+    made += "#" + std::to_string(index);
+    while (!taken_.insert(made).second) made += '#';
+    return made;
+  }
+
+ private:
+  std::unordered_set<std::string> taken_;
+};
+
+/// By index; of several names of one index the first. What is at `limit` or above goes.
+void tidy(std::vector<NamedIndex>& names, uint32_t limit) {
+  std::erase_if(names, [&](const NamedIndex& name) { return name.first >= limit; });
+  std::ranges::stable_sort(names, {}, &NamedIndex::first);
+  auto repeated = std::ranges::unique(names, {}, &NamedIndex::first);
+  names.erase(repeated.begin(), repeated.end());
+}
+
+}  // namespace
+
+// ---- reading ------------------------------------------------------------------------------------------------------
+
+bool PrintedNames::name(ByteReader& reader, std::string_view& out) const {
+  uint32_t size = 0;
+  if (!reader.length(size)) return false;
+  auto bytes = module_.subspan(reader.offset(), size);
+  out = {reinterpret_cast<const char*>(bytes.data()), size};
+  return is_utf8(out) && reader.skip(size);
+}
+
+bool PrintedNames::name_map(ByteReader& reader, std::vector<NamedIndex>* out) const {
+  uint32_t count = 0;
+  if (!reader.count(count)) return false;
+  for (uint32_t i = 0; i < count; ++i) {
+    NamedIndex entry;
+    if (!reader.u32(entry.first) || !name(reader, entry.second)) return false;
+    if (out) out->push_back(entry);
+  }
+  return true;
+}
+
+bool PrintedNames::indirect(ByteReader& reader, Maps& out) const {
+  uint32_t count = 0;
+  if (!reader.count(count)) return false;
+  for (uint32_t i = 0; i < count; ++i) {
+    uint32_t index = 0;
+    if (!reader.u32(index)) return false;
+    uint64_t begin = reader.offset();
+    if (!name_map(reader, nullptr)) return false;
+    out.try_emplace(index, Range{begin, reader.offset()});
+  }
+  return true;
+}
+
+bool PrintedNames::subsection(ByteReader& reader) {
+  uint8_t id = 0;
+  uint32_t size = 0;
+  if (!reader.u8(id) || !reader.length(size)) return false;
+  uint64_t end = reader.offset() + size;
+  ByteReader part(module_, reader.offset(), end);
+  reader.seek(end);
+  auto direct = [&](Space space) { return name_map(part, &direct_[std::to_underlying(space)]); };
+  bool ok = true;
+  switch (static_cast<NameId>(id)) {
+    case NameId::module: ok = name(part, module_name_); break;
+    case NameId::func: ok = direct(Space::func); break;
+    case NameId::local: ok = indirect(part, locals_); break;
+    case NameId::label: ok = indirect(part, labels_); break;
+    case NameId::type: ok = direct(Space::type); break;
+    case NameId::table: ok = direct(Space::table); break;
+    case NameId::memory: ok = direct(Space::memory); break;
+    case NameId::global: ok = direct(Space::global); break;
+    case NameId::elem: ok = direct(Space::elem); break;
+    case NameId::data: ok = direct(Space::data); break;
+    case NameId::field: ok = indirect(part, fields_); break;
+    case NameId::tag: ok = direct(Space::tag); break;
+    default: return true;  // of a later version
+  }
+  return ok && part.at_end();
+}
+
+bool PrintedNames::read(std::span<const uint8_t> module, uint64_t begin, uint64_t end) {
+  module_ = module;
+  ByteReader reader(module, begin, end);
+  while (!reader.at_end()) {
+    if (subsection(reader)) continue;
+    *this = PrintedNames();
+    return false;
+  }
+  return true;
+}
+
+// ---- ids ----------------------------------------------------------------------------------------------------------
+
+void PrintedNames::resolve(const std::array<uint32_t, kSpaceCount>& counts) {
+  for (size_t space = 0; space < kSpaceCount; ++space) {
+    std::vector<NamedIndex>& names = direct_[space];
+    tidy(names, counts[space]);
+    if (names.empty()) continue;
+    std::vector<PrintedName>& ids = resolved_[space];
+    ids.resize(names.back().first + 1);
+    UniqueNames unique;
+    for (const auto& [index, name] : names) {
+      PrintedName& printed = ids[index];
+      printed.name = name;
+      // No id is empty, but a name may be.
+      std::string made = name.empty() ? std::string() : unique.make(name, index);
+      printed.needs_annotation = name.empty() || made != name;
+      if (!made.empty()) printed.id = id_of(made);
+    }
+  }
+}
+
+const PrintedName& PrintedNames::of(Space space, uint32_t index) const {
+  static const PrintedName kNone;
+  const std::vector<PrintedName>& ids = resolved_[std::to_underlying(space)];
+  return index < ids.size() ? ids[index] : kNone;
+}
+
+std::vector<NamedIndex> PrintedNames::sorted(const Maps& maps, uint32_t key) const {
+  std::vector<NamedIndex> names;
+  auto found = maps.find(key);
+  if (found == maps.end()) return names;
+  ByteReader reader(module_, found->second.begin, found->second.end);
+  name_map(reader, &names);  // it was read before: it does not fail
+  tidy(names, UINT32_MAX);
+  std::erase_if(names, [](const NamedIndex& name) { return name.second.empty(); });
+  return names;
+}
+
+std::vector<std::string> PrintedNames::unique(const Maps& maps, uint32_t key, uint32_t count) const {
+  std::vector<std::string> ids;
+  UniqueNames unique;
+  for (const auto& [index, name] : sorted(maps, key)) {
+    if (index >= count) break;
+    ids.resize(count);
+    ids[index] = id_of(unique.make(name, index));
+  }
+  return ids;
+}
+
+std::vector<NamedIndex> PrintedNames::labels(uint32_t func) const { return sorted(labels_, func); }
+
+}  // namespace rotor::wasm::text

@@ -1,0 +1,61 @@
+// The name section, as ids that may stand in a text.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "wasm/reader.h"
+#include "wasm/text/module_state.h"
+
+namespace rotor::wasm::text {
+
+/// What a thing is called in the text.
+struct PrintedName {
+  std::string id;                 ///< `$name`; empty: it has no id, and is called by its index
+  bool needs_annotation = false;  ///< the id is not the name: `(@name "...")` says that
+  std::string_view name;
+};
+
+class PrintedNames {
+ public:
+  /// Reads the contents of a name section. False: it is malformed, and there are no names.
+  bool read(std::span<const uint8_t> module, uint64_t begin, uint64_t end);
+  /// Makes the ids of the module's spaces unique. `counts`: how many members each has.
+  void resolve(const std::array<uint32_t, kSpaceCount>& counts);
+
+  std::string_view module_name() const { return module_name_; }
+  /// Of an index that has no name: an empty one.
+  const PrintedName& of(Space space, uint32_t index) const;
+  /// The ids of a function's locals below `count`, unique; empty if it has none, else `count` of them.
+  std::vector<std::string> locals(uint32_t func, uint32_t count) const { return unique(locals_, func, count); }
+  std::vector<std::string> fields(uint32_t type, uint32_t count) const { return unique(fields_, type, count); }
+  /// The names of a function's labels, in order; a label's index counts the blocks before it.
+  std::vector<NamedIndex> labels(uint32_t func) const;
+
+ private:
+  struct Range {
+    uint64_t begin = 0, end = 0;
+  };
+  using Maps = std::unordered_map<uint32_t, Range>;
+
+  bool subsection(ByteReader& reader);
+  bool name(ByteReader& reader, std::string_view& out) const;
+  bool name_map(ByteReader& reader, std::vector<NamedIndex>* out) const;
+  bool indirect(ByteReader& reader, Maps& out) const;
+  std::vector<NamedIndex> sorted(const Maps& maps, uint32_t key) const;
+  std::vector<std::string> unique(const Maps& maps, uint32_t key, uint32_t count) const;
+
+  std::span<const uint8_t> module_;
+  std::string_view module_name_;
+  std::array<std::vector<NamedIndex>, kSpaceCount> direct_;
+  std::array<std::vector<PrintedName>, kSpaceCount> resolved_;
+  Maps locals_, labels_, fields_;
+};
+
+}  // namespace rotor::wasm::text
