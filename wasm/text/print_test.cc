@@ -147,6 +147,23 @@ TEST(Print, NamesCannotLeaveTheirQuotes) {
   EXPECT_EQ(encode(text), module);
 }
 
+TEST(Print, ExpressionsHaveNoneOfAFunctionsNames) {
+  // The last function's names are used up where the offset begins, which is no constant expression but well-formed.
+  constexpr std::string_view kText = R"((module
+  (type (;0;) (func))
+  (func (;0;) (type 0)
+    (local $x i32)
+    block $a
+    end
+    block $b
+    end
+  )
+  (data (;0;) (offset block (;@1;) end local.get 0 br 0) "")
+)
+)";
+  EXPECT_EQ(print(encode(kText)), kText);
+}
+
 TEST(Print, WhatIsNoNameSectionStaysACustomSection) {
   Bytes module = encode(R"((module (func) (@custom "name" (after func) "\01\7f")
     (@custom "metadata.code.branch_hint" (before code) "\01\00\01\07\01\01")))");
