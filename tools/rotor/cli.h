@@ -108,6 +108,7 @@ uint64_t parse_size(const std::string& text);
 void add_run(CLI::App& app);
 void add_validate(CLI::App& app);
 void add_wat2wasm(CLI::App& app);
+void add_wasm2wat(CLI::App& app);
 void add_inspect(CLI::App& app);
 void add_compile(CLI::App& app);
 void add_replay(CLI::App& app);

@@ -15,6 +15,7 @@ int main(int argc, char** argv) {
   rotor::cli::add_run(app);
   rotor::cli::add_validate(app);
   rotor::cli::add_wat2wasm(app);
+  rotor::cli::add_wasm2wat(app);
   rotor::cli::add_inspect(app);
   rotor::cli::add_compile(app);
   rotor::cli::add_replay(app);

@@ -9,16 +9,15 @@ namespace rotor::wasm::text {
 
 bool BodyPrinter::expression() {
   in_function_ = false;
-  label_names_.clear();
+  name_labels({});
   local_ids_.clear();
   return run();
 }
 
 bool BodyPrinter::wrapped_expression(std::string_view word) {
   size_t begin = out_.position();
-  uint32_t blocks = blocks_;
   if (!expression()) return false;
-  if (instructions_ == 1 && blocks_ == blocks) {
+  if (instructions_ == 1 && blocks_ == 0) {
     out_.insert(begin + 1, "(");
   } else {
     out_.insert(begin, " (" + std::string(word));
@@ -52,9 +51,7 @@ bool BodyPrinter::function(uint32_t index, uint32_t type, std::span<const Branch
   locals_.assign(params.begin(), params.end());
   if (!local_declarations()) return false;
   local_ids_ = state_.names.locals(index, static_cast<uint32_t>(locals_.size()));
-  label_names_ = state_.names.labels(index);
-  next_label_name_ = 0;
-  blocks_ = 0;
+  name_labels(state_.names.labels(index));
 
   out_.line(1);
   out_.put("(func");
@@ -123,6 +120,12 @@ void BodyPrinter::put_hint(Opcode op, uint64_t start) {
 }
 
 // ---- blocks -------------------------------------------------------------------------------------------------------
+
+void BodyPrinter::name_labels(std::vector<NamedIndex> names) {
+  label_names_ = std::move(names);
+  next_label_name_ = 0;
+  blocks_ = 0;
+}
 
 std::string_view BodyPrinter::next_label_name() {
   uint32_t index = blocks_++;

@@ -44,6 +44,8 @@ class BodyPrinter {
   void put_hint(Opcode op, uint64_t start);
   bool local_declarations();
 
+  /// Those of a new function or expression, by their blocks' indices.
+  void name_labels(std::vector<NamedIndex> names);
   /// The next block's name.
   std::string_view next_label_name();
   bool block_type();

@@ -60,6 +60,7 @@ bool ModulePrinter::print() {
     out_.put(' ');
     out_.put(id_of(state_.names.module_name()));
   }
+  size_t fields_begin = out_.position();
   types_.put_definitions();
   if (!fields(SectionId::import, &ModulePrinter::import_field) ||
       !fields(SectionId::table, &ModulePrinter::table_field) ||
@@ -74,6 +75,7 @@ bool ModulePrinter::print() {
   if (state_.needs_data_count && !at(SectionId::data_count).exists)
     return reader_.fail(Message::data_count_required, state_.data_instruction_offset);
   if (options_.custom_sections) customs();
+  if (out_.position() > fields_begin) out_.line(0);
   out_.put(")\n");
   return !out_.over() || reader_.fail_detail(Message::limit_module_size, state_.module.size(), "its text");
 }
