@@ -97,6 +97,12 @@ TEST(Print, Types) {
   EXPECT_EQ(print(encode(kText)), kText);
 }
 
+TEST(Print, LongFormsBecomeShort) {
+  // `sub final` without supertypes, and the long form of funcref.
+  Bytes module{0, 'a', 's', 'm', 1, 0, 0, 0, 1, 8, 1, 0x4f, 0, 0x60, 1, 0x63, 0x70, 0};
+  EXPECT_EQ(print(module), "(module\n  (type (;0;) (func (param funcref)))\n)\n");
+}
+
 TEST(Print, Numbers) {
   EXPECT_EQ(body("f32.const 0x1.8p3 f32.const -0 f64.const 0.1 f32.const nan f64.const -nan:0x4 f32.const -inf drop"),
             "\n    f32.const 12\n    f32.const -0\n    f64.const 0.1\n    f32.const nan\n    f64.const -nan:0x4"
