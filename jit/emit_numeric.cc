@@ -1,11 +1,13 @@
 // Constants, the NUMERIC group and wide arithmetic.
 //
 // What LLVM may not assume: wasm floats are not folded across NaN bits. LLVM's `x * 1.0 -> x` and its likes would leave
-// a signalling NaN as it is, where wasm quiets it; so +-0 and +-1 are read from memory LLVM thinks unknown, and a
-// promotion canonicalises, so that promote-demote is not folded to nothing.
+// a signalling NaN as it is, where wasm quiets it; so +-0 and +-1 are read from memory LLVM thinks unknown (those that
+// turn out to be such later are the matter of jit/opaque_floats.h), and a promotion canonicalises, so that
+// promote-demote is not folded to nothing.
 #include <cmath>
 
 #include "jit/emit_function.h"
+#include "jit/opaque_floats.h"
 #include "llvm/IR/Intrinsics.h"
 
 namespace rotor::jit {
@@ -176,6 +178,10 @@ Value FunctionEmitter::integer_op(Opcode op, Value a, Value b) {
 
 Value FunctionEmitter::float_op(Opcode op, std::span<const Value> v) {
   Value a = v[0], b = v.back();
+  auto arithmetic = [&](Value result) {
+    mark_floats(*function_);
+    return module_.canonical_nan(result);
+  };
   switch (op) {
     case Opcode::F32Eq:
     case Opcode::F64Eq: return compare_float(CmpInst::FCMP_OEQ, a, b);
@@ -204,17 +210,17 @@ Value FunctionEmitter::float_op(Opcode op, std::span<const Value> v) {
     case Opcode::F32Sqrt:
     case Opcode::F64Sqrt: return module_.canonical_nan(unary_intrinsic(llvm::Intrinsic::sqrt, a));
     case Opcode::F32Add:
-    case Opcode::F64Add: return module_.canonical_nan(b_.CreateFAdd(a, b));
+    case Opcode::F64Add: return arithmetic(b_.CreateFAdd(a, b));
     case Opcode::F32Sub:
-    case Opcode::F64Sub: return module_.canonical_nan(b_.CreateFSub(a, b));
+    case Opcode::F64Sub: return arithmetic(b_.CreateFSub(a, b));
     case Opcode::F32Mul:
-    case Opcode::F64Mul: return module_.canonical_nan(b_.CreateFMul(a, b));
+    case Opcode::F64Mul: return arithmetic(b_.CreateFMul(a, b));
     case Opcode::F32Div:
-    case Opcode::F64Div: return module_.canonical_nan(b_.CreateFDiv(a, b));
+    case Opcode::F64Div: return arithmetic(b_.CreateFDiv(a, b));
     case Opcode::F32Min:
-    case Opcode::F64Min: return module_.canonical_nan(minimum(a, b, false));
+    case Opcode::F64Min: return arithmetic(minimum(a, b, false));
     case Opcode::F32Max:
-    case Opcode::F64Max: return module_.canonical_nan(minimum(a, b, true));
+    case Opcode::F64Max: return arithmetic(minimum(a, b, true));
     case Opcode::F32Copysign:
     case Opcode::F64Copysign: return b_.CreateCopySign(a, b);
     default: return nullptr;

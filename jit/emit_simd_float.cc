@@ -47,7 +47,7 @@ Value SimdEmitter::float_compare(Opcode op, Value a, Value b) {
 Value SimdEmitter::floating(Opcode op, Operands v) {
   Shape shape = shape_of(op);
   if (!is_float(shape)) return nullptr;
-  mark_vector_floats(*b_.GetInsertBlock()->getParent());
+  mark_floats(*b_.GetInsertBlock()->getParent());
   Value a = as(shape, v[0]), b = as(shape, v.size() > 1 ? v[1] : v[0]);
   if (Value result = float_compare(op, a, b)) return result;
   auto canonical = [&](Value result) { return module_.canonical_nan(result); };
@@ -155,7 +155,7 @@ Value SimdEmitter::convert(Opcode op, Value vector) {
 // but the target's features, the same at every tier.
 
 Value SimdEmitter::multiply_add(Shape shape, Operands v, bool negate) {
-  mark_vector_floats(*b_.GetInsertBlock()->getParent());
+  mark_floats(*b_.GetInsertBlock()->getParent());
   Value a = as(shape, v[0]), b = as(shape, v[1]), c = as(shape, v[2]);
   if (negate) {
     Shape bits = integer_form(shape);
@@ -183,7 +183,7 @@ Value SimdEmitter::relaxed(Opcode op, Operands v) {
   Shape shape = shape_of(op);
   bool deterministic = module_.plan.deterministic;
   auto minimum_of = [&](bool want_max) -> Value {
-    mark_vector_floats(*b_.GetInsertBlock()->getParent());
+    mark_floats(*b_.GetInsertBlock()->getParent());
     Value a = as(shape, v[0]), b = as(shape, v[1]);
     if (deterministic) return module_.canonical_nan(minimum(a, b, want_max));
     return b_.CreateSelect(want_max ? b_.CreateFCmpOGT(a, b) : b_.CreateFCmpOLT(a, b), a, b);

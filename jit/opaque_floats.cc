@@ -11,7 +11,7 @@ namespace rotor::jit {
 
 namespace {
 
-constexpr const char* kAttribute = "rotor-vector-floats";
+constexpr const char* kAttribute = "rotor-floats";
 
 /// An instruction whose identities LLVM knows: x * 1, x / 1, x + -0, x - 0, -0 - x.
 bool has_identities(const llvm::Instruction& instruction) {
@@ -26,14 +26,19 @@ bool has_identities(const llvm::Instruction& instruction) {
   return call && call->getIntrinsicID() == llvm::Intrinsic::fma;
 }
 
-/// True if a lane is +-0 or +-1: one is enough, since LLVM looks at lanes alone where only those are used.
+/// +-0, +-1, or not known to be another number.
+bool is_telling_number(const llvm::Constant* constant) {
+  auto* number = llvm::dyn_cast_or_null<llvm::ConstantFP>(constant);
+  return !number || number->isZero() || number->isExactlyValue(1.0) || number->isExactlyValue(-1.0);
+}
+
+/// Of a vector one such lane is enough, since LLVM looks at lanes alone where only those are used.
 bool is_telling(const llvm::Constant& constant) {
+  if (!constant.getType()->isFPOrFPVectorTy()) return false;  // an intrinsic's callee
   auto* type = llvm::dyn_cast<llvm::FixedVectorType>(constant.getType());
-  if (!type) return false;
-  for (unsigned i = 0; i < type->getNumElements(); ++i) {
-    auto* lane = llvm::dyn_cast_or_null<llvm::ConstantFP>(constant.getAggregateElement(i));
-    if (!lane || lane->isZero() || lane->isExactlyValue(1.0) || lane->isExactlyValue(-1.0)) return true;
-  }
+  if (!type) return is_telling_number(&constant);
+  for (unsigned i = 0; i < type->getNumElements(); ++i)
+    if (is_telling_number(constant.getAggregateElement(i))) return true;
   return false;
 }
 
@@ -50,7 +55,7 @@ llvm::Value* opaque(llvm::Constant& constant, llvm::Instruction& before) {
 
 }  // namespace
 
-void mark_vector_floats(llvm::Function& function) {
+void mark_floats(llvm::Function& function) {
   if (!function.hasFnAttribute(kAttribute)) function.addFnAttr(kAttribute);
 }
 
@@ -66,7 +71,7 @@ llvm::PreservedAnalyses OpaqueFloatsPass::run(llvm::Function& function, llvm::Fu
             operand.set(opaque(*constant, instruction));
             changed = true;
           }
-      } else if (instruction.getType()->isVectorTy() && !instruction.mayReadOrWriteMemory()) {
+      } else if (!instruction.mayReadOrWriteMemory()) {
         // What the next pass would make a constant of becomes one before it comes to a float instruction.
         if (llvm::Value* simple = llvm::simplifyInstruction(&instruction, query);
             llvm::isa_and_nonnull<llvm::Constant>(simple)) {

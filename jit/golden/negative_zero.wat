@@ -25,7 +25,7 @@ declare ptr @llvm.frameaddress.p0(i32 immarg) #1
 ; Function Attrs: cold noreturn nounwind memory(inaccessiblemem: write)
 declare void @llvm.ubsantrap(i8 immarg) #2
 
-attributes #0 = { nounwind "frame-pointer"="all" "probe-stack"="inline-asm" }
+attributes #0 = { nounwind "frame-pointer"="all" "probe-stack"="inline-asm" "rotor-floats" }
 attributes #1 = { nocallback nofree nosync nounwind willreturn memory(none) }
 attributes #2 = { cold noreturn nounwind memory(inaccessiblemem: write) }
 

@@ -42,7 +42,7 @@ define hidden swiftcc <2 x i64> @f1(ptr swiftself %0, <2 x i64> %1) #3 {
   ret <2 x i64> %5
 }
 
-attributes #0 = { nounwind "frame-pointer"="all" "probe-stack"="inline-asm" "rotor-vector-floats" }
+attributes #0 = { nounwind "frame-pointer"="all" "probe-stack"="inline-asm" "rotor-floats" }
 attributes #1 = { nocallback nofree nosync nounwind willreturn memory(none) }
 attributes #2 = { cold noreturn nounwind memory(inaccessiblemem: write) }
 attributes #3 = { nounwind "frame-pointer"="all" "probe-stack"="inline-asm" }
@@ -89,7 +89,7 @@ define hidden swiftcc <2 x i64> @f1(ptr swiftself %0, <2 x i64> %1) #3 {
   ret <2 x i64> %5
 }
 
-attributes #0 = { nounwind "frame-pointer"="all" "probe-stack"="inline-asm" "rotor-vector-floats" }
+attributes #0 = { nounwind "frame-pointer"="all" "probe-stack"="inline-asm" "rotor-floats" }
 attributes #1 = { nocallback nofree nosync nounwind willreturn memory(none) }
 attributes #2 = { cold noreturn nounwind memory(inaccessiblemem: write) }
 attributes #3 = { nounwind "frame-pointer"="all" "probe-stack"="inline-asm" }

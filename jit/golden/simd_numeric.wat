@@ -104,7 +104,7 @@ declare i32 @llvm.x86.sse41.ptestz(<2 x i64>, <2 x i64>) #1
 attributes #0 = { nounwind "frame-pointer"="all" "probe-stack"="inline-asm" }
 attributes #1 = { nocallback nofree nosync nounwind willreturn memory(none) }
 attributes #2 = { cold noreturn nounwind memory(inaccessiblemem: write) }
-attributes #3 = { nounwind "frame-pointer"="all" "probe-stack"="inline-asm" "rotor-vector-floats" }
+attributes #3 = { nounwind "frame-pointer"="all" "probe-stack"="inline-asm" "rotor-floats" }
 attributes #4 = { nocallback nocreateundeforpoison nofree nosync nounwind speculatable willreturn memory(none) }
 
 !llvm.module.flags = !{!0}
