@@ -8,10 +8,11 @@ import dataclasses
 BASELINE = ('bulk-memory', 'reference-types', 'multi-value', 'sign-extension-ops', 'saturating-float-to-int',
             'extended-const')
 # What both engines have. What is in no config stays off: GC and with it typed function references (smith has no switch
-# between the two), exceptions, threads (what it makes may wait without end), relaxed vectors (may differ by design).
-FEATURES = {*BASELINE, 'tail-call'}
-ALL = ('bulk-memory', 'compact-imports', 'custom-descriptors', 'custom-page-sizes', 'exceptions', 'extended-const', 'gc',
-       'memory64', 'multi-value', 'reference-types', 'relaxed-simd', 'saturating-float-to-int',
+# between the two), exceptions, relaxed vectors (may differ by design).
+FEATURES = {*BASELINE, 'threads', 'tail-call', 'simd', 'multi-memory', 'memory64', 'wide-arithmetic',
+            'custom-page-sizes'}
+ALL = ('bulk-memory', 'compact-imports', 'custom-descriptors', 'custom-page-sizes', 'exceptions', 'extended-const',
+       'gc', 'memory64', 'multi-value', 'reference-types', 'relaxed-simd', 'saturating-float-to-int',
        'shared-everything-threads', 'sign-extension-ops', 'simd', 'tail-call', 'threads', 'wide-arithmetic')
 
 # Small enough for thousands of modules in minutes, large enough for the register allocator to spill.
@@ -34,10 +35,22 @@ class Config:
     features: tuple = ()  # beyond BASELINE
     without: tuple = ()
     options: dict = dataclasses.field(default_factory=dict)
+    avoid: str = ''  # modules with this in their text are not run
 
 
 TABLES = {'max-tables': 4}
 SAFE = {'disallow-traps': True}  # runs deeper: what might trap is made not to
+
+# Bits of smith's `allowed-instructions`, by what they were seen to let in. Among all instructions those that take
+# several operands are rare; among fewer they are not.
+INTEGERS, FLOATS, INTEGER_VECTORS, FLOAT_VECTORS, TABLE_AND_REFERENCE, VARIABLES, INTEGER_MEMORY, CONTROL = \
+    (1 << bit for bit in (0, 1, 2, 3, 4, 6, 8, 10))
+
+
+def only(*kinds):
+    return {'allowed-instructions': sum(kinds)}
+
+
 CONFIGS = [
     Config('mvp', without=BASELINE),
     Config('mvp-safe', without=BASELINE, options=SAFE),
@@ -46,6 +59,8 @@ CONFIGS = [
     Config('large', options=TABLES | {'max-instructions': 1500}),
     Config('large-safe', options=TABLES | SAFE | {'max-instructions': 1500}),
     Config('calls', options=TABLES | {'max-instructions': 30, 'max-funcs': 60, 'min-funcs': 30}),
+    Config('threads', features=('threads',), avoid='memory.atomic.wait'),  # which may wait without end
+    Config('threads-safe', features=('threads',), avoid='memory.atomic.wait', options=SAFE),
     Config('simd', features=('simd',)),
     Config('simd-safe', features=('simd',), options=SAFE),
     Config('tail-call', features=('tail-call',), options=TABLES),
@@ -55,6 +70,15 @@ CONFIGS = [
     Config('memory64-multi-memory-safe', features=('memory64',), options=SAFE | {'max-memories': 4}),
     Config('wide-arithmetic', features=('wide-arithmetic',), options=SAFE),
     Config('custom-page-sizes', features=('custom-page-sizes',)),
+    Config('only-wide-integers', features=('wide-arithmetic',), options=only(INTEGERS, VARIABLES)),
+    Config('only-numbers', options=only(INTEGERS, FLOATS, VARIABLES)),
+    Config('only-tables', options=TABLES | only(INTEGERS, TABLE_AND_REFERENCE, VARIABLES)),
+    Config('only-memories', features=('memory64',),
+           options={'max-memories': 4} | only(INTEGERS, VARIABLES, INTEGER_MEMORY)),
+    Config('only-integer-vectors', features=('simd',), options=only(INTEGERS, INTEGER_VECTORS, VARIABLES)),
+    Config('only-vectors', features=('simd',),
+           options=only(INTEGERS, FLOATS, INTEGER_VECTORS, FLOAT_VECTORS, VARIABLES)),
+    Config('only-calls', features=('tail-call',), options=TABLES | only(INTEGERS, VARIABLES, CONTROL)),
     Config('everything', features=('simd', 'tail-call', 'memory64', 'wide-arithmetic', 'custom-page-sizes'),
            options=TABLES | {'max-memories': 4}),
     Config('everything-safe', features=('simd', 'tail-call', 'memory64', 'wide-arithmetic', 'custom-page-sizes'),
@@ -95,6 +119,8 @@ def imports(config):
                   '(import "g" "5" (global (mut funcref)))', '(import "t" "1" (table 0 50 externref))']
     if 'simd' in has:
         lines += ['(import "f" "6" (func (param v128 i32) (result v128)))', '(import "g" "6" (global (mut v128)))']
+    if 'threads' in has:
+        lines.append('(import "m" "2" (memory 1 3 shared))')
     if 'memory64' in has:
         lines += ['(import "m" "1" (memory i64 1 5))', '(import "t" "2" (table i64 3 60 funcref))']
     return '(module\n  ' + '\n  '.join(lines) + ')\n'

@@ -83,10 +83,11 @@ class Side:
 class Sides:
     """Wasmtime, and Rotor at both levels."""
 
-    def __init__(self, rotor, wasmtime):
+    def __init__(self, rotor, mode, wasmtime):
         environment = os.environ | {'PYTHONPATH': wasmtime}
         self.reference = Side('wasmtime', [sys.executable, str(HERE / 'wasmtime_side.py')], environment)
-        self.rotors = [Side(f'rotor-o{level}', [rotor, '--opt', str(level)]) for level in (0, 1)]
+        self.rotors = [Side(f'rotor-o{level}', [rotor, '--opt', str(level), '--mode', mode])
+                       for level in (0, 1)]
 
     def stop(self):
         for side in [self.reference, *self.rotors]:
@@ -132,13 +133,16 @@ class Generator:
         return random.Random(f'{self.seed}:{index}:calls').getrandbits(64)
 
     def make(self, index, path):
-        """False if smith makes nothing of these bytes, which happens."""
+        """False if smith makes nothing of these bytes, which happens, or what is not to be run."""
         data = random.Random(f'{self.seed}:{index}').randbytes(configs.SEED_BYTES)
         made = subprocess.run([self.tool, 'smith', '--ensure-termination', '--fuel', str(configs.FUEL), '-c',
                                self.folder / f'{self.config(index).name}.json', '-o', path], input=data,
                               stderr=subprocess.PIPE, timeout=GENERATE_TIMEOUT_S)
         if made.returncode not in (0, 2):
             raise RuntimeError('wasm-tools smith: ' + made.stderr.decode(errors='replace'))
+        if made.returncode == 0 and self.config(index).avoid:
+            text = subprocess.run([self.tool, 'print', path], stdout=subprocess.PIPE, check=True).stdout
+            return self.config(index).avoid.encode() not in text
         return made.returncode == 0
 
 
@@ -165,7 +169,7 @@ class Campaign:
             return self.next_index - 1 + self.arguments.first
 
     def job(self, generator, number):
-        sides = Sides(self.arguments.rotor, self.arguments.wasmtime)
+        sides = Sides(self.arguments.rotor, self.arguments.mode, self.arguments.wasmtime)
         path = generator.folder / f'module-{number}.wasm'
         try:
             while (index := self.take()) is not None:
@@ -222,7 +226,8 @@ def report(folder, arguments, path, seed, expected, differing):
     for name, actual in differing.items():
         text += '\n'.join(difflib.unified_diff(expected, actual, 'wasmtime', name, lineterm='', n=2)) + '\n'
     (folder / 'difference.txt').write_text(text)
-    again = [sys.executable, str(HERE / 'run.py'), '--rotor', arguments.rotor, '--call-seed', str(seed), '--check']
+    again = [sys.executable, str(HERE / 'run.py'), '--rotor', arguments.rotor, '--mode', arguments.mode,
+             '--call-seed', str(seed), '--check']
     (folder / 'again.sh').write_text(f'#!/bin/sh\nexec {shlex.join(again)} "${{1:-{module}}}"\n')
     (folder / 'again.sh').chmod(0o755)
     print(f'difference: {folder}\n' + '\n'.join(text.split('\n')[:12]), flush=True)
@@ -245,7 +250,7 @@ def shrink(folder, arguments, again, differing, expected):
 
 def check(arguments):
     """One module: prints what differs and exits with 1; with --same-as as `wasm-tools shrink` wants it."""
-    sides = Sides(arguments.rotor, arguments.wasmtime)
+    sides = Sides(arguments.rotor, arguments.mode, arguments.wasmtime)
     expected, differing = sides.compare(arguments.call_seed, arguments.check)
     sides.stop()
     if arguments.same_as:
@@ -259,6 +264,7 @@ def check(arguments):
 def parse():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--rotor', required=True, help='the program rotor_diff')
+    parser.add_argument('--mode', default='aot', help='when Rotor compiles: aot (the default), eager or lazy')
     parser.add_argument('--modules', type=int, default=1000)
     parser.add_argument('--modules-in-ci', type=int, help='instead of --modules, with CI=true in the environment')
     parser.add_argument('--hours', type=float, help='instead of --modules: for how long')
@@ -266,7 +272,8 @@ def parse():
     parser.add_argument('--first', type=int, default=0, help="number of the first module")
     parser.add_argument('--jobs', type=int, default=1)
     parser.add_argument('--out', type=pathlib.Path, default=pathlib.Path('differences'))
-    parser.add_argument('--shrink', type=int, metavar='ATTEMPTS', help='makes what differs smaller, in so many attempts')
+    parser.add_argument('--shrink', type=int, metavar='ATTEMPTS',
+                        help='makes what differs smaller, in so many attempts')
     parser.add_argument('--check', metavar='MODULE', help='just this module')
     parser.add_argument('--call-seed', type=int, default=1, help='for --check: what its calls are made of')
     parser.add_argument('--same-as', help=argparse.SUPPRESS)

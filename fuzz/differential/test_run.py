@@ -65,7 +65,8 @@ class Configs(unittest.TestCase):
         for config in configs.CONFIGS:
             options = configs.smith_options(config)
             self.assertTrue(all(f'{name}-enabled' in options for name in configs.ALL), config.name)
-            self.assertFalse(options['gc-enabled'] or options['threads-enabled'], config.name)
+            self.assertFalse(options['gc-enabled'] or options['exceptions-enabled'], config.name)
+            self.assertTrue(config.avoid or not options['threads-enabled'], config.name)
 
     def test_nothing_is_on_that_rotor_lacks(self):
         for config in configs.enabled():

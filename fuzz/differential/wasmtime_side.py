@@ -15,7 +15,7 @@ from wasmtime import _ffi as ffi
 CALLS_OF_EACH = 3
 MASK64 = (1 << 64) - 1
 
-# wasm_valtype_kind
+# As wasm_valtype_kind has them, and v128.
 I32, I64, F32, F64, V128, EXTERNREF, FUNCREF = 0, 1, 2, 3, 4, 128, 129
 NAMES = {I32: 'i32', I64: 'i64', F32: 'f32', F64: 'f64', V128: 'v128', EXTERNREF: 'externref', FUNCREF: 'funcref'}
 BYTES = {I32: 4, I64: 8, F32: 4, F64: 8, V128: 16}
@@ -33,7 +33,7 @@ TRAPS = {
     Code.INDIRECT_CALL_TO_NULL: 'null reference',
     Code.NULL_REFERENCE: 'null reference',
     Code.BAD_SIGNATURE: 'indirect call type mismatch',
-    Code.HEAP_MISALIGNED: 'unaligned atomic',
+    Code.HEAP_MISALIGNED: 'out of bounds memory access',
     Code.ATOMIC_WAIT_NON_SHARED_MEMORY: 'expected shared memory',
     Code.STACK_OVERFLOW: 'stack overflow',
 }
@@ -98,8 +98,17 @@ def text_of(kind, bits):
     return NAMES[kind] if kind == FUNCREF else f'{NAMES[kind]}:{bits}'
 
 
+def kind_of(valtype):
+    """wasm_valtype_kind, which knows no v128 and ends the process for it."""
+    full = ffi.wasmtime_valtype_t()
+    ffi.wasmtime_valtype_new(valtype.ptr(), ctypes.byref(full))
+    kind = full.kind
+    ffi.wasmtime_valtype_delete(ctypes.byref(full))
+    return kind if kind <= V128 else ffi.wasm_valtype_kind(valtype.ptr())
+
+
 def kinds_of(types):
-    return [ffi.wasm_valtype_kind(value.ptr()) for value in types]
+    return [kind_of(value) for value in types]
 
 
 @ctypes.CFUNCTYPE(None, ctypes.c_void_p)
@@ -113,6 +122,7 @@ class Run:
     def __init__(self, engine, module, seed, out):
         self.engine, self.module, self.out = engine, module, out
         self.values = ChosenValues(seed)
+        self.shared = []  # memories that are counted, where a store owns others
         self.imports = [(i.module, i.name, i.type) for i in module.imports]
         self.exports = [e.type for e in module.exports]
         self.signatures = [self.signature(t) for t in self.exports]
@@ -134,6 +144,12 @@ class Run:
             self.print_state()
         except Failure as failure:
             self.out.append(failure.text)
+        self.release()
+
+    def release(self):
+        for memory in self.shared:
+            ffi.wasmtime_sharedmemory_delete(memory)
+        self.shared = []
 
     def finish(self, error, trap):
         """Raises what a call ended with, if it did not return."""
@@ -148,6 +164,7 @@ class Run:
     # Instances and their imports
 
     def instantiate(self):
+        self.release()
         self.store = wasmtime.Store(self.engine)
         self.context = self.store._context()
         self.host_calls, self.host_crc = 0, 0
@@ -173,6 +190,8 @@ class Run:
         item, name, length = ffi.wasmtime_extern_t(), ctypes.POINTER(ctypes.c_char)(), ctypes.c_size_t()
         ffi.wasmtime_instance_export_nth(self.context, ctypes.byref(self.instance), e, ctypes.byref(name),
                                          ctypes.byref(length), ctypes.byref(item))
+        if item.kind == ffi.WASMTIME_EXTERN_SHAREDMEMORY.value:
+            self.shared.append(item.of.sharedmemory)
         return item
 
     def make(self, i, extern_type):
@@ -184,17 +203,22 @@ class Run:
             self.callbacks.append(callback)
             ffi.wasmtime_func_new_unchecked(self.context, extern_type.ptr(), callback, None, keep,
                                             ctypes.byref(extern.of.func))
+        elif isinstance(extern_type, wasmtime.MemoryType) and extern_type.is_shared:
+            extern.kind = ffi.WASMTIME_EXTERN_SHAREDMEMORY
+            self.finish(ffi.wasmtime_sharedmemory_new(self.engine.ptr(), extern_type.ptr(),
+                                                      ctypes.byref(extern.of.sharedmemory)), None)
+            self.shared.append(extern.of.sharedmemory)
         elif isinstance(extern_type, wasmtime.MemoryType):
             extern.kind = ffi.WASMTIME_EXTERN_MEMORY
             self.finish(ffi.wasmtime_memory_new(self.context, extern_type.ptr(), ctypes.byref(extern.of.memory)), None)
         elif isinstance(extern_type, wasmtime.TableType):
             extern.kind = ffi.WASMTIME_EXTERN_TABLE
-            null = self.val(ffi.wasm_valtype_kind(extern_type.element.ptr()), None)
+            null = self.val(kind_of(extern_type.element), None)
             self.finish(ffi.wasmtime_table_new(self.context, extern_type.ptr(), ctypes.byref(null),
                                                ctypes.byref(extern.of.table)), None)
         else:
             extern.kind = ffi.WASMTIME_EXTERN_GLOBAL
-            kind = ffi.wasm_valtype_kind(extern_type.content.ptr())
+            kind = kind_of(extern_type.content)
             value = self.val(kind, ChosenValues(i).number(kind) if kind in BYTES else None)
             self.finish(ffi.wasmtime_global_new(self.context, extern_type.ptr(), ctypes.byref(value),
                                                 ctypes.byref(extern.of.global_)), None)
@@ -296,14 +320,22 @@ class Run:
             if isinstance(self.exports[e], wasmtime.GlobalType):
                 self.out.append(f'global {e} {self.global_text(item.of.global_)}')
             elif isinstance(self.exports[e], wasmtime.MemoryType):
-                memory = ctypes.byref(item.of.memory)
-                size = ffi.wasmtime_memory_data_size(self.context, memory)
-                contents = (ctypes.c_uint8 * size).from_address(
-                    ctypes.cast(ffi.wasmtime_memory_data(self.context, memory), ctypes.c_void_p).value) if size else b''
-                self.out.append(f'memory {e} {size} {zlib.crc32(contents):08x}')
+                self.out.append(f'memory {e} {self.memory_text(item)}')
             elif isinstance(self.exports[e], wasmtime.TableType):
                 self.out.append(f'table {e} {self.table_text(item.of.table)}')
         self.out.append(f'host {self.host_calls} {self.host_crc:08x}')
+
+    def memory_text(self, item):
+        if item.kind == ffi.WASMTIME_EXTERN_SHAREDMEMORY.value:
+            size = ffi.wasmtime_sharedmemory_data_size(item.of.sharedmemory)
+            data = ffi.wasmtime_sharedmemory_data(item.of.sharedmemory)
+        else:
+            size = ffi.wasmtime_memory_data_size(self.context, ctypes.byref(item.of.memory))
+            data = ffi.wasmtime_memory_data(self.context, ctypes.byref(item.of.memory))
+        if not size:
+            return f'0 {0:08x}'
+        contents = (ctypes.c_uint8 * size).from_address(ctypes.cast(data, ctypes.c_void_p).value)
+        return f'{size} {zlib.crc32(contents):08x}'
 
     def global_text(self, global_):
         value = ffi.wasmtime_val_t()
@@ -346,6 +378,7 @@ def make_engine():
     config = wasmtime.Config()
     config.parallel_compilation = False
     config.max_wasm_stack = 1 << 20
+    config.shared_memory = True
     for feature in ('tail_call', 'multi_memory', 'memory64', 'wide_arithmetic', 'custom_page_sizes',
                     'relaxed_simd', 'relaxed_simd_deterministic'):
         setattr(config, 'wasm_' + feature, True)
