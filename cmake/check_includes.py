@@ -49,7 +49,7 @@ LIBRARIES = {
     'mimalloc': ['memory', 'tools'],
     'toml++/': ['proxy'],
     'xxhash.h': ['jit', 'memory', 'runtime'],
-    'zlib.h': ['tools', 'bench', 'spec-tests', 'examples'],
+    'zlib.h': ['tools', 'bench', 'spec-tests', 'examples', 'fuzz'],
     'nlohmann/': ['tools', 'bench', 'spec-tests', 'examples', 'fuzz'],
     'CLI/': ['tools'],
     'benchmark/': ['bench'],

@@ -4,11 +4,13 @@
 # Reads   ROTOR_CACHE    where packages and compiled objects are kept, outside the tree
 #         KIMCHI_WASM    o1js's prover, if you have it already
 #         WASM_TOOLS     wasm-tools, if you have it already
-# Exports ROTOR_CACHE, CCACHE_DIR, KIMCHI_WASM and WASM_TOOLS; the last two are empty if they can't be had.
+#         WASMTIME_PY    the folder of Wasmtime's wheel, if you have it already
+# Exports ROTOR_CACHE, CCACHE_DIR, KIMCHI_WASM, WASM_TOOLS and WASMTIME_PY; the last three are empty if they can't be had.
 
 ROTOR_O1JS_VERSION=2.15.0
 ROTOR_KIMCHI_SHA256_PREFIX=ac4a7211f8291cc2
 ROTOR_WASM_TOOLS_VERSION=1.262.0
+ROTOR_WASMTIME_VERSION=50.0.1
 
 ROTOR_REQUIRED_PACKAGES=(
   g++ cmake ninja-build ccache git pkg-config python3 ca-certificates
@@ -111,6 +113,23 @@ rotor_find_wasm_tools() {
   fi
 }
 
+rotor_has_wasmtime() { PYTHONPATH="$1" python3 -c 'import wasmtime; wasmtime.Engine()' >/dev/null 2>&1; }
+
+rotor_find_wasmtime() {
+  if [ -n "${WASMTIME_PY:-}" ]; then
+    rotor_has_wasmtime "$WASMTIME_PY" && return 0
+    rotor_warn "WASMTIME_PY holds no Python package wasmtime: $WASMTIME_PY"
+  fi
+  WASMTIME_PY="$ROTOR_CACHE/wasmtime-$ROTOR_WASMTIME_VERSION"
+  rotor_has_wasmtime "$WASMTIME_PY" && return 0
+  if ! timeout 600 python3 -m pip install --quiet --disable-pip-version-check --no-deps --upgrade \
+    --target "$WASMTIME_PY" "wasmtime==$ROTOR_WASMTIME_VERSION" >"$ROTOR_CACHE/pip.log" 2>&1 ||
+    ! rotor_has_wasmtime "$WASMTIME_PY"; then
+    WASMTIME_PY=
+    rotor_warn "wasmtime can't be had from pip (see $ROTOR_CACHE/pip.log): what compares with Wasmtime is skipped"
+  fi
+}
+
 rotor_setup() {
   : "${HOME:=$(getent passwd "$(id -u)" | cut -d: -f6)}"
   : "${ROTOR_CACHE:=${XDG_CACHE_HOME:-$HOME/.cache}/rotor}"
@@ -119,5 +138,6 @@ rotor_setup() {
   rotor_install_packages || return 1
   rotor_find_kimchi
   rotor_find_wasm_tools
-  export ROTOR_CACHE CCACHE_DIR KIMCHI_WASM WASM_TOOLS
+  rotor_find_wasmtime
+  export ROTOR_CACHE CCACHE_DIR KIMCHI_WASM WASM_TOOLS WASMTIME_PY
 }

@@ -1,0 +1,78 @@
+#!/usr/bin/env python3
+"""Tests of the comparison itself: what it must tell apart, and that no side's death passes for agreement."""
+import pathlib
+import sys
+import tempfile
+import unittest
+
+import configs
+import run
+
+
+class Transcripts(unittest.TestCase):
+    CALL = ['compile ok', 'instance ok', 'call 0 () = (i32:00000001)']
+
+    def test_a_result_that_differs(self):
+        self.assertTrue(run.same(self.CALL, list(self.CALL)))
+        self.assertFalse(run.same(self.CALL, self.CALL[:-1] + ['call 0 () = (i32:00000002)']))
+
+    def test_a_line_more(self):
+        self.assertFalse(run.same(self.CALL, self.CALL + ['call 0 () trap unreachable']))
+
+    def test_what_follows_a_stack_overflow_is_not_compared(self):
+        self.assertTrue(run.same(self.CALL, self.CALL[:2] + ['stop stack overflow']))
+        self.assertFalse(run.same(self.CALL, ['compile ok', 'instance trap unreachable', 'stop stack overflow']))
+
+    def test_the_kind_of_a_difference_has_no_numbers(self):
+        self.assertEqual(run.first_difference(self.CALL, self.CALL[:2] + ['call 0 () trap unreachable']),
+                         ['call', 'call trap unreachable'])
+        self.assertIsNone(run.first_difference(self.CALL, self.CALL))
+
+
+class Sides(unittest.TestCase):
+    def side(self, program):
+        self.file = pathlib.Path(self.folder.name) / 'side.py'
+        self.file.write_text('import os, sys, time\n' + program)
+        side = run.Side('fake', [sys.executable, str(self.file)])
+        self.addCleanup(side.stop)
+        return side
+
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory()
+        self.addCleanup(self.folder.cleanup)
+
+    def test_answers_module_by_module(self):
+        side = self.side('for line in sys.stdin: print(line + "end", flush=True)')
+        self.assertEqual([side.transcript(1, 'a'), side.transcript(2, 'b')], [['1 a'], ['2 b']])
+
+    def test_a_crash_is_told_and_the_next_module_runs(self):
+        side = self.side('for line in sys.stdin:\n'
+                         '  if "bad" in line: print("compile ok", flush=True); os.abort()\n'
+                         '  print(line + "end", flush=True)')
+        crashed = side.transcript(1, 'bad')
+        self.assertEqual(crashed[0], 'compile ok')
+        self.assertTrue(crashed[-1].startswith('crash: exit status -6'), crashed)
+        self.assertEqual(side.transcript(2, 'good'), ['2 good'])
+
+    def test_a_hang_is_told(self):
+        timeout, run.TIMEOUT_S = run.TIMEOUT_S, 0.5
+        self.addCleanup(setattr, run, 'TIMEOUT_S', timeout)
+        self.assertTrue(self.side('time.sleep(60)').transcript(1, 'a')[-1].startswith('hang: '))
+
+
+class Configs(unittest.TestCase):
+    def test_a_feature_that_is_off_is_said_to_be_off(self):
+        for config in configs.CONFIGS:
+            options = configs.smith_options(config)
+            self.assertTrue(all(f'{name}-enabled' in options for name in configs.ALL), config.name)
+            self.assertFalse(options['gc-enabled'] or options['exceptions-enabled'], config.name)
+            self.assertTrue(config.avoid or not options['threads-enabled'], config.name)
+
+    def test_nothing_is_on_that_rotor_lacks(self):
+        for config in configs.enabled():
+            on = {name for name in configs.ALL if configs.smith_options(config)[f'{name}-enabled']}
+            self.assertLessEqual(on, configs.FEATURES, config.name)
+
+
+if __name__ == '__main__':
+    unittest.main()
