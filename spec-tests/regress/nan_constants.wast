@@ -1,5 +1,6 @@
 ;; Constants that are ±0 or ±1 only once literals were reinterpreted or converted, or in locals that were never set: to an
-;; optimiser x * 1, x / 1, x - 0 and x + -0 are x, to wasm they are x made quiet.
+;; optimiser x * 1, x / 1, x - 0 and x + -0 are x, to wasm they are x made quiet: with its payload, or the canonical NaN
+;; where the profile is deterministic.
 (module
   (func (export "mul") (param i32) (result i32)
     (i32.reinterpret_f32 (f32.mul (f32.reinterpret_i32 (local.get 0)) (f32.reinterpret_i32 (i32.const 0x3f800000)))))
@@ -15,9 +16,9 @@
   (func (export "zero_local") (param i64) (result i64) (local f64)
     (i64.reinterpret_f64 (f64.sub (f64.reinterpret_i64 (local.get 0)) (local.get 1))))
 )
-(assert_return (invoke "mul" (i32.const 0x7fa00000)) (i32.const 0x7fe00000))
-(assert_return (invoke "add" (i64.const 0x7ff4000000000000)) (i64.const 0x7ffc000000000000))
-(assert_return (invoke "sub" (i64.const 0x7ff4000000000000)) (i64.const 0x7ffc000000000000))
-(assert_return (invoke "div" (i64.const 0x7ff4000000000000)) (i64.const 0x7ffc000000000000))
-(assert_return (invoke "div_local" (i64.const 0x7ff4000000000000)) (i64.const 0x7ffc000000000000))
-(assert_return (invoke "zero_local" (i64.const 0x7ff4000000000000)) (i64.const 0x7ffc000000000000))
+(assert_return (invoke "mul" (i32.const 0x7fa00000)) (either (i32.const 0x7fe00000) (i32.const 0x7fc00000)))
+(assert_return (invoke "add" (i64.const 0x7ff4000000000000)) (either (i64.const 0x7ffc000000000000) (i64.const 0x7ff8000000000000)))
+(assert_return (invoke "sub" (i64.const 0x7ff4000000000000)) (either (i64.const 0x7ffc000000000000) (i64.const 0x7ff8000000000000)))
+(assert_return (invoke "div" (i64.const 0x7ff4000000000000)) (either (i64.const 0x7ffc000000000000) (i64.const 0x7ff8000000000000)))
+(assert_return (invoke "div_local" (i64.const 0x7ff4000000000000)) (either (i64.const 0x7ffc000000000000) (i64.const 0x7ff8000000000000)))
+(assert_return (invoke "zero_local" (i64.const 0x7ff4000000000000)) (either (i64.const 0x7ffc000000000000) (i64.const 0x7ff8000000000000)))
