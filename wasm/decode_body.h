@@ -7,100 +7,18 @@
 #include <cassert>
 #include <cstdint>
 #include <span>
-#include <unordered_set>
 #include <utility>
 #include <vector>
 
 #include "rotor/config.h"
+#include "wasm/body_reader.h"
 #include "wasm/body_sink.h"
-#include "wasm/decode_types.h"
 #include "wasm/limits.h"
 #include "wasm/module.h"
-#include "wasm/reader.h"
 #include "wasm/signature.h"
 #include "wasm/validate_body.h"
 
 namespace rotor::wasm {
-
-/// Immediates, and checks of the indices in them: what does not depend on the sink.
-class BodyReader : public ByteReader {
- public:
-  BodyReader(const Module& module, std::span<const uint8_t> bytes, const Features& features)
-      : ByteReader(bytes), module_(module), enabled_(enabled_features(features)) {}
-
-  /// Local declarations; `locals` holds the parameters.
-  bool locals(std::vector<ValType>& locals);
-  bool block_type(BlockSignature& out) {
-    switch (peek()) {
-      case 0x40: out = {}; break;
-      case 0x7f: out = single_result(0); break;
-      case 0x7e: out = single_result(1); break;
-      case 0x7d: out = single_result(2); break;
-      case 0x7c: out = single_result(3); break;
-      default: return other_block_type(out);
-    }
-    return skip(1);
-  }
-  /// `exact`: the alignment must be the natural one (atomics).
-  bool mem_arg(uint32_t natural_log2, bool exact, MemArg& out);
-  bool memory_index(MemoryIndex& out);
-  bool table_index(TableIndex& out);
-  bool func_index(FuncIndex& out);
-  bool func_type_index(TypeIndex& out);
-  bool global_index(GlobalIndex& out);
-  /// Segment indices are checked apart, with known(): the memory or table that follows is checked first.
-  bool data_index(DataIndex& out);
-  bool elem_index(ElemIndex& out);
-  bool known(DataIndex segment);
-  bool known(ElemIndex segment);
-  /// The types of a select: one.
-  bool select_type(ValType& out);
-  /// The type of what ref.null yields.
-  bool ref_null_type(ValType& out);
-  /// The index of one of `lanes` lanes.
-  bool lane_index(uint32_t lanes, uint8_t& out);
-  /// Indices among the lanes of two vectors of bytes.
-  bool shuffle_lanes(std::array<uint8_t, 16>& out);
-  bool zero_byte();
-
-  template <Feature feature>
-  bool use() {
-    used_ |= feature_bit(feature);
-    if constexpr (feature_state(feature) != FeatureState::always) {
-      if (!(enabled_ & feature_bit(feature))) [[unlikely]]
-        return fail_unsupported(feature, instr_offset_);
-    }
-    return true;
-  }
-  uint32_t used() const { return used_; }
-  void set_instr_offset(uint64_t offset) { instr_offset_ = offset; }
-
- private:
-  static BlockSignature single_result(size_t i) {
-    static constexpr ValType kTypes[] = {ValType::i32,     ValType::i64,       ValType::f32, ValType::f64,
-                                         ValType::funcref, ValType::externref, ValType::v128};
-    return {.params_data = nullptr, .params_count = 0, .results_data = &kTypes[i], .results_count = 1};
-  }
-  bool other_block_type(BlockSignature& out);
-  bool index(uint32_t& out, size_t count, Message unknown) {
-    uint64_t start = offset();
-    if (!u32(out)) return false;
-    if (out >= count) [[unlikely]]
-      return fail_index(unknown, start, out);
-    return true;
-  }
-
-  TypeScope scope() { return {module_, enabled_, used_}; }
-
-  struct TypeHash {
-    size_t operator()(ValType type) const { return type.bits(); }
-  };
-  const Module& module_;
-  std::unordered_set<ValType, TypeHash> block_types_;  ///< results of blocks: their addresses are kept
-  uint32_t enabled_;
-  uint64_t instr_offset_ = 0;
-  uint32_t used_ = 0;
-};
 
 /// Decodes and validates bodies of one module, one after another.
 template <class Sink>
@@ -252,55 +170,65 @@ class BodyDecoder {
   }
 
   // Plain instructions, by group.
+
+  /// Tells of a row whose operands are required: `event(operands)` gives the result, if it has one.
+  template <Signature signature, class Event>
+  bool apply(Event event) {
+    constexpr uint32_t count = signature.params_count;
+    if constexpr (signature.result == 0) {
+      if (live()) event(state_.window(count));
+      return finish(count);
+    } else {
+      Value result = live() ? event(state_.window(count)) : Value{};
+      return replace(count, kResult<signature>, result);
+    }
+  }
+  /// The same of an access to memory: `event(mem, operands)`.
+  template <Signature signature, class Event>
+  bool access(uint32_t natural, bool exact, Event event) {
+    MemArg mem;
+    if (!reader_.mem_arg(natural, exact, mem) || !require_access<signature>(mem)) return false;
+    return apply<signature>([&](auto v) { return event(mem, v); });
+  }
+  /// The same of an access to one lane: `event(mem, lane, operands)`.
+  template <Signature signature, class Event>
+  bool access_lane(uint32_t natural, uint8_t lanes, Event event) {
+    MemArg mem;
+    uint8_t lane = 0;
+    if (!reader_.mem_arg(natural, false, mem) || !reader_.lane_index(lanes, lane)) return false;
+    if (!require_access<signature>(mem)) return false;
+    return apply<signature>([&](auto v) { return event(mem, lane, v); });
+  }
+
   template <Signature signature>
   bool numeric(Opcode op) {
-    constexpr auto& params = kParams<signature>;
-    if (!state_.require(params)) return false;
-    Value result = live() ? sink_->numeric(op, state_.window(params.size())) : Value{};
-    return replace(params.size(), kResult<signature>, result);
+    if (!state_.require(kParams<signature>)) return false;
+    return apply<signature>([&](auto v) { return sink_->numeric(op, v); });
   }
   template <Signature signature>
   bool load(Opcode op, uint32_t natural) {
-    MemArg mem;
-    if (!reader_.mem_arg(natural, false, mem) || !require_access<signature>(mem)) return false;
-    return replace(1, kResult<signature>, live() ? sink_->load(op, mem, state_.top()) : Value{});
+    return access<signature>(natural, false, [&](auto& mem, auto v) { return sink_->load(op, mem, v[0]); });
   }
   template <Signature signature>
   bool store(Opcode op, uint32_t natural) {
-    MemArg mem;
-    if (!reader_.mem_arg(natural, false, mem) || !require_access<signature>(mem)) return false;
-    auto operands = state_.window(2);
-    if (live()) sink_->store(op, mem, operands[0], operands[1]);
-    return finish(2);
+    return access<signature>(natural, false, [&](auto& mem, auto v) { sink_->store(op, mem, v[0], v[1]); });
   }
   template <Signature signature>
   bool atomic_load(Opcode op, uint32_t natural) {
-    MemArg mem;
-    if (!reader_.mem_arg(natural, true, mem) || !require_access<signature>(mem)) return false;
-    return replace(1, kResult<signature>, live() ? sink_->atomic_load(op, mem, state_.top()) : Value{});
+    return access<signature>(natural, true, [&](auto& mem, auto v) { return sink_->atomic_load(op, mem, v[0]); });
   }
   template <Signature signature>
   bool atomic_store(Opcode op, uint32_t natural) {
-    MemArg mem;
-    if (!reader_.mem_arg(natural, true, mem) || !require_access<signature>(mem)) return false;
-    auto operands = state_.window(2);
-    if (live()) sink_->atomic_store(op, mem, operands[0], operands[1]);
-    return finish(2);
+    return access<signature>(natural, true, [&](auto& mem, auto v) { sink_->atomic_store(op, mem, v[0], v[1]); });
   }
   template <Signature signature>
   bool atomic_rmw(Opcode op, uint32_t natural) {
-    MemArg mem;
-    if (!reader_.mem_arg(natural, true, mem) || !require_access<signature>(mem)) return false;
-    auto operands = state_.window(2);
-    return replace(2, kResult<signature>, live() ? sink_->atomic_rmw(op, mem, operands[0], operands[1]) : Value{});
+    return access<signature>(natural, true, [&](auto& mem, auto v) { return sink_->atomic_rmw(op, mem, v[0], v[1]); });
   }
   template <Signature signature>
   bool atomic_cmpxchg(Opcode op, uint32_t natural) {
-    MemArg mem;
-    if (!reader_.mem_arg(natural, true, mem) || !require_access<signature>(mem)) return false;
-    auto operands = state_.window(3);
-    return replace(3, kResult<signature>,
-                   live() ? sink_->atomic_cmpxchg(op, mem, operands[0], operands[1], operands[2]) : Value{});
+    return access<signature>(natural, true,
+                             [&](auto& mem, auto v) { return sink_->atomic_cmpxchg(op, mem, v[0], v[1], v[2]); });
   }
   template <Signature signature>
   bool atomic_wait_notify(Opcode op, uint32_t natural) {
@@ -309,63 +237,40 @@ class BodyDecoder {
       if (live()) sink_->atomic_fence();
       return true;
     } else {
-      constexpr auto& params = kParams<signature>;
-      MemArg mem;
-      if (!reader_.mem_arg(natural, true, mem) || !require_access<signature>(mem)) return false;
-      Value result = live() ? sink_->atomic_wait_notify(op, mem, state_.window(params.size())) : Value{};
-      return replace(params.size(), kResult<signature>, result);
+      return access<signature>(natural, true, [&](auto& mem, auto v) { return sink_->atomic_wait_notify(op, mem, v); });
     }
   }
 
   // SIMD.
   template <Signature signature>
   bool simd_load(Opcode op, uint32_t natural) {
-    MemArg mem;
-    if (!reader_.mem_arg(natural, false, mem) || !require_access<signature>(mem)) return false;
-    return replace(1, kResult<signature>, live() ? sink_->simd_load(op, mem, state_.top()) : Value{});
+    return access<signature>(natural, false, [&](auto& mem, auto v) { return sink_->simd_load(op, mem, v[0]); });
   }
   template <Signature signature>
   bool simd_store(Opcode op, uint32_t natural) {
-    MemArg mem;
-    if (!reader_.mem_arg(natural, false, mem) || !require_access<signature>(mem)) return false;
-    auto operands = state_.window(2);
-    if (live()) sink_->simd_store(op, mem, operands[0], operands[1]);
-    return finish(2);
+    return access<signature>(natural, false, [&](auto& mem, auto v) { sink_->simd_store(op, mem, v[0], v[1]); });
   }
   template <Signature signature>
   bool simd_load_lane(Opcode op, uint32_t natural, uint8_t lanes) {
-    MemArg mem;
-    uint8_t lane = 0;
-    if (!reader_.mem_arg(natural, false, mem) || !reader_.lane_index(lanes, lane)) return false;
-    if (!require_access<signature>(mem)) return false;
-    auto operands = state_.window(2);
-    return replace(2, kResult<signature>,
-                   live() ? sink_->simd_load_lane(op, mem, lane, operands[0], operands[1]) : Value{});
+    return access_lane<signature>(natural, lanes, [&](auto& mem, uint8_t lane, auto v) {
+      return sink_->simd_load_lane(op, mem, lane, v[0], v[1]);
+    });
   }
   template <Signature signature>
   bool simd_store_lane(Opcode op, uint32_t natural, uint8_t lanes) {
-    MemArg mem;
-    uint8_t lane = 0;
-    if (!reader_.mem_arg(natural, false, mem) || !reader_.lane_index(lanes, lane)) return false;
-    if (!require_access<signature>(mem)) return false;
-    auto operands = state_.window(2);
-    if (live()) sink_->simd_store_lane(op, mem, lane, operands[0], operands[1]);
-    return finish(2);
+    return access_lane<signature>(
+        natural, lanes, [&](auto& mem, uint8_t lane, auto v) { sink_->simd_store_lane(op, mem, lane, v[0], v[1]); });
   }
   template <Signature signature>
   bool simd_lane(Opcode op, uint8_t lanes) {
-    constexpr auto& params = kParams<signature>;
     uint8_t lane = 0;
-    if (!reader_.lane_index(lanes, lane) || !state_.require(params)) return false;
-    Value result = live() ? sink_->simd_lane(op, lane, state_.window(params.size())) : Value{};
-    return replace(params.size(), kResult<signature>, result);
+    if (!reader_.lane_index(lanes, lane) || !state_.require(kParams<signature>)) return false;
+    return apply<signature>([&](auto v) { return sink_->simd_lane(op, lane, v); });
   }
   template <Signature signature>
   bool simd_numeric(Opcode op) {
-    constexpr auto& params = kParams<signature>;
-    if (!state_.require(params)) return false;
-    Value result = live() ? sink_->simd_numeric(op, state_.window(params.size())) : Value{};
-    return replace(params.size(), kResult<signature>, result);
+    if (!state_.require(kParams<signature>)) return false;
+    return apply<signature>([&](auto v) { return sink_->simd_numeric(op, v); });
   }
   bool on(Is<Opcode::V128Const>) {
     V128 value;
@@ -543,15 +448,21 @@ class BodyDecoder {
     return call(type,
                 [&](std::span<const Value> args, std::span<Value> results) { sink_->call(func, type, args, results); });
   }
-  bool on(Is<Opcode::CallIndirect>) {
-    TypeIndex type_index{};
-    TableIndex table{};
+  /// The operand of call_indirect, and what it is called through.
+  bool indirect_callee(TypeIndex& type_index, TableIndex& table, Value& index) {
     if (!reader_.func_type_index(type_index) || !reader_.table_index(table)) return false;
     ValType element = table_type(table);
     if (!matches(element, ValType::funcref)) return fail_element(element, ValType::funcref);
     if (!require_one(index_type(table))) return false;
-    Value index = state_.top();
+    index = state_.top();
     state_.drop(1);
+    return true;
+  }
+  bool on(Is<Opcode::CallIndirect>) {
+    TypeIndex type_index{};
+    TableIndex table{};
+    Value index{};
+    if (!indirect_callee(type_index, table, index)) return false;
     const FuncType& type = module_.func_type(type_index);
     return call(type, [&](std::span<const Value> args, std::span<Value> results) {
       sink_->call_indirect(table, type_index, type, index, args, results);
@@ -579,12 +490,8 @@ class BodyDecoder {
   bool on(Is<Opcode::ReturnCallIndirect>) {
     TypeIndex type_index{};
     TableIndex table{};
-    if (!reader_.func_type_index(type_index) || !reader_.table_index(table)) return false;
-    ValType element = table_type(table);
-    if (!matches(element, ValType::funcref)) return fail_element(element, ValType::funcref);
-    if (!require_one(index_type(table))) return false;
-    Value index = state_.top();
-    state_.drop(1);
+    Value index{};
+    if (!indirect_callee(type_index, table, index)) return false;
     const FuncType& type = module_.func_type(type_index);
     return tail_call(
         type, [&](std::span<const Value> args) { sink_->return_call_indirect(table, type_index, type, index, args); });

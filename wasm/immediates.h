@@ -1,4 +1,4 @@
-// One struct per immediate kind of opcodes.def; each decodes itself (the reading is in decode_body.h's cursor).
+// One struct per immediate kind of opcodes.def; each decodes itself (the reading is in body_reader.h).
 #pragma once
 
 #include <cstdint>

@@ -3,14 +3,10 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <cstdlib>
-#include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <string>
 #include <vector>
 
-#include "wasm/text/script.h"
+#include "wasm/text/test_suite.h"
 
 namespace rotor::wasm::text {
 namespace {
@@ -18,19 +14,14 @@ namespace {
 using Kind = ScriptCommand::Kind;
 
 struct Counts {
-  unsigned files = 0, commands = 0, encoded = 0, refused = 0;
+  unsigned commands = 0, encoded = 0, refused = 0;
 };
 
 class Suite {
  public:
-  void file(const std::filesystem::path& path) {
-    path_ = path.string();
-    std::ifstream in(path, std::ios::binary);
-    std::string source(std::istreambuf_iterator<char>(in), {});
-    auto script = Script::parse(source);
-    ASSERT_TRUE(script) << render_text_error(path_, source, script.error());
-    ++counts.files;
-    commands(*script, script->commands());
+  void script(const std::string& path, const Script& script) {
+    path_ = path;
+    commands(script, script.commands());
   }
 
   Counts counts;
@@ -80,17 +71,14 @@ class Suite {
 };
 
 TEST(TextSuite, ModulesAreEncodedAndMalformedOnesRefused) {
-  const char* folder = std::getenv("ROTOR_SPEC_SUITE");
-  if (!folder || !*folder) GTEST_SKIP() << "not set: ROTOR_SPEC_SUITE";
-  std::vector<std::filesystem::path> files;
-  for (const auto& entry : std::filesystem::recursive_directory_iterator(folder))
-    if (entry.path().extension() == ".wast") files.push_back(entry.path());
-  std::ranges::sort(files);
+  const char* folder = suite_folder();
+  if (!folder) GTEST_SKIP() << "not set: ROTOR_SPEC_SUITE";
   Suite suite;
-  for (const auto& path : files) suite.file(path);
-  std::printf("%u files, %u commands: %u texts encoded, %u refused\n", suite.counts.files, suite.counts.commands,
+  const unsigned files =
+      for_each_script(folder, [&](const std::string& path, const Script& script) { suite.script(path, script); });
+  std::printf("%u files, %u commands: %u texts encoded, %u refused\n", files, suite.counts.commands,
               suite.counts.encoded, suite.counts.refused);
-  EXPECT_GT(suite.counts.files, 0u);
+  EXPECT_GT(files, 0u);
 }
 
 }  // namespace

@@ -1,4 +1,6 @@
-#include "wasm/decode_body.h"
+#include "wasm/body_reader.h"
+
+#include "wasm/limits.h"
 
 namespace rotor::wasm {
 

@@ -1,0 +1,98 @@
+// The body decoder's cursor: immediates of instructions, and checks of the indices in them.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <span>
+#include <unordered_set>
+#include <vector>
+
+#include "rotor/config.h"
+#include "wasm/decode_types.h"
+#include "wasm/immediates.h"
+#include "wasm/module.h"
+#include "wasm/reader.h"
+
+namespace rotor::wasm {
+
+/// What of reading a body does not depend on the sink.
+class BodyReader : public ByteReader {
+ public:
+  BodyReader(const Module& module, std::span<const uint8_t> bytes, const Features& features)
+      : ByteReader(bytes), module_(module), enabled_(enabled_features(features)) {}
+
+  /// Local declarations; `locals` holds the parameters.
+  bool locals(std::vector<ValType>& locals);
+  bool block_type(BlockSignature& out) {
+    switch (peek()) {
+      case 0x40: out = {}; break;
+      case 0x7f: out = single_result(0); break;
+      case 0x7e: out = single_result(1); break;
+      case 0x7d: out = single_result(2); break;
+      case 0x7c: out = single_result(3); break;
+      default: return other_block_type(out);
+    }
+    return skip(1);
+  }
+  /// `exact`: the alignment must be the natural one (atomics).
+  bool mem_arg(uint32_t natural_log2, bool exact, MemArg& out);
+  bool memory_index(MemoryIndex& out);
+  bool table_index(TableIndex& out);
+  bool func_index(FuncIndex& out);
+  bool func_type_index(TypeIndex& out);
+  bool global_index(GlobalIndex& out);
+  /// Segment indices are checked apart, with known(): the memory or table that follows is checked first.
+  bool data_index(DataIndex& out);
+  bool elem_index(ElemIndex& out);
+  bool known(DataIndex segment);
+  bool known(ElemIndex segment);
+  /// The types of a select: one.
+  bool select_type(ValType& out);
+  /// The type of what ref.null yields.
+  bool ref_null_type(ValType& out);
+  /// The index of one of `lanes` lanes.
+  bool lane_index(uint32_t lanes, uint8_t& out);
+  /// Indices among the lanes of two vectors of bytes.
+  bool shuffle_lanes(std::array<uint8_t, 16>& out);
+  bool zero_byte();
+
+  template <Feature feature>
+  bool use() {
+    used_ |= feature_bit(feature);
+    if constexpr (feature_state(feature) != FeatureState::always) {
+      if (!(enabled_ & feature_bit(feature))) [[unlikely]]
+        return fail_unsupported(feature, instr_offset_);
+    }
+    return true;
+  }
+  uint32_t used() const { return used_; }
+  void set_instr_offset(uint64_t offset) { instr_offset_ = offset; }
+
+ private:
+  static BlockSignature single_result(size_t i) {
+    static constexpr ValType kTypes[] = {ValType::i32,     ValType::i64,       ValType::f32, ValType::f64,
+                                         ValType::funcref, ValType::externref, ValType::v128};
+    return {.params_data = nullptr, .params_count = 0, .results_data = &kTypes[i], .results_count = 1};
+  }
+  bool other_block_type(BlockSignature& out);
+  bool index(uint32_t& out, size_t count, Message unknown) {
+    uint64_t start = offset();
+    if (!u32(out)) return false;
+    if (out >= count) [[unlikely]]
+      return fail_index(unknown, start, out);
+    return true;
+  }
+
+  TypeScope scope() { return {module_, enabled_, used_}; }
+
+  struct TypeHash {
+    size_t operator()(ValType type) const { return type.bits(); }
+  };
+  const Module& module_;
+  std::unordered_set<ValType, TypeHash> block_types_;  ///< results of blocks: their addresses are kept
+  uint32_t enabled_;
+  uint64_t instr_offset_ = 0;
+  uint32_t used_ = 0;
+};
+
+}  // namespace rotor::wasm
