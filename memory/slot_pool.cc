@@ -20,6 +20,16 @@ Result<void> make_clean(const Image& image, uint8_t* base, uint64_t used_bytes) 
   return {};
 }
 
+Result<uint8_t*> make_slot(const Image& image, uint64_t reserved_bytes) {
+  ROTOR_TRY(uint8_t* base, os::reserve(reserved_bytes));
+  if (auto mapped = image.map(base); !mapped) {
+    os::release(base, reserved_bytes);
+    return std::unexpected(std::move(mapped).error());
+  }
+  image.fault_in(base);
+  return base;
+}
+
 }  // namespace
 
 SlotPool::~SlotPool() { release_all(slots_); }
@@ -40,25 +50,24 @@ Result<void> SlotPool::keep(const Image& image, size_t count, uint64_t reserved_
   release_all(over);
   Result<void> made;
   for (; missing > 0; --missing) {
-    uint8_t* base = nullptr;
-    if (made) {
-      auto reserved = os::reserve(reserved_bytes);
-      if (reserved) {
-        made = image.map(*reserved);
-        if (made)
-          base = *reserved;
-        else
-          os::release(*reserved, reserved_bytes);
-      } else {
-        made = std::unexpected(std::move(reserved).error());
-      }
-    }
-    if (base) image.fault_in(base);
-    std::lock_guard lock(mutex_);
-    --coming_;
-    if (base) slots_.push_back({base, reserved_bytes});
+    auto base = make_slot(image, reserved_bytes);
+    if (!base) made = std::unexpected(std::move(base).error());
+    add(base.value_or(nullptr), reserved_bytes);
   }
   return made;
+}
+
+void SlotPool::add(uint8_t* base, uint64_t reserved_bytes) {
+  std::unique_lock lock(mutex_);
+  --coming_;
+  if (!base) return;
+  if (slots_.size() < count_) {
+    slots_.push_back({base, reserved_bytes});
+    return;
+  }
+  // Fewer are wanted by now.
+  lock.unlock();
+  os::release(base, reserved_bytes);
 }
 
 uint8_t* SlotPool::take(uint64_t reserved_bytes) {
@@ -78,9 +87,7 @@ bool SlotPool::give(const Image& image, uint8_t* base, uint64_t reserved_bytes, 
   }
   const bool clean = make_clean(image, base, used_bytes).has_value();
   if (clean) image.fault_in(base);
-  std::lock_guard lock(mutex_);
-  --coming_;
-  if (clean) slots_.push_back({base, reserved_bytes});
+  add(clean ? base : nullptr, reserved_bytes);
   return clean;
 }
 

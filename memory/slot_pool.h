@@ -34,6 +34,9 @@ class SlotPool {
     uint64_t reserved_bytes;
   };
 
+  /// One that was coming, or null: it did not come.
+  void add(uint8_t* base, uint64_t reserved_bytes);
+
   std::mutex mutex_;
   size_t count_ = 0;   ///< to keep
   size_t coming_ = 0;  ///< being made

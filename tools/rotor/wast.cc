@@ -167,7 +167,7 @@ void wast(const WastOptions& options) {
                  progress.clear();
                  judge.judge(file);
                  new_list[file.path] = failures_of(file);
-                 if (options.times && options.one_process) {
+                 if (options.times) {
                    fmt::print("{:.0f} ms CPU: {}\n", watch.cpu_ms(), file.path);
                    watch = Stopwatch();
                  }
@@ -199,8 +199,9 @@ void add_wast(CLI::App& app) {
   command->add_option("--write-expected", options->write_expected, "write the list that this run would need");
   command->add_flag("--summary", options->summary, "count the expected failures by reason");
   command->add_flag("--words", options->words, "show what is rejected in other words than the suite's");
-  command->add_flag("--one-process", options->one_process, "run all files in this process, without a time-out");
-  command->add_flag("--times", options->times, "with --one-process: the CPU time of each file");
+  auto* one_process =
+      command->add_flag("--one-process", options->one_process, "run all files in this process, without a time-out");
+  command->add_flag("--times", options->times, "the CPU time of each file")->needs(one_process);
   options->engine.features.custom_page_sizes = options->engine.features.wide_arithmetic = true;
   options->engine.add_to(*command);
   options->engine.add_cache_to(*command, false);
