@@ -28,15 +28,16 @@ double thread_cpu_ms() {
 /// What one thread needs to compile: a TargetMachine for each level it was asked for, and a decoder.
 class Worker {
  public:
-  Worker(const wasm::Module& module, std::span<const uint8_t> bytes, const Features& features, const CpuTarget& cpu)
-      : module_(module), cpu_(cpu), decoder_(module, bytes, features) {}
+  Worker(const wasm::Module& module, std::span<const uint8_t> bytes, const CompileOptions& options,
+         const CpuTarget& cpu)
+      : module_(module), cpu_(cpu), wide_products_(options.wide_products), decoder_(module, bytes, options.features) {}
 
   /// Compiles functions to an object. Errors: of the first bad function, whose index is left in `bad`.
   Result<std::vector<char>> compile(const ModulePlan& plan, OptLevel opt, std::span<const uint32_t> defined_funcs,
                                     uint32_t& bad) {
     std::unique_ptr<Pipeline>& pipeline = pipelines_[opt == OptLevel::o0 ? 0 : 1];
     if (!pipeline) {
-      ROTOR_TRY(pipeline, Pipeline::create(opt, cpu_));
+      ROTOR_TRY(pipeline, Pipeline::create(opt, cpu_, wide_products_));
     }
     ModuleEmitter module(plan, pipeline->target(), pipeline->context(defined_funcs.size()));
     FunctionEmitter emitter(module);
@@ -52,6 +53,7 @@ class Worker {
  private:
   const wasm::Module& module_;
   const CpuTarget& cpu_;
+  const bool wide_products_;
   std::unique_ptr<Pipeline> pipelines_[2];
   wasm::BodyDecoder<FunctionEmitter> decoder_;
 };
@@ -97,7 +99,7 @@ class Compilation {
   /// One worker: batches until none is left or one failed.
   void work() {
     double before = thread_cpu_ms();
-    Worker worker(module_, bytes_, options_.features, cpu_);
+    Worker worker(module_, bytes_, options_, cpu_);
     std::vector<uint32_t> functions;
     for (size_t i; !stop_.load(std::memory_order_relaxed) && (i = next_.fetch_add(1)) < batches_.size();) {
       const Batch& batch = batches_[i];
@@ -171,7 +173,7 @@ class LlvmFunctionCompiler final : public FunctionCompiler {
                        CpuTarget cpu)
       : module_(module),
         bytes_(bytes),
-        features_(options.features),
+        options_(options),
         cpu_(std::move(cpu)),
         plans_{{module, Calls::slots, options.counts}, {module, Calls::self, false}} {
     for (ModulePlan& plan : plans_) {
@@ -213,7 +215,7 @@ class LlvmFunctionCompiler final : public FunctionCompiler {
         return worker;
       }
     }
-    return std::make_unique<Worker>(module_, bytes_, features_, cpu_);
+    return std::make_unique<Worker>(module_, bytes_, options_, cpu_);
   }
   void give_back(std::unique_ptr<Worker> worker) {
     std::scoped_lock lock(mutex_);
@@ -222,7 +224,7 @@ class LlvmFunctionCompiler final : public FunctionCompiler {
 
   const wasm::Module& module_;
   std::span<const uint8_t> bytes_;
-  const Features features_;
+  const CompileOptions options_;
   const CpuTarget cpu_;
   ModulePlan plans_[2];  ///< by tier
   std::mutex mutex_;

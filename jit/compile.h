@@ -30,6 +30,7 @@ struct CompileOptions {
   std::string cpu = "native";     ///< or "baseline"
   bool interruptible = false;     ///< loop heads look for a stop
   bool deterministic = false;     ///< Config::deterministic
+  bool wide_products = true;      ///< Config::wide_products
   uint64_t code_limit_bytes = UINT64_C(1) << 30;
   std::function<void(uint32_t, uint32_t)> progress;
 };

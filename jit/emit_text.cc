@@ -142,8 +142,8 @@ Result<std::string> emit_text(const wasm::Module& module, std::span<const uint8_
   else
     batches = make_batches(module, bytes, std::max(options.batch_functions, 1u));
   ROTOR_TRY(CpuTarget cpu, cpu_target(options.cpu));
-  ROTOR_TRY(auto fast, Pipeline::create(OptLevel::o0, cpu));
-  ROTOR_TRY(auto optimising, Pipeline::create(OptLevel::o1, cpu));
+  ROTOR_TRY(auto fast, Pipeline::create(OptLevel::o0, cpu, false));
+  ROTOR_TRY(auto optimising, Pipeline::create(OptLevel::o1, cpu, options.wide_products));
   ModulePlan tier0(module, Calls::slots, options.counts);
   ModulePlan tier1(module, options.growing ? Calls::self : Calls::straight, false);
   tier0.interruptible = tier1.interruptible = options.interruptible;

@@ -6,6 +6,7 @@
 #include "jit/opaque_floats.h"
 #include "jit/site_table.h"
 #include "jit/trap_kinds.h"
+#include "jit/wide_products.h"
 #include "llvm/Analysis/AssumptionCache.h"
 #include "llvm/Analysis/TargetLibraryInfo.h"
 #include "llvm/Analysis/TargetTransformInfo.h"
@@ -80,7 +81,7 @@ Result<CpuTarget> cpu_target(const std::string& name) {
   return target;
 }
 
-Result<std::unique_ptr<Pipeline>> Pipeline::create(OptLevel opt, const CpuTarget& cpu) {
+Result<std::unique_ptr<Pipeline>> Pipeline::create(OptLevel opt, const CpuTarget& cpu, bool wide_products) {
   initialize_llvm();
   llvm::Triple triple("x86_64-unknown-linux-gnu");
   std::string error;
@@ -94,10 +95,10 @@ Result<std::unique_ptr<Pipeline>> Pipeline::create(OptLevel opt, const CpuTarget
       triple, "x86-64-v2", features, options, llvm::Reloc::PIC_, llvm::CodeModel::Small,
       opt == OptLevel::o0 ? llvm::CodeGenOptLevel::None : llvm::CodeGenOptLevel::Default, /*JIT=*/false));
   if (!machine) return fail(ErrorKind::internal, "LLVM made no x86-64 target machine");
-  return std::unique_ptr<Pipeline>(new Pipeline(opt, std::move(machine)));
+  return std::unique_ptr<Pipeline>(new Pipeline(opt, std::move(machine), wide_products));
 }
 
-Pipeline::Pipeline(OptLevel opt, std::unique_ptr<llvm::TargetMachine> target)
+Pipeline::Pipeline(OptLevel opt, std::unique_ptr<llvm::TargetMachine> target, bool wide_products)
     : opt_(opt), target_(std::move(target)), out_(object_) {
   // Those of the few passes below; all that a PassBuilder registers would cost more than it gives.
   analyses_.registerPass([&] { return llvm::TargetLibraryAnalysis(no_libraries(target_->getTargetTriple())); });
@@ -110,6 +111,7 @@ Pipeline::Pipeline(OptLevel opt, std::unique_ptr<llvm::TargetMachine> target)
   if (opt_ == OptLevel::o1) {
     optimisations_.addPass(llvm::EarlyCSEPass());
     optimisations_.addPass(llvm::SimplifyCFGPass());
+    if (wide_products) optimisations_.addPass(WideProductsPass());
   }
 }
 

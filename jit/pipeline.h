@@ -32,7 +32,7 @@ Result<CpuTarget> cpu_target(const std::string& name);
 /// function that is most of the time (0.25 ms).
 class Pipeline {
  public:
-  static Result<std::unique_ptr<Pipeline>> create(OptLevel opt, const CpuTarget& cpu);
+  static Result<std::unique_ptr<Pipeline>> create(OptLevel opt, const CpuTarget& cpu, bool wide_products);
   ~Pipeline();
   llvm::TargetMachine& target() { return *target_; }
   /// For the next module, of so many functions. Pre: the last one is gone.
@@ -47,7 +47,7 @@ class Pipeline {
   void write_assembly(llvm::Module& module, llvm::SmallVectorImpl<char>& text, const MakeHandler& make_handler);
 
  private:
-  Pipeline(OptLevel opt, std::unique_ptr<llvm::TargetMachine> target);
+  Pipeline(OptLevel opt, std::unique_ptr<llvm::TargetMachine> target, bool wide_products);
   void add_code_generator(llvm::legacy::PassManager& passes, llvm::raw_pwrite_stream& out, llvm::CodeGenFileType type,
                           const MakeHandler& make_handler);
 

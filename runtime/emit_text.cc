@@ -64,6 +64,7 @@ Result<std::string> Module::emit_text(const Engine& engine, std::span<const uint
   options.cpu = config.cpu;
   options.interruptible = config.interruptible;
   options.deterministic = config.deterministic;
+  options.wide_products = config.wide_products;
   return jit::emit_text(module, bytes, options, text, defined_func);
 }
 

@@ -75,6 +75,7 @@ jit::FunctionCompiler* Tiering::compiler() {
     options.cpu = engine_.config.cpu;
     options.interruptible = engine_.config.interruptible;
     options.deterministic = engine_.config.deterministic;
+    options.wide_products = engine_.config.wide_products;
     options.counts = engine_.config.opt != OptLevel::o0;
     if (auto made = jit::FunctionCompiler::create(module_, bytes_, options))
       compiler_ = std::move(*made);

@@ -89,6 +89,7 @@ void EngineOptions::add_to(CLI::App& command, int default_opt, const char* defau
       ->check(CLI::Range(0, 1024))
       ->capture_default_str();
   command.add_flag("--deterministic", deterministic, "canonical NaNs, and the same relaxed SIMD on any processor");
+  command.add_flag("!--no-wide-products", wide_products, "leave products of 128 bits as wasm code computes them");
   add_features(command, features);
 }
 
@@ -130,6 +131,7 @@ Config EngineOptions::config() const {
   config.compile_workers = compile_workers;
   config.interruptible = interruptible;
   config.deterministic = deterministic;
+  config.wide_products = wide_products;
   config.perf_map = perf_map;
   return config;
 }

@@ -51,6 +51,7 @@ struct EngineOptions {
   unsigned compile_workers = 0;
   bool interruptible = false;
   bool deterministic = false;
+  bool wide_products = true;
   bool perf_map = false;
   bool cache = false;
   std::string cache_folder;
