@@ -10,10 +10,9 @@
 #include <thread>
 
 #include "jit/batches.h"
-#include "jit/emit_function.h"
+#include "jit/emit_batch.h"
 #include "jit/link.h"
 #include "jit/pipeline.h"
-#include "wasm/decode_body.h"
 
 namespace rotor::jit {
 
@@ -30,7 +29,7 @@ class Worker {
  public:
   Worker(const wasm::Module& module, std::span<const uint8_t> bytes, const CompileOptions& options,
          const CpuTarget& cpu)
-      : module_(module), cpu_(cpu), wide_products_(options.wide_products), decoder_(module, bytes, options.features) {}
+      : cpu_(cpu), wide_products_(options.wide_products), emitter_(module, bytes, options.features) {}
 
   /// Compiles functions to an object. Errors: of the first bad function, whose index is left in `bad`.
   Result<std::vector<char>> compile(const ModulePlan& plan, OptLevel opt, std::span<const uint32_t> defined_funcs,
@@ -39,23 +38,17 @@ class Worker {
     if (!pipeline) {
       ROTOR_TRY(pipeline, Pipeline::create(opt, cpu_, wide_products_));
     }
-    ModuleEmitter module(plan, pipeline->target(), pipeline->context(defined_funcs.size()));
-    FunctionEmitter emitter(module);
-    for (uint32_t i : defined_funcs)
-      if (auto ok = decoder_.decode(wasm::FuncIndex{i + module_.imported_funcs}, emitter); !ok) {
-        bad = i;
-        return std::unexpected(std::move(ok).error());
-      }
-    std::span<const char> object = pipeline->run(*module.llvm_module);
+    ROTOR_TRY(auto llvm_module, emitter_.emit(plan, pipeline->target(), pipeline->context(defined_funcs.size()),
+                                              defined_funcs, wide_products_ && opt == OptLevel::o1, bad));
+    std::span<const char> object = pipeline->run(*llvm_module);
     return std::vector<char>(object.begin(), object.end());
   }
 
  private:
-  const wasm::Module& module_;
   const CpuTarget& cpu_;
   const bool wide_products_;
+  BatchEmitter emitter_;
   std::unique_ptr<Pipeline> pipelines_[2];
-  wasm::BodyDecoder<FunctionEmitter> decoder_;
 };
 
 /// A whole module, on several threads.

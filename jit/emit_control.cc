@@ -20,8 +20,38 @@ constexpr uint64_t kLeafBodyBytes = 1 << 10;
 constexpr size_t kLeafLocals = 64;
 }  // namespace
 
+FunctionEmitter::FunctionEmitter(FunctionEmitter& caller, std::span<const Value> args, std::span<Value> results)
+    : module_(caller.module_),
+      plan_(caller.plan_),
+      b_(caller.b_),
+      simd_(caller.module_),
+      inlined_({caller, args, results}),
+      function_(caller.function_),
+      context_(caller.context_),
+      entry_(caller.entry_),
+      memory_base_(caller.memory_base_),
+      offset_(caller.offset_),
+      location_(caller.location_) {}
+
+void FunctionEmitter::begin_inlined(const FuncType& type, std::span<const ValType> locals) {
+  for (size_t i = 0; i < locals.size(); ++i) {
+    llvm::Type* local_type = module_.value_type(locals[i]);
+    {
+      llvm::IRBuilderBase::InsertPointGuard guard(b_);
+      BasicBlock& entry = function_->getEntryBlock();
+      b_.SetInsertPoint(&entry, entry.begin());
+      locals_.push_back(b_.CreateAlloca(local_type));
+    }
+    b_.CreateStore(i < type.params.size() ? inlined_->args[i] : llvm::Constant::getNullValue(local_type), locals_[i]);
+  }
+}
+
 void FunctionEmitter::function_begin(Control& frame, wasm::FuncIndex func, const FuncType& type,
                                      std::span<const ValType> locals) {
+  frame.kind = Control::Kind::function;
+  frame.type.results_data = type.results.data();
+  frame.type.results_count = static_cast<uint32_t>(type.results.size());
+  if (inlined_) return begin_inlined(type, locals);
   type_ = &type;
   makes_calls_ = false;
   memory_base_ = nullptr;
@@ -51,12 +81,13 @@ void FunctionEmitter::function_begin(Control& frame, wasm::FuncIndex func, const
   }
   entry_ = b_.GetInsertBlock();
   if (plan_.counts) emit_count(int64(1));
-  frame.kind = Control::Kind::function;
-  frame.type.results_data = type.results.data();
-  frame.type.results_count = static_cast<uint32_t>(type.results.size());
 }
 
 void FunctionEmitter::function_end() {
+  if (inlined_) {
+    inlined_->caller.memory_base_ = memory_base_;
+    return;
+  }
   if (!makes_calls_ && body_bytes_ <= kLeafBodyBytes && locals_.size() <= kLeafLocals) {
     // Stops the compare from being needed; the dead blocks go with SimplifyCFG or are never reached.
     auto* branch = llvm::cast<llvm::BranchInst>(stack_check_);
@@ -314,6 +345,10 @@ void FunctionEmitter::begin_slow_block() {
 }
 
 void FunctionEmitter::emit_return(std::span<const Value> results) {
+  if (inlined_) {
+    std::ranges::copy(results, inlined_->results.begin());
+    return;
+  }
   if (turns_) emit_count(b_.CreateLoad(module_.i64, turns_));
   begin_slow_block();
   if (!ModuleEmitter::results_in_registers(*type_)) {
@@ -399,6 +434,7 @@ void FunctionEmitter::call(wasm::FuncIndex func, const FuncType& type, std::span
     Callee callee = imported_callee(func);
     return emit_call(type, callee.code, callee.context, args, results);
   }
+  if (inliner_ && inliner_->inline_call(*this, func, args, results)) return;
   Value code = is_straight(func) ? static_cast<Value>(module_.function(func)) : slot_code(func);
   emit_call(type, code, context_, args, results);
 }

@@ -2,6 +2,7 @@
 // family.
 #pragma once
 
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -11,6 +12,19 @@
 #include "wasm/body_sink.h"
 
 namespace rotor::jit {
+
+class FunctionEmitter;
+
+/// Emits the body of a function in the place of a call of it.
+class CallInliner {
+ public:
+  /// False: it is to be called. `caller` stands at the call.
+  virtual bool inline_call(FunctionEmitter& caller, wasm::FuncIndex func, std::span<llvm::Value* const> args,
+                           std::span<llvm::Value*> results) = 0;
+
+ protected:
+  ~CallInliner() = default;
+};
 
 class FunctionEmitter {
  public:
@@ -26,13 +40,19 @@ class FunctionEmitter {
     llvm::SmallVector<llvm::Value*, 2> else_params;
   };
 
-  explicit FunctionEmitter(ModuleEmitter& module)
-      : module_(module), plan_(module.plan), b_(module.builder), simd_(module) {}
+  /// `inliner` may be null, and must outlive it.
+  FunctionEmitter(ModuleEmitter& module, CallInliner* inliner)
+      : module_(module), plan_(module.plan), b_(module.builder), simd_(module), inliner_(inliner) {}
+  /// For one function without control, in the place of a call that `caller` stands at, as if the call did what it does.
+  FunctionEmitter(FunctionEmitter& caller, std::span<const Value> args, std::span<Value> results);
+  ModuleEmitter& module() { return module_; }
+  llvm::Function* function() { return function_; }
 
   // The sink; wasm/body_sink.h says what each is told.
   void function_begin(Control& frame, wasm::FuncIndex func, const FuncType& type, std::span<const ValType> locals);
   void function_end();
   void at(uint64_t offset) {
+    if (inlined_) return;
     offset_ = offset;
     location_ = nullptr;
   }
@@ -140,6 +160,7 @@ class FunctionEmitter {
   /// LLVM's fast instruction selector goes up a block, and leaves all that is above an instruction it does not know to
   /// the slow one. It does not know a swiftcc return nor a switch: those get a block of their own.
   void begin_slow_block();
+  void begin_inlined(const FuncType& type, std::span<const ValType> locals);
   void emit_return(std::span<const Value> results);
   void emit_stack_check(uint64_t local_bytes);
   void emit_count(Value turns);
@@ -231,6 +252,14 @@ class FunctionEmitter {
   const ModulePlan& plan_;
   llvm::IRBuilder<>& b_;
   SimdEmitter simd_;
+  CallInliner* const inliner_ = nullptr;
+  /// Of a function that is emitted in the place of a call.
+  struct Inlined {
+    FunctionEmitter& caller;
+    std::span<const Value> args;
+    std::span<Value> results;
+  };
+  const std::optional<Inlined> inlined_;
   const FuncType* type_ = nullptr;
   llvm::Function* function_ = nullptr;
   llvm::Value* context_ = nullptr;

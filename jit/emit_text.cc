@@ -5,7 +5,7 @@
 
 #include "jit/batches.h"
 #include "jit/compile.h"
-#include "jit/emit_function.h"
+#include "jit/emit_batch.h"
 #include "jit/link.h"
 #include "jit/pipeline.h"
 #include "llvm/CodeGen/AsmPrinter.h"
@@ -13,7 +13,6 @@
 #include "llvm/IR/AssemblyAnnotationWriter.h"
 #include "llvm/MC/MCStreamer.h"
 #include "llvm/Support/FormattedStream.h"
-#include "wasm/decode_body.h"
 #include "wasm/names.h"
 
 namespace rotor::jit {
@@ -100,27 +99,27 @@ class TextWriter {
       : module_(module),
         text_(text),
         comments_(wasm::decode_display_names(module, bytes)),
-        decoder_(module, bytes, options.features) {}
+        wide_products_(options.wide_products),
+        emitter_(module, bytes, options.features) {}
 
   Result<void> write(const ModulePlan& plan, Pipeline& pipeline, std::span<const uint32_t> defined_funcs,
                      std::string& out) {
     llvm::LLVMContext context;
     context.setDiscardValueNames(true);
-    ModuleEmitter emitter(plan, pipeline.target(), context);
-    FunctionEmitter function_emitter(emitter);
-    for (uint32_t i : defined_funcs)
-      ROTOR_CHECK(decoder_.decode(wasm::FuncIndex{i + module_.imported_funcs}, function_emitter));
-    if (text_ != CodeText::llvm_ir_raw) pipeline.optimise(*emitter.llvm_module);
+    uint32_t bad = 0;
+    ROTOR_TRY(auto llvm_module, emitter_.emit(plan, pipeline.target(), context, defined_funcs,
+                                              wide_products_ && pipeline.opt() == OptLevel::o1, bad));
+    if (text_ != CodeText::llvm_ir_raw) pipeline.optimise(*llvm_module);
     if (text_ == CodeText::assembly) {
       llvm::SmallVector<char, 0> assembly;
-      pipeline.write_assembly(*emitter.llvm_module, assembly, [&](llvm::AsmPrinter& printer) {
+      pipeline.write_assembly(*llvm_module, assembly, [&](llvm::AsmPrinter& printer) {
         return std::make_unique<AssemblyComments>(printer, comments_);
       });
       out.append(assembly.begin(), assembly.end());
     } else {
       llvm::raw_string_ostream stream(out);
       IrComments comments(comments_);
-      emitter.llvm_module->print(stream, &comments);
+      llvm_module->print(stream, &comments);
     }
     return {};
   }
@@ -129,7 +128,8 @@ class TextWriter {
   const wasm::Module& module_;
   const CodeText text_;
   const Comments comments_;
-  wasm::BodyDecoder<FunctionEmitter> decoder_;
+  const bool wide_products_;
+  BatchEmitter emitter_;
 };
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include "jit/cpu.h"
 #include "jit/opaque_floats.h"
 #include "jit/site_table.h"
+#include "jit/stored_words.h"
 #include "jit/trap_kinds.h"
 #include "jit/wide_products.h"
 #include "llvm/Analysis/AssumptionCache.h"
@@ -111,7 +112,10 @@ Pipeline::Pipeline(OptLevel opt, std::unique_ptr<llvm::TargetMachine> target, bo
   if (opt_ == OptLevel::o1) {
     optimisations_.addPass(llvm::EarlyCSEPass());
     optimisations_.addPass(llvm::SimplifyCFGPass());
-    if (wide_products) optimisations_.addPass(WideProductsPass());
+    if (wide_products) {
+      optimisations_.addPass(StoredWordsPass());
+      optimisations_.addPass(WideProductsPass());
+    }
   }
 }
 

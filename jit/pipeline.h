@@ -35,6 +35,7 @@ class Pipeline {
   static Result<std::unique_ptr<Pipeline>> create(OptLevel opt, const CpuTarget& cpu, bool wide_products);
   ~Pipeline();
   llvm::TargetMachine& target() { return *target_; }
+  OptLevel opt() const { return opt_; }
   /// For the next module, of so many functions. Pre: the last one is gone.
   llvm::LLVMContext& context(size_t functions);
   /// Optimises a module of that context and writes its object, which is valid until the next call.

@@ -79,12 +79,19 @@ bool Coefficient::multiply(const Coefficient& other) {
 void Coefficient::reduce() { limbs_[3] = static_cast<int64_t>(limbs_[2]) < 0 ? ~uint64_t{0} : 0; }
 
 Coefficient Coefficient::multiple_of_power(unsigned exponent) const {
-  Coefficient result = *this;
-  if (is_negative() && !result.negate()) return {};
+  Coefficient half(1), result = *this;
+  // Half of the power, which may be 1/2. Reduced numbers leave room for it.
+  (void)half.shift_left(exponent);
+  (void)half.shift_right(1);
+  (void)result.add(half);
   result.limbs_[0] = result.limbs_[1] = 0;
   result.limbs_[2] = result.limbs_[2] >> exponent << exponent;
-  if (is_negative() && !result.negate()) return {};
   return result;
+}
+
+std::optional<uint64_t> Coefficient::residue(unsigned bits) const {
+  if (limbs_[0] || limbs_[1]) return std::nullopt;
+  return bits < 64 ? limbs_[2] & ((UINT64_C(1) << bits) - 1) : limbs_[2];
 }
 
 std::optional<Coefficient::Parts> Coefficient::magnitude() const {

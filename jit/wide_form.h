@@ -34,8 +34,10 @@ class Coefficient {
 
   /// The representative modulo 2^64 of least magnitude.
   void reduce();
-  /// The largest multiple of 2^exponent towards zero. Pre: exponent < 64.
+  /// The nearest multiple of 2^exponent, of two the one above. Pre: exponent < 64; reduced.
   Coefficient multiple_of_power(unsigned exponent) const;
+  /// Modulo 2^bits, if it is an integer. Pre: bits <= 64.
+  std::optional<uint64_t> residue(unsigned bits) const;
 
   /// The magnitude as whole + fraction / 2^64, if it is below 2^64 and has no bits behind those.
   struct Parts {

@@ -5,6 +5,7 @@
 #include <optional>
 #include <vector>
 
+#include "jit/unroll.h"
 #include "jit/wide_form.h"
 #include "llvm/ADT/DenseMap.h"
 #include "llvm/ADT/DenseSet.h"
@@ -14,6 +15,8 @@
 #include "llvm/IR/IRBuilder.h"
 #include "llvm/IR/InstIterator.h"
 #include "llvm/IR/PatternMatch.h"
+#include "llvm/Transforms/Scalar/EarlyCSE.h"
+#include "llvm/Transforms/Scalar/SimplifyCFG.h"
 #include "llvm/Transforms/Utils/Local.h"
 
 namespace rotor::jit {
@@ -109,9 +112,11 @@ class WideProducts {
   bool is_available(Value* value, Instruction& at);
   bool are_available(const Sum& sum, Instruction& at);
   Value* now(Value* value) const;
+  Value* product(llvm::IRBuilder<>& b, Value* x, Value* y, Instruction& at);
   Value* multiple(llvm::IRBuilder<>& b, const Multiple& term, Instruction& at);
   Value* sum(llvm::IRBuilder<>& b, Sum terms, Instruction& at);
   void replace_all();
+  void join_low_products();
 
   llvm::DominatorTree& dominators() {
     if (!dominators_) dominators_ = &analyses_.getResult<llvm::DominatorTreeAnalysis>(function_);
@@ -138,7 +143,7 @@ class WideProducts {
   std::vector<Partial> partials_;
 
   llvm::MapVector<Value*, Value*> replaced_;
-  llvm::DenseMap<std::pair<Value*, Value*>, Value*> products_;  ///< in i128
+  llvm::DenseMap<std::pair<Value*, Value*>, llvm::WeakVH> products_;  ///< in i128, by factors
   std::vector<std::pair<Sum, Value*>> sums_;
 };
 
@@ -357,11 +362,8 @@ std::optional<Form> WideProducts::derive_carry(llvm::ICmpInst& compare, Facts& f
 /// A partial product that is sum - addend modulo 2^64, as an exact form. The low word of a product may come about
 /// without an addition of that kind, but the carry out of it is all the same: a partial product is below 2^64.
 const Form* WideProducts::partial_product(Value* sum, Value* addend) {
-  auto has_product = [&](Value* value) {
-    return std::ranges::any_of(modular(value).modular->terms(),
-                               [](const Term& term) { return term.monomial.degree() == 2; });
-  };
-  if (!has_product(sum) || !has_product(addend)) return nullptr;
+  auto is_itself = [&](Value* value) { return *modular(value).modular == Form::of(Atom(number(value))); };
+  if (is_itself(sum) && is_itself(addend)) return nullptr;
   Form difference = *modular(sum).modular;
   difference = normalise(difference.subtract(*modular(addend).modular));
   auto find = [&]() -> const Form* {
@@ -372,8 +374,14 @@ const Form* WideProducts::partial_product(Value* sum, Value* addend) {
   // lo(a) * lo(b) that the program never made.
   for (const Term& term : difference.terms()) {
     auto [a, b] = term.monomial;
-    if (term.monomial.degree() != 2 || a.is_low_part() || b.is_low_part()) continue;
-    Form low = Form::of(Monomial(Atom(a.value(), 32), Atom(b.value(), 32)));
+    Form low;
+    if (term.monomial.degree() == 2 && !a.is_low_part() && !b.is_low_part()) {
+      low = Form::of(Monomial(Atom(a.value(), 32), Atom(b.value(), 32)));
+    } else if (auto half = term.coefficient.residue(32); half && term.monomial.degree() == 1 && a.bits() == 32) {
+      low = Form::of(a).scale(Coefficient(*half));
+    } else {
+      continue;
+    }
     partials_.push_back({normalise(low), low});
     return find();
   }
@@ -561,22 +569,24 @@ bool WideProducts::are_available(const Sum& sum, Instruction& at) {
   });
 }
 
+/// x * y in i128. Factors of 64 bits or fewer.
+Value* WideProducts::product(llvm::IRBuilder<>& b, Value* x, Value* y, Instruction& at) {
+  if (std::less{}(y, x)) std::swap(x, y);
+  llvm::WeakVH& made = products_[{x, y}];
+  if (!made || !is_available(made, at)) made = b.CreateNUWMul(b.CreateZExt(x, i128_), b.CreateZExt(y, i128_));
+  return made;
+}
+
 /// In i128, modulo 2^128.
 Value* WideProducts::multiple(llvm::IRBuilder<>& b, const Multiple& term, Instruction& at) {
   if (term.monomial.degree() == 0) return llvm::ConstantInt::get(i128_, term.factor);
-  Value* result;
   Value* x = now(values_[term.monomial.a.value()]);
-  if (term.monomial.degree() == 1) {
-    result = b.CreateZExt(x, i128_);
-  } else {
-    Value* y = now(values_[term.monomial.b.value()]);
-    Value*& product = products_[{x, y}];
-    if (!product || !is_available(product, at))
-      product = b.CreateMul(b.CreateZExt(x, i128_), b.CreateZExt(y, i128_), "", /*HasNUW=*/true);
-    result = product;
-  }
+  bool is_power = is_low_mask(term.factor - 1);
+  if (term.monomial.degree() == 1 && !is_power) return product(b, x, b.getInt64(term.factor), at);
+  Value* result =
+      term.monomial.degree() == 1 ? b.CreateZExt(x, i128_) : product(b, x, now(values_[term.monomial.b.value()]), at);
   if (term.factor == 1) return result;
-  if (is_low_mask(term.factor - 1)) return b.CreateShl(result, trailing_zeros_of(term.factor));
+  if (is_power) return b.CreateShl(result, trailing_zeros_of(term.factor));
   return b.CreateMul(result, llvm::ConstantInt::get(i128_, term.factor));
 }
 
@@ -607,8 +617,13 @@ Value* WideProducts::rewrite(Instruction& at, const Split& split) {
   for (const Multiple& term : split.less) high = b.CreateSub(high, multiple(b, term, at));
   Value* result = b.CreateTrunc(b.CreateLShr(high, 64), i64_);
   for (const Multiple& term : split.whole) {
-    Value* x = term.monomial.degree() ? b.CreateTrunc(multiple(b, {term.monomial, 1}, at), i64_) : b.getInt64(1);
-    result = b.CreateAdd(result, b.CreateMul(x, b.getInt64(term.factor)));
+    Value* x = term.monomial.degree() == 0   ? b.getInt64(1)
+               : term.monomial.degree() == 1 ? b.CreateZExt(now(values_[term.monomial.a.value()]), i64_)
+                                             : b.CreateTrunc(multiple(b, {term.monomial, 1}, at), i64_);
+    if (term.factor == UINT64_MAX)
+      result = b.CreateSub(result, x);
+    else
+      result = b.CreateAdd(result, term.factor == 1 ? x : b.CreateMul(x, b.getInt64(term.factor)));
   }
   return result;
 }
@@ -620,6 +635,29 @@ void WideProducts::replace_all() {
     dead.emplace_back(value);
   }
   llvm::RecursivelyDeleteTriviallyDeadInstructionsPermissive(dead);
+}
+
+/// A low word that the program has from a multiplication of its own is half of the wide product.
+void WideProducts::join_low_products() {
+  for (Instruction& low : llvm::make_early_inc_range(llvm::instructions(function_))) {
+    if (low.getOpcode() != Instruction::Mul || low.getType() != i64_) continue;
+    Value *x = low.getOperand(0), *y = low.getOperand(1);
+    if (std::less{}(y, x)) std::swap(x, y);
+    auto found = products_.find({x, y});
+    if (found == products_.end() || !found->second) continue;
+    auto* wide = llvm::cast<Instruction>(found->second);
+    llvm::IRBuilder<> b(&low);
+    if (!is_available(wide, low)) {
+      if (!is_available(&low, *wide)) continue;
+      // Its factors are there where they are multiplied first.
+      auto* earlier = llvm::cast<Instruction>(b.CreateNUWMul(b.CreateZExt(x, i128_), b.CreateZExt(y, i128_)));
+      wide->replaceAllUsesWith(earlier);
+      wide->eraseFromParent();
+      found->second = wide = earlier;
+    }
+    low.replaceAllUsesWith(b.CreateTrunc(wide, i64_));
+    low.eraseFromParent();
+  }
 }
 
 bool WideProducts::run() {
@@ -635,13 +673,21 @@ bool WideProducts::run() {
     }
   if (replaced_.empty()) return false;
   replace_all();
+  join_low_products();
   return true;
 }
 
 }  // namespace
 
 llvm::PreservedAnalyses WideProductsPass::run(llvm::Function& function, llvm::FunctionAnalysisManager& analyses) {
-  return WideProducts(function, analyses).run() ? llvm::PreservedAnalyses::none() : llvm::PreservedAnalyses::all();
+  if (!WideProducts(function, analyses).run()) return llvm::PreservedAnalyses::all();
+  llvm::EarlyCSEPass().run(function, analyses);
+  if (unroll_short_loops(function, analyses)) {
+    analyses.invalidate(function, llvm::PreservedAnalyses::none());
+    llvm::EarlyCSEPass().run(function, analyses);
+    llvm::SimplifyCFGPass().run(function, analyses);
+  }
+  return llvm::PreservedAnalyses::none();
 }
 
 }  // namespace rotor::jit

@@ -1,0 +1,110 @@
+#include "jit/emit_batch.h"
+
+#include "jit/stored_words.h"
+#include "wasm/reader.h"
+
+namespace rotor::jit {
+
+namespace {
+
+/// __multi3 has 150 to 250 bytes, depending on who compiled it.
+constexpr uint64_t kMaxRoutineBytes = 400;
+/// A product of 128 bits takes four, or three if its low word is of one of them.
+constexpr unsigned kMinMultiplications = 3;
+
+/// Passes the immediates of an instruction. False: not one of a product routine.
+bool pass_straight(wasm::ByteReader& reader, wasm::Opcode op) {
+  using enum wasm::Opcode;
+  uint32_t index;
+  int32_t number32;
+  int64_t number64;
+  uint64_t offset;
+  switch (op) {
+    case LocalGet:
+    case LocalSet:
+    case LocalTee: return reader.u32(index);
+    case I32Const: return reader.s32(number32);
+    case I64Const: return reader.s64(number64);
+    // Of memory 0: another's index would be another bit of the first number, which is refused.
+    case I32Load:
+    case I64Load:
+    case I32Store:
+    case I64Store: return reader.u32(index) && index < 0x40 && reader.u64(offset);
+    case Nop:
+    case Drop:
+    case Select: return true;
+    case I32DivS:
+    case I32DivU:
+    case I32RemS:
+    case I32RemU:
+    case I64DivS:
+    case I64DivU:
+    case I64RemS:
+    case I64RemU: return false;
+    case I32WrapI64:
+    case I64ExtendI32S:
+    case I64ExtendI32U: return true;
+    default: return (op >= I32Eqz && op <= I64GeU) || (op >= I32Clz && op <= I64Rotr);
+  }
+}
+
+}  // namespace
+
+bool is_product_routine(std::span<const uint8_t> bytes, const wasm::FunctionBody& body) {
+  if (body.end - body.begin > kMaxRoutineBytes) return false;
+  wasm::ByteReader reader(bytes, body.begin, body.end);
+  uint32_t groups, count, code;
+  if (!reader.u32(groups)) return false;
+  for (uint32_t i = 0; i < groups; ++i) {
+    uint8_t type;
+    if (!reader.u32(count) || count > kMaxRoutineBytes || !reader.u8(type) || (type != 0x7f && type != 0x7e))
+      return false;
+  }
+  unsigned multiplications = 0;
+  while (reader.opcode(code)) {
+    auto op = static_cast<wasm::Opcode>(code);
+    if (op == wasm::Opcode::End) return reader.at_end() && multiplications >= kMinMultiplications;
+    if (!pass_straight(reader, op)) return false;
+    multiplications += op == wasm::Opcode::I64Mul;
+  }
+  return false;
+}
+
+bool BatchEmitter::is_product_routine(uint32_t defined_func) {
+  auto [known, fresh] = is_product_routine_.try_emplace(defined_func, false);
+  if (fresh) known->second = jit::is_product_routine(bytes_, module_.bodies[defined_func]);
+  return known->second;
+}
+
+bool BatchEmitter::inline_call(FunctionEmitter& caller, wasm::FuncIndex func, std::span<llvm::Value* const> args,
+                               std::span<llvm::Value*> results) {
+  if (!is_product_routine(raw(func) - module_.imported_funcs)) return false;
+  FunctionEmitter inlined(caller, args, results);
+  mark_inlined(*caller.function());
+  if (!inlined_decoder_.decode(func, inlined)) {
+    // An invalid body, which is for its own batch to report. The caller goes on with anything.
+    inlining_failed_ = true;
+    const FuncType& type = module_.func_type(func);
+    for (size_t i = 0; i < results.size(); ++i)
+      results[i] = llvm::Constant::getNullValue(caller.module().value_type(type.results[i]));
+  }
+  return true;
+}
+
+Result<std::unique_ptr<llvm::Module>> BatchEmitter::emit(const ModulePlan& plan, llvm::TargetMachine& target,
+                                                         llvm::LLVMContext& context,
+                                                         std::span<const uint32_t> defined_funcs, bool inline_products,
+                                                         uint32_t& bad) {
+  ModuleEmitter module(plan, target, context);
+  FunctionEmitter emitter(module, inline_products ? this : nullptr);
+  inlining_failed_ = false;
+  for (uint32_t i : defined_funcs)
+    if (auto ok = decoder_.decode(wasm::FuncIndex{i + module_.imported_funcs}, emitter); !ok) {
+      bad = i;
+      return std::unexpected(std::move(ok).error());
+    }
+  if (inlining_failed_) return emit(plan, target, context, defined_funcs, false, bad);
+  return std::move(module.llvm_module);
+}
+
+}  // namespace rotor::jit
