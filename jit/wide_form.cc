@@ -105,6 +105,12 @@ Form Form::constant(uint64_t value) { return Form().add(Monomial(), Coefficient(
 
 Form Form::of(const Monomial& monomial) { return Form().add(monomial, Coefficient(1)); }
 
+size_t Form::hash() const {
+  size_t hash = 0;
+  for (const Term& term : terms_) hash = llvm::hash_combine(hash, term.monomial.a, term.monomial.b, term.coefficient);
+  return hash;
+}
+
 bool Form::has_low_part() const {
   return std::ranges::any_of(terms_, [](const Term& term) { return term.monomial.has_low_part(); });
 }

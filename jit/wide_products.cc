@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <deque>
 #include <optional>
+#include <unordered_map>
 #include <vector>
 
 #include "jit/unroll.h"
@@ -11,6 +12,7 @@
 #include "llvm/ADT/DenseSet.h"
 #include "llvm/ADT/MapVector.h"
 #include "llvm/ADT/PostOrderIterator.h"
+#include "llvm/Analysis/ValueTracking.h"
 #include "llvm/IR/Dominators.h"
 #include "llvm/IR/IRBuilder.h"
 #include "llvm/IR/InstIterator.h"
@@ -46,9 +48,10 @@ struct Multiple {
 };
 using Sum = llvm::SmallVector<Multiple, 8>;
 
-/// A modular form as it can be calculated: whole + ((high - less) >> 64), modulo 2^64.
+/// A modular form as it can be calculated: whole + ((high - less) >> 64) + each of words >> 64, modulo 2^64.
 struct Split {
   Sum whole, high, less;
+  llvm::SmallVector<Sum, 2> words;
   bool has_fraction = false;  ///< otherwise the value is `whole` alone
 };
 
@@ -98,14 +101,21 @@ class WideProducts {
   std::optional<Form> derive_product(Instruction& op, Facts& facts);
   std::optional<Form> derive_carry(llvm::ICmpInst& compare, Facts& facts);
   std::optional<Form> derive_modular(Value* value, bool& absorbed);
-  const Form* partial_product(Value* sum, Value* addend);
+  std::optional<Form> exact_of(const Form& modular);
   Form seen(Value* value);
   Form seen_modular(Value* value);
   Form low_part(Value* value, unsigned bits);
+  struct Low;
+  Atom low_atom(Form shifted, unsigned bits, Value* value);
+  const Low* find_low(const Form& shifted);
   bool is_cut(Value* value);
+  Form widened(Atom low, Coefficient factor);
   Form normalise(Form form);
+  uint64_t max_of(Atom atom);
   bool is_worth_it(Value* value, const Facts& facts);
   std::optional<Split> split(const Form& form);
+  void take_complete_words(Split& split, Sum& negative);
+  bool drop_below_one(Split& split, const Sum& negative);
 
   // What is made of them.
   Value* rewrite(Instruction& at, const Split& split);
@@ -115,8 +125,10 @@ class WideProducts {
   Value* product(llvm::IRBuilder<>& b, Value* x, Value* y, Instruction& at);
   Value* multiple(llvm::IRBuilder<>& b, const Multiple& term, Instruction& at);
   Value* sum(llvm::IRBuilder<>& b, Sum terms, Instruction& at);
+  size_t multiplications_after() const;
   void replace_all();
   void join_low_products();
+  void dump();
 
   llvm::DominatorTree& dominators() {
     if (!dominators_) dominators_ = &analyses_.getResult<llvm::DominatorTreeAnalysis>(function_);
@@ -129,6 +141,7 @@ class WideProducts {
   llvm::Type* const i64_;
   llvm::Type* const i128_;
 
+  size_t multiplications_ = 0;  ///< of 64 bits, in the beginning
   llvm::DenseSet<Value*> cut_;  ///< a half of them is multiplied
   llvm::DenseMap<Value*, uint32_t> numbers_;
   std::vector<Value*> values_;  ///< by number
@@ -141,6 +154,13 @@ class WideProducts {
     Form modular, exact;
   };
   std::vector<Partial> partials_;
+  /// Low parts by what they are congruent to.
+  struct Low {
+    Form shifted;  ///< to the left, modulo 2^64
+    Atom atom;
+  };
+  std::deque<Low> lows_;
+  std::unordered_multimap<size_t, size_t> low_index_;  ///< of `shifted`, by hash
 
   llvm::MapVector<Value*, Value*> replaced_;
   llvm::DenseMap<std::pair<Value*, Value*>, llvm::WeakVH> products_;  ///< in i128, by factors
@@ -151,6 +171,7 @@ class WideProducts {
 bool WideProducts::find_cut_values() {
   for (Instruction& op : llvm::instructions(function_)) {
     if (op.getOpcode() != Instruction::Mul || op.getType() != i64_) continue;
+    ++multiplications_;
     for (Value* operand : op.operands()) {
       Value* x;
       uint64_t mask;
@@ -188,11 +209,37 @@ Form WideProducts::low_part(Value* value, unsigned bits) {
   Facts& facts = exact(value);
   if (facts.max <= low_mask(bits)) return seen(value);
   if (facts.trailing_zeros >= bits) return {};
-  // lo_n(lo_m(x)) is lo_n(x), if n <= m.
   Value* x;
-  uint64_t mask;
+  uint64_t mask, shift;
+  // lo_n(x >> m) is (lo_(n+m)(x) - lo_m(x)) / 2^m.
+  if (match(value, m_LShr(m_Value(x), m_ConstantInt(shift))) && shift && shift + bits < 64 && value->getType() == i64_) {
+    auto m = static_cast<unsigned>(shift);
+    return low_part(x, bits + m).subtract(low_part(x, m)).shift_right(m);
+  }
+  // lo_n(lo_m(x)) is lo_n(x), if n <= m.
   if (match(value, m_And(m_Value(x), m_ConstantInt(mask))) && is_low_mask(mask) && mask >= low_mask(bits)) value = x;
-  return Form::of(Atom(number(value), bits));
+  if (!modular(value).modular_open) return Form::of(Atom(number(value), bits));
+  Form shifted = *modular(value).modular;
+  return Form::of(low_atom(normalise(std::move(shifted.shift_left(64 - bits))), bits, value));
+}
+
+/// The atom of low parts whose multiple by 2^(64-bits) is so modulo 2^64: what is congruent has the same low part. If
+/// there is none yet, it is of `value`, or of a value that the program does not have, if that is null.
+Atom WideProducts::low_atom(Form shifted, unsigned bits, Value* value) {
+  if (const Low* known = find_low(shifted); known && known->atom.bits() == bits) return known->atom;
+  if (!value) values_.push_back(nullptr);
+  Atom atom(value ? number(value) : static_cast<uint32_t>(values_.size() - 1), bits);
+  if (!shifted.is_void()) {
+    low_index_.emplace(shifted.hash(), lows_.size());
+    lows_.push_back({std::move(shifted), atom});
+  }
+  return atom;
+}
+const WideProducts::Low* WideProducts::find_low(const Form& shifted) {
+  auto [begin, end] = low_index_.equal_range(shifted.hash());
+  for (auto it = begin; it != end; ++it)
+    if (lows_[it->second].shifted == shifted) return &lows_[it->second];
+  return nullptr;
 }
 
 Facts& WideProducts::exact(Value* value) {
@@ -267,15 +314,21 @@ std::optional<Form> WideProducts::derive_and(Instruction& op, Facts& facts) {
   if (!operands) return std::nullopt;
   auto [x, c] = *operands;
   Facts& of_x = exact(x);
-  // The mask may have been narrowed to bits that can be set.
-  if (of_x.trailing_zeros < 64) c |= low_mask(of_x.trailing_zeros);
   facts.max = std::min(of_x.max, c);
-  facts.trailing_zeros = std::max(trailing_zeros_of(operands->c), of_x.trailing_zeros);
+  facts.trailing_zeros = std::max(trailing_zeros_of(c), of_x.trailing_zeros);
   if (!is_cut(x)) return std::nullopt;
-  if (is_low_mask(c)) return low_part(x, static_cast<unsigned>(__builtin_popcountll(c)));
-  if (uint64_t rest = ~c & low_mask(op.getType()->getIntegerBitWidth()); is_low_mask(rest))
-    return seen(x).subtract(low_part(x, static_cast<unsigned>(__builtin_popcountll(rest))));
-  return std::nullopt;
+  if (of_x.trailing_zeros < 64) c |= low_mask(of_x.trailing_zeros);
+  auto is_run = [](uint64_t mask) { return mask && is_low_mask(mask >> trailing_zeros_of(mask)); };
+  if (!is_run(c)) {
+    // The mask may have been narrowed to bits that can be set.
+    Value* factor;
+    if (match(x, m_Mul(m_Value(factor), m_Deferred(factor)))) c |= 2;  // a square is 0 or 1 modulo 4
+    c |= llvm::computeKnownBits(x, function_.getDataLayout()).Zero.getZExtValue();
+    if (!is_run(c)) return std::nullopt;
+  }
+  unsigned from = trailing_zeros_of(c), to = from + static_cast<unsigned>(__builtin_popcountll(c));
+  Form form = to == op.getType()->getIntegerBitWidth() ? seen(x) : low_part(x, to);
+  return from ? form.subtract(low_part(x, from)) : form;
 }
 
 std::optional<Form> WideProducts::derive_shift(Instruction& op, Facts& facts) {
@@ -321,17 +374,23 @@ std::optional<Form> WideProducts::derive_product(Instruction& op, Facts& facts) 
   Value *x = op.getOperand(0), *y = op.getOperand(1);
   Facts &of_x = exact(x), &of_y = exact(y);
   facts.trailing_zeros = std::min(64u, of_x.trailing_zeros + of_y.trailing_zeros);
-  if (of_x.max && of_y.max > facts.max / of_x.max) return std::nullopt;
+  if (of_x.max && of_y.max > facts.max / of_x.max) {
+    // (x << 32) * c, as x * (c << 32).
+    auto factor = with_constant(op);
+    if (!factor || op.getType() != i64_ || trailing_zeros_of(factor->c) < 32 || !exact(factor->x).exact_open)
+      return std::nullopt;
+    unsigned zeros = trailing_zeros_of(factor->c);
+    Form modular = normalise(std::move(seen_modular(factor->x).scale(Coefficient(factor->c))));
+    if (auto known = exact_of(modular)) return known;
+    return Form::of(low_atom(std::move(modular), 64 - zeros, nullptr)).shift_left(zeros);
+  }
   facts.max = of_x.max * of_y.max;
   Form product = seen(x) * seen(y);
   if (op.getType() == i64_ && product.terms().size() <= 4 && !product.is_void()) {
-    // Kept for carries, see partial_product.
-    Form whole = product;
-    partials_.push_back({normalise(whole.reduce()), product});
+    // Kept for carries, see exact_of.
+    partials_.push_back({normalise(product), product});
     Form shifted = partials_.back().modular;
-    shifted.shift_left(32);
-    Atom low(number(&op), 32);
-    partials_.push_back({normalise(shifted.reduce()), Form::of(low).shift_left(32)});
+    low_atom(normalise(std::move(shifted.shift_left(32))), 32, &op);
   }
   return product;
 }
@@ -354,38 +413,47 @@ std::optional<Form> WideProducts::derive_carry(llvm::ICmpInst& compare, Facts& f
     }
     return seen(a).add(seen(b)).subtract(seen(w)).shift_right(64);
   }
-  const Form* partial = partial_product(w, x);
-  if (!partial) return std::nullopt;
-  return seen(x).add(*partial).subtract(seen(w)).shift_right(64);
+  auto is_itself = [&](Value* value) { return *modular(value).modular == Form::of(Atom(number(value))); };
+  if (is_itself(w) && is_itself(x)) return std::nullopt;
+  // The low word of a product may come about without an addition of this kind, but what it is more than x modulo 2^64
+  // has carried all the same.
+  for (const Form& addend : {seen_modular(x), *modular(x).modular}) {
+    Form difference = *modular(w).modular;
+    if (auto partial = exact_of(normalise(std::move(difference.subtract(addend)))))
+      return seen(x).add(*partial).subtract(seen(w)).shift_right(64);
+  }
+  return std::nullopt;
 }
 
-/// A partial product that is sum - addend modulo 2^64, as an exact form. The low word of a product may come about
-/// without an addition of that kind, but the carry out of it is all the same: a partial product is below 2^64.
-const Form* WideProducts::partial_product(Value* sum, Value* addend) {
-  auto is_itself = [&](Value* value) { return *modular(value).modular == Form::of(Atom(number(value))); };
-  if (is_itself(sum) && is_itself(addend)) return nullptr;
-  Form difference = *modular(sum).modular;
-  difference = normalise(difference.subtract(*modular(addend).modular));
-  auto find = [&]() -> const Form* {
-    auto found = std::ranges::find(partials_, difference, &Partial::modular);
-    return found != partials_.end() ? &found->exact : nullptr;
-  };
-  if (const Form* known = find()) return known;
-  // lo(a) * lo(b) that the program never made.
-  for (const Term& term : difference.terms()) {
+/// What a value is that has this normalised form modulo 2^64, exactly: a partial product, or one shifted left. Both are
+/// below 2^64, so that being congruent they are equal.
+std::optional<Form> WideProducts::exact_of(const Form& modular) {
+  if (modular.is_void()) return std::nullopt;
+  if (auto known = std::ranges::find(partials_, modular, &Partial::modular); known != partials_.end())
+    return known->exact;
+  if (const Low* low = find_low(modular)) return Form::of(low->atom).shift_left(64 - low->atom.bits());
+  // One that the program never made: of two low halves, or of one and half of a constant.
+  for (const Term& term : modular.terms()) {
     auto [a, b] = term.monomial;
-    Form low;
-    if (term.monomial.degree() == 2 && !a.is_low_part() && !b.is_low_part()) {
-      low = Form::of(Monomial(Atom(a.value(), 32), Atom(b.value(), 32)));
-    } else if (auto half = term.coefficient.residue(32); half && term.monomial.degree() == 1 && a.bits() == 32) {
-      low = Form::of(a).scale(Coefficient(*half));
-    } else {
+    Form product;
+    if (term.monomial.degree() == 2 && !a.is_low_part() && !b.is_low_part())
+      product = Form::of(Monomial(Atom(a.value(), 32), Atom(b.value(), 32)));
+    else if (auto half = term.coefficient.residue(32); half && term.monomial.degree() == 1 && a.bits() == 32)
+      product = Form::of(a).scale(Coefficient(*half));
+    else
       continue;
-    }
-    partials_.push_back({normalise(low), low});
-    return find();
+    if (normalise(product) == modular) return product;
   }
-  return nullptr;
+  return std::nullopt;
+}
+
+/// factor * low modulo 2^64, without the low part. Pre: factor is a multiple of 2^(64 - low.bits()).
+Form WideProducts::widened(Atom low, Coefficient factor) {
+  if (Value* value = values_[low.value()]) return seen_modular(value).scale(factor);
+  auto known = std::ranges::find(lows_, low, &Low::atom);
+  Form form = known->shifted;
+  (void)factor.shift_right(64 - low.bits());
+  return form.scale(factor);
 }
 
 /// A form modulo 2^64 with low parts eliminated where their coefficients allow it.
@@ -403,10 +471,12 @@ Form WideProducts::normalise(Form form) {
         if (part.is_zero()) return false;
         Form x = Form::of(Monomial(low.whole(), other));
         if (!other) {
-          if (Form inner = seen_modular(values_[low.value()]); !inner.scale(part).is_void())
-            x = inner;
-          else
+          if (Form inner = widened(low, part); !inner.is_void())
+            x = std::move(inner);
+          else if (values_[low.value()])
             x.scale(part);
+          else
+            return false;
         } else {
           x.scale(part);
         }
@@ -490,7 +560,7 @@ Facts& WideProducts::modular(Value* value) {
     for (Atom atom : {term.monomial.a, term.monomial.b}) {
       if (open || !atom) break;
       Value* x = values_[atom.value()];
-      open = x != value && llvm::isa<Instruction>(x) && modular(x).modular_open;
+      open = !x || (x != value && llvm::isa<Instruction>(x) && modular(x).modular_open);
     }
   facts.modular_open = open;
   return facts;
@@ -498,7 +568,7 @@ Facts& WideProducts::modular(Value* value) {
 
 /// Whether to make it anew: a sum in which a product has come together.
 bool WideProducts::is_worth_it(Value* value, const Facts& facts) {
-  constexpr unsigned kMaxTerms = 8;
+  constexpr unsigned kMaxTerms = 16;
   auto* op = llvm::dyn_cast<Instruction>(value);
   if (!op || op->getType() != i64_ || !facts.absorbed || facts.modular->terms().size() > kMaxTerms) return false;
   unsigned opcode = op->getOpcode();
@@ -514,6 +584,14 @@ bool WideProducts::is_worth_it(Value* value, const Facts& facts) {
   return product;
 }
 
+uint64_t WideProducts::max_of(Atom atom) {
+  uint64_t mask = low_mask(atom.bits());
+  Value* value = values_[atom.value()];
+  if (!value) return mask;
+  const Facts& facts = exact(value);
+  return std::min(facts.max, mask & ~low_mask(std::min(facts.trailing_zeros, atom.bits())));
+}
+
 /// Pre: the form is an integer, as one that equals a value modulo 2^64 is. Of what is to the right of its point, the
 /// negative terms that are below 2^64 together need not be known: they are what makes it an integer.
 std::optional<Split> WideProducts::split(const Form& form) {
@@ -525,13 +603,23 @@ std::optional<Split> WideProducts::split(const Form& form) {
     bool minus = term.coefficient.is_negative();
     if (term.monomial.has_low_part()) {
       // Low parts are not made; they may only be among what is dropped, and only of what is itself replaced.
-      if (parts->whole || !minus || term.monomial.degree() == 2 || !exact(values_[term.monomial.a.value()]).exact_open)
-        return std::nullopt;
+      Value* x = values_[term.monomial.a.value()];
+      if (parts->whole || !minus || term.monomial.degree() == 2 || (x && !exact(x).exact_open)) return std::nullopt;
     }
     if (parts->whole) result.whole.push_back({term.monomial, minus ? 0 - parts->whole : parts->whole});
     if (parts->fraction) (minus ? negative : result.high).push_back({term.monomial, parts->fraction});
   }
   result.has_fraction = !result.high.empty() || !negative.empty();
+  if (drop_below_one(result, negative)) return result;
+  take_complete_words(result, negative);
+  if (drop_below_one(result, negative)) return result;
+  return std::nullopt;
+}
+
+/// Leaves out negative fractions that are below 1 together, and puts the others into `less`. False: one of them can't
+/// be made.
+bool WideProducts::drop_below_one(Split& split, const Sum& negative) {
+  split.less.clear();
   uint64_t room = UINT64_MAX;
   for (bool low_parts : {true, false})
     for (const Multiple& term : negative) {
@@ -540,15 +628,48 @@ std::optional<Split> WideProducts::split(const Form& form) {
       uint64_t max = UINT64_MAX;
       bool bounded = m.degree() < 2;
       if (m.degree() == 0) max = 1;
-      if (m.degree() == 1) max = std::min(exact(values_[m.a.value()]).max, low_mask(m.a.bits()));
+      if (m.degree() == 1) max = max_of(m.a);
       if (bounded && (max == 0 || term.factor <= room / max))
         room -= max * term.factor;
       else if (low_parts)
-        return std::nullopt;
+        return false;
       else
-        result.less.push_back(term);
+        split.less.push_back(term);
     }
-  return result;
+  return true;
+}
+
+/// High words of several products, added up before any of them was whole: each has a low word of its own, in two halves,
+/// among the negative fractions. Two halves that are congruent to a product (and what was accumulated) are its low word.
+void WideProducts::take_complete_words(Split& split, Sum& negative) {
+  constexpr uint64_t kHalf = UINT64_C(1) << 32;
+  auto is_half = [](const Multiple& term, uint64_t factor) {
+    return term.factor == factor && term.monomial.degree() == 1 && term.monomial.a.bits() == 32;
+  };
+  for (size_t i = 0; i < negative.size(); ++i)
+    for (size_t j = 0; j < negative.size(); ++j) {
+      if (!is_half(negative[i], 1) || !is_half(negative[j], kHalf)) continue;
+      Form word = Form::of(negative[j].monomial).shift_left(32).add(negative[i].monomial, Coefficient(1));
+      word = normalise(std::move(word));
+      Sum high = split.high, taken;
+      for (const Term& term : word.terms()) {
+        auto parts = term.coefficient.magnitude();
+        Multiple multiple{term.monomial, parts ? parts->whole : 0};
+        auto found = std::ranges::find(high, multiple);
+        if (term.coefficient.is_negative() || !parts || parts->fraction || found == high.end()) {
+          taken.clear();
+          break;
+        }
+        high.erase(found);
+        taken.push_back(multiple);
+      }
+      if (taken.empty()) continue;
+      split.high = std::move(high);
+      split.words.push_back(std::move(taken));
+      negative.erase(negative.begin() + static_cast<ptrdiff_t>(std::max(i, j)));
+      negative.erase(negative.begin() + static_cast<ptrdiff_t>(std::min(i, j)));
+      return take_complete_words(split, negative);
+    }
 }
 
 Value* WideProducts::now(Value* value) const {
@@ -564,7 +685,7 @@ bool WideProducts::is_available(Value* value, Instruction& at) {
 bool WideProducts::are_available(const Sum& sum, Instruction& at) {
   return std::ranges::all_of(sum, [&](const Multiple& term) {
     for (Atom atom : {term.monomial.a, term.monomial.b})
-      if (atom && !is_available(values_[atom.value()], at)) return false;
+      if (atom && (!values_[atom.value()] || !is_available(values_[atom.value()], at))) return false;
     return true;
   });
 }
@@ -609,13 +730,16 @@ Value* WideProducts::sum(llvm::IRBuilder<>& b, Sum terms, Instruction& at) {
 
 /// The value that stands in for `at`, or null.
 Value* WideProducts::rewrite(Instruction& at, const Split& split) {
-  if (!are_available(split.whole, at) || !are_available(split.high, at) || !are_available(split.less, at))
+  if (!are_available(split.whole, at) || !are_available(split.high, at) || !are_available(split.less, at) ||
+      !std::ranges::all_of(split.words, [&](const Sum& word) { return are_available(word, at); }))
     return nullptr;
   llvm::IRBuilder<> b(&at);
   if (!split.has_fraction) return b.CreateTrunc(sum(b, split.whole, at), i64_);
   Value* high = split.high.empty() ? llvm::ConstantInt::get(i128_, 0) : sum(b, split.high, at);
   for (const Multiple& term : split.less) high = b.CreateSub(high, multiple(b, term, at));
   Value* result = b.CreateTrunc(b.CreateLShr(high, 64), i64_);
+  for (const Sum& word : split.words)
+    result = b.CreateAdd(result, b.CreateTrunc(b.CreateLShr(sum(b, word, at), 64), i64_));
   for (const Multiple& term : split.whole) {
     Value* x = term.monomial.degree() == 0   ? b.getInt64(1)
                : term.monomial.degree() == 1 ? b.CreateZExt(now(values_[term.monomial.a.value()]), i64_)
@@ -626,6 +750,26 @@ Value* WideProducts::rewrite(Instruction& at, const Split& split) {
       result = b.CreateAdd(result, term.factor == 1 ? x : b.CreateMul(x, b.getInt64(term.factor)));
   }
   return result;
+}
+
+/// Multiplications that are left once values are replaced and what nobody needs is gone.
+size_t WideProducts::multiplications_after() const {
+  llvm::DenseSet<const Instruction*> needed;
+  std::vector<const Instruction*> todo;
+  auto need = [&](const Instruction* op) {
+    if (needed.insert(op).second) todo.push_back(op);
+  };
+  for (const Instruction& op : llvm::instructions(function_))
+    if (op.mayHaveSideEffects() || op.isTerminator()) need(&op);
+  size_t count = 0;
+  while (!todo.empty()) {
+    const Instruction* op = todo.back();
+    todo.pop_back();
+    count += op->getOpcode() == Instruction::Mul && (op->getType() == i64_ || op->getType() == i128_);
+    for (Value* operand : op->operands())
+      if (auto* x = llvm::dyn_cast<Instruction>(now(operand))) need(x);
+  }
+  return count;
 }
 
 void WideProducts::replace_all() {
@@ -660,6 +804,11 @@ void WideProducts::join_low_products() {
   }
 }
 
+void WideProducts::dump() {
+  auto form = [&](const Form& f) { if (f.is_void()) llvm::errs() << " void"; for (auto& t : f.terms()) { auto c = t.coefficient; bool n = c.is_negative(); if (n) (void)c.negate(); int e = 0; Coefficient d = c; while (d.shift_right(1) && e < 300) { c = d; ++e; } int neg = 0; auto m = c; while (!m.magnitude() || m.magnitude()->fraction) { (void)c.shift_left(1); m = c; --e; if (++neg > 200) break; } while (m.magnitude() && m.magnitude()->whole && !(m.magnitude()->whole & 1)) { (void)m.shift_right(1); ++e; } llvm::errs() << (n ? " -" : " +") << (m.magnitude() ? m.magnitude()->whole : 0) << "*2^" << e; for (Atom a : {t.monomial.a, t.monomial.b}) if (a) { llvm::errs() << " "; if (a.is_low_part()) llvm::errs() << "lo" << a.bits() << ":"; if (values_[a.value()]) values_[a.value()]->printAsOperand(llvm::errs(), false); else llvm::errs() << "virtual" << a.value(); } } };
+  for (auto& block : function_) for (auto& op : block) if (facts_of_.count(&op)) { auto& f = *facts_of_[&op]; if (!f.exact && !f.modular) continue; op.print(llvm::errs()); llvm::errs() << (f.exact_open ? "  [exact open" : "  [") << (f.modular_open ? " open" : "") << (f.absorbed ? " absorbed" : "") << (replaced_.count(&op) ? " REPLACED" : "") << "]\n      E"; if (f.exact) form(*f.exact); llvm::errs() << "\n      M"; if (f.modular) form(*f.modular); llvm::errs() << "\n"; }
+}
+
 bool WideProducts::run() {
   if (!find_cut_values()) return false;
   for (llvm::BasicBlock* block : llvm::ReversePostOrderTraversal<llvm::Function*>(&function_))
@@ -671,7 +820,15 @@ bool WideProducts::run() {
       if (!parts) continue;
       if (Value* replacement = rewrite(op, *parts)) replaced_[&op] = replacement;
     }
+  if (getenv("WIDE_D")) dump();
   if (replaced_.empty()) return false;
+  if (multiplications_after() >= multiplications_) {
+    // A product whose halves the program needs for something else as well.
+    llvm::SmallVector<llvm::WeakTrackingVH, 16> unused;
+    for (auto& [value, replacement] : replaced_) unused.emplace_back(replacement);
+    llvm::RecursivelyDeleteTriviallyDeadInstructionsPermissive(unused);
+    return false;
+  }
   replace_all();
   join_low_products();
   return true;
