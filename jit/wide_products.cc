@@ -48,10 +48,11 @@ struct Multiple {
 };
 using Sum = llvm::SmallVector<Multiple, 8>;
 
-/// A modular form as it can be calculated: whole + ((high - less) >> 64) + each of words >> 64, modulo 2^64.
+/// A modular form as it can be calculated, modulo 2^64: whole + ((high - less) >> 64) + the sum of words >> 64 - the
+/// sum of minus_words >> 64.
 struct Split {
   Sum whole, high, less;
-  llvm::SmallVector<Sum, 2> words;
+  llvm::SmallVector<Sum, 2> words, minus_words;
   bool has_fraction = false;  ///< otherwise the value is `whole` alone
 };
 
@@ -109,12 +110,13 @@ class WideProducts {
   Atom low_atom(Form shifted, unsigned bits, Value* value);
   const Low* find_low(const Form& shifted);
   bool is_cut(Value* value);
+  void expand_carries(Form& form);
   Form widened(Atom low, Coefficient factor);
   Form normalise(Form form);
   uint64_t max_of(Atom atom);
   bool is_worth_it(Value* value, const Facts& facts);
   std::optional<Split> split(const Form& form);
-  void take_complete_words(Split& split, Sum& negative);
+  void take_complete_words(Sum& products, Sum& low_halves, llvm::SmallVectorImpl<Sum>& words);
   bool drop_below_one(Split& split, const Sum& negative);
 
   // What is made of them.
@@ -212,7 +214,8 @@ Form WideProducts::low_part(Value* value, unsigned bits) {
   Value* x;
   uint64_t mask, shift;
   // lo_n(x >> m) is (lo_(n+m)(x) - lo_m(x)) / 2^m.
-  if (match(value, m_LShr(m_Value(x), m_ConstantInt(shift))) && shift && shift + bits < 64 && value->getType() == i64_) {
+  if (match(value, m_LShr(m_Value(x), m_ConstantInt(shift))) && shift && shift + bits < 64 &&
+      value->getType() == i64_) {
     auto m = static_cast<unsigned>(shift);
     return low_part(x, bits + m).subtract(low_part(x, m)).shift_right(m);
   }
@@ -531,6 +534,9 @@ std::optional<Form> WideProducts::derive_modular(Value* value, bool& absorbed) {
         if (auto c = constant_of(op->getOperand(0))) return operand(1).scale(Coefficient(*c));
         if (cut_.contains(op->getOperand(0)) && cut_.contains(op->getOperand(1)))
           return Form::of(Monomial(Atom(number(op->getOperand(0))), Atom(number(op->getOperand(1)))));
+        // (ah + bh) * ch, which may wrap. Both forms are integers, so their product is congruent.
+        if (!exact(value).exact && exact(op->getOperand(0)).exact_open && exact(op->getOperand(1)).exact_open)
+          return operand(0) * operand(1);
         break;
       default: break;
     }
@@ -553,6 +559,7 @@ Facts& WideProducts::modular(Value* value) {
   }
   facts.modular = std::move(form);
   facts.absorbed = absorbed;
+  if (absorbed && !split(*facts.modular)) expand_carries(*facts.modular);
   // Open: what can't be made, is not yet whole, or hangs on what is open.
   bool open = !split(*facts.modular) || facts.modular->is_zero() || facts.modular->has_low_part() ||
               (absorbed && !is_worth_it(value, facts));
@@ -564,6 +571,25 @@ Facts& WideProducts::modular(Value* value) {
     }
   facts.modular_open = open;
   return facts;
+}
+
+/// Carries that were done with, for all that was known then: some of what they carried has to cancel here. Changes
+/// nothing if that does not make the form one that can be made.
+void WideProducts::expand_carries(Form& form) {
+  Form expanded = form;
+  bool found = false;
+  for (const Term& term : form.terms()) {
+    Atom a = term.monomial.a;
+    if (term.monomial.degree() != 1 || a.is_low_part() || !values_[a.value()]) continue;
+    const Facts& facts = exact(values_[a.value()]);
+    if (facts.max > 1 || !facts.exact || facts.exact_open) continue;
+    Form carry = *facts.exact, atom = Form::of(a);
+    expanded.add(carry.scale(term.coefficient)).subtract(atom.scale(term.coefficient));
+    found = true;
+  }
+  if (!found) return;
+  expanded = normalise(std::move(expanded));
+  if (!expanded.is_void() && split(expanded)) form = std::move(expanded);
 }
 
 /// Whether to make it anew: a sum in which a product has come together.
@@ -604,14 +630,15 @@ std::optional<Split> WideProducts::split(const Form& form) {
     if (term.monomial.has_low_part()) {
       // Low parts are not made; they may only be among what is dropped, and only of what is itself replaced.
       Value* x = values_[term.monomial.a.value()];
-      if (parts->whole || !minus || term.monomial.degree() == 2 || (x && !exact(x).exact_open)) return std::nullopt;
+      if (parts->whole || term.monomial.degree() == 2 || (x && !exact(x).exact_open)) return std::nullopt;
     }
     if (parts->whole) result.whole.push_back({term.monomial, minus ? 0 - parts->whole : parts->whole});
     if (parts->fraction) (minus ? negative : result.high).push_back({term.monomial, parts->fraction});
   }
   result.has_fraction = !result.high.empty() || !negative.empty();
   if (drop_below_one(result, negative)) return result;
-  take_complete_words(result, negative);
+  take_complete_words(result.high, negative, result.words);
+  take_complete_words(negative, result.high, result.minus_words);
   if (drop_below_one(result, negative)) return result;
   return std::nullopt;
 }
@@ -619,6 +646,7 @@ std::optional<Split> WideProducts::split(const Form& form) {
 /// Leaves out negative fractions that are below 1 together, and puts the others into `less`. False: one of them can't
 /// be made.
 bool WideProducts::drop_below_one(Split& split, const Sum& negative) {
+  if (std::ranges::any_of(split.high, [](const Multiple& term) { return term.monomial.has_low_part(); })) return false;
   split.less.clear();
   uint64_t room = UINT64_MAX;
   for (bool low_parts : {true, false})
@@ -639,36 +667,37 @@ bool WideProducts::drop_below_one(Split& split, const Sum& negative) {
   return true;
 }
 
-/// High words of several products, added up before any of them was whole: each has a low word of its own, in two halves,
-/// among the negative fractions. Two halves that are congruent to a product (and what was accumulated) are its low word.
-void WideProducts::take_complete_words(Split& split, Sum& negative) {
+/// High words of several products, added up before any of them was whole: each has a low word of its own, in two
+/// halves, among the fractions of the other sign. Two halves that are congruent to a product (and what was accumulated)
+/// are its low word.
+void WideProducts::take_complete_words(Sum& products, Sum& low_halves, llvm::SmallVectorImpl<Sum>& words) {
   constexpr uint64_t kHalf = UINT64_C(1) << 32;
   auto is_half = [](const Multiple& term, uint64_t factor) {
     return term.factor == factor && term.monomial.degree() == 1 && term.monomial.a.bits() == 32;
   };
-  for (size_t i = 0; i < negative.size(); ++i)
-    for (size_t j = 0; j < negative.size(); ++j) {
-      if (!is_half(negative[i], 1) || !is_half(negative[j], kHalf)) continue;
-      Form word = Form::of(negative[j].monomial).shift_left(32).add(negative[i].monomial, Coefficient(1));
+  for (size_t i = 0; i < low_halves.size(); ++i)
+    for (size_t j = 0; j < low_halves.size(); ++j) {
+      if (!is_half(low_halves[i], 1) || !is_half(low_halves[j], kHalf)) continue;
+      Form word = Form::of(low_halves[j].monomial).shift_left(32).add(low_halves[i].monomial, Coefficient(1));
       word = normalise(std::move(word));
-      Sum high = split.high, taken;
+      Sum rest = products, taken;
       for (const Term& term : word.terms()) {
         auto parts = term.coefficient.magnitude();
         Multiple multiple{term.monomial, parts ? parts->whole : 0};
-        auto found = std::ranges::find(high, multiple);
-        if (term.coefficient.is_negative() || !parts || parts->fraction || found == high.end()) {
+        auto found = std::ranges::find(rest, multiple);
+        if (term.coefficient.is_negative() || !parts || parts->fraction || found == rest.end()) {
           taken.clear();
           break;
         }
-        high.erase(found);
+        rest.erase(found);
         taken.push_back(multiple);
       }
       if (taken.empty()) continue;
-      split.high = std::move(high);
-      split.words.push_back(std::move(taken));
-      negative.erase(negative.begin() + static_cast<ptrdiff_t>(std::max(i, j)));
-      negative.erase(negative.begin() + static_cast<ptrdiff_t>(std::min(i, j)));
-      return take_complete_words(split, negative);
+      products = std::move(rest);
+      words.push_back(std::move(taken));
+      low_halves.erase(low_halves.begin() + static_cast<ptrdiff_t>(std::max(i, j)));
+      low_halves.erase(low_halves.begin() + static_cast<ptrdiff_t>(std::min(i, j)));
+      return take_complete_words(products, low_halves, words);
     }
 }
 
@@ -731,15 +760,17 @@ Value* WideProducts::sum(llvm::IRBuilder<>& b, Sum terms, Instruction& at) {
 /// The value that stands in for `at`, or null.
 Value* WideProducts::rewrite(Instruction& at, const Split& split) {
   if (!are_available(split.whole, at) || !are_available(split.high, at) || !are_available(split.less, at) ||
-      !std::ranges::all_of(split.words, [&](const Sum& word) { return are_available(word, at); }))
+      !std::ranges::all_of(split.words, [&](const Sum& word) { return are_available(word, at); }) ||
+      !std::ranges::all_of(split.minus_words, [&](const Sum& word) { return are_available(word, at); }))
     return nullptr;
   llvm::IRBuilder<> b(&at);
   if (!split.has_fraction) return b.CreateTrunc(sum(b, split.whole, at), i64_);
   Value* high = split.high.empty() ? llvm::ConstantInt::get(i128_, 0) : sum(b, split.high, at);
   for (const Multiple& term : split.less) high = b.CreateSub(high, multiple(b, term, at));
   Value* result = b.CreateTrunc(b.CreateLShr(high, 64), i64_);
-  for (const Sum& word : split.words)
-    result = b.CreateAdd(result, b.CreateTrunc(b.CreateLShr(sum(b, word, at), 64), i64_));
+  auto high_word = [&](const Sum& terms) { return b.CreateTrunc(b.CreateLShr(sum(b, terms, at), 64), i64_); };
+  for (const Sum& word : split.words) result = b.CreateAdd(result, high_word(word));
+  for (const Sum& word : split.minus_words) result = b.CreateSub(result, high_word(word));
   for (const Multiple& term : split.whole) {
     Value* x = term.monomial.degree() == 0   ? b.getInt64(1)
                : term.monomial.degree() == 1 ? b.CreateZExt(now(values_[term.monomial.a.value()]), i64_)
@@ -805,8 +836,55 @@ void WideProducts::join_low_products() {
 }
 
 void WideProducts::dump() {
-  auto form = [&](const Form& f) { if (f.is_void()) llvm::errs() << " void"; for (auto& t : f.terms()) { auto c = t.coefficient; bool n = c.is_negative(); if (n) (void)c.negate(); int e = 0; Coefficient d = c; while (d.shift_right(1) && e < 300) { c = d; ++e; } int neg = 0; auto m = c; while (!m.magnitude() || m.magnitude()->fraction) { (void)c.shift_left(1); m = c; --e; if (++neg > 200) break; } while (m.magnitude() && m.magnitude()->whole && !(m.magnitude()->whole & 1)) { (void)m.shift_right(1); ++e; } llvm::errs() << (n ? " -" : " +") << (m.magnitude() ? m.magnitude()->whole : 0) << "*2^" << e; for (Atom a : {t.monomial.a, t.monomial.b}) if (a) { llvm::errs() << " "; if (a.is_low_part()) llvm::errs() << "lo" << a.bits() << ":"; if (values_[a.value()]) values_[a.value()]->printAsOperand(llvm::errs(), false); else llvm::errs() << "virtual" << a.value(); } } };
-  for (auto& block : function_) for (auto& op : block) if (facts_of_.count(&op)) { auto& f = *facts_of_[&op]; if (!f.exact && !f.modular) continue; op.print(llvm::errs()); llvm::errs() << (f.exact_open ? "  [exact open" : "  [") << (f.modular_open ? " open" : "") << (f.absorbed ? " absorbed" : "") << (replaced_.count(&op) ? " REPLACED" : "") << "]\n      E"; if (f.exact) form(*f.exact); llvm::errs() << "\n      M"; if (f.modular) form(*f.modular); llvm::errs() << "\n"; }
+  auto form = [&](const Form& f) {
+    if (f.is_void()) llvm::errs() << " void";
+    for (auto& t : f.terms()) {
+      auto c = t.coefficient;
+      bool n = c.is_negative();
+      if (n) (void)c.negate();
+      int e = 0;
+      Coefficient d = c;
+      while (d.shift_right(1) && e < 300) {
+        c = d;
+        ++e;
+      }
+      int neg = 0;
+      auto m = c;
+      while (!m.magnitude() || m.magnitude()->fraction) {
+        (void)c.shift_left(1);
+        m = c;
+        --e;
+        if (++neg > 200) break;
+      }
+      while (m.magnitude() && m.magnitude()->whole && !(m.magnitude()->whole & 1)) {
+        (void)m.shift_right(1);
+        ++e;
+      }
+      llvm::errs() << (n ? " -" : " +") << (m.magnitude() ? m.magnitude()->whole : 0) << "*2^" << e;
+      for (Atom a : {t.monomial.a, t.monomial.b})
+        if (a) {
+          llvm::errs() << " ";
+          if (a.is_low_part()) llvm::errs() << "lo" << a.bits() << ":";
+          if (values_[a.value()])
+            values_[a.value()]->printAsOperand(llvm::errs(), false);
+          else
+            llvm::errs() << "virtual" << a.value();
+        }
+    }
+  };
+  for (auto& block : function_)
+    for (auto& op : block)
+      if (facts_of_.count(&op)) {
+        auto& f = *facts_of_[&op];
+        if (!f.exact && !f.modular) continue;
+        op.print(llvm::errs());
+        llvm::errs() << (f.exact_open ? "  [exact open" : "  [") << (f.modular_open ? " open" : "")
+                     << (f.absorbed ? " absorbed" : "") << (replaced_.count(&op) ? " REPLACED" : "") << "]\n      E";
+        if (f.exact) form(*f.exact);
+        llvm::errs() << "\n      M";
+        if (f.modular) form(*f.modular);
+        llvm::errs() << "\n";
+      }
 }
 
 bool WideProducts::run() {
