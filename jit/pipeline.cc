@@ -2,6 +2,7 @@
 
 #include <mutex>
 
+#include "jit/carries.h"
 #include "jit/cpu.h"
 #include "jit/opaque_floats.h"
 #include "jit/site_table.h"
@@ -115,6 +116,7 @@ Pipeline::Pipeline(OptLevel opt, std::unique_ptr<llvm::TargetMachine> target, bo
     if (wide_products) {
       optimisations_.addPass(StoredWordsPass());
       optimisations_.addPass(WideProductsPass());
+      optimisations_.addPass(CarriesPass());
     }
   }
 }
