@@ -56,7 +56,7 @@ bool is_product_routine(std::span<const uint8_t> bytes, const wasm::FunctionBody
   uint32_t groups, count, code;
   if (!reader.u32(groups)) return false;
   for (uint32_t i = 0; i < groups; ++i) {
-    uint8_t type;
+    uint8_t type = 0;
     if (!reader.u32(count) || count > kMaxRoutineBytes || !reader.u8(type) || (type != 0x7f && type != 0x7e))
       return false;
   }

@@ -110,6 +110,7 @@ class WideProducts {
   Atom low_atom(Form shifted, unsigned bits, Value* value);
   const Low* find_low(const Form& shifted);
   bool is_cut(Value* value);
+  bool is_high_word(const Form& form);
   void expand_carries(Form& form);
   Form widened(Atom low, Coefficient factor);
   Form normalise(Form form);
@@ -560,6 +561,10 @@ Facts& WideProducts::modular(Value* value) {
   facts.modular = std::move(form);
   facts.absorbed = absorbed;
   if (absorbed && !split(*facts.modular)) expand_carries(*facts.modular);
+  if (absorbed && is_high_word(*facts.modular)) {
+    facts.exact_open = facts.modular_open = false;
+    return facts;
+  }
   // Open: what can't be made, is not yet whole, or hangs on what is open.
   bool open = !split(*facts.modular) || facts.modular->is_zero() || facts.modular->has_low_part() ||
               (absorbed && !is_worth_it(value, facts));
@@ -571,6 +576,20 @@ Facts& WideProducts::modular(Value* value) {
     }
   facts.modular_open = open;
   return facts;
+}
+
+/// (p - low word of p) / 2^64: nothing can be missing.
+bool WideProducts::is_high_word(const Form& form) {
+  Sum positive, negative;
+  for (const Term& term : form.terms()) {
+    auto parts = term.coefficient.magnitude();
+    if (!parts || parts->whole) return false;
+    (term.coefficient.is_negative() ? negative : positive).push_back({term.monomial, parts->fraction});
+  }
+  if (negative.size() != 2) return false;
+  llvm::SmallVector<Sum, 1> words;
+  take_complete_words(positive, negative, words);
+  return positive.empty() && negative.empty();
 }
 
 /// Carries that were done with, for all that was known then: some of what they carried has to cancel here. Changes
@@ -685,7 +704,8 @@ void WideProducts::take_complete_words(Sum& products, Sum& low_halves, llvm::Sma
         auto parts = term.coefficient.magnitude();
         Multiple multiple{term.monomial, parts ? parts->whole : 0};
         auto found = std::ranges::find(rest, multiple);
-        if (term.coefficient.is_negative() || !parts || parts->fraction || found == rest.end()) {
+        if (term.coefficient.is_negative() || term.monomial.has_low_part() || !parts || parts->fraction ||
+            found == rest.end()) {
           taken.clear();
           break;
         }
@@ -710,11 +730,11 @@ bool WideProducts::is_available(Value* value, Instruction& at) {
   auto* instruction = llvm::dyn_cast<Instruction>(value);
   return !instruction || dominators().dominates(instruction, &at);
 }
-/// A partial product that a carry was explained by may be defined elsewhere.
+/// A partial product that a carry was explained by may be defined elsewhere. Low parts can't be made.
 bool WideProducts::are_available(const Sum& sum, Instruction& at) {
   return std::ranges::all_of(sum, [&](const Multiple& term) {
     for (Atom atom : {term.monomial.a, term.monomial.b})
-      if (atom && (!values_[atom.value()] || !is_available(values_[atom.value()], at))) return false;
+      if (atom && (atom.is_low_part() || !values_[atom.value()] || !is_available(values_[atom.value()], at))) return false;
     return true;
   });
 }
