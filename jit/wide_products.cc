@@ -6,6 +6,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "jit/evaluate.h"
 #include "jit/unroll.h"
 #include "jit/wide_form.h"
 #include "llvm/ADT/DenseMap.h"
@@ -129,6 +130,7 @@ class WideProducts {
   Value* multiple(llvm::IRBuilder<>& b, const Multiple& term, Instruction& at);
   Value* sum(llvm::IRBuilder<>& b, Sum terms, Instruction& at);
   size_t multiplications_after() const;
+  bool is_confirmed() const;
   void replace_all();
   void join_low_products();
   void dump();
@@ -734,7 +736,8 @@ bool WideProducts::is_available(Value* value, Instruction& at) {
 bool WideProducts::are_available(const Sum& sum, Instruction& at) {
   return std::ranges::all_of(sum, [&](const Multiple& term) {
     for (Atom atom : {term.monomial.a, term.monomial.b})
-      if (atom && (atom.is_low_part() || !values_[atom.value()] || !is_available(values_[atom.value()], at))) return false;
+      if (atom && (atom.is_low_part() || !values_[atom.value()] || !is_available(values_[atom.value()], at)))
+        return false;
     return true;
   });
 }
@@ -821,6 +824,21 @@ size_t WideProducts::multiplications_after() const {
       if (auto* x = llvm::dyn_cast<Instruction>(now(operand))) need(x);
   }
   return count;
+}
+
+/// Whether replacements equal what they replace on some numbers. They always do; one wrong bit in a signature or a
+/// proof is so costly that the reasoning is not trusted with it alone.
+bool WideProducts::is_confirmed() const {
+  constexpr uint64_t kEvaluations = 8;
+  for (uint64_t seed = 1; seed <= kEvaluations; ++seed) {
+    Evaluation evaluation(function_, seed);
+    for (const auto& [value, replacement] : replaced_)
+      if (evaluation(value) != evaluation(replacement)) {
+        assert(false && "a wide product is wrong");
+        return false;
+      }
+  }
+  return true;
 }
 
 void WideProducts::replace_all() {
@@ -920,8 +938,8 @@ bool WideProducts::run() {
     }
   if (getenv("WIDE_D")) dump();
   if (replaced_.empty()) return false;
-  if (multiplications_after() >= multiplications_) {
-    // A product whose halves the program needs for something else as well.
+  // More multiplications than before: the program needs a product's halves for something else as well.
+  if (multiplications_after() >= multiplications_ || !is_confirmed()) {
     llvm::SmallVector<llvm::WeakTrackingVH, 16> unused;
     for (auto& [value, replacement] : replaced_) unused.emplace_back(replacement);
     llvm::RecursivelyDeleteTriviallyDeadInstructionsPermissive(unused);
