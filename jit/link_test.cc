@@ -21,7 +21,7 @@ class LinkTest : public testing::Test {
 
   template <class Fill>
   Result<CodeImage> link(Fill fill) {
-    auto pipeline = Pipeline::create(OptLevel::o1, *cpu_target("baseline"));
+    auto pipeline = Pipeline::create(OptLevel::o1, *cpu_target("baseline"), /*wide_products=*/true);
     EXPECT_TRUE(pipeline);
     llvm::LLVMContext& context = (*pipeline)->context(1);
     llvm::Module module("test", context);

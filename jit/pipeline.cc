@@ -50,6 +50,16 @@ llvm::TargetLibraryInfoImpl no_libraries(const llvm::Triple& triple) {
   return info;
 }
 
+/// In builds that check assertions.
+void verify([[maybe_unused]] const llvm::Module& module, [[maybe_unused]] const char* maker) {
+#ifndef NDEBUG
+  std::string what;
+  llvm::raw_string_ostream message(what);
+  if (llvm::verifyModule(module, &message))
+    llvm::report_fatal_error(llvm::Twine(maker) + " made invalid IR: " + what);
+#endif
+}
+
 /// The instruction selector folds a load into what uses it, and keeps the location of the user: it gets the load's.
 void locate_folded_loads(llvm::Function& function) {
   for (llvm::BasicBlock& block : function)
@@ -138,18 +148,14 @@ llvm::LLVMContext& Pipeline::context(size_t functions) {
 }
 
 void Pipeline::optimise(llvm::Module& module) {
-#ifndef NDEBUG
-  std::string what;
-  llvm::raw_string_ostream message(what);
-  if (llvm::verifyModule(module, &message))
-    llvm::report_fatal_error(llvm::Twine("the emitter made invalid IR: " + what));
-#endif
+  verify(module, "the emitter");
   for (llvm::Function& function : module)
     if (!function.isDeclaration()) {
       optimisations_.run(function, analyses_);
       analyses_.clear(function, function.getName());
       if (opt_ == OptLevel::o1) locate_folded_loads(function);
     }
+  verify(module, "a pass");
 }
 
 std::span<const char> Pipeline::run(llvm::Module& module) {

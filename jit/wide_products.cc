@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "jit/evaluate.h"
+#include "jit/halves.h"
 #include "jit/unroll.h"
 #include "jit/wide_form.h"
 #include "llvm/ADT/DenseMap.h"
@@ -46,6 +47,9 @@ struct Multiple {
   Monomial monomial;
   uint64_t factor;
   bool operator==(const Multiple&) const = default;
+  friend llvm::hash_code hash_value(const Multiple& m) {
+    return llvm::hash_combine(m.monomial.a, m.monomial.b, m.factor);
+  }
 };
 using Sum = llvm::SmallVector<Multiple, 8>;
 
@@ -107,9 +111,7 @@ class WideProducts {
   Form seen(Value* value);
   Form seen_modular(Value* value);
   Form low_part(Value* value, unsigned bits);
-  struct Low;
   Atom low_atom(Form shifted, unsigned bits, Value* value);
-  const Low* find_low(const Form& shifted);
   bool is_cut(Value* value);
   bool is_high_word(const Form& form);
   void expand_carries(Form& form);
@@ -126,6 +128,8 @@ class WideProducts {
   bool is_available(Value* value, Instruction& at);
   bool are_available(const Sum& sum, Instruction& at);
   Value* now(Value* value) const;
+  using Factors = std::pair<Value*, Value*>;
+  static Factors factors(Value* x, Value* y) { return std::less{}(x, y) ? Factors{x, y} : Factors{y, x}; }
   Value* product(llvm::IRBuilder<>& b, Value* x, Value* y, Instruction& at);
   Value* multiple(llvm::IRBuilder<>& b, const Multiple& term, Instruction& at);
   Value* sum(llvm::IRBuilder<>& b, Sum terms, Instruction& at);
@@ -133,7 +137,6 @@ class WideProducts {
   bool is_confirmed() const;
   void replace_all();
   void join_low_products();
-  void dump();
 
   llvm::DominatorTree& dominators() {
     if (!dominators_) dominators_ = &analyses_.getResult<llvm::DominatorTreeAnalysis>(function_);
@@ -154,22 +157,39 @@ class WideProducts {
   llvm::DenseMap<Value*, Facts*> facts_of_;
   unsigned depth_ = 0;  ///< of recursion
 
-  /// What a carry may come of, beside the addend that it is compared with: a partial product or one shifted left.
-  struct Partial {
-    Form modular, exact;
+  /// Found by the form that stands first in it.
+  template <class Entry>
+  struct ByForm {
+    std::deque<Entry> entries;  ///< they stay where they are
+    std::unordered_multimap<size_t, const Entry*> index;
+
+    const Entry* find(const Form& form) const {
+      auto [begin, end] = index.equal_range(form.hash());
+      for (auto it = begin; it != end; ++it)
+        if (it->second->form == form) return it->second;
+      return nullptr;
+    }
+    void add(Entry entry) {
+      if (entry.form.is_void()) return;
+      entries.push_back(std::move(entry));
+      index.emplace(entries.back().form.hash(), &entries.back());
+    }
   };
-  std::vector<Partial> partials_;
-  /// Low parts by what they are congruent to.
+  /// Partial products by what they are modulo 2^64.
+  struct Partial {
+    Form form, exact;
+  };
+  ByForm<Partial> partials_;
+  /// Low parts by what they are congruent to: shifted to the left, modulo 2^64.
   struct Low {
-    Form shifted;  ///< to the left, modulo 2^64
+    Form form;
     Atom atom;
   };
-  std::deque<Low> lows_;
-  std::unordered_multimap<size_t, size_t> low_index_;  ///< of `shifted`, by hash
+  ByForm<Low> lows_;
 
   llvm::MapVector<Value*, Value*> replaced_;
   llvm::DenseMap<std::pair<Value*, Value*>, llvm::WeakVH> products_;  ///< in i128, by factors
-  std::vector<std::pair<Sum, Value*>> sums_;
+  std::unordered_multimap<size_t, std::pair<Sum, Value*>> sums_;      ///< by hash
 };
 
 /// Values of which a half is multiplied. Most functions have none.
@@ -214,16 +234,19 @@ Form WideProducts::low_part(Value* value, unsigned bits) {
   Facts& facts = exact(value);
   if (facts.max <= low_mask(bits)) return seen(value);
   if (facts.trailing_zeros >= bits) return {};
-  Value* x;
-  uint64_t mask, shift;
-  // lo_n(x >> m) is (lo_(n+m)(x) - lo_m(x)) / 2^m.
-  if (match(value, m_LShr(m_Value(x), m_ConstantInt(shift))) && shift && shift + bits < 64 &&
-      value->getType() == i64_) {
-    auto m = static_cast<unsigned>(shift);
-    return low_part(x, bits + m).subtract(low_part(x, m)).shift_right(m);
+  // A part of a part, unless that is what is cut.
+  if (!cut_.contains(value)) {
+    Value* x;
+    uint64_t mask, shift;
+    // lo_n(x >> m) is (lo_(n+m)(x) - lo_m(x)) / 2^m.
+    if (match(value, m_LShr(m_Value(x), m_ConstantInt(shift))) && shift && shift + bits < 64 &&
+        value->getType() == i64_) {
+      auto m = static_cast<unsigned>(shift);
+      return low_part(x, bits + m).subtract(low_part(x, m)).shift_right(m);
+    }
+    // lo_n(lo_m(x)) is lo_n(x), if n <= m.
+    if (match(value, m_And(m_Value(x), m_ConstantInt(mask))) && is_low_mask(mask) && mask >= low_mask(bits)) value = x;
   }
-  // lo_n(lo_m(x)) is lo_n(x), if n <= m.
-  if (match(value, m_And(m_Value(x), m_ConstantInt(mask))) && is_low_mask(mask) && mask >= low_mask(bits)) value = x;
   if (!modular(value).modular_open) return Form::of(Atom(number(value), bits));
   Form shifted = *modular(value).modular;
   return Form::of(low_atom(normalise(std::move(shifted.shift_left(64 - bits))), bits, value));
@@ -232,22 +255,12 @@ Form WideProducts::low_part(Value* value, unsigned bits) {
 /// The atom of low parts whose multiple by 2^(64-bits) is so modulo 2^64: what is congruent has the same low part. If
 /// there is none yet, it is of `value`, or of a value that the program does not have, if that is null.
 Atom WideProducts::low_atom(Form shifted, unsigned bits, Value* value) {
-  if (const Low* known = find_low(shifted); known && known->atom.bits() == bits) return known->atom;
+  if (const Low* known = lows_.find(shifted); known && known->atom.bits() == bits) return known->atom;
   if (!value) values_.push_back(nullptr);
   Atom atom(value ? number(value) : static_cast<uint32_t>(values_.size() - 1), bits);
-  if (!shifted.is_void()) {
-    low_index_.emplace(shifted.hash(), lows_.size());
-    lows_.push_back({std::move(shifted), atom});
-  }
+  lows_.add({std::move(shifted), atom});
   return atom;
 }
-const WideProducts::Low* WideProducts::find_low(const Form& shifted) {
-  auto [begin, end] = low_index_.equal_range(shifted.hash());
-  for (auto it = begin; it != end; ++it)
-    if (lows_[it->second].shifted == shifted) return &lows_[it->second];
-  return nullptr;
-}
-
 Facts& WideProducts::exact(Value* value) {
   if (auto known = facts_of_.find(value); known != facts_of_.end()) return *known->second;
   Facts facts;
@@ -394,8 +407,8 @@ std::optional<Form> WideProducts::derive_product(Instruction& op, Facts& facts) 
   Form product = seen(x) * seen(y);
   if (op.getType() == i64_ && product.terms().size() <= 4 && !product.is_void()) {
     // Kept for carries, see exact_of.
-    partials_.push_back({normalise(product), product});
-    Form shifted = partials_.back().modular;
+    Form shifted = normalise(product);
+    partials_.add({shifted, product});
     low_atom(normalise(std::move(shifted.shift_left(32))), 32, &op);
   }
   return product;
@@ -435,9 +448,8 @@ std::optional<Form> WideProducts::derive_carry(llvm::ICmpInst& compare, Facts& f
 /// below 2^64, so that being congruent they are equal.
 std::optional<Form> WideProducts::exact_of(const Form& modular) {
   if (modular.is_void()) return std::nullopt;
-  if (auto known = std::ranges::find(partials_, modular, &Partial::modular); known != partials_.end())
-    return known->exact;
-  if (const Low* low = find_low(modular)) return Form::of(low->atom).shift_left(64 - low->atom.bits());
+  if (const Partial* known = partials_.find(modular)) return known->exact;
+  if (const Low* low = lows_.find(modular)) return Form::of(low->atom).shift_left(64 - low->atom.bits());
   // One that the program never made: of two low halves, or of one and half of a constant.
   for (const Term& term : modular.terms()) {
     auto [a, b] = term.monomial;
@@ -456,8 +468,7 @@ std::optional<Form> WideProducts::exact_of(const Form& modular) {
 /// factor * low modulo 2^64, without the low part. Pre: factor is a multiple of 2^(64 - low.bits()).
 Form WideProducts::widened(Atom low, Coefficient factor) {
   if (Value* value = values_[low.value()]) return seen_modular(value).scale(factor);
-  auto known = std::ranges::find(lows_, low, &Low::atom);
-  Form form = known->shifted;
+  Form form = std::ranges::find(lows_.entries, low, &Low::atom)->form;
   (void)factor.shift_right(64 - low.bits());
   return form.scale(factor);
 }
@@ -728,10 +739,13 @@ Value* WideProducts::now(Value* value) const {
   return value;
 }
 
+/// Whether a value is there at `at`. In one block everything that was met or made by now is: blocks are walked in
+/// order, and to ask the dominator tree there would number the block anew after each insertion.
 bool WideProducts::is_available(Value* value, Instruction& at) {
-  auto* instruction = llvm::dyn_cast<Instruction>(value);
-  return !instruction || dominators().dominates(instruction, &at);
+  auto* op = llvm::dyn_cast<Instruction>(value);
+  return !op || op->getParent() == at.getParent() || dominators().dominates(op->getParent(), at.getParent());
 }
+
 /// A partial product that a carry was explained by may be defined elsewhere. Low parts can't be made.
 bool WideProducts::are_available(const Sum& sum, Instruction& at) {
   return std::ranges::all_of(sum, [&](const Multiple& term) {
@@ -744,8 +758,7 @@ bool WideProducts::are_available(const Sum& sum, Instruction& at) {
 
 /// x * y in i128. Factors of 64 bits or fewer.
 Value* WideProducts::product(llvm::IRBuilder<>& b, Value* x, Value* y, Instruction& at) {
-  if (std::less{}(y, x)) std::swap(x, y);
-  llvm::WeakVH& made = products_[{x, y}];
+  llvm::WeakVH& made = products_[factors(x, y)];
   if (!made || !is_available(made, at)) made = b.CreateNUWMul(b.CreateZExt(x, i128_), b.CreateZExt(y, i128_));
   return made;
 }
@@ -765,8 +778,10 @@ Value* WideProducts::multiple(llvm::IRBuilder<>& b, const Multiple& term, Instru
 
 /// The low and the high word of a product are of one sum.
 Value* WideProducts::sum(llvm::IRBuilder<>& b, Sum terms, Instruction& at) {
-  for (auto& [key, made] : sums_)
-    if (key == terms && is_available(made, at)) return made;
+  size_t hash = llvm::hash_combine_range(terms.begin(), terms.end());
+  auto [begin, end] = sums_.equal_range(hash);
+  for (auto it = begin; it != end; ++it)
+    if (it->second.first == terms && is_available(it->second.second, at)) return it->second.second;
   Sum key = terms;
   // Products first.
   std::ranges::stable_sort(terms, std::greater{},
@@ -776,7 +791,7 @@ Value* WideProducts::sum(llvm::IRBuilder<>& b, Sum terms, Instruction& at) {
     Value* value = multiple(b, term, at);
     result = result ? b.CreateAdd(result, value) : value;
   }
-  sums_.emplace_back(std::move(key), result);
+  sums_.emplace(hash, std::pair(std::move(key), result));
   return result;
 }
 
@@ -852,18 +867,24 @@ void WideProducts::replace_all() {
 
 /// A low word that the program has from a multiplication of its own is half of the wide product.
 void WideProducts::join_low_products() {
+  llvm::DenseMap<const Instruction*, size_t> places;
+  for (Instruction& op : llvm::instructions(function_)) places[&op] = places.size();
+  auto precedes = [&](const Instruction* x, const Instruction* y) {
+    if (x->getParent() == y->getParent()) return places.lookup(x) < places.lookup(y);
+    return dominators().dominates(x->getParent(), y->getParent());
+  };
   for (Instruction& low : llvm::make_early_inc_range(llvm::instructions(function_))) {
     if (low.getOpcode() != Instruction::Mul || low.getType() != i64_) continue;
     Value *x = low.getOperand(0), *y = low.getOperand(1);
-    if (std::less{}(y, x)) std::swap(x, y);
-    auto found = products_.find({x, y});
+    auto found = products_.find(factors(x, y));
     if (found == products_.end() || !found->second) continue;
     auto* wide = llvm::cast<Instruction>(found->second);
     llvm::IRBuilder<> b(&low);
-    if (!is_available(wide, low)) {
-      if (!is_available(&low, *wide)) continue;
+    if (!precedes(wide, &low)) {
+      if (!precedes(&low, wide)) continue;
       // Its factors are there where they are multiplied first.
       auto* earlier = llvm::cast<Instruction>(b.CreateNUWMul(b.CreateZExt(x, i128_), b.CreateZExt(y, i128_)));
+      places[earlier] = places.lookup(&low);
       wide->replaceAllUsesWith(earlier);
       wide->eraseFromParent();
       found->second = wide = earlier;
@@ -873,59 +894,8 @@ void WideProducts::join_low_products() {
   }
 }
 
-void WideProducts::dump() {
-  auto form = [&](const Form& f) {
-    if (f.is_void()) llvm::errs() << " void";
-    for (auto& t : f.terms()) {
-      auto c = t.coefficient;
-      bool n = c.is_negative();
-      if (n) (void)c.negate();
-      int e = 0;
-      Coefficient d = c;
-      while (d.shift_right(1) && e < 300) {
-        c = d;
-        ++e;
-      }
-      int neg = 0;
-      auto m = c;
-      while (!m.magnitude() || m.magnitude()->fraction) {
-        (void)c.shift_left(1);
-        m = c;
-        --e;
-        if (++neg > 200) break;
-      }
-      while (m.magnitude() && m.magnitude()->whole && !(m.magnitude()->whole & 1)) {
-        (void)m.shift_right(1);
-        ++e;
-      }
-      llvm::errs() << (n ? " -" : " +") << (m.magnitude() ? m.magnitude()->whole : 0) << "*2^" << e;
-      for (Atom a : {t.monomial.a, t.monomial.b})
-        if (a) {
-          llvm::errs() << " ";
-          if (a.is_low_part()) llvm::errs() << "lo" << a.bits() << ":";
-          if (values_[a.value()])
-            values_[a.value()]->printAsOperand(llvm::errs(), false);
-          else
-            llvm::errs() << "virtual" << a.value();
-        }
-    }
-  };
-  for (auto& block : function_)
-    for (auto& op : block)
-      if (facts_of_.count(&op)) {
-        auto& f = *facts_of_[&op];
-        if (!f.exact && !f.modular) continue;
-        op.print(llvm::errs());
-        llvm::errs() << (f.exact_open ? "  [exact open" : "  [") << (f.modular_open ? " open" : "")
-                     << (f.absorbed ? " absorbed" : "") << (replaced_.count(&op) ? " REPLACED" : "") << "]\n      E";
-        if (f.exact) form(*f.exact);
-        llvm::errs() << "\n      M";
-        if (f.modular) form(*f.modular);
-        llvm::errs() << "\n";
-      }
-}
-
 bool WideProducts::run() {
+  name_halves(function_);
   if (!find_cut_values()) return false;
   for (llvm::BasicBlock* block : llvm::ReversePostOrderTraversal<llvm::Function*>(&function_))
     for (Instruction& op : llvm::make_early_inc_range(*block)) {
@@ -936,7 +906,6 @@ bool WideProducts::run() {
       if (!parts) continue;
       if (Value* replacement = rewrite(op, *parts)) replaced_[&op] = replacement;
     }
-  if (getenv("WIDE_D")) dump();
   if (replaced_.empty()) return false;
   // More multiplications than before: the program needs a product's halves for something else as well.
   if (multiplications_after() >= multiplications_ || !is_confirmed()) {
