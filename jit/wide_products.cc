@@ -1,24 +1,18 @@
 #include "jit/wide_products.h"
 
 #include <algorithm>
-#include <deque>
 #include <optional>
 #include <unordered_map>
-#include <vector>
 
 #include "jit/evaluate.h"
 #include "jit/halves.h"
 #include "jit/unroll.h"
-#include "jit/wide_form.h"
-#include "llvm/ADT/DenseMap.h"
-#include "llvm/ADT/DenseSet.h"
+#include "jit/wide_values.h"
 #include "llvm/ADT/MapVector.h"
 #include "llvm/ADT/PostOrderIterator.h"
-#include "llvm/Analysis/ValueTracking.h"
 #include "llvm/IR/Dominators.h"
 #include "llvm/IR/IRBuilder.h"
 #include "llvm/IR/InstIterator.h"
-#include "llvm/IR/PatternMatch.h"
 #include "llvm/Transforms/Scalar/EarlyCSE.h"
 #include "llvm/Transforms/Scalar/SimplifyCFG.h"
 #include "llvm/Transforms/Utils/Local.h"
@@ -27,67 +21,18 @@ namespace rotor::jit {
 
 namespace {
 
-using namespace llvm::PatternMatch;
 using llvm::Instruction;
 using llvm::Value;
 
-/// What is known of an integer of 64 bits or fewer, read without a sign.
-struct Facts {
-  uint64_t max = UINT64_MAX;    ///< it is at most this
-  unsigned trailing_zeros = 0;  ///< it is a multiple of 2^this; 64: it is 0
-  std::optional<Form> exact;    ///< equals it, and says more than that it equals itself
-  bool exact_open = false;
-  std::optional<Form> modular;  ///< equals it modulo 2^64; not there until asked for
-  bool modular_open = false;
-  bool absorbed = false;  ///< the modular form has those of open operands in it
-};
+bool is_power_of_two(uint64_t c) { return c && !(c & (c - 1)); }
 
-/// A term of a sum that is to be made: a positive multiple of a monomial.
-struct Multiple {
-  Monomial monomial;
-  uint64_t factor;
-  bool operator==(const Multiple&) const = default;
-  friend llvm::hash_code hash_value(const Multiple& m) {
-    return llvm::hash_combine(m.monomial.a, m.monomial.b, m.factor);
-  }
-};
-using Sum = llvm::SmallVector<Multiple, 8>;
-
-/// A modular form as it can be calculated, modulo 2^64: whole + ((high - less) >> 64) + the sum of words >> 64 - the
-/// sum of minus_words >> 64.
-struct Split {
-  Sum whole, high, less;
-  llvm::SmallVector<Sum, 2> words, minus_words;
-  bool has_fraction = false;  ///< otherwise the value is `whole` alone
-};
-
-std::optional<uint64_t> constant_of(const Value* value) {
-  auto* constant = llvm::dyn_cast<llvm::ConstantInt>(value);
-  if (!constant || constant->getBitWidth() > 64) return std::nullopt;
-  return constant->getZExtValue();
-}
-
-/// The other operand, and the constant, of an operator that has one.
-struct WithConstant {
-  Value* x;
-  uint64_t c;
-};
-std::optional<WithConstant> with_constant(const Instruction& op) {
-  if (auto c = constant_of(op.getOperand(1))) return WithConstant{op.getOperand(0), *c};
-  if (op.isCommutative())
-    if (auto c = constant_of(op.getOperand(0))) return WithConstant{op.getOperand(1), *c};
-  return std::nullopt;
-}
-
-uint64_t low_mask(unsigned bits) { return bits >= 64 ? UINT64_MAX : (UINT64_C(1) << bits) - 1; }
-bool is_low_mask(uint64_t c) { return !(c & (c + 1)); }
-unsigned trailing_zeros_of(uint64_t c) { return c ? static_cast<unsigned>(__builtin_ctzll(c)) : 64; }
-
+/// Makes products of the values of one function.
 class WideProducts {
  public:
   WideProducts(llvm::Function& function, llvm::FunctionAnalysisManager& analyses)
       : function_(function),
         analyses_(analyses),
+        values_(function),
         i64_(llvm::Type::getInt64Ty(function.getContext())),
         i128_(llvm::Type::getInt128Ty(function.getContext())) {}
 
@@ -95,35 +40,6 @@ class WideProducts {
   bool run();
 
  private:
-  // Values, and what is known of them.
-  bool find_cut_values();
-  uint32_t number(Value* value);
-  Facts& exact(Value* value);
-  Facts& modular(Value* value);
-  std::optional<Form> derive(Instruction& op, Facts& facts);
-  std::optional<Form> derive_and(Instruction& op, Facts& facts);
-  std::optional<Form> derive_shift(Instruction& op, Facts& facts);
-  std::optional<Form> derive_sum(Instruction& op, Facts& facts);
-  std::optional<Form> derive_product(Instruction& op, Facts& facts);
-  std::optional<Form> derive_carry(llvm::ICmpInst& compare, Facts& facts);
-  std::optional<Form> derive_modular(Value* value, bool& absorbed);
-  std::optional<Form> exact_of(const Form& modular);
-  Form seen(Value* value);
-  Form seen_modular(Value* value);
-  Form low_part(Value* value, unsigned bits);
-  Atom low_atom(Form shifted, unsigned bits, Value* value);
-  bool is_cut(Value* value);
-  bool is_high_word(const Form& form);
-  void expand_carries(Form& form);
-  Form widened(Atom low, Coefficient factor);
-  Form normalise(Form form);
-  uint64_t max_of(Atom atom);
-  bool is_worth_it(Value* value, const Facts& facts);
-  std::optional<Split> split(const Form& form);
-  void take_complete_words(Sum& products, Sum& low_halves, llvm::SmallVectorImpl<Sum>& words);
-  bool drop_below_one(Split& split, const Sum& negative);
-
-  // What is made of them.
   Value* rewrite(Instruction& at, const Split& split);
   bool is_available(Value* value, Instruction& at);
   bool are_available(const Sum& sum, Instruction& at);
@@ -146,593 +62,13 @@ class WideProducts {
   llvm::Function& function_;
   llvm::FunctionAnalysisManager& analyses_;
   llvm::DominatorTree* dominators_ = nullptr;
+  WideValues values_;
   llvm::Type* const i64_;
   llvm::Type* const i128_;
-
-  size_t multiplications_ = 0;  ///< of 64 bits, in the beginning
-  llvm::DenseSet<Value*> cut_;  ///< a half of them is multiplied
-  llvm::DenseMap<Value*, uint32_t> numbers_;
-  std::vector<Value*> values_;  ///< by number
-  std::deque<Facts> facts_;     ///< they stay where they are
-  llvm::DenseMap<Value*, Facts*> facts_of_;
-  unsigned depth_ = 0;  ///< of recursion
-
-  /// Found by the form that stands first in it.
-  template <class Entry>
-  struct ByForm {
-    std::deque<Entry> entries;  ///< they stay where they are
-    std::unordered_multimap<size_t, const Entry*> index;
-
-    const Entry* find(const Form& form) const {
-      auto [begin, end] = index.equal_range(form.hash());
-      for (auto it = begin; it != end; ++it)
-        if (it->second->form == form) return it->second;
-      return nullptr;
-    }
-    void add(Entry entry) {
-      if (entry.form.is_void()) return;
-      entries.push_back(std::move(entry));
-      index.emplace(entries.back().form.hash(), &entries.back());
-    }
-  };
-  /// Partial products by what they are modulo 2^64.
-  struct Partial {
-    Form form, exact;
-  };
-  ByForm<Partial> partials_;
-  /// Low parts by what they are congruent to: shifted to the left, modulo 2^64.
-  struct Low {
-    Form form;
-    Atom atom;
-  };
-  ByForm<Low> lows_;
-
   llvm::MapVector<Value*, Value*> replaced_;
-  llvm::DenseMap<std::pair<Value*, Value*>, llvm::WeakVH> products_;  ///< in i128, by factors
-  std::unordered_multimap<size_t, std::pair<Sum, Value*>> sums_;      ///< by hash
+  llvm::DenseMap<Factors, llvm::WeakVH> products_;                ///< in i128
+  std::unordered_multimap<size_t, std::pair<Sum, Value*>> sums_;  ///< by hash
 };
-
-/// Values of which a half is multiplied. Most functions have none.
-bool WideProducts::find_cut_values() {
-  for (Instruction& op : llvm::instructions(function_)) {
-    if (op.getOpcode() != Instruction::Mul || op.getType() != i64_) continue;
-    ++multiplications_;
-    for (Value* operand : op.operands()) {
-      Value* x;
-      uint64_t mask;
-      if (match(operand, m_LShr(m_Value(x), m_SpecificInt(32))) || match(operand, m_ZExt(m_Trunc(m_Value(x)))) ||
-          (match(operand, m_And(m_Value(x), m_ConstantInt(mask))) && mask == UINT32_MAX))
-        if (x->getType() == i64_) cut_.insert(x);
-    }
-  }
-  return !cut_.empty();
-}
-
-uint32_t WideProducts::number(Value* value) {
-  auto [it, fresh] = numbers_.try_emplace(value, values_.size());
-  if (fresh) values_.push_back(value);
-  return it->second;
-}
-
-/// Whether halves of it are of interest.
-bool WideProducts::is_cut(Value* value) {
-  return constant_of(value) || cut_.contains(value) || exact(value).exact_open || modular(value).modular_open;
-}
-
-/// What its users see of a value: the form of an open one, itself of others.
-Form WideProducts::seen(Value* value) {
-  Facts& facts = exact(value);
-  return facts.exact_open || constant_of(value) ? *facts.exact : Form::of(Atom(number(value)));
-}
-Form WideProducts::seen_modular(Value* value) {
-  Facts& facts = modular(value);
-  return facts.modular_open || constant_of(value) ? *facts.modular : Form::of(Atom(number(value)));
-}
-
-/// lo_bits(value), exactly.
-Form WideProducts::low_part(Value* value, unsigned bits) {
-  Facts& facts = exact(value);
-  if (facts.max <= low_mask(bits)) return seen(value);
-  if (facts.trailing_zeros >= bits) return {};
-  // A part of a part, unless that is what is cut.
-  if (!cut_.contains(value)) {
-    Value* x;
-    uint64_t mask, shift;
-    // lo_n(x >> m) is (lo_(n+m)(x) - lo_m(x)) / 2^m.
-    if (match(value, m_LShr(m_Value(x), m_ConstantInt(shift))) && shift && shift + bits < 64 &&
-        value->getType() == i64_) {
-      auto m = static_cast<unsigned>(shift);
-      return low_part(x, bits + m).subtract(low_part(x, m)).shift_right(m);
-    }
-    // lo_n(lo_m(x)) is lo_n(x), if n <= m.
-    if (match(value, m_And(m_Value(x), m_ConstantInt(mask))) && is_low_mask(mask) && mask >= low_mask(bits)) value = x;
-  }
-  if (!modular(value).modular_open) return Form::of(Atom(number(value), bits));
-  Form shifted = *modular(value).modular;
-  return Form::of(low_atom(normalise(std::move(shifted.shift_left(64 - bits))), bits, value));
-}
-
-/// The atom of low parts whose multiple by 2^(64-bits) is so modulo 2^64: what is congruent has the same low part. If
-/// there is none yet, it is of `value`, or of a value that the program does not have, if that is null.
-Atom WideProducts::low_atom(Form shifted, unsigned bits, Value* value) {
-  if (const Low* known = lows_.find(shifted); known && known->atom.bits() == bits) return known->atom;
-  if (!value) values_.push_back(nullptr);
-  Atom atom(value ? number(value) : static_cast<uint32_t>(values_.size() - 1), bits);
-  lows_.add({std::move(shifted), atom});
-  return atom;
-}
-Facts& WideProducts::exact(Value* value) {
-  if (auto known = facts_of_.find(value); known != facts_of_.end()) return *known->second;
-  Facts facts;
-  auto* type = llvm::dyn_cast<llvm::IntegerType>(value->getType());
-  auto* op = llvm::dyn_cast<Instruction>(value);
-  if (type && type->getBitWidth() <= 64) facts.max = low_mask(type->getBitWidth());
-  if (auto c = constant_of(value)) {
-    facts.max = *c;
-    facts.trailing_zeros = trailing_zeros_of(*c);
-    facts.exact = Form::constant(*c);
-  } else if (constexpr unsigned kMaxDepth = 100; op && type && type->getBitWidth() <= 64 && depth_ < kMaxDepth) {
-    // Values come in order of their definitions, so that operands are mostly known. Where they are not, a value that is
-    // too deep has no form: it stands for itself.
-    ++depth_;
-    facts.exact = derive(*op, facts);
-    --depth_;
-    if (facts.exact && facts.exact->is_void()) facts.exact.reset();
-  }
-  if (facts.exact && op) {
-    bool is_sum = !llvm::isa<llvm::TruncInst>(op) && op->getOpcode() != Instruction::Mul &&
-                  op->getOpcode() != Instruction::And && !op->isShift();
-    facts.exact_open = facts.exact->is_zero() || !is_sum || facts.exact->has_low_part();
-  }
-  facts_.push_back(std::move(facts));
-  facts_of_[value] = &facts_.back();
-  return facts_.back();
-}
-
-/// The exact form, if there is one, and the bounds.
-std::optional<Form> WideProducts::derive(Instruction& op, Facts& facts) {
-  switch (op.getOpcode()) {
-    case Instruction::And: return derive_and(op, facts);
-    case Instruction::LShr:
-    case Instruction::Shl: return derive_shift(op, facts);
-    case Instruction::Add:
-    case Instruction::Or: return derive_sum(op, facts);
-    case Instruction::Mul: return derive_product(op, facts);
-    case Instruction::ICmp: return derive_carry(llvm::cast<llvm::ICmpInst>(op), facts);
-    case Instruction::Trunc: {
-      Value* x = op.getOperand(0);
-      unsigned bits = op.getType()->getIntegerBitWidth();
-      if (x->getType()->getIntegerBitWidth() > 64) return std::nullopt;
-      facts.max = std::min(exact(x).max, low_mask(bits));
-      if (!is_cut(x)) return std::nullopt;
-      return low_part(x, bits);
-    }
-    case Instruction::ZExt: {
-      Facts& x = exact(op.getOperand(0));
-      facts.max = x.max;
-      facts.trailing_zeros = x.trailing_zeros;
-      return x.exact;
-    }
-    case Instruction::Select: {
-      Value *condition, *x;
-      if (!match(&op, m_Select(m_Value(condition), m_Value(x), m_Zero()))) return std::nullopt;
-      auto c = constant_of(x);
-      if (!c) return std::nullopt;
-      facts.max = *c;
-      facts.trailing_zeros = trailing_zeros_of(*c);
-      std::optional<Form> bit = exact(condition).exact;
-      if (bit) bit->scale(Coefficient(*c));
-      return bit;
-    }
-    default: return std::nullopt;
-  }
-}
-
-std::optional<Form> WideProducts::derive_and(Instruction& op, Facts& facts) {
-  auto operands = with_constant(op);
-  if (!operands) return std::nullopt;
-  auto [x, c] = *operands;
-  Facts& of_x = exact(x);
-  facts.max = std::min(of_x.max, c);
-  facts.trailing_zeros = std::max(trailing_zeros_of(c), of_x.trailing_zeros);
-  if (!is_cut(x)) return std::nullopt;
-  if (of_x.trailing_zeros < 64) c |= low_mask(of_x.trailing_zeros);
-  auto is_run = [](uint64_t mask) { return mask && is_low_mask(mask >> trailing_zeros_of(mask)); };
-  if (!is_run(c)) {
-    // The mask may have been narrowed to bits that can be set.
-    Value* factor;
-    if (match(x, m_Mul(m_Value(factor), m_Deferred(factor)))) c |= 2;  // a square is 0 or 1 modulo 4
-    c |= llvm::computeKnownBits(x, function_.getDataLayout()).Zero.getZExtValue();
-    if (!is_run(c)) return std::nullopt;
-  }
-  unsigned from = trailing_zeros_of(c), to = from + static_cast<unsigned>(__builtin_popcountll(c));
-  Form form = to == op.getType()->getIntegerBitWidth() ? seen(x) : low_part(x, to);
-  return from ? form.subtract(low_part(x, from)) : form;
-}
-
-std::optional<Form> WideProducts::derive_shift(Instruction& op, Facts& facts) {
-  auto bits = constant_of(op.getOperand(1));
-  unsigned width = op.getType()->getIntegerBitWidth();
-  if (!bits || *bits >= width) return std::nullopt;
-  Value* x = op.getOperand(0);
-  auto n = static_cast<unsigned>(*bits);
-  Facts& of_x = exact(x);
-  if (op.getOpcode() == Instruction::LShr) {
-    facts.max = of_x.max >> n;
-    facts.trailing_zeros = of_x.trailing_zeros - std::min(of_x.trailing_zeros, n);
-    if (!is_cut(x)) return std::nullopt;
-    return seen(x).subtract(low_part(x, n)).shift_right(n);
-  }
-  facts.max = of_x.max <= low_mask(width - n) ? of_x.max << n : low_mask(width) >> n << n;
-  facts.trailing_zeros = std::min(64u, of_x.trailing_zeros + n);
-  if (!is_cut(x)) return std::nullopt;
-  return low_part(x, width - n).shift_left(n);
-}
-
-std::optional<Form> WideProducts::derive_sum(Instruction& op, Facts& facts) {
-  Value *x = op.getOperand(0), *y = op.getOperand(1);
-  Facts &of_x = exact(x), &of_y = exact(y);
-  auto below = [](const Facts& low, const Facts& high) { return low.max <= low_mask(high.trailing_zeros); };
-  bool disjoint = below(of_x, of_y) || below(of_y, of_x);
-  facts.trailing_zeros = std::min(of_x.trailing_zeros, of_y.trailing_zeros);
-  uint64_t limit = facts.max;
-  bool wraps = of_y.max > limit || of_x.max > limit - of_y.max;
-  if (op.getOpcode() == Instruction::Or) {
-    // Never more than the sum.
-    if (!wraps) facts.max = of_x.max + of_y.max;
-    auto* flagged = llvm::cast<llvm::PossiblyDisjointInst>(&op);
-    if (!disjoint && !flagged->isDisjoint()) return std::nullopt;
-  } else {
-    if (wraps && !disjoint) return std::nullopt;
-    if (!wraps) facts.max = of_x.max + of_y.max;
-  }
-  return seen(x).add(seen(y));
-}
-
-std::optional<Form> WideProducts::derive_product(Instruction& op, Facts& facts) {
-  Value *x = op.getOperand(0), *y = op.getOperand(1);
-  Facts &of_x = exact(x), &of_y = exact(y);
-  facts.trailing_zeros = std::min(64u, of_x.trailing_zeros + of_y.trailing_zeros);
-  if (of_x.max && of_y.max > facts.max / of_x.max) {
-    // (x << 32) * c, as x * (c << 32).
-    auto factor = with_constant(op);
-    if (!factor || op.getType() != i64_ || trailing_zeros_of(factor->c) < 32 || !exact(factor->x).exact_open)
-      return std::nullopt;
-    unsigned zeros = trailing_zeros_of(factor->c);
-    Form modular = normalise(std::move(seen_modular(factor->x).scale(Coefficient(factor->c))));
-    if (auto known = exact_of(modular)) return known;
-    return Form::of(low_atom(std::move(modular), 64 - zeros, nullptr)).shift_left(zeros);
-  }
-  facts.max = of_x.max * of_y.max;
-  Form product = seen(x) * seen(y);
-  if (op.getType() == i64_ && product.terms().size() <= 4 && !product.is_void()) {
-    // Kept for carries, see exact_of.
-    Form shifted = normalise(product);
-    partials_.add({shifted, product});
-    low_atom(normalise(std::move(shifted.shift_left(32))), 32, &op);
-  }
-  return product;
-}
-
-/// w = x + y wraps if and only if w < x, and if and only if w < y.
-std::optional<Form> WideProducts::derive_carry(llvm::ICmpInst& compare, Facts& facts) {
-  Value *w = compare.getOperand(0), *x = compare.getOperand(1);
-  if (w->getType() != i64_) return std::nullopt;
-  if (compare.getPredicate() == llvm::ICmpInst::ICMP_UGT)
-    std::swap(w, x);
-  else if (compare.getPredicate() != llvm::ICmpInst::ICMP_ULT)
-    return std::nullopt;
-  Value *a, *b;
-  if (match(w, m_Add(m_Value(a), m_Value(b))) && (x == a || x == b)) {
-    if (exact(a).max <= UINT64_MAX - exact(b).max) {
-      // No carry, and the sum's form has none either.
-      facts.max = 0;
-      facts.trailing_zeros = 64;
-      return Form();
-    }
-    return seen(a).add(seen(b)).subtract(seen(w)).shift_right(64);
-  }
-  auto is_itself = [&](Value* value) { return *modular(value).modular == Form::of(Atom(number(value))); };
-  if (is_itself(w) && is_itself(x)) return std::nullopt;
-  // The low word of a product may come about without an addition of this kind, but what it is more than x modulo 2^64
-  // has carried all the same.
-  for (const Form& addend : {seen_modular(x), *modular(x).modular}) {
-    Form difference = *modular(w).modular;
-    if (auto partial = exact_of(normalise(std::move(difference.subtract(addend)))))
-      return seen(x).add(*partial).subtract(seen(w)).shift_right(64);
-  }
-  return std::nullopt;
-}
-
-/// What a value is that has this normalised form modulo 2^64, exactly: a partial product, or one shifted left. Both are
-/// below 2^64, so that being congruent they are equal.
-std::optional<Form> WideProducts::exact_of(const Form& modular) {
-  if (modular.is_void()) return std::nullopt;
-  if (const Partial* known = partials_.find(modular)) return known->exact;
-  if (const Low* low = lows_.find(modular)) return Form::of(low->atom).shift_left(64 - low->atom.bits());
-  // One that the program never made: of two low halves, or of one and half of a constant.
-  for (const Term& term : modular.terms()) {
-    auto [a, b] = term.monomial;
-    Form product;
-    if (term.monomial.degree() == 2 && !a.is_low_part() && !b.is_low_part())
-      product = Form::of(Monomial(Atom(a.value(), 32), Atom(b.value(), 32)));
-    else if (auto half = term.coefficient.residue(32); half && term.monomial.degree() == 1 && a.bits() == 32)
-      product = Form::of(a).scale(Coefficient(*half));
-    else
-      continue;
-    if (normalise(product) == modular) return product;
-  }
-  return std::nullopt;
-}
-
-/// factor * low modulo 2^64, without the low part. Pre: factor is a multiple of 2^(64 - low.bits()).
-Form WideProducts::widened(Atom low, Coefficient factor) {
-  if (Value* value = values_[low.value()]) return seen_modular(value).scale(factor);
-  Form form = std::ranges::find(lows_.entries, low, &Low::atom)->form;
-  (void)factor.shift_right(64 - low.bits());
-  return form.scale(factor);
-}
-
-/// A form modulo 2^64 with low parts eliminated where their coefficients allow it.
-Form WideProducts::normalise(Form form) {
-  constexpr int kMaxRounds = 8;
-  form.reduce();
-  for (int round = 0; round < kMaxRounds && !form.is_void(); ++round) {
-    Form next;
-    bool changed = false;
-    for (const Term& term : form.terms()) {
-      auto [a, b] = term.monomial;
-      // 2^(64-n) lo_n(x) y = 2^(64-n) x y, as 2^64 divides what is left out.
-      auto widen = [&](Atom low, Atom other) {
-        Coefficient part = term.coefficient.multiple_of_power(64 - low.bits()), rest = part;
-        if (part.is_zero()) return false;
-        Form x = Form::of(Monomial(low.whole(), other));
-        if (!other) {
-          if (Form inner = widened(low, part); !inner.is_void())
-            x = std::move(inner);
-          else if (values_[low.value()])
-            x.scale(part);
-          else
-            return false;
-        } else {
-          x.scale(part);
-        }
-        next.add(x);
-        if (!rest.negate() || !rest.add(term.coefficient)) return false;
-        next.add(term.monomial, rest);
-        return changed = true;
-      };
-      if (term.monomial.degree() == 2 && a.bits() == 32 && b.bits() == 32) {
-        // lo(a) lo(b) = -a b + a lo(b) + lo(a) b, as (a - lo(a)) (b - lo(b)) is a multiple of 2^64.
-        Coefficient whole = term.coefficient.multiple_of_power(0), minus = whole, rest;
-        if (!whole.is_zero() && minus.negate()) {
-          next.add(Monomial(a.whole(), b.whole()), minus);
-          next.add(Monomial(a.whole(), b), whole);
-          next.add(Monomial(a, b.whole()), whole);
-          rest = minus;
-          if (rest.add(term.coefficient)) {
-            next.add(term.monomial, rest);
-            changed = true;
-            continue;
-          }
-        }
-      }
-      if (a.is_low_part() && (!b || !b.is_low_part()) && widen(a, b)) continue;
-      if (b.is_low_part() && !a.is_low_part() && widen(b, a)) continue;
-      next.add(term.monomial, term.coefficient);
-    }
-    form = std::move(next.reduce());
-    if (!changed) break;
-  }
-  return form;
-}
-
-std::optional<Form> WideProducts::derive_modular(Value* value, bool& absorbed) {
-  auto* op = llvm::dyn_cast<Instruction>(value);
-  if (op && value->getType() == i64_) {
-    auto operand = [&](unsigned i) {
-      Value* x = op->getOperand(i);
-      Form form = seen_modular(x);
-      absorbed |= modular(x).modular_open && !constant_of(x);
-      return form;
-    };
-    switch (op->getOpcode()) {
-      case Instruction::Add: return operand(0).add(operand(1));
-      case Instruction::Sub: return operand(0).subtract(operand(1));
-      case Instruction::Shl:
-        if (auto bits = constant_of(op->getOperand(1)); bits && *bits < 64)
-          return operand(0).shift_left(static_cast<unsigned>(*bits));
-        break;
-      case Instruction::Mul:
-        if (auto c = constant_of(op->getOperand(1))) return operand(0).scale(Coefficient(*c));
-        if (auto c = constant_of(op->getOperand(0))) return operand(1).scale(Coefficient(*c));
-        if (cut_.contains(op->getOperand(0)) && cut_.contains(op->getOperand(1)))
-          return Form::of(Monomial(Atom(number(op->getOperand(0))), Atom(number(op->getOperand(1)))));
-        // (ah + bh) * ch, which may wrap. Both forms are integers, so their product is congruent.
-        if (!exact(value).exact && exact(op->getOperand(0)).exact_open && exact(op->getOperand(1)).exact_open)
-          return operand(0) * operand(1);
-        break;
-      default: break;
-    }
-    absorbed = exact(value).exact_open && (op->getOpcode() == Instruction::Or || op->getOpcode() == Instruction::Mul);
-  }
-  return exact(value).exact;
-}
-
-Facts& WideProducts::modular(Value* value) {
-  Facts& facts = exact(value);
-  if (facts.modular) return facts;
-  Form self = Form::of(Atom(number(value)));
-  facts.modular = self;  // meanwhile
-  bool absorbed = false;
-  std::optional<Form> form = derive_modular(value, absorbed);
-  if (form) form = normalise(std::move(*form));
-  if (!form || form->is_void()) {
-    form = self;
-    absorbed = false;
-  }
-  facts.modular = std::move(form);
-  facts.absorbed = absorbed;
-  if (absorbed && !split(*facts.modular)) expand_carries(*facts.modular);
-  if (absorbed && is_high_word(*facts.modular)) {
-    facts.exact_open = facts.modular_open = false;
-    return facts;
-  }
-  // Open: what can't be made, is not yet whole, or hangs on what is open.
-  bool open = !split(*facts.modular) || facts.modular->is_zero() || facts.modular->has_low_part() ||
-              (absorbed && !is_worth_it(value, facts));
-  for (const Term& term : facts.modular->terms())
-    for (Atom atom : {term.monomial.a, term.monomial.b}) {
-      if (open || !atom) break;
-      Value* x = values_[atom.value()];
-      open = !x || (x != value && llvm::isa<Instruction>(x) && modular(x).modular_open);
-    }
-  facts.modular_open = open;
-  return facts;
-}
-
-/// (p - low word of p) / 2^64: nothing can be missing.
-bool WideProducts::is_high_word(const Form& form) {
-  Sum positive, negative;
-  for (const Term& term : form.terms()) {
-    auto parts = term.coefficient.magnitude();
-    if (!parts || parts->whole) return false;
-    (term.coefficient.is_negative() ? negative : positive).push_back({term.monomial, parts->fraction});
-  }
-  if (negative.size() != 2) return false;
-  llvm::SmallVector<Sum, 1> words;
-  take_complete_words(positive, negative, words);
-  return positive.empty() && negative.empty();
-}
-
-/// Carries that were done with, for all that was known then: some of what they carried has to cancel here. Changes
-/// nothing if that does not make the form one that can be made.
-void WideProducts::expand_carries(Form& form) {
-  Form expanded = form;
-  bool found = false;
-  for (const Term& term : form.terms()) {
-    Atom a = term.monomial.a;
-    if (term.monomial.degree() != 1 || a.is_low_part() || !values_[a.value()]) continue;
-    const Facts& facts = exact(values_[a.value()]);
-    if (facts.max > 1 || !facts.exact || facts.exact_open) continue;
-    Form carry = *facts.exact, atom = Form::of(a);
-    expanded.add(carry.scale(term.coefficient)).subtract(atom.scale(term.coefficient));
-    found = true;
-  }
-  if (!found) return;
-  expanded = normalise(std::move(expanded));
-  if (!expanded.is_void() && split(expanded)) form = std::move(expanded);
-}
-
-/// Whether to make it anew: a sum in which a product has come together.
-bool WideProducts::is_worth_it(Value* value, const Facts& facts) {
-  constexpr unsigned kMaxTerms = 16;
-  auto* op = llvm::dyn_cast<Instruction>(value);
-  if (!op || op->getType() != i64_ || !facts.absorbed || facts.modular->terms().size() > kMaxTerms) return false;
-  unsigned opcode = op->getOpcode();
-  if (opcode != Instruction::Add && opcode != Instruction::Or && opcode != Instruction::Sub) return false;
-  bool product = false;
-  for (const Term& term : facts.modular->terms()) {
-    Atom a = term.monomial.a;
-    if (a && !a.is_low_part() && values_[a.value()] == value) return false;
-    auto parts = term.coefficient.magnitude();
-    bool is_unit = parts && parts->whole + parts->fraction == 1;  // 1 or 2^-64
-    product |= term.monomial.degree() == 2 || (term.monomial.degree() == 1 && !is_unit);
-  }
-  return product;
-}
-
-uint64_t WideProducts::max_of(Atom atom) {
-  uint64_t mask = low_mask(atom.bits());
-  Value* value = values_[atom.value()];
-  if (!value) return mask;
-  const Facts& facts = exact(value);
-  return std::min(facts.max, mask & ~low_mask(std::min(facts.trailing_zeros, atom.bits())));
-}
-
-/// Pre: the form is an integer, as one that equals a value modulo 2^64 is. Of what is to the right of its point, the
-/// negative terms that are below 2^64 together need not be known: they are what makes it an integer.
-std::optional<Split> WideProducts::split(const Form& form) {
-  Split result;
-  Sum negative;
-  for (const Term& term : form.terms()) {
-    auto parts = term.coefficient.magnitude();
-    if (!parts) return std::nullopt;
-    bool minus = term.coefficient.is_negative();
-    if (term.monomial.has_low_part()) {
-      // Low parts are not made; they may only be among what is dropped, and only of what is itself replaced.
-      Value* x = values_[term.monomial.a.value()];
-      if (parts->whole || term.monomial.degree() == 2 || (x && !exact(x).exact_open)) return std::nullopt;
-    }
-    if (parts->whole) result.whole.push_back({term.monomial, minus ? 0 - parts->whole : parts->whole});
-    if (parts->fraction) (minus ? negative : result.high).push_back({term.monomial, parts->fraction});
-  }
-  result.has_fraction = !result.high.empty() || !negative.empty();
-  if (drop_below_one(result, negative)) return result;
-  take_complete_words(result.high, negative, result.words);
-  take_complete_words(negative, result.high, result.minus_words);
-  if (drop_below_one(result, negative)) return result;
-  return std::nullopt;
-}
-
-/// Leaves out negative fractions that are below 1 together, and puts the others into `less`. False: one of them can't
-/// be made.
-bool WideProducts::drop_below_one(Split& split, const Sum& negative) {
-  if (std::ranges::any_of(split.high, [](const Multiple& term) { return term.monomial.has_low_part(); })) return false;
-  split.less.clear();
-  uint64_t room = UINT64_MAX;
-  for (bool low_parts : {true, false})
-    for (const Multiple& term : negative) {
-      const Monomial& m = term.monomial;
-      if (m.has_low_part() != low_parts) continue;
-      uint64_t max = UINT64_MAX;
-      bool bounded = m.degree() < 2;
-      if (m.degree() == 0) max = 1;
-      if (m.degree() == 1) max = max_of(m.a);
-      if (bounded && (max == 0 || term.factor <= room / max))
-        room -= max * term.factor;
-      else if (low_parts)
-        return false;
-      else
-        split.less.push_back(term);
-    }
-  return true;
-}
-
-/// High words of several products, added up before any of them was whole: each has a low word of its own, in two
-/// halves, among the fractions of the other sign. Two halves that are congruent to a product (and what was accumulated)
-/// are its low word.
-void WideProducts::take_complete_words(Sum& products, Sum& low_halves, llvm::SmallVectorImpl<Sum>& words) {
-  constexpr uint64_t kHalf = UINT64_C(1) << 32;
-  auto is_half = [](const Multiple& term, uint64_t factor) {
-    return term.factor == factor && term.monomial.degree() == 1 && term.monomial.a.bits() == 32;
-  };
-  for (size_t i = 0; i < low_halves.size(); ++i)
-    for (size_t j = 0; j < low_halves.size(); ++j) {
-      if (!is_half(low_halves[i], 1) || !is_half(low_halves[j], kHalf)) continue;
-      Form word = Form::of(low_halves[j].monomial).shift_left(32).add(low_halves[i].monomial, Coefficient(1));
-      word = normalise(std::move(word));
-      Sum rest = products, taken;
-      for (const Term& term : word.terms()) {
-        auto parts = term.coefficient.magnitude();
-        Multiple multiple{term.monomial, parts ? parts->whole : 0};
-        auto found = std::ranges::find(rest, multiple);
-        if (term.coefficient.is_negative() || term.monomial.has_low_part() || !parts || parts->fraction ||
-            found == rest.end()) {
-          taken.clear();
-          break;
-        }
-        rest.erase(found);
-        taken.push_back(multiple);
-      }
-      if (taken.empty()) continue;
-      products = std::move(rest);
-      words.push_back(std::move(taken));
-      low_halves.erase(low_halves.begin() + static_cast<ptrdiff_t>(std::max(i, j)));
-      low_halves.erase(low_halves.begin() + static_cast<ptrdiff_t>(std::min(i, j)));
-      return take_complete_words(products, low_halves, words);
-    }
-}
 
 Value* WideProducts::now(Value* value) const {
   for (auto it = replaced_.find(value); it != replaced_.end(); it = replaced_.find(value)) value = it->second;
@@ -750,8 +86,7 @@ bool WideProducts::is_available(Value* value, Instruction& at) {
 bool WideProducts::are_available(const Sum& sum, Instruction& at) {
   return std::ranges::all_of(sum, [&](const Multiple& term) {
     for (Atom atom : {term.monomial.a, term.monomial.b})
-      if (atom && (atom.is_low_part() || !values_[atom.value()] || !is_available(values_[atom.value()], at)))
-        return false;
+      if (atom && (atom.is_low_part() || !values_.value(atom) || !is_available(values_.value(atom), at))) return false;
     return true;
   });
 }
@@ -766,13 +101,13 @@ Value* WideProducts::product(llvm::IRBuilder<>& b, Value* x, Value* y, Instructi
 /// In i128, modulo 2^128.
 Value* WideProducts::multiple(llvm::IRBuilder<>& b, const Multiple& term, Instruction& at) {
   if (term.monomial.degree() == 0) return llvm::ConstantInt::get(i128_, term.factor);
-  Value* x = now(values_[term.monomial.a.value()]);
-  bool is_power = is_low_mask(term.factor - 1);
+  Value* x = now(values_.value(term.monomial.a));
+  bool is_power = is_power_of_two(term.factor);
   if (term.monomial.degree() == 1 && !is_power) return product(b, x, b.getInt64(term.factor), at);
   Value* result =
-      term.monomial.degree() == 1 ? b.CreateZExt(x, i128_) : product(b, x, now(values_[term.monomial.b.value()]), at);
+      term.monomial.degree() == 1 ? b.CreateZExt(x, i128_) : product(b, x, now(values_.value(term.monomial.b)), at);
   if (term.factor == 1) return result;
-  if (is_power) return b.CreateShl(result, trailing_zeros_of(term.factor));
+  if (is_power) return b.CreateShl(result, llvm::countr_zero(term.factor));
   return b.CreateMul(result, llvm::ConstantInt::get(i128_, term.factor));
 }
 
@@ -811,7 +146,7 @@ Value* WideProducts::rewrite(Instruction& at, const Split& split) {
   for (const Sum& word : split.minus_words) result = b.CreateSub(result, high_word(word));
   for (const Multiple& term : split.whole) {
     Value* x = term.monomial.degree() == 0   ? b.getInt64(1)
-               : term.monomial.degree() == 1 ? b.CreateZExt(now(values_[term.monomial.a.value()]), i64_)
+               : term.monomial.degree() == 1 ? b.CreateZExt(now(values_.value(term.monomial.a)), i64_)
                                              : b.CreateTrunc(multiple(b, {term.monomial, 1}, at), i64_);
     if (term.factor == UINT64_MAX)
       result = b.CreateSub(result, x);
@@ -896,19 +231,17 @@ void WideProducts::join_low_products() {
 
 bool WideProducts::run() {
   name_halves(function_);
-  if (!find_cut_values()) return false;
+  if (!values_.find_cut_values()) return false;
   for (llvm::BasicBlock* block : llvm::ReversePostOrderTraversal<llvm::Function*>(&function_))
     for (Instruction& op : llvm::make_early_inc_range(*block)) {
       if (op.getType() != i64_) continue;
-      Facts& facts = modular(&op);
-      if (!is_worth_it(&op, facts)) continue;
-      auto parts = split(*facts.modular);
+      auto parts = values_.rewriting(&op);
       if (!parts) continue;
       if (Value* replacement = rewrite(op, *parts)) replaced_[&op] = replacement;
     }
   if (replaced_.empty()) return false;
   // More multiplications than before: the program needs a product's halves for something else as well.
-  if (multiplications_after() >= multiplications_ || !is_confirmed()) {
+  if (multiplications_after() >= values_.multiplications() || !is_confirmed()) {
     llvm::SmallVector<llvm::WeakTrackingVH, 16> unused;
     for (auto& [value, replacement] : replaced_) unused.emplace_back(replacement);
     llvm::RecursivelyDeleteTriviallyDeadInstructionsPermissive(unused);
@@ -918,7 +251,6 @@ bool WideProducts::run() {
   join_low_products();
   return true;
 }
-
 }  // namespace
 
 llvm::PreservedAnalyses WideProductsPass::run(llvm::Function& function, llvm::FunctionAnalysisManager& analyses) {
