@@ -1,8 +1,8 @@
 #include "jit/wide_values.h"
 
 #include <algorithm>
+#include <bit>
 
-#include "llvm/Analysis/ValueTracking.h"
 #include "llvm/IR/InstIterator.h"
 #include "llvm/IR/PatternMatch.h"
 
@@ -79,7 +79,7 @@ Form WideValues::seen_modular(Value* value) {
 Form WideValues::low_part(Value* value, unsigned bits) {
   Facts& facts = exact(value);
   if (facts.max <= low_mask(bits)) return seen(value);
-  if (facts.trailing_zeros >= bits) return {};
+  if (facts.trailing_zeros() >= bits) return {};
   // A part of a part, unless that is what is cut.
   if (!cut_.contains(value)) {
     Value* x;
@@ -113,10 +113,9 @@ WideValues::Facts& WideValues::exact(Value* value) {
   Facts facts;
   auto* type = llvm::dyn_cast<llvm::IntegerType>(value->getType());
   auto* op = llvm::dyn_cast<Instruction>(value);
-  if (type && type->getBitWidth() <= 64) facts.max = low_mask(type->getBitWidth());
+  if (type && type->getBitWidth() <= 64) facts.max = facts.possible = low_mask(type->getBitWidth());
   if (auto c = constant_of(value)) {
-    facts.max = *c;
-    facts.trailing_zeros = trailing_zeros_of(*c);
+    facts.max = facts.possible = *c;
     facts.exact = Form::constant(*c);
   } else if (constexpr unsigned kMaxDepth = 100; op && type && type->getBitWidth() <= 64 && depth_ < kMaxDepth) {
     // Values come in order of their definitions, so that operands are mostly known. Where they are not, a value that is
@@ -124,6 +123,7 @@ WideValues::Facts& WideValues::exact(Value* value) {
     ++depth_;
     facts.exact = derive(*op, facts);
     --depth_;
+    facts.possible &= low_mask(static_cast<unsigned>(std::bit_width(facts.max)));
     if (facts.exact && facts.exact->is_void()) facts.exact.reset();
   }
   if (facts.exact && op) {
@@ -151,13 +151,14 @@ std::optional<Form> WideValues::derive(Instruction& op, Facts& facts) {
       unsigned bits = op.getType()->getIntegerBitWidth();
       if (x->getType()->getIntegerBitWidth() > 64) return std::nullopt;
       facts.max = std::min(exact(x).max, low_mask(bits));
+      facts.possible &= exact(x).possible;
       if (!is_cut(x)) return std::nullopt;
       return low_part(x, bits);
     }
     case Instruction::ZExt: {
       Facts& x = exact(op.getOperand(0));
       facts.max = x.max;
-      facts.trailing_zeros = x.trailing_zeros;
+      facts.possible = x.possible;
       return x.exact;
     }
     case Instruction::Select: {
@@ -165,8 +166,7 @@ std::optional<Form> WideValues::derive(Instruction& op, Facts& facts) {
       if (!match(&op, m_Select(m_Value(condition), m_Value(x), m_Zero()))) return std::nullopt;
       auto c = constant_of(x);
       if (!c) return std::nullopt;
-      facts.max = *c;
-      facts.trailing_zeros = trailing_zeros_of(*c);
+      facts.max = facts.possible = *c;
       std::optional<Form> bit = exact(condition).exact;
       if (bit) bit->scale(Coefficient(*c));
       return bit;
@@ -181,17 +181,13 @@ std::optional<Form> WideValues::derive_and(Instruction& op, Facts& facts) {
   auto [x, c] = *operands;
   Facts& of_x = exact(x);
   facts.max = std::min(of_x.max, c);
-  facts.trailing_zeros = std::max(trailing_zeros_of(c), of_x.trailing_zeros);
+  facts.possible = of_x.possible & c;
   if (!is_cut(x)) return std::nullopt;
-  if (of_x.trailing_zeros < 64) c |= low_mask(of_x.trailing_zeros);
   auto is_run = [](uint64_t mask) { return mask && is_low_mask(mask >> trailing_zeros_of(mask)); };
-  if (!is_run(c)) {
-    // The mask may have been narrowed to bits that can be set.
-    Value* factor;
-    if (match(x, m_Mul(m_Value(factor), m_Deferred(factor)))) c |= 2;  // a square is 0 or 1 modulo 4
-    c |= llvm::computeKnownBits(x, function_.getDataLayout()).Zero.getZExtValue();
-    if (!is_run(c)) return std::nullopt;
-  }
+  // A mask may have been narrowed to bits that can be set.
+  uint64_t zeros = ~of_x.possible & low_mask(op.getType()->getIntegerBitWidth());
+  c |= zeros & low_mask(static_cast<unsigned>(std::bit_width(c)));
+  if (!is_run(c)) return std::nullopt;
   unsigned from = trailing_zeros_of(c), to = from + static_cast<unsigned>(__builtin_popcountll(c));
   Form form = to == op.getType()->getIntegerBitWidth() ? seen(x) : low_part(x, to);
   return from ? form.subtract(low_part(x, from)) : form;
@@ -206,12 +202,12 @@ std::optional<Form> WideValues::derive_shift(Instruction& op, Facts& facts) {
   Facts& of_x = exact(x);
   if (op.getOpcode() == Instruction::LShr) {
     facts.max = of_x.max >> n;
-    facts.trailing_zeros = of_x.trailing_zeros - std::min(of_x.trailing_zeros, n);
+    facts.possible = of_x.possible >> n;
     if (!is_cut(x)) return std::nullopt;
     return seen(x).subtract(low_part(x, n)).shift_right(n);
   }
   facts.max = of_x.max <= low_mask(width - n) ? of_x.max << n : low_mask(width) >> n << n;
-  facts.trailing_zeros = std::min(64u, of_x.trailing_zeros + n);
+  facts.possible = of_x.possible << n & low_mask(width);
   if (!is_cut(x)) return std::nullopt;
   return low_part(x, width - n).shift_left(n);
 }
@@ -219,27 +215,22 @@ std::optional<Form> WideValues::derive_shift(Instruction& op, Facts& facts) {
 std::optional<Form> WideValues::derive_sum(Instruction& op, Facts& facts) {
   Value *x = op.getOperand(0), *y = op.getOperand(1);
   Facts &of_x = exact(x), &of_y = exact(y);
-  auto below = [](const Facts& low, const Facts& high) { return low.max <= low_mask(high.trailing_zeros); };
-  bool disjoint = below(of_x, of_y) || below(of_y, of_x);
-  facts.trailing_zeros = std::min(of_x.trailing_zeros, of_y.trailing_zeros);
-  uint64_t limit = facts.max;
-  bool wraps = of_y.max > limit || of_x.max > limit - of_y.max;
-  if (op.getOpcode() == Instruction::Or) {
-    // Never more than the sum.
-    if (!wraps) facts.max = of_x.max + of_y.max;
-    auto* flagged = llvm::cast<llvm::PossiblyDisjointInst>(&op);
-    if (!disjoint && !flagged->isDisjoint()) return std::nullopt;
-  } else {
-    if (wraps && !disjoint) return std::nullopt;
-    if (!wraps) facts.max = of_x.max + of_y.max;
-  }
+  bool disjoint = !(of_x.possible & of_y.possible);
+  bool wraps = of_y.max > facts.max || of_x.max > facts.max - of_y.max;
+  if (!wraps) facts.max = of_x.max + of_y.max;  // and a disjunction is never more than the sum
+  if (op.getOpcode() == Instruction::Or || disjoint)
+    facts.possible = of_x.possible | of_y.possible;
+  else
+    facts.possible &= ~low_mask(std::min(of_x.trailing_zeros(), of_y.trailing_zeros()));
+  if (!disjoint && (wraps || op.getOpcode() == Instruction::Or)) return std::nullopt;
   return seen(x).add(seen(y));
 }
 
 std::optional<Form> WideValues::derive_product(Instruction& op, Facts& facts) {
   Value *x = op.getOperand(0), *y = op.getOperand(1);
   Facts &of_x = exact(x), &of_y = exact(y);
-  facts.trailing_zeros = std::min(64u, of_x.trailing_zeros + of_y.trailing_zeros);
+  facts.possible &= ~low_mask(std::min(64u, of_x.trailing_zeros() + of_y.trailing_zeros()));
+  if (x == y) facts.possible &= ~UINT64_C(2);  // a square is 0 or 1 modulo 4
   if (of_x.max && of_y.max > facts.max / of_x.max) {
     // (x << 32) * c, as x * (c << 32).
     auto factor = with_constant(op);
@@ -273,8 +264,7 @@ std::optional<Form> WideValues::derive_carry(llvm::ICmpInst& compare, Facts& fac
   if (match(w, m_Add(m_Value(a), m_Value(b))) && (x == a || x == b)) {
     if (exact(a).max <= UINT64_MAX - exact(b).max) {
       // No carry, and the sum's form has none either.
-      facts.max = 0;
-      facts.trailing_zeros = 64;
+      facts.max = facts.possible = 0;
       return Form();
     }
     return seen(a).add(seen(b)).subtract(seen(w)).shift_right(64);
@@ -494,7 +484,7 @@ uint64_t WideValues::max_of(Atom atom) {
   Value* value = values_[atom.value()];
   if (!value) return mask;
   const Facts& facts = exact(value);
-  return std::min(facts.max, mask & ~low_mask(std::min(facts.trailing_zeros, atom.bits())));
+  return std::min(facts.max, mask & ~low_mask(std::min(facts.trailing_zeros(), atom.bits())));
 }
 
 /// Pre: the form is an integer, as one that equals a value modulo 2^64 is. Of what is to the right of its point, the

@@ -1,6 +1,7 @@
 // The forms of a function's values: the algebra of jit/wide_products.h, which says what it is about.
 #pragma once
 
+#include <bit>
 #include <deque>
 #include <optional>
 #include <unordered_map>
@@ -51,13 +52,16 @@ class WideValues {
  private:
   /// What is known of an integer of 64 bits or fewer, read without a sign.
   struct Facts {
-    uint64_t max = UINT64_MAX;    ///< it is at most this
-    unsigned trailing_zeros = 0;  ///< it is a multiple of 2^this; 64: it is 0
-    std::optional<Form> exact;    ///< equals it, and says more than that it equals itself
+    uint64_t max = UINT64_MAX;       ///< it is at most this
+    uint64_t possible = UINT64_MAX;  ///< bits that may be set
+    std::optional<Form> exact;       ///< equals it, and says more than that it equals itself
     bool exact_open = false;
     std::optional<Form> modular;  ///< equals it modulo 2^64; not there until asked for
     bool modular_open = false;
     bool absorbed = false;  ///< the modular form has those of open operands in it
+
+    /// It is a multiple of 2^this; 64: it is 0.
+    unsigned trailing_zeros() const { return static_cast<unsigned>(std::countr_zero(possible)); }
   };
 
   uint32_t number(llvm::Value* value);
