@@ -1,0 +1,115 @@
+#!/usr/bin/env python3
+"""Tests the committed modules: results at each level against native ones, and multiplications against expected.txt.
+
+    check.py --rotor ROTOR --bench WIDE_BENCH            a line a fault, exit 1 if there is one
+    check.py --rotor ROTOR --update                      writes expected.txt anew; needs clang-22
+    check.py --rebuild                                   the committed modules are what c/build.sh makes of the sources;
+                                                         exit 77 without the clang-22 that they were made with
+"""
+import argparse
+import filecmp
+import pathlib
+import re
+import shutil
+import sys
+import tempfile
+
+import products
+
+LEVELS = ['o0', 'o1-narrow', 'o1']
+TURNS = 300
+SKIPPED = 77
+
+
+def check_results(bench, module, expected):
+    faults = []
+    for level in LEVELS:
+        runner = products.Runner([bench, products.WASM / f'{module}.wasm', level])
+        for function, (turns, result, _) in expected.items():
+            got, _ = runner.call(function, turns)
+            if got != result:
+                faults.append(f'{module} {function} {level}: {got}, but natively {result}')
+        runner.close()
+    return faults
+
+
+def check_counts(rotor, module, expected):
+    """Faults, and what became better."""
+    faults, better = [], []
+    counts = products.count_code(rotor, products.WASM / f'{module}.wasm')
+    for function, (_, _, most) in expected.items():
+        got = counts.of(function)
+        if got != most[module]:
+            (faults if got > most[module] else better).append(
+                f'{module} {function}: {got} multiplications, {most[module]} expected')
+    return faults, better
+
+
+def check(rotor, bench):
+    expected = products.read_expected()
+    faults = []
+    for module in products.COMMITTED:
+        faults += check_results(bench, module, expected)
+        too_many, better = check_counts(rotor, module, expected)
+        faults += too_many
+        for line in better:
+            print(f'{line}: better than expected.txt says; check.py --update writes it down')
+    print('\n'.join(faults))
+    return 1 if faults else 0
+
+
+def update(rotor):
+    functions = re.findall(r'EXPORT\((\w+)\)', ''.join(
+        path.read_text(encoding='utf-8') for path in sorted((products.FOLDER / 'c').glob('*.c'))))
+    with tempfile.TemporaryDirectory() as scratch:
+        products.output_of([products.FOLDER / 'c/build.sh', 'native', scratch])
+        native = [products.Runner([sys.executable, products.FOLDER / 'peer.py', 'native',
+                                   f'{scratch}/{module}.so']) for module in products.COMMITTED]
+        counts = [products.count_code(rotor, products.WASM / f'{module}.wasm') for module in products.COMMITTED]
+        lines = ['# What clang natively makes of c/*.c returns, and the multiplications that are left in each module. '
+                 'Written by check.py --update.',
+                 '# ' + ' '.join(['function', 'turns', 'result', *products.COMMITTED])]
+        for function in functions:
+            results = {runner.call(function, TURNS)[0] for runner in native}
+            if len(results) != 1:
+                sys.exit(f'check.py: the ways to write a product disagree natively: {function}: {results}')
+            lines.append(' '.join(map(str, [function, TURNS, *results, *(count.of(function) for count in counts)])))
+        for runner in native:
+            runner.close()
+    products.EXPECTED.write_text('\n'.join(lines) + '\n', encoding='utf-8')
+    return 0
+
+
+def rebuild():
+    if not shutil.which('clang-22') or not shutil.which('wasm-ld-22'):
+        print('skipped: no clang-22 and lld-22')
+        return SKIPPED
+    version = re.search(r'version (.*)', products.output_of(['clang-22', '--version']))[1]
+    with tempfile.TemporaryDirectory() as scratch:
+        products.output_of([products.FOLDER / 'c/build.sh', 'wasm', scratch])
+        unlike = [module for module in products.COMMITTED
+                  if not filecmp.cmp(f'{scratch}/{module}.wasm', products.WASM / f'{module}.wasm', shallow=False)]
+        same_clang = all(version.encode() in (products.WASM / f'{module}.wasm').read_bytes()
+                         for module in products.COMMITTED)
+    if unlike and not same_clang:
+        print(f'skipped: clang-22 is {version}, not the one that built what is committed')
+        return SKIPPED
+    for module in unlike:
+        print(f'wasm/{module}.wasm is not what c/build.sh wasm builds')
+    return 1 if unlike else 0
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split('\n', maxsplit=1)[0])
+    parser.add_argument('--rotor', type=pathlib.Path)
+    parser.add_argument('--bench', type=pathlib.Path)
+    parser.add_argument('--update', action='store_true')
+    parser.add_argument('--rebuild', action='store_true')
+    options = parser.parse_args()
+    if options.rebuild:
+        return rebuild()
+    return update(options.rotor) if options.update else check(options.rotor, options.bench)
+
+
+if __name__ == '__main__':
+    sys.exit(main())
