@@ -17,8 +17,18 @@ import tempfile
 import products
 
 LEVELS = ['o0', 'o1-narrow', 'o1']
-TURNS = 300
+TURNS = {products.PROGRAMS: 300, products.SHAPES: 20000}
 SKIPPED = 77
+
+
+def modules():
+    """(idiom, PROGRAMS or SHAPES, name of the module)"""
+    return [(idiom, kind, idiom + kind) for kind in (products.PROGRAMS, products.SHAPES) for idiom in products.IDIOMS]
+
+
+def counted(function, kind):
+    """The function whose multiplications count: of a shape's export not the loop, which calls it through a pointer."""
+    return f'shape_{function}' if kind == products.SHAPES else function
 
 
 def check_results(bench, module, expected):
@@ -33,24 +43,24 @@ def check_results(bench, module, expected):
     return faults
 
 
-def check_counts(rotor, module, expected):
+def check_counts(rotor, idiom, kind, expected):
     """Faults, and what became better."""
     faults, better = [], []
-    counts = products.count_code(rotor, products.WASM / f'{module}.wasm')
+    counts = products.count_code(rotor, products.WASM / f'{idiom}{kind}.wasm')
     for function, (_, _, most) in expected.items():
-        got = counts.of(function)
-        if got != most[module]:
-            (faults if got > most[module] else better).append(
-                f'{module} {function}: {got} multiplications, {most[module]} expected')
+        got = counts.of(counted(function, kind))
+        if got != most[idiom]:
+            (faults if got > most[idiom] else better).append(
+                f'{idiom} {function}: {got} multiplications, {most[idiom]} expected')
     return faults, better
 
 
 def check(rotor, bench):
     expected = products.read_expected()
     faults = []
-    for module in products.COMMITTED:
-        faults += check_results(bench, module, expected)
-        too_many, better = check_counts(rotor, module, expected)
+    for idiom, kind, module in modules():
+        faults += check_results(bench, module, expected[kind])
+        too_many, better = check_counts(rotor, idiom, kind, expected[kind])
         faults += too_many
         for line in better:
             print(f'{line}: better than expected.txt says; check.py --update writes it down')
@@ -58,24 +68,35 @@ def check(rotor, bench):
     return 1 if faults else 0
 
 
+def exports_of(source):
+    return re.findall(r'^(?:EXPORT|SHAPE)\(\s*(?!name\b)(\w+)', source.read_text(encoding='utf-8'), re.MULTILINE)
+
+
+def update_lines(rotor, native, kind, sources):
+    """Lines of expected.txt for the exports of `sources`; `native` is the folder of the libraries."""
+    runners = [products.Runner([sys.executable, products.FOLDER / 'peer.py', 'native', f'{native}/{idiom}{kind}.so'])
+               for idiom in products.IDIOMS]
+    counts = [products.count_code(rotor, products.WASM / f'{idiom}{kind}.wasm') for idiom in products.IDIOMS]
+    for function in (function for source in sources for function in exports_of(source)):
+        results = {runner.call(function, TURNS[kind])[0] for runner in runners}
+        if len(results) != 1:
+            sys.exit(f'check.py: the ways to write a product disagree natively: {function}: {results}')
+        name = counted(function, kind)
+        yield ' '.join(map(str, [name, TURNS[kind], *results, *(count.of(name) for count in counts)]))
+    for runner in runners:
+        runner.close()
+
+
 def update(rotor):
-    functions = re.findall(r'EXPORT\((\w+)\)', ''.join(
-        path.read_text(encoding='utf-8') for path in sorted((products.FOLDER / 'c').glob('*.c'))))
-    with tempfile.TemporaryDirectory() as scratch:
-        products.output_of([products.FOLDER / 'c/build.sh', 'native', scratch])
-        native = [products.Runner([sys.executable, products.FOLDER / 'peer.py', 'native',
-                                   f'{scratch}/{module}.so']) for module in products.COMMITTED]
-        counts = [products.count_code(rotor, products.WASM / f'{module}.wasm') for module in products.COMMITTED]
+    shapes = products.FOLDER / 'c/shapes.c'
+    programs = [path for path in sorted(shapes.parent.glob('*.c')) if path != shapes]
+    with tempfile.TemporaryDirectory() as native:
+        products.output_of([products.FOLDER / 'c/build.sh', 'native', native])
         lines = ['# What clang natively makes of c/*.c returns, and the multiplications that are left in each module. '
                  'Written by check.py --update.',
-                 '# ' + ' '.join(['function', 'turns', 'result', *products.COMMITTED])]
-        for function in functions:
-            results = {runner.call(function, TURNS)[0] for runner in native}
-            if len(results) != 1:
-                sys.exit(f'check.py: the ways to write a product disagree natively: {function}: {results}')
-            lines.append(' '.join(map(str, [function, TURNS, *results, *(count.of(function) for count in counts)])))
-        for runner in native:
-            runner.close()
+                 '# ' + ' '.join(['function', 'turns', 'result', *products.IDIOMS]),
+                 *update_lines(rotor, native, products.PROGRAMS, programs),
+                 *update_lines(rotor, native, products.SHAPES, [shapes])]
     products.EXPECTED.write_text('\n'.join(lines) + '\n', encoding='utf-8')
     return 0
 
@@ -87,10 +108,9 @@ def rebuild():
     version = re.search(r'version (.*)', products.output_of(['clang-22', '--version']))[1]
     with tempfile.TemporaryDirectory() as scratch:
         products.output_of([products.FOLDER / 'c/build.sh', 'wasm', scratch])
-        unlike = [module for module in products.COMMITTED
+        unlike = [module for _, _, module in modules()
                   if not filecmp.cmp(f'{scratch}/{module}.wasm', products.WASM / f'{module}.wasm', shallow=False)]
-        same_clang = all(version.encode() in (products.WASM / f'{module}.wasm').read_bytes()
-                         for module in products.COMMITTED)
+        same_clang = all(version.encode() in (products.WASM / f'{module}.wasm').read_bytes() for _, _, module in modules())
     if unlike and not same_clang:
         print(f'skipped: clang-22 is {version}, not the one that built what is committed')
         return SKIPPED

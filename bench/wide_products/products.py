@@ -12,7 +12,9 @@ import tempfile
 FOLDER = pathlib.Path(__file__).resolve().parent
 WASM = FOLDER / 'wasm'
 EXPECTED = FOLDER / 'expected.txt'
-COMMITTED = ['int128', 'rows', 'carries', 'cross', 'middle', 'digits']
+# The ways to write a product. Each has a module of programs and one of shapes; suffixes of their names.
+IDIOMS = ['int128', 'rows', 'carries', 'cross', 'middle', 'digits']
+PROGRAMS, SHAPES = '', '-shapes'
 
 
 class Unavailable(Exception):
@@ -106,12 +108,13 @@ def count_code(rotor, module, *flags):
 
 
 def read_expected():
-    """{function: (turns, result, {module: multiplications})}, from a table of which the first line names the columns."""
-    table = {}
+    """{PROGRAMS or SHAPES: {function: (turns, result, {idiom: multiplications})}}"""
+    tables = {PROGRAMS: {}, SHAPES: {}}
     for line in EXPECTED.read_text(encoding='utf-8').splitlines():
         cells = line.split()
         if line.startswith('#') or not cells:
             continue
         function, turns, result, *counts = cells
-        table[function] = int(turns), int(result), dict(zip(COMMITTED, map(int, counts), strict=True))
-    return table
+        table = tables[SHAPES if function.startswith('shape_') else PROGRAMS]
+        table[function.removeprefix('shape_')] = int(turns), int(result), dict(zip(IDIOMS, map(int, counts), strict=True))
+    return tables

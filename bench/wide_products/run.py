@@ -68,7 +68,7 @@ def c_producers(gaps):
         library = {name: OUTPUT / f'{name}.so' for name in C_PRODUCERS}
     except (OSError, Unavailable) as error:
         gaps.add('C natively', f'{error} (clang-22 is needed)')
-    functions = list(products.read_expected())
+    functions = list(products.read_expected()[products.PROGRAMS])
     for name, title in C_PRODUCERS.items():
         yield Producer(title, products.WASM / f'{name}.wasm', library.get(name), functions)
 
