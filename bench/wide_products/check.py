@@ -72,6 +72,12 @@ def exports_of(source):
     return re.findall(r'^(?:EXPORT|SHAPE)\(\s*(?!name\b)(\w+)', source.read_text(encoding='utf-8'), re.MULTILINE)
 
 
+def line_of(cells):
+    """Aligned for who reads it; blanks separate."""
+    name, turns, result, *counts = map(str, cells)
+    return f'{name:<36}{turns:>6}{result:>22}' + ''.join(f'{count:>9}' for count in counts)
+
+
 def update_lines(rotor, native, kind, sources):
     """Lines of expected.txt for the exports of `sources`; `native` is the folder of the libraries."""
     runners = [products.Runner([sys.executable, products.FOLDER / 'peer.py', 'native', f'{native}/{idiom}{kind}.so'])
@@ -82,7 +88,7 @@ def update_lines(rotor, native, kind, sources):
         if len(results) != 1:
             sys.exit(f'check.py: the ways to write a product disagree natively: {function}: {results}')
         name = counted(function, kind)
-        yield ' '.join(map(str, [name, TURNS[kind], *results, *(count.of(name) for count in counts)]))
+        yield line_of([name, TURNS[kind], *results, *(count.of(name) for count in counts)])
     for runner in runners:
         runner.close()
 
@@ -94,7 +100,7 @@ def update(rotor):
         products.output_of([products.FOLDER / 'c/build.sh', 'native', native])
         lines = ['# What clang natively makes of c/*.c returns, and the multiplications that are left in each module. '
                  'Written by check.py --update.',
-                 '# ' + ' '.join(['function', 'turns', 'result', *products.IDIOMS]),
+                 line_of(['# function', 'turns', 'result', *products.IDIOMS]),
                  *update_lines(rotor, native, products.PROGRAMS, programs),
                  *update_lines(rotor, native, products.SHAPES, [shapes])]
     products.EXPECTED.write_text('\n'.join(lines) + '\n', encoding='utf-8')

@@ -192,7 +192,7 @@ def main():
     parser.add_argument('--quick', action='store_true', help='three short runs')
     parser.add_argument('--only', help='rows whose producer and function match this regular expression')
     options = parser.parse_args()
-    options.runs, options.milliseconds = (3, 2) if options.quick else (11, 20)
+    options.runs, options.milliseconds = (3, 2) if options.quick else (9, 10)
     rotor = options.build / 'tools/rotor/rotor'
     for program in (rotor, options.build / 'bench/wide_bench'):
         if not program.is_file():
