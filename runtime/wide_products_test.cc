@@ -343,7 +343,8 @@ class Program {
         "{} functions are rewritten, {} of which call nothing; {} compared: {} inputs, {} returned, {} trapped, "
         "{} differences",
         rewritten.size(), leaves, compared_, all_.inputs, all_.returned, all_.trapped, all_.differences));
-    for (const std::string& name : never_returned_) fmt::print("no input was seen to work: {}\n", name);
+    for (const std::string& name : never_returned_)
+      fmt::print("no input returned with an effect, compared was what it had written: {}\n", name);
     return all_.differences == 0 && compared_ != 0;
   }
 
