@@ -87,7 +87,7 @@ class WideModules(unittest.TestCase):
         chosen = random.Random(3)
         for _ in range(300):
             body = wide_modules.Body(chosen, 2)
-            body.wrong_one_in = 0
+            body.wrong_one_in = body.decisions_until_wrong = 0
             low, terms = body.product('$p0', '$p1')
             high = body.sum(terms)
             a, b = (chosen.choice((*wide_modules.CORNERS, chosen.getrandbits(64))) for _ in range(2))

@@ -20,13 +20,16 @@ class Body:
         self.params = [f'$p{i}' for i in range(params)]
         self.pool = list(self.params)
         self.lines, self.locals = [], []
-        # Of some functions all is right, others are wrong in places.
-        self.wrong_one_in = random.choice((0, 0, 0, 40, 15))
+        # Of some functions all is right, others are wrong in one place or in several.
+        self.wrong_one_in = random.choice((0, 0, 0, 0, 40))
+        self.decisions_until_wrong = random.choice((0, random.randint(1, 30), random.randint(1, 200)))
 
     # Pieces
 
     def wrong(self):
-        return self.wrong_one_in and self.random.randrange(self.wrong_one_in) == 0
+        self.decisions_until_wrong -= 1
+        return self.decisions_until_wrong == 0 or \
+            (self.wrong_one_in and self.random.randrange(self.wrong_one_in) == 0)
 
     @staticmethod
     def get(value):
@@ -59,10 +62,11 @@ class Body:
     def carry(self, total, addend):
         """Of total = addend + something."""
         left, right, name = total, addend, 'lt_u'
-        if self.random.random() < .5:
-            left, right, name = addend, total, 'gt_u'
         if self.wrong():
-            name = self.random.choice(('le_u', 'ge_u', 'lt_s', 'gt_s'))
+            name = self.random.choice(('le_u', 'lt_s', 'gt_u'))
+        if self.random.random() < .5:
+            left, right = addend, total
+            name = {'lt': 'gt', 'gt': 'lt', 'le': 'ge'}[name[:2]] + name[2:]
         compare = f'(i64.{name} {self.get(left)} {self.get(right)})'
         if self.random.random() < .2:
             return self.let(f'(select (i64.const 1) (i64.const 0) {compare})')
