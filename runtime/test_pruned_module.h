@@ -44,6 +44,18 @@ class LargeModule {
   bool is_imported(uint32_t func) const { return func < module_.imported_funcs; }
   const FunctionSummary& summary(uint32_t func) const { return summaries_[func - module_.imported_funcs]; }
 
+  /// In its own code, or in that of short functions that it calls by name.
+  bool multiplies(uint32_t func) const {
+    constexpr uint64_t kShortBytes = 1024;
+    auto is_short = [&](uint32_t callee) {
+      const wasm::FunctionBody& body = module_.bodies[callee - module_.imported_funcs];
+      return body.end - body.begin <= kShortBytes;
+    };
+    return summary(func).multiplications || std::ranges::any_of(summary(func).callees, [&](uint32_t callee) {
+             return !is_imported(callee) && summary(callee).multiplications && is_short(callee);
+           });
+  }
+
   /// These, and what they call by name, and so on.
   std::set<uint32_t> with_callees(std::span<const uint32_t> funcs) const {
     std::set<uint32_t> reached;
