@@ -44,18 +44,6 @@ class LargeModule {
   bool is_imported(uint32_t func) const { return func < module_.imported_funcs; }
   const FunctionSummary& summary(uint32_t func) const { return summaries_[func - module_.imported_funcs]; }
 
-  /// In its own code, or in that of short functions that it calls by name.
-  bool multiplies(uint32_t func) const {
-    constexpr uint64_t kShortBytes = 1024;
-    auto is_short = [&](uint32_t callee) {
-      const wasm::FunctionBody& body = module_.bodies[callee - module_.imported_funcs];
-      return body.end - body.begin <= kShortBytes;
-    };
-    return summary(func).multiplications || std::ranges::any_of(summary(func).callees, [&](uint32_t callee) {
-             return !is_imported(callee) && summary(callee).multiplications && is_short(callee);
-           });
-  }
-
   /// These, and what they call by name, and so on.
   std::set<uint32_t> with_callees(std::span<const uint32_t> funcs) const {
     std::set<uint32_t> reached;
@@ -100,10 +88,6 @@ class LargeModule {
   struct Summariser : wasm::EmptySink {
     FunctionSummary* summary = nullptr;
 
-    Value numeric(wasm::Opcode op, std::span<const Value>) {
-      summary->multiplications += op == wasm::Opcode::I64Mul;
-      return {};
-    }
     void call(wasm::FuncIndex func, const FuncType&, std::span<const Value>, std::span<Value>) {
       summary->calls = true;
       summary->callees.push_back(raw(func));
