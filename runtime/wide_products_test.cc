@@ -372,6 +372,9 @@ class Program {
     ROTOR_TRY(Engine with, engine(true, false));
     ROTOR_TRY(Engine without, engine(false, false));
     say("decoded");
+    for (uint32_t func : options_.only)
+      if (func >= large_.functions() || large_.is_imported(func))
+        return fail(ErrorKind::invalid_argument, fmt::format("the module defines no function {}", func));
     std::vector<uint32_t> funcs = options_.only;
     for (uint32_t func = large_.module().imported_funcs; options_.only.empty() && func < large_.functions(); ++func)
       funcs.push_back(func);
