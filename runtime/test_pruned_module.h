@@ -19,6 +19,7 @@ namespace rotor::runtime::test {
 /// What a function's code says of it; code that can't be reached says nothing.
 struct FunctionSummary {
   uint32_t multiplications = 0;   ///< i64.mul
+  uint32_t below = 0;             ///< i32 and i64, lt_u and gt_u
   bool calls = false;             ///< in any way
   std::vector<uint32_t> callees;  ///< by name, imported ones among them
 };
@@ -43,6 +44,18 @@ class LargeModule {
   uint32_t functions() const { return static_cast<uint32_t>(module_.funcs.size()); }
   bool is_imported(uint32_t func) const { return func < module_.imported_funcs; }
   const FunctionSummary& summary(uint32_t func) const { return summaries_[func - module_.imported_funcs]; }
+
+  /// It multiplies, or calls a short function that does, by name.
+  bool multiplies(uint32_t func) const {
+    constexpr uint64_t kShortBytes = 1024;
+    auto is_short = [&](uint32_t callee) {
+      const wasm::FunctionBody& body = module_.bodies[callee - module_.imported_funcs];
+      return body.end - body.begin <= kShortBytes;
+    };
+    return summary(func).multiplications || std::ranges::any_of(summary(func).callees, [&](uint32_t callee) {
+             return !is_imported(callee) && summary(callee).multiplications && is_short(callee);
+           });
+  }
 
   /// These, and what they call by name, and so on.
   std::set<uint32_t> with_callees(std::span<const uint32_t> funcs) const {
@@ -88,6 +101,12 @@ class LargeModule {
   struct Summariser : wasm::EmptySink {
     FunctionSummary* summary = nullptr;
 
+    Value numeric(wasm::Opcode op, std::span<const Value>) {
+      using enum wasm::Opcode;
+      summary->multiplications += op == I64Mul;
+      summary->below += op == I64LtU || op == I64GtU || op == I32LtU || op == I32GtU;
+      return {};
+    }
     void call(wasm::FuncIndex func, const FuncType&, std::span<const Value>, std::span<Value>) {
       summary->calls = true;
       summary->callees.push_back(raw(func));
