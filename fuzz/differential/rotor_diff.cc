@@ -253,7 +253,7 @@ std::string transcript(const Engine& engine, uint64_t seed, const std::string& p
   return out;
 }
 
-/// `--opt 0|1` and `--mode aot|eager|lazy`.
+/// `--opt 0|1`, `--mode aot|eager|lazy` and `--wide-products on|off`.
 std::optional<Config> config_of(std::span<char*> args) {
   static const std::map<std::string_view, OptLevel> levels = {{"0", OptLevel::o0}, {"1", OptLevel::o1}};
   static const std::map<std::string_view, CompileMode> modes = {
@@ -269,6 +269,8 @@ std::optional<Config> config_of(std::span<char*> args) {
       config.opt = levels.at(value);
     else if (name == "--mode" && modes.contains(value))
       config.mode = modes.at(value);
+    else if (name == "--wide-products" && (value == "on" || value == "off"))
+      config.wide_products = value == "on";
     else
       return std::nullopt;
   }
@@ -278,7 +280,8 @@ std::optional<Config> config_of(std::span<char*> args) {
 int serve(std::span<char*> args) {
   auto config = config_of(args);
   if (!config) {
-    std::cerr << "usage: rotor_diff [--opt 0|1] [--mode aot|eager|lazy] < lines of `SEED FILE`\n";
+    std::cerr
+        << "usage: rotor_diff [--opt 0|1] [--mode aot|eager|lazy] [--wide-products on|off] < lines of `SEED FILE`\n";
     return 2;
   }
   auto engine = Engine::create(*config);

@@ -3,11 +3,14 @@
 
     run.py --rotor build/dev/fuzz/differential/rotor_diff --modules 1000 --seed 1
     run.py --rotor … --hours 8 --seed $RANDOM --jobs 2
+    run.py --rotor … --wide --modules 1000
     run.py --rotor … --check MODULE.wasm --call-seed N
 
 Results, traps, globals, tables, memories and calls of imports must be the same. What is not is put into --out: the
 module, its text, and both transcripts' difference, made smaller by `wasm-tools shrink` with --shrink. The last line
 counts. Exits with 1 if there was a difference. Module number I of a seed is the same in each run.
+
+With --wide the modules are those of wide_modules.py, and Rotor runs at --opt 1 without wide products too.
 
 The environment: WASM_TOOLS names wasm-tools, WASMTIME_PY the folder of the wheel `wasmtime` (scripts/setup.sh).
 """
@@ -27,6 +30,7 @@ import threading
 import time
 
 import configs
+import wide_modules
 
 HERE = pathlib.Path(__file__).resolve().parent
 TIMEOUT_S = 30  # of one module on one side; most take milliseconds
@@ -81,13 +85,15 @@ class Side:
 
 
 class Sides:
-    """Wasmtime, and Rotor at both levels."""
+    """Wasmtime, and Rotor at both levels; with `wide`, also without wide products."""
 
-    def __init__(self, rotor, mode, wasmtime):
+    def __init__(self, rotor, mode, wasmtime, wide):
         environment = os.environ | {'PYTHONPATH': wasmtime}
         self.reference = Side('wasmtime', [sys.executable, str(HERE / 'wasmtime_side.py')], environment)
         self.rotors = [Side(f'rotor-o{level}', [rotor, '--opt', str(level), '--mode', mode])
                        for level in (0, 1)]
+        if wide:
+            self.rotors.append(Side('rotor-o1-narrow', [rotor, '--mode', mode, '--wide-products', 'off']))
 
     def stop(self):
         for side in [self.reference, *self.rotors]:
@@ -113,7 +119,7 @@ def same(expected, actual):
     return expected == actual
 
 
-class Generator:
+class SmithGenerator:
     """Modules by number."""
 
     def __init__(self, tool, seed, folder):
@@ -127,7 +133,7 @@ class Generator:
             (folder / f'{config.name}.json').write_text(json.dumps(options))
 
     def config(self, index):
-        return self.configs[index % len(self.configs)]
+        return self.configs[index % len(self.configs)].name
 
     def call_seed(self, index):
         return random.Random(f'{self.seed}:{index}:calls').getrandbits(64)
@@ -136,14 +142,33 @@ class Generator:
         """False if smith makes nothing of these bytes, which happens, or what is not to be run."""
         data = random.Random(f'{self.seed}:{index}').randbytes(configs.SEED_BYTES)
         made = subprocess.run([self.tool, 'smith', '--ensure-termination', '--fuel', str(configs.FUEL), '-c',
-                               self.folder / f'{self.config(index).name}.json', '-o', path], input=data,
+                               self.folder / f'{self.config(index)}.json', '-o', path], input=data,
                               stderr=subprocess.PIPE, timeout=GENERATE_TIMEOUT_S)
         if made.returncode not in (0, 2):
             raise RuntimeError('wasm-tools smith: ' + made.stderr.decode(errors='replace'))
-        if made.returncode == 0 and self.config(index).avoid:
+        avoid = self.configs[index % len(self.configs)].avoid
+        if made.returncode == 0 and avoid:
             text = subprocess.run([self.tool, 'print', path], stdout=subprocess.PIPE, check=True).stdout
-            return self.config(index).avoid.encode() not in text
+            return avoid.encode() not in text
         return made.returncode == 0
+
+
+class WideGenerator:
+    """The same of wide_modules.py's."""
+
+    def __init__(self, tool, seed, folder):
+        self.tool, self.seed, self.folder = tool, seed, folder
+
+    def config(self, _):
+        return 'wide'
+
+    def call_seed(self, index):
+        return random.Random(f'{self.seed}:{index}:calls').getrandbits(64)
+
+    def make(self, index, path):
+        text = wide_modules.module(random.Random(f'{self.seed}:{index}'))
+        subprocess.run([self.tool, 'parse', '-', '-o', path], input=text.encode(), check=True)
+        return True
 
 
 class Campaign:
@@ -169,7 +194,7 @@ class Campaign:
             return self.next_index - 1 + self.arguments.first
 
     def job(self, generator, number):
-        sides = Sides(self.arguments.rotor, self.arguments.mode, self.arguments.wasmtime)
+        sides = Sides(self.arguments.rotor, self.arguments.mode, self.arguments.wasmtime, self.arguments.wide)
         path = generator.folder / f'module-{number}.wasm'
         try:
             while (index := self.take()) is not None:
@@ -188,7 +213,7 @@ class Campaign:
         seed = generator.call_seed(index)
         expected, differing = sides.compare(seed, path)
         with self.lock:
-            self.per_config[generator.config(index).name] += 1
+            self.per_config[generator.config(index)] += 1
             self.counts['calls'] += sum(line.startswith('call ') for line in expected)
             self.counts['traps'] += sum(' trap ' in line for line in expected)
             self.counts['instances'] += expected.count('instance ok')
@@ -198,7 +223,7 @@ class Campaign:
             if not differing:
                 return
             self.counts['differences'] += 1
-            folder = self.arguments.out / f'seed{self.arguments.seed}-{index}-{generator.config(index).name}'
+            folder = self.arguments.out / f'seed{self.arguments.seed}-{index}-{generator.config(index)}'
             report(folder, self.arguments, path, seed, expected, differing)
 
     def summary(self):
@@ -227,7 +252,7 @@ def report(folder, arguments, path, seed, expected, differing):
         text += '\n'.join(difflib.unified_diff(expected, actual, 'wasmtime', name, lineterm='', n=2)) + '\n'
     (folder / 'difference.txt').write_text(text)
     again = [sys.executable, str(HERE / 'run.py'), '--rotor', arguments.rotor, '--mode', arguments.mode,
-             '--call-seed', str(seed), '--check']
+             *(['--wide'] if arguments.wide else []), '--call-seed', str(seed), '--check']
     (folder / 'again.sh').write_text(f'#!/bin/sh\nexec {shlex.join(again)} "${{1:-{module}}}"\n')
     (folder / 'again.sh').chmod(0o755)
     print(f'difference: {folder}\n' + '\n'.join(text.split('\n')[:12]), flush=True)
@@ -250,7 +275,7 @@ def shrink(folder, arguments, again, differing, expected):
 
 def check(arguments):
     """One module: prints what differs and exits with 1; with --same-as as `wasm-tools shrink` wants it."""
-    sides = Sides(arguments.rotor, arguments.mode, arguments.wasmtime)
+    sides = Sides(arguments.rotor, arguments.mode, arguments.wasmtime, arguments.wide)
     expected, differing = sides.compare(arguments.call_seed, arguments.check)
     sides.stop()
     if arguments.same_as:
@@ -265,6 +290,7 @@ def parse():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--rotor', required=True, help='the program rotor_diff')
     parser.add_argument('--mode', default='aot', help='when Rotor compiles: aot (the default), eager or lazy')
+    parser.add_argument('--wide', action='store_true', help='modules full of 128-bit products, instead of smith\'s')
     parser.add_argument('--modules', type=int, default=1000)
     parser.add_argument('--modules-in-ci', type=int, help='instead of --modules, with CI=true in the environment')
     parser.add_argument('--hours', type=float, help='instead of --modules: for how long')
@@ -292,7 +318,8 @@ def main():
         return check(arguments)
     campaign, started = Campaign(arguments), time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
-        generator = Generator(arguments.tool, arguments.seed, pathlib.Path(folder))
+        generator = (WideGenerator if arguments.wide else SmithGenerator)(arguments.tool, arguments.seed,
+                                                                          pathlib.Path(folder))
         jobs = [threading.Thread(target=campaign.job, args=(generator, n)) for n in range(arguments.jobs)]
         for job in jobs:
             job.start()
