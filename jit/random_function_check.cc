@@ -48,6 +48,11 @@ constexpr uint64_t kConstants[] = {
 
 uint64_t low_mask(unsigned bits) { return bits >= 64 ? UINT64_MAX : (UINT64_C(1) << bits) - 1; }
 
+/// A factor, and what a program has as its halves.
+struct Factor {
+  Word whole, low, high;
+};
+
 /// The low word of a product, and what its high word is the sum of.
 struct Product {
   Word low;
@@ -122,6 +127,19 @@ class Generator {
       case 3: return (x >> shift_by(32)).narrow().wide();
     }
   }
+  Factor factor(Word x) {
+    switch (below(6)) {
+      default: return {x, low_half(x), high_half(x)};
+      case 4: {  // the mask is only on the upper half
+        unsigned bits = 33 + below(31);
+        return {x & low_mask(bits), low_half(x), (x >> shift_by(32)) & masked_by(low_mask(bits - 32))};
+      }
+      case 5: {  // both halves are cut from the word before it was shifted
+        unsigned bits = 1 + below(31);
+        return {x >> bits, low_half(x >> bits), x >> shift_by(32 + bits)};
+      }
+    }
+  }
   Word times(Word x, Word y) { return one_in(2) ? y * x : x * y; }
   Word plus(Word x, Word y) { return one_in(2) ? y + x : x + y; }
 
@@ -173,10 +191,12 @@ class Generator {
   }
 
   // Products.
-  Product product(Word x, Word y) {
-    unsigned way = below(7);
-    if (x.value == y.value && one_in(2)) way = 7;
-    Word x0 = low_half(x), x1 = high_half(x), y0 = low_half(y), y1 = high_half(y);
+  Product product(Word word_x, Word word_y) {
+    unsigned way = below(8);
+    if (word_x.value == word_y.value && one_in(2)) way = 8;
+    auto [x, x0, x1] = factor(word_x);
+    auto [y, y0, y1] = way == 8 ? Factor{x, x0, x1} : factor(word_y);
+    if (way == 7) return digits(x0, x1, y0, y1);
     Word ll = times(x0, y0), lh = times(x0, y1), hl = times(x1, y0), hh = times(x1, y1);
     bool plain = one_in(4);  // the low word is a plain product
     switch (way) {
@@ -193,7 +213,7 @@ class Generator {
         Word middle_carry = multiple(carry(mid, one_in(2) ? lh : hl), UINT64_C(1) << 32);
         return {low, {hh, mid >> shift_by(32), middle_carry}, {carry(low, one_in(2) ? ll : shifted)}, {}};
       }
-      case 7: {  // squares
+      case 8: {  // squares
         Word doubled = lh << shift_by(33), low = plain ? times(x, x) : plus(ll, doubled);
         return {low, {hh, lh >> shift_by(31)}, {carry(low, one_in(2) ? ll : doubled)}, {}};
       }
@@ -213,6 +233,20 @@ class Generator {
                 {}};
       }
     }
+  }
+  /// Digit by digit of 32 bits, and a word or two added to it on the way: the sums can't overflow.
+  Product digits(Word x0, Word x1, Word y0, Word y1) {
+    Word c = pick(), d = pick();
+    bool with_c = one_in(2), with_d = one_in(2);
+    Word first = times(x0, y0);
+    if (with_c) first = plus(first, low_half(c));
+    if (with_d) first = plus(first, low_half(d));
+    Word second = plus(times(x1, y0), first >> shift_by(32));
+    if (with_c) second = plus(second, high_half(c));
+    Word third = plus(times(x0, y1), low_half(second));
+    if (with_d) third = plus(third, high_half(d));
+    Word low = joined(third, first);
+    return {low, {times(x1, y1), second >> shift_by(32), third >> shift_by(32)}, {}, {}};
   }
   Word joined(Word high, Word low) {
     Word shifted = high << shift_by(32), rest = low_half(low);
