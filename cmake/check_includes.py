@@ -39,6 +39,7 @@ WHITE_BOX = {
     'proxy/fault_test.cc': ['memory/fault_injection.h'],
     'proxy/model_test.cc': ['memory/fault_injection.h'],
     'fuzz/text.cc': ['wasm/text/*', 'wasm/decode_module.h'],
+    'fuzz/wide_products.cc': ['jit/wide_products_check.h'],
     'fuzz/trace.cc': ['examples/wasm_bindgen_host/trace.h'],
 }
 
