@@ -17,6 +17,10 @@ using llvm::Value;
 
 constexpr unsigned kHalf = 32;
 
+bool match_low_32(Value* value, Value*& x) {
+  return match(value, m_ZExt(m_Trunc(m_Value(x)))) &&
+         llvm::cast<Instruction>(value)->getOperand(0)->getType()->isIntegerTy(kHalf);
+}
 bool is_low_mask(uint64_t mask) { return mask && !(mask & (mask + 1)); }
 
 class Halves {
@@ -55,7 +59,7 @@ class Halves {
     if (match(half, m_And(m_LShr(m_Value(x), m_SpecificInt(kHalf)), m_ConstantInt(mask))) && is_low_mask(mask) &&
         mask < UINT32_MAX) {
       high_.insert({half, {x, {mask << kHalf | UINT32_MAX, 0}}});
-    } else if (match(half, m_And(m_Value(x), m_SpecificInt(UINT32_MAX))) || match(half, m_ZExt(m_Trunc(m_Value(x))))) {
+    } else if (match(half, m_And(m_Value(x), m_SpecificInt(UINT32_MAX))) || match_low_32(half, x)) {
       if (x->getType() != i64_) return;
       push(low_[x], half);
       if (match(x, m_LShr(m_Value(whole), m_ConstantInt(shift))) && shift) {

@@ -230,7 +230,6 @@ void WideProducts::join_low_products() {
 }
 
 bool WideProducts::run() {
-  name_halves(function_);
   if (!values_.find_cut_values()) return false;
   for (llvm::BasicBlock* block : llvm::ReversePostOrderTraversal<llvm::Function*>(&function_))
     for (Instruction& op : llvm::make_early_inc_range(*block)) {
@@ -254,7 +253,13 @@ bool WideProducts::run() {
 }  // namespace
 
 llvm::PreservedAnalyses WideProductsPass::run(llvm::Function& function, llvm::FunctionAnalysisManager& analyses) {
-  if (!WideProducts(function, analyses).run()) return llvm::PreservedAnalyses::all();
+  bool named = name_halves(function);
+  if (!WideProducts(function, analyses).run()) {
+    if (!named) return llvm::PreservedAnalyses::all();
+    llvm::PreservedAnalyses preserved;
+    preserved.preserveSet<llvm::CFGAnalyses>();
+    return preserved;
+  }
   llvm::EarlyCSEPass().run(function, analyses);
   if (unroll_short_loops(function, analyses)) {
     analyses.invalidate(function, llvm::PreservedAnalyses::none());

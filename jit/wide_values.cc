@@ -410,9 +410,10 @@ WideValues::Facts& WideValues::modular(Value* value) {
   }
   facts.modular = std::move(form);
   facts.absorbed = absorbed;
-  if (absorbed && !split(*facts.modular)) expand_carries(*facts.modular);
+  if (absorbed && !split(*facts.modular)) expand_closed(*facts.modular);
   if (absorbed && is_high_word(*facts.modular)) {
     facts.exact_open = facts.modular_open = false;
+    facts.is_high_word = facts.exact.has_value();
     return facts;
   }
   // Open: what can't be made, is not yet whole, or hangs on what is open.
@@ -442,16 +443,16 @@ bool WideValues::is_high_word(const Form& form) {
   return positive.empty() && negative.empty();
 }
 
-/// Carries that were done with, for all that was known then: some of what they carried has to cancel here. Changes
-/// nothing if that does not make the form one that can be made.
-void WideValues::expand_carries(Form& form) {
+/// Carries and high words that were done with, for all that was known then: some of what they are has to cancel here.
+/// Changes nothing if that does not make the form one that can be made.
+void WideValues::expand_closed(Form& form) {
   Form expanded = form;
   bool found = false;
   for (const Term& term : form.terms()) {
     Atom a = term.monomial.a;
     if (term.monomial.degree() != 1 || a.is_low_part() || !values_[a.value()]) continue;
     const Facts& facts = exact(values_[a.value()]);
-    if (facts.max > 1 || !facts.exact || facts.exact_open) continue;
+    if (!facts.is_high_word && (facts.max > 1 || !facts.exact || facts.exact_open)) continue;
     Form carry = *facts.exact, atom = Form::of(a);
     expanded.add(carry.scale(term.coefficient)).subtract(atom.scale(term.coefficient));
     found = true;

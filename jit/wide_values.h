@@ -58,7 +58,8 @@ class WideValues {
     bool exact_open = false;
     std::optional<Form> modular;  ///< equals it modulo 2^64; not there until asked for
     bool modular_open = false;
-    bool absorbed = false;  ///< the modular form has those of open operands in it
+    bool is_high_word = false;  ///< of a product that is whole; closed, its exact form kept
+    bool absorbed = false;      ///< the modular form has those of open operands in it
 
     /// It is a multiple of 2^this; 64: it is 0.
     unsigned trailing_zeros() const { return static_cast<unsigned>(std::countr_zero(possible)); }
@@ -81,7 +82,7 @@ class WideValues {
   Atom low_atom(Form shifted, unsigned bits, llvm::Value* value);
   bool is_cut(llvm::Value* value);
   bool is_high_word(const Form& form);
-  void expand_carries(Form& form);
+  void expand_closed(Form& form);
   Form widened(Atom low, Coefficient factor);
   Form normalise(Form form);
   uint64_t max_of(Atom atom);
