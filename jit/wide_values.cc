@@ -117,7 +117,7 @@ WideValues::Facts& WideValues::exact(Value* value) {
   if (auto c = constant_of(value)) {
     facts.max = facts.possible = *c;
     facts.exact = Form::constant(*c);
-  } else if (constexpr unsigned kMaxDepth = 100; op && type && type->getBitWidth() <= 64 && depth_ < kMaxDepth) {
+  } else if (constexpr unsigned kMaxDepth = 24; op && type && type->getBitWidth() <= 64 && depth_ < kMaxDepth) {
     // Values come in order of their definitions, so that operands are mostly known. Where they are not, a value that is
     // too deep has no form: it stands for itself.
     ++depth_;
