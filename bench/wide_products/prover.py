@@ -198,7 +198,7 @@ def cpu_of(command, environment=None):
 def replay(engine, trace, workers, options):
     """(CPU seconds, results that were compared, of them equal)"""
     if engine == 'V8':
-        cpu_s, said = cpu_of([run.os.environ.get('NODE') or 'node', options.v8_replay],
+        cpu_s, said = cpu_of([os.environ.get('NODE') or 'node', options.v8_replay],
                              {'TRACE': str(trace), 'POOL': str(workers)})
         return cpu_s, said['ok'] + said['bad'], said['ok']
     if engine == 'Wasmtime':
