@@ -20,6 +20,8 @@
 #include <numeric>
 #include <string_view>
 
+#include "bench/must.h"
+
 namespace rotor::approaches {
 
 bool Outcome::record(const Result<void>& done, double ms, const wasm_bindgen::ReplayReport& report) {
@@ -57,17 +59,6 @@ double cpu_ms() {
 }
 
 namespace {
-
-[[noreturn]] void die(const std::string& message) {
-  std::fprintf(stderr, "approaches: %s\n", message.c_str());
-  std::exit(1);
-}
-
-template <class T>
-T must(Result<T> result) {
-  if (!result) die(result.error().to_string());
-  if constexpr (!std::is_void_v<T>) return std::move(*result);
-}
 
 void compile(const std::string& wasm, const std::string& code_file) {
   std::ifstream in(wasm, std::ios::binary);

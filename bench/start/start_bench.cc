@@ -19,6 +19,7 @@
 #include <string_view>
 #include <vector>
 
+#include "bench/must.h"
 #include "examples/wasm_bindgen_host/host.h"
 #include "examples/wasm_bindgen_host/sha256.h"
 #include "rotor/rotor.h"
@@ -27,18 +28,6 @@ namespace {
 
 using namespace rotor;
 using wasm_bindgen::BindgenHost;
-
-/// Ends the process with a message.
-[[noreturn]] void die(const std::string& message) {
-  std::fprintf(stderr, "start_bench: %s\n", message.c_str());
-  std::exit(1);
-}
-
-template <class T>
-T must(Result<T> result) {
-  if (!result) die(result.error().to_string());
-  return std::move(*result);
-}
 
 class Stopwatch {
  public:

@@ -17,23 +17,12 @@
 #include <string_view>
 #include <vector>
 
+#include "bench/must.h"
 #include "rotor/rotor.h"
 
 namespace {
 
 using namespace rotor;
-
-/// Ends the process with a message.
-[[noreturn]] void die(const std::string& message) {
-  std::fprintf(stderr, "wide_bench: %s\n", message.c_str());
-  std::exit(1);
-}
-
-template <class T>
-T must(Result<T> result) {
-  if (!result) die(result.error().to_string());
-  return std::move(*result);
-}
 
 uint64_t thread_cpu_ns() {
   timespec now{};
