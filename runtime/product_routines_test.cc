@@ -38,11 +38,9 @@ std::vector<uint8_t> wasm_of(std::string_view text) { return must(wat_to_wasm(te
 struct Compiler {
   OptLevel opt;
   bool wide_products;
-  CompileMode mode;
 };
 void PrintTo(const Compiler& compiler, std::ostream* out) {
-  *out << (compiler.opt == OptLevel::o0 ? "o0" : "o1") << (compiler.wide_products ? "" : " without wide products")
-       << (compiler.mode == CompileMode::aot ? "" : " eager");
+  *out << (compiler.opt == OptLevel::o0 ? "o0" : "o1") << (compiler.wide_products ? "" : " without wide products");
 }
 
 class ProductRoutines : public testing::TestWithParam<Compiler> {
@@ -51,21 +49,19 @@ class ProductRoutines : public testing::TestWithParam<Compiler> {
     Config config;
     config.opt = GetParam().opt;
     config.wide_products = GetParam().wide_products;
-    config.mode = GetParam().mode;
     engine_ = must(Engine::create(std::move(config)));
     Linker linker(*engine_);
     return instantiate(linker, compile(*engine_, wasm_of(text)));
   }
-  /// Of all in the first parameter set: an inlined frame is not seen, one that was called is.
+  /// A routine that was inlined has no frame of its own.
   bool inlines() const { return GetParam().opt == OptLevel::o1 && GetParam().wide_products; }
 
   std::optional<Engine> engine_;
 };
 
-INSTANTIATE_TEST_SUITE_P(Compilers, ProductRoutines,
-                         testing::Values(Compiler{OptLevel::o0, true, CompileMode::aot},
-                                         Compiler{OptLevel::o1, true, CompileMode::aot},
-                                         Compiler{OptLevel::o1, false, CompileMode::aot}));
+const auto kCompilers =
+    testing::Values(Compiler{OptLevel::o0, true}, Compiler{OptLevel::o1, true}, Compiler{OptLevel::o1, false});
+INSTANTIATE_TEST_SUITE_P(Compilers, ProductRoutines, kCompilers);
 
 const std::vector<uint64_t> kCorners = {0,
                                         1,
@@ -112,11 +108,10 @@ TEST_P(ProductRoutines, ResultsGoThroughMemory) {
 }
 
 TEST_P(ProductRoutines, ATrapInsideIsAtTheCall) {
-  Instance guest = instance("(module (memory 1)" + std::string(kMulti3) +
-                            R"(
+  const std::string text = "(module (memory 1)" + std::string(kMulti3) + R"(
     (func (export "at") (param i32)
-      (call $multi3 (local.get 0) (i64.const 1) (i64.const 2) (i64.const 3) (i64.const 4))))"
-                            ")");
+      (call $multi3 (local.get 0) (i64.const 1) (i64.const 2) (i64.const 3) (i64.const 4)))))";
+  Instance guest = instance(text);
   auto at = typed<void(uint32_t)>(guest, "at");
   must(at(65520));
   auto trapped = at(65528);
@@ -125,12 +120,7 @@ TEST_P(ProductRoutines, ATrapInsideIsAtTheCall) {
   ASSERT_EQ(frames.size(), inlines() ? 1u : 2u);
   EXPECT_EQ(frames.back().func_index, 1u);
   // The caller's frame stands at its call in either case.
-  const std::vector<uint8_t> bytes = wasm_of("(module (memory 1)" + std::string(kMulti3) +
-                                             R"(
-    (func (export "at") (param i32)
-      (call $multi3 (local.get 0) (i64.const 1) (i64.const 2) (i64.const 3) (i64.const 4))))"
-                                             ")");
-  EXPECT_EQ(bytes[frames.back().module_offset], 0x10) << "not a call";
+  EXPECT_EQ(wasm_of(text)[frames.back().module_offset], 0x10) << "not a call";
 }
 
 TEST_P(ProductRoutines, StoredWordsThatAreWrittenOver) {
@@ -248,7 +238,7 @@ std::string chain(const char* step) {
       text += "(local.set $a (i64.load offset=" + at +
               " (i32.const 0)))(local.set $b (i64.load offset=" + std::to_string(32 + word * 8) + " (i32.const 0)))" +
               step;
-      std::string x = "(local.get $t)", first, second;
+      std::string first, second;
       bool adds = std::string_view(step).find("i64.add") != std::string_view::npos;
       first = adds ? "(i64.lt_u (local.get $t) (local.get $b))" : "(i64.lt_u (local.get $a) (local.get $b))";
       second = adds ? "(i64.gt_u (local.get $t) (local.get $s))" : "(i64.lt_u (local.get $t) (local.get $c))";
@@ -296,10 +286,7 @@ class Chains : public ProductRoutines {
     }
   }
 };
-INSTANTIATE_TEST_SUITE_P(Compilers, Chains,
-                         testing::Values(Compiler{OptLevel::o0, true, CompileMode::aot},
-                                         Compiler{OptLevel::o1, true, CompileMode::aot},
-                                         Compiler{OptLevel::o1, false, CompileMode::aot}));
+INSTANTIATE_TEST_SUITE_P(Compilers, Chains, kCompilers);
 
 TEST_P(Chains, OfSums) {
   check(chain("(local.set $t (i64.add (local.get $a) (local.get $b)))"
