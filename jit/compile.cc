@@ -39,7 +39,7 @@ class Worker {
       ROTOR_TRY(pipeline, Pipeline::create(opt, cpu_, wide_products_));
     }
     ROTOR_TRY(auto llvm_module, emitter_.emit(plan, pipeline->target(), pipeline->context(defined_funcs.size()),
-                                              defined_funcs, wide_products_ && opt == OptLevel::o1, bad));
+                                              defined_funcs, pipeline->wide_products(), bad));
     std::span<const char> object = pipeline->run(*llvm_module);
     return std::vector<char>(object.begin(), object.end());
   }

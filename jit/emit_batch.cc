@@ -48,8 +48,8 @@ bool pass_straight(wasm::ByteReader& reader, wasm::Opcode op) {
   }
 }
 
-}  // namespace
-
+/// Whether a body is short, straight-line integer code with several 64-bit multiplications in it and nothing that
+/// calls, branches or traps but accesses to memory. The body may be invalid.
 bool is_product_routine(std::span<const uint8_t> bytes, const wasm::FunctionBody& body) {
   if (body.end - body.begin > kMaxRoutineBytes) return false;
   wasm::ByteReader reader(bytes, body.begin, body.end);
@@ -69,6 +69,8 @@ bool is_product_routine(std::span<const uint8_t> bytes, const wasm::FunctionBody
   }
   return false;
 }
+
+}  // namespace
 
 bool BatchEmitter::is_product_routine(uint32_t defined_func) {
   auto [known, fresh] = is_product_routine_.try_emplace(defined_func, false);

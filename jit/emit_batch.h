@@ -43,8 +43,4 @@ class BatchEmitter final : private CallInliner {
   bool inlining_failed_ = false;
 };
 
-/// Whether a body is short, straight-line integer code with several 64-bit multiplications in it and nothing that
-/// calls, branches or traps but accesses to memory. The body may be invalid.
-bool is_product_routine(std::span<const uint8_t> bytes, const wasm::FunctionBody& body);
-
 }  // namespace rotor::jit

@@ -99,7 +99,6 @@ class TextWriter {
       : module_(module),
         text_(text),
         comments_(wasm::decode_display_names(module, bytes)),
-        wide_products_(options.wide_products),
         emitter_(module, bytes, options.features) {}
 
   Result<void> write(const ModulePlan& plan, Pipeline& pipeline, std::span<const uint32_t> defined_funcs,
@@ -107,8 +106,8 @@ class TextWriter {
     llvm::LLVMContext context;
     context.setDiscardValueNames(true);
     uint32_t bad = 0;
-    ROTOR_TRY(auto llvm_module, emitter_.emit(plan, pipeline.target(), context, defined_funcs,
-                                              wide_products_ && pipeline.opt() == OptLevel::o1, bad));
+    ROTOR_TRY(auto llvm_module,
+              emitter_.emit(plan, pipeline.target(), context, defined_funcs, pipeline.wide_products(), bad));
     if (text_ != CodeText::llvm_ir_raw) pipeline.optimise(*llvm_module);
     if (text_ == CodeText::assembly) {
       llvm::SmallVector<char, 0> assembly;
@@ -128,7 +127,6 @@ class TextWriter {
   const wasm::Module& module_;
   const CodeText text_;
   const Comments comments_;
-  const bool wide_products_;
   BatchEmitter emitter_;
 };
 

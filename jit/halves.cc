@@ -6,6 +6,7 @@
 #include "llvm/IR/IRBuilder.h"
 #include "llvm/IR/InstIterator.h"
 #include "llvm/IR/PatternMatch.h"
+#include "llvm/Support/MathExtras.h"
 
 namespace rotor::jit {
 
@@ -21,7 +22,6 @@ bool match_low_32(Value* value, Value*& x) {
   return match(value, m_ZExt(m_Trunc(m_Value(x)))) &&
          llvm::cast<Instruction>(value)->getOperand(0)->getType()->isIntegerTy(kHalf);
 }
-bool is_low_mask(uint64_t mask) { return mask && !(mask & (mask + 1)); }
 
 class Halves {
  public:
@@ -56,7 +56,7 @@ class Halves {
     Value *x, *whole;
     uint64_t mask, shift;
     if (!half) return;
-    if (match(half, m_And(m_LShr(m_Value(x), m_SpecificInt(kHalf)), m_ConstantInt(mask))) && is_low_mask(mask) &&
+    if (match(half, m_And(m_LShr(m_Value(x), m_SpecificInt(kHalf)), m_ConstantInt(mask))) && llvm::isMask_64(mask) &&
         mask < UINT32_MAX) {
       high_.insert({half, {x, {mask << kHalf | UINT32_MAX, 0}}});
     } else if (match(half, m_And(m_Value(x), m_SpecificInt(UINT32_MAX))) || match_low_32(half, x)) {
@@ -70,7 +70,7 @@ class Halves {
       high_.insert({half, {x, {0, shift - kHalf}}});
     } else if (match(half, m_LShr(m_Value(x), m_SpecificInt(kHalf)))) {
       cut_.insert(x);
-      if (match(x, m_And(m_Value(whole), m_ConstantInt(mask))) && is_low_mask(mask) && mask > UINT32_MAX) {
+      if (match(x, m_And(m_Value(whole), m_ConstantInt(mask))) && llvm::isMask_64(mask) && mask > UINT32_MAX) {
         high_.insert({half, {whole, {mask, 0}}});
         wholes_.insert({llvm::cast<Instruction>(x), {whole, {mask, 0}}});
       }

@@ -55,8 +55,7 @@ void verify([[maybe_unused]] const llvm::Module& module, [[maybe_unused]] const 
 #ifndef NDEBUG
   std::string what;
   llvm::raw_string_ostream message(what);
-  if (llvm::verifyModule(module, &message))
-    llvm::report_fatal_error(llvm::Twine(maker) + " made invalid IR: " + what);
+  if (llvm::verifyModule(module, &message)) llvm::report_fatal_error(llvm::Twine(maker) + " made invalid IR: " + what);
 #endif
 }
 
@@ -111,7 +110,7 @@ Result<std::unique_ptr<Pipeline>> Pipeline::create(OptLevel opt, const CpuTarget
 }
 
 Pipeline::Pipeline(OptLevel opt, std::unique_ptr<llvm::TargetMachine> target, bool wide_products)
-    : opt_(opt), target_(std::move(target)), out_(object_) {
+    : opt_(opt), wide_products_(wide_products && opt == OptLevel::o1), target_(std::move(target)), out_(object_) {
   // Those of the few passes below; all that a PassBuilder registers would cost more than it gives.
   analyses_.registerPass([&] { return llvm::TargetLibraryAnalysis(no_libraries(target_->getTargetTriple())); });
   analyses_.registerPass([&] { return target_->getTargetIRAnalysis(); });
@@ -123,7 +122,7 @@ Pipeline::Pipeline(OptLevel opt, std::unique_ptr<llvm::TargetMachine> target, bo
   if (opt_ == OptLevel::o1) {
     optimisations_.addPass(llvm::EarlyCSEPass());
     optimisations_.addPass(llvm::SimplifyCFGPass());
-    if (wide_products) {
+    if (wide_products_) {
       optimisations_.addPass(StoredWordsPass());
       optimisations_.addPass(WideProductsPass());
       optimisations_.addPass(CarriesPass());

@@ -35,7 +35,8 @@ class Pipeline {
   static Result<std::unique_ptr<Pipeline>> create(OptLevel opt, const CpuTarget& cpu, bool wide_products);
   ~Pipeline();
   llvm::TargetMachine& target() { return *target_; }
-  OptLevel opt() const { return opt_; }
+  /// Whether it looks for products of 128 bits: at o1, if it was asked to.
+  bool wide_products() const { return wide_products_; }
   /// For the next module, of so many functions. Pre: the last one is gone.
   llvm::LLVMContext& context(size_t functions);
   /// Optimises a module of that context and writes its object, which is valid until the next call.
@@ -53,6 +54,7 @@ class Pipeline {
                           const MakeHandler& make_handler);
 
   const OptLevel opt_;
+  const bool wide_products_;
   const std::unique_ptr<llvm::TargetMachine> target_;
   std::unique_ptr<llvm::LLVMContext> context_;
   size_t context_functions_ = 0;  ///< that were made in it

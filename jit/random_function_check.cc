@@ -7,6 +7,7 @@
 #include "jit/words_check.h"
 #include "llvm/ADT/DenseMap.h"
 #include "llvm/ADT/SmallVector.h"
+#include "llvm/Support/MathExtras.h"
 
 namespace rotor::jit {
 
@@ -46,7 +47,7 @@ constexpr uint64_t kConstants[] = {
     (UINT64_C(1) << 51) - 1,
 };
 
-uint64_t low_mask(unsigned bits) { return bits >= 64 ? UINT64_MAX : (UINT64_C(1) << bits) - 1; }
+constexpr auto low_mask = llvm::maskTrailingOnes<uint64_t>;
 
 /// A factor, and what a program has as its halves.
 struct Factor {

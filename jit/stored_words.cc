@@ -17,6 +17,8 @@ using llvm::Value;
 
 constexpr const char* kInlined = "rotor-inlined";
 constexpr uint32_t kWordBytes = 8;
+/// As many are remembered, so that time is linear. A result has two, and is read soon.
+constexpr size_t kMaxWords = 64;
 
 /// base + ((index + offset) mod 2^32), for addresses below 2^32.
 struct Place {
@@ -109,7 +111,10 @@ llvm::PreservedAnalyses StoredWordsPass::run(llvm::Function& function, llvm::Fun
       forget(op, words);
       auto* store = llvm::dyn_cast<llvm::StoreInst>(&op);
       if (!store || store->isAtomic() || store->getValueOperand()->getType() != word_type) continue;
-      if (auto place = place_of(store->getPointerOperand())) words.push_back({*place, store->getValueOperand()});
+      if (auto place = place_of(store->getPointerOperand())) {
+        if (words.size() == kMaxWords) words.erase(words.begin());
+        words.push_back({*place, store->getValueOperand()});
+      }
     }
   }
   return changed ? llvm::PreservedAnalyses::none() : llvm::PreservedAnalyses::all();

@@ -13,6 +13,7 @@
 #include "llvm/IR/Dominators.h"
 #include "llvm/IR/IRBuilder.h"
 #include "llvm/IR/InstIterator.h"
+#include "llvm/Support/MathExtras.h"
 #include "llvm/Transforms/Scalar/EarlyCSE.h"
 #include "llvm/Transforms/Scalar/SimplifyCFG.h"
 #include "llvm/Transforms/Utils/Local.h"
@@ -23,8 +24,6 @@ namespace {
 
 using llvm::Instruction;
 using llvm::Value;
-
-bool is_power_of_two(uint64_t c) { return c && !(c & (c - 1)); }
 
 /// Makes products of the values of one function.
 class WideProducts {
@@ -46,6 +45,9 @@ class WideProducts {
   Value* now(Value* value) const;
   using Factors = std::pair<Value*, Value*>;
   static Factors factors(Value* x, Value* y) { return std::less{}(x, y) ? Factors{x, y} : Factors{y, x}; }
+  Value* multiply(llvm::IRBuilder<>& b, Value* x, Value* y) {
+    return b.CreateNUWMul(b.CreateZExt(x, i128_), b.CreateZExt(y, i128_));
+  }
   Value* product(llvm::IRBuilder<>& b, Value* x, Value* y, Instruction& at);
   Value* multiple(llvm::IRBuilder<>& b, const Multiple& term, Instruction& at);
   Value* sum(llvm::IRBuilder<>& b, Sum terms, Instruction& at);
@@ -94,7 +96,7 @@ bool WideProducts::are_available(const Sum& sum, Instruction& at) {
 /// x * y in i128. Factors of 64 bits or fewer.
 Value* WideProducts::product(llvm::IRBuilder<>& b, Value* x, Value* y, Instruction& at) {
   llvm::WeakVH& made = products_[factors(x, y)];
-  if (!made || !is_available(made, at)) made = b.CreateNUWMul(b.CreateZExt(x, i128_), b.CreateZExt(y, i128_));
+  if (!made || !is_available(made, at)) made = multiply(b, x, y);
   return made;
 }
 
@@ -102,7 +104,7 @@ Value* WideProducts::product(llvm::IRBuilder<>& b, Value* x, Value* y, Instructi
 Value* WideProducts::multiple(llvm::IRBuilder<>& b, const Multiple& term, Instruction& at) {
   if (term.monomial.degree() == 0) return llvm::ConstantInt::get(i128_, term.factor);
   Value* x = now(values_.value(term.monomial.a));
-  bool is_power = is_power_of_two(term.factor);
+  bool is_power = llvm::isPowerOf2_64(term.factor);
   if (term.monomial.degree() == 1 && !is_power) return product(b, x, b.getInt64(term.factor), at);
   Value* result =
       term.monomial.degree() == 1 ? b.CreateZExt(x, i128_) : product(b, x, now(values_.value(term.monomial.b)), at);
@@ -218,7 +220,7 @@ void WideProducts::join_low_products() {
     if (!precedes(wide, &low)) {
       if (!precedes(&low, wide)) continue;
       // Its factors are there where they are multiplied first.
-      auto* earlier = llvm::cast<Instruction>(b.CreateNUWMul(b.CreateZExt(x, i128_), b.CreateZExt(y, i128_)));
+      auto* earlier = llvm::cast<Instruction>(multiply(b, x, y));
       places[earlier] = places.lookup(&low);
       wide->replaceAllUsesWith(earlier);
       wide->eraseFromParent();

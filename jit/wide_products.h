@@ -18,11 +18,11 @@
 // integer and 0 <= w < 2^64, so w need not be known: the value is (a b + c) >> 64. Constants are numbers throughout, so
 // that a multiplication by one needs no case of its own, nor do squares, whose two middle terms are one.
 //
-// Forms are of two kinds. The exact one equals the value as an integer. It exists where bounds exclude that the operator
-// wraps. The modular one equals it modulo 2^64; there addition, subtraction, shifts to the left and multiplication by
-// constants need no bounds, and 2^(64-n) lo_n(x) is 2^(64-n) x. A carry needs exact forms, the result only a modular
-// one. From the one to the other leads this: numbers below 2^64 that are congruent are equal. So a carry is known by
-// what w is more than x, however w came about, and of low parts that are congruent there is one atom.
+// Forms are of two kinds. The exact one equals the value as an integer. It exists where bounds exclude that the
+// operator wraps. The modular one equals it modulo 2^64; there addition, subtraction, shifts to the left and
+// multiplication by constants need no bounds, and 2^(64-n) lo_n(x) is 2^(64-n) x. A carry needs exact forms, the result
+// only a modular one. From the one to the other leads this: numbers below 2^64 that are congruent are equal. So a carry
+// is known by what w is more than x, however w came about, and of low parts that are congruent there is one atom.
 //
 // How far to look. A form over the function's arguments would explode; one over the operands says nothing. A value is
 // *open* if those that use it see its form instead of the value: halves, their products, sums in which low parts are

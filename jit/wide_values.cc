@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <bit>
+#include <cassert>
 
 #include "llvm/IR/InstIterator.h"
 #include "llvm/IR/PatternMatch.h"
+#include "llvm/Support/MathExtras.h"
 
 namespace rotor::jit {
 
@@ -32,9 +34,13 @@ std::optional<WithConstant> with_constant(const Instruction& op) {
   return std::nullopt;
 }
 
-uint64_t low_mask(unsigned bits) { return bits >= 64 ? UINT64_MAX : (UINT64_C(1) << bits) - 1; }
-bool is_low_mask(uint64_t c) { return !(c & (c + 1)); }
-unsigned trailing_zeros_of(uint64_t c) { return c ? static_cast<unsigned>(__builtin_ctzll(c)) : 64; }
+constexpr auto low_mask = llvm::maskTrailingOnes<uint64_t>;
+
+/// x - y, if it fits.
+std::optional<Coefficient> exact_difference(const Coefficient& x, Coefficient y) {
+  if (!y.negate() || !y.add(x)) return std::nullopt;
+  return y;
+}
 
 }  // namespace
 
@@ -53,9 +59,15 @@ bool WideValues::find_cut_values() {
   return !cut_.empty();
 }
 
+uint32_t WideValues::add_value(Value* value) {
+  assert(values_.size() < Atom::kMaxValues);
+  values_.push_back(value);
+  return static_cast<uint32_t>(values_.size() - 1);
+}
+
 uint32_t WideValues::number(Value* value) {
-  auto [it, fresh] = numbers_.try_emplace(value, values_.size());
-  if (fresh) values_.push_back(value);
+  auto [it, fresh] = numbers_.try_emplace(value, 0);
+  if (fresh) it->second = add_value(value);
   return it->second;
 }
 
@@ -91,7 +103,8 @@ Form WideValues::low_part(Value* value, unsigned bits) {
       return low_part(x, bits + m).subtract(low_part(x, m)).shift_right(m);
     }
     // lo_n(lo_m(x)) is lo_n(x), if n <= m.
-    if (match(value, m_And(m_Value(x), m_ConstantInt(mask))) && is_low_mask(mask) && mask >= low_mask(bits)) value = x;
+    if (match(value, m_And(m_Value(x), m_ConstantInt(mask))) && llvm::isMask_64(mask) && mask >= low_mask(bits))
+      value = x;
   }
   if (!modular(value).modular_open) return Form::of(Atom(number(value), bits));
   Form shifted = *modular(value).modular;
@@ -102,9 +115,9 @@ Form WideValues::low_part(Value* value, unsigned bits) {
 /// there is none yet, it is of `value`, or of a value that the program does not have, if that is null.
 Atom WideValues::low_atom(Form shifted, unsigned bits, Value* value) {
   if (const Low* known = lows_.find(shifted); known && known->atom.bits() == bits) return known->atom;
-  if (!value) values_.push_back(nullptr);
-  Atom atom(value ? number(value) : static_cast<uint32_t>(values_.size() - 1), bits);
-  lows_.add({std::move(shifted), atom});
+  Atom atom(value ? number(value) : add_value(nullptr), bits);
+  const Low* low = lows_.add({std::move(shifted), atom});
+  if (!value) made_up_[atom.value()] = low;
   return atom;
 }
 
@@ -183,12 +196,12 @@ std::optional<Form> WideValues::derive_and(Instruction& op, Facts& facts) {
   facts.max = std::min(of_x.max, c);
   facts.possible = of_x.possible & c;
   if (!is_cut(x)) return std::nullopt;
-  auto is_run = [](uint64_t mask) { return mask && is_low_mask(mask >> trailing_zeros_of(mask)); };
   // A mask may have been narrowed to bits that can be set.
   uint64_t zeros = ~of_x.possible & low_mask(op.getType()->getIntegerBitWidth());
   c |= zeros & low_mask(static_cast<unsigned>(std::bit_width(c)));
-  if (!is_run(c)) return std::nullopt;
-  unsigned from = trailing_zeros_of(c), to = from + static_cast<unsigned>(__builtin_popcountll(c));
+  unsigned from, length;
+  if (!llvm::isShiftedMask_64(c, from, length)) return std::nullopt;
+  unsigned to = from + length;
   Form form = to == op.getType()->getIntegerBitWidth() ? seen(x) : low_part(x, to);
   return from ? form.subtract(low_part(x, from)) : form;
 }
@@ -234,10 +247,11 @@ std::optional<Form> WideValues::derive_product(Instruction& op, Facts& facts) {
   if (of_x.max && of_y.max > facts.max / of_x.max) {
     // (x << 32) * c, as x * (c << 32).
     auto factor = with_constant(op);
-    if (!factor || op.getType() != i64_ || trailing_zeros_of(factor->c) < 32 || !exact(factor->x).exact_open)
+    if (!factor || op.getType() != i64_ || std::countr_zero(factor->c) < 32 || !exact(factor->x).exact_open)
       return std::nullopt;
-    unsigned zeros = trailing_zeros_of(factor->c);
+    auto zeros = static_cast<unsigned>(std::countr_zero(factor->c));
     Form modular = normalise(std::move(seen_modular(factor->x).scale(Coefficient(factor->c))));
+    if (modular.is_void()) return std::nullopt;
     if (auto known = exact_of(modular)) return known;
     return Form::of(low_atom(std::move(modular), 64 - zeros, nullptr)).shift_left(zeros);
   }
@@ -305,7 +319,7 @@ std::optional<Form> WideValues::exact_of(const Form& modular) {
 /// factor * low modulo 2^64, without the low part. Pre: factor is a multiple of 2^(64 - low.bits()).
 Form WideValues::widened(Atom low, Coefficient factor) {
   if (Value* value = values_[low.value()]) return seen_modular(value).scale(factor);
-  Form form = std::ranges::find(lows_.entries, low, &Low::atom)->form;
+  Form form = made_up_.at(low.value())->form;
   (void)factor.shift_right(64 - low.bits());
   return form.scale(factor);
 }
@@ -321,8 +335,9 @@ Form WideValues::normalise(Form form) {
       auto [a, b] = term.monomial;
       // 2^(64-n) lo_n(x) y = 2^(64-n) x y, as 2^64 divides what is left out.
       auto widen = [&](Atom low, Atom other) {
-        Coefficient part = term.coefficient.multiple_of_power(64 - low.bits()), rest = part;
-        if (part.is_zero()) return false;
+        Coefficient part = term.coefficient.multiple_of_power(64 - low.bits());
+        auto rest = exact_difference(term.coefficient, part);
+        if (part.is_zero() || !rest) return false;
         Form x = Form::of(Monomial(low.whole(), other));
         if (!other) {
           if (Form inner = widened(low, part); !inner.is_void())
@@ -334,24 +349,18 @@ Form WideValues::normalise(Form form) {
         } else {
           x.scale(part);
         }
-        next.add(x);
-        if (!rest.negate() || !rest.add(term.coefficient)) return false;
-        next.add(term.monomial, rest);
+        next.add(x).add(term.monomial, *rest);
         return changed = true;
       };
       if (term.monomial.degree() == 2 && a.bits() == 32 && b.bits() == 32) {
         // lo(a) lo(b) = -a b + a lo(b) + lo(a) b, as (a - lo(a)) (b - lo(b)) is a multiple of 2^64.
-        Coefficient whole = term.coefficient.multiple_of_power(0), minus = whole, rest;
-        if (!whole.is_zero() && minus.negate()) {
-          next.add(Monomial(a.whole(), b.whole()), minus);
-          next.add(Monomial(a.whole(), b), whole);
-          next.add(Monomial(a, b.whole()), whole);
-          rest = minus;
-          if (rest.add(term.coefficient)) {
-            next.add(term.monomial, rest);
-            changed = true;
-            continue;
-          }
+        Coefficient whole = term.coefficient.multiple_of_power(0);
+        auto rest = exact_difference(term.coefficient, whole), minus = exact_difference(Coefficient(), whole);
+        if (!whole.is_zero() && rest && minus) {
+          next.add(Monomial(a.whole(), b.whole()), *minus);
+          next.add(Monomial(a.whole(), b), whole).add(Monomial(a, b.whole()), whole).add(term.monomial, *rest);
+          changed = true;
+          continue;
         }
       }
       if (a.is_low_part() && (!b || !b.is_low_part()) && widen(a, b)) continue;

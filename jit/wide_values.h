@@ -65,6 +65,7 @@ class WideValues {
     unsigned trailing_zeros() const { return static_cast<unsigned>(std::countr_zero(possible)); }
   };
 
+  uint32_t add_value(llvm::Value* value);
   uint32_t number(llvm::Value* value);
   Facts& exact(llvm::Value* value);
   Facts& modular(llvm::Value* value);
@@ -103,10 +104,12 @@ class WideValues {
         if (it->second->form == form) return it->second;
       return nullptr;
     }
-    void add(Entry entry) {
-      if (entry.form.is_void()) return;
+    /// Null: the form is void.
+    const Entry* add(Entry entry) {
+      if (entry.form.is_void()) return nullptr;
       entries.push_back(std::move(entry));
       index.emplace(entries.back().form.hash(), &entries.back());
+      return &entries.back();
     }
   };
   /// Partial products by what they are modulo 2^64.
@@ -130,6 +133,7 @@ class WideValues {
   unsigned depth_ = 0;  ///< of recursion
   ByForm<Partial> partials_;
   ByForm<Low> lows_;
+  std::unordered_map<uint32_t, const Low*> made_up_;  ///< of values that the program does not have, by number
 };
 
 }  // namespace rotor::jit
