@@ -138,7 +138,10 @@ class Generator {
     }
   }
   Word times(Word x, Word y) { return one_in(2) ? y * x : x * y; }
-  Word plus(Word x, Word y) { return one_in(2) ? y + x : x + y; }
+  Word plus(Word x, Word y) {
+    if (bend()) return x | y;
+    return one_in(2) ? y + x : x + y;
+  }
 
   /// Of w = x + something, or what nearly is it.
   Word carry(Word w, Word x) {

@@ -496,6 +496,32 @@ TEST(WideProducts, IsNotFooled) {
   EXPECT_EQ(left, Counts({4, 4, 4, 4, 4, 4, 4, 3}));
 }
 
+/// A square is 0 or 1 modulo 4: a mask without bit 1 is still that of a half, one without another bit is not.
+TEST(WideProducts, MasksOfSquares) {
+  auto left_of = [](uint64_t mask) {
+    return left(2, 2, [mask](const Words& a) -> Words {
+      Word x = a[0] * a[0], y = a[1], x0 = x & mask;
+      Word ll = x0 * y.low(), hl = x.high() * y.low(), lh = x0 * y.high(), cross = ll.high() + hl.low() + lh;
+      return {(cross << 32) | ll.low(), hl.high() + cross.high() + x.high() * y.high()};
+    });
+  };
+  EXPECT_EQ(left_of(0xffffffff), 2u);
+  EXPECT_EQ(left_of(0xfffffffd), 2u);
+  for (uint64_t mask : {0xfffffffbu, 0xfffffffeu, 0xfffffff7u, 0x7ffffffdu})
+    EXPECT_EQ(left_of(mask), 5u) << std::hex << mask;
+}
+
+/// Halves of two words with their bits united are not their sum.
+TEST(WideProducts, UnionsAreNoSums) {
+  EXPECT_EQ(left(3, 2,
+                 [](const Words& a) -> Words {
+                   Word ll = a[0].low() * a[1].low(), hl = a[0].high() * a[1].low(), lh = a[0].low() * a[1].high();
+                   Word first = ll.low() | a[2].low(), cross = ll.high() + hl.low() + lh + a[2].high();
+                   return {(cross << 32) | first, hl.high() + cross.high() + a[0].high() * a[1].high()};
+                 }),
+            4u);
+}
+
 // What it costs.
 
 /// Runs the pass; whether the dominator tree is there afterwards.
