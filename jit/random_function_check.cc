@@ -108,11 +108,8 @@ class Generator {
 
   Word low_half(Word x) {
     switch (below(4)) {
-      default: {
-        // The mask is narrowed to bits that can be set, as LLVM does it.
-        auto known = zeros_.find(x.value);
-        return x & masked_by(known == zeros_.end() ? UINT32_MAX : UINT32_MAX & ~low_mask(known->second));
-      }
+      // The mask is narrowed to bits that can be set, as LLVM does it.
+      default: return x & masked_by(UINT32_MAX & ~zeros_.lookup(x.value));
       case 1: return x.narrow(bend() ? 31 + 2 * below(2) : 32).wide();
       case 2: return x & masked_by(UINT32_MAX);
       case 3: return (x << shift_by(32)) >> 32;
@@ -142,7 +139,10 @@ class Generator {
     }
   }
   Word times(Word x, Word y) { return one_in(2) ? y * x : x * y; }
-  Word plus(Word x, Word y) { return one_in(2) ? y + x : x + y; }
+  Word plus(Word x, Word y) {
+    if (bend()) return x | y;
+    return one_in(2) ? y + x : x + y;
+  }
 
   /// Of w = x + something, or what nearly is it.
   Word carry(Word w, Word x) {
@@ -375,13 +375,13 @@ class Generator {
   void multiple_of_power() {
     unsigned bits = 1 + below(33);
     Word x = pick(), made = one_in(2) ? x & ~low_mask(bits) : x << bits;
-    zeros_[made.value] = std::min(bits, 31u);
+    zeros_[made.value] = low_mask(std::min(bits, 31u));
     push(made);
   }
 
   void arithmetic() {
     Word x = pick(), y = operand();
-    switch (below(14)) {
+    switch (below(15)) {
       case 0: return push(x + y);
       case 1: return push(x - y);
       case 2: return push(x ^ y);
@@ -403,6 +403,11 @@ class Generator {
       case 12: {
         Word right = x >> below(64);
         return push(right & masked_by(low_mask(below(65))));
+      }
+      case 13: {
+        Word square = x * x;
+        zeros_[square.value] = 2;  // it is 0 or 1 modulo 4
+        return push(square);
       }
       default: return push((x < y).wide());
     }
@@ -478,8 +483,8 @@ class Generator {
   unsigned picks_ = 0;
   unsigned bent_site_ = 0;  ///< counts down; 0: nothing is to be bent any more
   unsigned products_ = 0;
-  llvm::SmallVector<Word, 64> pool_;  ///< words that are defined wherever `b_` stands
-  llvm::DenseMap<llvm::Value*, unsigned> zeros_;
+  llvm::SmallVector<Word, 64> pool_;              ///< words that are defined wherever `b_` stands
+  llvm::DenseMap<llvm::Value*, uint64_t> zeros_;  ///< bits that can't be set
 };
 
 }  // namespace

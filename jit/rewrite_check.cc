@@ -39,12 +39,14 @@ std::string rewrite(llvm::Function& function, Before before, RewriteReport& repo
   }
   report.multiplications_before = count_multiplications(function);
   const llvm::stable_hash hash = llvm::StructuralHash(function, /*DetailedHash=*/true);
-  report.rewritten = !WideProductsPass().run(function, analyses).areAllPreserved();
+  const bool changed = !WideProductsPass().run(function, analyses).areAllPreserved();
   std::string message;
   llvm::raw_string_ostream stream(message);
   if (llvm::verifyFunction(function, &stream)) return "the rewritten function is invalid: " + message;
-  if (!report.rewritten && hash != llvm::StructuralHash(function, /*DetailedHash=*/true))
+  if (!changed && hash != llvm::StructuralHash(function, /*DetailedHash=*/true))
     return "the pass changed a function and says that it did not";
+  report.rewritten = llvm::any_of(llvm::instructions(function),
+                                  [](const llvm::Instruction& op) { return op.getType()->isIntegerTy(128); });
   // Dead code of before is not the pass's to delete; code generation makes nothing of it.
   llvm::DCEPass().run(function, analyses);
   report.multiplications = count_multiplications(function);

@@ -9,8 +9,8 @@
 namespace rotor::jit {
 
 struct RewriteReport {
-  std::string error;  ///< with the IR of both; empty if nothing differs
-  bool rewritten = false;
+  std::string error;       ///< with the IR of both; empty if nothing differs
+  bool rewritten = false;  ///< there are numbers of 128 bits now
   /// Of i64 and i128, but by powers of two: before the pass, and what it left alive.
   unsigned multiplications_before = 0;
   unsigned multiplications = 0;

@@ -294,6 +294,34 @@ TEST(WideProducts, SubtractionOfTheProduct) {
             Counts({1, 1, 1, 1, 1}));
 }
 
+/// x * y + c + d, digit by digit: what is added is added in halves.
+Wide digit_product(Word x, Word y, Word c, Word d) {
+  Word first = x.low() * y.low() + c.low() + d.low();
+  Word second = x.high() * y.low() + c.high() + first.high();
+  Word third = x.low() * y.high() + d.high() + second.low();
+  return {(third << 32) | first.low(), x.high() * y.high() + second.high() + third.high()};
+}
+TEST(WideProducts, DigitByDigit) {
+  EXPECT_EQ(left(4, 2, [](const Words& a) { return both(digit_product(a[0], a[1], a[2], a[3])); }), 1u);
+}
+/// High words that were made anew by the time their halves are added to the next product.
+TEST(WideProducts, ChainsOfDigits) {
+  EXPECT_EQ(left(6, 5,
+                 [](const Words& a) -> Words {
+                   Word carry = a[4], other = a[5];
+                   Words result;
+                   for (unsigned i = 0; i < 4; ++i) {
+                     Wide p = digit_product(a[i], a[(i + 1) % 4], carry, other);
+                     result.push_back(p.low);
+                     other = carry;
+                     carry = p.high;
+                   }
+                   result.push_back(carry);
+                   return result;
+                 }),
+            4u);
+}
+
 /// Two limbs times two, by columns.
 TEST(WideProducts, Columns) {
   EXPECT_EQ(left_each(4, 4,
@@ -403,6 +431,30 @@ TEST(WideProducts, AcrossBlocks) {
   EXPECT_EQ(report.multiplications, 3u);
 }
 
+/// That bits of it are zero is known of the phi's operands only.
+TEST(WideProducts, MasksNarrowedToBitsOfAPhi) {
+  Written written(3, 2, [](const Words& a) -> Words {
+    llvm::IRBuilder<>& b = *a[0].b;
+    auto block = [&] { return llvm::BasicBlock::Create(b.getContext(), "", b.GetInsertBlock()->getParent()); };
+    llvm::BasicBlock *start = b.GetInsertBlock(), *rest = block(), *join = block();
+    Word one = a[0] & ~UINT64_C(2);
+    b.CreateCondBr((a[2] < a[0]).value, rest, join);
+    b.SetInsertPoint(rest);
+    Word two = a[1] & ~UINT64_C(2);
+    b.CreateBr(join);
+    b.SetInsertPoint(join);
+    llvm::PHINode* phi = b.CreatePHI(b.getInt64Ty(), 2);
+    phi->addIncoming(one.value, start);
+    phi->addIncoming(two.value, rest);
+    Word x = a[0].of(phi), y = a[2], x0 = x & 0xfffffffd;
+    Word ll = x0 * y.low(), hl = x.high() * y.low(), lh = x0 * y.high(), cross = ll.high() + hl.low() + lh;
+    return {(cross << 32) | ll.low(), hl.high() + cross.high() + x.high() * y.high()};
+  });
+  RewriteReport report = check_rewrite(*written.function, Before::nothing, 3000);
+  EXPECT_EQ(report.error, "");
+  EXPECT_EQ(report.multiplications, 4u);
+}
+
 // What is not quite a product stays as it is.
 
 /// Parts of a product by the mixer's way; a test replaces one of them.
@@ -442,6 +494,32 @@ TEST(WideProducts, IsNotFooled) {
     left.push_back(report.multiplications);
   }
   EXPECT_EQ(left, Counts({4, 4, 4, 4, 4, 4, 4, 3}));
+}
+
+/// A square is 0 or 1 modulo 4: a mask without bit 1 is still that of a half, one without another bit is not.
+TEST(WideProducts, MasksOfSquares) {
+  auto left_of = [](uint64_t mask) {
+    return left(2, 2, [mask](const Words& a) -> Words {
+      Word x = a[0] * a[0], y = a[1], x0 = x & mask;
+      Word ll = x0 * y.low(), hl = x.high() * y.low(), lh = x0 * y.high(), cross = ll.high() + hl.low() + lh;
+      return {(cross << 32) | ll.low(), hl.high() + cross.high() + x.high() * y.high()};
+    });
+  };
+  EXPECT_EQ(left_of(0xffffffff), 2u);
+  EXPECT_EQ(left_of(0xfffffffd), 2u);
+  for (uint64_t mask : {0xfffffffbu, 0xfffffffeu, 0xfffffff7u, 0x7ffffffdu})
+    EXPECT_EQ(left_of(mask), 5u) << std::hex << mask;
+}
+
+/// Halves of two words with their bits united are not their sum.
+TEST(WideProducts, UnionsAreNoSums) {
+  EXPECT_EQ(left(3, 2,
+                 [](const Words& a) -> Words {
+                   Word ll = a[0].low() * a[1].low(), hl = a[0].high() * a[1].low(), lh = a[0].low() * a[1].high();
+                   Word first = ll.low() | a[2].low(), cross = ll.high() + hl.low() + lh + a[2].high();
+                   return {(cross << 32) | first, hl.high() + cross.high() + a[0].high() * a[1].high()};
+                 }),
+            4u);
 }
 
 // What it costs.
@@ -510,13 +588,26 @@ TEST(WideProducts, LongChainsNeedNoStack) {
   }
 }
 
-/// Each of these sums is made anew.
-TEST(WideProducts, LongChainsOfRewrittenSumsNeedNoStack) {
-  constexpr unsigned kLength = 2000;
+/// The product is in each of these sums' forms.
+TEST(WideProducts, LongChainsOfWholeWordsNeedNoStack) {
+  constexpr unsigned kLength = 200'000;
   Written written(2, 1, [](const Words& a) -> Words {
     return {chain(library_product(a[0], a[1]).high, kLength, [&](Word x, unsigned i) { return x + a[i % 2]; })};
   });
   with_little_stack([&] { EXPECT_TRUE(asks_for_dominators(*written.function)); });
+}
+
+/// All in one block. It would take minutes if a product cost as much as there are others.
+TEST(WideProducts, ManyProductsNeedNoStack) {
+  constexpr unsigned kProducts = 10'000;
+  Written written(2, 1, [](const Words& a) -> Words {
+    return {chain(a[0], kProducts, [&](Word x, unsigned i) {
+      Wide p = mixer_product(a[1] + x.of(i), x);
+      return p.low ^ p.high;
+    })};
+  });
+  with_little_stack([&] { EXPECT_TRUE(asks_for_dominators(*written.function)); });
+  EXPECT_EQ(count_multiplications(*written.function), kProducts);
 }
 
 // At random: fuzz/wide_products.cc goes on where this stops.
