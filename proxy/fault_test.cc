@@ -96,8 +96,14 @@ class Subject {
 
 using Step = std::function<void(Proxy&, Subject&)>;
 
-/// Lets the n-th system call of `act` fail, for each n that it gets to.
-void for_each_failure(const Policy& policy, const Step& prepare, const Step& act, bool counts_failures = true) {
+uint64_t failures(const ProxyCounters& c) {
+  return c.warmups_failed + c.images_failed + c.images_dropped + c.not_kept_ready;
+}
+
+/// Lets the n-th system call of `act` fail, for each n that it gets to. Who counts failures must leave out the calls of
+/// threads that free a retired guest meanwhile: what fails there costs nobody anything, and is not counted.
+void for_each_failure(const Policy& policy, const Step& prepare, const Step& act, bool counts_failures = true,
+                      faults::Scope scope = faults::Scope::all_threads) {
   AnswerGuests guests;
   Held before;
   bool hit = true;
@@ -108,15 +114,15 @@ void for_each_failure(const Policy& policy, const Step& prepare, const Step& act
       Proxy proxy = guests.proxy(policy);
       Subject subject(guests, proxy);
       prepare(proxy, subject);
+      EXPECT_TRUE(eventually([&] { return proxy.counters().retired == 0; }));
       const ProxyCounters was = proxy.counters();
-      faults::fail_after(n == 0 ? UINT64_MAX : n, faults::Scope::all_threads);
+      faults::fail_after(n == 0 ? UINT64_MAX : n, scope);
       act(proxy, subject);
       hit = n == 0 || faults::calls() >= n;
       faults::off();
       const ProxyCounters is = proxy.counters();
       if (n > 0 && hit && counts_failures) {
-        EXPECT_GT(is.warmups_failed + is.images_failed + is.not_kept_ready,
-                  was.warmups_failed + was.images_failed + was.not_kept_ready);
+        EXPECT_GT(failures(is), failures(was));
         EXPECT_FALSE(is.last_problem.empty());
       }
       subject.expect_well();
@@ -169,11 +175,14 @@ TEST(FaultOfTheSystem, WhileAStandbyIsMadeFromTheImage) {
         EXPECT_TRUE(subject.ask());
       },
       false);
-  // By the caller.
-  for_each_failure(policy_with(ImageMode::lazy), has_image, [](Proxy&, Subject& subject) {
-    subject.trap();
-    (void)subject.ask();
-  });
+  // By the caller, while the one that trapped is freed by another thread.
+  for_each_failure(
+      policy_with(ImageMode::lazy), has_image,
+      [](Proxy&, Subject& subject) {
+        subject.trap();
+        (void)subject.ask();
+      },
+      true, faults::Scope::this_thread);
 }
 
 TEST(FaultOfTheSystem, WhileAStandbyIsImagedAnew) {
@@ -305,10 +314,11 @@ TEST_P(FaultOfTheHost, AtEachStep) {
         due = guests.failure_is_due();
         if (due) guests.fail_step("", 0);
         const ProxyCounters counters = proxy->counters();
-        const uint64_t failed = counters.warmups_failed + counters.images_failed;
-        // One whose workers did not stop as it was freed fails nothing; what fails with an image is made from the log.
-        if (!due && image == ImageMode::off && std::string(GetParam()) != "stop") {
-          EXPECT_EQ(failed, 1u) << counters.last_problem;
+        const uint64_t failed = failures(counters);
+        // One whose workers did not stop as it was freed fails nothing; workers that do not start again after an image
+        // was made fail that and the standby.
+        if (!due && std::string(GetParam()) != "stop") {
+          EXPECT_GE(failed, 1u);
         }
         EXPECT_LE(failed, 2u) << counters.last_problem;
         if (due) {

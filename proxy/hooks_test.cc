@@ -169,6 +169,25 @@ TEST(Saved, AStandbyThatCantBeImagedServesUnlessItsMemoryIsGone) {
   }
 }
 
+TEST(Saved, AnImageThatNoStandbyCanBeMadeFromIsDroppedForTheLog) {
+  AnswerGuests guests;
+  Proxy proxy = guests.proxy(answer_policy());
+  const uint32_t a = proxy.call("make", {5})->handle();
+  ASSERT_TRUE(rotates_now(proxy));
+  ASSERT_EQ(proxy.counters().images, 1u);
+  const uint64_t replayed = proxy.counters().calls_replayed;
+  guests.fail_step("factory", 1);
+  ASSERT_TRUE(proxy.prepare()) << "made from the log";
+  const ProxyCounters counters = proxy.counters();
+  EXPECT_EQ(counters.images_dropped, 1u);
+  EXPECT_EQ(counters.warmups_failed, 0u);
+  EXPECT_EQ(counters.calls_replayed, replayed + 1);
+  EXPECT_EQ(counters.images, 2u) << "another one, of the standby that was replayed";
+  EXPECT_TRUE(counters.last_problem.starts_with("no standby from the image: ")) << counters.last_problem;
+  EXPECT_TRUE(rotates_now(proxy));
+  EXPECT_EQ(proxy.call("get", {a})->i32(), 5);
+}
+
 // ---- prepare, rotate, verify ----------------------------------------------------------------------------------------
 
 TEST(Prepare, HasStandbyAndImageThere) {

@@ -101,6 +101,7 @@ void warmups(Writer& out, const ProxyCounters& c) {
   out.seconds_total("warmup_seconds_total", "Time that warm-ups took.", c.warmup_ns_total);
   out.counter("images_total", "Images made of standbys.", c.images);
   out.counter("images_failed_total", "Images that could not be made.", c.images_failed);
+  out.counter("images_dropped_total", "Images that no standby could be made from.", c.images_dropped);
   out.counter("not_kept_ready_total", "Images for which no address space could be kept ready.", c.not_kept_ready);
   out.counter("images_verified_total", "Images whose calls were replayed once more.", c.verified);
   out.counter("images_verify_failed_total", "Images whose calls had another outcome then.", c.verify_failed);

@@ -26,6 +26,7 @@ ProxyCounters filled() {
                           &c.image_bytes,     &c.reclaimed_bytes, &c.peak_together_bytes,
                           &c.denied_growths})
     *field = next++;
+  c.images_dropped = 98;
   c.not_kept_ready = 99;
   for (uint64_t* field :
        {&c.log_replay_ns, &c.warmup_ns_last, &c.warmup_ns_total, &c.swap_pause_ns_last, &c.swap_pause_ns_max,
@@ -114,6 +115,9 @@ rotor_images_total 17
 # HELP rotor_images_failed_total Images that could not be made.
 # TYPE rotor_images_failed_total counter
 rotor_images_failed_total 18
+# HELP rotor_images_dropped_total Images that no standby could be made from.
+# TYPE rotor_images_dropped_total counter
+rotor_images_dropped_total 98
 # HELP rotor_not_kept_ready_total Images for which no address space could be kept ready.
 # TYPE rotor_not_kept_ready_total counter
 rotor_not_kept_ready_total 99

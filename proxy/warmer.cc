@@ -205,6 +205,7 @@ void Warmer::count(ProxyCounters& to) const {
   to.calls_replayed = calls_replayed_;
   to.images = counted_.images;
   to.images_failed = counted_.images_failed;
+  to.images_dropped = counted_.images_dropped;
   to.not_kept_ready = counted_.not_kept_ready;
   to.verified = counted_.verified;
   to.verify_failed = counted_.verify_failed;
@@ -331,6 +332,8 @@ void Warmer::warm(std::unique_lock<std::mutex>& lock) {
     lock.lock();
     image_.reset();
     if (warming.guest) push_retired(std::move(warming.guest));
+    counted_.images_dropped++;
+    last_problem_ = "no standby from the image: " + made.error().error.to_string();
     lock.unlock();
     warming = {};
     made = make(warming, at_any_use);

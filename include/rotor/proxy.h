@@ -491,6 +491,7 @@ struct ProxyCounters {
   uint64_t calls_replayed = 0;
   uint64_t images = 0;          ///< made
   uint64_t images_failed = 0;   ///< a standby went on without
+  uint64_t images_dropped = 0;  ///< no standby could be made from them: one was made from the log instead
   uint64_t not_kept_ready = 0;  ///< images without Snapshot::keep_ready: the system refused
   uint64_t verified = 0;        ///< images whose calls were replayed once more
   uint64_t verify_failed = 0;   ///< of them, with another outcome

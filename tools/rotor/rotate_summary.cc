@@ -55,6 +55,7 @@ void add_counters(const ProxyCounters& c, nlohmann::ordered_json& json) {
   json["divergences"] = c.divergences;
   json["images"] = c.images;
   json["images_failed"] = c.images_failed;
+  json["images_dropped"] = c.images_dropped;
   json["not_kept_ready"] = c.not_kept_ready;
   json["verified"] = c.verified;
   json["verify_failed"] = c.verify_failed;
