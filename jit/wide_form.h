@@ -102,6 +102,9 @@ class Form {
 
   bool is_void() const { return void_; }
   bool is_zero() const { return !void_ && terms_.empty(); }
+  bool is_atom() const {
+    return !void_ && terms_.size() == 1 && terms_[0].monomial.degree() == 1 && terms_[0].coefficient.is_one();
+  }
   bool has_low_part() const;
   llvm::ArrayRef<Term> terms() const { return terms_; }  ///< by monomial, none zero
   /// Void ones equal nothing.

@@ -142,7 +142,10 @@ WideValues::Facts& WideValues::exact(Value* value) {
   if (facts.exact && op) {
     bool is_sum = !llvm::isa<llvm::TruncInst>(op) && op->getOpcode() != Instruction::Mul &&
                   op->getOpcode() != Instruction::And && !op->isShift();
-    facts.exact_open = facts.exact->is_zero() || !is_sum || facts.exact->has_low_part();
+    facts.exact_open = facts.exact->is_zero() || !is_sum || (facts.exact->is_atom() && !cut_.contains(op)) ||
+                       facts.exact->has_low_part();
+    facts.multiplied = absorbs_product(*op);
+    if (is_factor(*op)) facts.exact_open = false;
   }
   facts_.push_back(std::move(facts));
   facts_of_[value] = &facts_.back();
@@ -405,13 +408,31 @@ std::optional<Form> WideValues::derive_modular(Value* value, bool& absorbed) {
   return exact(value).exact;
 }
 
+/// A product that is cut in halves is a factor of others, and its own factors are none of theirs, unless it is a
+/// partial one: that may be the low half of a factor that is not cut itself.
+bool WideValues::is_factor(const Instruction& op) {
+  if (op.getOpcode() != Instruction::Mul || !cut_.contains(&op)) return false;
+  return llvm::any_of(op.operands(), [&](Value* x) { return exact(x).max > UINT32_MAX; });
+}
+
+/// Whether a multiplication is among the open values that its form was made of, as far as is known.
+bool WideValues::absorbs_product(const Instruction& op) const {
+  return llvm::any_of(op.operands(), [&](Value* x) {
+    const Facts* facts = facts_of_.lookup(x);
+    if (!facts || (!facts->exact_open && !facts->modular_open)) return false;
+    auto* instruction = llvm::dyn_cast<Instruction>(x);
+    return facts->multiplied || (instruction && instruction->getOpcode() == Instruction::Mul);
+  });
+}
+
 WideValues::Facts& WideValues::modular(Value* value) {
   Facts& facts = exact(value);
   if (facts.modular) return facts;
   Form self = Form::of(Atom(number(value)));
   facts.modular = self;  // meanwhile
   bool absorbed = false;
-  std::optional<Form> form = derive_modular(value, absorbed);
+  std::optional<Form> form;
+  if (auto* op = llvm::dyn_cast<Instruction>(value); !op || !is_factor(*op)) form = derive_modular(value, absorbed);
   if (form) form = normalise(std::move(*form));
   if (!form || form->is_void()) {
     form = self;
@@ -419,6 +440,7 @@ WideValues::Facts& WideValues::modular(Value* value) {
   }
   facts.modular = std::move(form);
   facts.absorbed = absorbed;
+  facts.multiplied |= absorbed && absorbs_product(*llvm::cast<Instruction>(value));
   if (absorbed && !split(*facts.modular)) expand_closed(*facts.modular);
   if (absorbed && is_high_word(*facts.modular)) {
     facts.exact_open = facts.modular_open = false;
@@ -475,11 +497,13 @@ void WideValues::expand_closed(Form& form) {
 bool WideValues::is_worth_it(Value* value, const Facts& facts) {
   constexpr unsigned kMaxTerms = 16;
   auto* op = llvm::dyn_cast<Instruction>(value);
-  if (!op || op->getType() != i64_ || !facts.absorbed || facts.modular->terms().size() > kMaxTerms) return false;
+  const Form& form = *facts.modular;
+  if (!op || op->getType() != i64_ || !facts.absorbed || form.is_zero() || form.terms().size() > kMaxTerms)
+    return false;
   unsigned opcode = op->getOpcode();
   if (opcode != Instruction::Add && opcode != Instruction::Or && opcode != Instruction::Sub) return false;
-  bool product = false;
-  for (const Term& term : facts.modular->terms()) {
+  bool product = facts.multiplied;
+  for (const Term& term : form.terms()) {
     Atom a = term.monomial.a;
     if (a && !a.is_low_part() && values_[a.value()] == value) return false;
     auto parts = term.coefficient.magnitude();
@@ -506,19 +530,21 @@ std::optional<Split> WideValues::split(const Form& form) {
     auto parts = term.coefficient.magnitude();
     if (!parts) return std::nullopt;
     bool minus = term.coefficient.is_negative();
-    if (term.monomial.has_low_part()) {
-      // Low parts are not made; they may only be among what is dropped, and only of what is itself replaced.
-      Value* x = values_[term.monomial.a.value()];
-      if (parts->whole || term.monomial.degree() == 2 || (x && !exact(x).exact_open)) return std::nullopt;
-    }
+    // Low parts are not made; they may only be among what is dropped.
+    if (term.monomial.has_low_part() && (parts->whole || term.monomial.degree() == 2)) return std::nullopt;
     if (parts->whole) result.whole.push_back({term.monomial, minus ? 0 - parts->whole : parts->whole});
     if (parts->fraction) (minus ? negative : result.high).push_back({term.monomial, parts->fraction});
   }
   result.has_fraction = !result.high.empty() || !negative.empty();
-  if (drop_below_one(result, negative)) return result;
+  // And of what is itself replaced, or as half of a word: the half that a factor is cut to is no end.
+  auto is_cut_factor = [&](const Multiple& term) {
+    Value* x = term.monomial.has_low_part() ? values_[term.monomial.a.value()] : nullptr;
+    return x && !exact(x).exact_open;
+  };
+  if (std::ranges::none_of(negative, is_cut_factor) && drop_below_one(result, negative)) return result;
   take_complete_words(result.high, negative, result.words);
   take_complete_words(negative, result.high, result.minus_words);
-  if (drop_below_one(result, negative)) return result;
+  if (std::ranges::none_of(negative, is_cut_factor) && drop_below_one(result, negative)) return result;
   return std::nullopt;
 }
 
@@ -583,7 +609,11 @@ void WideValues::take_complete_words(Sum& products, Sum& low_halves, llvm::Small
 
 std::optional<Split> WideValues::rewriting(Value* value) {
   Facts& facts = modular(value);
-  return is_worth_it(value, facts) ? split(*facts.modular) : std::nullopt;
+  // The low word of x * (c << 32) is not a sum, and what it is added to, if it is, makes another one of it.
+  const Form& form = *facts.modular;
+  bool is_shifted = match(value, m_Shl(m_Value(), m_ConstantInt())) && facts.multiplied && facts.absorbed &&
+                    form.terms().size() == 1 && form.terms()[0].monomial.degree() == 1;
+  return is_shifted || is_worth_it(value, facts) ? split(form) : std::nullopt;
 }
 
 }  // namespace rotor::jit

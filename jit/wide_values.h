@@ -60,6 +60,7 @@ class WideValues {
     bool modular_open = false;
     bool is_high_word = false;  ///< of a product that is whole; closed, its exact form kept
     bool absorbed = false;      ///< the modular form has those of open operands in it
+    bool multiplied = false;    ///< a multiplication is among what was absorbed
 
     /// It is a multiple of 2^this; 64: it is 0.
     unsigned trailing_zeros() const { return static_cast<unsigned>(std::countr_zero(possible)); }
@@ -81,6 +82,8 @@ class WideValues {
   Form seen_modular(llvm::Value* value);
   Form low_part(llvm::Value* value, unsigned bits);
   Atom low_atom(Form shifted, unsigned bits, llvm::Value* value);
+  bool is_factor(const llvm::Instruction& op);
+  bool absorbs_product(const llvm::Instruction& op) const;
   bool is_cut(llvm::Value* value);
   bool is_high_word(const Form& form);
   void expand_closed(Form& form);
@@ -125,7 +128,7 @@ class WideValues {
   llvm::Function& function_;
   llvm::Type* const i64_;
   size_t multiplications_ = 0;
-  llvm::DenseSet<llvm::Value*> cut_;  ///< a half of them is multiplied
+  llvm::DenseSet<const llvm::Value*> cut_;  ///< a half of them is multiplied
   llvm::DenseMap<llvm::Value*, uint32_t> numbers_;
   std::vector<llvm::Value*> values_;  ///< by number
   std::deque<Facts> facts_;           ///< they stay where they are
