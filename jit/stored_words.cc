@@ -17,7 +17,7 @@ using llvm::Value;
 
 constexpr const char* kInlined = "rotor-inlined";
 constexpr uint32_t kWordBytes = 8;
-/// As many are remembered, so that time is linear. A result has two, and is read soon.
+/// As many are remembered, of words and of indices, so that time is linear. A result has two, and is read soon.
 constexpr size_t kMaxWords = 64;
 
 /// base + ((index + offset) mod 2^32), for addresses below 2^32.
@@ -44,19 +44,56 @@ const Value* without_constants(const Value* pointer, uint64_t& offset) {
   return pointer;
 }
 
-std::optional<Place> place_of(const Value* pointer) {
+/// base + index + offset: how an access is written.
+struct Address {
+  const Value* base;   ///< of a memory
+  const Value* index;  ///< an i32
+  uint64_t offset;
+};
+std::optional<Address> address_of(const Value* pointer) {
   uint64_t offset = 0;
   auto* gep = llvm::dyn_cast<llvm::GetElementPtrInst>(without_constants(pointer, offset));
   if (!gep || gep->getNumIndices() != 1 || !gep->getSourceElementType()->isIntegerTy(8)) return std::nullopt;
   const Value* index;
   if (!match(gep->getOperand(1), m_ZExt(m_Value(index))) || !index->getType()->isIntegerTy(32)) return std::nullopt;
+  return Address{gep->getPointerOperand(), index, offset};
+}
+
+std::optional<Place> place_of(const Value* pointer) {
+  auto address = address_of(pointer);
+  if (!address) return std::nullopt;
+  auto [base, index, offset] = *address;
   const Value* root;
   uint64_t constant;
   while (match(index, m_Add(m_Value(root), m_ConstantInt(constant)))) {
     offset += constant;
     index = root;
   }
-  return Place{gep->getPointerOperand(), index, static_cast<uint32_t>(offset)};
+  return Place{base, index, static_cast<uint32_t>(offset)};
+}
+
+/// How far behind base + index memory has been accessed. It is there to stay: memories do not shrink.
+struct Reached {
+  const Value* base;
+  const Value* index;
+  uint64_t end;
+};
+
+uint64_t bytes_of(const llvm::Type& type) { return type.getPrimitiveSizeInBits() / 8; }
+
+/// Notes an access. False: it may be the first that goes that far, and trap.
+bool reach(const Value* pointer, uint64_t bytes, llvm::SmallVectorImpl<Reached>& reached) {
+  auto address = address_of(pointer);
+  if (!address || address->offset > UINT32_MAX) return false;
+  const uint64_t end = address->offset + bytes;
+  for (Reached& known : reached)
+    if (known.base == address->base && known.index == address->index) {
+      if (end <= known.end) return true;
+      known.end = end;
+      return false;
+    }
+  if (reached.size() < kMaxWords) reached.push_back({address->base, address->index, end});
+  return false;
 }
 
 struct StoredWord {
@@ -69,7 +106,7 @@ void forget(const Instruction& op, llvm::SmallVectorImpl<StoredWord>& words) {
   if (!op.mayWriteToMemory()) return;
   auto* store = llvm::dyn_cast<llvm::StoreInst>(&op);
   auto place = store ? place_of(store->getPointerOperand()) : std::nullopt;
-  auto bytes = store ? store->getValueOperand()->getType()->getPrimitiveSizeInBits() / 8 : 0;
+  const uint64_t bytes = store ? bytes_of(*store->getValueOperand()->getType()) : 0;
   if (!place || bytes > kWordBytes) return words.clear();
   llvm::erase_if(words,
                  [&](const StoredWord& word) { return !word.place.same_index(*place) || word.place.overlaps(*place); });
@@ -91,26 +128,32 @@ llvm::PreservedAnalyses StoredWordsPass::run(llvm::Function& function, llvm::Fun
   llvm::Type* word_type = llvm::Type::getInt64Ty(function.getContext());
   bool changed = false;
   llvm::SmallVector<StoredWord, 16> words;
+  llvm::SmallVector<Reached, 8> reached;
   for (llvm::BasicBlock& block : function) {
     words.clear();
-    for (Instruction& op : block) {
+    reached.clear();
+    for (Instruction& op : llvm::make_early_inc_range(block)) {
       if (auto* load = llvm::dyn_cast<llvm::LoadInst>(&op)) {
         // Behind an atomic access memory is what another thread made of it.
         if (load->isAtomic()) words.clear();
+        const bool traps = !reach(load->getPointerOperand(), bytes_of(*load->getType()), reached);
         auto place = place_of(load->getPointerOperand());
         if (!place || load->getType() != word_type) continue;
-        for (const StoredWord& word : words)
-          if (word.place.same_index(*place) && word.place.offset == place->offset) {
-            load->replaceAllUsesWith(word.value);
-            changed = true;
-            break;
-          }
+        auto word = llvm::find_if(words, [&](const StoredWord& stored) {
+          return stored.place.same_index(*place) && stored.place.offset == place->offset;
+        });
+        if (word == words.end()) continue;
+        load->replaceAllUsesWith(word->value);
+        if (!traps && !load->isAtomic()) load->eraseFromParent();
+        changed = true;
         continue;
       }
       if (is_of_context(op, function.getArg(0))) continue;
       forget(op, words);
       auto* store = llvm::dyn_cast<llvm::StoreInst>(&op);
-      if (!store || store->isAtomic() || store->getValueOperand()->getType() != word_type) continue;
+      if (!store) continue;
+      reach(store->getPointerOperand(), bytes_of(*store->getValueOperand()->getType()), reached);
+      if (store->isAtomic() || store->getValueOperand()->getType() != word_type) continue;
       if (auto place = place_of(store->getPointerOperand())) {
         if (words.size() == kMaxWords) words.erase(words.begin());
         words.push_back({*place, store->getValueOperand()});

@@ -185,6 +185,47 @@ TEST_P(ProductRoutines, ALoadPastTheEndStillTraps) {
   expect_trap(other_way(static_cast<uint32_t>(-8)), TrapKind::out_of_bounds_memory);
 }
 
+TEST_P(ProductRoutines, LoadsBehindAFartherOneAreNotMade) {
+  // The load of the high word goes farther than the one of the low word. The store to 1000 says how far it got.
+  Instance guest = instance("(module (memory (export \"memory\") 1)" + std::string(kMulti3) + R"(
+    (func (export "low_after_high") (param $p i32) (result i64)
+      (call $multi3 (i32.add (local.get $p) (i32.const 16)) (i64.const -1) (i64.const 0) (i64.const -1) (i64.const 0))
+      (i64.load offset=24 (local.get $p))
+      (i64.store (i32.const 1000) (i64.load offset=16 (local.get $p))))
+    (func (export "high_after_low") (param $p i32) (result i64) (local $low i64)
+      (call $multi3 (i32.add (local.get $p) (i32.const 16)) (i64.const -1) (i64.const 0) (i64.const -1) (i64.const 0))
+      (local.set $low (i64.load offset=16 (local.get $p)))
+      (i64.store (i32.const 1000) (local.get $low))
+      (i64.load offset=24 (local.get $p)))
+    (func (export "of_another") (param $p i32) (param $q i32) (result i64)
+      (drop (i64.load offset=32 (local.get $q)))
+      (call $multi3 (i32.add (local.get $p) (i32.const 16)) (i64.const -1) (i64.const 0) (i64.const -1) (i64.const 0))
+      (i64.load offset=24 (local.get $p)))))");
+  Memory memory = must(guest.get_memory("memory"));
+  auto mark = [&] {
+    uint64_t word = 0;
+    std::memcpy(&word, memory.data() + 1000, sizeof word);
+    std::memset(memory.data() + 1000, 0, sizeof word);
+    return word;
+  };
+  constexpr uint64_t kHigh = UINT64_MAX - 1, kLow = 1;
+  for (const char* name : {"low_after_high", "high_after_low"}) {
+    auto function = typed<uint64_t(uint32_t)>(guest, name);
+    EXPECT_EQ(must(function(64)), kHigh) << name;
+    EXPECT_EQ(mark(), kLow) << name;
+  }
+  // The routine writes to 0, as its index wraps; the loads' do not, and the first one traps.
+  auto low_after_high = typed<uint64_t(uint32_t)>(guest, "low_after_high");
+  expect_trap(low_after_high(static_cast<uint32_t>(-16)), TrapKind::out_of_bounds_memory);
+  EXPECT_EQ(mark(), 0u);
+  auto high_after_low = typed<uint64_t(uint32_t)>(guest, "high_after_low");
+  expect_trap(high_after_low(static_cast<uint32_t>(-16)), TrapKind::out_of_bounds_memory);
+  EXPECT_EQ(mark(), 0u);
+  auto of_another = typed<uint64_t(uint32_t, uint32_t)>(guest, "of_another");
+  EXPECT_EQ(must(of_another(64, 64)), kHigh);
+  expect_trap(of_another(static_cast<uint32_t>(-16), 64), TrapKind::out_of_bounds_memory);
+}
+
 TEST_P(ProductRoutines, InALoopLocalsStartAtZero) {
   // $t is read before it is set: zero in each turn, not what the last one left.
   Instance guest = instance(R"((module

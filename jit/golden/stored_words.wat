@@ -1,0 +1,106 @@
+;;; ARGS: compile in.wasm --emit llvm-ir --cpu baseline --opt 1
+;; A routine that multiplies is inlined. Its result's high word is loaded, as that may trap, but nobody waits for it; the
+;; low word before it in memory can't trap then, and is not loaded.
+(module
+  (memory 1)
+  (func $multi3 (param $p i32) (param $al i64) (param $ah i64) (param $bl i64) (param $bh i64)
+    (local $ll i64) (local $t i64) (local $u i64)
+    (local.set $ll (i64.mul (i64.and (local.get $al) (i64.const 0xffffffff))
+                            (i64.and (local.get $bl) (i64.const 0xffffffff))))
+    (local.set $t (i64.add (i64.mul (i64.shr_u (local.get $al) (i64.const 32))
+                                    (i64.and (local.get $bl) (i64.const 0xffffffff)))
+                           (i64.shr_u (local.get $ll) (i64.const 32))))
+    (local.set $u (i64.add (i64.mul (i64.and (local.get $al) (i64.const 0xffffffff))
+                                    (i64.shr_u (local.get $bl) (i64.const 32)))
+                           (i64.and (local.get $t) (i64.const 0xffffffff))))
+    (i64.store offset=8 (local.get $p)
+      (i64.add (i64.add (i64.add (i64.mul (i64.shr_u (local.get $al) (i64.const 32))
+                                          (i64.shr_u (local.get $bl) (i64.const 32)))
+                                 (i64.shr_u (local.get $t) (i64.const 32)))
+                        (i64.shr_u (local.get $u) (i64.const 32)))
+               (i64.add (i64.mul (local.get $ah) (local.get $bl)) (i64.mul (local.get $al) (local.get $bh)))))
+    (i64.store (local.get $p)
+      (i64.or (i64.shl (local.get $u) (i64.const 32)) (i64.and (local.get $ll) (i64.const 0xffffffff)))))
+  (func (export "product") (param $p i32) (param $a i64) (param $b i64) (result i64)
+    (call $multi3 (i32.add (local.get $p) (i32.const 16)) (local.get $a) (i64.const 0) (local.get $b) (i64.const 0))
+    (i64.xor (i64.load offset=24 (local.get $p)) (i64.load offset=16 (local.get $p)))))
+(;; STDOUT ;;;
+; ModuleID = 'batch'
+source_filename = "batch"
+target datalayout = "e-m:e-p270:32:32-p271:32:32-p272:64:64-i64:64-i128:128-f80:128-n8:16:32:64-S128"
+target triple = "x86_64-unknown-linux-gnu"
+
+@rotor_run_page = external hidden global i8
+
+; "multi3"
+; Function Attrs: nounwind
+define hidden swiftcc void @f0(ptr swiftself %0, i32 %1, i64 %2, i64 %3, i64 %4, i64 %5) #0 {
+  %7 = getelementptr i8, ptr %0, i32 32
+  %8 = load ptr, ptr %7, align 8, !invariant.load !3
+  %9 = zext i64 %2 to i128
+  %10 = zext i64 %4 to i128
+  %11 = mul nuw i128 %10, %9
+  %12 = lshr i128 %11, 64
+  %13 = trunc i128 %12 to i64
+  %14 = mul i64 %3, %4
+  %15 = mul i64 %2, %5
+  %16 = add i64 %14, %15
+  %17 = add i64 %13, %16
+  %18 = zext i32 %1 to i64
+  %19 = getelementptr i8, ptr %8, i64 %18
+  %20 = getelementptr i8, ptr %19, i64 8
+  store volatile i64 %17, ptr %20, align 1, !dbg !4  ; module offset 0xa6
+  %21 = trunc i128 %11 to i64
+  store volatile i64 %21, ptr %19, align 1, !dbg !6  ; module offset 0xba
+  ret void
+}
+
+; Function Attrs: nocallback nofree nosync nounwind willreturn memory(none)
+declare ptr @llvm.frameaddress.p0(i32 immarg) #1
+
+; Function Attrs: cold noreturn nounwind memory(inaccessiblemem: write)
+declare void @llvm.ubsantrap(i8 immarg) #2
+
+; "product"
+; Function Attrs: nounwind
+define hidden swiftcc i64 @f1(ptr swiftself %0, i32 %1, i64 %2, i64 %3) #3 {
+  %5 = getelementptr i8, ptr %0, i32 32
+  %6 = load ptr, ptr %5, align 8, !invariant.load !3
+  %7 = add i32 %1, 16
+  %8 = zext i64 %2 to i128
+  %9 = zext i64 %3 to i128
+  %10 = mul nuw i128 %9, %8
+  %11 = lshr i128 %10, 64
+  %12 = trunc i128 %11 to i64
+  %13 = zext i32 %7 to i64
+  %14 = getelementptr i8, ptr %6, i64 %13
+  %15 = getelementptr i8, ptr %14, i64 8
+  store volatile i64 %12, ptr %15, align 1, !dbg !7  ; module offset 0xcd
+  %16 = trunc i128 %10 to i64
+  store volatile i64 %16, ptr %14, align 1, !dbg !7  ; module offset 0xcd
+  %17 = zext i32 %1 to i64
+  %18 = getelementptr i8, ptr %6, i64 %17
+  %19 = getelementptr i8, ptr %18, i64 24
+  %20 = load volatile i64, ptr %19, align 1, !dbg !8  ; module offset 0xd1
+  %21 = xor i64 %12, %16
+  ret i64 %21
+}
+
+attributes #0 = { nounwind "frame-pointer"="all" "probe-stack"="inline-asm" }
+attributes #1 = { nocallback nofree nosync nounwind willreturn memory(none) }
+attributes #2 = { cold noreturn nounwind memory(inaccessiblemem: write) }
+attributes #3 = { nounwind "frame-pointer"="all" "probe-stack"="inline-asm" "rotor-inlined" }
+
+!llvm.module.flags = !{!0}
+!llvm.dbg.cu = !{!1}
+
+!0 = !{i32 8, !"PIC Level", i32 2}
+!1 = distinct !DICompileUnit(language: DW_LANG_C, file: !2, isOptimized: true, runtimeVersion: 0, emissionKind: NoDebug)
+!2 = !DIFile(filename: "m", directory: "")
+!3 = !{}
+!4 = distinct !DILocation(line: 166, scope: !5)
+!5 = distinct !DISubprogram(scope: !2, file: !2, spFlags: DISPFlagDefinition, unit: !1)
+!6 = distinct !DILocation(line: 186, scope: !5)
+!7 = distinct !DILocation(line: 205, scope: !5)
+!8 = distinct !DILocation(line: 209, scope: !5)
+;;; STDOUT ;;)
