@@ -359,6 +359,29 @@ TEST(WideProducts, SumsOfWideProducts) {
             Counts({2, 2, 2, 2, 2}));
 }
 
+/// As clang makes of a limb of curve25519's products: none of the high words is whole before all of them are.
+TEST(WideProducts, SumsOfHighWordsInOne) {
+  EXPECT_EQ(left(10, 2,
+                 [](const Words& a) -> Words {
+                   Word low = a[0] * a[1];
+                   Words terms;
+                   for (unsigned i = 0; i < 10; i += 2) {
+                     Word x = a[i], y = a[i + 1], t = x.high() * y.low() + (x.low() * y.low()).high();
+                     terms.insert(terms.begin(), x.high() * y.high());
+                     terms.push_back(t.high());
+                     terms.push_back((t.low() + x.low() * y.high()).high());
+                     if (i == 0) continue;
+                     Word sum = low + x * y;
+                     terms.push_back((sum < low).wide());
+                     low = sum;
+                   }
+                   Word high = terms[0];
+                   for (size_t i = 1; i < terms.size(); ++i) high = high + terms[i];
+                   return {low, high};
+                 }),
+            5u);
+}
+
 /// x * y / 2^256 modulo the prime of Pallas, up to a last subtraction.
 Words montgomery(const Words& a, MakeProduct product) {
   constexpr unsigned kLimbs = 4;

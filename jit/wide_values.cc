@@ -495,7 +495,7 @@ void WideValues::expand_closed(Form& form) {
 
 /// Whether to make it anew: a sum in which a product has come together.
 bool WideValues::is_worth_it(Value* value, const Facts& facts) {
-  constexpr unsigned kMaxTerms = 16;
+  constexpr unsigned kMaxTerms = 32;
   auto* op = llvm::dyn_cast<Instruction>(value);
   const Form& form = *facts.modular;
   if (!op || op->getType() != i64_ || !facts.absorbed || form.is_zero() || form.terms().size() > kMaxTerms)
