@@ -424,6 +424,12 @@ TEST(WideProducts, FactorsThatWereMaskedAndScaled) {
             Counts({2, 2, 2, 2, 2}));
 }
 
+/// As in squares of it.
+TEST(WideProducts, FactorsThatWereDoubled) {
+  EXPECT_EQ(left_each(2, 2, [&](const Words& a, MakeProduct product) { return both(product(a[0] << 1, a[1])); }),
+            Counts({1, 1, 1, 1, 1}));
+}
+
 /// As in kimchi's from_bigint.
 TEST(WideProducts, PlainProductBesideTheWideOne) {
   auto left_of = [](uint64_t c) {

@@ -408,11 +408,12 @@ std::optional<Form> WideValues::derive_modular(Value* value, bool& absorbed) {
   return exact(value).exact;
 }
 
-/// A product that is cut in halves is a factor of others, and its own factors are none of theirs, unless it is a
-/// partial one: that may be the low half of a factor that is not cut itself.
+/// A multiple that is cut in halves is a factor of others, and what it is a multiple of is none of theirs, unless it is
+/// a partial product: that may be the low half of a factor that is not cut itself.
 bool WideValues::is_factor(const Instruction& op) {
-  if (op.getOpcode() != Instruction::Mul || !cut_.contains(&op)) return false;
-  return llvm::any_of(op.operands(), [&](Value* x) { return exact(x).max > UINT32_MAX; });
+  const bool is_multiple = op.getOpcode() == Instruction::Mul || op.getOpcode() == Instruction::Shl;
+  return is_multiple && cut_.contains(&op) &&
+         llvm::any_of(op.operands(), [&](Value* x) { return exact(x).max > UINT32_MAX; });
 }
 
 /// Whether a multiplication is among the open values that its form was made of, as far as is known.
