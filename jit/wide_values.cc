@@ -292,10 +292,40 @@ std::optional<Form> WideValues::derive_carry(llvm::ICmpInst& compare, Facts& fac
   // has carried all the same.
   for (const Form& addend : {seen_modular(x), *modular(x).modular}) {
     Form difference = *modular(w).modular;
-    if (auto partial = exact_of(normalise(std::move(difference.subtract(addend)))))
-      return seen(x).add(*partial).subtract(seen(w)).shift_right(64);
+    difference = normalise(std::move(difference.subtract(addend)));
+    auto partial = exact_of(difference);
+    if (!partial && !multiples_.empty()) partial = exact_of(in_multiples(difference));
+    if (partial) return seen(x).add(*partial).subtract(seen(w)).shift_right(64);
   }
   return std::nullopt;
+}
+
+/// A form modulo 2^64 in which factors stand for what they are odd multiples of. Of q = k * x the low word of q * c is
+/// x * (k * c), and where k * c is -1, -x.
+Form WideValues::in_multiples(const Form& modular) {
+  Form result;
+  // Of integers only: x / 2 is not known by what x is congruent to.
+  auto replace = [&](const Term& term, uint64_t factor) {
+    auto known = multiples_.find(term.monomial.a.value());
+    auto integer = term.coefficient.residue(64);
+    if (!integer || known == multiples_.end()) return false;
+    result.add(Monomial(known->second.factor), Coefficient(*integer * factor * known->second.inverse));
+    return true;
+  };
+  auto is_multiple = [](const Term& term) { return term.monomial.degree() == 1 && !term.monomial.has_low_part(); };
+  for (const Term& term : modular.terms()) {
+    bool done = false;
+    if (auto integer = term.coefficient.residue(64); integer && is_multiple(term)) {
+      done = replace(term, 1);
+      // Or of one that is a multiple itself.
+      Value* x = values_[term.monomial.a.value()];
+      const Facts* facts = x ? facts_of_.lookup(x) : nullptr;
+      if (!done && facts && facts->modular && facts->modular->terms().size() == 1)
+        if (const Term& inner = facts->modular->terms()[0]; is_multiple(inner)) done = replace(inner, *integer);
+    }
+    if (!done) result.add(term.monomial, term.coefficient);
+  }
+  return normalise(std::move(result));
 }
 
 /// What a value is that has this normalised form modulo 2^64, exactly: a partial product, or one shifted left. Both are
@@ -416,6 +446,14 @@ bool WideValues::is_factor(const Instruction& op) {
          llvm::any_of(op.operands(), [&](Value* x) { return exact(x).max > UINT32_MAX; });
 }
 
+/// For in_multiples.
+void WideValues::note_multiple(Instruction& factor) {
+  auto multiple = with_constant(factor);
+  if (!multiple || factor.getOpcode() != Instruction::Mul || multiple->c % 2 == 0) return;
+  const uint64_t inverse = llvm::APInt(64, multiple->c).multiplicativeInverse().getZExtValue();
+  multiples_.try_emplace(number(multiple->x), Atom(number(&factor)), inverse);
+}
+
 /// Whether a multiplication is among the open values that its form was made of, as far as is known.
 bool WideValues::absorbs_product(const Instruction& op) const {
   return llvm::any_of(op.operands(), [&](Value* x) {
@@ -433,7 +471,10 @@ WideValues::Facts& WideValues::modular(Value* value) {
   facts.modular = self;  // meanwhile
   bool absorbed = false;
   std::optional<Form> form;
-  if (auto* op = llvm::dyn_cast<Instruction>(value); !op || !is_factor(*op)) form = derive_modular(value, absorbed);
+  if (auto* op = llvm::dyn_cast<Instruction>(value); op && is_factor(*op))
+    note_multiple(*op);
+  else
+    form = derive_modular(value, absorbed);
   if (form) form = normalise(std::move(*form));
   if (!form || form->is_void()) {
     form = self;

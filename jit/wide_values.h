@@ -82,6 +82,8 @@ class WideValues {
   Form seen_modular(llvm::Value* value);
   Form low_part(llvm::Value* value, unsigned bits);
   Atom low_atom(Form shifted, unsigned bits, llvm::Value* value);
+  void note_multiple(llvm::Instruction& factor);
+  Form in_multiples(const Form& modular);
   bool is_factor(const llvm::Instruction& op);
   bool absorbs_product(const llvm::Instruction& op) const;
   bool is_cut(llvm::Value* value);
@@ -136,7 +138,12 @@ class WideValues {
   unsigned depth_ = 0;  ///< of recursion
   ByForm<Partial> partials_;
   ByForm<Low> lows_;
-  std::unordered_map<uint32_t, const Low*> made_up_;  ///< of values that the program does not have, by number
+  struct OddMultiple {
+    Atom factor;
+    uint64_t inverse;  ///< of what it was multiplied with, modulo 2^64
+  };
+  std::unordered_map<uint32_t, OddMultiple> multiples_;  ///< by the number of what they are multiples of
+  std::unordered_map<uint32_t, const Low*> made_up_;     ///< of values that the program does not have, by number
 };
 
 }  // namespace rotor::jit
