@@ -482,6 +482,12 @@ WideValues::Facts& WideValues::modular(Value* value) {
   }
   facts.modular = std::move(form);
   facts.absorbed = absorbed;
+  // Another value may be known that is congruent.
+  if (absorbed && !facts.exact)
+    if (auto known = exact_of(*facts.modular)) {
+      facts.exact = std::move(known);
+      facts.exact_open = facts.exact->has_low_part();
+    }
   facts.multiplied |= absorbed && absorbs_product(*llvm::cast<Instruction>(value));
   if (absorbed && !split(*facts.modular)) expand_closed(*facts.modular);
   if (absorbed && is_high_word(*facts.modular)) {
