@@ -3,9 +3,11 @@
 #include "llvm/ADT/DenseMap.h"
 #include "llvm/ADT/DenseSet.h"
 #include "llvm/ADT/MapVector.h"
+#include "llvm/Analysis/ValueTracking.h"
 #include "llvm/IR/IRBuilder.h"
 #include "llvm/IR/InstIterator.h"
 #include "llvm/IR/PatternMatch.h"
+#include "llvm/Support/KnownBits.h"
 #include "llvm/Support/MathExtras.h"
 
 namespace rotor::jit {
@@ -42,6 +44,8 @@ class Halves {
     }
     for (auto [old, whole] : wholes_)
       if (Value* made = made_.lookup(key(whole.first, whole.second))) replace(old, made);
+    if (!low_.empty())
+      for (Instruction& op : llvm::instructions(function_)) widen_mask(op);
     return changed_;
   }
 
@@ -75,6 +79,27 @@ class Halves {
         wholes_.insert({llvm::cast<Instruction>(x), {whole, {mask, 0}}});
       }
     }
+  }
+
+  /// (x & (2^32 - 2^k)) + y, of which nobody wants the lowest k bits: where y has none, those of x carry nowhere.
+  void widen_mask(Instruction& half) {
+    uint64_t mask;
+    unsigned k, length;
+    if (!match(&half, m_And(m_Value(), m_ConstantInt(mask))) || !half.hasOneUse() || half.getType() != i64_ ||
+        !llvm::isShiftedMask_64(mask, k, length) || k == 0 || k + length != kHalf)
+      return;
+    auto* sum = llvm::cast<Instruction>(*half.user_begin());
+    if (sum->getOpcode() != Instruction::Add) return;
+    auto drops = [&](llvm::User* user) {
+      uint64_t bits;
+      return match(user, m_LShr(m_Specific(sum), m_ConstantInt(bits))) && bits >= k;
+    };
+    Value* y = sum->getOperand(sum->getOperand(0) == &half);
+    if (!llvm::all_of(sum->users(), drops)) return;
+    if (llvm::computeKnownBits(y, function_.getDataLayout()).countMinTrailingZeros() < k) return;
+    half.setOperand(1, llvm::ConstantInt::get(i64_, UINT32_MAX));
+    sum->dropPoisonGeneratingFlags();
+    changed_ = true;
   }
 
   static void push(llvm::SmallVector<Instruction*, 2>& halves, Instruction* half) {

@@ -268,6 +268,41 @@ TEST(WideProducts, MasksNarrowedToBitsThatCanBeSet) {
             1u);
 }
 
+/// Something like high words of x * y, where y is a multiple of 2^zeros. What is added to a product with the lower half
+/// of y is masked without its lowest bits, and the sum shifted by `shift`; `whole`: and used as it is.
+Words products_masked(const Words& a, unsigned bits, unsigned zeros, unsigned shift, bool whole) {
+  Word y = a[1] << zeros, low = a[0] * y, high = a[0].of(uint64_t{0});
+  const uint64_t mask = UINT32_MAX << bits & UINT32_MAX;
+  for (Word x : {a[0], a[2]}) {
+    Word y0 = y & (UINT32_MAX << zeros & UINT32_MAX), t = x.high() * y0 + (x.low() * y0).high();
+    Word u = x.low() * y0 + (t & mask);
+    high = high + x.high() * y.high() + t.high() + (u >> shift);
+    if (whole) low = low ^ u;
+  }
+  return {low, high};
+}
+TEST(WideProducts, MasksNarrowedToBitsThatAreWanted) {
+  auto product = [](Word x, Word y) {
+    Word y0 = y & 0xfffffffe, t = y.high() * x.low() + (x.low() * y0).high();
+    return Wide{x * y, x.high() * y.high() + t.high() + (x.high() * y0 + (t & 0xfffffffe)).high()};
+  };
+  EXPECT_EQ(left(4, 2,
+                 [&](const Words& a) -> Words {
+                   Wide p = product(a[0], a[1] << 1), q = product(a[2], a[3] << 1);
+                   Word low = p.low + q.low;
+                   return {low, p.high + q.high + (low < p.low).wide()};
+                 }),
+            2u);
+  // Where they are wanted, or what is added has them, nothing is widened.
+  for (unsigned bits : {1, 2, 7})
+    for (unsigned zeros : {0, 1, 2, 7})
+      for (unsigned shift : {0, 1, 6, 7, 31, 32, 33})
+        for (bool whole : {false, true}) {
+          SCOPED_TRACE(testing::Message() << bits << " " << zeros << " " << shift << " " << whole);
+          rewritten(3, 2, [&](const Words& a) { return products_masked(a, bits, zeros, shift, whole); }, 200);
+        }
+}
+
 // Accumulation.
 
 TEST(WideProducts, MultiplyAndAdd) {
