@@ -215,7 +215,8 @@ void WideProducts::join_low_products() {
     Value *x = low.getOperand(0), *y = low.getOperand(1);
     auto found = products_.find(factors(x, y));
     if (found == products_.end() || !found->second) continue;
-    auto* wide = llvm::cast<Instruction>(found->second);
+    auto* wide = llvm::dyn_cast<Instruction>(found->second);
+    if (!wide) continue;  // of constants
     llvm::IRBuilder<> b(&low);
     if (!precedes(wide, &low)) {
       if (!precedes(&low, wide)) continue;

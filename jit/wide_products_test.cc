@@ -459,6 +459,16 @@ TEST(WideProducts, FactorsThatWereMaskedAndScaled) {
             Counts({2, 2, 2, 2, 2}));
 }
 
+/// A factor that turns out to be a number.
+TEST(WideProducts, FactorsThatAreConstant) {
+  EXPECT_EQ(left_each(2, 3,
+                      [&](const Words& a, MakeProduct product) -> Words {
+                        Word p = a[0].low() * a[1].low(), five = (p + a[0].of(5)) - p, c = a[0].of(0x224698fc094cf91b);
+                        Wide q = product(five, c);
+                        return {q.low, q.high, five * c};
+                      }),
+            Counts({0, 0, 0, 0, 0}));
+}
 /// As in squares of it.
 TEST(WideProducts, FactorsThatWereDoubled) {
   EXPECT_EQ(left_each(2, 2, [&](const Words& a, MakeProduct product) { return both(product(a[0] << 1, a[1])); }),
