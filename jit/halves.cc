@@ -98,7 +98,6 @@ class Halves {
     if (!llvm::all_of(sum->users(), drops)) return;
     if (llvm::computeKnownBits(y, function_.getDataLayout()).countMinTrailingZeros() < k) return;
     half.setOperand(1, llvm::ConstantInt::get(i64_, UINT32_MAX));
-    sum->dropPoisonGeneratingFlags();
     changed_ = true;
   }
 

@@ -144,7 +144,7 @@ llvm::PreservedAnalyses StoredWordsPass::run(llvm::Function& function, llvm::Fun
         });
         if (word == words.end()) continue;
         load->replaceAllUsesWith(word->value);
-        if (!traps && !load->isAtomic()) load->eraseFromParent();
+        if (!traps) load->eraseFromParent();  // no atomic one: it left no words
         changed = true;
         continue;
       }

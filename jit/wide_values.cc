@@ -142,10 +142,9 @@ WideValues::Facts& WideValues::exact(Value* value) {
   if (facts.exact && op) {
     bool is_sum = !llvm::isa<llvm::TruncInst>(op) && op->getOpcode() != Instruction::Mul &&
                   op->getOpcode() != Instruction::And && !op->isShift();
-    facts.exact_open = facts.exact->is_zero() || !is_sum || (facts.exact->is_atom() && !cut_.contains(op)) ||
-                       facts.exact->has_low_part();
+    bool says_less = facts.exact->is_zero() || (facts.exact->is_atom() && !cut_.contains(op));
+    facts.exact_open = !is_factor(*op) && (!is_sum || says_less || facts.exact->has_low_part());
     facts.multiplied = absorbs_product(*op);
-    if (is_factor(*op)) facts.exact_open = false;
   }
   facts_.push_back(std::move(facts));
   facts_of_[value] = &facts_.back();
@@ -304,28 +303,32 @@ std::optional<Form> WideValues::derive_carry(llvm::ICmpInst& compare, Facts& fac
 /// x * (k * c), and where k * c is -1, -x.
 Form WideValues::in_multiples(const Form& modular) {
   Form result;
-  // Of integers only: x / 2 is not known by what x is congruent to.
-  auto replace = [&](const Term& term, uint64_t factor) {
-    auto known = multiples_.find(term.monomial.a.value());
-    auto integer = term.coefficient.residue(64);
-    if (!integer || known == multiples_.end()) return false;
-    result.add(Monomial(known->second.factor), Coefficient(*integer * factor * known->second.inverse));
-    return true;
-  };
-  auto is_multiple = [](const Term& term) { return term.monomial.degree() == 1 && !term.monomial.has_low_part(); };
   for (const Term& term : modular.terms()) {
-    bool done = false;
-    if (auto integer = term.coefficient.residue(64); integer && is_multiple(term)) {
-      done = replace(term, 1);
-      // Or of one that is a multiple itself.
-      Value* x = values_[term.monomial.a.value()];
-      const Facts* facts = x ? facts_of_.lookup(x) : nullptr;
-      if (!done && facts && facts->modular && facts->modular->terms().size() == 1)
-        if (const Term& inner = facts->modular->terms()[0]; is_multiple(inner)) done = replace(inner, *integer);
-    }
-    if (!done) result.add(term.monomial, term.coefficient);
+    // Of integers only: x / 2 is not known by what x is congruent to.
+    auto times = term.coefficient.residue(64);
+    if (const OddMultiple* known = times ? multiple_of(term.monomial, *times) : nullptr)
+      result.add(Monomial(known->factor), Coefficient(*times * known->inverse));
+    else
+      result.add(term.monomial, term.coefficient);
   }
   return normalise(std::move(result));
+}
+
+/// Of x, or of what x itself is a multiple of: then `times` is multiplied. Null: none is known.
+const WideValues::OddMultiple* WideValues::multiple_of(const Monomial& x, uint64_t& times) const {
+  if (x.degree() != 1 || x.has_low_part()) return nullptr;
+  auto known = multiples_.find(x.a.value());
+  if (known != multiples_.end()) return &known->second;
+  Value* value = values_[x.a.value()];
+  const Facts* facts = value ? facts_of_.lookup(value) : nullptr;
+  if (!facts || !facts->modular || facts->modular->terms().size() != 1) return nullptr;
+  const Term& term = facts->modular->terms()[0];
+  auto factor = term.coefficient.residue(64);
+  if (!factor || term.monomial.degree() != 1 || term.monomial.has_low_part()) return nullptr;
+  known = multiples_.find(term.monomial.a.value());
+  if (known == multiples_.end()) return nullptr;
+  times *= *factor;
+  return &known->second;
 }
 
 /// What a value is that has this normalised form modulo 2^64, exactly: a partial product, or one shifted left. Both are
@@ -589,10 +592,13 @@ std::optional<Split> WideValues::split(const Form& form) {
     Value* x = term.monomial.has_low_part() ? values_[term.monomial.a.value()] : nullptr;
     return x && !exact(x).exact_open;
   };
-  if (std::ranges::none_of(negative, is_cut_factor) && drop_below_one(result, negative)) return result;
+  auto drop_negative = [&] {
+    return std::ranges::none_of(negative, is_cut_factor) && drop_below_one(result, negative);
+  };
+  if (drop_negative()) return result;
   take_complete_words(result.high, negative, result.words);
   take_complete_words(negative, result.high, result.minus_words);
-  if (std::ranges::none_of(negative, is_cut_factor) && drop_below_one(result, negative)) return result;
+  if (drop_negative()) return result;
   return std::nullopt;
 }
 

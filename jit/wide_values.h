@@ -66,6 +66,12 @@ class WideValues {
     unsigned trailing_zeros() const { return static_cast<unsigned>(std::countr_zero(possible)); }
   };
 
+  /// A factor that is one, modulo 2^64.
+  struct OddMultiple {
+    Atom factor;
+    uint64_t inverse;  ///< of what it was multiplied with, modulo 2^64
+  };
+
   uint32_t add_value(llvm::Value* value);
   uint32_t number(llvm::Value* value);
   Facts& exact(llvm::Value* value);
@@ -83,6 +89,7 @@ class WideValues {
   Form low_part(llvm::Value* value, unsigned bits);
   Atom low_atom(Form shifted, unsigned bits, llvm::Value* value);
   void note_multiple(llvm::Instruction& factor);
+  const OddMultiple* multiple_of(const Monomial& x, uint64_t& times) const;
   Form in_multiples(const Form& modular);
   bool is_factor(const llvm::Instruction& op);
   bool absorbs_product(const llvm::Instruction& op) const;
@@ -138,10 +145,6 @@ class WideValues {
   unsigned depth_ = 0;  ///< of recursion
   ByForm<Partial> partials_;
   ByForm<Low> lows_;
-  struct OddMultiple {
-    Atom factor;
-    uint64_t inverse;  ///< of what it was multiplied with, modulo 2^64
-  };
   std::unordered_map<uint32_t, OddMultiple> multiples_;  ///< by the number of what they are multiples of
   std::unordered_map<uint32_t, const Low*> made_up_;     ///< of values that the program does not have, by number
 };

@@ -176,13 +176,14 @@ TEST(FaultOfTheSystem, WhileAStandbyIsMadeFromTheImage) {
       },
       false);
   // By the caller, while the one that trapped is freed by another thread.
-  for_each_failure(
-      policy_with(ImageMode::lazy), has_image,
-      [](Proxy&, Subject& subject) {
-        subject.trap();
-        (void)subject.ask();
-      },
-      true, faults::Scope::this_thread);
+  for (faults::Scope scope : {faults::Scope::this_thread, faults::Scope::all_threads})
+    for_each_failure(
+        policy_with(ImageMode::lazy), has_image,
+        [](Proxy&, Subject& subject) {
+          subject.trap();
+          (void)subject.ask();
+        },
+        scope == faults::Scope::this_thread, scope);
 }
 
 TEST(FaultOfTheSystem, WhileAStandbyIsImagedAnew) {
@@ -319,6 +320,9 @@ TEST_P(FaultOfTheHost, AtEachStep) {
         // was made fail that and the standby.
         if (!due && std::string(GetParam()) != "stop") {
           EXPECT_GE(failed, 1u);
+          if (image == ImageMode::off) {
+            EXPECT_EQ(failed, 1u) << counters.last_problem;
+          }
         }
         EXPECT_LE(failed, 2u) << counters.last_problem;
         if (due) {
