@@ -9,7 +9,7 @@
 
 #include "jit/rewrite_check.h"
 #include "jit/wide_products_check.h"
-#include "jit/words_check.h"
+#include "jit/written_products_check.h"
 #include "llvm/IR/Dominators.h"
 #include "llvm/IR/LLVMContext.h"
 #include "llvm/IR/Module.h"
@@ -61,51 +61,6 @@ unsigned left(unsigned arguments, unsigned results, const std::function<Words(co
   return rewritten(arguments, results, body).multiplications;
 }
 
-// The usual ways to write a product.
-
-/// The run-time library's.
-Wide library_product(Word a, Word b) {
-  Word low = a.low() * b.low(), t = low.high();
-  low = low.low();
-  t = t + a.high() * b.low();
-  low = low + (t.low() << 32);
-  Word high = t.high();
-  t = low.high();
-  low = low.low();
-  t = t + b.high() * a.low();
-  low = low + (t.low() << 32);
-  high = high + t.high();
-  return {low, high + a.high() * b.high()};
-}
-/// wyhash's, as of other hash mixers.
-Wide mixer_product(Word a, Word b) {
-  Word hh = a.high() * b.high(), m0 = a.high() * b.low(), m1 = b.high() * a.low(), ll = a.low() * b.low();
-  Word t = ll + (m0 << 32), low = t + (m1 << 32), carries = (t < ll).wide() + (low < t).wide();
-  return {low, hh + m0.high() + m1.high() + carries};
-}
-/// mbedTLS's.
-Wide schoolbook_product(Word a, Word b) {
-  Word low = a.low() * b.low(), x = a.high() * b.low(), middle = a.low() * b.high() + x, high = a.high() * b.high();
-  high = high + ((middle < x).wide() << 32) + middle.high();
-  Word shifted = middle << 32;
-  low = low + shifted;
-  return {low, high + (low < shifted).wide()};
-}
-/// xxhash's.
-Wide cross_product(Word a, Word b) {
-  Word ll = a.low() * b.low(), hl = a.high() * b.low(), lh = a.low() * b.high(), hh = a.high() * b.high();
-  Word cross = ll.high() + hl.low() + lh;
-  return {(cross << 32) | ll.low(), hl.high() + cross.high() + hh};
-}
-/// Hacker's Delight's, and Go's math/bits: the low word is a plain product, half of the wide one.
-Wide delight_product(Word a, Word b) {
-  Word t = a.high() * b.low() + (a.low() * b.low()).high(), w1 = t.low() + a.low() * b.high();
-  return {a * b, a.high() * b.high() + t.high() + w1.high()};
-}
-using MakeProduct = Wide (*)(Word, Word);
-constexpr MakeProduct kProducts[] = {library_product, mixer_product, schoolbook_product, cross_product,
-                                     delight_product};
-
 /// What is left if the product in a function is written in each of these ways.
 std::vector<unsigned> left_each(unsigned arguments, unsigned results,
                                 const std::function<Words(const Words&, MakeProduct)>& body) {
@@ -115,11 +70,6 @@ std::vector<unsigned> left_each(unsigned arguments, unsigned results,
   return counts;
 }
 using Counts = std::vector<unsigned>;
-
-Wide accumulate(Wide product, Word addend) {
-  Word low = product.low + addend;
-  return {low, product.high + (low < addend).wide()};
-}
 
 Words both(Wide x) { return {x.low, x.high}; }
 
