@@ -33,6 +33,8 @@ TEST_FILES = ['*_test.cc', '*/test_*.h']
 
 # White-box tests and fuzz targets: the internal folders that each needs.
 WHITE_BOX = {
+    'bench/compile_cost.cc': ['jit/costly_modules_check.h'],
+    'fuzz/compile.cc': ['jit/costly_modules_check.h'],
     'fuzz/decode.cc': ['wasm/*'],
     'fuzz/code_file.cc': ['jit/code.h', 'wasm/decode_module.h'],  # a code file carries the module
     'proxy/answer_model_test.cc': ['memory/fault_injection.h'],

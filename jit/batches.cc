@@ -1,52 +1,55 @@
 #include "jit/batches.h"
 
-#include "wasm/reader.h"
-
 namespace rotor::jit {
 
 namespace {
 
 /// Bodies a batch holds at most: a batch is what one worker has in memory and the grain of the work.
 constexpr uint64_t kBatchBytes = 128 << 10;
-
-/// A function with more locals or a longer body than these is compiled as --opt 0 does at every level: LLVM's register
-/// allocator takes time that grows with the square of the live values (4,000 locals live across a call: 15 s). The
-/// largest function of kimchi has 193 local declarations and 39 KB.
-constexpr uint64_t kManyLocals = 1000;
-constexpr uint64_t kHugeBodyBytes = 512 << 10;
+/// Memory that the functions of one LLVM module take together, by estimates: they lie there until it is compiled.
+constexpr uint64_t kPieceMemoryBytes = 256 << 20;
 
 }  // namespace
 
-bool is_huge(const wasm::FunctionBody& body, std::span<const uint8_t> bytes) {
-  if (body.end - body.begin > kHugeBodyBytes) return true;
-  wasm::ByteReader reader(bytes);
-  reader.seek(body.begin);
-  reader.set_end(body.end);
-  uint32_t groups = 0, count = 0;
-  uint64_t locals = 0;
-  if (!reader.u32(groups)) return false;
-  for (uint32_t i = 0; i < groups && locals <= kManyLocals; ++i) {
-    if (!reader.u32(count) || !reader.skip(1)) return false;
-    locals += count;
-  }
-  return locals > kManyLocals;
-}
-
-std::vector<Batch> make_batches(const wasm::Module& module, std::span<const uint8_t> bytes, uint32_t functions) {
+std::vector<Batch> make_batches(const wasm::Module& module, uint32_t functions) {
   std::vector<Batch> batches;
   uint64_t batch_bytes = 0;
   for (uint32_t i = 0; i < module.bodies.size(); ++i) {
     uint64_t body = module.bodies[i].end - module.bodies[i].begin;
-    bool huge = is_huge(module.bodies[i], bytes);
-    if (batches.empty() || batches.back().count >= functions || batch_bytes + body > kBatchBytes ||
-        huge != batches.back().huge) {
-      batches.push_back({i, 0, huge});
+    if (batches.empty() || batches.back().count >= functions || batch_bytes + body > kBatchBytes) {
+      batches.push_back({i, 0});
       batch_bytes = 0;
     }
     ++batches.back().count;
     batch_bytes += body;
   }
   return batches;
+}
+
+Result<SortedBatch> sort_batch(CostCounter& counter, std::span<const uint32_t> defined_funcs, OptLevel opt,
+                               const CompileOptions& options, uint32_t imported_funcs, uint32_t& bad) {
+  SortedBatch sorted;
+  for (uint32_t func : defined_funcs) {
+    Cost cost = counter.count(func);
+    auto form = form_of(cost, opt, options, func + imported_funcs);
+    if (!form) {
+      bad = func;
+      return std::unexpected(std::move(form).error());
+    }
+    (*form == Form::optimised ? sorted.at_o1 : sorted.at_o0)
+        .push_back({func, *form == Form::frame, cost.operands, estimate(cost, *form).memory_bytes});
+  }
+  return sorted;
+}
+
+std::span<const BatchFunction> take_piece(std::span<const BatchFunction>& functions, uint64_t& memory_bytes) {
+  size_t count = 0;
+  memory_bytes = 0;
+  while (count < functions.size() && (count == 0 || memory_bytes + functions[count].memory_bytes <= kPieceMemoryBytes))
+    memory_bytes += functions[count++].memory_bytes;
+  auto piece = functions.first(count);
+  functions = functions.subspan(count);
+  return piece;
 }
 
 }  // namespace rotor::jit

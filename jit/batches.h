@@ -5,22 +5,36 @@
 #include <span>
 #include <vector>
 
+#include "jit/cost.h"
 #include "wasm/module.h"
 
 namespace rotor::jit {
 
-/// Defined functions [first, first + count), one LLVM module. All of them are huge or none is.
+/// Defined functions [first, first + count): one LLVM module, if all of them are compiled in one way.
 struct Batch {
   uint32_t first;
   uint32_t count;
-  bool huge;
 };
 
-/// True for a function that LLVM's optimising code generator would take too long for: it is compiled as --opt 0 does at
-/// every level. The decoder checks the body later.
-bool is_huge(const wasm::FunctionBody& body, std::span<const uint8_t> bytes);
-
 /// All functions of a module, at most `functions` (at least 1) a batch.
-std::vector<Batch> make_batches(const wasm::Module& module, std::span<const uint8_t> bytes, uint32_t functions);
+std::vector<Batch> make_batches(const wasm::Module& module, uint32_t functions);
+
+/// A function of a batch, and how it is to be emitted.
+struct BatchFunction {
+  uint32_t defined_func;
+  bool in_frame;          ///< Form::frame
+  uint32_t operands;      ///< Cost::operands
+  uint64_t memory_bytes;  ///< that compiling it takes, at most
+};
+
+/// Functions of a batch by the level of the pipeline that compiles them.
+struct SortedBatch {
+  std::vector<BatchFunction> at_o0, at_o1;
+};
+/// Errors: limit, of the first function that may not be compiled, whose index is left in `bad`.
+Result<SortedBatch> sort_batch(CostCounter& counter, std::span<const uint32_t> defined_funcs, OptLevel opt,
+                               const CompileOptions& options, uint32_t imported_funcs, uint32_t& bad);
+/// The first of these functions, at least one, that are compiled together: as many as do not take much memory.
+std::span<const BatchFunction> take_piece(std::span<const BatchFunction>& functions, uint64_t& memory_bytes);
 
 }  // namespace rotor::jit

@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "jit/batches.h"
+#include "jit/compile_thread.h"
 #include "jit/emit_batch.h"
 #include "jit/link.h"
 #include "jit/pipeline.h"
@@ -29,24 +30,56 @@ class Worker {
  public:
   Worker(const wasm::Module& module, std::span<const uint8_t> bytes, const CompileOptions& options,
          const CpuTarget& cpu)
-      : cpu_(cpu), wide_products_(options.wide_products), emitter_(module, bytes, options.features) {}
+      : cpu_(cpu),
+        options_(options),
+        counter_(module, bytes, options.features),
+        emitter_(module, bytes, options.features) {}
 
-  /// Compiles functions to an object. Errors: of the first bad function, whose index is left in `bad`.
-  Result<std::vector<char>> compile(const ModulePlan& plan, OptLevel opt, std::span<const uint32_t> defined_funcs,
-                                    uint32_t& bad) {
-    std::unique_ptr<Pipeline>& pipeline = pipelines_[opt == OptLevel::o0 ? 0 : 1];
-    if (!pipeline) {
-      ROTOR_TRY(pipeline, Pipeline::create(opt, cpu_, wide_products_));
-    }
-    ROTOR_TRY(auto llvm_module, emitter_.emit(plan, pipeline->target(), pipeline->context(defined_funcs.size()),
-                                              defined_funcs, pipeline->wide_products(), bad));
-    std::span<const char> object = pipeline->run(*llvm_module);
-    return std::vector<char>(object.begin(), object.end());
+  using Objects = std::vector<std::vector<char>>;
+  /// Compiles functions, none to an empty object. Errors: of the first bad function, whose index is left in `bad`.
+  Result<Objects> compile(const ModulePlan& plan, OptLevel opt, std::span<const uint32_t> defined_funcs,
+                          uint32_t& bad) {
+    ROTOR_TRY(SortedBatch sorted, sort_batch(counter_, defined_funcs, opt, options_, plan.module.imported_funcs, bad));
+    Objects objects;
+    for (std::span<const BatchFunction> rest = sorted.at_o1; !rest.empty();)
+      ROTOR_CHECK(compile_piece(plan, OptLevel::o1, rest, objects, bad));
+    std::span<const BatchFunction> rest = sorted.at_o0;
+    while (!rest.empty() || (defined_funcs.empty() && objects.empty()))
+      ROTOR_CHECK(compile_piece(plan, OptLevel::o0, rest, objects, bad));
+    return objects;
+  }
+  bool is_huge(const ModulePlan& plan, uint32_t defined_func) {
+    uint32_t bad;
+    auto sorted = sort_batch(counter_, {&defined_func, 1}, OptLevel::o1, options_, plan.module.imported_funcs, bad);
+    return !sorted || !sorted->at_o0.empty();
   }
 
  private:
+  /// Compiles the first of `rest` and takes them off.
+  Result<void> compile_piece(const ModulePlan& plan, OptLevel opt, std::span<const BatchFunction>& rest,
+                             Objects& objects, uint32_t& bad) {
+    std::unique_ptr<Pipeline>& pipeline = pipelines_[opt == OptLevel::o0 ? 0 : 1];
+    if (!pipeline) {
+      ROTOR_TRY(pipeline, Pipeline::create(opt, cpu_, options_.wide_products));
+    }
+    uint64_t memory_bytes;
+    auto functions = take_piece(rest, memory_bytes);
+    options_.memory->take(memory_bytes);
+    auto llvm_module = emitter_.emit(plan, pipeline->target(), pipeline->context(functions.size()), functions,
+                                     pipeline->wide_products(), bad);
+    if (llvm_module) {
+      std::span<const char> object = pipeline->run(**llvm_module);
+      objects.emplace_back(object.begin(), object.end());
+      llvm_module->reset();
+    }
+    options_.memory->give_back(memory_bytes);
+    if (!llvm_module) return std::unexpected(std::move(llvm_module).error());
+    return {};
+  }
+
   const CpuTarget& cpu_;
-  const bool wide_products_;
+  const CompileOptions& options_;
+  CostCounter counter_;
   BatchEmitter emitter_;
   std::unique_ptr<Pipeline> pipelines_[2];
 };
@@ -59,7 +92,7 @@ class Compilation {
         bytes_(bytes),
         options_(options),
         plan_(module, options.opt == OptLevel::o0 ? Calls::slots : Calls::straight, options.counts),
-        batches_(make_batches(module, bytes, std::max(options.batch_functions, 1u))),
+        batches_(make_batches(module, std::max(options.batch_functions, 1u))),
         objects_(batches_.size()) {
     plan_.interruptible = options.interruptible;
     plan_.deterministic = options.deterministic;
@@ -70,10 +103,8 @@ class Compilation {
     ROTOR_TRY(cpu_, cpu_target(options_.cpu));
     unsigned workers = options_.workers ? options_.workers : std::max(1u, std::thread::hardware_concurrency());
     workers = static_cast<unsigned>(std::min<size_t>(workers, std::max<size_t>(batches_.size(), 1)));
-    std::vector<std::thread> threads;
-    for (unsigned i = 1; i < workers; ++i) threads.emplace_back([this] { work(); });
-    work();
-    for (std::thread& thread : threads) thread.join();
+    start_ = start;
+    ROTOR_CHECK(run_on_compile_threads(workers, [this] { work(); }));
     if (error_) return std::unexpected(std::move(*error_));
 
     Compiled compiled;
@@ -99,12 +130,14 @@ class Compilation {
       functions.resize(batch.count);
       std::iota(functions.begin(), functions.end(), batch.first);
       uint32_t bad = UINT32_MAX;
-      auto object = worker.compile(plan_, batch.huge ? OptLevel::o0 : options_.opt, functions, bad);
-      if (!object) {
-        report(bad, std::move(object).error());
+      auto opt = level_in_time(batch.first);
+      auto objects = opt ? worker.compile(plan_, *opt, functions, bad)
+                         : Result<Worker::Objects>(std::unexpected(std::move(opt).error()));
+      if (!objects) {
+        report(bad, std::move(objects).error());
         break;
       }
-      objects_[i] = std::move(*object);
+      objects_[i] = std::move(*objects);
       uint32_t done = done_.fetch_add(batch.count) + batch.count;
       if (options_.progress) options_.progress(done, static_cast<uint32_t>(module_.bodies.size()));
     }
@@ -112,8 +145,22 @@ class Compilation {
     cpu_ms_ += thread_cpu_ms() - before;
   }
 
+  /// The level for what comes next, by what time it is.
+  Result<OptLevel> level_in_time(uint32_t next_func) const {
+    if (options_.deadline_ms == 0) return options_.opt;
+    auto gone = std::chrono::steady_clock::now() - start_;
+    std::chrono::milliseconds deadline(options_.deadline_ms);
+    if (gone < deadline / 2) return options_.opt;
+    if (gone < deadline) return OptLevel::o0;
+    return fail(ErrorKind::limit, fmt::format("compile_deadline_ms of {} is over at function {}", options_.deadline_ms,
+                                              next_func + module_.imported_funcs));
+  }
+
   Result<void> link(Compiled& compiled) {
-    ROTOR_TRY(auto code, parse_objects(std::move(objects_), module_));
+    Worker::Objects objects;
+    for (Worker::Objects& batch : objects_)
+      objects.insert(objects.end(), std::move_iterator(batch.begin()), std::move_iterator(batch.end()));
+    ROTOR_TRY(auto code, parse_objects(std::move(objects), module_));
     uint64_t stubs = 0;
     if (options_.growing) {
       ROTOR_TRY(compiled.region, growing_region(module_, options_.code_limit_bytes));
@@ -149,8 +196,9 @@ class Compilation {
   const CompileOptions& options_;
   ModulePlan plan_;
   CpuTarget cpu_;
+  std::chrono::steady_clock::time_point start_;
   std::vector<Batch> batches_;
-  std::vector<std::vector<char>> objects_;
+  std::vector<Worker::Objects> objects_;  ///< of each batch
   std::atomic<size_t> next_{0};
   std::atomic<uint32_t> done_{0};
   std::atomic<bool> stop_{false};
@@ -176,7 +224,12 @@ class LlvmFunctionCompiler final : public FunctionCompiler {
   }
 
   const std::vector<std::string>& cpu_features() const override { return cpu_.features; }
-  bool is_huge(uint32_t defined_func) const override { return jit::is_huge(module_.bodies[defined_func], bytes_); }
+  bool is_huge(uint32_t defined_func) override {
+    std::unique_ptr<Worker> worker = take_worker();
+    bool huge = worker->is_huge(plans_[1], defined_func);
+    give_back(std::move(worker));
+    return huge;
+  }
 
   void warm_up() override {
     // A module without functions goes through all of LLVM.
@@ -190,12 +243,10 @@ class LlvmFunctionCompiler final : public FunctionCompiler {
   Result<std::unique_ptr<UnlinkedCode>> compile(std::span<const uint32_t> defined_funcs, uint32_t tier) override {
     std::unique_ptr<Worker> worker = take_worker();
     uint32_t bad = 0;
-    auto object = worker->compile(plans_[tier], tier == 0 ? OptLevel::o0 : OptLevel::o1, defined_funcs, bad);
+    auto objects = worker->compile(plans_[tier], tier == 0 ? OptLevel::o0 : OptLevel::o1, defined_funcs, bad);
     give_back(std::move(worker));
-    if (!object) return std::unexpected(std::move(object).error());
-    std::vector<std::vector<char>> objects;
-    objects.push_back(std::move(*object));
-    return parse_objects(std::move(objects), module_);
+    if (!objects) return std::unexpected(std::move(objects).error());
+    return parse_objects(std::move(*objects), module_);
   }
 
  private:

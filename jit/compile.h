@@ -3,8 +3,10 @@
 // rotor_compiler_loader (a shared library with LLVM in it, loaded when something is to be compiled).
 #pragma once
 
+#include <condition_variable>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <span>
 #include <string>
@@ -15,6 +17,35 @@
 #include "wasm/module.h"
 
 namespace rotor::jit {
+
+/// Stack of the threads that compile. LLVM recurses where loops nest, by some 100 bytes a level, and in expressions.
+inline constexpr size_t kCompileStackBytes = 64 << 20;
+
+/// What compiling may take of memory at once, by estimates. Threads wait for each other; thread-safe.
+class CompileMemory {
+ public:
+  explicit CompileMemory(uint64_t limit_bytes) : limit_bytes_(limit_bytes) {}
+  uint64_t limit_bytes() const { return limit_bytes_; }
+  /// Waits until so much is free, or all is.
+  void take(uint64_t bytes) {
+    std::unique_lock lock(mutex_);
+    freed_.wait(lock, [&] { return used_bytes_ == 0 || used_bytes_ + bytes <= limit_bytes_; });
+    used_bytes_ += bytes;
+  }
+  void give_back(uint64_t bytes) {
+    {
+      std::scoped_lock lock(mutex_);
+      used_bytes_ -= bytes;
+    }
+    freed_.notify_all();
+  }
+
+ private:
+  const uint64_t limit_bytes_;
+  uint64_t used_bytes_ = 0;
+  std::mutex mutex_;
+  std::condition_variable freed_;
+};
 
 struct CompileOptions {
   Features features;
@@ -31,6 +62,10 @@ struct CompileOptions {
   bool interruptible = false;     ///< loop heads look for a stop
   bool deterministic = false;     ///< Config::deterministic
   bool wide_products = true;      ///< Config::wide_products
+  uint32_t steps_per_byte = Config().compile_steps_per_byte;  ///< Config::compile_steps_per_byte
+  uint64_t deadline_ms = Config().compile_deadline_ms;        ///< Config::compile_deadline_ms
+  std::shared_ptr<CompileMemory> memory =
+      std::make_shared<CompileMemory>(Config().compile_memory_bytes);  ///< of the engine
   uint64_t code_limit_bytes = UINT64_C(1) << 30;
   std::function<void(uint32_t, uint32_t)> progress;
 };
@@ -79,7 +114,7 @@ class FunctionCompiler {
   /// Makes ready what the first call of `compile` would.
   virtual void warm_up() = 0;
   /// Functions that are compiled as tier 0 for ever: LLVM would take too long for them.
-  virtual bool is_huge(uint32_t defined_func) const = 0;
+  virtual bool is_huge(uint32_t defined_func) = 0;
   /// Compiles defined functions, at tier 0 (as --opt 0) or 1 (as --opt 1). Errors as of compile_module.
   virtual Result<std::unique_ptr<UnlinkedCode>> compile(std::span<const uint32_t> defined_funcs, uint32_t tier) = 0;
 };

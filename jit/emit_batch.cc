@@ -95,17 +95,22 @@ bool BatchEmitter::inline_call(FunctionEmitter& caller, wasm::FuncIndex func, st
 
 Result<std::unique_ptr<llvm::Module>> BatchEmitter::emit(const ModulePlan& plan, llvm::TargetMachine& target,
                                                          llvm::LLVMContext& context,
-                                                         std::span<const uint32_t> defined_funcs, bool inline_products,
+                                                         std::span<const BatchFunction> functions, bool inline_products,
                                                          uint32_t& bad) {
   ModuleEmitter module(plan, target, context);
   FunctionEmitter emitter(module, inline_products ? this : nullptr);
+  FrameEmitter frame_emitter(module);
   inlining_failed_ = false;
-  for (uint32_t i : defined_funcs)
-    if (auto ok = decoder_.decode(wasm::FuncIndex{i + module_.imported_funcs}, emitter); !ok) {
-      bad = i;
+  for (const BatchFunction& function : functions) {
+    wasm::FuncIndex func{function.defined_func + module_.imported_funcs};
+    frame_emitter.set_operands(function.operands);
+    auto ok = function.in_frame ? frame_decoder_.decode(func, frame_emitter) : decoder_.decode(func, emitter);
+    if (!ok) {
+      bad = function.defined_func;
       return std::unexpected(std::move(ok).error());
     }
-  if (inlining_failed_) return emit(plan, target, context, defined_funcs, false, bad);
+  }
+  if (inlining_failed_) return emit(plan, target, context, functions, false, bad);
   return std::move(module.llvm_module);
 }
 

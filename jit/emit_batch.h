@@ -12,7 +12,9 @@
 #include <span>
 #include <unordered_map>
 
+#include "jit/batches.h"
 #include "jit/emit_function.h"
+#include "jit/emit_in_frame.h"
 #include "rotor/result.h"
 #include "wasm/decode_body.h"
 
@@ -23,11 +25,15 @@ class BatchEmitter final : private CallInliner {
  public:
   /// `module` and `bytes` must outlive it.
   BatchEmitter(const wasm::Module& module, std::span<const uint8_t> bytes, const Features& features)
-      : module_(module), bytes_(bytes), decoder_(module, bytes, features), inlined_decoder_(module, bytes, features) {}
+      : module_(module),
+        bytes_(bytes),
+        decoder_(module, bytes, features),
+        frame_decoder_(module, bytes, features),
+        inlined_decoder_(module, bytes, features) {}
 
   /// Errors: of the first bad function, whose index is left in `bad`.
   Result<std::unique_ptr<llvm::Module>> emit(const ModulePlan& plan, llvm::TargetMachine& target,
-                                             llvm::LLVMContext& context, std::span<const uint32_t> defined_funcs,
+                                             llvm::LLVMContext& context, std::span<const BatchFunction> functions,
                                              bool inline_products, uint32_t& bad);
 
  private:
@@ -38,6 +44,7 @@ class BatchEmitter final : private CallInliner {
   const wasm::Module& module_;
   std::span<const uint8_t> bytes_;
   wasm::BodyDecoder<FunctionEmitter> decoder_;
+  wasm::BodyDecoder<FrameEmitter> frame_decoder_;
   wasm::BodyDecoder<FunctionEmitter> inlined_decoder_;
   std::unordered_map<uint32_t, bool> is_product_routine_;
   bool inlining_failed_ = false;

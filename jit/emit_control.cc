@@ -46,29 +46,33 @@ void FunctionEmitter::begin_inlined(const FuncType& type, std::span<const ValTyp
   }
 }
 
-void FunctionEmitter::function_begin(Control& frame, wasm::FuncIndex func, const FuncType& type,
-                                     std::span<const ValType> locals) {
-  frame.kind = Control::Kind::function;
-  frame.type.results_data = type.results.data();
-  frame.type.results_count = static_cast<uint32_t>(type.results.size());
-  if (inlined_) return begin_inlined(type, locals);
+void FunctionEmitter::begin_function(llvm::Function* function, wasm::FuncIndex func, const FuncType& type) {
   type_ = &type;
   makes_calls_ = false;
   memory_base_ = nullptr;
   turns_ = nullptr;
   uniform_ = false;
-  function_ = module_.function(func);
+  function_ = function;
   // Return addresses are found by walking frame pointers.
   function_->addFnAttr("frame-pointer", "all");
   function_->addFnAttr("probe-stack", "inline-asm");
   defined_func_ = raw(func) - plan_.module.imported_funcs;
   const auto& body = plan_.module.bodies[defined_func_];
   body_bytes_ = body.end - body.begin;
-  at(body.begin);
+  at(body.begin, 0);
 
   context_ = function_->getArg(0);
   b_.SetInsertPoint(new_block());
   b_.SetCurrentDebugLocation(llvm::DebugLoc());
+}
+
+void FunctionEmitter::function_begin(Control& frame, wasm::FuncIndex func, const FuncType& type,
+                                     std::span<const ValType> locals) {
+  frame.kind = Control::Kind::function;
+  frame.type.results_data = type.results.data();
+  frame.type.results_count = static_cast<uint32_t>(type.results.size());
+  if (inlined_) return begin_inlined(type, locals);
+  begin_function(module_.function(func), func, type);
   locals_.clear();
   for (ValType local : locals) locals_.push_back(b_.CreateAlloca(module_.value_type(local)));
   bool has_vectors = std::ranges::find(locals, ValType::v128) != locals.end();
@@ -238,6 +242,10 @@ void FunctionEmitter::loop(Control& control, const BlockSignature& type, std::sp
     control.phis.push_back(phi);
     params[i] = phi;
   }
+  begin_turn();
+}
+
+void FunctionEmitter::begin_turn() {
   if (plan_.counts) {
     if (!turns_) {
       BasicBlock& entry = function_->getEntryBlock();
@@ -352,7 +360,7 @@ void FunctionEmitter::emit_return(std::span<const Value> results) {
   if (turns_) emit_count(b_.CreateLoad(module_.i64, turns_));
   begin_slow_block();
   if (!ModuleEmitter::results_in_registers(*type_)) {
-    Value buffer = invariant_load(module_.ptr, context_address(offsetof(Context, results)));
+    Value buffer = results_of(context_);
     for (size_t i = 0; i < results.size(); ++i)
       b_.CreateAlignedStore(results[i], b_.CreateConstGEP1_64(module_.i8, buffer, i * kResultStride), llvm::Align(8));
     b_.CreateRetVoid();
@@ -367,18 +375,26 @@ void FunctionEmitter::emit_return(std::span<const Value> results) {
   }
 }
 
-void FunctionEmitter::emit_call(const FuncType& type, Value code, Value callee_context, std::span<const Value> args,
-                                std::span<Value> results) {
+llvm::CallInst* FunctionEmitter::emit_call(llvm::FunctionType* prototype, Value code, std::span<const Value> operands) {
   makes_calls_ = true;
-  llvm::SmallVector<Value, 16> operands{callee_context};
-  operands.append(args.begin(), args.end());
-  llvm::CallInst* call = mark(b_.CreateCall(module_.function_type(type), code, operands));
+  llvm::CallInst* call = mark(b_.CreateCall(prototype, code, llvm::ArrayRef(operands.data(), operands.size())));
   call->setCallingConv(llvm::CallingConv::Swift);
   call->addParamAttr(0, llvm::Attribute::SwiftSelf);
   call->addFnAttr(llvm::Attribute::NoUnwind);
+  return call;
+}
+
+FunctionEmitter::Value FunctionEmitter::results_of(Value callee_context) {
+  return invariant_load(module_.ptr, b_.CreateConstGEP1_32(module_.i8, callee_context, offsetof(Context, results)));
+}
+
+void FunctionEmitter::emit_call(const FuncType& type, Value code, Value callee_context, std::span<const Value> args,
+                                std::span<Value> results) {
+  llvm::SmallVector<Value, 16> operands{callee_context};
+  operands.append(args.begin(), args.end());
+  llvm::CallInst* call = emit_call(module_.function_type(type), code, operands);
   if (!ModuleEmitter::results_in_registers(type)) {
-    Value buffer =
-        invariant_load(module_.ptr, b_.CreateConstGEP1_32(module_.i8, callee_context, offsetof(Context, results)));
+    Value buffer = results_of(callee_context);
     for (size_t i = 0; i < results.size(); ++i)
       results[i] = b_.CreateAlignedLoad(module_.value_type(type.results[i]),
                                         b_.CreateConstGEP1_64(module_.i8, buffer, i * kResultStride), llvm::Align(8));

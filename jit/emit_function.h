@@ -51,7 +51,7 @@ class FunctionEmitter {
   // The sink; wasm/body_sink.h says what each is told.
   void function_begin(Control& frame, wasm::FuncIndex func, const FuncType& type, std::span<const ValType> locals);
   void function_end();
-  void at(uint64_t offset) {
+  void at(uint64_t offset, uint32_t) {
     if (inlined_) return;
     offset_ = offset;
     location_ = nullptr;
@@ -129,7 +129,7 @@ class FunctionEmitter {
   }
   Value simd_numeric(wasm::Opcode op, std::span<const Value> operands) { return simd_.numeric(op, operands); }
 
- private:
+ protected:
   // Small tools.
   llvm::ConstantInt* int32(uint32_t v) { return b_.getInt32(v); }
   llvm::ConstantInt* int64(uint64_t v) { return b_.getInt64(v); }
@@ -157,10 +157,14 @@ class FunctionEmitter {
   void add_incoming(Control& control, std::span<const Value> args);
   /// `condition` is an i1.
   void branch_if(Control& target, Value condition, std::span<const Value> args);
+  /// What stands at a loop's head beside its parameters.
+  void begin_turn();
   /// LLVM's fast instruction selector goes up a block, and leaves all that is above an instruction it does not know to
   /// the slow one. It does not know a swiftcc return nor a switch: those get a block of their own.
   void begin_slow_block();
   void begin_inlined(const FuncType& type, std::span<const ValType> locals);
+  /// Begins `function`, which is to be the code of `func`.
+  void begin_function(llvm::Function* function, wasm::FuncIndex func, const FuncType& type);
   void emit_return(std::span<const Value> results);
   void emit_stack_check(uint64_t local_bytes);
   void emit_count(Value turns);
@@ -181,8 +185,12 @@ class FunctionEmitter {
   Value indirect_ref(wasm::TableIndex table, wasm::TypeIndex type_index, Value index);
   /// The `const FuncRef*` of a call_ref.
   Value checked_ref(ValType ref_type, Value ref);
+  /// A call as the contract has it, of whatever prototype. `operands` begins with the callee's context.
+  llvm::CallInst* emit_call(llvm::FunctionType* prototype, Value code, std::span<const Value> operands);
   void emit_call(const FuncType& type, Value code, Value callee_context, std::span<const Value> args,
                  std::span<Value> results);
+  /// Where a function with that context left its results, if they are too many for registers.
+  Value results_of(Value callee_context);
   Value emit_libcall(Libcall call, std::initializer_list<Value> args);
 
   // Tail calls.
@@ -202,6 +210,9 @@ class FunctionEmitter {
   void begin_tail_call();
   void jump(Value code, const UniformArgs& args);
   void jump_by_runtime(const FuncType& type, const Callee& callee, const UniformArgs& args);
+  /// The same, if the stack words are where rotor_tail_call looks for them.
+  void jump_by_runtime(const FuncType& type, const Callee& callee, std::span<const Value> registers,
+                       size_t stack_words);
   void tail_call_ref(const FuncType& type, Value ref, std::span<const Value> args);
 
   // Memory.

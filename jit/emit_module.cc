@@ -90,6 +90,27 @@ llvm::Function* ModuleEmitter::uniform_function(wasm::FuncIndex func, uint32_t s
   return declare(name, uniform_type(result, stack_words));
 }
 
+llvm::FunctionType* ModuleEmitter::packed_type(llvm::Type* result, bool has_words) {
+  llvm::SmallVector<llvm::Type*, 24> params{ptr};
+  params.append(ArgumentPlaces::kGprs, i64);
+  params.append(ArgumentPlaces::kXmms, xmm);
+  if (has_words) params.push_back(ptr);
+  return llvm::FunctionType::get(result, params, false);
+}
+
+llvm::Function* ModuleEmitter::packed_function(wasm::FuncIndex func) {
+  std::string name = fmt::format("u{}.p", raw(func));
+  if (llvm::Function* known = llvm_module->getFunction(name)) return known;
+  const FuncType& type = plan.module.func_type(func);
+  return declare(name, packed_type(function_type(type)->getReturnType(), ArgumentPlaces::stack_words(type) != 0));
+}
+
+void ModuleEmitter::pass_words(llvm::CallInst& call, uint32_t stack_words) {
+  unsigned last = call.arg_size() - 1;
+  call.addParamAttr(last, llvm::Attribute::getWithByValType(context, llvm::ArrayType::get(i64, stack_words)));
+  call.addParamAttr(last, llvm::Attribute::getWithAlignment(context, llvm::Align(16)));
+}
+
 llvm::Function* ModuleEmitter::declare(const std::string& name, llvm::FunctionType* type) {
   auto* f = llvm::Function::Create(type, llvm::GlobalValue::ExternalLinkage, name, *llvm_module);
   f->setCallingConv(llvm::CallingConv::Swift);

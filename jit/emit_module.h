@@ -79,6 +79,13 @@ class ModuleEmitter {
   // declaration under a name of its own keeps LLVM from seeing one function with two types.
   llvm::FunctionType* uniform_type(llvm::Type* result, uint32_t stack_words);
   llvm::Function* uniform_function(wasm::FuncIndex func, uint32_t stack_words);
+
+  // The packed prototype, of calls with many arguments: those in registers as the uniform one has them, and the stack
+  // words in a block of memory, which LLVM copies to where they have to be.
+  llvm::FunctionType* packed_type(llvm::Type* result, bool has_words);
+  llvm::Function* packed_function(wasm::FuncIndex func);
+  void pass_words(llvm::CallInst& call, uint32_t stack_words);
+
   /// Address in the run page.
   llvm::Value* run_page(uint32_t offset);
   /// A float result, scalars or vectors, as it has to be: any NaN is the positive canonical one in a deterministic

@@ -120,10 +120,7 @@ void FunctionEmitter::jump(Value code, const UniformArgs& args) {
   operands.append(args.registers);
   for (uint32_t i = 0; i < stack_words_; ++i)
     operands.push_back(i < args.stack.size() ? args.stack[i] : llvm::PoisonValue::get(module_.i64));
-  llvm::CallInst* call = mark(b_.CreateCall(function_->getFunctionType(), code, operands));
-  call->setCallingConv(llvm::CallingConv::Swift);
-  call->addParamAttr(0, llvm::Attribute::SwiftSelf);
-  call->addFnAttr(llvm::Attribute::NoUnwind);
+  llvm::CallInst* call = emit_call(function_->getFunctionType(), code, operands);
   call->setTailCallKind(llvm::CallInst::TCK_MustTail);
   if (call->getType()->isVoidTy())
     b_.CreateRetVoid();
@@ -133,6 +130,16 @@ void FunctionEmitter::jump(Value code, const UniformArgs& args) {
 
 /// Goes to any code, through rotor_tail_call.
 void FunctionEmitter::jump_by_runtime(const FuncType& type, const Callee& callee, const UniformArgs& args) {
+  if (!args.stack.empty()) {
+    Value words = results_of(context_);
+    for (size_t i = 0; i < args.stack.size(); ++i)
+      b_.CreateStore(args.stack[i], b_.CreateConstGEP1_64(module_.i64, words, i));
+  }
+  jump_by_runtime(type, callee, args.registers, args.stack.size());
+}
+
+void FunctionEmitter::jump_by_runtime(const FuncType& type, const Callee& callee, std::span<const Value> registers,
+                                      size_t stack_words) {
   Value activation = b_.CreateLoad(module_.ptr, context_address(offsetof(Context, activation)));
   auto store = [&](uint32_t offset, Value value) {
     b_.CreateStore(value, b_.CreateConstGEP1_32(module_.i8, activation, uint32_t{offsetof(Activation, tail)} + offset));
@@ -140,15 +147,10 @@ void FunctionEmitter::jump_by_runtime(const FuncType& type, const Callee& callee
   uint64_t results = ModuleEmitter::results_in_registers(type) ? 0 : type.results.size() * kResultStride / 8;
   store(offsetof(TailCall, code), callee.code);
   store(offsetof(TailCall, context), callee.context);
-  store(offsetof(TailCall, stack_words), int64(args.stack.size()));
+  store(offsetof(TailCall, stack_words), int64(stack_words));
   store(offsetof(TailCall, result_words), int64(results));
-  if (!args.stack.empty()) {
-    Value words = invariant_load(module_.ptr, context_address(offsetof(Context, results)));
-    for (size_t i = 0; i < args.stack.size(); ++i)
-      b_.CreateStore(args.stack[i], b_.CreateConstGEP1_64(module_.i64, words, i));
-  }
   Value code = b_.CreateLoad(module_.ptr, module_.run_page(plan_.run_page.tail_call));
-  jump(code, {args.registers, {}});
+  jump(code, {llvm::SmallVector<Value, 24>(registers.begin(), registers.end()), {}});
 }
 
 void FunctionEmitter::return_call(wasm::FuncIndex func, const FuncType& type, std::span<const Value> args) {

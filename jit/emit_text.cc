@@ -5,6 +5,7 @@
 
 #include "jit/batches.h"
 #include "jit/compile.h"
+#include "jit/compile_thread.h"
 #include "jit/emit_batch.h"
 #include "jit/link.h"
 #include "jit/pipeline.h"
@@ -101,13 +102,13 @@ class TextWriter {
         comments_(wasm::decode_display_names(module, bytes)),
         emitter_(module, bytes, options.features) {}
 
-  Result<void> write(const ModulePlan& plan, Pipeline& pipeline, std::span<const uint32_t> defined_funcs,
+  Result<void> write(const ModulePlan& plan, Pipeline& pipeline, std::span<const BatchFunction> functions,
                      std::string& out) {
     llvm::LLVMContext context;
     context.setDiscardValueNames(true);
     uint32_t bad = 0;
     ROTOR_TRY(auto llvm_module,
-              emitter_.emit(plan, pipeline.target(), context, defined_funcs, pipeline.wide_products(), bad));
+              emitter_.emit(plan, pipeline.target(), context, functions, pipeline.wide_products(), bad));
     if (text_ != CodeText::llvm_ir_raw) pipeline.optimise(*llvm_module);
     if (text_ == CodeText::assembly) {
       llvm::SmallVector<char, 0> assembly;
@@ -130,15 +131,13 @@ class TextWriter {
   BatchEmitter emitter_;
 };
 
-}  // namespace
-
-Result<std::string> emit_text(const wasm::Module& module, std::span<const uint8_t> bytes, const CompileOptions& options,
-                              CodeText text, std::optional<uint32_t> defined_func) {
+Result<std::string> write_text(const wasm::Module& module, std::span<const uint8_t> bytes,
+                               const CompileOptions& options, CodeText text, std::optional<uint32_t> defined_func) {
   std::vector<Batch> batches;
   if (defined_func)
-    batches.push_back({*defined_func, 1, is_huge(module.bodies[*defined_func], bytes)});
+    batches.push_back({*defined_func, 1});
   else
-    batches = make_batches(module, bytes, std::max(options.batch_functions, 1u));
+    batches = make_batches(module, std::max(options.batch_functions, 1u));
   ROTOR_TRY(CpuTarget cpu, cpu_target(options.cpu));
   ROTOR_TRY(auto fast, Pipeline::create(OptLevel::o0, cpu, false));
   ROTOR_TRY(auto optimising, Pipeline::create(OptLevel::o1, cpu, options.wide_products));
@@ -147,15 +146,28 @@ Result<std::string> emit_text(const wasm::Module& module, std::span<const uint8_
   tier0.interruptible = tier1.interruptible = options.interruptible;
   tier0.deterministic = tier1.deterministic = options.deterministic;
   TextWriter writer(module, bytes, options, text);
+  CostCounter counter(module, bytes, options.features);
   std::string out;
   std::vector<uint32_t> functions;
   for (const Batch& batch : batches) {
     functions.resize(batch.count);
     std::iota(functions.begin(), functions.end(), batch.first);
-    bool is_tier0 = options.opt == OptLevel::o0 || (batch.huge && options.growing);
-    ROTOR_CHECK(writer.write(is_tier0 ? tier0 : tier1, is_tier0 || batch.huge ? *fast : *optimising, functions, out));
+    uint32_t bad;
+    ROTOR_TRY(SortedBatch sorted, sort_batch(counter, functions, options.opt, options, module.imported_funcs, bad));
+    if (!sorted.at_o1.empty()) ROTOR_CHECK(writer.write(tier1, *optimising, sorted.at_o1, out));
+    bool is_tier0 = options.opt == OptLevel::o0 || options.growing;
+    if (!sorted.at_o0.empty()) ROTOR_CHECK(writer.write(is_tier0 ? tier0 : tier1, *fast, sorted.at_o0, out));
   }
   return out;
+}
+
+}  // namespace
+
+Result<std::string> emit_text(const wasm::Module& module, std::span<const uint8_t> bytes, const CompileOptions& options,
+                              CodeText text, std::optional<uint32_t> defined_func) {
+  Result<std::string> written;
+  ROTOR_CHECK(run_on_compile_threads(1, [&] { written = write_text(module, bytes, options, text, defined_func); }));
+  return written;
 }
 
 }  // namespace rotor::jit

@@ -6,6 +6,7 @@
 #include "jit/cpu.h"
 #include "jit/opaque_floats.h"
 #include "jit/site_table.h"
+#include "jit/split_blocks.h"
 #include "jit/stored_words.h"
 #include "jit/trap_kinds.h"
 #include "jit/wide_products.h"
@@ -187,6 +188,12 @@ void Pipeline::add_code_generator(llvm::legacy::PassManager& passes, llvm::raw_p
   config->setDisableVerify(true);
   passes.add(config);
   passes.add(machine_module);
+  // Behind CodeGenPrepare, which would merge again what was cut; with --opt 0 there is none.
+  std::unique_ptr<llvm::Pass> last_to_merge(llvm::createCodeGenPrepareLegacyPass());
+  if (opt_ == OptLevel::o0)
+    passes.add(create_split_blocks_pass());
+  else
+    config->insertPass(last_to_merge->getPassID(), create_split_blocks_pass());
   if (config->addISelPasses()) llvm::report_fatal_error("LLVM's x86-64 target has no instruction selector");
   config->addMachinePasses();
   config->setInitialized();

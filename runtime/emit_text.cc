@@ -7,6 +7,7 @@
 
 #include "jit/compile.h"
 #include "rotor/module.h"
+#include "runtime/engine.h"
 #include "wasm/decode_module.h"
 #include "wasm/names.h"
 
@@ -65,6 +66,7 @@ Result<std::string> Module::emit_text(const Engine& engine, std::span<const uint
   options.interruptible = config.interruptible;
   options.deterministic = config.deterministic;
   options.wide_products = config.wide_products;
+  engine.impl_->bound(options);
   return jit::emit_text(module, bytes, options, text, defined_func);
 }
 

@@ -46,6 +46,7 @@ unsigned compile_threads(const Config& config) {
 // Half of the threads in the background: the guest runs meanwhile.
 EngineImpl::EngineImpl(Config c)
     : config(std::move(c)),
+      compile_memory(std::make_shared<jit::CompileMemory>(config.compile_memory_bytes)),
       foreground(compile_threads(config), 0),
       background((compile_threads(config) + 1) / 2, kBackgroundNice) {}
 

@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "jit/cache.h"
+#include "jit/compile.h"
 #include "rotor/config.h"
 #include "rotor/engine.h"
 #include "runtime/compile_pool.h"
@@ -25,6 +26,13 @@ class EngineImpl : public std::enable_shared_from_this<EngineImpl> {
   std::unique_ptr<jit::CodeCache> cache;
   /// Null unless Config::perf_map.
   std::unique_ptr<PerfMap> perf_map;
+  const std::shared_ptr<jit::CompileMemory> compile_memory;
+  /// Gives a compilation the engine's bounds of what it may take.
+  void bound(jit::CompileOptions& options) const {
+    options.steps_per_byte = config.compile_steps_per_byte;
+    options.deadline_ms = config.compile_deadline_ms;
+    options.memory = compile_memory;
+  }
   /// Compiles what threads wait for.
   CompilePool foreground;
   /// Compiles hot functions again, at low priority.

@@ -97,9 +97,9 @@ std::string cache_settings(const Config& config) {
   std::string features;
   for (const std::string& feature : jit::cpu_features_of(config.cpu)) features += feature + ' ';
   // Code of the modes eager and lazy is the same, made earlier or later.
-  return fmt::format("{} {} o{} interruptible {} deterministic {} wide {} language {:x} cpu {}", jit::build_name(),
-                     config.mode == CompileMode::aot ? "aot" : "tiers", static_cast<int>(config.opt),
-                     config.interruptible, config.deterministic, config.wide_products,
+  return fmt::format("{} {} o{} interruptible {} deterministic {} wide {} steps {} language {:x} cpu {}",
+                     jit::build_name(), config.mode == CompileMode::aot ? "aot" : "tiers", static_cast<int>(config.opt),
+                     config.interruptible, config.deterministic, config.wide_products, config.compile_steps_per_byte,
                      wasm::enabled_features(config.features), features);
 }
 
@@ -241,6 +241,7 @@ Result<void> ModuleImpl::compile_now() {
   options.interruptible = config.interruptible;
   options.deterministic = config.deterministic;
   options.wide_products = config.wide_products;
+  engine_->bound(options);
   options.progress = config.compile_progress;
   ROTOR_TRY(jit::Compiled compiled, jit::compile_module(wasm_, bytes_, options));
   cpu_features_ = std::move(compiled.cpu_features);

@@ -76,6 +76,7 @@ jit::FunctionCompiler* Tiering::compiler() {
     options.interruptible = engine_.config.interruptible;
     options.deterministic = engine_.config.deterministic;
     options.wide_products = engine_.config.wide_products;
+    engine_.bound(options);
     options.counts = engine_.config.opt != OptLevel::o0;
     if (auto made = jit::FunctionCompiler::create(module_, bytes_, options))
       compiler_ = std::move(*made);

@@ -29,8 +29,9 @@ struct EmptySink {
   void function_begin(Control& frame, FuncIndex func, const FuncType& type, std::span<const ValType> locals) {}
   /// After the final `end`.
   void function_end() {}
-  /// Before each reachable instruction: its byte offset in the module.
-  void at(uint64_t offset) {}
+  /// Before each reachable instruction: its byte offset in the module, and how many operands are on the stack. (Of an
+  /// `else` or `end` that is reached by branches alone, the number means nothing.)
+  void at(uint64_t offset, uint32_t operands) {}
 
   // Structured control. `type` is the block's type.
   void block(Control& control, const BlockSignature& type, std::span<const Value> params) {}

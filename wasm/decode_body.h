@@ -75,7 +75,7 @@ class BodyDecoder {
     uint64_t offset = reader_.offset();
     state_.set_offset(offset);
     reader_.set_instr_offset(offset);
-    if (live()) sink_->at(offset);
+    if (live()) sink_->at(offset, state_.size());
     uint32_t code = 0;
     if (!reader_.opcode(code)) return false;
     switch (static_cast<Opcode>(code)) {
@@ -325,7 +325,7 @@ class BodyDecoder {
     uint32_t results = frame.type.results_count, params = frame.type.params_count;
     if (!state_.push_types(frame.type.params())) return false;
     if (frame.live_on_entry) {
-      if (!live()) sink_->at(state_.offset());
+      if (!live()) sink_->at(state_.offset(), state_.size());
       sink_->else_(frame.control, live(), state_.window(results + params).first(results), state_.window(params));
     }
     state_.drop_below(params, results);
@@ -348,7 +348,7 @@ class BodyDecoder {
     uint32_t results = frame.kind == FrameKind::function ? 0 : fallthrough;
     if (results != 0 && !state_.push_types(type.results())) return false;
     if (frame.live_on_entry) {
-      if (!live()) sink_->at(state_.offset());
+      if (!live()) sink_->at(state_.offset(), state_.size());
       sink_->end(frame.control, live(), state_.window(fallthrough + results).first(fallthrough),
                  state_.window(results));
       bool has_other_path = frame.kind == FrameKind::if_ || (frame.kind != FrameKind::loop && frame.branched);

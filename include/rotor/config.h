@@ -67,6 +67,20 @@ struct Config {
   CacheConfig cache;
   /// Compile threads; 0: one a core.
   unsigned compile_workers = 0;
+  /// What compiling a function may come to, in steps a byte of its body: instructions and entries of phis that LLVM is
+  /// given, counted beforehand. A function that would take more keeps its locals and operands in memory, which takes
+  /// linear time and memory whatever the body says, and runs slower. 0: every function does (for tests).
+  /// docs/decisions/compile-budget.md says how far from that ordinary functions are.
+  uint32_t compile_steps_per_byte = 16;
+  /// The most memory that compiling takes at once, of all threads of the engine: bytes, by an estimate made of each
+  /// function beforehand. Threads wait for each other; a function that alone would take more is compiled at o0, and if
+  /// that would too, not at all: a `limit` error names it.
+  uint64_t compile_memory_bytes = UINT64_C(1) << 30;
+  /// Milliseconds that Module::compile may take; 0: any number. Once half of them are over, what is left is compiled at
+  /// o0; once all are, the call ends with a `limit` error that names the function it has come to. A function at hand is
+  /// finished first: LLVM can't be interrupted, which is why its steps are counted. In the mode lazy this holds for each
+  /// function that is compiled, by an estimate made beforehand.
+  uint64_t compile_deadline_ms = 600'000;
   /// "native": this machine; "baseline": x86-64-v2.
   std::string cpu = "native";
   /// Makes calls of the modules compiled from now on endable from outside (rotor/interrupt.h): each turn of a loop

@@ -89,6 +89,9 @@ void EngineOptions::add_to(CLI::App& command, int default_opt, const char* defau
       ->check(CLI::Range(0, 1024))
       ->capture_default_str();
   command.add_flag("--deterministic", deterministic, "canonical NaNs, and the same relaxed SIMD on any processor");
+  command.add_option("--compile-steps-per-byte", compile_steps_per_byte,
+                     "what compiling a function may come to, a byte, before its values are kept in memory")
+      ->group("");
   command.add_flag("!--no-wide-products", wide_products, "leave products of 128 bits as wasm code computes them");
   add_features(command, features);
 }
@@ -132,6 +135,7 @@ Config EngineOptions::config() const {
   config.interruptible = interruptible;
   config.deterministic = deterministic;
   config.wide_products = wide_products;
+  config.compile_steps_per_byte = compile_steps_per_byte;
   config.perf_map = perf_map;
   return config;
 }

@@ -52,6 +52,7 @@ struct EngineOptions {
   bool interruptible = false;
   bool deterministic = false;
   bool wide_products = true;
+  uint32_t compile_steps_per_byte = Config().compile_steps_per_byte;
   bool perf_map = false;
   bool cache = false;
   std::string cache_folder;

@@ -1,0 +1,283 @@
+#include "jit/cost.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace rotor::jit {
+
+using wasm::BlockSignature;
+using wasm::Opcode;
+
+namespace {
+/// What a short body may take beyond its bytes' share, in bytes.
+constexpr uint64_t kBytesGiven = 256;
+/// What a function takes however short it is.
+constexpr uint64_t kFunctionBytes = 64 << 10;
+constexpr uint32_t kMaxLoopDepth = 100;
+}  // namespace
+
+/// Weights are what the emitters come to at most, within a few instructions; what matters is that nothing which a body
+/// can repeat in a few bytes is missed.
+class CostCounter::Sink : public wasm::EmptySink {
+ public:
+  struct Control : EmptySink::Control {
+    uint32_t frame = 0;
+  };
+  explicit Sink(const wasm::Module& module) : module_(module) {}
+
+  Cost cost;
+
+  void function_begin(Control& control, wasm::FuncIndex, const FuncType& type, std::span<const ValType> locals) {
+    type_ = &type;
+    time_ = 0;
+    frames_.clear();
+    last_set_.assign(locals.size(), 0);
+    loops_ = 0;
+    cost.locals = static_cast<uint32_t>(locals.size());
+    cost.used_locals = static_cast<uint32_t>(type.params.size());
+    push(control, false);
+    add(kPrologue + 2 * uint64_t{cost.locals}, 3);
+  }
+  void at(uint64_t, uint32_t operands) {
+    height_ = operands;
+    cost.operands = std::max(cost.operands, operands);
+  }
+
+  void block(Control& control, const BlockSignature&, std::span<const Value>) { push(control, false); }
+  void loop(Control& control, const BlockSignature&, std::span<Value> params) {
+    push(control, true);
+    cost.loop_depth = std::max(cost.loop_depth, ++loops_);
+    cost.phi_entries += params.size();
+    add(1 + kLoopHead, 3);
+    cross();
+  }
+  void if_(Control& control, const BlockSignature&, Value, std::span<const Value>) {
+    push(control, false);
+    ++frames_.back().joins;
+    add(2, 2);
+    cross();
+  }
+  void else_(Control&, bool reachable, std::span<const Value> results, std::span<Value>) {
+    if (reachable) join(frames_.back(), results.size());
+    add(1, 1);
+    cross();
+  }
+  void end(Control& control, bool reachable, std::span<const Value> fallthrough, std::span<Value> results) {
+    Frame frame = frames_.back();
+    cost.operands = std::max(cost.operands, height_ + static_cast<uint32_t>(results.size()));
+    if (reachable && !frame.is_loop) cost.phi_entries += fallthrough.size();
+    // A phi at most for each local that was set in it: at a loop's head, or where its end is reached in several ways.
+    uint64_t joined = frame.joins + 1;
+    if (frame.is_loop || joined > 1) cost.phi_entries += frame.sets * joined;
+    if (frame.is_loop) --loops_;
+    frames_.pop_back();
+    if (!frames_.empty()) frames_.back().sets += frame.sets;
+    if (control.frame == 0) ret();
+    add(1, 1);
+    cross();
+  }
+  void br(Control& target, std::span<const Value> args) {
+    join(frames_[target.frame], args.size());
+    add(1, 0);
+  }
+  void br_if(Control& target, Value, std::span<const Value> args) {
+    join(frames_[target.frame], args.size());
+    add(2, 1);
+    cross();
+  }
+  void br_table(Value, std::span<Control* const> targets, std::span<const Value> args) {
+    for (Control* target : targets) join(frames_[target->frame], args.size());
+    add(2 + targets.size(), 1);
+  }
+  void br_on_null(Control& target, ValType, Value, std::span<const Value> args) { br_if(target, {}, args); }
+  void br_on_non_null(Control& target, ValType, Value, std::span<const Value> args) { br_if(target, {}, args); }
+  void return_(std::span<const Value>) { ret(); }
+  void unreachable() { add(2, 0); }
+
+  void call(wasm::FuncIndex func, const FuncType&, std::span<const Value> args, std::span<Value> results) {
+    call(module_.is_imported(func) ? 6 : 3, args.size(), results);
+  }
+  void call_indirect(wasm::TableIndex, wasm::TypeIndex, const FuncType&, Value, std::span<const Value> args,
+                     std::span<Value> results) {
+    call(24, args.size(), results);
+  }
+  void call_ref(const FuncType&, ValType, Value, std::span<const Value> args, std::span<Value> results) {
+    call(10, args.size(), results);
+  }
+  void return_call(wasm::FuncIndex, const FuncType&, std::span<const Value> args) { tail_call(args.size()); }
+  void return_call_indirect(wasm::TableIndex, wasm::TypeIndex, const FuncType&, Value, std::span<const Value> args) {
+    tail_call(2 * args.size() + 24);
+  }
+  void return_call_ref(const FuncType&, ValType, Value, std::span<const Value> args) {
+    tail_call(2 * args.size() + 10);
+  }
+
+  Value select(ValType, Value, Value, Value) { return one(2); }
+  Value local_get(wasm::LocalIndex, ValType) { return one(1); }
+  void local_set(wasm::LocalIndex index, ValType, Value) {
+    add(1, 0);
+    uint32_t& last = last_set_[raw(index)];
+    if (last == 0 && raw(index) >= type_->params.size()) ++cost.used_locals;
+    // Counted once in each frame: taken back from the innermost one that has counted it before.
+    ++frames_.back().sets;
+    if (last != 0) {
+      auto after = std::ranges::upper_bound(frames_, last, {}, &Frame::begin);
+      --(after - 1)->sets;
+    }
+    last = ++time_;
+  }
+  Value global_get(wasm::GlobalIndex, const GlobalType&) { return one(3); }
+  void global_set(wasm::GlobalIndex, const GlobalType&, Value) { add(3, 0); }
+  Value ref_is_null(ValType, Value) { return one(2); }
+  Value ref_func(wasm::FuncIndex) { return one(2); }
+  Value ref_as_non_null(ValType, Value) { return trapping(1, 1); }
+
+  Value constant(ValType, uint64_t) { return one(1); }
+  Value numeric(Opcode op, std::span<const Value>) {
+    if ((op >= Opcode::I32DivS && op <= Opcode::I32RemU) || (op >= Opcode::I64DivS && op <= Opcode::I64RemU))
+      return trapping(5, 2);
+    if (op >= Opcode::I32TruncF32S && op <= Opcode::I64TruncF64U) return trapping(6, 2);
+    return one(op == Opcode::F32Min || op == Opcode::F32Max || op == Opcode::F64Min || op == Opcode::F64Max ? 14 : 3);
+  }
+  void wide(Opcode, std::span<const Value>, std::span<Value>) { add(14, 1); }
+
+  Value load(Opcode, const wasm::MemArg& mem, Value) { return access(mem); }
+  void store(Opcode, const wasm::MemArg& mem, Value, Value) { access(mem); }
+  Value memory_size(wasm::MemoryIndex) { return one(5); }
+  Value memory_grow(wasm::MemoryIndex, Value) { return one(5); }
+  void memory_init(wasm::MemoryIndex, wasm::DataIndex, Value, Value, Value) { trapping(8, 1); }
+  void data_drop(wasm::DataIndex) { add(4, 0); }
+  void memory_copy(wasm::MemoryIndex, wasm::MemoryIndex, Value, Value, Value) { trapping(8, 1); }
+  void memory_fill(wasm::MemoryIndex, Value, Value, Value) { trapping(8, 1); }
+  Value table_get(wasm::TableIndex, ValType, Value) { return trapping(10, 1); }
+  void table_set(wasm::TableIndex, ValType, Value, Value) { trapping(10, 1); }
+  Value table_size(wasm::TableIndex) { return one(5); }
+  Value table_grow(wasm::TableIndex, ValType, Value, Value) { return one(6); }
+  void table_fill(wasm::TableIndex, ValType, Value, Value, Value) { trapping(8, 1); }
+  void table_init(wasm::TableIndex, wasm::ElemIndex, Value, Value, Value) { trapping(8, 1); }
+  void elem_drop(wasm::ElemIndex) { add(4, 0); }
+  void table_copy(wasm::TableIndex, wasm::TableIndex, Value, Value, Value) { trapping(8, 1); }
+
+  Value atomic_load(Opcode, const wasm::MemArg& mem, Value) { return atomic(mem); }
+  void atomic_store(Opcode, const wasm::MemArg& mem, Value, Value) { atomic(mem); }
+  Value atomic_rmw(Opcode, const wasm::MemArg& mem, Value, Value) { return atomic(mem); }
+  Value atomic_cmpxchg(Opcode, const wasm::MemArg& mem, Value, Value, Value) { return atomic(mem); }
+  Value atomic_wait_notify(Opcode, const wasm::MemArg& mem, std::span<const Value>) { return atomic(mem); }
+  void atomic_fence() { add(1, 0); }
+
+  Value simd_constant(const V128&) { return one(1); }
+  Value simd_load(Opcode, const wasm::MemArg& mem, Value) { return one(4), access(mem); }
+  void simd_store(Opcode, const wasm::MemArg& mem, Value, Value) { access(mem); }
+  Value simd_load_lane(Opcode, const wasm::MemArg& mem, uint8_t, Value, Value) { return one(4), access(mem); }
+  void simd_store_lane(Opcode, const wasm::MemArg& mem, uint8_t, Value, Value) { one(4), access(mem); }
+  Value simd_shuffle(const std::array<uint8_t, 16>&, Value, Value) { return one(6); }
+  Value simd_lane(Opcode, uint8_t, std::span<const Value>) { return one(4); }
+  Value simd_numeric(Opcode, std::span<const Value>) { return one(kSimd); }
+
+ private:
+  static constexpr uint32_t kPrologue = 12, kLoopHead = 4, kTrap = 4, kSimd = 10;
+
+  /// A block that is open: what it is that phis at its label or end stand for.
+  struct Frame {
+    uint32_t begin;  ///< time_ when it was opened, plus 1
+    bool is_loop;
+    uint64_t sets;   ///< locals that are set in it, each once; modulo 2^64 until its blocks are closed
+    uint64_t joins;  ///< branches to its label
+  };
+
+  void push(Control& control, bool is_loop) {
+    control.frame = static_cast<uint32_t>(frames_.size());
+    frames_.push_back({time_ + 1, is_loop, 0, 0});
+  }
+  void join(Frame& frame, size_t args) {
+    ++frame.joins;
+    cost.phi_entries += args;
+  }
+  void add(uint64_t instructions, uint64_t blocks) {
+    cost.instructions += instructions;
+    cost.blocks += blocks;
+  }
+  Value one(uint32_t instructions) {
+    add(instructions, 0);
+    return {};
+  }
+  Value trapping(uint32_t instructions, uint32_t traps) {
+    add(instructions + kTrap * traps, 2 * traps);
+    return {};
+  }
+  Value access(const wasm::MemArg& mem) {
+    return memory_check(module_.memories[raw(mem.memory)]) == MemoryCheck::guard ? one(6) : trapping(10, 2);
+  }
+  Value atomic(const wasm::MemArg& mem) { return trapping(8, 3), access(mem); }
+  /// The end of a block, or a call: what is on the stack lives across it.
+  void cross() { cost.live += height_; }
+  void ret() { add(12 + 2 * type_->results.size(), 4); }
+  void call(uint32_t instructions, size_t args, std::span<Value> results) {
+    add(instructions + args + results.size() * 3, 0);
+    cost.operands = std::max(cost.operands, height_ + static_cast<uint32_t>(results.size()));
+    ++cost.calls;
+    cross();
+  }
+  void tail_call(size_t args) { add(36 + 3 * args, 6); }
+
+  const wasm::Module& module_;
+  const FuncType* type_ = nullptr;
+  std::vector<Frame> frames_;
+  std::vector<uint32_t> last_set_;  ///< of each local: when; 0: never
+  uint32_t time_ = 0;
+  uint32_t height_ = 0;
+  uint32_t loops_ = 0;
+};
+
+CostCounter::CostCounter(const wasm::Module& module, std::span<const uint8_t> bytes, const Features& features)
+    : module_(module),
+      sink_(std::make_unique<Sink>(module)),
+      decoder_(std::make_unique<wasm::BodyDecoder<Sink>>(module, bytes, features)) {}
+CostCounter::~CostCounter() = default;
+
+Cost CostCounter::count(uint32_t defined_func) {
+  const wasm::FunctionBody& body = module_.bodies[defined_func];
+  sink_->cost = {.body_bytes = body.end - body.begin};
+  (void)decoder_->decode(wasm::FuncIndex{defined_func + module_.imported_funcs}, *sink_);
+  return sink_->cost;
+}
+
+Estimate estimate(const Cost& cost, Form form) {
+  const uint64_t steps = cost.instructions + cost.phi_entries;
+  switch (form) {
+    case Form::optimised: return {kFunctionBytes + 3000 * steps, 100 + 25 * steps};
+    case Form::fast: return {kFunctionBytes + 1000 * steps, 50 + 4 * steps};
+    case Form::frame: break;
+  }
+  return {kFunctionBytes + 4096 * cost.body_bytes, 50 + 20 * cost.body_bytes};
+}
+
+namespace {
+
+/// Whether the terms that grow faster than the steps are within what the body's bytes allow.
+bool may_be_optimised(const Cost& cost) { return cost.loop_depth <= kMaxLoopDepth; }
+
+}  // namespace
+
+Result<Form> form_of(const Cost& cost, OptLevel opt, const CompileOptions& options, uint32_t func) {
+  const uint64_t allowed = (cost.body_bytes + kBytesGiven) * options.steps_per_byte;
+  const bool few_steps = cost.instructions + cost.phi_entries <= allowed;
+  Estimate last{};
+  for (Form form : {Form::optimised, Form::fast, Form::frame}) {
+    if (form == Form::optimised && (opt == OptLevel::o0 || !may_be_optimised(cost))) continue;
+    if (form != Form::frame && !few_steps) continue;
+    last = estimate(cost, form);
+    bool in_time = options.deadline_ms == 0 || last.cpu_us <= options.deadline_ms * 1000;
+    if (in_time && last.memory_bytes <= options.memory->limit_bytes()) return form;
+  }
+  if (last.memory_bytes > options.memory->limit_bytes())
+    return fail(ErrorKind::limit,
+                fmt::format("compiling function {}, of {} bytes, may take {} bytes, over compile_memory_bytes of {}",
+                            func, cost.body_bytes, last.memory_bytes, options.memory->limit_bytes()));
+  return fail(ErrorKind::limit,
+              fmt::format("compiling function {}, of {} bytes, may take {} ms, over compile_deadline_ms of {}", func,
+                          cost.body_bytes, last.cpu_us / 1000, options.deadline_ms));
+}
+
+}  // namespace rotor::jit

@@ -1,0 +1,63 @@
+// What it will cost to compile a function, counted in one pass over its body before anything is made of it: LLVM can't
+// be interrupted, so what bounds it has to be known beforehand. docs/decisions/compile-budget.md has the model and how
+// its constants were measured.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+
+#include "jit/compile.h"
+#include "wasm/decode_body.h"
+
+namespace rotor::jit {
+
+/// How a function is compiled: each form is cheaper than the one before, and its code slower.
+enum class Form : uint8_t {
+  optimised,  ///< as --opt 1 has it
+  fast,       ///< as --opt 0 has it: values in LLVM's registers, no optimisations that take more than linear time
+  frame,      ///< locals and operands in memory (jit/emit_in_frame.h): linear in the body's bytes, whatever they say
+};
+
+/// Upper bounds of what FunctionEmitter makes of a function, but for what it inlines.
+struct Cost {
+  uint64_t body_bytes = 0;
+  uint64_t instructions = 0;  ///< of LLVM's intermediate representation, phis apart
+  uint64_t phi_entries = 0;   ///< of operands and of locals: each phi, times what it joins
+  uint64_t blocks = 0;
+  uint64_t live = 0;  ///< operands on the stack, summed over calls and ends of blocks
+  uint32_t calls = 0;
+  uint32_t operands = 0;     ///< on the stack at once, at most
+  uint32_t locals = 0;       ///< that are declared, parameters too
+  uint32_t used_locals = 0;  ///< that are set or are parameters
+  uint32_t loop_depth = 0;   ///< loops around each other, at most
+};
+
+/// Counts. Not thread-safe; one a worker.
+class CostCounter {
+ public:
+  /// `module` and `bytes` must outlive it.
+  CostCounter(const wasm::Module& module, std::span<const uint8_t> bytes, const Features& features);
+  ~CostCounter();
+  /// Of a body that does not validate: of what comes before the error, which is for the emitter to report.
+  Cost count(uint32_t defined_func);
+
+ private:
+  class Sink;
+  const wasm::Module& module_;
+  std::unique_ptr<Sink> sink_;
+  std::unique_ptr<wasm::BodyDecoder<Sink>> decoder_;
+};
+
+/// What a form takes at most, of one thread.
+struct Estimate {
+  uint64_t memory_bytes;
+  uint64_t cpu_us;
+};
+Estimate estimate(const Cost& cost, Form form);
+
+/// The best form that a function may have by the bounds in `options`. Errors: limit, if it may have none; `func` is the
+/// module's index, for the message.
+Result<Form> form_of(const Cost& cost, OptLevel opt, const CompileOptions& options, uint32_t func);
+
+}  // namespace rotor::jit

@@ -1,0 +1,24 @@
+// Cuts long basic blocks. LLVM's instruction selector builds a graph of each block, and takes time over it that grows
+// faster than the block: with its square (30,000 loads in one: 46 s), and with the cube of a sum's terms (1,000: 26 s),
+// since it looks at all leaves of a sum at each of its additions.
+#pragma once
+
+#include <cstdint>
+
+#include "llvm/IR/Function.h"
+#include "llvm/Pass.h"
+
+namespace rotor::jit {
+
+/// Instructions in a block, at most, of what this cuts. Longer ones are rare: kimchi has five at --opt 0.
+inline constexpr uint32_t kBlockInstructions = 2048;
+/// Additions that one sum is made of within a block, at most.
+inline constexpr uint32_t kSumTerms = 48;
+
+/// True if it cut anything.
+bool split_blocks(llvm::Function& function);
+
+/// The same as a pass among those of the code generator, behind whatever merges blocks.
+llvm::FunctionPass* create_split_blocks_pass();
+
+}  // namespace rotor::jit
