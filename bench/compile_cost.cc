@@ -43,7 +43,7 @@ struct Promise {
 };
 constexpr Promise kPromises[] = {{20, 0.1, 4, 100}, {100, 0.1, 16, 100}};
 /// After so much CPU time a process is ended.
-constexpr rlim_t kMostSeconds = 120;
+constexpr rlim_t kMostSeconds = 30;
 
 /// In this process, which is one of its own.
 [[noreturn]] void compile(OptLevel opt, const std::vector<uint8_t>& module) {

@@ -11,7 +11,7 @@ using wasm::Opcode;
 
 namespace {
 /// What a short body may take beyond its bytes' share, in bytes.
-constexpr uint64_t kBytesGiven = 256;
+constexpr uint64_t kBytesGiven = 32;
 /// What a function takes however short it is.
 constexpr uint64_t kFunctionBytes = 64 << 10;
 constexpr uint32_t kMaxLoopDepth = 100;
