@@ -4,6 +4,7 @@
 #include <mutex>
 #include <vector>
 
+#include "jit/memory_uses.h"
 #include "jit/opcodes.h"
 #include "llvm/CodeGen/MachineFunction.h"
 #include "llvm/CodeGen/MachineFunctionPass.h"
@@ -14,13 +15,9 @@
 #include "llvm/CodeGen/TargetPassConfig.h"
 #include "llvm/CodeGen/TargetRegisterInfo.h"
 #include "llvm/CodeGen/TargetSubtargetInfo.h"
-#include "llvm/MC/MCInst.h"
-#include "llvm/MC/MCInstPrinter.h"
 #include "llvm/MC/MCSubtargetInfo.h"
-#include "llvm/MC/TargetRegistry.h"
 #include "llvm/PassInfo.h"
 #include "llvm/PassRegistry.h"
-#include "llvm/Support/raw_ostream.h"
 #include "llvm/Target/TargetMachine.h"
 
 namespace rotor::jit {
@@ -28,93 +25,6 @@ namespace rotor::jit {
 namespace {
 
 using llvm::MachineInstr;
-
-/// Operands of an address: base, scale, index, displacement, segment.
-constexpr unsigned kAddressOperands = 5;
-
-constexpr auto kRegisters = llvm::MCSubtargetInfo::HwMode_RegInfo;
-
-/// What an instruction does with the memory that it names.
-struct MemoryUse {
-  bool known = false;     ///< the rest was found out
-  bool masked = false;    ///< it may leave out bytes, by a mask register
-  bool moves_if = false;  ///< a conditional move
-  uint8_t address = 0;    ///< index of the address's first operand
-  uint8_t bytes = 0;      ///< that are accessed; 0: none, or not told
-};
-
-/// The instructions of a target, by what its printer says of them.
-class MemoryUses {
- public:
-  explicit MemoryUses(const llvm::TargetMachine& target)
-      : instructions_(*target.getMCInstrInfo()),
-        registers_(*target.getMCRegisterInfo()),
-        subtarget_(*target.getMCSubtargetInfo()),
-        printer_(target.getTarget().createMCInstPrinter(target.getTargetTriple(), /*SyntaxVariant=*/1,
-                                                        *target.getMCAsmInfo(), instructions_, registers_)),
-        uses_(instructions_.getNumOpcodes()) {}
-
-  const MemoryUse& of(unsigned opcode) {
-    MemoryUse& use = uses_[opcode];
-    if (!use.known) use = find(opcode);
-    return use;
-  }
-
- private:
-  MemoryUse find(unsigned opcode) const {
-    MemoryUse use;
-    use.known = true;
-    const llvm::MCInstrDesc& description = instructions_.get(opcode);
-    if (description.isPseudo()) return use;
-    llvm::MCInst instruction;
-    instruction.setOpcode(opcode);
-    unsigned in_address = 0;
-    for (unsigned i = 0; i < description.getNumOperands(); ++i) {
-      const llvm::MCOperandInfo& operand = description.operands()[i];
-      if (operand.OperandType == llvm::MCOI::OPERAND_MEMORY) {
-        if (in_address == 0) use.address = static_cast<uint8_t>(i);
-        instruction.addOperand(address_operand(in_address++ % kAddressOperands));
-      } else if (int16_t registers = instructions_.getOpRegClassID(operand, subtarget_.getHwMode(kRegisters));
-                 registers >= 0) {
-        instruction.addOperand(llvm::MCOperand::createReg(*registers_.getRegClass(registers).begin()));
-      } else {
-        instruction.addOperand(llvm::MCOperand::createImm(0));
-      }
-    }
-    if (in_address != kAddressOperands) return use;
-    std::string text;
-    llvm::raw_string_ostream stream(text);
-    printer_->printInst(&instruction, 0, "", subtarget_, stream);
-    use.bytes = bytes_of(text);
-    use.masked = llvm::StringRef(text).contains("{k");
-    use.moves_if = llvm::StringRef(text).trim().starts_with("cmov");
-    return use;
-  }
-
-  llvm::MCOperand address_operand(unsigned index) const {
-    switch (index) {
-      case 1: return llvm::MCOperand::createImm(1);  // scale
-      case 3: return llvm::MCOperand::createImm(0);  // displacement
-      default: return llvm::MCOperand::createReg(llvm::MCRegister::NoRegister);
-    }
-  }
-
-  static uint8_t bytes_of(llvm::StringRef text) {
-    // "word ptr" is in all but the first.
-    static constexpr std::pair<llvm::StringLiteral, uint8_t> kWords[] = {
-        {"byte ptr", 1},     {"dword ptr", 4},    {"qword ptr", 8}, {"xmmword ptr", 16},
-        {"ymmword ptr", 32}, {"zmmword ptr", 64}, {"word ptr", 2}};
-    for (auto [word, bytes] : kWords)
-      if (text.contains(word)) return bytes;
-    return 0;
-  }
-
-  const llvm::MCInstrInfo& instructions_;
-  const llvm::MCRegisterInfo& registers_;
-  const llvm::MCSubtargetInfo& subtarget_;
-  const std::unique_ptr<llvm::MCInstPrinter> printer_;
-  std::vector<MemoryUse> uses_;  ///< by opcode
-};
 
 struct Opcodes {
   explicit Opcodes(const llvm::TargetInstrInfo& instructions) {
@@ -143,14 +53,6 @@ struct Opcodes {
   unsigned mov8, mov16, mov32, mov64, movups, vmovups;
   unsigned cmov16, cmov32, cmov64;
 };
-
-/// The guest's access of an instruction: guests' accesses, and nobody else's of 16 bytes or under a condition, are
-/// volatile or atomic.
-const llvm::MachineMemOperand* guest_access(const MachineInstr& instruction) {
-  for (const llvm::MachineMemOperand* operand : instruction.memoperands())
-    if (operand->isVolatile() || operand->isAtomic()) return operand;
-  return nullptr;
-}
 
 class GuestAccessesPass : public llvm::MachineFunctionPass {
  public:
