@@ -9,6 +9,12 @@ namespace {
 
 /// __multi3 has 150 to 250 bytes, depending on who compiled it.
 constexpr uint64_t kMaxRoutineBytes = 400;
+/// Locals that it declares.
+constexpr uint32_t kMaxRoutineLocals = 64;
+/// What may be inlined into a function, in bytes of bodies: so many times its own, and some more. kimchi's calls of
+/// __multi3 come to a dozen times the bytes around them.
+constexpr uint64_t kInlinedPerByte = 16;
+constexpr uint64_t kInlinedBytes = 4 << 10;
 /// A product of 128 bits takes four, or three if its low word is of one of them.
 constexpr unsigned kMinMultiplications = 3;
 
@@ -53,12 +59,14 @@ bool pass_straight(wasm::ByteReader& reader, wasm::Opcode op) {
 bool is_product_routine(std::span<const uint8_t> bytes, const wasm::FunctionBody& body) {
   if (body.end - body.begin > kMaxRoutineBytes) return false;
   wasm::ByteReader reader(bytes, body.begin, body.end);
-  uint32_t groups, count, code;
+  uint32_t groups, count, code, locals = 0;
   if (!reader.u32(groups)) return false;
   for (uint32_t i = 0; i < groups; ++i) {
     uint8_t type = 0;
-    if (!reader.u32(count) || count > kMaxRoutineBytes || !reader.u8(type) || (type != 0x7f && type != 0x7e))
+    if (!reader.u32(count) || count > kMaxRoutineLocals || !reader.u8(type) || (type != 0x7f && type != 0x7e))
       return false;
+    locals += count;
+    if (locals > kMaxRoutineLocals) return false;
   }
   unsigned multiplications = 0;
   while (reader.opcode(code)) {
@@ -80,7 +88,11 @@ bool BatchEmitter::is_product_routine(uint32_t defined_func) {
 
 bool BatchEmitter::inline_call(FunctionEmitter& caller, wasm::FuncIndex func, std::span<llvm::Value* const> args,
                                std::span<llvm::Value*> results) {
-  if (!is_product_routine(raw(func) - module_.imported_funcs)) return false;
+  uint32_t defined_func = raw(func) - module_.imported_funcs;
+  if (!is_product_routine(defined_func)) return false;
+  const wasm::FunctionBody& body = module_.bodies[defined_func];
+  if (body.end - body.begin > inlinable_bytes_) return false;
+  inlinable_bytes_ -= body.end - body.begin;
   FunctionEmitter inlined(caller, args, results);
   mark_inlined(*caller.function());
   if (!inlined_decoder_.decode(func, inlined)) {
@@ -103,6 +115,8 @@ Result<std::unique_ptr<llvm::Module>> BatchEmitter::emit(const ModulePlan& plan,
   inlining_failed_ = false;
   for (const BatchFunction& function : functions) {
     wasm::FuncIndex func{function.defined_func + module_.imported_funcs};
+    const wasm::FunctionBody& body = module_.bodies[function.defined_func];
+    inlinable_bytes_ = (body.end - body.begin) * kInlinedPerByte + kInlinedBytes;
     frame_emitter.set_operands(function.operands);
     auto ok = function.in_frame ? frame_decoder_.decode(func, frame_emitter) : decoder_.decode(func, emitter);
     if (!ok) {

@@ -47,6 +47,7 @@ class BatchEmitter final : private CallInliner {
   wasm::BodyDecoder<FrameEmitter> frame_decoder_;
   wasm::BodyDecoder<FunctionEmitter> inlined_decoder_;
   std::unordered_map<uint32_t, bool> is_product_routine_;
+  uint64_t inlinable_bytes_ = 0;  ///< of bodies, into the function at hand
   bool inlining_failed_ = false;
 };
 

@@ -2,7 +2,6 @@
 
 #include "llvm/IR/Constants.h"
 #include "llvm/IR/Intrinsics.h"
-#include "wasm/limits.h"
 
 namespace rotor::jit {
 
@@ -90,9 +89,6 @@ void FrameEmitter::function_begin(Control& frame, wasm::FuncIndex func, const Fu
   uint64_t slots = uint64_t{locals_count_} + max_operands_;
   slots_ = b_.CreateAlloca(module_.v128, int64(slots));
   slots_->setAlignment(llvm::Align(kSlotBytes));
-  // And what arguments take that are packed and passed: at most that twice.
-  constexpr uint64_t kAreaBytes = 2 * (16 * wasm::kMaxParams + 512);
-  emit_stack_check(slots * kSlotBytes + 2 * kAreaBytes);
   entry_ = b_.GetInsertBlock();
   if (is_few(type)) {
     for (uint32_t i = 0; i < type.params.size(); ++i) b_.CreateStore(function_->getArg(i + 1), local_slot(i));

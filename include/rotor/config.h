@@ -81,7 +81,8 @@ struct Config {
   /// finished first: LLVM can't be interrupted, which is why its steps are counted. In the mode lazy this holds for each
   /// function that is compiled, by an estimate made beforehand.
   uint64_t compile_deadline_ms = 600'000;
-  /// "native": this machine; "baseline": x86-64-v2.
+  /// "native": this machine; "baseline": x86-64-v2; "x86-64-v3"; "x86-64-v4". Code for more than this machine has can be
+  /// made and written to a file here; to instantiate it is an error that names what is missing.
   std::string cpu = "native";
   /// Makes calls of the modules compiled from now on endable from outside (rotor/interrupt.h): each turn of a loop
   /// looks for a stop then. Without it `InterruptHandle::interrupt` and deadlines are errors. A property of the
