@@ -2,9 +2,14 @@
 #include "jit/cost.h"
 
 #include <gtest/gtest.h>
+#include <pthread.h>
+#include <sys/resource.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstdlib>
+#include <fstream>
+#include <functional>
 #include <new>
 #include <numeric>
 
@@ -108,6 +113,133 @@ TEST_P(CostTest, GrowsAsTheModuleDoes) {
   EXPECT_LE(whole.object_bytes, kGrowth * half.object_bytes + 4096);
   EXPECT_LE(whole.allocated, kGrowth * half.allocated + kBytes);
   EXPECT_LE(whole.largest_block, kBlockInstructions + 100);
+}
+
+// Which form a function gets.
+
+Form form(const Cost& cost, OptLevel opt, const CompileOptions& options = {}) {
+  auto form = form_of(cost, opt, options, 7);
+  EXPECT_TRUE(form) << form.error().to_string();
+  return form ? *form : Form::frame;
+}
+
+TEST(Form, OrdinaryFunctionsAreCompiledAsAskedFor) {
+  Cost cost{.body_bytes = 1000, .instructions = 3000, .phi_entries = 500, .loop_depth = 4};
+  EXPECT_EQ(form(cost, OptLevel::o1), Form::optimised);
+  EXPECT_EQ(form(cost, OptLevel::o0), Form::fast);
+}
+
+TEST(Form, TooManyStepsForTheBytesGoIntoTheFrame) {
+  Cost instructions{.body_bytes = 1000, .instructions = 17'000}, phis{.body_bytes = 1000, .phi_entries = 17'000};
+  for (OptLevel opt : {OptLevel::o0, OptLevel::o1}) {
+    EXPECT_EQ(form(instructions, opt), Form::frame);
+    EXPECT_EQ(form(phis, opt), Form::frame);
+  }
+}
+
+TEST(Form, DeepLoopsAreNotOptimised) {
+  EXPECT_EQ(form({.body_bytes = 10'000, .instructions = 10'000, .loop_depth = 5000}, OptLevel::o1), Form::fast);
+}
+
+TEST(Form, WithoutAllowanceEveryFunctionKeepsItsValuesInTheFrame) {
+  CompileOptions options;
+  options.steps_per_byte = 0;
+  EXPECT_EQ(form({.body_bytes = 2, .instructions = 14}, OptLevel::o1, options), Form::frame);
+}
+
+TEST(Form, MemoryAndTimeMakeItCheaperAndThenAnError) {
+  Cost cost{.body_bytes = 10'000, .instructions = 100'000};
+  CompileOptions options;
+  uint64_t optimised = estimate(cost, Form::optimised).memory_bytes;
+  options.memory = std::make_shared<CompileMemory>(optimised - 1);
+  EXPECT_EQ(form(cost, OptLevel::o1, options), Form::fast);
+  options.memory = std::make_shared<CompileMemory>(1 << 20);
+  auto none = form_of(cost, OptLevel::o1, options, 7);
+  ASSERT_FALSE(none);
+  EXPECT_EQ(none.error().kind, ErrorKind::limit);
+  EXPECT_NE(none.error().message.find("function 7"), std::string::npos) << none.error().message;
+  EXPECT_NE(none.error().message.find("compile_memory_bytes"), std::string::npos) << none.error().message;
+
+  CompileOptions hasty;
+  hasty.deadline_ms = estimate(cost, Form::optimised).cpu_us / 1000 - 1;
+  EXPECT_EQ(form(cost, OptLevel::o1, hasty), Form::fast);
+  hasty.deadline_ms = 1;
+  none = form_of(cost, OptLevel::o1, hasty, 7);
+  ASSERT_FALSE(none);
+  EXPECT_EQ(none.error().kind, ErrorKind::limit);
+  EXPECT_NE(none.error().message.find("compile_deadline_ms"), std::string::npos) << none.error().message;
+}
+
+TEST(Cost, LocalsOfALoopAreCountedOnceEach) {
+  // (module (func (local i32 i32)
+  //   (loop (local.set 0 (i32.const 1)) (local.set 0 (i32.const 2)) (local.set 1 (i32.const 3)) (br_if 0 (i32.const
+  //   0)))))
+  const std::vector<uint8_t> bytes = {0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00, 0x01, 0x04, 0x01, 0x60,
+                                      0x00, 0x00, 0x03, 0x02, 0x01, 0x00, 0x0a, 0x1b, 0x01, 0x19, 0x01, 0x02,
+                                      0x7f, 0x03, 0x40, 0x41, 0x01, 0x21, 0x00, 0x41, 0x02, 0x21, 0x00, 0x41,
+                                      0x03, 0x21, 0x01, 0x41, 0x00, 0x0d, 0x00, 0x0b, 0x0b};
+  auto module = wasm::decode_module(bytes, {});
+  ASSERT_TRUE(module) << module.error().to_string();
+  Cost cost = CostCounter(*module, bytes, {}).count(0);
+  EXPECT_EQ(cost.phi_entries, 2u * 2u);  // two locals, from before the loop and from its end
+  EXPECT_EQ(cost.loop_depth, 1u);
+  EXPECT_EQ(cost.used_locals, 2u);
+  EXPECT_EQ(cost.operands, 1u);
+}
+
+// Threads.
+
+/// Runs `work` on a thread with the smallest stack.
+void on_small_thread(const std::function<void()>& work) {
+  pthread_attr_t attributes;
+  pthread_attr_init(&attributes);
+  pthread_attr_setstacksize(&attributes, 64 << 10);
+  pthread_t thread;
+  auto run = [](void* argument) -> void* { return (*static_cast<const std::function<void()>*>(argument))(), nullptr; };
+  ASSERT_EQ(pthread_create(&thread, &attributes, run, const_cast<std::function<void()>*>(&work)), 0);
+  pthread_join(thread, nullptr);
+}
+
+std::vector<uint8_t> costly(const char* name, uint32_t size) {
+  auto found = std::ranges::find(costly_modules(), std::string_view(name), &CostlyModule::name);
+  EXPECT_NE(found, costly_modules().end());
+  return found->make(size);
+}
+
+TEST(CompileThreads, TheCallersStackMayBeSmall) {
+  for (uint32_t loops : {90u, 1500u}) {  // as optimised code, and as no longer
+    std::vector<uint8_t> bytes = costly("nested loops", loops);
+    auto module = wasm::decode_module(bytes, {});
+    ASSERT_TRUE(module);
+    on_small_thread([&] {
+      auto compiled = compile_module(*module, bytes, {});
+      EXPECT_TRUE(compiled) << compiled.error().to_string();
+    });
+  }
+}
+
+TEST(CompileThreads, NestsAsDeepAsTheyGetCompile) {
+  std::vector<uint8_t> bytes = costly("nested loops", 50'000);
+  auto module = wasm::decode_module(bytes, {});
+  ASSERT_TRUE(module);
+  auto compiled = compile_module(*module, bytes, {});
+  EXPECT_TRUE(compiled) << compiled.error().to_string();
+}
+
+TEST(CompileThreads, WithoutAThreadThereIsAnError) {
+  std::vector<uint8_t> bytes = costly("sum", 10);
+  auto module = wasm::decode_module(bytes, {});
+  ASSERT_TRUE(module);
+  auto compile_without_threads = [&] {
+    // Less than a thread's stack is left.
+    uint64_t pages = 0;
+    std::ifstream("/proc/self/statm") >> pages;
+    rlimit limit{pages * 4096 + (16 << 20), RLIM_INFINITY};
+    setrlimit(RLIMIT_AS, &limit);
+    auto compiled = compile_module(*module, bytes, {});
+    std::_Exit(!compiled && compiled.error().kind == ErrorKind::io ? 0 : 1);
+  };
+  EXPECT_EXIT(compile_without_threads(), testing::ExitedWithCode(0), "");
 }
 
 }  // namespace
