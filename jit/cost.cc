@@ -14,7 +14,14 @@ namespace {
 constexpr uint64_t kBytesGiven = 32;
 /// What a function takes however short it is.
 constexpr uint64_t kFunctionBytes = 64 << 10;
-constexpr uint32_t kMaxLoopDepth = 100;
+
+// What LLVM's optimising code generator takes more than linear time over; a function with more is compiled as --opt 0
+// does. The largest function of kimchi has 193 local declarations and 39 KB.
+constexpr uint32_t kMaxLoopDepth = 100;    ///< 4,000: 22 s, and 50,000 overflow any stack
+constexpr uint32_t kMaxUsedLocals = 1000;  ///< live across a call, 4,000: 15 s
+constexpr uint64_t kMaxLivePerByte = 64;   ///< Cost::live
+constexpr uint64_t kMaxBlocks = 16'000;    ///< 64,000: over 20 s
+constexpr uint64_t kMaxBodyBytes = 512 << 10;
 }  // namespace
 
 /// Weights are what the emitters come to at most, within a few instructions; what matters is that nothing which a body
@@ -256,7 +263,10 @@ Estimate estimate(const Cost& cost, Form form) {
 namespace {
 
 /// Whether the terms that grow faster than the steps are within what the body's bytes allow.
-bool may_be_optimised(const Cost& cost) { return cost.loop_depth <= kMaxLoopDepth; }
+bool may_be_optimised(const Cost& cost) {
+  return cost.loop_depth <= kMaxLoopDepth && cost.used_locals <= kMaxUsedLocals && cost.blocks <= kMaxBlocks &&
+         cost.body_bytes <= kMaxBodyBytes && cost.live <= kMaxLivePerByte * (cost.body_bytes + kBytesGiven);
+}
 
 }  // namespace
 
