@@ -9,7 +9,7 @@
 #include <cstring>
 
 #include "jit/cpu.h"
-#include "jit/file.h"
+#include "rotor/printable.h"
 
 namespace rotor::jit {
 
@@ -166,12 +166,6 @@ Result<void> write_code(const CodeFile& file, const std::function<Result<void>(c
   return {};
 }
 
-Result<void> write_code_file(const std::string& path, const CodeFile& file) {
-  ROTOR_TRY(OutputFile out, OutputFile::create(path));
-  ROTOR_CHECK(write_code(file, [&](const void* data, size_t size) { return out.write(data, size); }));
-  return out.keep(Durability::disk);
-}
-
 namespace {
 
 Result<Header> check_header(const std::string& path, std::span<const uint8_t> bytes) {
@@ -251,7 +245,7 @@ Result<CodeFile> parse(std::span<const uint8_t> bytes, const std::string& path, 
   }
   if (auto missing = missing_cpu_features(file.cpu_features); !missing.empty()) {
     std::string names;
-    for (const std::string& m : missing) names += (names.empty() ? "" : ", ") + m;
+    for (const std::string& m : missing) names += (names.empty() ? "" : ", ") + printable_name(m);
     return fail(ErrorKind::unsupported, fmt::format("{}: made for a CPU with {}, which this one lacks", path, names));
   }
   return file;

@@ -46,7 +46,8 @@ struct [[nodiscard]] Error {
   Error(ErrorKind error_kind, std::string text) : kind(error_kind), message(std::move(text)) {}
   Error(ErrorKind error_kind, std::string text, uint64_t at) : kind(error_kind), message(std::move(text)), offset(at) {}
 
-  /// One line (a trap: one line, then a line a frame).
+  /// One line (a trap: one line, then a line a frame), whatever the message and names hold (rotor/printable.h). Of
+  /// `message` that is so, too, unless a host function wrote it.
   std::string to_string() const;
 };
 
