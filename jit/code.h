@@ -95,7 +95,9 @@ std::vector<std::string> cpu_features_of(const std::string& cpu);
 /// The module's bytes with the code section cut out: linked code takes its place.
 std::vector<uint8_t> without_code_section(std::span<const uint8_t> bytes, const wasm::Module& module);
 
-/// Gives the bytes of a code file to `write`, in pieces. Errors: those of `write`.
+/// Gives the bytes of a code file to `write`, in pieces: header, CPU features and functions, lines, the module, then on
+/// pages of their own text and read-only data. Nothing is written after the first error.
+/// Errors: those of `write`.
 Result<void> write_code(const CodeFile& file, const std::function<Result<void>(const void*, size_t)>& write);
 
 /// How much of a file is read through before it is believed. Damage to the header or the tables is always found; damage
