@@ -1,4 +1,5 @@
 // Config::perf_map: each test is a process of its own, so that the file is its own too.
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
