@@ -10,7 +10,9 @@ Results, traps, globals, tables, memories and calls of imports must be the same.
 module, its text, and both transcripts' difference, made smaller by `wasm-tools shrink` with --shrink. The last line
 counts. Exits with 1 if there was a difference. Module number I of a seed is the same in each run.
 
-With --wide the modules are those of wide_modules.py, and Rotor runs at --opt 1 without wide products too.
+With --wide the modules are those of wide_modules.py, and Rotor runs at --opt 1 without wide products too; with
+--accesses those of access_modules.py. With --cpus Rotor runs for each set of CPU features that this machine has; those
+that it lacks are named.
 
 The environment: WASM_TOOLS names wasm-tools, WASMTIME_PY the folder of the wheel `wasmtime` (scripts/setup.sh).
 """
@@ -29,8 +31,12 @@ import tempfile
 import threading
 import time
 
+import access_modules
 import configs
 import wide_modules
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / 'cmake'))
+import run_test  # noqa: E402
 
 HERE = pathlib.Path(__file__).resolve().parent
 TIMEOUT_S = 30  # of one module on one side; most take milliseconds
@@ -85,13 +91,13 @@ class Side:
 
 
 class Sides:
-    """Wasmtime, and Rotor at both levels; with `wide`, also without wide products."""
+    """Wasmtime, and Rotor at both levels; with `wide`, also without wide products; with `cpus`, for each of them."""
 
-    def __init__(self, rotor, mode, wasmtime, wide):
+    def __init__(self, rotor, mode, wasmtime, wide, cpus=('native',)):
         environment = os.environ | {'PYTHONPATH': wasmtime}
         self.reference = Side('wasmtime', [sys.executable, str(HERE / 'wasmtime_side.py')], environment)
-        self.rotors = [Side(f'rotor-o{level}', [rotor, '--opt', str(level), '--mode', mode])
-                       for level in (0, 1)]
+        self.rotors = [Side(f'rotor-o{level}-{cpu}', [rotor, '--opt', str(level), '--mode', mode, '--cpu', cpu])
+                       for level in (0, 1) for cpu in cpus]
         if wide:
             self.rotors.append(Side('rotor-o1-narrow', [rotor, '--mode', mode, '--wide-products', 'off']))
 
@@ -153,22 +159,35 @@ class SmithGenerator:
         return made.returncode == 0
 
 
-class WideGenerator:
-    """The same of wide_modules.py's."""
+class TextGenerator:
+    """The same of a Python module's that writes them as text."""
 
-    def __init__(self, tool, seed, folder):
-        self.tool, self.seed, self.folder = tool, seed, folder
+    def __init__(self, name, maker, tool, seed, folder):
+        self.name, self.maker, self.tool, self.seed, self.folder = name, maker, tool, seed, folder
 
     def config(self, _):
-        return 'wide'
+        return self.name
 
     def call_seed(self, index):
         return random.Random(f'{self.seed}:{index}:calls').getrandbits(64)
 
     def make(self, index, path):
-        text = wide_modules.module(random.Random(f'{self.seed}:{index}'))
+        text = self.maker.module(random.Random(f'{self.seed}:{index}'))
         subprocess.run([self.tool, 'parse', '-', '-o', path], input=text.encode(), check=True)
         return True
+
+
+def generator_of(arguments, folder):
+    if arguments.wide:
+        return TextGenerator('wide', wide_modules, arguments.tool, arguments.seed, folder)
+    if arguments.accesses:
+        return TextGenerator('accesses', access_modules, arguments.tool, arguments.seed, folder)
+    return SmithGenerator(arguments.tool, arguments.seed, folder)
+
+
+def sides_of(arguments):
+    cpus = [cpu for cpu in run_test.CPUS if not run_test.missing_features(cpu)] if arguments.cpus else ['native']
+    return Sides(arguments.rotor, arguments.mode, arguments.wasmtime, arguments.wide, cpus)
 
 
 class Campaign:
@@ -194,7 +213,7 @@ class Campaign:
             return self.next_index - 1 + self.arguments.first
 
     def job(self, generator, number):
-        sides = Sides(self.arguments.rotor, self.arguments.mode, self.arguments.wasmtime, self.arguments.wide)
+        sides = sides_of(self.arguments)
         path = generator.folder / f'module-{number}.wasm'
         try:
             while (index := self.take()) is not None:
@@ -252,7 +271,7 @@ def report(folder, arguments, path, seed, expected, differing):
         text += '\n'.join(difflib.unified_diff(expected, actual, 'wasmtime', name, lineterm='', n=2)) + '\n'
     (folder / 'difference.txt').write_text(text)
     again = [sys.executable, str(HERE / 'run.py'), '--rotor', arguments.rotor, '--mode', arguments.mode,
-             *(['--wide'] if arguments.wide else []), '--call-seed', str(seed), '--check']
+             *(['--wide'] if arguments.wide else []), *(['--cpus'] if arguments.cpus else []), '--call-seed', str(seed), '--check']
     (folder / 'again.sh').write_text(f'#!/bin/sh\nexec {shlex.join(again)} "${{1:-{module}}}"\n')
     (folder / 'again.sh').chmod(0o755)
     print(f'difference: {folder}\n' + '\n'.join(text.split('\n')[:12]), flush=True)
@@ -275,7 +294,7 @@ def shrink(folder, arguments, again, differing, expected):
 
 def check(arguments):
     """One module: prints what differs and exits with 1; with --same-as as `wasm-tools shrink` wants it."""
-    sides = Sides(arguments.rotor, arguments.mode, arguments.wasmtime, arguments.wide)
+    sides = sides_of(arguments)
     expected, differing = sides.compare(arguments.call_seed, arguments.check)
     sides.stop()
     if arguments.same_as:
@@ -291,6 +310,8 @@ def parse():
     parser.add_argument('--rotor', required=True, help='the program rotor_diff')
     parser.add_argument('--mode', default='aot', help='when Rotor compiles: aot (the default), eager or lazy')
     parser.add_argument('--wide', action='store_true', help='modules full of 128-bit products, instead of smith\'s')
+    parser.add_argument('--accesses', action='store_true', help='modules of accesses at the end of memory')
+    parser.add_argument('--cpus', action='store_true', help='each set of CPU features that this machine has')
     parser.add_argument('--modules', type=int, default=1000)
     parser.add_argument('--modules-in-ci', type=int, help='instead of --modules, with CI=true in the environment')
     parser.add_argument('--hours', type=float, help='instead of --modules: for how long')
@@ -318,8 +339,7 @@ def main():
         return check(arguments)
     campaign, started = Campaign(arguments), time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
-        generator = (WideGenerator if arguments.wide else SmithGenerator)(arguments.tool, arguments.seed,
-                                                                          pathlib.Path(folder))
+        generator = generator_of(arguments, pathlib.Path(folder))
         jobs = [threading.Thread(target=campaign.job, args=(generator, n)) for n in range(arguments.jobs)]
         for job in jobs:
             job.start()
@@ -327,6 +347,9 @@ def main():
             job.join()
     if campaign.failed:
         raise campaign.failed
+    for cpu in run_test.CPUS if arguments.cpus else ():
+        if missing := run_test.missing_features(cpu):
+            print(f'skipped: {cpu}: this CPU lacks ' + ', '.join(missing))
     print(f'{time.monotonic() - started:.0f} s, seed {arguments.seed}, {campaign.summary()}')
     return 1 if campaign.counts['differences'] or not campaign.counts['modules'] else 0
 

@@ -6,6 +6,7 @@ import sys
 import tempfile
 import unittest
 
+import access_modules
 import configs
 import run
 import wide_modules
@@ -74,6 +75,20 @@ class Configs(unittest.TestCase):
         for config in configs.enabled():
             on = {name for name in configs.ALL if configs.smith_options(config)[f'{name}-enabled']}
             self.assertLessEqual(on, configs.FEATURES, config.name)
+
+
+class AccessModules(unittest.TestCase):
+    def test_a_seed_decides_the_module(self):
+        first, again, other = (access_modules.module(random.Random(seed)) for seed in (1, 1, 2))
+        self.assertEqual(first, again)
+        self.assertNotEqual(first, other)
+
+    def test_every_load_and_operator_is_met(self):
+        text = ''.join(access_modules.module(random.Random(seed)) for seed in range(400))
+        missing = [name for name, *_ in access_modules.LOADS + [row[1:] for row in access_modules.OPERATORS]
+                   if f'({name} ' not in text]
+        self.assertEqual(missing, [])
+        self.assertGreater(len(access_modules.OPERATORS), 250)
 
 
 class WideModules(unittest.TestCase):
