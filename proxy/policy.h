@@ -26,6 +26,7 @@ inline bool returns_handles(ResultKind kind) { return kind == ResultKind::handle
 /// What the proxy does for one exported function.
 struct ExportPlan {
   std::string name;
+  std::string shown = {};  ///< the name as messages have it
   FuncType type = {};
   Effect effect = Effect::query;
   bool once = false;
@@ -45,7 +46,8 @@ struct ExportPlan {
 
 /// What the proxy does for one imported function.
 struct ImportPlan {
-  std::string name;  ///< module.name
+  std::string name;        ///< module.name
+  std::string shown = {};  ///< as of exports
   FuncType type = {};
   bool is_function = false;  ///< false: a memory, table or global, and the rest says nothing
   ImportMode mode = ImportMode::answer;

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "rotor/printable.h"
+
 namespace rotor {
 
 const char* kind_name(const ExternType& type) {
@@ -37,6 +39,10 @@ std::string to_string(const ExternType& type) { return std::visit(ToText{}, type
 }  // namespace rotor
 
 namespace rotor::runtime {
+
+std::string import_text(const ImportInfo& import) {
+  return fmt::format("{}.{}", printable_name(import.module), printable_name(import.name));
+}
 
 ValType engine_type(ValType type, EngineTypes types) {
   if (!type.is_concrete_ref()) return type;

@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "rotor/printable.h"
 #include "runtime/extern_type.h"
 #include "runtime/func.h"
 #include "wasm/const_expr.h"
@@ -68,7 +69,7 @@ Extern InstanceImpl::extern_of(const wasm::Export& item) {
 
 Result<Extern> InstanceImpl::get(std::string_view name) {
   auto index = impl().find_export(name);
-  if (!index) return fail(ErrorKind::not_found, fmt::format("no export \"{}\"", name));
+  if (!index) return fail(ErrorKind::not_found, fmt::format("no export \"{}\"", printable_name(name)));
   return extern_of(impl().wasm().exports[*index]);
 }
 
@@ -79,12 +80,12 @@ Func InstanceImpl::func_at(uint32_t index) const {
 Result<uint32_t> InstanceImpl::export_of_kind(std::string_view name, wasm::ExternKind kind) const {
   static constexpr const char* kKinds[] = {"func", "table", "memory", "global"};
   auto index = impl().find_export(name);
-  if (!index) return fail(ErrorKind::not_found, fmt::format("no export \"{}\"", name));
+  if (!index) return fail(ErrorKind::not_found, fmt::format("no export \"{}\"", printable_name(name)));
   const wasm::Export& item = impl().wasm().exports[*index];
   if (item.kind == kind) return item.index;
   return fail(ErrorKind::not_found,
-              fmt::format("export \"{}\" is a {}, not a {}", name, kKinds[std::to_underlying(item.kind)],
-                          kKinds[std::to_underlying(kind)]));
+              fmt::format("export \"{}\" is a {}, not a {}", printable_name(name),
+                          kKinds[std::to_underlying(item.kind)], kKinds[std::to_underlying(kind)]));
 }
 
 Result<Func> InstanceImpl::get_func(std::string_view name) const {

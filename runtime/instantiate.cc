@@ -78,7 +78,7 @@ class Instantiation {
   Result<void> bind(const Extern& item, const ImportInfo& import) {
     auto stale = [&] {
       return fail(ErrorKind::stale_handle,
-                  fmt::format("import {}.{}: what it was defined as is gone", import.module, import.name));
+                  fmt::format("import {}: what it was defined as is gone", import_text(import)));
     };
     if (auto* func = std::get_if<Func>(&item)) {
       // Merging fails if the function's instance is gone: the reference is read after it only.

@@ -18,13 +18,12 @@ const Definition* LinkerImpl::find(std::string_view module, std::string_view nam
 namespace {
 
 std::unexpected<Error> stale(const ImportInfo& wanted) {
-  return fail(ErrorKind::stale_handle,
-              fmt::format("import {}.{}: what it was defined as is gone", wanted.module, wanted.name));
+  return fail(ErrorKind::stale_handle, fmt::format("import {}: what it was defined as is gone", import_text(wanted)));
 }
 
 Result<void> incompatible(const ImportInfo& wanted, const ExternType& found) {
-  return fail(ErrorKind::link, fmt::format("incompatible import type: {}.{} is wanted as {}, defined as {}",
-                                           wanted.module, wanted.name, to_string(wanted.type), to_string(found)));
+  return fail(ErrorKind::link, fmt::format("incompatible import type: {} is wanted as {}, defined as {}",
+                                           import_text(wanted), to_string(wanted.type), to_string(found)));
 }
 
 Result<void> check_type(const ExternType& found, const ImportInfo& wanted) {
@@ -36,7 +35,7 @@ Result<void> check_host_func(const Signature& found, const ModuleImpl& module, u
   const ImportInfo& wanted = module.imports()[import];
   ROTOR_CHECK(check_type(found.type, wanted));
   if (found.engine == &module.engine()) return {};
-  return fail(ErrorKind::link, fmt::format("import {}.{}: a function of another engine", wanted.module, wanted.name));
+  return fail(ErrorKind::link, fmt::format("import {}: a function of another engine", import_text(wanted)));
 }
 
 Result<void> check_func(const Signature& found, const ModuleImpl& module, uint32_t import) {
@@ -50,8 +49,8 @@ Result<void> check_func(const Signature& found, const ModuleImpl& module, uint32
 Result<void> check_engine(ValType type, const EngineImpl* owner, const ModuleImpl& module, uint32_t import) {
   if (!type.is_concrete_ref() || owner == &module.engine()) return {};
   const ImportInfo& wanted = module.imports()[import];
-  return fail(ErrorKind::link, fmt::format("incompatible import type: {}.{} is of a type of another engine",
-                                           wanted.module, wanted.name));
+  return fail(ErrorKind::link,
+              fmt::format("incompatible import type: {} is of a type of another engine", import_text(wanted)));
 }
 
 Result<void> check_definition(const Definition& definition, const ModuleImpl& module, uint32_t import) {
@@ -138,7 +137,7 @@ Result<InstancePre> Linker::instantiate_pre(const Module& module) const {
     const Definition* definition = impl_->find(import.module, import.name);
     if (!definition)
       return fail(ErrorKind::link,
-                  fmt::format("unknown import: {}.{} ({})", import.module, import.name, to_string(import.type)));
+                  fmt::format("unknown import: {} ({})", runtime::import_text(import), to_string(import.type)));
     ROTOR_CHECK(runtime::check_definition(*definition, module.impl(), i));
     pre->imports.push_back(*definition);
   }

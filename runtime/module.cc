@@ -330,7 +330,11 @@ Result<void> ModuleImpl::serialize(const std::function<Result<void>(const void*,
 }
 
 Result<void> ModuleImpl::save(const std::string& path) const {
-  ROTOR_TRY(auto file, jit::OutputFile::create(path));
+  ROTOR_CHECK(jit::OutputFile::check(path));
+  // Before there is a temporary, which a process that is killed while it compiles would leave behind.
+  if (tiering_) ROTOR_CHECK(tiering_->complete());
+  constexpr mode_t kCodeMode = 0644;  // it is trusted as code is, whatever the umask lets others write to
+  ROTOR_TRY(auto file, jit::OutputFile::create(path, kCodeMode));
   ROTOR_CHECK(serialize([&](const void* data, size_t size) { return file.write(data, size); }));
   return file.keep(jit::Durability::disk);
 }

@@ -105,7 +105,8 @@ inline constexpr SectionWord kSectionWords[] = {
     {"data", SectionId::data},
 };
 
-/// A custom section and its place: behind the first `slot` sections of kSectionOrder.
+/// A custom section and its place: behind the first `slot` sections of kSectionOrder, and if it is one more than there
+/// are, behind the name section.
 struct CustomSection {
   uint32_t slot = 0;
   uint32_t text_offset = 0;
@@ -176,6 +177,11 @@ struct ModuleState {
   uint32_t index(Space which);
   /// An index in a space that is none of the module's; `noun` is for the error.
   uint32_t index(const IndexSpace& space, const char* noun);
+  /// Reads `(@name "...")`. Pre: it is next.
+  std::optional<std::string> name_annotation();
+  /// Reads what a local, parameter or field is called, its id and then its annotation, if one of them is next; else
+  /// false. `index` is its own in `space`, `noun` for the error; `kept`: gets the name, if it is wanted.
+  bool inner_name(IndexSpace& space, uint32_t index, const char* noun, std::vector<NamedIndex>* kept);
   /// The name that an annotation gives takes the place of the id.
   void name_by_annotation(Space which, uint32_t index, std::string name);
   /// Whether an index is next, and reads it; else `otherwise`.

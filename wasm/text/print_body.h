@@ -86,7 +86,7 @@ class BodyPrinter {
   uint64_t instruction_offset_ = 0;
   uint32_t instructions_ = 0;  ///< of the expression at hand
   std::vector<BinaryType> locals_;
-  std::vector<std::string> local_ids_;
+  std::vector<PrintedName> local_names_;
   std::vector<Label> labels_;
   std::unordered_map<std::string_view, uint32_t> label_of_;
   std::vector<NamedIndex> label_names_;

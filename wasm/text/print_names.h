@@ -20,6 +20,8 @@ struct PrintedName {
   std::string id;                 ///< `$name`; empty: it has no id, and is called by its index
   bool needs_annotation = false;  ///< the id is not the name: `(@name "...")` says that
   std::string_view name;
+
+  bool exists() const { return !id.empty() || needs_annotation; }
 };
 
 class PrintedNames {
@@ -32,9 +34,9 @@ class PrintedNames {
   std::string_view module_name() const { return module_name_; }
   /// Of an index that has no name: an empty one.
   const PrintedName& of(Space space, uint32_t index) const;
-  /// The ids of a function's locals below `count`, unique; empty if it has none, else `count` of them.
-  std::vector<std::string> locals(uint32_t func, uint32_t count) const { return unique(locals_, func, count); }
-  std::vector<std::string> fields(uint32_t type, uint32_t count) const { return unique(fields_, type, count); }
+  /// The names of a function's locals below `count`, of unique ids; empty if it has none, else `count` of them.
+  std::vector<PrintedName> locals(uint32_t func, uint32_t count) const { return unique(locals_, func, count); }
+  std::vector<PrintedName> fields(uint32_t type, uint32_t count) const { return unique(fields_, type, count); }
   /// The names of a function's labels, in order; a label's index counts the blocks before it.
   std::vector<NamedIndex> labels(uint32_t func) const;
 
@@ -49,7 +51,7 @@ class PrintedNames {
   bool name_map(ByteReader& reader, std::vector<NamedIndex>* out) const;
   bool indirect(ByteReader& reader, Maps& out) const;
   std::vector<NamedIndex> sorted(const Maps& maps, uint32_t key) const;
-  std::vector<std::string> unique(const Maps& maps, uint32_t key, uint32_t count) const;
+  std::vector<PrintedName> unique(const Maps& maps, uint32_t key, uint32_t count) const;
 
   std::span<const uint8_t> module_;
   std::string_view module_name_;
