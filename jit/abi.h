@@ -31,7 +31,7 @@
 
 namespace rotor::jit {
 
-inline constexpr uint32_t kAbiVersion = 5;
+inline constexpr uint32_t kAbiVersion = 6;
 inline constexpr uint32_t kMaxRegisterResults = 4;
 inline constexpr uint32_t kResultStride = 16;
 /// How compiled code keeps a memory's accesses inside it: a property of the memory's type alone, so that a module's
@@ -104,7 +104,7 @@ static_assert(sizeof(MemoryDef) == 16 && offsetof(MemoryDef, base) == 0 && offse
 
 /// The part of a table that compiled code reads. Elements are slots (funcref: const FuncRef*; externref: bits).
 struct TableDef {
-  uint64_t* elements;  ///< never changes: the table's whole reach is reserved
+  uint64_t* elements;  ///< changes when the table grows
   uint64_t size;       ///< in elements
 };
 static_assert(sizeof(TableDef) == 16 && offsetof(TableDef, elements) == 0 && offsetof(TableDef, size) == 8);

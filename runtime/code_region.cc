@@ -11,6 +11,9 @@ namespace rotor::runtime {
 
 namespace {
 
+/// Of a region: text that is code and text to come, read-only data and the same, the run page.
+constexpr uint32_t kMappings = 5;
+
 /// One registered text range. `end` is written last when a slot is filled and cleared first when it is emptied.
 struct Slot {
   std::atomic<uintptr_t> begin{0};
@@ -78,13 +81,13 @@ Result<std::shared_ptr<const MappedFile>> MappedFile::open(const std::string& pa
 }
 
 MappedFile::~MappedFile() {
-  memory::os::release(const_cast<uint8_t*>(bytes_.data()), jit::round_up_to_page(bytes_.size()));
+  memory::os::release(const_cast<uint8_t*>(bytes_.data()), jit::round_up_to_page(bytes_.size()), 1);
 }
 
 Result<std::unique_ptr<CodeRegion>> CodeRegion::create(const ModuleImpl& module, const jit::RegionLayout& layout) {
   std::unique_ptr<CodeRegion> region(new CodeRegion(module, layout));
   if (layout.total_bytes() == 0) return region;
-  ROTOR_TRY(region->base_, memory::os::reserve(layout.total_bytes()));
+  ROTOR_TRY(region->base_, memory::os::reserve(layout.total_bytes(), kMappings));
   ROTOR_CHECK(memory::os::commit(region->run_page(), layout.run_page_bytes));
   if (layout.text_bytes) {
     register_region(region.get());
@@ -95,7 +98,7 @@ Result<std::unique_ptr<CodeRegion>> CodeRegion::create(const ModuleImpl& module,
 
 CodeRegion::~CodeRegion() {
   if (registered_) unregister_region(this);
-  if (base_) memory::os::release(base_, layout_.total_bytes());
+  if (base_) memory::os::release(base_, layout_.total_bytes(), kMappings);
 }
 
 Result<CodeRegion::Place> CodeRegion::allocate(uint64_t text_bytes, uint64_t rodata_bytes) {
