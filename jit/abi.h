@@ -233,6 +233,8 @@ struct Stubs {
   static constexpr uint32_t func_of_return(uint64_t offset) {
     return static_cast<uint32_t>((offset - kReturn) / kStubBytes - 1);
   }
+  /// The function whose stub holds that offset in text. Pre: one does.
+  static constexpr uint32_t func_at(uint64_t offset) { return static_cast<uint32_t>(offset / kStubBytes - 1); }
   /// The stubs of a module, as text from offset 0. `run_page_offset`: of the run page behind text.
   static std::vector<uint8_t> code(uint32_t defined_funcs, const RunPageLayout& run_page, uint64_t run_page_offset);
 };

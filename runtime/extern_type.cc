@@ -40,7 +40,7 @@ namespace rotor::runtime {
 
 ValType engine_type(ValType type, EngineTypes types) {
   if (!type.is_concrete_ref()) return type;
-  return ValType::ref(HeapType::concrete(types[type.heap().type_index()]->index), type.nullable());
+  return ValType::ref(HeapType::named(types[type.heap().type_index()]->name), type.nullable());
 }
 
 TableType engine_type(TableType type, EngineTypes types) {

@@ -6,6 +6,7 @@
 #include <string>
 #include <thread>
 
+#include "memory/image.h"
 #include "memory/os.h"
 #include "rotor/wat.h"
 #include "runtime/module.h"
@@ -161,7 +162,8 @@ TEST_F(LimitsTest, SnapshotsAreHeldToTheSum) {
 TEST_F(LimitsTest, ARestoredMemoryTakesWhatItsImageHas) {
   // Of a host's memory, whose budget is its own.
   Module module = compile_text("(module (import \"env\" \"m\" (memory 1)))");
-  MemoryLimits limits{.limit_bytes = 4 * Memory::kPageBytes};
+  MemoryLimits limits;
+  limits.limit_bytes = 4 * Memory::kPageBytes;
   Memory memory = must(Memory::create(engine_, {.limits = {.min = 1}}, limits));
   auto instantiate_with = [&](const Snapshot* snapshot) {
     Linker linker(engine_);

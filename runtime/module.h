@@ -95,6 +95,7 @@ class ModuleImpl {
   Result<void> put_in_cache() const;
   bool cache_has_more(const jit::CodeFile& ours) const;
   uint32_t code_flags() const;
+  std::optional<CodeRegion::Site> site_at(uint64_t text_offset) const;
   /// Fills the run page's addresses, and the slots of the functions whose code there is.
   void fill_run_page();
 
@@ -111,6 +112,7 @@ class ModuleImpl {
   std::unique_ptr<Tiering> tiering_;  ///< ends before the region
   jit::CacheKey cache_key_;
   Module::CacheOutcome cache_outcome_;
+  TypeUses type_uses_;
   std::vector<const Signature*> types_;
   uint32_t result_words_ = 0;
   std::vector<ImportInfo> imports_;

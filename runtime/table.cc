@@ -40,9 +40,10 @@ Result<std::shared_ptr<TableImpl>> TableImpl::create(std::shared_ptr<const Engin
   return fail(ErrorKind::io, "no memory for a table");
 }
 
-Result<std::shared_ptr<TableImpl>> TableImpl::create_for_host(std::shared_ptr<const EngineImpl> engine,
-                                                              const TableType& type, uint64_t limit_elements) {
-  std::shared_ptr<TableImpl> table(new TableImpl(std::move(engine), type, std::make_shared<Budget>(limit_elements)));
+Result<std::shared_ptr<TableImpl>> TableImpl::create_for_host(std::shared_ptr<EngineImpl> engine, const TableType& type,
+                                                              uint64_t limit_elements) {
+  std::shared_ptr<TableImpl> table(new TableImpl(engine, type, std::make_shared<Budget>(limit_elements)));
+  ROTOR_CHECK(engine->types.use(type.element, table->type_uses_));
   table->max_elements_ = std::min({type.limits.max, limit_elements, kMaxElements});
   ROTOR_CHECK(table->check_minimum());
   uint64_t reserved = memory::os::round_up_to_page(std::max<uint64_t>(table->max_elements_, 1) * sizeof(uint64_t));

@@ -9,6 +9,7 @@
 #include "rotor/memory.h"
 #include "runtime/budget.h"
 #include "runtime/link_group.h"
+#include "runtime/type_registry.h"
 
 namespace rotor::runtime {
 
@@ -19,9 +20,9 @@ class TableImpl : public std::enable_shared_from_this<TableImpl> {
   /// Of an instance; every element is `init` (a slot), and taken from the budget. Errors: limit, io.
   static Result<std::shared_ptr<TableImpl>> create(std::shared_ptr<const EngineImpl> engine, const TableType& type,
                                                    uint64_t init, std::shared_ptr<Budget> elements);
-  /// Of a host; every element is null. Errors: limit, io.
-  static Result<std::shared_ptr<TableImpl>> create_for_host(std::shared_ptr<const EngineImpl> engine,
-                                                            const TableType& type, uint64_t limit_elements);
+  /// Of a host; every element is null. Errors: limit, io; stale_handle: its type names one that is gone.
+  static Result<std::shared_ptr<TableImpl>> create_for_host(std::shared_ptr<EngineImpl> engine, const TableType& type,
+                                                            uint64_t limit_elements);
   ~TableImpl();
   TableImpl(const TableImpl&) = delete;
 
@@ -52,6 +53,7 @@ class TableImpl : public std::enable_shared_from_this<TableImpl> {
 
   jit::TableDef def_{};
   std::shared_ptr<const EngineImpl> engine_;
+  TypeUses type_uses_;  ///< of a host's
   TableType type_;
   std::shared_ptr<Budget> budget_;  ///< has what `def_.size` says
   uint64_t max_elements_ = 0;

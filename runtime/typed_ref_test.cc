@@ -10,7 +10,7 @@ class TypedRefTest : public testing::Test {
  protected:
   TypedRefTest()
       : engine_(engine()),
-        unary_(engine_.heap_type({{ValType::i32}, {ValType::i32}})),
+        unary_(must(engine_.heap_type({{ValType::i32}, {ValType::i32}}))),
         unary_ref_(ValType::ref(unary_, false)) {
     linker_.define_func("env", "pick", {{ValType::i32}, {unary_ref_}}, [this](Caller&, Slot* slots) -> Result<void> {
       slots[0] = picked_.bits();
@@ -47,7 +47,7 @@ class TypedRefTest : public testing::Test {
 TEST_F(TypedRefTest, TypesAreNamedInTheEngine) {
   EXPECT_EQ(engine_.func_type(unary_), (FuncType{{ValType::i32}, {ValType::i32}}));
   EXPECT_EQ(engine_.func_type(HeapType::Abstract::func), std::nullopt);
-  EXPECT_EQ(engine_.func_type(HeapType::concrete(1000)), std::nullopt);
+  EXPECT_EQ(engine_.func_type(HeapType::named(HeapType::kFirstTypeName + 1000)), std::nullopt);
   EXPECT_EQ(func("apply").type(), (FuncType{{unary_ref_, ValType::i32}, {ValType::i32}}));
   EXPECT_EQ(must(instance_.get_table("nullable")).type().element, unary_ref_.nullable_form());
   EXPECT_EQ(must(instance_.get_global("global")).type().value, unary_ref_);
@@ -128,14 +128,12 @@ TEST_F(TypedRefTest, AHostFunctionOfATypeThatNamesItself) {
 }
 
 TEST_F(TypedRefTest, AnotherEnginesTypesAreOthers) {
-  // The same index there is another type.
+  // The same name there is another type.
   Engine other = engine();
-  HeapType first = other.heap_type({{ValType::f64}, {}});
-  while (first.type_index() < unary_.type_index()) {
-    FuncType type{std::vector<ValType>(first.type_index() + 1, ValType::f64), {ValType::f64}};
-    first = other.heap_type(type);
-  }
-  ASSERT_EQ(first.type_index(), unary_.type_index());
+  HeapType first = must(other.heap_type({{ValType::f64}, {}}));
+  for (size_t params = 2; first.type_name() < unary_.type_name(); ++params)
+    first = must(other.heap_type({std::vector<ValType>(params, ValType::f64), {ValType::f64}}));
+  ASSERT_EQ(first.type_name(), unary_.type_name());
   Table table = must(Table::create(other, {ValType::ref(first, true), {1, 2}}, null_));
   expect_mismatch(table.set(0, func("double")), "a function of type");
 

@@ -18,10 +18,11 @@ class Engine {
   /// not_found, io: the cache folder, or the file of Config::perf_map, can't be had, which the message names.
   static Result<Engine> create(Config config = {});
   const Config& config() const;
-  /// The heap type of references to functions of that type: `ValType::ref(engine.heap_type(type), nullable)`.
-  HeapType heap_type(const FuncType& type) const;
+  /// The heap type of references to functions of that type, for ValType::ref. It is the engine's for ever: for types
+  /// that the host knows, and not for whatever modules bring. Errors: stale_handle: the type names one that is gone.
+  Result<HeapType> heap_type(const FuncType& type) const;
   /// The function type that a heap type names in what this engine's modules and functions say of themselves; nullopt:
-  /// it is an abstract one.
+  /// it is an abstract one, or gone with all that used it.
   std::optional<FuncType> func_type(HeapType heap) const;
   runtime::EngineImpl& impl() const { return *impl_; }
 
