@@ -49,7 +49,7 @@ class Comments {
     return text + '"';
   }
 
-  std::unordered_map<uint32_t, std::string> functions_;
+  wasm::KeyedMap<uint32_t, std::string> functions_;
 };
 
 class IrComments : public llvm::AssemblyAnnotationWriter {

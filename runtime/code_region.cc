@@ -74,6 +74,16 @@ const CodeRegion* find_code_region(uintptr_t pc) {
   return nullptr;
 }
 
+CodeRegionCount count_code_regions() {
+  std::lock_guard lock(g_regions_mutex);
+  CodeRegionCount count;
+  for (const Chunk* chunk = &g_regions; chunk; chunk = chunk->next.load(std::memory_order_relaxed)) {
+    count.places += Chunk::kSlots;
+    for (const Slot& slot : chunk->slots) count.regions += slot.region.load(std::memory_order_relaxed) != nullptr;
+  }
+  return count;
+}
+
 Result<std::shared_ptr<const MappedFile>> MappedFile::open(const std::string& path) {
   ROTOR_TRY(memory::os::InputFile file, memory::os::InputFile::open(path));
   ROTOR_TRY(auto bytes, memory::os::map_file(file));

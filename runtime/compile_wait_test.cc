@@ -21,12 +21,11 @@ using Clock = InterruptHandle::Clock;
 class BusyCompiler {
  public:
   explicit BusyCompiler(Engine& engine) : engine_(engine) {
-    std::promise<void> begun;
-    (void)engine_.impl().foreground.submit(this, CompilePool::Urgency::waited_for, [&begun, this] {
-      begun.set_value();
+    (void)engine_.impl().foreground.submit(this, CompilePool::Urgency::waited_for, [this] {
+      begun_.set_value();
       given_up_ = released_.get_future().wait_for(std::chrono::seconds(20)) == std::future_status::timeout;
     });
-    begun.get_future().wait();
+    begun_.get_future().wait();
   }
   ~BusyCompiler() { release(); }
   void release() {
@@ -37,7 +36,7 @@ class BusyCompiler {
 
  private:
   Engine& engine_;
-  std::promise<void> released_;
+  std::promise<void> begun_, released_;
   bool is_released_ = false;
   bool given_up_ = false;
 };

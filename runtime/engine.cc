@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "memory/os.h"
+
 namespace rotor {
 
 Result<Engine> Engine::create(Config config) {
@@ -27,6 +29,11 @@ Result<HeapType> Engine::heap_type(const FuncType& type) const {
 
 std::optional<FuncType> Engine::func_type(HeapType heap) const {
   return heap.is_concrete() ? impl_->types.find(heap.type_name()) : std::nullopt;
+}
+
+EngineUsage Engine::usage() const {
+  const auto use = memory::os::address_space_use();
+  return {impl_->types.size(), use.mappings, use.mappings_limit, use.reserved_bytes, use.reserved_limit_bytes};
 }
 
 }  // namespace rotor

@@ -5,7 +5,10 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <string_view>
+#include <unordered_map>
+#include <unordered_set>
 
 namespace rotor::wasm {
 
@@ -68,5 +71,10 @@ struct KeyedHash {
     return hasher.finish();
   }
 };
+
+template <class Key, class Value>
+using KeyedMap = std::unordered_map<Key, Value, KeyedHash, std::equal_to<>>;
+template <class Key>
+using KeyedSet = std::unordered_set<Key, KeyedHash, std::equal_to<>>;
 
 }  // namespace rotor::wasm

@@ -3,6 +3,9 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <vector>
+
+#include "wasm/test_collisions.h"
 
 namespace rotor::wasm {
 namespace {
@@ -41,6 +44,39 @@ TEST(KeyedHash, TheKeyIsTheProcesss) {
   const KeyedHasher::Key& key = KeyedHasher::process_key();
   EXPECT_TRUE(key.k0 != 0 || key.k1 != 0);
   EXPECT_EQ(KeyedHash()("name"), hash(key, "name"));
+}
+
+struct CountingEqual {
+  size_t* count;
+  bool operator()(std::string_view a, std::string_view b) const {
+    ++*count;
+    return a == b;
+  }
+};
+/// Comparisons that it takes to put all names into a table.
+template <class Hash>
+size_t comparisons(const std::vector<std::string>& names) {
+  size_t count = 0;
+  std::unordered_set<std::string_view, Hash, CountingEqual> table(0, Hash(), CountingEqual{&count});
+  for (const std::string& name : names) EXPECT_TRUE(table.insert(name).second);
+  return count;
+}
+
+TEST(KeyedHash, NamesThatCollideElsewhereDoNot) {
+  const std::vector<std::string> names = test::colliding_names(2000);
+  EXPECT_GE(comparisons<std::hash<std::string_view>>(names), 2000u * 1999 / 2);
+  EXPECT_EQ(comparisons<KeyedHash>(names), 0u);  // of equal hashes only, 64 bits of them
+}
+
+TEST(KeyedHash, NumbersThatCollideElsewhereDoNot) {
+  // std::hash of a number is the number, and a table's place of it the remainder.
+  KeyedMap<uint64_t, int> table;
+  for (int i = 0; i < 2000; ++i) table[static_cast<uint64_t>(i)] = i;
+  const uint64_t places = table.bucket_count();
+  table.clear();
+  for (uint64_t i = 0; i < 2000; ++i) table[i * places] = 0;
+  ASSERT_EQ(table.bucket_count(), places);
+  for (size_t place = 0; place < places; ++place) EXPECT_LT(table.bucket_size(place), 20u);
 }
 
 }  // namespace

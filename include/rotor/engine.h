@@ -1,6 +1,7 @@
 // Engine: settings, the canonical types and the counters that modules share.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <optional>
 
@@ -10,6 +11,17 @@
 
 namespace rotor {
 namespace runtime { class EngineImpl; }
+
+/// What an engine and its process have that modules and instances take of.
+struct EngineUsage {
+  uint64_t types = 0;  ///< function types that modules and host functions, or what the host keeps, use
+  // Of the process: all engines, modules, memories, images and tables of the host's. What would go over a limit is
+  // refused: ErrorKind::limit.
+  uint64_t mappings = 0;        ///< of the kernel's (vm.max_map_count): that there are, or may come to be
+  uint64_t mappings_limit = 0;  ///< three quarters of vm.max_map_count
+  uint64_t reserved_bytes = 0;  ///< of address space
+  uint64_t reserved_limit_bytes = 0;
+};
 
 /// A cheap handle; copies share one engine. Thread-safe. Modules keep their engine alive.
 class Engine {
@@ -24,6 +36,7 @@ class Engine {
   /// The function type that a heap type names in what this engine's modules and functions say of themselves; nullopt:
   /// it is an abstract one, or gone with all that used it.
   std::optional<FuncType> func_type(HeapType heap) const;
+  EngineUsage usage() const;
   runtime::EngineImpl& impl() const { return *impl_; }
 
  private:
