@@ -71,7 +71,7 @@ struct TailCall {
 
 /// What compiled code needs to know of the entry from the host. One a link group; contexts point to it.
 struct Activation {
-  /// Functions whose frame would lie below it trap with stack_overflow. Any thread may raise it to kInterruptLimit,
+  /// Functions whose frame would reach below it trap with stack_overflow, before they write to it. Any thread may raise it to kInterruptLimit,
   /// which loop heads of interruptible code compare with, too.
   std::atomic<uint64_t> stack_limit = 0;
   TailCall tail{};
@@ -79,6 +79,9 @@ struct Activation {
 static_assert(sizeof(Activation) == 40 && offsetof(Activation, stack_limit) == 0 && offsetof(Activation, tail) == 8 &&
               offsetof(TailCall, code) == 0 && offsetof(TailCall, context) == 8 &&
               offsetof(TailCall, stack_words) == 16 && offsetof(TailCall, result_words) == 24);
+
+/// A function that calls nothing may take so much stack without comparing: below every limit that much is free.
+inline constexpr uint64_t kUncheckedFrameBytes = 1024;
 
 /// No frame lies above it: the limit of a group that has to stop.
 inline constexpr uint64_t kInterruptLimit = UINT64_MAX;

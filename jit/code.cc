@@ -8,7 +8,6 @@
 #include <algorithm>
 #include <cstring>
 
-#include "jit/cpu.h"
 #include "jit/file.h"
 
 namespace rotor::jit {
@@ -122,10 +121,6 @@ uint64_t module_offset_at(const FunctionCode& function, std::span<const uint8_t>
     found = offset;
   }
   return found;
-}
-
-std::vector<std::string> cpu_features_of(const std::string& cpu) {
-  return cpu == "native" ? host_cpu_features() : std::vector<std::string>();
 }
 
 Result<void> write_code(const CodeFile& file, const std::function<Result<void>(const void*, size_t)>& write) {
@@ -249,11 +244,8 @@ Result<CodeFile> parse(std::span<const uint8_t> bytes, const std::string& path, 
     at += feature.size() + 1;
     if (!feature.empty()) file.cpu_features.push_back(std::move(feature));
   }
-  if (auto missing = missing_cpu_features(file.cpu_features); !missing.empty()) {
-    std::string names;
-    for (const std::string& m : missing) names += (names.empty() ? "" : ", ") + m;
-    return fail(ErrorKind::unsupported, fmt::format("{}: made for a CPU with {}, which this one lacks", path, names));
-  }
+  if (auto runs = check_cpu_features(file.cpu_features); !runs)
+    return fail(ErrorKind::unsupported, fmt::format("{}: {}", path, runs.error().message));
   return file;
 }
 

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "jit/abi.h"
+#include "jit/cpu.h"
 #include "rotor/result.h"
 
 namespace rotor::jit {
@@ -89,8 +90,6 @@ struct CodeFile {
   uint64_t rodata_file_offset = 0;
 };
 
-/// The CPU features that code for `cpu` ("native", "baseline": none) may use, as CodeFile::cpu_features has them.
-std::vector<std::string> cpu_features_of(const std::string& cpu);
 
 /// The module's bytes with the code section cut out: linked code takes its place.
 std::vector<uint8_t> without_code_section(std::span<const uint8_t> bytes, const wasm::Module& module);

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "jit/emit_function.h"
+#include "jit/stack_check.h"
 #include "jit/trap_kinds.h"
 #include "llvm/IR/Intrinsics.h"
 
@@ -9,16 +10,6 @@ namespace rotor::jit {
 
 using llvm::BasicBlock;
 using wasm::BlockSignature;
-
-namespace {
-/// Functions with a frame that may be larger compare against the limit with it taken off. Smaller ones fit in
-/// `host_stack_reserve_bytes`; a frame past one page is probed besides (probe-stack), so that it can't jump the guard.
-constexpr uint64_t kSmallFrameBytes = 16 << 10;
-/// A function that calls nothing and is no longer than this (module bytes) needs no check: its frame fits in the
-/// reserve.
-constexpr uint64_t kLeafBodyBytes = 1 << 10;
-constexpr size_t kLeafLocals = 64;
-}  // namespace
 
 FunctionEmitter::FunctionEmitter(FunctionEmitter& caller, std::span<const Value> args, std::span<Value> results)
     : module_(caller.module_),
@@ -53,7 +44,6 @@ void FunctionEmitter::function_begin(Control& frame, wasm::FuncIndex func, const
   frame.type.results_count = static_cast<uint32_t>(type.results.size());
   if (inlined_) return begin_inlined(type, locals);
   type_ = &type;
-  makes_calls_ = false;
   memory_base_ = nullptr;
   turns_ = nullptr;
   uniform_ = false;
@@ -62,17 +52,14 @@ void FunctionEmitter::function_begin(Control& frame, wasm::FuncIndex func, const
   function_->addFnAttr("frame-pointer", "all");
   function_->addFnAttr("probe-stack", "inline-asm");
   defined_func_ = raw(func) - plan_.module.imported_funcs;
-  const auto& body = plan_.module.bodies[defined_func_];
-  body_bytes_ = body.end - body.begin;
-  at(body.begin);
+  at(plan_.module.bodies[defined_func_].begin);
+  set_entry_location(*function_, location());
 
   context_ = function_->getArg(0);
   b_.SetInsertPoint(new_block());
   b_.SetCurrentDebugLocation(llvm::DebugLoc());
   locals_.clear();
   for (ValType local : locals) locals_.push_back(b_.CreateAlloca(module_.value_type(local)));
-  bool has_vectors = std::ranges::find(locals, ValType::v128) != locals.end();
-  emit_stack_check(locals.size() * (has_vectors ? 16 : 8));
   for (size_t i = 0; i < locals.size(); ++i) {
     bool is_param = i < type.params.size();
     b_.CreateStore(is_param ? static_cast<Value>(function_->getArg(static_cast<unsigned>(i + 1)))
@@ -84,48 +71,7 @@ void FunctionEmitter::function_begin(Control& frame, wasm::FuncIndex func, const
 }
 
 void FunctionEmitter::function_end() {
-  if (inlined_) {
-    inlined_->caller.memory_base_ = memory_base_;
-    return;
-  }
-  if (!makes_calls_ && body_bytes_ <= kLeafBodyBytes && locals_.size() <= kLeafLocals) {
-    // Stops the compare from being needed; the dead blocks go with SimplifyCFG or are never reached.
-    auto* branch = llvm::cast<llvm::BranchInst>(stack_check_);
-    llvm::BasicBlock* trap_block = branch->getSuccessor(0);
-    llvm::BasicBlock* body_block = branch->getSuccessor(1);
-    auto* condition = llvm::dyn_cast<llvm::Instruction>(branch->getCondition());
-    b_.SetInsertPoint(branch);
-    b_.CreateBr(body_block);
-    branch->eraseFromParent();
-    trap_block->eraseFromParent();
-    // compare, limit load, activation load, frame address: erase from the user down.
-    llvm::SmallVector<llvm::Instruction*, 8> dead{condition};
-    while (!dead.empty()) {
-      llvm::Instruction* inst = dead.pop_back_val();
-      if (!inst || !inst->use_empty()) continue;
-      for (llvm::Value* operand : inst->operand_values())
-        if (auto* i = llvm::dyn_cast<llvm::Instruction>(operand)) dead.push_back(i);
-      inst->eraseFromParent();
-    }
-  }
-}
-
-void FunctionEmitter::emit_stack_check(uint64_t local_bytes) {
-  // Every other byte of the body a vector that is spilled: more than any frame seen.
-  uint64_t estimate = local_bytes + body_bytes_ * 8;
-  Value frame =
-      b_.CreatePtrToInt(b_.CreateIntrinsic(llvm::Intrinsic::frameaddress, {module_.ptr}, {int32(0)}), module_.i64);
-  if (estimate > kSmallFrameBytes) frame = b_.CreateSub(frame, int64(estimate));
-  // Not invariant: the activation is set on every entry from the host.
-  Value activation = b_.CreateLoad(module_.ptr, context_address(offsetof(Context, activation)));
-  Value limit = b_.CreateLoad(module_.i64, activation);
-  Value overflow = b_.CreateICmpULT(frame, limit);
-  BasicBlock* bad = new_block();
-  BasicBlock* good = new_block();
-  stack_check_ = b_.CreateCondBr(overflow, bad, good);
-  b_.SetInsertPoint(bad);
-  trap(TrapKind::stack_overflow);
-  b_.SetInsertPoint(good);
+  if (inlined_) inlined_->caller.memory_base_ = memory_base_;
 }
 
 /// Takes `turns` off the function's counter, and has it compiled again if nothing is left. At entries, and where a
@@ -140,10 +86,7 @@ void FunctionEmitter::emit_count(Value turns) {
   BasicBlock* next = new_block();
   b_.CreateCondBr(b_.CreateICmpSLT(left, int64(0)), hot, cold);
   b_.SetInsertPoint(hot);
-  // The one call that a leaf without a stack check may make: the reserve for the host is there in any case.
-  bool makes_calls = makes_calls_;
   emit_libcall(Libcall::tier_up, {int32(defined_func_)});
-  makes_calls_ = makes_calls;
   b_.CreateBr(next);
   b_.SetInsertPoint(cold);
   b_.CreateStore(b_.CreateTrunc(left, module_.i32), counter, true);
@@ -369,7 +312,6 @@ void FunctionEmitter::emit_return(std::span<const Value> results) {
 
 void FunctionEmitter::emit_call(const FuncType& type, Value code, Value callee_context, std::span<const Value> args,
                                 std::span<Value> results) {
-  makes_calls_ = true;
   llvm::SmallVector<Value, 16> operands{callee_context};
   operands.append(args.begin(), args.end());
   llvm::CallInst* call = mark(b_.CreateCall(module_.function_type(type), code, operands));
@@ -468,7 +410,6 @@ FunctionEmitter::Value FunctionEmitter::emit_libcall(Libcall call, std::initiali
       default: return module_.ptr;
     }
   };
-  makes_calls_ = true;
   const Signature& signature = kSignatures[static_cast<size_t>(call)];
   llvm::SmallVector<llvm::Type*, 8> params;
   for (const char* p = signature.params; *p; ++p) params.push_back(type_of(*p));

@@ -162,7 +162,6 @@ class FunctionEmitter {
   void begin_slow_block();
   void begin_inlined(const FuncType& type, std::span<const ValType> locals);
   void emit_return(std::span<const Value> results);
-  void emit_stack_check(uint64_t local_bytes);
   void emit_count(Value turns);
   void emit_interrupt_check();
 
@@ -263,15 +262,12 @@ class FunctionEmitter {
   const FuncType* type_ = nullptr;
   llvm::Function* function_ = nullptr;
   llvm::Value* context_ = nullptr;
-  llvm::Instruction* stack_check_ = nullptr;  ///< the branch of the prologue's compare
-  llvm::BasicBlock* entry_ = nullptr;         ///< behind the stack check: what is loaded once goes to its beginning
-  llvm::Value* memory_base_ = nullptr;        ///< of memory 0, once loaded
+  llvm::BasicBlock* entry_ = nullptr;   ///< where parameters are stored: what is loaded once goes to its beginning
+  llvm::Value* memory_base_ = nullptr;  ///< of memory 0, once loaded
   std::vector<llvm::AllocaInst*> locals_;
   uint64_t offset_ = 0;
   llvm::DebugLoc location_;
   uint32_t defined_func_ = 0;
-  uint64_t body_bytes_ = 0;
-  bool makes_calls_ = false;
   bool uniform_ = false;               ///< function_ is of the uniform prototype: it makes tail calls
   uint32_t stack_words_ = 0;           ///< of the parameters, if so
   llvm::AllocaInst* turns_ = nullptr;  ///< of all loops, once one has begun: not yet taken off the counter

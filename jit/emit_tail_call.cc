@@ -3,6 +3,7 @@
 // call is compiled with the uniform prototype, whose registers and stack words are those of its own type, and takes its
 // callees to be of the same one, whatever they are: what they don't read is poison and costs nothing.
 #include "jit/emit_function.h"
+#include "jit/stack_check.h"
 
 namespace rotor::jit {
 
@@ -69,6 +70,7 @@ void FunctionEmitter::become_uniform() {
   function_ = module_.uniform_function(wasm::FuncIndex{defined_func_ + plan_.module.imported_funcs}, stack_words_);
   function_->setAttributes(function_->getAttributes().addFnAttributes(
       module_.context, llvm::AttrBuilder(module_.context, typed->getAttributes().getFnAttrs())));
+  copy_stack_check(*typed, *function_);
   function_->splice(function_->begin(), typed);
 
   llvm::IRBuilderBase::InsertPointGuard keep(b_);
@@ -107,8 +109,7 @@ FunctionEmitter::UniformArgs FunctionEmitter::uniform_args(const FuncType& type,
 }
 
 void FunctionEmitter::begin_tail_call() {
-  // The stack check at its entry is also where a loop of tail calls is stopped.
-  makes_calls_ = true;
+  // A tail call is a call to the stack check: the one at the entry is also where a loop of tail calls is stopped.
   become_uniform();
   if (turns_) emit_count(b_.CreateLoad(module_.i64, turns_));
   begin_slow_block();
@@ -142,6 +143,7 @@ void FunctionEmitter::jump_by_runtime(const FuncType& type, const Callee& callee
   store(offsetof(TailCall, context), callee.context);
   store(offsetof(TailCall, stack_words), int64(args.stack.size()));
   store(offsetof(TailCall, result_words), int64(results));
+  note_tail_call_words(*function_, args.stack.size());
   if (!args.stack.empty()) {
     Value words = invariant_load(module_.ptr, context_address(offsetof(Context, results)));
     for (size_t i = 0; i < args.stack.size(); ++i)

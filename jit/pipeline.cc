@@ -4,8 +4,10 @@
 
 #include "jit/carries.h"
 #include "jit/cpu.h"
+#include "jit/guest_accesses.h"
 #include "jit/opaque_floats.h"
 #include "jit/site_table.h"
+#include "jit/stack_check.h"
 #include "jit/stored_words.h"
 #include "jit/trap_kinds.h"
 #include "jit/wide_products.h"
@@ -81,14 +83,8 @@ void locate_folded_loads(llvm::Function& function) {
 
 Result<CpuTarget> cpu_target(const std::string& name) {
   CpuTarget target;
-  if (name == "baseline") {
-    target.tune = "x86-64-v2";
-  } else if (name == "native") {
-    target.features = host_cpu_features();
-    target.tune = llvm::sys::getHostCPUName().str();
-  } else {
-    return fail(ErrorKind::invalid_argument, "unknown cpu \"" + name + "\": \"native\" or \"baseline\"");
-  }
+  ROTOR_TRY(target.features, cpu_features_named(name));
+  target.tune = name == "native" ? llvm::sys::getHostCPUName().str() : name == "baseline" ? "x86-64-v2" : name;
   return target;
 }
 
@@ -187,12 +183,14 @@ void Pipeline::add_code_generator(llvm::legacy::PassManager& passes, llvm::raw_p
   config->setDisableVerify(true);
   passes.add(config);
   passes.add(machine_module);
+  add_guest_access_passes(*config);
   if (config->addISelPasses()) llvm::report_fatal_error("LLVM's x86-64 target has no instruction selector");
   config->addMachinePasses();
   config->setInitialized();
   auto streamer = target_->createMCStreamer(out, nullptr, type, machine_module->getMMI().getContext());
   if (!streamer) llvm::report_fatal_error(streamer.takeError());
   if (opt_ == OptLevel::o0) passes.add(create_trap_kinds_pass());
+  passes.add(create_stack_check_pass());
   llvm::AsmPrinter* printer = target_->getTarget().createAsmPrinter(*target_, std::move(*streamer));
   printer->addAsmPrinterHandler(make_handler(*printer));
   passes.add(printer);

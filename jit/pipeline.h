@@ -25,7 +25,7 @@ struct CpuTarget {
   std::vector<std::string> features;  ///< as kCpuFeatures in jit/cpu.h spells them
   std::string tune;                   ///< LLVM's name of the CPU to schedule for
 };
-/// Errors: invalid_argument for a name that is neither "native" nor "baseline".
+/// Errors: invalid_argument for a name that Config::cpu does not have.
 Result<CpuTarget> cpu_target(const std::string& name);
 
 /// One per compile thread; not thread-safe. What LLVM needs for a module is made once and used again: for a small

@@ -1,5 +1,6 @@
 #include "jit/trap_kinds.h"
 
+#include "jit/opcodes.h"
 #include "llvm/CodeGen/MachineFunction.h"
 #include "llvm/CodeGen/MachineInstrBuilder.h"
 #include "llvm/CodeGen/TargetInstrInfo.h"
@@ -16,7 +17,7 @@ class TrapKindsPass : public llvm::MachineFunctionPass {
 
   bool runOnMachineFunction(llvm::MachineFunction& function) override {
     const llvm::TargetInstrInfo& instructions = *function.getSubtarget().getInstrInfo();
-    if (!ud1_) find_opcodes(instructions);
+    if (!ud1_) find_opcodes(instructions, {{"TRAP", trap_}, {"UBSAN_UD1", ud1_}});
     bool changed = false;
     for (llvm::MachineBasicBlock& block : function) {
       // `unreachable` follows, which is no instruction: a trap is the last of its block.
@@ -37,16 +38,6 @@ class TrapKindsPass : public llvm::MachineFunctionPass {
   }
 
  private:
-  /// LLVM's headers do not have the target's opcodes, but their names.
-  void find_opcodes(const llvm::TargetInstrInfo& instructions) {
-    for (unsigned i = 0; i < instructions.getNumOpcodes(); ++i) {
-      llvm::StringRef name = instructions.getName(i);
-      if (name == "TRAP") trap_ = i;
-      if (name == "UBSAN_UD1") ud1_ = i;
-    }
-    if (!trap_ || !ud1_) llvm::report_fatal_error("LLVM's x86-64 target has no trap instructions of the names we know");
-  }
-
   unsigned trap_ = 0;
   unsigned ud1_ = 0;
 };

@@ -15,12 +15,29 @@ namespace {
 /// Stack that an entry itself takes before compiled code's first check: the frames of invoke and rotor_enter.
 constexpr uint64_t kEntryFrameBytes = 4096;
 
-/// Where the guest's stack ends: host_stack_reserve_bytes above the thread's, or stack_bytes below here.
-uint64_t stack_limit_of(const ThreadState& thread, const Limits& limits, uintptr_t sp) {
+/// Stack that the way to a host function takes: rotor_host_entry, rotor_host_dispatch and what converts values.
+constexpr uint64_t kHostEntryBytes = 2048;
+
+/// What the guest leaves free at the low end of a stack.
+uint64_t reserve_of(const memory::os::StackRange& stack, const Limits& limits) {
+  uint64_t wanted = std::min<uint64_t>(limits.host_stack_reserve_bytes, (stack.high - stack.low) / 4);
+  return std::max(wanted, Limits::kLeastHostStackReserveBytes) + kHostEntryBytes + jit::kUncheckedFrameBytes;
+}
+
+/// The stack that `sp` lies in. Errors: invalid_argument: it is neither the thread's own nor a declared one, and nothing
+/// is known of its end.
+Result<memory::os::StackRange> stack_of(ThreadState& thread, uintptr_t sp) {
+  if (sp >= thread.stack_low && sp < thread.stack_high) [[likely]]
+    return memory::os::StackRange{thread.stack_low, thread.stack_high};
+  if (const memory::os::StackRange* fiber = find_fiber_stack(thread.fiber, sp)) return *fiber;
+  return fail(ErrorKind::invalid_argument,
+              "the call is made on a stack that is not the thread's own: declare it with rotor::FiberStack");
+}
+
+/// Where the guest's stack ends: the reserve above the stack's low end, or stack_bytes below here.
+uint64_t stack_limit_of(const memory::os::StackRange& stack, const Limits& limits, uintptr_t sp) {
   uint64_t by_entry = sp > limits.stack_bytes ? sp - limits.stack_bytes : 0;
-  // On a stack that is not the thread's own (a fiber's), nothing is known of its end.
-  if (sp < thread.stack_low || sp >= thread.stack_high) return by_entry;
-  return std::max<uint64_t>(by_entry, thread.stack_low + limits.host_stack_reserve_bytes);
+  return std::max<uint64_t>(by_entry, stack.low + reserve_of(stack, limits));
 }
 
 /// Argument words in the order of CallRegs, then of the stack; on the stack unless there are very many.
@@ -73,11 +90,13 @@ Result<void> invoke(LinkGroup& group, const jit::FuncRef& ref, Slot* slots) {
   const Signature& type = Signature::of(ref.type);
   const auto* instance = static_cast<const InstanceImpl*>(ref.context->instance);
   auto sp = reinterpret_cast<uintptr_t>(__builtin_frame_address(0));
+  ROTOR_TRY(const memory::os::StackRange stack, stack_of(thread, sp));
 
   EntryRecord record;
   record.previous = thread.top;
   record.group = &group;
-  record.stack_limit = stack_limit_of(thread, instance->options.limits, sp);
+  record.stack_low = stack.low;
+  record.stack_limit = stack_limit_of(stack, instance->options.limits, sp);
   // Guest and host calling each other in turn end here, not in a host function.
   if (sp < record.stack_limit + kEntryFrameBytes + type.stack_words * 8) [[unlikely]]
     return std::unexpected(trap_error(TrapKind::stack_overflow));

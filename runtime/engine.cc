@@ -7,8 +7,7 @@
 namespace rotor {
 
 Result<Engine> Engine::create(Config config) {
-  if (config.cpu != "native" && config.cpu != "baseline")
-    return fail(ErrorKind::invalid_argument, fmt::format("unknown cpu \"{}\": \"native\" or \"baseline\"", config.cpu));
+  ROTOR_CHECK(jit::cpu_features_named(config.cpu));
   ROTOR_CHECK(runtime::install_trap_handlers());
   auto impl = std::make_shared<runtime::EngineImpl>(std::move(config));
   if (const CacheConfig& cache = impl->config.cache; cache.enabled) {

@@ -8,6 +8,7 @@
 #include "jit/abi.h"
 #include "rotor/result.h"
 #include "rotor/trap.h"
+#include "runtime/fiber_stack.h"
 
 namespace rotor::runtime {
 
@@ -55,6 +56,7 @@ struct EntryRecord {
   EntryRecord* previous = nullptr;
   LinkGroup* group = nullptr;  ///< as entered; its root is the group now
   uint64_t stack_limit = 0;
+  uintptr_t stack_low = 0;  ///< of the stack that it is on
   std::optional<Error> host_error;
 
   // What the trap handler leaves.
@@ -70,6 +72,7 @@ struct ThreadState {
   EntryRecord* top = nullptr;
   uintptr_t stack_low = 0;
   uintptr_t stack_high = 0;
+  FoundFiberStack fiber;
   bool ready = false;  ///< the stack is known and there is an alternate signal stack
 };
 extern thread_local constinit ThreadState t_thread __attribute__((tls_model("initial-exec")));

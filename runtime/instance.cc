@@ -12,8 +12,9 @@
 namespace rotor::runtime {
 
 Result<std::unique_ptr<InstanceImpl>> InstanceImpl::allocate(const Module& module, const InstanceOptions& options) {
-  std::unique_ptr<InstanceImpl> instance(new InstanceImpl(module, options));
   const ModuleImpl& impl = module.impl();
+  ROTOR_CHECK(impl.check_cpu());
+  std::unique_ptr<InstanceImpl> instance(new InstanceImpl(module, options));
   // The results buffer stands behind the context: one block.
   size_t context_bytes = impl.layout().size_bytes;
   size_t bytes = (context_bytes + impl.result_words() * sizeof(uint64_t) + 63) / 64 * 64;

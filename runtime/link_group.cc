@@ -214,12 +214,9 @@ void LinkGroup::settle() {
   set_stop(stop_.load() & ~(std::exchange(delivered_, false) ? kWithdrawn | kInterrupt : kWithdrawn));
 }
 
-bool LinkGroup::stopped_at(uintptr_t frame_address, uint64_t stack_limit) {
-  // What the compiled code may take off the address before it compares, of all but the largest functions.
-  constexpr uint64_t kFrameBytes = 16 << 10;
+bool LinkGroup::stopped_at(bool fits_stack) {
   uint32_t stop = root().stop_.load(std::memory_order_acquire);
-  if (stop & kStop) return true;
-  return stop & kWithdrawn && frame_address >= stack_limit + kFrameBytes;
+  return stop & kStop || (stop & kWithdrawn && fits_stack);
 }
 
 bool LinkGroup::begin_wait(Sleeper& sleeper) {

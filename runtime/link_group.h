@@ -104,9 +104,9 @@ class LinkGroup : public std::enable_shared_from_this<LinkGroup> {
 
   // By any thread.
 
-  /// Whether a function entry that trapped met a stop's limit, and not `stack_limit` of the entry from the host.
-  /// Async-signal-safe.
-  bool stopped_at(uintptr_t frame_address, uint64_t stack_limit);
+  /// Whether a function entry that trapped met a stop's limit. `fits_stack`: it did not meet the one of the entry from
+  /// the host. Async-signal-safe.
+  bool stopped_at(bool fits_stack);
   /// Stops what runs now or, if nothing does, the next call. Errors: stale_handle; invalid_argument: `sure`, and a
   /// member's code is not interruptible.
   Result<void> interrupt(Promptness promptness);

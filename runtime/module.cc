@@ -95,7 +95,8 @@ namespace {
 /// All that code depends on beside the module, for the cache's key.
 std::string cache_settings(const Config& config) {
   std::string features;
-  for (const std::string& feature : jit::cpu_features_of(config.cpu)) features += feature + ' ';
+  auto named = jit::cpu_features_named(config.cpu);  // the engine has checked the name
+  for (const std::string& feature : *named) features += feature + ' ';
   // Code of the modes eager and lazy is the same, made earlier or later.
   return fmt::format("{} {} o{} interruptible {} deterministic {} wide {} language {:x} cpu {}", jit::build_name(),
                      config.mode == CompileMode::aot ? "aot" : "tiers", static_cast<int>(config.opt),
@@ -215,7 +216,7 @@ Result<void> ModuleImpl::make_code(std::span<const uint8_t> bytes) {
   }
   auto start = std::chrono::steady_clock::now();
   ROTOR_TRY(CallGraph calls, validate_in_parallel(wasm_, bytes, config, copy));
-  cpu_features_ = jit::cpu_features_of(config.cpu);
+  need_cpu(*jit::cpu_features_named(config.cpu));
   ROTOR_TRY(jit::RegionLayout layout, jit::growing_region(wasm_, jit::CompileOptions().code_limit_bytes));
   ROTOR_TRY(region_, CodeRegion::create(*this, layout));
   ROTOR_CHECK(region_->add_stubs(wasm_));
@@ -226,6 +227,11 @@ Result<void> ModuleImpl::make_code(std::span<const uint8_t> bytes) {
   stats_.functions = static_cast<uint32_t>(wasm_.bodies.size());
   stats_.wall_ms = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
   return {};
+}
+
+void ModuleImpl::need_cpu(std::vector<std::string> features) {
+  cpu_features_ = std::move(features);
+  if (auto runs = jit::check_cpu_features(cpu_features_); !runs) cpu_error_ = std::move(runs).error();
 }
 
 Result<void> ModuleImpl::compile_now() {
@@ -243,7 +249,7 @@ Result<void> ModuleImpl::compile_now() {
   options.wide_products = config.wide_products;
   options.progress = config.compile_progress;
   ROTOR_TRY(jit::Compiled compiled, jit::compile_module(wasm_, bytes_, options));
-  cpu_features_ = std::move(compiled.cpu_features);
+  need_cpu(std::move(compiled.cpu_features));
   stats_ = compiled.stats;
   ROTOR_TRY(region_, CodeRegion::create(*this, compiled.region));
   has_stubs_ = growing;
@@ -306,7 +312,7 @@ Result<void> ModuleImpl::adopt(const jit::CodeFile& code, const Source& source) 
     ROTOR_CHECK(region_->add_file(code, source.mapping));
   else
     ROTOR_CHECK(region_->add_copy(code, source.buffer));
-  cpu_features_ = code.cpu_features;
+  need_cpu(code.cpu_features);
   stats_.functions = static_cast<uint32_t>(defined);
   stats_.code_bytes = region_->code_bytes();
   fill_run_page();

@@ -68,6 +68,12 @@ class ModuleImpl {
   /// Config::interruptible as the code was compiled with.
   bool interruptible() const { return interruptible_; }
   std::vector<std::string> required_features() const;
+  /// Errors: unsupported: the code is for more than this machine's CPU has.
+  Result<void> check_cpu() const {
+    if (cpu_error_) [[unlikely]]
+      return std::unexpected(*cpu_error_);
+    return {};
+  }
 
   /// What messages call the module and its functions. Decoded when first asked for.
   const wasm::Names& names() const;
@@ -81,6 +87,8 @@ class ModuleImpl {
   /// Compiles or prepares, as Config::mode says, and keeps the bytes. Pre: wasm_ is there.
   Result<void> make_code(std::span<const uint8_t> bytes);
   Result<void> compile_now();
+  /// What its code may use of a CPU.
+  void need_cpu(std::vector<std::string> features);
   /// Where a code file's bytes are: in a mapping, whose code is mapped too, or in a buffer, whose code is copied.
   struct Source {
     std::string name;  ///< for messages
@@ -108,6 +116,7 @@ class ModuleImpl {
   jit::ContextLayout layout_;
   jit::RunPageLayout run_page_;
   std::vector<std::string> cpu_features_;
+  std::optional<Error> cpu_error_;  ///< of check_cpu
   std::unique_ptr<CodeRegion> region_;
   bool has_stubs_ = false;
   std::unique_ptr<Tiering> tiering_;  ///< ends before the region

@@ -50,13 +50,21 @@ bool classify_access(const EntryRecord& record, uintptr_t address, TrapKind& kin
       return true;
     }
   }
-  // Frames above a page probe the stack before they use it, so they meet the guard and never jump it.
-  uintptr_t low = t_thread.stack_low;
+  // Compiled code compares before it writes. This is for a stack that does not go down as far as the system said; frames
+  // above a page are probed, so they meet what lies below and do not jump it.
+  uintptr_t low = record.stack_low;
   if (address < record.stack_limit && address >= low - std::min(low, kStackGuardReachBytes)) {
     kind = TrapKind::stack_overflow;
     return true;
   }
   return false;
+}
+
+/// Whether the frame of a function that stopped at its entry would have fitted: its check leaves in r10 how far down it
+/// reaches (jit/stack_check.h). If that wrapped, it did not.
+bool fits_stack(const gregset_t& registers, uint64_t limit) {
+  auto low = static_cast<uint64_t>(registers[REG_R10]);
+  return low >= limit && low <= static_cast<uint64_t>(registers[REG_RSP]);
 }
 
 /// Turns a guest's fault into a trap: true if it was one.
@@ -67,11 +75,12 @@ bool take_trap(int signal, const siginfo_t& info, ucontext_t& context) {
   auto pc = static_cast<uintptr_t>(registers[REG_RIP]);
   if (!find_code_region(pc)) return false;
   TrapKind kind;
+  bool at_entry = false;
   if (signal == SIGILL) {
     if (!decode_trap_site(reinterpret_cast<const uint8_t*>(pc), kind)) return false;
+    at_entry = kind == TrapKind::stack_overflow;
     // Function entries compare with one limit, whether it is the stack's or a stop's.
-    if (kind == TrapKind::stack_overflow &&
-        record->group->stopped_at(static_cast<uintptr_t>(registers[REG_RBP]), record->stack_limit))
+    if (at_entry && record->group->stopped_at(fits_stack(registers, record->stack_limit)))
       kind = TrapKind::interrupted;
   } else if (!classify_access(*record, reinterpret_cast<uintptr_t>(info.si_addr), kind)) {
     return false;
@@ -79,9 +88,14 @@ bool take_trap(int signal, const siginfo_t& info, ucontext_t& context) {
   record->kind = kind;
   record->pcs[0] = pc;
   record->pc_count = 1;
+  // The frame of a function that stopped at its entry is not there yet: rbp is its caller's, and on top of the stack lies
+  // where it returns to. If that is rotor_enter, it is no frame of the guest's.
+  if (at_entry && static_cast<uintptr_t>(registers[REG_RBP]) != record->frame())
+    record->pcs[record->pc_count++] = *reinterpret_cast<const uintptr_t*>(registers[REG_RSP]);
   auto frame = static_cast<uintptr_t>(registers[REG_RBP]);
   if (frame >= static_cast<uintptr_t>(registers[REG_RSP]))
-    record->pc_count += walk_frames(*record, frame, record->pcs + 1, Trap::kMaxFrames - 1);
+    record->pc_count +=
+        walk_frames(*record, frame, record->pcs + record->pc_count, Trap::kMaxFrames - record->pc_count);
   registers[REG_RSP] = reinterpret_cast<greg_t>(record->saved_sp);
   registers[REG_RIP] = reinterpret_cast<greg_t>(&rotor_enter_landing);
   return true;

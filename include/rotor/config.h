@@ -67,7 +67,8 @@ struct Config {
   CacheConfig cache;
   /// Compile threads; 0: one a core.
   unsigned compile_workers = 0;
-  /// "native": this machine; "baseline": x86-64-v2.
+  /// "native": this machine; "baseline": x86-64-v2; "x86-64-v3"; "x86-64-v4". Code for more than this machine has can be
+  /// made and written to a file here; to instantiate it is an error that names what is missing.
   std::string cpu = "native";
   /// Makes calls of the modules compiled from now on endable from outside (rotor/interrupt.h): each turn of a loop
   /// looks for a stop then. Without it `InterruptHandle::interrupt` and deadlines are errors. A property of the

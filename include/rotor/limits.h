@@ -38,10 +38,15 @@ struct Limits {
   uint32_t tables = 100'000;
   /// Elements of all the tables together, of 8 bytes. A `table.grow` past it returns -1 and is counted.
   uint64_t table_elements = 10'000'000;
-  /// Guest stack of one entry from the host, within what the thread has: bytes.
+  /// Guest stack of one entry from the host, within what the thread, or a declared FiberStack, has: bytes.
   uint64_t stack_bytes = UINT64_C(8) << 20;
-  /// Part of the thread's stack that host functions find free when the guest calls them: bytes.
+  /// Part of the stack that host functions find free when the guest calls them: bytes. At most a quarter of the stack,
+  /// and at least kLeastHostStackReserveBytes: a guest on a stack of 64 KiB leaves that, and on one that is not much
+  /// larger than it, every call is a trap, stack_overflow.
   uint64_t host_stack_reserve_bytes = 128 << 10;
+  /// What Rotor's own helpers take when compiled code calls them: growing and filling memories and tables, waiting,
+  /// having a function compiled.
+  static constexpr uint64_t kLeastHostStackReserveBytes = 16 << 10;
 };
 
 /// What an instance has, of the memories and tables that it defines.

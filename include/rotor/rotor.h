@@ -3,6 +3,7 @@
 
 #include "rotor/config.h"
 #include "rotor/engine.h"
+#include "rotor/fiber_stack.h"
 #include "rotor/func.h"
 #include "rotor/import_observer.h"
 #include "rotor/instance.h"

@@ -13,9 +13,9 @@ target triple = "x86_64-unknown-linux-gnu"
 
 ; "add"
 ; Function Attrs: nounwind
-define hidden swiftcc i32 @f0(ptr swiftself %0, i32 %1, i32 %2) #0 {
+define hidden swiftcc i32 @f0(ptr swiftself %0, i32 %1, i32 %2) #0 !rotor.entry !3 {
   %4 = getelementptr i8, ptr %0, i32 32
-  %5 = load ptr, ptr %4, align 8, !invariant.load !3
+  %5 = load ptr, ptr %4, align 8, !invariant.load !5
   %6 = zext i32 %1 to i64
   %7 = add i64 %6, 2
   %8 = and i64 %7, 1
@@ -23,28 +23,24 @@ define hidden swiftcc i32 @f0(ptr swiftself %0, i32 %1, i32 %2) #0 {
   br i1 %9, label %10, label %11
 
 10:                                               ; preds = %3
-  call void @llvm.ubsantrap(i8 10) #3, !dbg !4  ; module offset 0x24
+  call void @llvm.ubsantrap(i8 10) #2, !dbg !6  ; module offset 0x24
   unreachable
 
 11:                                               ; preds = %3
   %12 = getelementptr i8, ptr %5, i64 %6
   %13 = getelementptr i8, ptr %12, i64 2
   %14 = trunc i32 %2 to i16
-  %15 = atomicrmw volatile add ptr %13, i16 %14 seq_cst, align 2, !dbg !4  ; module offset 0x24
+  %15 = atomicrmw volatile add ptr %13, i16 %14 seq_cst, align 2, !dbg !6  ; module offset 0x24
   %16 = zext i16 %15 to i32
   ret i32 %16
 }
 
-; Function Attrs: nocallback nofree nosync nounwind willreturn memory(none)
-declare ptr @llvm.frameaddress.p0(i32 immarg) #1
-
 ; Function Attrs: cold noreturn nounwind memory(inaccessiblemem: write)
-declare void @llvm.ubsantrap(i8 immarg) #2
+declare void @llvm.ubsantrap(i8 immarg) #1
 
 attributes #0 = { nounwind "frame-pointer"="all" "probe-stack"="inline-asm" }
-attributes #1 = { nocallback nofree nosync nounwind willreturn memory(none) }
-attributes #2 = { cold noreturn nounwind memory(inaccessiblemem: write) }
-attributes #3 = { nomerge }
+attributes #1 = { cold noreturn nounwind memory(inaccessiblemem: write) }
+attributes #2 = { nomerge }
 
 !llvm.module.flags = !{!0}
 !llvm.dbg.cu = !{!1}
@@ -52,7 +48,8 @@ attributes #3 = { nomerge }
 !0 = !{i32 8, !"PIC Level", i32 2}
 !1 = distinct !DICompileUnit(language: DW_LANG_C, file: !2, isOptimized: true, runtimeVersion: 0, emissionKind: NoDebug)
 !2 = !DIFile(filename: "m", directory: "")
-!3 = !{}
-!4 = distinct !DILocation(line: 36, scope: !5)
-!5 = distinct !DISubprogram(scope: !2, file: !2, spFlags: DISPFlagDefinition, unit: !1)
+!3 = distinct !DILocation(line: 31, scope: !4)
+!4 = distinct !DISubprogram(scope: !2, file: !2, spFlags: DISPFlagDefinition, unit: !1)
+!5 = !{}
+!6 = distinct !DILocation(line: 36, scope: !4)
 ;;; STDOUT ;;)

@@ -16,43 +16,32 @@ target triple = "x86_64-unknown-linux-gnu"
 
 ; "pick"
 ; Function Attrs: nounwind
-define hidden swiftcc i32 @f0(ptr swiftself %0, i32 %1) #0 {
+define hidden swiftcc i32 @f0(ptr swiftself %0, i32 %1) #0 !rotor.entry !3 {
   br label %3
 
 3:                                                ; preds = %2
-  br label %4
-
-4:                                                ; preds = %3
-  switch i32 %1, label %5 [
-    i32 0, label %7
-    i32 2, label %7
+  switch i32 %1, label %4 [
+    i32 0, label %6
+    i32 2, label %6
   ]
 
-5:                                                ; preds = %4
-  %6 = phi i32 [ 9, %4 ]
-  br label %11
-
-7:                                                ; preds = %4, %4
-  %8 = phi i32 [ 9, %4 ], [ 9, %4 ]
-  %9 = add i32 %8, 1
+4:                                                ; preds = %3
+  %5 = phi i32 [ 9, %3 ]
   br label %10
 
-10:                                               ; preds = %7
-  ret i32 %9
+6:                                                ; preds = %3, %3
+  %7 = phi i32 [ 9, %3 ], [ 9, %3 ]
+  %8 = add i32 %7, 1
+  br label %9
 
-11:                                               ; preds = %5
-  ret i32 %6
+9:                                                ; preds = %6
+  ret i32 %8
+
+10:                                               ; preds = %4
+  ret i32 %5
 }
 
-; Function Attrs: nocallback nofree nosync nounwind willreturn memory(none)
-declare ptr @llvm.frameaddress.p0(i32 immarg) #1
-
-; Function Attrs: cold noreturn nounwind memory(inaccessiblemem: write)
-declare void @llvm.trap() #2
-
 attributes #0 = { nounwind "frame-pointer"="all" "probe-stack"="inline-asm" }
-attributes #1 = { nocallback nofree nosync nounwind willreturn memory(none) }
-attributes #2 = { cold noreturn nounwind memory(inaccessiblemem: write) }
 
 !llvm.module.flags = !{!0}
 !llvm.dbg.cu = !{!1}
@@ -60,4 +49,6 @@ attributes #2 = { cold noreturn nounwind memory(inaccessiblemem: write) }
 !0 = !{i32 8, !"PIC Level", i32 2}
 !1 = distinct !DICompileUnit(language: DW_LANG_C, file: !2, isOptimized: true, runtimeVersion: 0, emissionKind: NoDebug)
 !2 = !DIFile(filename: "m", directory: "")
+!3 = distinct !DILocation(line: 24, scope: !4)
+!4 = distinct !DISubprogram(scope: !2, file: !2, spFlags: DISPFlagDefinition, unit: !1)
 ;;; STDOUT ;;)

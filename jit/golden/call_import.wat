@@ -13,40 +13,19 @@ target triple = "x86_64-unknown-linux-gnu"
 
 ; "caller"
 ; Function Attrs: nounwind
-define hidden swiftcc { i32, i64 } @f1(ptr swiftself %0, i32 %1) #0 {
-  %3 = call ptr @llvm.frameaddress.p0(i32 0)
-  %4 = ptrtoint ptr %3 to i64
-  %5 = load ptr, ptr %0, align 8
-  %6 = load i64, ptr %5, align 8
-  %7 = icmp ult i64 %4, %6
-  br i1 %7, label %8, label %9
-
-8:                                                ; preds = %2
-  call void @llvm.ubsantrap(i8 12) #3, !dbg !3  ; module offset 0x29
-  unreachable
-
-9:                                                ; preds = %2
-  %10 = getelementptr i8, ptr %0, i32 40
-  %11 = load ptr, ptr %10, align 8, !invariant.load !5
-  %12 = getelementptr i8, ptr %0, i32 48
-  %13 = load ptr, ptr %12, align 8, !invariant.load !5
-  %14 = call swiftcc { i32, i64 } %11(ptr swiftself %13, i32 %1, double 2.000000e+00) #4, !dbg !6  ; module offset 0x35
-  %15 = extractvalue { i32, i64 } %14, 0
-  %16 = extractvalue { i32, i64 } %14, 1
-  ret { i32, i64 } %14
+define hidden swiftcc { i32, i64 } @f1(ptr swiftself %0, i32 %1) #0 !rotor.entry !3 {
+  %3 = getelementptr i8, ptr %0, i32 40
+  %4 = load ptr, ptr %3, align 8, !invariant.load !5
+  %5 = getelementptr i8, ptr %0, i32 48
+  %6 = load ptr, ptr %5, align 8, !invariant.load !5
+  %7 = call swiftcc { i32, i64 } %4(ptr swiftself %6, i32 %1, double 2.000000e+00) #1, !dbg !6  ; module offset 0x35
+  %8 = extractvalue { i32, i64 } %7, 0
+  %9 = extractvalue { i32, i64 } %7, 1
+  ret { i32, i64 } %7
 }
 
-; Function Attrs: nocallback nofree nosync nounwind willreturn memory(none)
-declare ptr @llvm.frameaddress.p0(i32 immarg) #1
-
-; Function Attrs: cold noreturn nounwind memory(inaccessiblemem: write)
-declare void @llvm.ubsantrap(i8 immarg) #2
-
 attributes #0 = { nounwind "frame-pointer"="all" "probe-stack"="inline-asm" }
-attributes #1 = { nocallback nofree nosync nounwind willreturn memory(none) }
-attributes #2 = { cold noreturn nounwind memory(inaccessiblemem: write) }
-attributes #3 = { nomerge }
-attributes #4 = { nounwind }
+attributes #1 = { nounwind }
 
 !llvm.module.flags = !{!0}
 !llvm.dbg.cu = !{!1}

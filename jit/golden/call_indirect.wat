@@ -14,72 +14,56 @@ target triple = "x86_64-unknown-linux-gnu"
 
 ; "caller"
 ; Function Attrs: nounwind
-define hidden swiftcc i32 @f0(ptr swiftself %0, i32 %1) #0 {
-  %3 = call ptr @llvm.frameaddress.p0(i32 0)
-  %4 = ptrtoint ptr %3 to i64
-  %5 = load ptr, ptr %0, align 8
+define hidden swiftcc i32 @f0(ptr swiftself %0, i32 %1) #0 !rotor.entry !3 {
+  %3 = getelementptr i8, ptr %0, i32 32
+  %4 = load ptr, ptr %3, align 8, !invariant.load !5
+  %5 = getelementptr i8, ptr %4, i32 8
   %6 = load i64, ptr %5, align 8
-  %7 = icmp ult i64 %4, %6
-  br i1 %7, label %8, label %9
-
-8:                                                ; preds = %2
-  call void @llvm.ubsantrap(i8 12) #3, !dbg !3  ; module offset 0x23
-  unreachable
+  %7 = zext i32 %1 to i64
+  %8 = icmp uge i64 %7, %6
+  br i1 %8, label %9, label %10
 
 9:                                                ; preds = %2
-  %10 = getelementptr i8, ptr %0, i32 32
-  %11 = load ptr, ptr %10, align 8, !invariant.load !5
-  %12 = getelementptr i8, ptr %11, i32 8
-  %13 = load i64, ptr %12, align 8
-  %14 = zext i32 %1 to i64
-  %15 = icmp uge i64 %14, %13
-  br i1 %15, label %16, label %17
-
-16:                                               ; preds = %9
-  call void @llvm.ubsantrap(i8 6) #3, !dbg !6  ; module offset 0x28
+  call void @llvm.ubsantrap(i8 6) #2, !dbg !6  ; module offset 0x28
   unreachable
 
-17:                                               ; preds = %9
-  %18 = load ptr, ptr %11, align 8, !invariant.load !5
-  %19 = getelementptr i64, ptr %18, i64 %14
-  %20 = load ptr, ptr %19, align 8
-  %21 = icmp eq ptr %20, null
-  br i1 %21, label %22, label %23
+10:                                               ; preds = %2
+  %11 = load ptr, ptr %4, align 8, !invariant.load !5
+  %12 = getelementptr i64, ptr %11, i64 %7
+  %13 = load ptr, ptr %12, align 8
+  %14 = icmp eq ptr %13, null
+  br i1 %14, label %15, label %16
 
-22:                                               ; preds = %17
-  call void @llvm.ubsantrap(i8 7) #3, !dbg !6  ; module offset 0x28
+15:                                               ; preds = %10
+  call void @llvm.ubsantrap(i8 7) #2, !dbg !6  ; module offset 0x28
   unreachable
 
-23:                                               ; preds = %17
-  %24 = load i64, ptr getelementptr (i8, ptr @rotor_run_page, i64 128), align 8
-  %25 = load i64, ptr %20, align 8, !invariant.load !5
-  %26 = icmp ne i64 %25, %24
-  br i1 %26, label %27, label %28
+16:                                               ; preds = %10
+  %17 = load i64, ptr getelementptr (i8, ptr @rotor_run_page, i64 128), align 8
+  %18 = load i64, ptr %13, align 8, !invariant.load !5
+  %19 = icmp ne i64 %18, %17
+  br i1 %19, label %20, label %21
 
-27:                                               ; preds = %23
-  call void @llvm.ubsantrap(i8 8) #3, !dbg !6  ; module offset 0x28
+20:                                               ; preds = %16
+  call void @llvm.ubsantrap(i8 8) #2, !dbg !6  ; module offset 0x28
   unreachable
 
-28:                                               ; preds = %23
-  %29 = getelementptr i8, ptr %20, i32 16
-  %30 = load ptr, ptr %29, align 8, !invariant.load !5
-  %31 = getelementptr i8, ptr %20, i32 8
-  %32 = load ptr, ptr %31, align 8, !invariant.load !5
-  %33 = call swiftcc i32 %32(ptr swiftself %30, i64 5) #4, !dbg !6  ; module offset 0x28
-  ret i32 %33
+21:                                               ; preds = %16
+  %22 = getelementptr i8, ptr %13, i32 16
+  %23 = load ptr, ptr %22, align 8, !invariant.load !5
+  %24 = getelementptr i8, ptr %13, i32 8
+  %25 = load ptr, ptr %24, align 8, !invariant.load !5
+  %26 = call swiftcc i32 %25(ptr swiftself %23, i64 5) #3, !dbg !6  ; module offset 0x28
+  ret i32 %26
 }
 
-; Function Attrs: nocallback nofree nosync nounwind willreturn memory(none)
-declare ptr @llvm.frameaddress.p0(i32 immarg) #1
-
 ; Function Attrs: cold noreturn nounwind memory(inaccessiblemem: write)
-declare void @llvm.ubsantrap(i8 immarg) #2
+declare void @llvm.ubsantrap(i8 immarg) #1
 
 attributes #0 = { nounwind "frame-pointer"="all" "probe-stack"="inline-asm" }
-attributes #1 = { nocallback nofree nosync nounwind willreturn memory(none) }
-attributes #2 = { cold noreturn nounwind memory(inaccessiblemem: write) }
-attributes #3 = { nomerge }
-attributes #4 = { nounwind }
+attributes #1 = { cold noreturn nounwind memory(inaccessiblemem: write) }
+attributes #2 = { nomerge }
+attributes #3 = { nounwind }
 
 !llvm.module.flags = !{!0}
 !llvm.dbg.cu = !{!1}

@@ -13,39 +13,18 @@ target triple = "x86_64-unknown-linux-gnu"
 
 ; "caller"
 ; Function Attrs: nounwind
-define hidden swiftcc i32 @f0(ptr swiftself %0, i64 %1) #0 {
-  %3 = call ptr @llvm.frameaddress.p0(i32 0)
-  %4 = ptrtoint ptr %3 to i64
-  %5 = load ptr, ptr %0, align 8
-  %6 = load i64, ptr %5, align 8
-  %7 = icmp ult i64 %4, %6
-  br i1 %7, label %8, label %9
-
-8:                                                ; preds = %2
-  call void @llvm.ubsantrap(i8 12) #3, !dbg !3  ; module offset 0x1e
-  unreachable
-
-9:                                                ; preds = %2
-  %10 = inttoptr i64 %1 to ptr
-  %11 = getelementptr i8, ptr %10, i32 16
-  %12 = load ptr, ptr %11, align 8, !invariant.load !5
-  %13 = getelementptr i8, ptr %10, i32 8
-  %14 = load ptr, ptr %13, align 8, !invariant.load !5
-  %15 = call swiftcc i32 %14(ptr swiftself %12, i64 5) #4, !dbg !6  ; module offset 0x23
-  ret i32 %15
+define hidden swiftcc i32 @f0(ptr swiftself %0, i64 %1) #0 !rotor.entry !3 {
+  %3 = inttoptr i64 %1 to ptr
+  %4 = getelementptr i8, ptr %3, i32 16
+  %5 = load ptr, ptr %4, align 8, !invariant.load !5
+  %6 = getelementptr i8, ptr %3, i32 8
+  %7 = load ptr, ptr %6, align 8, !invariant.load !5
+  %8 = call swiftcc i32 %7(ptr swiftself %5, i64 5) #1, !dbg !6  ; module offset 0x23
+  ret i32 %8
 }
 
-; Function Attrs: nocallback nofree nosync nounwind willreturn memory(none)
-declare ptr @llvm.frameaddress.p0(i32 immarg) #1
-
-; Function Attrs: cold noreturn nounwind memory(inaccessiblemem: write)
-declare void @llvm.ubsantrap(i8 immarg) #2
-
 attributes #0 = { nounwind "frame-pointer"="all" "probe-stack"="inline-asm" }
-attributes #1 = { nocallback nofree nosync nounwind willreturn memory(none) }
-attributes #2 = { cold noreturn nounwind memory(inaccessiblemem: write) }
-attributes #3 = { nomerge }
-attributes #4 = { nounwind }
+attributes #1 = { nounwind }
 
 !llvm.module.flags = !{!0}
 !llvm.dbg.cu = !{!1}

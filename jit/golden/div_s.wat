@@ -12,12 +12,12 @@ target triple = "x86_64-unknown-linux-gnu"
 
 ; "div"
 ; Function Attrs: nounwind
-define hidden swiftcc i32 @f0(ptr swiftself %0, i32 %1, i32 %2) #0 {
+define hidden swiftcc i32 @f0(ptr swiftself %0, i32 %1, i32 %2) #0 !rotor.entry !3 {
   %4 = icmp eq i32 %2, 0
   br i1 %4, label %5, label %6
 
 5:                                                ; preds = %3
-  call void @llvm.ubsantrap(i8 1) #3, !dbg !3  ; module offset 0x1e
+  call void @llvm.ubsantrap(i8 1) #2, !dbg !5  ; module offset 0x1e
   unreachable
 
 6:                                                ; preds = %3
@@ -27,7 +27,7 @@ define hidden swiftcc i32 @f0(ptr swiftself %0, i32 %1, i32 %2) #0 {
   br i1 %9, label %10, label %11
 
 10:                                               ; preds = %6
-  call void @llvm.ubsantrap(i8 2) #3, !dbg !3  ; module offset 0x1e
+  call void @llvm.ubsantrap(i8 2) #2, !dbg !5  ; module offset 0x1e
   unreachable
 
 11:                                               ; preds = %6
@@ -35,16 +35,12 @@ define hidden swiftcc i32 @f0(ptr swiftself %0, i32 %1, i32 %2) #0 {
   ret i32 %12
 }
 
-; Function Attrs: nocallback nofree nosync nounwind willreturn memory(none)
-declare ptr @llvm.frameaddress.p0(i32 immarg) #1
-
 ; Function Attrs: cold noreturn nounwind memory(inaccessiblemem: write)
-declare void @llvm.ubsantrap(i8 immarg) #2
+declare void @llvm.ubsantrap(i8 immarg) #1
 
 attributes #0 = { nounwind "frame-pointer"="all" "probe-stack"="inline-asm" }
-attributes #1 = { nocallback nofree nosync nounwind willreturn memory(none) }
-attributes #2 = { cold noreturn nounwind memory(inaccessiblemem: write) }
-attributes #3 = { nomerge }
+attributes #1 = { cold noreturn nounwind memory(inaccessiblemem: write) }
+attributes #2 = { nomerge }
 
 !llvm.module.flags = !{!0}
 !llvm.dbg.cu = !{!1}
@@ -52,6 +48,7 @@ attributes #3 = { nomerge }
 !0 = !{i32 8, !"PIC Level", i32 2}
 !1 = distinct !DICompileUnit(language: DW_LANG_C, file: !2, isOptimized: true, runtimeVersion: 0, emissionKind: NoDebug)
 !2 = !DIFile(filename: "m", directory: "")
-!3 = distinct !DILocation(line: 30, scope: !4)
+!3 = distinct !DILocation(line: 25, scope: !4)
 !4 = distinct !DISubprogram(scope: !2, file: !2, spFlags: DISPFlagDefinition, unit: !1)
+!5 = distinct !DILocation(line: 30, scope: !4)
 ;;; STDOUT ;;)

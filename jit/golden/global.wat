@@ -16,26 +16,18 @@ target triple = "x86_64-unknown-linux-gnu"
 
 ; "set"
 ; Function Attrs: nounwind
-define hidden swiftcc void @f0(ptr swiftself %0, i32 %1) #0 {
+define hidden swiftcc void @f0(ptr swiftself %0, i32 %1) #0 !rotor.entry !3 {
   %3 = getelementptr i8, ptr %0, i32 48
   store volatile i32 %1, ptr %3, align 4
   %4 = getelementptr i8, ptr %0, i32 32
-  %5 = load ptr, ptr %4, align 8, !invariant.load !3
-  %6 = load i32, ptr %5, align 4, !invariant.load !3
+  %5 = load ptr, ptr %4, align 8, !invariant.load !5
+  %6 = load i32, ptr %5, align 4, !invariant.load !5
   %7 = add i32 %1, %6
   store volatile i32 %7, ptr %3, align 4
   ret void
 }
 
-; Function Attrs: nocallback nofree nosync nounwind willreturn memory(none)
-declare ptr @llvm.frameaddress.p0(i32 immarg) #1
-
-; Function Attrs: cold noreturn nounwind memory(inaccessiblemem: write)
-declare void @llvm.ubsantrap(i8 immarg) #2
-
 attributes #0 = { nounwind "frame-pointer"="all" "probe-stack"="inline-asm" }
-attributes #1 = { nocallback nofree nosync nounwind willreturn memory(none) }
-attributes #2 = { cold noreturn nounwind memory(inaccessiblemem: write) }
 
 !llvm.module.flags = !{!0}
 !llvm.dbg.cu = !{!1}
@@ -43,5 +35,7 @@ attributes #2 = { cold noreturn nounwind memory(inaccessiblemem: write) }
 !0 = !{i32 8, !"PIC Level", i32 2}
 !1 = distinct !DICompileUnit(language: DW_LANG_C, file: !2, isOptimized: true, runtimeVersion: 0, emissionKind: NoDebug)
 !2 = !DIFile(filename: "m", directory: "")
-!3 = !{}
+!3 = distinct !DILocation(line: 44, scope: !4)
+!4 = distinct !DISubprogram(scope: !2, file: !2, spFlags: DISPFlagDefinition, unit: !1)
+!5 = !{}
 ;;; STDOUT ;;)

@@ -16,27 +16,19 @@ target triple = "x86_64-unknown-linux-gnu"
 
 ; "load"
 ; Function Attrs: nounwind
-define hidden swiftcc i64 @f0(ptr swiftself %0, i32 %1) #0 {
+define hidden swiftcc i64 @f0(ptr swiftself %0, i32 %1) #0 !rotor.entry !3 {
   %3 = getelementptr i8, ptr %0, i32 32
-  %4 = load ptr, ptr %3, align 8, !invariant.load !3
+  %4 = load ptr, ptr %3, align 8, !invariant.load !5
   %5 = zext i32 %1 to i64
   %6 = getelementptr i8, ptr %4, i64 %5
-  %7 = load volatile i8, ptr %6, align 1, !dbg !4  ; module offset 0x20
+  %7 = load volatile i8, ptr %6, align 1, !dbg !6  ; module offset 0x20
   %8 = getelementptr i8, ptr %6, i64 4
-  %9 = load volatile i16, ptr %8, align 1, !dbg !6  ; module offset 0x26
-  %10 = sext i16 %9 to i64, !dbg !6  ; module offset 0x26
-  ret i64 %10, !dbg !6  ; module offset 0x26
+  %9 = load volatile i16, ptr %8, align 1, !dbg !7  ; module offset 0x26
+  %10 = sext i16 %9 to i64, !dbg !7  ; module offset 0x26
+  ret i64 %10, !dbg !7  ; module offset 0x26
 }
 
-; Function Attrs: nocallback nofree nosync nounwind willreturn memory(none)
-declare ptr @llvm.frameaddress.p0(i32 immarg) #1
-
-; Function Attrs: cold noreturn nounwind memory(inaccessiblemem: write)
-declare void @llvm.ubsantrap(i8 immarg) #2
-
 attributes #0 = { nounwind "frame-pointer"="all" "probe-stack"="inline-asm" }
-attributes #1 = { nocallback nofree nosync nounwind willreturn memory(none) }
-attributes #2 = { cold noreturn nounwind memory(inaccessiblemem: write) }
 
 !llvm.module.flags = !{!0}
 !llvm.dbg.cu = !{!1}
@@ -44,10 +36,11 @@ attributes #2 = { cold noreturn nounwind memory(inaccessiblemem: write) }
 !0 = !{i32 8, !"PIC Level", i32 2}
 !1 = distinct !DICompileUnit(language: DW_LANG_C, file: !2, isOptimized: true, runtimeVersion: 0, emissionKind: NoDebug)
 !2 = !DIFile(filename: "m", directory: "")
-!3 = !{}
-!4 = distinct !DILocation(line: 32, scope: !5)
-!5 = distinct !DISubprogram(scope: !2, file: !2, spFlags: DISPFlagDefinition, unit: !1)
-!6 = distinct !DILocation(line: 38, scope: !5)
+!3 = distinct !DILocation(line: 29, scope: !4)
+!4 = distinct !DISubprogram(scope: !2, file: !2, spFlags: DISPFlagDefinition, unit: !1)
+!5 = !{}
+!6 = distinct !DILocation(line: 32, scope: !4)
+!7 = distinct !DILocation(line: 38, scope: !4)
 ; ModuleID = 'batch'
 source_filename = "batch"
 target datalayout = "e-m:e-p270:32:32-p271:32:32-p272:64:64-i64:64-i128:128-f80:128-n8:16:32:64-S128"
@@ -57,36 +50,25 @@ target triple = "x86_64-unknown-linux-gnu"
 
 ; "load"
 ; Function Attrs: nounwind
-define hidden swiftcc i64 @f0(ptr swiftself %0, i32 %1) #0 {
-  br label %3
+define hidden swiftcc i64 @f0(ptr swiftself %0, i32 %1) #0 !rotor.entry !3 {
+  %3 = getelementptr i8, ptr %0, i32 32
+  %4 = load ptr, ptr %3, align 8, !invariant.load !5
+  %5 = zext i32 %1 to i64
+  %6 = getelementptr i8, ptr %4, i64 %5
+  %7 = load volatile i8, ptr %6, align 1, !dbg !6  ; module offset 0x20
+  %8 = zext i8 %7 to i32
+  %9 = zext i32 %1 to i64
+  %10 = getelementptr i8, ptr %4, i64 %9
+  %11 = getelementptr i8, ptr %10, i64 4
+  %12 = load volatile i16, ptr %11, align 1, !dbg !7  ; module offset 0x26
+  %13 = sext i16 %12 to i64
+  br label %14
 
-3:                                                ; preds = %2
-  %4 = getelementptr i8, ptr %0, i32 32
-  %5 = load ptr, ptr %4, align 8, !invariant.load !3
-  %6 = zext i32 %1 to i64
-  %7 = getelementptr i8, ptr %5, i64 %6
-  %8 = load volatile i8, ptr %7, align 1, !dbg !4  ; module offset 0x20
-  %9 = zext i8 %8 to i32
-  %10 = zext i32 %1 to i64
-  %11 = getelementptr i8, ptr %5, i64 %10
-  %12 = getelementptr i8, ptr %11, i64 4
-  %13 = load volatile i16, ptr %12, align 1, !dbg !6  ; module offset 0x26
-  %14 = sext i16 %13 to i64
-  br label %15
-
-15:                                               ; preds = %3
-  ret i64 %14
+14:                                               ; preds = %2
+  ret i64 %13
 }
 
-; Function Attrs: nocallback nofree nosync nounwind willreturn memory(none)
-declare ptr @llvm.frameaddress.p0(i32 immarg) #1
-
-; Function Attrs: cold noreturn nounwind memory(inaccessiblemem: write)
-declare void @llvm.trap() #2
-
 attributes #0 = { nounwind "frame-pointer"="all" "probe-stack"="inline-asm" }
-attributes #1 = { nocallback nofree nosync nounwind willreturn memory(none) }
-attributes #2 = { cold noreturn nounwind memory(inaccessiblemem: write) }
 
 !llvm.module.flags = !{!0}
 !llvm.dbg.cu = !{!1}
@@ -94,8 +76,9 @@ attributes #2 = { cold noreturn nounwind memory(inaccessiblemem: write) }
 !0 = !{i32 8, !"PIC Level", i32 2}
 !1 = distinct !DICompileUnit(language: DW_LANG_C, file: !2, isOptimized: true, runtimeVersion: 0, emissionKind: NoDebug)
 !2 = !DIFile(filename: "m", directory: "")
-!3 = !{}
-!4 = distinct !DILocation(line: 32, scope: !5)
-!5 = distinct !DISubprogram(scope: !2, file: !2, spFlags: DISPFlagDefinition, unit: !1)
-!6 = distinct !DILocation(line: 38, scope: !5)
+!3 = distinct !DILocation(line: 29, scope: !4)
+!4 = distinct !DISubprogram(scope: !2, file: !2, spFlags: DISPFlagDefinition, unit: !1)
+!5 = !{}
+!6 = distinct !DILocation(line: 32, scope: !4)
+!7 = distinct !DILocation(line: 38, scope: !4)
 ;;; STDOUT ;;)

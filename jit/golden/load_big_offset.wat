@@ -13,13 +13,13 @@ target triple = "x86_64-unknown-linux-gnu"
 
 ; "far"
 ; Function Attrs: nounwind
-define hidden swiftcc i32 @f0(ptr swiftself %0, i32 %1) #0 {
+define hidden swiftcc i32 @f0(ptr swiftself %0, i32 %1) #0 !rotor.entry !3 {
   %3 = getelementptr i8, ptr %0, i32 32
-  %4 = load ptr, ptr %3, align 8, !invariant.load !3
+  %4 = load ptr, ptr %3, align 8, !invariant.load !5
   %5 = zext i32 %1 to i64
   %6 = add i64 %5, 67108864
   %7 = getelementptr i8, ptr %0, i32 40
-  %8 = load ptr, ptr %7, align 8, !invariant.load !3
+  %8 = load ptr, ptr %7, align 8, !invariant.load !5
   %9 = getelementptr i8, ptr %8, i32 8
   %10 = load atomic volatile i64, ptr %9 monotonic, align 8
   %11 = add i64 %6, 4
@@ -27,25 +27,21 @@ define hidden swiftcc i32 @f0(ptr swiftself %0, i32 %1) #0 {
   br i1 %12, label %13, label %14
 
 13:                                               ; preds = %2
-  call void @llvm.ubsantrap(i8 4) #3, !dbg !4  ; module offset 0x20
+  call void @llvm.ubsantrap(i8 4) #2, !dbg !6  ; module offset 0x20
   unreachable
 
 14:                                               ; preds = %2
   %15 = getelementptr i8, ptr %4, i64 %6
-  %16 = load volatile i32, ptr %15, align 1, !dbg !4  ; module offset 0x20
-  ret i32 %16, !dbg !4  ; module offset 0x20
+  %16 = load volatile i32, ptr %15, align 1, !dbg !6  ; module offset 0x20
+  ret i32 %16, !dbg !6  ; module offset 0x20
 }
 
-; Function Attrs: nocallback nofree nosync nounwind willreturn memory(none)
-declare ptr @llvm.frameaddress.p0(i32 immarg) #1
-
 ; Function Attrs: cold noreturn nounwind memory(inaccessiblemem: write)
-declare void @llvm.ubsantrap(i8 immarg) #2
+declare void @llvm.ubsantrap(i8 immarg) #1
 
 attributes #0 = { nounwind "frame-pointer"="all" "probe-stack"="inline-asm" }
-attributes #1 = { nocallback nofree nosync nounwind willreturn memory(none) }
-attributes #2 = { cold noreturn nounwind memory(inaccessiblemem: write) }
-attributes #3 = { nomerge }
+attributes #1 = { cold noreturn nounwind memory(inaccessiblemem: write) }
+attributes #2 = { nomerge }
 
 !llvm.module.flags = !{!0}
 !llvm.dbg.cu = !{!1}
@@ -53,7 +49,8 @@ attributes #3 = { nomerge }
 !0 = !{i32 8, !"PIC Level", i32 2}
 !1 = distinct !DICompileUnit(language: DW_LANG_C, file: !2, isOptimized: true, runtimeVersion: 0, emissionKind: NoDebug)
 !2 = !DIFile(filename: "m", directory: "")
-!3 = !{}
-!4 = distinct !DILocation(line: 32, scope: !5)
-!5 = distinct !DISubprogram(scope: !2, file: !2, spFlags: DISPFlagDefinition, unit: !1)
+!3 = distinct !DILocation(line: 29, scope: !4)
+!4 = distinct !DISubprogram(scope: !2, file: !2, spFlags: DISPFlagDefinition, unit: !1)
+!5 = !{}
+!6 = distinct !DILocation(line: 32, scope: !4)
 ;;; STDOUT ;;)

@@ -13,29 +13,21 @@ target triple = "x86_64-unknown-linux-gnu"
 @rotor_run_page = external hidden global i8
 
 ; Function Attrs: nounwind
-define hidden swiftcc i32 @f0(ptr swiftself %0, i32 %1) #0 {
+define hidden swiftcc i32 @f0(ptr swiftself %0, i32 %1) #0 !rotor.entry !3 {
   %3 = getelementptr i8, ptr %0, i32 32
-  %4 = load ptr, ptr %3, align 8, !invariant.load !3
+  %4 = load ptr, ptr %3, align 8, !invariant.load !5
   %5 = getelementptr i8, ptr %0, i32 48
-  %6 = load ptr, ptr %5, align 8, !invariant.load !3
+  %6 = load ptr, ptr %5, align 8, !invariant.load !5
   %7 = zext i32 %1 to i64
   %8 = getelementptr i8, ptr %6, i64 %7
-  %9 = load volatile i32, ptr %8, align 1, !dbg !4  ; module offset 0x22
+  %9 = load volatile i32, ptr %8, align 1, !dbg !6  ; module offset 0x22
   %10 = getelementptr i8, ptr %4, i64 %7
-  %11 = load volatile i32, ptr %10, align 1, !dbg !6  ; module offset 0x28
-  %12 = add i32 %9, %11, !dbg !4  ; module offset 0x22
+  %11 = load volatile i32, ptr %10, align 1, !dbg !7  ; module offset 0x28
+  %12 = add i32 %9, %11, !dbg !6  ; module offset 0x22
   ret i32 %12
 }
 
-; Function Attrs: nocallback nofree nosync nounwind willreturn memory(none)
-declare ptr @llvm.frameaddress.p0(i32 immarg) #1
-
-; Function Attrs: cold noreturn nounwind memory(inaccessiblemem: write)
-declare void @llvm.ubsantrap(i8 immarg) #2
-
 attributes #0 = { nounwind "frame-pointer"="all" "probe-stack"="inline-asm" }
-attributes #1 = { nocallback nofree nosync nounwind willreturn memory(none) }
-attributes #2 = { cold noreturn nounwind memory(inaccessiblemem: write) }
 
 !llvm.module.flags = !{!0}
 !llvm.dbg.cu = !{!1}
@@ -43,8 +35,9 @@ attributes #2 = { cold noreturn nounwind memory(inaccessiblemem: write) }
 !0 = !{i32 8, !"PIC Level", i32 2}
 !1 = distinct !DICompileUnit(language: DW_LANG_C, file: !2, isOptimized: true, runtimeVersion: 0, emissionKind: NoDebug)
 !2 = !DIFile(filename: "m", directory: "")
-!3 = !{}
-!4 = distinct !DILocation(line: 34, scope: !5)
-!5 = distinct !DISubprogram(scope: !2, file: !2, spFlags: DISPFlagDefinition, unit: !1)
-!6 = distinct !DILocation(line: 40, scope: !5)
+!3 = distinct !DILocation(line: 31, scope: !4)
+!4 = distinct !DISubprogram(scope: !2, file: !2, spFlags: DISPFlagDefinition, unit: !1)
+!5 = !{}
+!6 = distinct !DILocation(line: 34, scope: !4)
+!7 = distinct !DILocation(line: 40, scope: !4)
 ;;; STDOUT ;;)

@@ -14,71 +14,60 @@ target triple = "x86_64-unknown-linux-gnu"
 
 ; "spin"
 ; Function Attrs: nounwind
-define hidden swiftcc void @f0(ptr swiftself %0, i32 %1) #0 {
-  br label %3
+define hidden swiftcc void @f0(ptr swiftself %0, i32 %1) #0 !rotor.entry !3 {
+  %3 = load volatile i32, ptr getelementptr (i8, ptr @rotor_run_page, i64 136), align 4
+  %4 = sext i32 %3 to i64
+  %5 = sub i64 %4, 1
+  %6 = icmp slt i64 %5, 0
+  br i1 %6, label %7, label %9
 
-3:                                                ; preds = %2
-  %4 = load volatile i32, ptr getelementptr (i8, ptr @rotor_run_page, i64 136), align 4
-  %5 = sext i32 %4 to i64
-  %6 = sub i64 %5, 1
-  %7 = icmp slt i64 %6, 0
-  br i1 %7, label %8, label %10
+7:                                                ; preds = %2
+  %8 = load ptr, ptr getelementptr (i8, ptr @rotor_run_page, i64 104), align 8
+  call void %8(ptr %0, i32 0) #1, !dbg !3  ; module offset 0x17
+  br label %11
 
-8:                                                ; preds = %3
-  %9 = load ptr, ptr getelementptr (i8, ptr @rotor_run_page, i64 104), align 8
-  call void %9(ptr %0, i32 0) #3, !dbg !3  ; module offset 0x17
+9:                                                ; preds = %2
+  %10 = trunc i64 %5 to i32
+  store volatile i32 %10, ptr getelementptr (i8, ptr @rotor_run_page, i64 136), align 4
+  br label %11
+
+11:                                               ; preds = %9, %7
   br label %12
 
-10:                                               ; preds = %3
-  %11 = trunc i64 %6 to i32
-  store volatile i32 %11, ptr getelementptr (i8, ptr @rotor_run_page, i64 136), align 4
-  br label %12
+12:                                               ; preds = %12, %11
+  %13 = phi i32 [ %1, %11 ], [ %16, %12 ]
+  %14 = phi i64 [ 0, %11 ], [ %15, %12 ]
+  %15 = add i64 %14, 1
+  %16 = sub i32 %13, 1
+  %17 = icmp ne i32 %16, 0
+  br i1 %17, label %12, label %18
 
-12:                                               ; preds = %10, %8
-  br label %13
+18:                                               ; preds = %12
+  %19 = load volatile i32, ptr getelementptr (i8, ptr @rotor_run_page, i64 136), align 4
+  %20 = sext i32 %19 to i64
+  %21 = sub i64 %20, %15
+  %22 = icmp slt i64 %21, 0
+  br i1 %22, label %23, label %25
 
-13:                                               ; preds = %13, %12
-  %14 = phi i32 [ %1, %12 ], [ %17, %13 ]
-  %15 = phi i64 [ 0, %12 ], [ %16, %13 ]
-  %16 = add i64 %15, 1
-  %17 = sub i32 %14, 1
-  %18 = icmp ne i32 %17, 0
-  br i1 %18, label %13, label %19
+23:                                               ; preds = %18
+  %24 = load ptr, ptr getelementptr (i8, ptr @rotor_run_page, i64 104), align 8
+  call void %24(ptr %0, i32 0) #1, !dbg !5  ; module offset 0x24
+  br label %27
 
-19:                                               ; preds = %13
-  %20 = load volatile i32, ptr getelementptr (i8, ptr @rotor_run_page, i64 136), align 4
-  %21 = sext i32 %20 to i64
-  %22 = sub i64 %21, %16
-  %23 = icmp slt i64 %22, 0
-  br i1 %23, label %24, label %26
+25:                                               ; preds = %18
+  %26 = trunc i64 %21 to i32
+  store volatile i32 %26, ptr getelementptr (i8, ptr @rotor_run_page, i64 136), align 4
+  br label %27
 
-24:                                               ; preds = %19
-  %25 = load ptr, ptr getelementptr (i8, ptr @rotor_run_page, i64 104), align 8
-  call void %25(ptr %0, i32 0) #3, !dbg !5  ; module offset 0x24
+27:                                               ; preds = %25, %23
   br label %28
 
-26:                                               ; preds = %19
-  %27 = trunc i64 %22 to i32
-  store volatile i32 %27, ptr getelementptr (i8, ptr @rotor_run_page, i64 136), align 4
-  br label %28
-
-28:                                               ; preds = %26, %24
-  br label %29
-
-29:                                               ; preds = %28
+28:                                               ; preds = %27
   ret void
 }
 
-; Function Attrs: nocallback nofree nosync nounwind willreturn memory(none)
-declare ptr @llvm.frameaddress.p0(i32 immarg) #1
-
-; Function Attrs: cold noreturn nounwind memory(inaccessiblemem: write)
-declare void @llvm.trap() #2
-
 attributes #0 = { nounwind "frame-pointer"="all" "probe-stack"="inline-asm" }
-attributes #1 = { nocallback nofree nosync nounwind willreturn memory(none) }
-attributes #2 = { cold noreturn nounwind memory(inaccessiblemem: write) }
-attributes #3 = { nounwind }
+attributes #1 = { nounwind }
 
 !llvm.module.flags = !{!0}
 !llvm.dbg.cu = !{!1}

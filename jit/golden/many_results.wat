@@ -15,9 +15,9 @@ target triple = "x86_64-unknown-linux-gnu"
 
 ; "five"
 ; Function Attrs: nounwind
-define hidden swiftcc void @f0(ptr swiftself %0, i32 %1) #0 {
+define hidden swiftcc void @f0(ptr swiftself %0, i32 %1) #0 !rotor.entry !3 {
   %3 = getelementptr i8, ptr %0, i32 8
-  %4 = load ptr, ptr %3, align 8, !invariant.load !3
+  %4 = load ptr, ptr %3, align 8, !invariant.load !5
   store i32 %1, ptr %4, align 8
   %5 = getelementptr i8, ptr %4, i64 16
   store i64 1, ptr %5, align 8
@@ -30,50 +30,29 @@ define hidden swiftcc void @f0(ptr swiftself %0, i32 %1) #0 {
   ret void
 }
 
-; Function Attrs: nocallback nofree nosync nounwind willreturn memory(none)
-declare ptr @llvm.frameaddress.p0(i32 immarg) #1
-
-; Function Attrs: cold noreturn nounwind memory(inaccessiblemem: write)
-declare void @llvm.ubsantrap(i8 immarg) #2
-
 ; "caller"
 ; Function Attrs: nounwind
-define hidden swiftcc { i32, i64, float, double } @f1(ptr swiftself %0, i32 %1) #0 {
-  %3 = call ptr @llvm.frameaddress.p0(i32 0)
-  %4 = ptrtoint ptr %3 to i64
-  %5 = load ptr, ptr %0, align 8
-  %6 = load i64, ptr %5, align 8
-  %7 = icmp ult i64 %4, %6
-  br i1 %7, label %8, label %9
-
-8:                                                ; preds = %2
-  call void @llvm.ubsantrap(i8 12) #3, !dbg !4  ; module offset 0x3c
-  unreachable
-
-9:                                                ; preds = %2
-  call swiftcc void @f0(ptr swiftself %0, i32 %1) #4, !dbg !6  ; module offset 0x3f
-  %10 = getelementptr i8, ptr %0, i32 8
-  %11 = load ptr, ptr %10, align 8, !invariant.load !3
-  %12 = load i32, ptr %11, align 8
-  %13 = getelementptr i8, ptr %11, i64 16
-  %14 = load i64, ptr %13, align 8
-  %15 = getelementptr i8, ptr %11, i64 32
-  %16 = load float, ptr %15, align 8
-  %17 = getelementptr i8, ptr %11, i64 48
-  %18 = load double, ptr %17, align 8
-  %19 = getelementptr i8, ptr %11, i64 64
-  %20 = insertvalue { i32, i64, float, double } poison, i32 %12, 0
-  %21 = insertvalue { i32, i64, float, double } %20, i64 %14, 1
-  %22 = insertvalue { i32, i64, float, double } %21, float %16, 2
-  %23 = insertvalue { i32, i64, float, double } %22, double %18, 3
-  ret { i32, i64, float, double } %23
+define hidden swiftcc { i32, i64, float, double } @f1(ptr swiftself %0, i32 %1) #0 !rotor.entry !6 {
+  call swiftcc void @f0(ptr swiftself %0, i32 %1) #1, !dbg !7  ; module offset 0x3f
+  %3 = getelementptr i8, ptr %0, i32 8
+  %4 = load ptr, ptr %3, align 8, !invariant.load !5
+  %5 = load i32, ptr %4, align 8
+  %6 = getelementptr i8, ptr %4, i64 16
+  %7 = load i64, ptr %6, align 8
+  %8 = getelementptr i8, ptr %4, i64 32
+  %9 = load float, ptr %8, align 8
+  %10 = getelementptr i8, ptr %4, i64 48
+  %11 = load double, ptr %10, align 8
+  %12 = getelementptr i8, ptr %4, i64 64
+  %13 = insertvalue { i32, i64, float, double } poison, i32 %5, 0
+  %14 = insertvalue { i32, i64, float, double } %13, i64 %7, 1
+  %15 = insertvalue { i32, i64, float, double } %14, float %9, 2
+  %16 = insertvalue { i32, i64, float, double } %15, double %11, 3
+  ret { i32, i64, float, double } %16
 }
 
 attributes #0 = { nounwind "frame-pointer"="all" "probe-stack"="inline-asm" }
-attributes #1 = { nocallback nofree nosync nounwind willreturn memory(none) }
-attributes #2 = { cold noreturn nounwind memory(inaccessiblemem: write) }
-attributes #3 = { nomerge }
-attributes #4 = { nounwind }
+attributes #1 = { nounwind }
 
 !llvm.module.flags = !{!0}
 !llvm.dbg.cu = !{!1}
@@ -81,8 +60,9 @@ attributes #4 = { nounwind }
 !0 = !{i32 8, !"PIC Level", i32 2}
 !1 = distinct !DICompileUnit(language: DW_LANG_C, file: !2, isOptimized: true, runtimeVersion: 0, emissionKind: NoDebug)
 !2 = !DIFile(filename: "m", directory: "")
-!3 = !{}
-!4 = distinct !DILocation(line: 60, scope: !5)
-!5 = distinct !DISubprogram(scope: !2, file: !2, spFlags: DISPFlagDefinition, unit: !1)
-!6 = distinct !DILocation(line: 63, scope: !5)
+!3 = distinct !DILocation(line: 37, scope: !4)
+!4 = distinct !DISubprogram(scope: !2, file: !2, spFlags: DISPFlagDefinition, unit: !1)
+!5 = !{}
+!6 = distinct !DILocation(line: 60, scope: !4)
+!7 = distinct !DILocation(line: 63, scope: !4)
 ;;; STDOUT ;;)

@@ -13,21 +13,13 @@ target triple = "x86_64-unknown-linux-gnu"
 
 ; "negate"
 ; Function Attrs: nounwind
-define hidden swiftcc double @f0(ptr swiftself %0, double %1) #0 {
-  %3 = load double, ptr @d.8000000000000000, align 8, !invariant.load !3
+define hidden swiftcc double @f0(ptr swiftself %0, double %1) #0 !rotor.entry !3 {
+  %3 = load double, ptr @d.8000000000000000, align 8, !invariant.load !5
   %4 = fsub double %3, %1
   ret double %4
 }
 
-; Function Attrs: nocallback nofree nosync nounwind willreturn memory(none)
-declare ptr @llvm.frameaddress.p0(i32 immarg) #1
-
-; Function Attrs: cold noreturn nounwind memory(inaccessiblemem: write)
-declare void @llvm.ubsantrap(i8 immarg) #2
-
 attributes #0 = { nounwind "frame-pointer"="all" "probe-stack"="inline-asm" "rotor-floats" }
-attributes #1 = { nocallback nofree nosync nounwind willreturn memory(none) }
-attributes #2 = { cold noreturn nounwind memory(inaccessiblemem: write) }
 
 !llvm.module.flags = !{!0}
 !llvm.dbg.cu = !{!1}
@@ -35,5 +27,7 @@ attributes #2 = { cold noreturn nounwind memory(inaccessiblemem: write) }
 !0 = !{i32 8, !"PIC Level", i32 2}
 !1 = distinct !DICompileUnit(language: DW_LANG_C, file: !2, isOptimized: true, runtimeVersion: 0, emissionKind: NoDebug)
 !2 = !DIFile(filename: "m", directory: "")
-!3 = !{}
+!3 = distinct !DILocation(line: 24, scope: !4)
+!4 = distinct !DISubprogram(scope: !2, file: !2, spFlags: DISPFlagDefinition, unit: !1)
+!5 = !{}
 ;;; STDOUT ;;)

@@ -13,32 +13,24 @@ target triple = "x86_64-unknown-linux-gnu"
 
 ; "promote"
 ; Function Attrs: nounwind
-define hidden swiftcc double @f0(ptr swiftself %0, float %1) #0 {
+define hidden swiftcc double @f0(ptr swiftself %0, float %1) #0 !rotor.entry !3 {
   %3 = call float @llvm.canonicalize.f32(float %1)
   %4 = fpext float %3 to double
   ret double %4
 }
 
-; Function Attrs: nocallback nofree nosync nounwind willreturn memory(none)
-declare ptr @llvm.frameaddress.p0(i32 immarg) #1
-
-; Function Attrs: cold noreturn nounwind memory(inaccessiblemem: write)
-declare void @llvm.ubsantrap(i8 immarg) #2
-
 ; Function Attrs: nocallback nocreateundeforpoison nofree nosync nounwind speculatable willreturn memory(none)
-declare float @llvm.canonicalize.f32(float) #3
+declare float @llvm.canonicalize.f32(float) #1
 
 ; "demote"
 ; Function Attrs: nounwind
-define hidden swiftcc float @f1(ptr swiftself %0, double %1) #0 {
+define hidden swiftcc float @f1(ptr swiftself %0, double %1) #0 !rotor.entry !5 {
   %3 = fptrunc double %1 to float
   ret float %3
 }
 
 attributes #0 = { nounwind "frame-pointer"="all" "probe-stack"="inline-asm" }
-attributes #1 = { nocallback nofree nosync nounwind willreturn memory(none) }
-attributes #2 = { cold noreturn nounwind memory(inaccessiblemem: write) }
-attributes #3 = { nocallback nocreateundeforpoison nofree nosync nounwind speculatable willreturn memory(none) }
+attributes #1 = { nocallback nocreateundeforpoison nofree nosync nounwind speculatable willreturn memory(none) }
 
 !llvm.module.flags = !{!0}
 !llvm.dbg.cu = !{!1}
@@ -46,4 +38,7 @@ attributes #3 = { nocallback nocreateundeforpoison nofree nosync nounwind specul
 !0 = !{i32 8, !"PIC Level", i32 2}
 !1 = distinct !DICompileUnit(language: DW_LANG_C, file: !2, isOptimized: true, runtimeVersion: 0, emissionKind: NoDebug)
 !2 = !DIFile(filename: "m", directory: "")
+!3 = distinct !DILocation(line: 30, scope: !4)
+!4 = distinct !DISubprogram(scope: !2, file: !2, spFlags: DISPFlagDefinition, unit: !1)
+!5 = distinct !DILocation(line: 36, scope: !4)
 ;;; STDOUT ;;)

@@ -16,67 +16,47 @@ target triple = "x86_64-unknown-linux-gnu"
 
 @rotor_run_page = external hidden global i8
 
-; Function Attrs: nocallback nofree nosync nounwind willreturn memory(none)
-declare ptr @llvm.frameaddress.p0(i32 immarg) #0
-
-; Function Attrs: cold noreturn nounwind memory(inaccessiblemem: write)
-declare void @llvm.ubsantrap(i8 immarg) #1
-
 ; "caller"
 ; Function Attrs: nounwind
-define hidden swiftcc i32 @u2.0(ptr swiftself %0, i64 %1, i64 %2, i64 %3, i64 %4, i64 %5, i64 %6, <4 x float> %7, <4 x float> %8, <4 x float> %9, <4 x float> %10, <4 x float> %11, <4 x float> %12, <4 x float> %13, <4 x float> %14) #2 {
+define hidden swiftcc i32 @u2.0(ptr swiftself %0, i64 %1, i64 %2, i64 %3, i64 %4, i64 %5, i64 %6, <4 x float> %7, <4 x float> %8, <4 x float> %9, <4 x float> %10, <4 x float> %11, <4 x float> %12, <4 x float> %13, <4 x float> %14) #0 !rotor.entry !3 {
   %16 = trunc i64 %1 to i32
-  %17 = call ptr @llvm.frameaddress.p0(i32 0)
-  %18 = ptrtoint ptr %17 to i64
-  %19 = load ptr, ptr %0, align 8
-  %20 = load i64, ptr %19, align 8
-  %21 = icmp ult i64 %18, %20
-  br i1 %21, label %22, label %23
+  %17 = icmp ne i32 %16, 0
+  br i1 %17, label %18, label %21
 
-22:                                               ; preds = %15
-  call void @llvm.ubsantrap(i8 12) #4, !dbg !3  ; module offset 0x35
-  unreachable
+18:                                               ; preds = %15
+  %19 = zext i32 %16 to i64
+  %20 = musttail call swiftcc i32 @u0.0(ptr swiftself %0, i64 %19, i64 poison, i64 poison, i64 poison, i64 poison, i64 poison, <4 x float> bitcast (<2 x double> <double 2.500000e+00, double poison> to <4 x float>), <4 x float> poison, <4 x float> poison, <4 x float> poison, <4 x float> poison, <4 x float> poison, <4 x float> poison, <4 x float> poison) #1, !dbg !5  ; module offset 0x45
+  ret i32 %20
 
-23:                                               ; preds = %15
-  %24 = icmp ne i32 %16, 0
-  br i1 %24, label %25, label %28
-
-25:                                               ; preds = %23
-  %26 = zext i32 %16 to i64
-  %27 = musttail call swiftcc i32 @u0.0(ptr swiftself %0, i64 %26, i64 poison, i64 poison, i64 poison, i64 poison, i64 poison, <4 x float> bitcast (<2 x double> <double 2.500000e+00, double poison> to <4 x float>), <4 x float> poison, <4 x float> poison, <4 x float> poison, <4 x float> poison, <4 x float> poison, <4 x float> poison, <4 x float> poison) #3, !dbg !5  ; module offset 0x45
-  ret i32 %27
-
-28:                                               ; preds = %23
-  %29 = zext i32 %16 to i64
-  %30 = getelementptr i8, ptr %19, i32 8
-  store ptr @f1, ptr %30, align 8
-  %31 = getelementptr i8, ptr %19, i32 16
-  store ptr %0, ptr %31, align 8
-  %32 = getelementptr i8, ptr %19, i32 24
-  store i64 1, ptr %32, align 8
-  %33 = getelementptr i8, ptr %19, i32 32
-  store i64 0, ptr %33, align 8
-  %34 = getelementptr i8, ptr %0, i32 8
-  %35 = load ptr, ptr %34, align 8, !invariant.load !6
-  store i64 %29, ptr %35, align 8
-  %36 = load ptr, ptr getelementptr (i8, ptr @rotor_run_page, i64 184), align 8
-  %37 = musttail call swiftcc i32 %36(ptr swiftself %0, i64 0, i64 1, i64 2, i64 3, i64 4, i64 5, <4 x float> poison, <4 x float> poison, <4 x float> poison, <4 x float> poison, <4 x float> poison, <4 x float> poison, <4 x float> poison, <4 x float> poison) #3, !dbg !7  ; module offset 0x56
-  ret i32 %37
+21:                                               ; preds = %15
+  %22 = zext i32 %16 to i64
+  %23 = load ptr, ptr %0, align 8
+  %24 = getelementptr i8, ptr %23, i32 8
+  store ptr @f1, ptr %24, align 8
+  %25 = getelementptr i8, ptr %23, i32 16
+  store ptr %0, ptr %25, align 8
+  %26 = getelementptr i8, ptr %23, i32 24
+  store i64 1, ptr %26, align 8
+  %27 = getelementptr i8, ptr %23, i32 32
+  store i64 0, ptr %27, align 8
+  %28 = getelementptr i8, ptr %0, i32 8
+  %29 = load ptr, ptr %28, align 8, !invariant.load !6
+  store i64 %22, ptr %29, align 8
+  %30 = load ptr, ptr getelementptr (i8, ptr @rotor_run_page, i64 184), align 8
+  %31 = musttail call swiftcc i32 %30(ptr swiftself %0, i64 0, i64 1, i64 2, i64 3, i64 4, i64 5, <4 x float> poison, <4 x float> poison, <4 x float> poison, <4 x float> poison, <4 x float> poison, <4 x float> poison, <4 x float> poison, <4 x float> poison) #1, !dbg !7  ; module offset 0x56
+  ret i32 %31
 }
 
 ; "near"
 ; Function Attrs: nounwind
-declare hidden swiftcc i32 @u0.0(ptr swiftself, i64, i64, i64, i64, i64, i64, <4 x float>, <4 x float>, <4 x float>, <4 x float>, <4 x float>, <4 x float>, <4 x float>, <4 x float>) #3
+declare hidden swiftcc i32 @u0.0(ptr swiftself, i64, i64, i64, i64, i64, i64, <4 x float>, <4 x float>, <4 x float>, <4 x float>, <4 x float>, <4 x float>, <4 x float>, <4 x float>) #1
 
 ; "far"
 ; Function Attrs: nounwind
-declare hidden swiftcc i32 @f1(ptr swiftself, i64, i64, i64, i64, i64, i64, i32) #3
+declare hidden swiftcc i32 @f1(ptr swiftself, i64, i64, i64, i64, i64, i64, i32) #1
 
-attributes #0 = { nocallback nofree nosync nounwind willreturn memory(none) }
-attributes #1 = { cold noreturn nounwind memory(inaccessiblemem: write) }
-attributes #2 = { nounwind "frame-pointer"="all" "probe-stack"="inline-asm" }
-attributes #3 = { nounwind }
-attributes #4 = { nomerge }
+attributes #0 = { nounwind "frame-pointer"="all" "probe-stack"="inline-asm" "rotor-tail-call-words"="1" }
+attributes #1 = { nounwind }
 
 !llvm.module.flags = !{!0}
 !llvm.dbg.cu = !{!1}

@@ -11,66 +11,51 @@ target triple = "x86_64-unknown-linux-gnu"
 
 @rotor_run_page = external hidden global i8
 
-; Function Attrs: nocallback nofree nosync nounwind willreturn memory(none)
-declare ptr @llvm.frameaddress.p0(i32 immarg) #0
-
 ; Function Attrs: cold noreturn nounwind memory(inaccessiblemem: write)
-declare void @llvm.ubsantrap(i8 immarg) #1
+declare void @llvm.ubsantrap(i8 immarg) #0
 
 ; "caller"
 ; Function Attrs: nounwind
-define hidden swiftcc void @u0.0(ptr swiftself %0, i64 %1, i64 %2, i64 %3, i64 %4, i64 %5, i64 %6, <4 x float> %7, <4 x float> %8, <4 x float> %9, <4 x float> %10, <4 x float> %11, <4 x float> %12, <4 x float> %13, <4 x float> %14) #2 {
-  %16 = call ptr @llvm.frameaddress.p0(i32 0)
-  %17 = ptrtoint ptr %16 to i64
-  %18 = load ptr, ptr %0, align 8
-  %19 = load i64, ptr %18, align 8
-  %20 = icmp ult i64 %17, %19
-  br i1 %20, label %21, label %22
+define hidden swiftcc void @u0.0(ptr swiftself %0, i64 %1, i64 %2, i64 %3, i64 %4, i64 %5, i64 %6, <4 x float> %7, <4 x float> %8, <4 x float> %9, <4 x float> %10, <4 x float> %11, <4 x float> %12, <4 x float> %13, <4 x float> %14) #1 !rotor.entry !3 {
+  %16 = icmp eq i64 %1, 0
+  br i1 %16, label %17, label %18
 
-21:                                               ; preds = %15
-  call void @llvm.ubsantrap(i8 12) #3, !dbg !3  ; module offset 0x1c
+17:                                               ; preds = %15
+  call void @llvm.ubsantrap(i8 15) #2, !dbg !5  ; module offset 0x21
   unreachable
 
-22:                                               ; preds = %15
-  %23 = icmp eq i64 %1, 0
-  br i1 %23, label %24, label %25
+18:                                               ; preds = %15
+  %19 = inttoptr i64 %1 to ptr
+  %20 = getelementptr i8, ptr %19, i32 16
+  %21 = load ptr, ptr %20, align 8, !invariant.load !6
+  %22 = getelementptr i8, ptr %19, i32 8
+  %23 = load ptr, ptr %22, align 8, !invariant.load !6
+  %24 = icmp eq ptr %21, %0
+  br i1 %24, label %25, label %26
 
-24:                                               ; preds = %22
-  call void @llvm.ubsantrap(i8 15) #3, !dbg !5  ; module offset 0x21
-  unreachable
-
-25:                                               ; preds = %22
-  %26 = inttoptr i64 %1 to ptr
-  %27 = getelementptr i8, ptr %26, i32 16
-  %28 = load ptr, ptr %27, align 8, !invariant.load !6
-  %29 = getelementptr i8, ptr %26, i32 8
-  %30 = load ptr, ptr %29, align 8, !invariant.load !6
-  %31 = icmp eq ptr %28, %0
-  br i1 %31, label %32, label %33
-
-32:                                               ; preds = %25
-  musttail call swiftcc void %30(ptr swiftself %0, i64 5, i64 poison, i64 poison, i64 poison, i64 poison, i64 poison, <4 x float> poison, <4 x float> poison, <4 x float> poison, <4 x float> poison, <4 x float> poison, <4 x float> poison, <4 x float> poison, <4 x float> poison) #4, !dbg !5  ; module offset 0x21
+25:                                               ; preds = %18
+  musttail call swiftcc void %23(ptr swiftself %0, i64 5, i64 poison, i64 poison, i64 poison, i64 poison, i64 poison, <4 x float> poison, <4 x float> poison, <4 x float> poison, <4 x float> poison, <4 x float> poison, <4 x float> poison, <4 x float> poison, <4 x float> poison) #3, !dbg !5  ; module offset 0x21
   ret void
 
-33:                                               ; preds = %25
-  %34 = getelementptr i8, ptr %18, i32 8
-  store ptr %30, ptr %34, align 8
-  %35 = getelementptr i8, ptr %18, i32 16
-  store ptr %28, ptr %35, align 8
-  %36 = getelementptr i8, ptr %18, i32 24
-  store i64 0, ptr %36, align 8
-  %37 = getelementptr i8, ptr %18, i32 32
-  store i64 0, ptr %37, align 8
-  %38 = load ptr, ptr getelementptr (i8, ptr @rotor_run_page, i64 152), align 8
-  musttail call swiftcc void %38(ptr swiftself %0, i64 5, i64 poison, i64 poison, i64 poison, i64 poison, i64 poison, <4 x float> poison, <4 x float> poison, <4 x float> poison, <4 x float> poison, <4 x float> poison, <4 x float> poison, <4 x float> poison, <4 x float> poison) #4, !dbg !5  ; module offset 0x21
+26:                                               ; preds = %18
+  %27 = load ptr, ptr %0, align 8
+  %28 = getelementptr i8, ptr %27, i32 8
+  store ptr %23, ptr %28, align 8
+  %29 = getelementptr i8, ptr %27, i32 16
+  store ptr %21, ptr %29, align 8
+  %30 = getelementptr i8, ptr %27, i32 24
+  store i64 0, ptr %30, align 8
+  %31 = getelementptr i8, ptr %27, i32 32
+  store i64 0, ptr %31, align 8
+  %32 = load ptr, ptr getelementptr (i8, ptr @rotor_run_page, i64 152), align 8
+  musttail call swiftcc void %32(ptr swiftself %0, i64 5, i64 poison, i64 poison, i64 poison, i64 poison, i64 poison, <4 x float> poison, <4 x float> poison, <4 x float> poison, <4 x float> poison, <4 x float> poison, <4 x float> poison, <4 x float> poison, <4 x float> poison) #3, !dbg !5  ; module offset 0x21
   ret void
 }
 
-attributes #0 = { nocallback nofree nosync nounwind willreturn memory(none) }
-attributes #1 = { cold noreturn nounwind memory(inaccessiblemem: write) }
-attributes #2 = { nounwind "frame-pointer"="all" "probe-stack"="inline-asm" }
-attributes #3 = { nomerge }
-attributes #4 = { nounwind }
+attributes #0 = { cold noreturn nounwind memory(inaccessiblemem: write) }
+attributes #1 = { nounwind "frame-pointer"="all" "probe-stack"="inline-asm" }
+attributes #2 = { nomerge }
+attributes #3 = { nounwind }
 
 !llvm.module.flags = !{!0}
 !llvm.dbg.cu = !{!1}

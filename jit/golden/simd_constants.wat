@@ -19,23 +19,17 @@ target triple = "x86_64-unknown-linux-gnu"
 
 ; "mul"
 ; Function Attrs: nounwind
-define hidden swiftcc <2 x i64> @f0(ptr swiftself %0, <2 x i64> %1) #0 {
+define hidden swiftcc <2 x i64> @f0(ptr swiftself %0, <2 x i64> %1) #0 !rotor.entry !3 {
   %3 = bitcast <2 x i64> %1 to <4 x float>
-  %4 = load <4 x float>, ptr @v, align 16, !invariant.load !3
+  %4 = load <4 x float>, ptr @v, align 16, !invariant.load !5
   %5 = fmul <4 x float> %3, %4
   %6 = bitcast <4 x float> %5 to <2 x i64>
   ret <2 x i64> %6
 }
 
-; Function Attrs: nocallback nofree nosync nounwind willreturn memory(none)
-declare ptr @llvm.frameaddress.p0(i32 immarg) #1
-
-; Function Attrs: cold noreturn nounwind memory(inaccessiblemem: write)
-declare void @llvm.ubsantrap(i8 immarg) #2
-
 ; "add"
 ; Function Attrs: nounwind
-define hidden swiftcc <2 x i64> @f1(ptr swiftself %0, <2 x i64> %1) #3 {
+define hidden swiftcc <2 x i64> @f1(ptr swiftself %0, <2 x i64> %1) #1 !rotor.entry !6 {
   %3 = bitcast <2 x i64> %1 to <4 x i32>
   %4 = add <4 x i32> %3, <i32 0, i32 0, i32 1065353216, i32 0>
   %5 = bitcast <4 x i32> %4 to <2 x i64>
@@ -43,9 +37,7 @@ define hidden swiftcc <2 x i64> @f1(ptr swiftself %0, <2 x i64> %1) #3 {
 }
 
 attributes #0 = { nounwind "frame-pointer"="all" "probe-stack"="inline-asm" "rotor-floats" }
-attributes #1 = { nocallback nofree nosync nounwind willreturn memory(none) }
-attributes #2 = { cold noreturn nounwind memory(inaccessiblemem: write) }
-attributes #3 = { nounwind "frame-pointer"="all" "probe-stack"="inline-asm" }
+attributes #1 = { nounwind "frame-pointer"="all" "probe-stack"="inline-asm" }
 
 !llvm.module.flags = !{!0}
 !llvm.dbg.cu = !{!1}
@@ -53,7 +45,10 @@ attributes #3 = { nounwind "frame-pointer"="all" "probe-stack"="inline-asm" }
 !0 = !{i32 8, !"PIC Level", i32 2}
 !1 = distinct !DICompileUnit(language: DW_LANG_C, file: !2, isOptimized: true, runtimeVersion: 0, emissionKind: NoDebug)
 !2 = !DIFile(filename: "m", directory: "")
-!3 = !{}
+!3 = distinct !DILocation(line: 25, scope: !4)
+!4 = distinct !DISubprogram(scope: !2, file: !2, spFlags: DISPFlagDefinition, unit: !1)
+!5 = !{}
+!6 = distinct !DILocation(line: 57, scope: !4)
 ; ModuleID = 'batch'
 source_filename = "batch"
 target datalayout = "e-m:e-p270:32:32-p271:32:32-p272:64:64-i64:64-i128:128-f80:128-n8:16:32:64-S128"
@@ -64,9 +59,9 @@ target triple = "x86_64-unknown-linux-gnu"
 
 ; "mul"
 ; Function Attrs: nounwind
-define hidden swiftcc <2 x i64> @f0(ptr swiftself %0, <2 x i64> %1) #0 {
+define hidden swiftcc <2 x i64> @f0(ptr swiftself %0, <2 x i64> %1) #0 !rotor.entry !3 {
   %3 = bitcast <2 x i64> %1 to <4 x float>
-  %4 = load <4 x float>, ptr @v, align 16, !invariant.load !3
+  %4 = load <4 x float>, ptr @v, align 16, !invariant.load !5
   %5 = fmul <4 x float> %3, %4
   %6 = fcmp uno <4 x float> %5, %5
   %7 = select <4 x i1> %6, <4 x float> splat (float 0x7FF8000000000000), <4 x float> %5
@@ -74,15 +69,9 @@ define hidden swiftcc <2 x i64> @f0(ptr swiftself %0, <2 x i64> %1) #0 {
   ret <2 x i64> %8
 }
 
-; Function Attrs: nocallback nofree nosync nounwind willreturn memory(none)
-declare ptr @llvm.frameaddress.p0(i32 immarg) #1
-
-; Function Attrs: cold noreturn nounwind memory(inaccessiblemem: write)
-declare void @llvm.ubsantrap(i8 immarg) #2
-
 ; "add"
 ; Function Attrs: nounwind
-define hidden swiftcc <2 x i64> @f1(ptr swiftself %0, <2 x i64> %1) #3 {
+define hidden swiftcc <2 x i64> @f1(ptr swiftself %0, <2 x i64> %1) #1 !rotor.entry !6 {
   %3 = bitcast <2 x i64> %1 to <4 x i32>
   %4 = add <4 x i32> %3, <i32 0, i32 0, i32 1065353216, i32 0>
   %5 = bitcast <4 x i32> %4 to <2 x i64>
@@ -90,9 +79,7 @@ define hidden swiftcc <2 x i64> @f1(ptr swiftself %0, <2 x i64> %1) #3 {
 }
 
 attributes #0 = { nounwind "frame-pointer"="all" "probe-stack"="inline-asm" "rotor-floats" }
-attributes #1 = { nocallback nofree nosync nounwind willreturn memory(none) }
-attributes #2 = { cold noreturn nounwind memory(inaccessiblemem: write) }
-attributes #3 = { nounwind "frame-pointer"="all" "probe-stack"="inline-asm" }
+attributes #1 = { nounwind "frame-pointer"="all" "probe-stack"="inline-asm" }
 
 !llvm.module.flags = !{!0}
 !llvm.dbg.cu = !{!1}
@@ -100,5 +87,8 @@ attributes #3 = { nounwind "frame-pointer"="all" "probe-stack"="inline-asm" }
 !0 = !{i32 8, !"PIC Level", i32 2}
 !1 = distinct !DICompileUnit(language: DW_LANG_C, file: !2, isOptimized: true, runtimeVersion: 0, emissionKind: NoDebug)
 !2 = !DIFile(filename: "m", directory: "")
-!3 = !{}
+!3 = distinct !DILocation(line: 25, scope: !4)
+!4 = distinct !DISubprogram(scope: !2, file: !2, spFlags: DISPFlagDefinition, unit: !1)
+!5 = !{}
+!6 = distinct !DILocation(line: 57, scope: !4)
 ;;; STDOUT ;;)

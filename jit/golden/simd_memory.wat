@@ -16,61 +16,55 @@ target triple = "x86_64-unknown-linux-gnu"
 
 ; "splat"
 ; Function Attrs: nounwind
-define hidden swiftcc <2 x i64> @f0(ptr swiftself %0, i32 %1) #0 {
+define hidden swiftcc <2 x i64> @f0(ptr swiftself %0, i32 %1) #0 !rotor.entry !3 {
   %3 = getelementptr i8, ptr %0, i32 32
-  %4 = load ptr, ptr %3, align 8, !invariant.load !3
+  %4 = load ptr, ptr %3, align 8, !invariant.load !5
   %5 = zext i32 %1 to i64
   %6 = getelementptr i8, ptr %4, i64 %5
   %7 = getelementptr i8, ptr %6, i64 4
-  %8 = load volatile i16, ptr %7, align 1, !dbg !4  ; module offset 0x28
-  %9 = insertelement <8 x i16> poison, i16 %8, i64 0, !dbg !4  ; module offset 0x28
-  %10 = shufflevector <8 x i16> %9, <8 x i16> poison, <8 x i32> zeroinitializer, !dbg !4  ; module offset 0x28
-  %11 = bitcast <8 x i16> %10 to <2 x i64>, !dbg !4  ; module offset 0x28
-  ret <2 x i64> %11, !dbg !4  ; module offset 0x28
+  %8 = load volatile i16, ptr %7, align 1, !dbg !6  ; module offset 0x28
+  %9 = insertelement <8 x i16> poison, i16 %8, i64 0, !dbg !6  ; module offset 0x28
+  %10 = shufflevector <8 x i16> %9, <8 x i16> poison, <8 x i32> zeroinitializer, !dbg !6  ; module offset 0x28
+  %11 = bitcast <8 x i16> %10 to <2 x i64>, !dbg !6  ; module offset 0x28
+  ret <2 x i64> %11, !dbg !6  ; module offset 0x28
 }
-
-; Function Attrs: nocallback nofree nosync nounwind willreturn memory(none)
-declare ptr @llvm.frameaddress.p0(i32 immarg) #1
-
-; Function Attrs: cold noreturn nounwind memory(inaccessiblemem: write)
-declare void @llvm.ubsantrap(i8 immarg) #2
 
 ; "extend"
 ; Function Attrs: nounwind
-define hidden swiftcc <2 x i64> @f1(ptr swiftself %0, i32 %1) #0 {
+define hidden swiftcc <2 x i64> @f1(ptr swiftself %0, i32 %1) #0 !rotor.entry !7 {
   %3 = getelementptr i8, ptr %0, i32 32
-  %4 = load ptr, ptr %3, align 8, !invariant.load !3
+  %4 = load ptr, ptr %3, align 8, !invariant.load !5
   %5 = zext i32 %1 to i64
   %6 = getelementptr i8, ptr %4, i64 %5
-  %7 = load volatile i64, ptr %6, align 1, !dbg !6  ; module offset 0x31
-  %8 = insertelement <2 x i64> poison, i64 %7, i64 0, !dbg !6  ; module offset 0x31
-  %9 = bitcast <2 x i64> %8 to <16 x i8>, !dbg !6  ; module offset 0x31
-  %10 = shufflevector <16 x i8> %9, <16 x i8> poison, <8 x i32> <i32 0, i32 1, i32 2, i32 3, i32 4, i32 5, i32 6, i32 7>, !dbg !6  ; module offset 0x31
-  %11 = sext <8 x i8> %10 to <8 x i16>, !dbg !6  ; module offset 0x31
-  %12 = bitcast <8 x i16> %11 to <2 x i64>, !dbg !6  ; module offset 0x31
-  ret <2 x i64> %12, !dbg !6  ; module offset 0x31
+  %7 = load volatile i64, ptr %6, align 1, !dbg !8  ; module offset 0x31
+  %8 = insertelement <2 x i64> poison, i64 %7, i64 0, !dbg !8  ; module offset 0x31
+  %9 = bitcast <2 x i64> %8 to <16 x i8>, !dbg !8  ; module offset 0x31
+  %10 = shufflevector <16 x i8> %9, <16 x i8> poison, <8 x i32> <i32 0, i32 1, i32 2, i32 3, i32 4, i32 5, i32 6, i32 7>, !dbg !8  ; module offset 0x31
+  %11 = sext <8 x i8> %10 to <8 x i16>, !dbg !8  ; module offset 0x31
+  %12 = bitcast <8 x i16> %11 to <2 x i64>, !dbg !8  ; module offset 0x31
+  ret <2 x i64> %12, !dbg !8  ; module offset 0x31
 }
 
 ; "store"
 ; Function Attrs: nounwind
-define hidden swiftcc void @f2(ptr swiftself %0, i32 %1, <2 x i64> %2) #0 {
+define hidden swiftcc void @f2(ptr swiftself %0, i32 %1, <2 x i64> %2) #0 !rotor.entry !9 {
   %4 = getelementptr i8, ptr %0, i32 32
-  %5 = load ptr, ptr %4, align 8, !invariant.load !3
+  %5 = load ptr, ptr %4, align 8, !invariant.load !5
   %6 = zext i32 %1 to i64
   %7 = getelementptr i8, ptr %5, i64 %6
-  store volatile <2 x i64> %2, ptr %7, align 1, !dbg !7  ; module offset 0x3c
+  store volatile <2 x i64> %2, ptr %7, align 1, !dbg !10  ; module offset 0x3c
   ret void
 }
 
 ; "store_lane"
 ; Function Attrs: nounwind
-define hidden swiftcc void @f3(ptr swiftself %0, i32 %1, <2 x i64> %2) #0 {
+define hidden swiftcc void @f3(ptr swiftself %0, i32 %1, <2 x i64> %2) #0 !rotor.entry !11 {
   %4 = getelementptr i8, ptr %0, i32 32
-  %5 = load ptr, ptr %4, align 8, !invariant.load !3
+  %5 = load ptr, ptr %4, align 8, !invariant.load !5
   %6 = zext i32 %1 to i64
   %7 = add i64 %6, 4294967295
   %8 = getelementptr i8, ptr %0, i32 40
-  %9 = load ptr, ptr %8, align 8, !invariant.load !3
+  %9 = load ptr, ptr %8, align 8, !invariant.load !5
   %10 = getelementptr i8, ptr %9, i32 8
   %11 = load atomic volatile i64, ptr %10 monotonic, align 8
   %12 = add i64 %7, 4
@@ -78,21 +72,23 @@ define hidden swiftcc void @f3(ptr swiftself %0, i32 %1, <2 x i64> %2) #0 {
   br i1 %13, label %14, label %15
 
 14:                                               ; preds = %3
-  call void @llvm.ubsantrap(i8 4) #3, !dbg !8  ; module offset 0x47
+  call void @llvm.ubsantrap(i8 4) #2, !dbg !12  ; module offset 0x47
   unreachable
 
 15:                                               ; preds = %3
   %16 = getelementptr i8, ptr %5, i64 %7
   %17 = bitcast <2 x i64> %2 to <4 x i32>
   %18 = extractelement <4 x i32> %17, i64 3
-  store volatile i32 %18, ptr %16, align 1, !dbg !8  ; module offset 0x47
+  store volatile i32 %18, ptr %16, align 1, !dbg !12  ; module offset 0x47
   ret void
 }
 
+; Function Attrs: cold noreturn nounwind memory(inaccessiblemem: write)
+declare void @llvm.ubsantrap(i8 immarg) #1
+
 attributes #0 = { nounwind "frame-pointer"="all" "probe-stack"="inline-asm" }
-attributes #1 = { nocallback nofree nosync nounwind willreturn memory(none) }
-attributes #2 = { cold noreturn nounwind memory(inaccessiblemem: write) }
-attributes #3 = { nomerge }
+attributes #1 = { cold noreturn nounwind memory(inaccessiblemem: write) }
+attributes #2 = { nomerge }
 
 !llvm.module.flags = !{!0}
 !llvm.dbg.cu = !{!1}
@@ -100,10 +96,14 @@ attributes #3 = { nomerge }
 !0 = !{i32 8, !"PIC Level", i32 2}
 !1 = distinct !DICompileUnit(language: DW_LANG_C, file: !2, isOptimized: true, runtimeVersion: 0, emissionKind: NoDebug)
 !2 = !DIFile(filename: "m", directory: "")
-!3 = !{}
-!4 = distinct !DILocation(line: 40, scope: !5)
-!5 = distinct !DISubprogram(scope: !2, file: !2, spFlags: DISPFlagDefinition, unit: !1)
-!6 = distinct !DILocation(line: 49, scope: !5)
-!7 = distinct !DILocation(line: 60, scope: !5)
-!8 = distinct !DILocation(line: 71, scope: !5)
+!3 = distinct !DILocation(line: 37, scope: !4)
+!4 = distinct !DISubprogram(scope: !2, file: !2, spFlags: DISPFlagDefinition, unit: !1)
+!5 = !{}
+!6 = distinct !DILocation(line: 40, scope: !4)
+!7 = distinct !DILocation(line: 46, scope: !4)
+!8 = distinct !DILocation(line: 49, scope: !4)
+!9 = distinct !DILocation(line: 55, scope: !4)
+!10 = distinct !DILocation(line: 60, scope: !4)
+!11 = distinct !DILocation(line: 66, scope: !4)
+!12 = distinct !DILocation(line: 71, scope: !4)
 ;;; STDOUT ;;)

@@ -16,7 +16,7 @@ target triple = "x86_64-unknown-linux-gnu"
 
 ; "shift"
 ; Function Attrs: nounwind
-define hidden swiftcc <2 x i64> @f0(ptr swiftself %0, <2 x i64> %1, i32 %2) #0 {
+define hidden swiftcc <2 x i64> @f0(ptr swiftself %0, <2 x i64> %1, i32 %2) #0 !rotor.entry !3 {
   %4 = and i32 %2, 15
   %5 = trunc i32 %4 to i16
   %6 = insertelement <8 x i16> poison, i16 %5, i64 0
@@ -27,15 +27,9 @@ define hidden swiftcc <2 x i64> @f0(ptr swiftself %0, <2 x i64> %1, i32 %2) #0 {
   ret <2 x i64> %10
 }
 
-; Function Attrs: nocallback nofree nosync nounwind willreturn memory(none)
-declare ptr @llvm.frameaddress.p0(i32 immarg) #1
-
-; Function Attrs: cold noreturn nounwind memory(inaccessiblemem: write)
-declare void @llvm.ubsantrap(i8 immarg) #2
-
 ; "trunc"
 ; Function Attrs: nounwind
-define hidden swiftcc <2 x i64> @f1(ptr swiftself %0, <2 x i64> %1) #0 {
+define hidden swiftcc <2 x i64> @f1(ptr swiftself %0, <2 x i64> %1) #0 !rotor.entry !5 {
   %3 = bitcast <2 x i64> %1 to <4 x float>
   %4 = fcmp ord <4 x float> %3, %3
   %5 = select <4 x i1> %4, <4 x float> %3, <4 x float> zeroinitializer
@@ -52,7 +46,7 @@ declare <4 x i32> @llvm.x86.sse2.cvttps2dq(<4 x float>) #1
 
 ; "min"
 ; Function Attrs: nounwind
-define hidden swiftcc <2 x i64> @f2(ptr swiftself %0, <2 x i64> %1, <2 x i64> %2) #3 {
+define hidden swiftcc <2 x i64> @f2(ptr swiftself %0, <2 x i64> %1, <2 x i64> %2) #2 !rotor.entry !6 {
   %4 = bitcast <2 x i64> %1 to <2 x double>
   %5 = bitcast <2 x i64> %2 to <2 x double>
   %6 = fcmp olt <2 x double> %4, %5
@@ -72,7 +66,7 @@ define hidden swiftcc <2 x i64> @f2(ptr swiftself %0, <2 x i64> %1, <2 x i64> %2
 
 ; "swizzle"
 ; Function Attrs: nounwind
-define hidden swiftcc <2 x i64> @f3(ptr swiftself %0, <2 x i64> %1, <2 x i64> %2) #0 {
+define hidden swiftcc <2 x i64> @f3(ptr swiftself %0, <2 x i64> %1, <2 x i64> %2) #0 !rotor.entry !7 {
   %4 = bitcast <2 x i64> %2 to <16 x i8>
   %5 = call <16 x i8> @llvm.uadd.sat.v16i8(<16 x i8> %4, <16 x i8> splat (i8 112))
   %6 = bitcast <2 x i64> %1 to <16 x i8>
@@ -82,14 +76,14 @@ define hidden swiftcc <2 x i64> @f3(ptr swiftself %0, <2 x i64> %1, <2 x i64> %2
 }
 
 ; Function Attrs: nocallback nocreateundeforpoison nofree nosync nounwind speculatable willreturn memory(none)
-declare <16 x i8> @llvm.uadd.sat.v16i8(<16 x i8>, <16 x i8>) #4
+declare <16 x i8> @llvm.uadd.sat.v16i8(<16 x i8>, <16 x i8>) #3
 
 ; Function Attrs: nocallback nofree nosync nounwind willreturn memory(none)
 declare <16 x i8> @llvm.x86.ssse3.pshuf.b.128(<16 x i8>, <16 x i8>) #1
 
 ; "all_true"
 ; Function Attrs: nounwind
-define hidden swiftcc i32 @f4(ptr swiftself %0, <2 x i64> %1) #0 {
+define hidden swiftcc i32 @f4(ptr swiftself %0, <2 x i64> %1) #0 !rotor.entry !8 {
   %3 = bitcast <2 x i64> %1 to <4 x i32>
   %4 = icmp eq <4 x i32> %3, zeroinitializer
   %5 = sext <4 x i1> %4 to <4 x i32>
@@ -103,9 +97,8 @@ declare i32 @llvm.x86.sse41.ptestz(<2 x i64>, <2 x i64>) #1
 
 attributes #0 = { nounwind "frame-pointer"="all" "probe-stack"="inline-asm" }
 attributes #1 = { nocallback nofree nosync nounwind willreturn memory(none) }
-attributes #2 = { cold noreturn nounwind memory(inaccessiblemem: write) }
-attributes #3 = { nounwind "frame-pointer"="all" "probe-stack"="inline-asm" "rotor-floats" }
-attributes #4 = { nocallback nocreateundeforpoison nofree nosync nounwind speculatable willreturn memory(none) }
+attributes #2 = { nounwind "frame-pointer"="all" "probe-stack"="inline-asm" "rotor-floats" }
+attributes #3 = { nocallback nocreateundeforpoison nofree nosync nounwind speculatable willreturn memory(none) }
 
 !llvm.module.flags = !{!0}
 !llvm.dbg.cu = !{!1}
@@ -113,4 +106,10 @@ attributes #4 = { nocallback nocreateundeforpoison nofree nosync nounwind specul
 !0 = !{i32 8, !"PIC Level", i32 2}
 !1 = distinct !DICompileUnit(language: DW_LANG_C, file: !2, isOptimized: true, runtimeVersion: 0, emissionKind: NoDebug)
 !2 = !DIFile(filename: "m", directory: "")
+!3 = distinct !DILocation(line: 45, scope: !4)
+!4 = distinct !DISubprogram(scope: !2, file: !2, spFlags: DISPFlagDefinition, unit: !1)
+!5 = distinct !DILocation(line: 55, scope: !4)
+!6 = distinct !DILocation(line: 63, scope: !4)
+!7 = distinct !DILocation(line: 73, scope: !4)
+!8 = distinct !DILocation(line: 82, scope: !4)
 ;;; STDOUT ;;)

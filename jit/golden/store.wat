@@ -15,26 +15,18 @@ target triple = "x86_64-unknown-linux-gnu"
 
 ; "store"
 ; Function Attrs: nounwind
-define hidden swiftcc void @f0(ptr swiftself %0, i32 %1, i64 %2) #0 {
+define hidden swiftcc void @f0(ptr swiftself %0, i32 %1, i64 %2) #0 !rotor.entry !3 {
   %4 = getelementptr i8, ptr %0, i32 32
-  %5 = load ptr, ptr %4, align 8, !invariant.load !3
+  %5 = load ptr, ptr %4, align 8, !invariant.load !5
   %6 = zext i32 %1 to i64
   %7 = getelementptr i8, ptr %5, i64 %6
   %8 = trunc i64 %2 to i32
-  store volatile i32 %8, ptr %7, align 1, !dbg !4  ; module offset 0x22
-  store volatile i32 7, ptr %7, align 1, !dbg !6  ; module offset 0x29
+  store volatile i32 %8, ptr %7, align 1, !dbg !6  ; module offset 0x22
+  store volatile i32 7, ptr %7, align 1, !dbg !7  ; module offset 0x29
   ret void
 }
 
-; Function Attrs: nocallback nofree nosync nounwind willreturn memory(none)
-declare ptr @llvm.frameaddress.p0(i32 immarg) #1
-
-; Function Attrs: cold noreturn nounwind memory(inaccessiblemem: write)
-declare void @llvm.ubsantrap(i8 immarg) #2
-
 attributes #0 = { nounwind "frame-pointer"="all" "probe-stack"="inline-asm" }
-attributes #1 = { nocallback nofree nosync nounwind willreturn memory(none) }
-attributes #2 = { cold noreturn nounwind memory(inaccessiblemem: write) }
 
 !llvm.module.flags = !{!0}
 !llvm.dbg.cu = !{!1}
@@ -42,8 +34,9 @@ attributes #2 = { cold noreturn nounwind memory(inaccessiblemem: write) }
 !0 = !{i32 8, !"PIC Level", i32 2}
 !1 = distinct !DICompileUnit(language: DW_LANG_C, file: !2, isOptimized: true, runtimeVersion: 0, emissionKind: NoDebug)
 !2 = !DIFile(filename: "m", directory: "")
-!3 = !{}
-!4 = distinct !DILocation(line: 34, scope: !5)
-!5 = distinct !DISubprogram(scope: !2, file: !2, spFlags: DISPFlagDefinition, unit: !1)
-!6 = distinct !DILocation(line: 41, scope: !5)
+!3 = distinct !DILocation(line: 29, scope: !4)
+!4 = distinct !DISubprogram(scope: !2, file: !2, spFlags: DISPFlagDefinition, unit: !1)
+!5 = !{}
+!6 = distinct !DILocation(line: 34, scope: !4)
+!7 = distinct !DILocation(line: 41, scope: !4)
 ;;; STDOUT ;;)

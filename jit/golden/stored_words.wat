@@ -34,9 +34,9 @@ target triple = "x86_64-unknown-linux-gnu"
 
 ; "multi3"
 ; Function Attrs: nounwind
-define hidden swiftcc void @f0(ptr swiftself %0, i32 %1, i64 %2, i64 %3, i64 %4, i64 %5) #0 {
+define hidden swiftcc void @f0(ptr swiftself %0, i32 %1, i64 %2, i64 %3, i64 %4, i64 %5) #0 !rotor.entry !3 {
   %7 = getelementptr i8, ptr %0, i32 32
-  %8 = load ptr, ptr %7, align 8, !invariant.load !3
+  %8 = load ptr, ptr %7, align 8, !invariant.load !5
   %9 = zext i64 %2 to i128
   %10 = zext i64 %4 to i128
   %11 = mul nuw i128 %10, %9
@@ -49,23 +49,17 @@ define hidden swiftcc void @f0(ptr swiftself %0, i32 %1, i64 %2, i64 %3, i64 %4,
   %18 = zext i32 %1 to i64
   %19 = getelementptr i8, ptr %8, i64 %18
   %20 = getelementptr i8, ptr %19, i64 8
-  store volatile i64 %17, ptr %20, align 1, !dbg !4  ; module offset 0xa6
+  store volatile i64 %17, ptr %20, align 1, !dbg !6  ; module offset 0xa6
   %21 = trunc i128 %11 to i64
-  store volatile i64 %21, ptr %19, align 1, !dbg !6  ; module offset 0xba
+  store volatile i64 %21, ptr %19, align 1, !dbg !7  ; module offset 0xba
   ret void
 }
 
-; Function Attrs: nocallback nofree nosync nounwind willreturn memory(none)
-declare ptr @llvm.frameaddress.p0(i32 immarg) #1
-
-; Function Attrs: cold noreturn nounwind memory(inaccessiblemem: write)
-declare void @llvm.ubsantrap(i8 immarg) #2
-
 ; "product"
 ; Function Attrs: nounwind
-define hidden swiftcc i64 @f1(ptr swiftself %0, i32 %1, i64 %2, i64 %3) #3 {
+define hidden swiftcc i64 @f1(ptr swiftself %0, i32 %1, i64 %2, i64 %3) #1 !rotor.entry !8 {
   %5 = getelementptr i8, ptr %0, i32 32
-  %6 = load ptr, ptr %5, align 8, !invariant.load !3
+  %6 = load ptr, ptr %5, align 8, !invariant.load !5
   %7 = add i32 %1, 16
   %8 = zext i64 %2 to i128
   %9 = zext i64 %3 to i128
@@ -75,21 +69,19 @@ define hidden swiftcc i64 @f1(ptr swiftself %0, i32 %1, i64 %2, i64 %3) #3 {
   %13 = zext i32 %7 to i64
   %14 = getelementptr i8, ptr %6, i64 %13
   %15 = getelementptr i8, ptr %14, i64 8
-  store volatile i64 %12, ptr %15, align 1, !dbg !7  ; module offset 0xcd
+  store volatile i64 %12, ptr %15, align 1, !dbg !9  ; module offset 0xcd
   %16 = trunc i128 %10 to i64
-  store volatile i64 %16, ptr %14, align 1, !dbg !7  ; module offset 0xcd
+  store volatile i64 %16, ptr %14, align 1, !dbg !9  ; module offset 0xcd
   %17 = zext i32 %1 to i64
   %18 = getelementptr i8, ptr %6, i64 %17
   %19 = getelementptr i8, ptr %18, i64 24
-  %20 = load volatile i64, ptr %19, align 1, !dbg !8  ; module offset 0xd1
+  %20 = load volatile i64, ptr %19, align 1, !dbg !10  ; module offset 0xd1
   %21 = xor i64 %12, %16
   ret i64 %21
 }
 
 attributes #0 = { nounwind "frame-pointer"="all" "probe-stack"="inline-asm" }
-attributes #1 = { nocallback nofree nosync nounwind willreturn memory(none) }
-attributes #2 = { cold noreturn nounwind memory(inaccessiblemem: write) }
-attributes #3 = { nounwind "frame-pointer"="all" "probe-stack"="inline-asm" "rotor-inlined" }
+attributes #1 = { nounwind "frame-pointer"="all" "probe-stack"="inline-asm" "rotor-inlined" }
 
 !llvm.module.flags = !{!0}
 !llvm.dbg.cu = !{!1}
@@ -97,10 +89,12 @@ attributes #3 = { nounwind "frame-pointer"="all" "probe-stack"="inline-asm" "rot
 !0 = !{i32 8, !"PIC Level", i32 2}
 !1 = distinct !DICompileUnit(language: DW_LANG_C, file: !2, isOptimized: true, runtimeVersion: 0, emissionKind: NoDebug)
 !2 = !DIFile(filename: "m", directory: "")
-!3 = !{}
-!4 = distinct !DILocation(line: 166, scope: !5)
-!5 = distinct !DISubprogram(scope: !2, file: !2, spFlags: DISPFlagDefinition, unit: !1)
-!6 = distinct !DILocation(line: 186, scope: !5)
-!7 = distinct !DILocation(line: 205, scope: !5)
-!8 = distinct !DILocation(line: 209, scope: !5)
+!3 = distinct !DILocation(line: 55, scope: !4)
+!4 = distinct !DISubprogram(scope: !2, file: !2, spFlags: DISPFlagDefinition, unit: !1)
+!5 = !{}
+!6 = distinct !DILocation(line: 166, scope: !4)
+!7 = distinct !DILocation(line: 186, scope: !4)
+!8 = distinct !DILocation(line: 191, scope: !4)
+!9 = distinct !DILocation(line: 205, scope: !4)
+!10 = distinct !DILocation(line: 209, scope: !4)
 ;;; STDOUT ;;)

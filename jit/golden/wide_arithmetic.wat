@@ -22,8 +22,6 @@ f0:                                     # @f0
 	movq	%rdi, -8(%rbp)                  # 8-byte Spill
 	jmp	.LBB0_1
 .LBB0_1:
-	jmp	.LBB0_2
-.LBB0_2:
 	movq	-32(%rbp), %rcx                 # 8-byte Reload
 	movq	-16(%rbp), %rax                 # 8-byte Reload
 	movq	-24(%rbp), %rsi                 # 8-byte Reload
@@ -32,7 +30,7 @@ f0:                                     # @f0
 	movq	%rdx, -48(%rbp)                 # 8-byte Spill
 	adcq	%rcx, %rax
 	movq	%rax, -40(%rbp)                 # 8-byte Spill
-# %bb.3:
+# %bb.2:
 	movq	-40(%rbp), %rdx                 # 8-byte Reload
 	movq	-48(%rbp), %rax                 # 8-byte Reload
 	popq	%rbp
@@ -53,14 +51,12 @@ f1:                                     # @f1
 	movq	%rdi, -8(%rbp)                  # 8-byte Spill
 	jmp	.LBB1_1
 .LBB1_1:
-	jmp	.LBB1_2
-.LBB1_2:
 	movq	-16(%rbp), %rcx                 # 8-byte Reload
 	movq	-8(%rbp), %rax                  # 8-byte Reload
 	imulq	%rcx
 	movq	%rax, -32(%rbp)                 # 8-byte Spill
 	movq	%rdx, -24(%rbp)                 # 8-byte Spill
-# %bb.3:
+# %bb.2:
 	movq	-24(%rbp), %rdx                 # 8-byte Reload
 	movq	-32(%rbp), %rax                 # 8-byte Reload
 	popq	%rbp

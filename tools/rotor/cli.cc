@@ -82,8 +82,8 @@ void EngineOptions::add_to(CLI::App& command, int default_opt, const char* defau
       .add_option("--hot-count", hot_count, "calls and loop turns after which a function is optimised (lazy, eager)")
       ->check(CLI::Range(1, 1'000'000'000))
       ->capture_default_str();
-  command.add_option("--cpu", cpu, "native or baseline (x86-64-v2)")
-      ->check(CLI::IsMember({"native", "baseline"}))
+  command.add_option("--cpu", cpu, "native, baseline (x86-64-v2), x86-64-v3 or x86-64-v4")
+      ->check(CLI::IsMember({"native", "baseline", "x86-64-v3", "x86-64-v4"}))
       ->capture_default_str();
   command.add_option("--compile-workers", compile_workers, "compile threads; 0: one a core")
       ->check(CLI::Range(0, 1024))
