@@ -191,6 +191,13 @@ Result<void> commit(void* address, size_t bytes) {
   return protect("commit", address, bytes, PROT_READ | PROT_WRITE);
 }
 
+Result<void> unite_parts(void* address, size_t bytes) {
+  // The kernel joins neighbours that share an anon_vma: one that is there before the mapping is split, all parts inherit.
+  if (bytes == 0 || !commit(address, bytes)) return {};
+  *static_cast<volatile uint8_t*>(address) = 0;
+  return protect("reservation", address, bytes, PROT_NONE);
+}
+
 Result<void> discard(void* address, size_t bytes) {
   assert(is_page_range(address, bytes));
   if (bytes == 0) return {};

@@ -150,6 +150,8 @@ Result<void> CodeRegion::add_stubs(const wasm::Module& module) {
   jit::CodeImage image;
   image.text = jit::Stubs::code(defined, jit::RunPageLayout(module), layout_.run_page());
   image.text.resize(jit::round_up_to_page(image.text.size()), 0xcc);
+  // Functions come in any order.
+  ROTOR_CHECK(memory::os::unite_parts(base_, layout_.run_page()));
   ROTOR_TRY(Place place, allocate(image.text.size(), 0));
   image.text_offset = place.text_offset;
   if (PerfMap* map = module_.engine().perf_map.get())
