@@ -344,7 +344,7 @@ TEST(MemoryFiles, AreMappedWhereHugePagesCanBeUsedWhateverTheirSize) {
     EXPECT_EQ(view->size(), bytes);
     EXPECT_EQ(reinterpret_cast<uintptr_t>(view->data()) % kHugePageBytes, 0u) << bytes;
     EXPECT_EQ(view->back(), 0);
-    release(const_cast<uint8_t*>(view->data()), view->size());
+    release(const_cast<uint8_t*>(view->data()), view->size(), 1);
   }
 }
 
