@@ -71,8 +71,8 @@ struct TailCall {
 
 /// What compiled code needs to know of the entry from the host. One a link group; contexts point to it.
 struct Activation {
-  /// Functions whose frame would reach below it trap with stack_overflow, before they write to it. Any thread may raise it to kInterruptLimit,
-  /// which loop heads of interruptible code compare with, too.
+  /// Functions whose frame would reach below it trap with stack_overflow, before they write to it. Any thread may raise
+  /// it to kInterruptLimit, which loop heads of interruptible code compare with, too.
   std::atomic<uint64_t> stack_limit = 0;
   TailCall tail{};
 };

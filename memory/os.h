@@ -33,14 +33,14 @@ inline constexpr uint32_t kReservationMappings = 2;
 /// or of different files at most. Post: every byte faults. Errors: limit, one of AddressSpaceUse's; io, with the
 /// system's words.
 Result<uint8_t*> reserve(size_t bytes, uint32_t mappings = kReservationMappings);
-/// Gives a whole reservation back, with its `mappings`. Pre: `address` and `bytes` of a reserve or map_*. Post: the range
-/// is unmapped.
+/// Gives a whole reservation back, with its `mappings`. Pre: `address` and `bytes` of a reserve or map_*. Post: the
+/// range is unmapped.
 void release(void* address, size_t bytes, uint32_t mappings = kReservationMappings);
 /// Makes a part of a reservation readable and writable. Post: it reads as zero where it was never committed.
 Result<void> commit(void* address, size_t bytes);
-/// Has parts of a reservation that are committed, written and protected later be one mapping where they lie side by side
-/// and have equal access, in whatever order that is done: 2,000 functions that are compiled by several threads took 600.
-/// (Where memory may not be overcommitted they may still.) Pre: nothing of it was ever committed. Errors: io.
+/// Has parts of a reservation that are committed, written and protected later be one mapping where they lie side by
+/// side and have equal access, in whatever order that is done: 2,000 functions that are compiled by several threads
+/// took 600. (Where memory may not be overcommitted they may still.) Pre: nothing of it was ever committed. Errors: io.
 Result<void> unite_parts(void* address, size_t bytes);
 /// Gives the pages of a committed part back. Post: it reads as zero (private mappings) and stays accessible.
 Result<void> discard(void* address, size_t bytes);

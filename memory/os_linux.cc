@@ -135,9 +135,11 @@ Result<void> note_reservation(uint64_t bytes, uint32_t mappings) {
   if (have + mappings > mappings_limit())
     return fail(ErrorKind::limit, "mappings of the process: " + std::to_string(have) + " are in use, of at most " +
                                       std::to_string(mappings_limit()) + ", three quarters of vm.max_map_count");
-  return fail(ErrorKind::limit, "address space of the process: " + std::to_string(reserved) + " bytes are reserved, of "
-                                "at most " + std::to_string(kReservedLimitBytes) + "; another " +
-                                std::to_string(bytes) + " are too many");
+  return fail(ErrorKind::limit, "address space of the process: " + std::to_string(reserved) +
+                                    " bytes are reserved, of "
+                                    "at most " +
+                                    std::to_string(kReservedLimitBytes) + "; another " + std::to_string(bytes) +
+                                    " are too many");
 }
 
 void unmap(void* address, size_t bytes) {
@@ -192,7 +194,8 @@ Result<void> commit(void* address, size_t bytes) {
 }
 
 Result<void> unite_parts(void* address, size_t bytes) {
-  // The kernel joins neighbours that share an anon_vma: one that is there before the mapping is split, all parts inherit.
+  // The kernel joins neighbours that share an anon_vma: one that is there before the mapping is split, all parts
+  // inherit.
   if (bytes == 0 || !commit(address, bytes)) return {};
   *static_cast<volatile uint8_t*>(address) = 0;
   return protect("reservation", address, bytes, PROT_NONE);

@@ -1,5 +1,5 @@
-// Stops and deadlines while a guest waits for a function to be compiled. What it waits for does not come before the test
-// lets it: the engine's only compile thread has other work.
+// Stops and deadlines while a guest waits for a function to be compiled. What it waits for does not come before the
+// test lets it: the engine's only compile thread has other work.
 #include <chrono>
 #include <future>
 #include <optional>
@@ -16,8 +16,8 @@ namespace {
 using std::chrono::milliseconds;
 using Clock = InterruptHandle::Clock;
 
-/// The engine's compile thread, kept busy until `release`: which a test that waits in vain gets after a while, so that it
-/// fails and does not hang.
+/// The engine's compile thread, kept busy until `release`: which a test that waits in vain gets after a while, so that
+/// it fails and does not hang.
 class BusyCompiler {
  public:
   explicit BusyCompiler(Engine& engine) : engine_(engine) {

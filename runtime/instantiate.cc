@@ -51,7 +51,8 @@ class Instantiation {
  private:
   Result<void> check_count(size_t count, uint32_t limit, const char* what) const {
     if (count <= limit) return {};
-    return fail(ErrorKind::limit, fmt::format("the module defines {} {}, over the limit {} = {}", count, what, what, limit));
+    return fail(ErrorKind::limit,
+                fmt::format("the module defines {} {}, over the limit {} = {}", count, what, what, limit));
   }
   /// Of what the module defines. Errors: limit.
   Result<void> set_budget() {
@@ -161,8 +162,7 @@ class Instantiation {
   }
   Result<void> restore_memories(const SnapshotImpl& snapshot) {
     for (uint32_t i = wasm_.imported_memories; i < wasm_.memories.size(); ++i) {
-      ROTOR_TRY(auto memory,
-                MemoryImpl::create(wasm_.memories[i], instance_.options.limits.memory, memory_budget(),
+      ROTOR_TRY(auto memory, MemoryImpl::create(wasm_.memories[i], instance_.options.limits.memory, memory_budget(),
                                                 snapshot.memories[i]));
       set_memory(i, std::move(memory));
     }

@@ -102,8 +102,7 @@ TEST_F(LimitsTest, TheWatermarkIsOfTheSum) {
     asked.push_back(growth);
     return asked.size() < 2;
   };
-  Instance instance = must(instantiate_text(
-      "(module (memory (export \"a\") 1) (memory (export \"b\") 1))", limits));
+  Instance instance = must(instantiate_text("(module (memory (export \"a\") 1) (memory (export \"b\") 1))", limits));
   Memory a = must(instance.get_memory("a")), b = must(instance.get_memory("b"));
   EXPECT_TRUE(a.grow(2));
   EXPECT_TRUE(asked.empty());
@@ -118,8 +117,7 @@ TEST_F(LimitsTest, TheWatermarkIsOfTheSum) {
 }
 
 TEST_F(LimitsTest, AMemoryKeepsItsBytesWhileItLives) {
-  Module module = compile_text(
-      "(module (memory (export \"a\") 1 4) (memory (export \"b\") 1) (func (export \"f\")))");
+  Module module = compile_text("(module (memory (export \"a\") 1 4) (memory (export \"b\") 1) (func (export \"f\")))");
   Limits limits;
   limits.memory.limit_bytes = 4 * Memory::kPageBytes;
   Memory pinned;
@@ -312,8 +310,7 @@ TEST_F(LimitsTest, TheProcessKeepsMappings) {
   }
   MemoryLimits one_page;
   one_page.limit_bytes = Memory::kPageBytes;
-  EXPECT_EQ(kind_of(Memory::create(engine_, {.limits = {.min = 1}, .is64 = true}, one_page)),
-            ErrorKind::limit);
+  EXPECT_EQ(kind_of(Memory::create(engine_, {.limits = {.min = 1}, .is64 = true}, one_page)), ErrorKind::limit);
   EXPECT_EQ(kind_of(Module::compile(engine_, must(wat_to_wasm("(module (func))")))), ErrorKind::limit);
   tables.clear();
   instances.pop_back();
@@ -351,7 +348,8 @@ TEST_F(LimitsTest, CodeTakesNoMoreMappingsThanCounted) {
   std::string text = "(module ";
   for (uint32_t i = 0; i < kFunctions; ++i) {
     std::string n = std::to_string(i);
-    text += "(func (export \"" + n + "\") (result f64) (f64.add (f64.const " + n + ".5) (f64.sqrt (f64.const " + n + "))))";
+    text +=
+        "(func (export \"" + n + "\") (result f64) (f64.add (f64.const " + n + ".5) (f64.sqrt (f64.const " + n + "))))";
   }
   Config config;
   config.mode = CompileMode::lazy;

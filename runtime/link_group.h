@@ -13,10 +13,10 @@
 //
 // Stopping. Any thread may stop what the group runs: it sets bits of `stop_` and raises the activation's limit to
 // jit::kInterruptLimit, so that the next function entry or loop head of interruptible code traps; a thread that waits
-// on a memory, or for a function to be compiled, is woken. Both are written under `mutex_`, the bits first: whoever sees the limit sees why. The limit in
-// force without a stop is `running_limit_`; the activation's is always that or, if a bit is set, kInterruptLimit. An
-// entry that finds its own limit there writes nothing, so entering takes no lock as long as the stack stays where it
-// is.
+// on a memory, or for a function to be compiled, is woken. Both are written under `mutex_`, the bits first: whoever
+// sees the limit sees why. The limit in force without a stop is `running_limit_`; the activation's is always that or,
+// if a bit is set, kInterruptLimit. An entry that finds its own limit there writes nothing, so entering takes no lock
+// as long as the stack stays where it is.
 #pragma once
 
 #include <atomic>

@@ -27,8 +27,13 @@ struct Counts {
   static Counts of(const Engine& engine) {
     const EngineUsage use = engine.usage();
     const CodeRegionCount code = count_code_regions();
-    return {use.types,          code.regions,           code.places, use.mappings, use.reserved_bytes,
-            entries("/proc/self/fd"), entries("/proc/self/task")};
+    return {use.types,
+            code.regions,
+            code.places,
+            use.mappings,
+            use.reserved_bytes,
+            entries("/proc/self/fd"),
+            entries("/proc/self/task")};
   }
 };
 void PrintTo(const Counts& counts, std::ostream* out) {
@@ -42,7 +47,8 @@ std::string module_text(uint64_t serial) {
   std::string params;
   for (uint64_t left = serial; left; left /= 4) params += std::array{" i32", " i64", " f32", " f64"}[left % 4];
   return "(module $m" + std::to_string(serial) + R"(
-    (type $fresh (func (param v128 )" + params + R"()))
+    (type $fresh (func (param v128 )" +
+         params + R"()))
     (type $names (func (param i32 (ref null $fresh)) (result i32)))
     (type $itself (func (param (ref null $fresh) (ref null $itself))))
     (import "env" "host" (func $host (type $names)))
@@ -119,8 +125,7 @@ class LoadDropTest : public testing::TestWithParam<CompileMode> {
     EXPECT_LT(now, resident + (6 << 20));
   }
 };
-INSTANTIATE_TEST_SUITE_P(Modes, LoadDropTest,
-                         testing::Values(CompileMode::aot, CompileMode::eager, CompileMode::lazy));
+INSTANTIATE_TEST_SUITE_P(Modes, LoadDropTest, testing::Values(CompileMode::aot, CompileMode::eager, CompileMode::lazy));
 
 TEST_P(LoadDropTest, LeavesNothingBehind) { expect_flat(make_engine()); }
 

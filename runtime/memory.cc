@@ -87,9 +87,7 @@ void MemoryImpl::settle() {
   budget_->give_back(charged_bytes_.exchange(size, std::memory_order_relaxed) - size);
 }
 
-MemoryImpl::~MemoryImpl() {
-  budget_->give_back(charged_bytes_.load(std::memory_order_relaxed));
-}
+MemoryImpl::~MemoryImpl() { budget_->give_back(charged_bytes_.load(std::memory_order_relaxed)); }
 
 Result<std::shared_ptr<const memory::Image>> MemoryImpl::seal_image() {
   auto image = space_->seal_image();

@@ -22,8 +22,8 @@ Result<void> TableImpl::check_minimum() const {
   if (type_.limits.min > type_.limits.max)
     return fail(ErrorKind::invalid_argument, "a table's minimum is above its maximum");
   if (type_.limits.min <= max_elements_) return {};
-  return fail(ErrorKind::limit, fmt::format("a table of {} elements, over table_elements = {}", type_.limits.min,
-                                            budget_->limit()));
+  return fail(ErrorKind::limit,
+              fmt::format("a table of {} elements, over table_elements = {}", type_.limits.min, budget_->limit()));
 }
 
 Result<std::shared_ptr<TableImpl>> TableImpl::create(std::shared_ptr<const EngineImpl> engine, const TableType& type,

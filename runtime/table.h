@@ -1,6 +1,6 @@
 // Tables. Those of an instance are in the heap, however many they are and whatever they may grow to, and move when they
-// grow: one thread at a time is inside their link group. A host's table may belong to no group, and be read by one thread
-// while another grows it: its elements lie in address space reserved for all that it may have, and never move.
+// grow: one thread at a time is inside their link group. A host's table may belong to no group, and be read by one
+// thread while another grows it: its elements lie in address space reserved for all that it may have, and never move.
 #pragma once
 
 #include <memory>

@@ -19,9 +19,7 @@ struct TypeGroup {
 
 namespace {
 
-bool names_place(ValType type) {
-  return type.is_concrete_ref() && type.heap().type_name() < HeapType::kFirstTypeName;
-}
+bool names_place(ValType type) { return type.is_concrete_ref() && type.heap().type_name() < HeapType::kFirstTypeName; }
 bool names_type(ValType type) { return type.is_concrete_ref() && !names_place(type); }
 
 /// A type of a group as a candidate has it.
@@ -130,7 +128,8 @@ std::vector<const Signature*> TypeRegistry::add(const wasm::Module& module, Type
       for_each(candidate.back(), [&](ValType& value) {
         if (!value.is_concrete_ref()) return;
         const uint32_t index = value.heap().type_index();
-        HeapType heap = index < group.first ? HeapType::named(added[index]->name) : HeapType::concrete(index - group.first);
+        HeapType heap =
+            index < group.first ? HeapType::named(added[index]->name) : HeapType::concrete(index - group.first);
         value = ValType::ref(heap, value.nullable());
       });
     }
@@ -152,14 +151,14 @@ Result<TypeGroup*> TypeRegistry::intern(const FuncType& type) {
 
 Result<const Signature*> TypeRegistry::add(const FuncType& type, TypeUses& uses) {
   std::lock_guard lock(mutex_);
-  ROTOR_TRY(TypeGroup * group, intern(type));
+  ROTOR_TRY(TypeGroup* group, intern(type));
   add_use(*group, uses);
   return group->types.front().get();
 }
 
 Result<const Signature*> TypeRegistry::add_for_ever(const FuncType& type) {
   std::lock_guard lock(mutex_);
-  ROTOR_TRY(TypeGroup * group, intern(type));
+  ROTOR_TRY(TypeGroup* group, intern(type));
   if (!std::exchange(group->for_ever, true)) ++group->uses;
   return group->types.front().get();
 }

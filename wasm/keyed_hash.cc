@@ -12,7 +12,8 @@ const KeyedHasher::Key& KeyedHasher::process_key() {
     Key drawn{};
     // Of so few bytes none is ever left out. Where the call is forbidden, the kernel's 16 bytes for this process do.
     if (getrandom(&drawn, sizeof drawn, 0) == sizeof drawn) return drawn;
-    if (const auto* bytes = reinterpret_cast<const void*>(getauxval(AT_RANDOM))) std::memcpy(&drawn, bytes, sizeof drawn);
+    if (const auto* bytes = reinterpret_cast<const void*>(getauxval(AT_RANDOM)))
+      std::memcpy(&drawn, bytes, sizeof drawn);
     return drawn;
   }();
   return key;

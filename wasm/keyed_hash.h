@@ -12,8 +12,8 @@
 
 namespace rotor::wasm {
 
-/// SipHash-1-3 (Aumasson and Bernstein) of words, one after another: a keyed function of which nothing is known from its
-/// results, which a fast hash with a secret seed is not. A word takes a nanosecond.
+/// SipHash-1-3 (Aumasson and Bernstein) of words, one after another: a keyed function of which nothing is known from
+/// its results, which a fast hash with a secret seed is not. A word takes a nanosecond.
 class KeyedHasher {
  public:
   struct Key {

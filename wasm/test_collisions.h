@@ -10,8 +10,8 @@
 
 namespace rotor::wasm::test {
 
-/// `count` names of 16 ASCII characters. std::hash is MurmurHash64A with a fixed seed, each step of which can be undone:
-/// the first eight characters are random, the others lead to the same hash.
+/// `count` names of 16 ASCII characters. std::hash is MurmurHash64A with a fixed seed, each step of which can be
+/// undone: the first eight characters are random, the others lead to the same hash.
 inline std::vector<std::string> colliding_names(size_t count) {
   constexpr uint64_t kMultiplier = 0xc6a4a7935bd1e995, kSeed = 0xc70f6907, kHash = 0x123456789abcdef1;
   uint64_t inverse = kMultiplier;
@@ -37,7 +37,8 @@ inline std::vector<std::string> colliding_names(size_t count) {
     const uint64_t second = unmix(kHash ^ ((start ^ mix(first)) * kMultiplier));
     std::memcpy(name + 8, &second, sizeof second);
     // UTF-8, as names have to be.
-    if (!(second & 0x8080808080808080) && std::memchr(name, 0, sizeof name) == nullptr) names.emplace(name, sizeof name);
+    if (!(second & 0x8080808080808080) && std::memchr(name, 0, sizeof name) == nullptr)
+      names.emplace(name, sizeof name);
   }
   return {names.begin(), names.end()};
 }

@@ -29,8 +29,8 @@ struct MemoryLimits {
   bool imageable = false;
 };
 
-/// An instance that has more from the start is refused: ErrorKind::limit, with the limit's name. None of them is of what
-/// the instance imports.
+/// An instance that has more from the start is refused: ErrorKind::limit, with the limit's name. None of them is of
+/// what the instance imports.
 struct Limits {
   MemoryLimits memory;
   /// Memories. Each takes three of the process's mappings (vm.max_map_count) and 4 GiB or more of its address space.

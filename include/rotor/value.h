@@ -14,8 +14,9 @@
 
 namespace rotor {
 
-/// A heap type: an abstract one, or a defined type: in this API by the name that its engine gave it (Engine::func_type),
-/// inside wasm/ by its index in the module. An engine gives no name twice: that of a type that is gone is of none.
+/// A heap type: an abstract one, or a defined type: in this API by the name that its engine gave it
+/// (Engine::func_type), inside wasm/ by its index in the module. An engine gives no name twice: that of a type that is
+/// gone is of none.
 class HeapType {
  public:
   enum class Abstract : uint8_t {
