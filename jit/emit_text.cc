@@ -46,7 +46,7 @@ class Comments {
     return '"' + printable_name(text) + '"';
   }
 
-  std::unordered_map<uint32_t, std::string> functions_;
+  wasm::KeyedMap<uint32_t, std::string> functions_;
 };
 
 class IrComments : public llvm::AssemblyAnnotationWriter {

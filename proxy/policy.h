@@ -2,11 +2,12 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include "rotor/module.h"
@@ -64,15 +65,10 @@ struct Gauge {
   ValType type = ValType::i32;
 };
 
-struct StringHash {
-  using is_transparent = void;
-  size_t operator()(std::string_view text) const { return std::hash<std::string_view>()(text); }
-};
-
 struct Plan {
   Preset preset = Preset::plain;
   std::vector<ExportPlan> exports;
-  std::unordered_map<std::string, uint32_t, StringHash, std::equal_to<>> by_name;
+  std::map<std::string, uint32_t, std::less<>> by_name;
   std::vector<ImportPlan> imports;  ///< by index in Module::imports()
   bool records_answers = false;     ///< a function import has mode `answer`
   Gauge gauge;

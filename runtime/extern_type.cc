@@ -46,7 +46,7 @@ std::string import_text(const ImportInfo& import) {
 
 ValType engine_type(ValType type, EngineTypes types) {
   if (!type.is_concrete_ref()) return type;
-  return ValType::ref(HeapType::concrete(types[type.heap().type_index()]->index), type.nullable());
+  return ValType::ref(HeapType::named(types[type.heap().type_index()]->name), type.nullable());
 }
 
 TableType engine_type(TableType type, EngineTypes types) {

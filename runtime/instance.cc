@@ -110,6 +110,20 @@ Result<Memory> InstanceImpl::memory0() const {
   return Memory::weak(memories[0]);
 }
 
+InstanceUsage InstanceImpl::usage() const {
+  const wasm::Module& wasm = impl().wasm();
+  InstanceUsage usage;
+  usage.memories = static_cast<uint32_t>(wasm.memories.size() - wasm.imported_memories);
+  usage.memory_bytes = budget->memory_bytes.used();
+  usage.memory_limit_bytes = budget->memory_bytes.limit();
+  usage.denied_memory_growths = budget->memory_bytes.denied();
+  usage.tables = static_cast<uint32_t>(wasm.tables.size() - wasm.imported_tables);
+  usage.table_elements = budget->table_elements.used();
+  usage.table_elements_limit = budget->table_elements.limit();
+  usage.denied_table_growths = budget->table_elements.denied();
+  return usage;
+}
+
 uint64_t InstanceImpl::evaluate(const wasm::ConstExpr& expr) const {
   auto get_global = [this](wasm::GlobalIndex index) { return global_cell(raw(index))->bits[0]; };
   auto get_func = [this](wasm::FuncIndex index) { return reinterpret_cast<uint64_t>(func_ref(raw(index))); };
@@ -201,6 +215,8 @@ Result<Memory> Instance::memory0() const {
   if (!impl_) return empty();
   return impl_->memory0();
 }
+
+InstanceUsage Instance::usage() const { return impl_ ? impl_->usage() : InstanceUsage(); }
 
 Result<Stay> Instance::stay() const {
   if (!impl_) return empty();

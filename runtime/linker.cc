@@ -45,7 +45,7 @@ Result<void> check_func(const Signature& found, const ModuleImpl& module, uint32
   return incompatible(module.imports()[import], found.type);
 }
 
-/// A defined type is named by its index in one engine.
+/// A name is of one engine.
 Result<void> check_engine(ValType type, const EngineImpl* owner, const ModuleImpl& module, uint32_t import) {
   if (!type.is_concrete_ref() || owner == &module.engine()) return {};
   const ImportInfo& wanted = module.imports()[import];
@@ -54,8 +54,10 @@ Result<void> check_engine(ValType type, const EngineImpl* owner, const ModuleImp
 }
 
 Result<void> check_definition(const Definition& definition, const ModuleImpl& module, uint32_t import) {
-  if (auto* host = std::get_if<std::shared_ptr<const HostDefinition>>(&definition))
+  if (auto* host = std::get_if<std::shared_ptr<const HostDefinition>>(&definition)) {
+    if (!(*host)->type) return stale(module.imports()[import]);
     return check_host_func(*(*host)->type, module, import);
+  }
   if (auto* factory = std::get_if<std::shared_ptr<const PerInstance>>(&definition))
     return check_type((*factory)->type, module.imports()[import]);
   return check_import(std::get<Extern>(definition), module, import);
@@ -110,7 +112,7 @@ void Linker::define(std::string_view module, std::string_view name, Extern item)
 }
 
 void Linker::define_func(std::string_view module, std::string_view name, FuncType type, HostFunction fn) {
-  auto host = std::make_shared<const HostDefinition>(&impl_->engine->types.add(type), std::move(fn));
+  auto host = std::make_shared<const HostDefinition>(impl_->engine, type, std::move(fn));
   impl_->definitions.insert_or_assign({std::string(module), std::string(name)}, std::move(host));
 }
 

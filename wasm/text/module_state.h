@@ -7,12 +7,12 @@
 #include <deque>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
 #include "rotor/wat.h"
 #include "wasm/encode.h"
+#include "wasm/keyed_hash.h"
 #include "wasm/text/cursor.h"
 
 namespace rotor::wasm::text {
@@ -56,7 +56,7 @@ class IndexSpace {
 
  private:
   uint32_t count_ = 0;
-  std::unordered_map<std::string_view, uint32_t> indices_;
+  KeyedMap<std::string_view, uint32_t> indices_;
 };
 
 /// A section under construction: count, contents, and where each part comes from.
@@ -153,7 +153,7 @@ class TypeTable {
   };
   std::vector<Entry> types_;
   std::deque<std::string> encodings_;
-  std::unordered_map<std::string_view, uint32_t> simple_;
+  KeyedMap<std::string_view, uint32_t> simple_;
 };
 
 struct ModuleState {
@@ -163,7 +163,7 @@ struct ModuleState {
   std::array<IndexSpace, kSpaceCount> spaces;
   TypeTable types;
   /// Field names, by type; only of types that have some.
-  std::unordered_map<uint32_t, IndexSpace> fields;
+  KeyedMap<uint32_t, IndexSpace> fields;
   std::array<SectionWriter, kSectionCount> sections;
   std::vector<CustomSection> customs;
   ByteWriter branch_hints;  ///< a function index and a vector of hints each

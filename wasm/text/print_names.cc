@@ -1,7 +1,6 @@
 #include "wasm/text/print_names.h"
 
 #include <algorithm>
-#include <unordered_set>
 
 #include "wasm/text/binary_codes.h"
 #include "wasm/text/print_text.h"
@@ -29,7 +28,7 @@ class UniqueNames {
     return made;
   }
 
-  std::unordered_set<std::string> taken_;
+  KeyedSet<std::string> taken_;
 };
 
 /// By index; of several names of one index the first. What is at `limit` or above goes.

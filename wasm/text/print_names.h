@@ -6,10 +6,10 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
+#include "wasm/keyed_hash.h"
 #include "wasm/reader.h"
 #include "wasm/text/module_state.h"
 
@@ -44,7 +44,7 @@ class PrintedNames {
   struct Range {
     uint64_t begin = 0, end = 0;
   };
-  using Maps = std::unordered_map<uint32_t, Range>;
+  using Maps = KeyedMap<uint32_t, Range>;
 
   bool subsection(ByteReader& reader);
   bool name(ByteReader& reader, std::string_view& out) const;

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "wasm/keyed_hash.h"
 #include "wasm/reader.h"
 #include "wasm/text/print_names.h"
 #include "wasm/text/print_text.h"
@@ -127,7 +128,7 @@ class PrintTypes {
   std::vector<BinaryType> parts_;
   std::vector<uint32_t> supertypes_;
   /// Those that were asked for: their names are read once.
-  std::unordered_map<uint32_t, std::vector<PrintedName>> field_names_;
+  KeyedMap<uint32_t, std::vector<PrintedName>> field_names_;
 };
 
 }  // namespace rotor::wasm::text
