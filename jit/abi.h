@@ -71,8 +71,8 @@ struct TailCall {
 
 /// What compiled code needs to know of the entry from the host. One a link group; contexts point to it.
 struct Activation {
-  /// Functions whose frame would reach below it trap with stack_overflow, before they write to it. Any thread may raise it to kInterruptLimit,
-  /// which loop heads of interruptible code compare with, too.
+  /// Functions whose frame would reach below it trap with stack_overflow, before they write to it. Any thread may raise
+  /// it to kInterruptLimit, which loop heads of interruptible code compare with, too.
   std::atomic<uint64_t> stack_limit = 0;
   TailCall tail{};
 };
@@ -107,7 +107,7 @@ static_assert(sizeof(MemoryDef) == 16 && offsetof(MemoryDef, base) == 0 && offse
 
 /// The part of a table that compiled code reads. Elements are slots (funcref: const FuncRef*; externref: bits).
 struct TableDef {
-  uint64_t* elements;  ///< never changes: the table's whole reach is reserved
+  uint64_t* elements;  ///< changes when the table grows
   uint64_t size;       ///< in elements
 };
 static_assert(sizeof(TableDef) == 16 && offsetof(TableDef, elements) == 0 && offsetof(TableDef, size) == 8);
@@ -236,6 +236,8 @@ struct Stubs {
   static constexpr uint32_t func_of_return(uint64_t offset) {
     return static_cast<uint32_t>((offset - kReturn) / kStubBytes - 1);
   }
+  /// The function whose stub holds that offset in text. Pre: one does.
+  static constexpr uint32_t func_at(uint64_t offset) { return static_cast<uint32_t>(offset / kStubBytes - 1); }
   /// The stubs of a module, as text from offset 0. `run_page_offset`: of the run page behind text.
   static std::vector<uint8_t> code(uint32_t defined_funcs, const RunPageLayout& run_page, uint64_t run_page_offset);
 };

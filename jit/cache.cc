@@ -188,7 +188,7 @@ Result<void> CodeCache::put(const CacheKey& key, const Write& write) const {
 
 Result<void> CodeCache::write_entry(const std::string& name, const Write& write) const {
   std::string shown_path = path_ + '/' + name;
-  ROTOR_TRY(OutputFile file, OutputFile::create(folder_.get(), name, shown_path, 0600));
+  ROTOR_TRY(OutputFile file, OutputFile::create_in(folder_.get(), name, shown_path, 0600));
   ROTOR_CHECK(write(file));
   if (file.size_bytes() > limit_bytes_)
     return fail(ErrorKind::limit, fmt::format("{} would have {} bytes, the cache's limit_bytes is {}", shown_path,

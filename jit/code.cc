@@ -8,8 +8,6 @@
 #include <algorithm>
 #include <cstring>
 
-#include "jit/file.h"
-
 namespace rotor::jit {
 
 namespace {
@@ -159,12 +157,6 @@ Result<void> write_code(const CodeFile& file, const std::function<Result<void>(c
   ROTOR_CHECK(write(features.data(), features.size()));
   for (auto part : contents) ROTOR_CHECK(write(part.data(), part.size()));
   return {};
-}
-
-Result<void> write_code_file(const std::string& path, const CodeFile& file) {
-  ROTOR_TRY(OutputFile out, OutputFile::create(path));
-  ROTOR_CHECK(write_code(file, [&](const void* data, size_t size) { return out.write(data, size); }));
-  return out.keep(Durability::disk);
 }
 
 namespace {

@@ -94,10 +94,10 @@ struct CodeFile {
 /// The module's bytes with the code section cut out: linked code takes its place.
 std::vector<uint8_t> without_code_section(std::span<const uint8_t> bytes, const wasm::Module& module);
 
-/// Gives the bytes of a code file to `write`, in pieces. Errors: those of `write`.
+/// Gives the bytes of a code file to `write`, in pieces: header, CPU features and functions, lines, the module, then on
+/// pages of their own text and read-only data. Nothing is written after the first error.
+/// Errors: those of `write`.
 Result<void> write_code(const CodeFile& file, const std::function<Result<void>(const void*, size_t)>& write);
-/// Writes a code file: whole or not at all. Errors: io, naming the path.
-Result<void> write_code_file(const std::string& path, const CodeFile& file);
 
 /// How much of a file is read through before it is believed. Damage to the header or the tables is always found; damage
 /// to code, lines or the module only by `all`, at some 10 GB/s.

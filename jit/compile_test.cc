@@ -265,7 +265,6 @@ TEST(Stubs, JumpThroughTheirSlotAndTellTheirFunction) {
 class CodeFileTest : public testing::Test {
  protected:
   void SetUp() override {
-    path_ = testing::TempDir() + "rotor_code_file_" + std::to_string(getpid());
     auto module = wasm::decode_module(kTraps, {});
     compiled_ = compile(OptLevel::o1);
     module_bytes_ = without_code_section(kTraps, *module);
@@ -279,14 +278,15 @@ class CodeFileTest : public testing::Test {
     write();
   }
   void write() {
-    auto ok = write_code_file(path_, file_);
+    contents_.clear();
+    auto ok = write_code(file_, [this](const void* data, size_t size) -> Result<void> {
+      contents_.append(static_cast<const char*>(data), size);
+      return {};
+    });
     ASSERT_TRUE(ok) << ok.error().to_string();
-    std::ifstream in(path_, std::ios::binary);
-    contents_.assign(std::istreambuf_iterator<char>(in), {});
   }
-  void TearDown() override { std::remove(path_.c_str()); }
   Result<CodeFile> parse(Check check = Check::all) {
-    return parse_code_file({reinterpret_cast<const uint8_t*>(contents_.data()), contents_.size()}, path_, check);
+    return parse_code_file({reinterpret_cast<const uint8_t*>(contents_.data()), contents_.size()}, "x.rotor", check);
   }
   Error error_of(std::string contents, Check check = Check::all) {
     std::swap(contents, contents_);
@@ -295,7 +295,7 @@ class CodeFileTest : public testing::Test {
     EXPECT_FALSE(file);
     return file ? Error() : file.error();
   }
-  std::string path_, contents_;
+  std::string contents_;
   std::vector<uint8_t> module_bytes_;
   Compiled compiled_;
   CodeFile file_;
@@ -351,11 +351,15 @@ TEST_F(CodeFileTest, AnotherCpusFileNamesTheFeature) {
   EXPECT_NE(error.message.find("timetravel"), std::string::npos);
 }
 
-TEST_F(CodeFileTest, FailedWritesLeaveNothing) {
-  auto ok = write_code_file("/nonexistent/folder/x.rotor", file_);
+TEST_F(CodeFileTest, WritingEndsAtAnError) {
+  int writes = 0;
+  auto ok = write_code(file_, [&](const void*, size_t) -> Result<void> {
+    if (++writes < 3) return {};
+    return fail(ErrorKind::io, "full");
+  });
   ASSERT_FALSE(ok);
-  EXPECT_EQ(ok.error().kind, ErrorKind::io);
-  EXPECT_NE(ok.error().message.find("/nonexistent/folder/x.rotor"), std::string::npos);
+  EXPECT_EQ(ok.error().message, "full");
+  EXPECT_EQ(writes, 3);
 }
 
 }  // namespace

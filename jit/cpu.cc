@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <optional>
 
+#include "rotor/printable.h"
+
 namespace rotor::jit {
 
 namespace {
@@ -59,7 +61,8 @@ std::vector<std::string> missing_cpu_features(const std::vector<std::string>& ne
 
 Result<void> check_cpu_features(const std::vector<std::string>& needed) {
   std::string names;
-  for (const std::string& feature : missing_cpu_features(needed)) names += (names.empty() ? "" : ", ") + feature;
+  for (const std::string& feature : missing_cpu_features(needed))
+    names += (names.empty() ? "" : ", ") + printable_name(feature);
   if (names.empty()) return {};
   return fail(ErrorKind::unsupported, "the code needs CPU features that this machine lacks: " + names);
 }

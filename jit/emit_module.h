@@ -12,6 +12,7 @@
 #include "llvm/IR/Module.h"
 #include "llvm/Target/TargetMachine.h"
 #include "rotor/config.h"
+#include "wasm/keyed_hash.h"
 #include "wasm/module.h"
 
 namespace rotor::jit {
@@ -99,7 +100,7 @@ class ModuleEmitter {
 
   llvm::GlobalVariable* run_page_;
   std::unordered_map<const FuncType*, llvm::FunctionType*> function_types_;
-  std::unordered_map<uint64_t, llvm::GlobalVariable*> floats_[2];  ///< by bits: f32, f64
+  wasm::KeyedMap<uint64_t, llvm::GlobalVariable*> floats_[2];  ///< by bits: f32, f64
 };
 
 }  // namespace rotor::jit

@@ -1,4 +1,4 @@
-// Table instructions. A table's elements never move, and its size only grows; every index is compared with the size.
+// Table instructions. A table's size only grows, and its elements may move then; every index is compared with the size.
 #include "jit/emit_function.h"
 
 namespace rotor::jit {
@@ -15,7 +15,7 @@ Value FunctionEmitter::table_slot(TableIndex table, Value index, TrapKind kind) 
   Value size = b_.CreateLoad(module_.i64, b_.CreateConstGEP1_32(module_.i8, def, offsetof(TableDef, size)));
   Value wide_index = index64(index);
   trap_if(b_.CreateICmpUGE(wide_index, size), kind);
-  Value elements = invariant_load(module_.ptr, b_.CreateConstGEP1_32(module_.i8, def, offsetof(TableDef, elements)));
+  Value elements = b_.CreateLoad(module_.ptr, b_.CreateConstGEP1_32(module_.i8, def, offsetof(TableDef, elements)));
   return b_.CreateGEP(module_.i64, elements, wide_index);
 }
 

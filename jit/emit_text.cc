@@ -14,6 +14,7 @@
 #include "llvm/IR/AssemblyAnnotationWriter.h"
 #include "llvm/MC/MCStreamer.h"
 #include "llvm/Support/FormattedStream.h"
+#include "rotor/printable.h"
 #include "wasm/names.h"
 
 namespace rotor::jit {
@@ -38,19 +39,15 @@ class Comments {
  private:
   /// A name may hold anything, and must not end its comment.
   static std::string quoted(std::string_view name) {
-    std::string text = "\"";
+    std::string text;
     for (char c : name) {
-      if (static_cast<unsigned char>(c) < ' ' || c == '\x7f')
-        text += fmt::format("\\{:02x}", static_cast<unsigned char>(c));
-      else if (c == '"' || c == '\\')
-        (text += '\\') += c;
-      else
-        text += c;
+      if (c == '"' || c == '\\') text += '\\';
+      text += c;
     }
-    return text + '"';
+    return '"' + printable_name(text) + '"';
   }
 
-  std::unordered_map<uint32_t, std::string> functions_;
+  wasm::KeyedMap<uint32_t, std::string> functions_;
 };
 
 class IrComments : public llvm::AssemblyAnnotationWriter {

@@ -1,4 +1,5 @@
-// Files of the operating system: an owned descriptor, and a file that appears whole or not at all.
+// Files of the operating system: an owned descriptor, and a file that appears whole or not at all. The command line
+// tool writes by it, too.
 #pragma once
 
 #include <sys/types.h>
@@ -16,6 +17,10 @@ namespace rotor::jit {
 
 /// What errno says, as an error of kind io: "`what` `path`: reason".
 std::unexpected<Error> io_error(const char* what, const std::string& path);
+
+/// All of the bytes to a descriptor, in as many writes as it takes; one that would block is waited for. False: errno
+/// says why not.
+bool write_all(int descriptor, const void* data, size_t size_bytes);
 
 /// A file descriptor that closes itself.
 class Descriptor {
@@ -40,15 +45,26 @@ enum class Durability : bool {
   disk,  ///< fsync before the file gets its name
 };
 
-/// A file that appears whole or not at all: a temporary in the same folder, deleted unless kept. The temporary is
-/// `<name>.<16 random hex digits>.tmp`, so it is nobody else's, and locked (flock) while this object lives: one that
-/// can be locked was left behind by a writer that died. One thread at a time.
+/// A file that appears whole or not at all; all that Rotor writes to files is written by it, but for lines that are
+/// added to a file (runtime/perf_map.h). A temporary in the file's folder, without a name where the file system has
+/// such; else it is `<name>.<16 random hex digits>.tmp` (a long name is cut), so nobody else's, deleted unless kept,
+/// and locked (flock) while this object lives: one that can be locked was left behind by a process that was killed. One
+/// thread at a time. A write to a pipe that nobody reads raises SIGPIPE, and one past RLIMIT_FSIZE SIGXFSZ: a process
+/// that wants to live on ignores them.
 class OutputFile {
  public:
-  /// Makes the temporary. `path` is taken from `folder`, a descriptor (AT_FDCWD: the current folder), which the caller
-  /// keeps open. `shown_path` is for messages. Errors: io.
-  static Result<OutputFile> create(int folder, std::string path, std::string shown_path, mode_t mode);
-  static Result<OutputFile> create(const std::string& path);
+  /// The file that a path leads to. Links are followed, and it is what they lead to that is replaced; the new file has
+  /// the mode of the old one, and its owner and group as far as the process may set them (else those who were not of
+  /// the group get no more than others). A new one has `mode`, less the umask. What is no regular file (a device, a
+  /// pipe, which waits for its reader) is written to as it is, and so are descriptors in /proc (/dev/stdout): whole or
+  /// not at all does not hold there. Errors: io, naming the path; also the folder, if that is what can't be written.
+  static Result<OutputFile> create(const std::string& path, mode_t mode = 0666);
+  /// A file in a folder of ours, a descriptor which the caller keeps open: whatever has the name is replaced, links and
+  /// special files, too. The temporary has a name: who sweeps the folder finds dead ones. `shown_path` is for messages.
+  /// Errors: io.
+  static Result<OutputFile> create_in(int folder, const std::string& name, std::string shown_path, mode_t mode);
+  /// Whether `create` would do: asked before long work, that its result is not lost. Errors: those of `create`.
+  static Result<void> check(const std::string& path);
   OutputFile(OutputFile&&) noexcept = default;
   OutputFile& operator=(OutputFile&&) = delete;
   ~OutputFile();
@@ -60,11 +76,19 @@ class OutputFile {
   Result<void> keep(Durability durability);
 
  private:
-  OutputFile(int folder, std::string path, std::string shown_path);
+  explicit OutputFile(std::string shown_path) : shown_path_(std::move(shown_path)) {}
+  // False: errno says why not.
+  bool choose_temporary();
+  bool make_named(mode_t mode);
+  bool make_unnamed(mode_t mode);
+  bool give_name();
   Result<void> flush(Durability durability) const;
 
-  int folder_;
-  std::string path_, shown_path_, temporary_;
+  Descriptor own_folder_;
+  int folder_ = -1;  // own_folder_'s, or the caller's
+  std::string name_, shown_path_;
+  std::string temporary_;  // empty: written to as it is
+  bool has_name_ = false;  // the temporary, on the disk
   Descriptor file_;
   uint64_t size_bytes_ = 0;
   std::optional<Error> error_;

@@ -191,6 +191,8 @@ void Pipeline::add_code_generator(llvm::legacy::PassManager& passes, llvm::raw_p
     passes.add(create_split_blocks_pass());
   else
     config->insertPass(last_to_merge->getPassID(), create_split_blocks_pass());
+  // A trap on a path without a prologue would have its caller's frame pointer, and the caller be missing in backtraces.
+  config->disablePass(&llvm::ShrinkWrapID);
   if (config->addISelPasses()) llvm::report_fatal_error("LLVM's x86-64 target has no instruction selector");
   config->addMachinePasses();
   config->setInitialized();

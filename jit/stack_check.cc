@@ -61,9 +61,8 @@ class StackCheckPass : public llvm::MachineFunctionPass {
     uint64_t bytes = frame_bytes(function, has_calls);
     if (!has_calls && bytes <= kUncheckedFrameBytes) return false;
     if (bytes > std::numeric_limits<int32_t>::max()) llvm::report_fatal_error("a frame of over 2 GiB");
-    auto* location = llvm::cast_or_null<llvm::DILocation>(function.getFunction().getMetadata(kEntryLocation));
-    if (!location) llvm::report_fatal_error("a function whose place in the module is not known");
-    add_check(function, bytes, location);
+    add_check(function, bytes,
+              llvm::cast_or_null<llvm::DILocation>(function.getFunction().getMetadata(kEntryLocation)));
     return true;
   }
 

@@ -106,9 +106,14 @@ Form Form::constant(uint64_t value) { return Form().add(Monomial(), Coefficient(
 Form Form::of(const Monomial& monomial) { return Form().add(monomial, Coefficient(1)); }
 
 size_t Form::hash() const {
-  size_t hash = 0;
-  for (const Term& term : terms_) hash = llvm::hash_combine(hash, term.monomial.a, term.monomial.b, term.coefficient);
-  return hash;
+  // Keyed: a module chooses what its functions calculate.
+  wasm::KeyedHasher hash;
+  for (const Term& term : terms_) {
+    term.monomial.a.add_to(hash);
+    term.monomial.b.add_to(hash);
+    term.coefficient.add_to(hash);
+  }
+  return hash.finish();
 }
 
 bool Form::has_low_part() const {

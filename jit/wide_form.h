@@ -10,8 +10,8 @@
 #include <optional>
 
 #include "llvm/ADT/ArrayRef.h"
-#include "llvm/ADT/Hashing.h"
 #include "llvm/ADT/SmallVector.h"
+#include "wasm/keyed_hash.h"
 
 namespace rotor::jit {
 
@@ -25,7 +25,9 @@ class Coefficient {
   bool is_zero() const { return !(limbs_[0] | limbs_[1] | limbs_[2] | limbs_[3]); }
   bool is_negative() const { return static_cast<int64_t>(limbs_[3]) < 0; }
   bool operator==(const Coefficient&) const = default;
-  friend llvm::hash_code hash_value(const Coefficient& c) { return llvm::hash_combine_range(c.limbs_, c.limbs_ + 4); }
+  void add_to(wasm::KeyedHasher& hash) const {
+    for (uint64_t limb : limbs_) hash.add(limb);
+  }
   bool is_one() const { return *this == Coefficient(1); }
 
   [[nodiscard]] bool add(const Coefficient& other);
@@ -65,7 +67,7 @@ class Atom {
   bool is_low_part() const { return code_ % 64 != 0; }
   Atom whole() const { return Atom(value()); }
   auto operator<=>(const Atom&) const = default;
-  friend llvm::hash_code hash_value(Atom atom) { return llvm::hash_value(atom.code_); }
+  void add_to(wasm::KeyedHasher& hash) const { hash.add(code_); }
 
   /// Values are numbered from 0 to this, not included.
   static constexpr uint32_t kMaxValues = UINT32_MAX / 64 - 1;

@@ -115,7 +115,9 @@ Value* WideProducts::multiple(llvm::IRBuilder<>& b, const Multiple& term, Instru
 
 /// The low and the high word of a product are of one sum.
 Value* WideProducts::sum(llvm::IRBuilder<>& b, Sum terms, Instruction& at) {
-  size_t hash = llvm::hash_combine_range(terms.begin(), terms.end());
+  wasm::KeyedHasher hasher;
+  for (const Multiple& term : terms) term.add_to(hasher);
+  const size_t hash = hasher.finish();
   auto [begin, end] = sums_.equal_range(hash);
   for (auto it = begin; it != end; ++it)
     if (it->second.first == terms && is_available(it->second.second, at)) return it->second.second;

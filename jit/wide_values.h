@@ -20,8 +20,10 @@ struct Multiple {
   Monomial monomial;
   uint64_t factor;
   bool operator==(const Multiple&) const = default;
-  friend llvm::hash_code hash_value(const Multiple& m) {
-    return llvm::hash_combine(m.monomial.a, m.monomial.b, m.factor);
+  void add_to(wasm::KeyedHasher& hash) const {
+    monomial.a.add_to(hash);
+    monomial.b.add_to(hash);
+    hash.add(factor);
   }
 };
 using Sum = llvm::SmallVector<Multiple, 8>;

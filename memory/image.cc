@@ -17,7 +17,7 @@ class View {
   View(View&& other) noexcept : bytes_(std::exchange(other.bytes_, {})) {}
   View& operator=(View&&) = delete;
   ~View() {
-    if (!bytes_.empty()) os::release(const_cast<uint8_t*>(bytes_.data()), bytes_.size());
+    if (!bytes_.empty()) os::release(const_cast<uint8_t*>(bytes_.data()), bytes_.size(), 1);
   }
   std::span<const uint8_t> bytes() const { return bytes_; }
 

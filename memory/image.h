@@ -26,6 +26,8 @@ class Image {
   uint64_t mapped_bytes() const { return file_.size_bytes(); }
   /// What the system holds of it: bytes.
   uint64_t resident_bytes() const { return file_.allocated_bytes(); }
+  /// Of a memory's reservation: the image, what the memory has grown by, and the rest (os::reserve).
+  static constexpr uint32_t kMappings = 3;
   /// Puts it at `address`, copy-on-write. Errors: those of os::map_private.
   Result<void> map(void* address) const { return os::map_private(address, mapped_bytes(), file_, 0); }
   /// Looks up in advance what is mapped at `address`, so that a first read takes no fault: of kFaultInBytes at most. (A

@@ -11,7 +11,7 @@ Result<std::unique_ptr<LinearMemory>> LinearMemory::create(uint64_t min_bytes, u
   assert(reserved_bytes % os::page_bytes() == 0);
   std::unique_ptr<LinearMemory> memory(new LinearMemory);
   if (reserved_bytes != 0) {
-    ROTOR_TRY(memory->base_, os::reserve(reserved_bytes));
+    ROTOR_TRY(memory->base_, os::reserve(reserved_bytes, Image::kMappings));
   }
   memory->reserved_bytes_ = reserved_bytes;
   memory->max_bytes_ = max_bytes;
@@ -49,7 +49,7 @@ LinearMemory::~LinearMemory() {
   if (!base_) return;
   // A file in place of the image would be mapped over it.
   if (image_ && !file_ && image_->slots().give(*image_, base_, reserved_bytes_, accessible_bytes())) return;
-  os::release(base_, reserved_bytes_);
+  os::release(base_, reserved_bytes_, Image::kMappings);
 }
 
 uint64_t LinearMemory::grow(uint64_t delta_bytes) {

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cassert>
 #include <cerrno>
 #include <cstdio>
@@ -98,6 +99,56 @@ Result<void> map_over(const char* what, void* address, size_t bytes, int protect
   return error;
 }
 
+// What reserve and map_file have given out: a count of the process's, as the kernel's is.
+constinit std::atomic<uint64_t> g_mappings{0};
+constinit std::atomic<uint64_t> g_reserved_bytes{0};
+
+/// Of x86-64, with page tables of four levels.
+constexpr uint64_t kAddressSpaceBytes = uint64_t{1} << 47;
+
+uint64_t mappings_limit() {
+  static const uint64_t limit = [] {
+    uint64_t most = 65530;  // the kernel's default
+    if (std::FILE* file = std::fopen("/proc/sys/vm/max_map_count", "re")) {
+      unsigned long long read = 0;
+      if (std::fscanf(file, "%llu", &read) == 1 && read > 0) most = read;
+      std::fclose(file);
+    }
+    return most / 4 * 3;
+  }();
+  return limit;
+}
+constexpr uint64_t kReservedLimitBytes = kAddressSpaceBytes / 4 * 3;
+
+void forget_reservation(uint64_t bytes, uint32_t mappings) {
+  g_mappings.fetch_sub(mappings, std::memory_order_relaxed);
+  g_reserved_bytes.fetch_sub(bytes, std::memory_order_relaxed);
+}
+
+/// Counts a reservation that is to be made. Errors: limit: nothing was counted.
+Result<void> note_reservation(uint64_t bytes, uint32_t mappings) {
+  const uint64_t have = g_mappings.fetch_add(mappings, std::memory_order_relaxed);
+  const uint64_t reserved = g_reserved_bytes.fetch_add(bytes, std::memory_order_relaxed);
+  if (have + mappings <= mappings_limit() && bytes <= kReservedLimitBytes && reserved <= kReservedLimitBytes - bytes)
+    return {};
+  forget_reservation(bytes, mappings);
+  if (have + mappings > mappings_limit())
+    return fail(ErrorKind::limit, "mappings of the process: " + std::to_string(have) + " are in use, of at most " +
+                                      std::to_string(mappings_limit()) + ", three quarters of vm.max_map_count");
+  return fail(ErrorKind::limit, "address space of the process: " + std::to_string(reserved) +
+                                    " bytes are reserved, of "
+                                    "at most " +
+                                    std::to_string(kReservedLimitBytes) + "; another " + std::to_string(bytes) +
+                                    " are too many");
+}
+
+void unmap(void* address, size_t bytes) {
+  assert(is_page_range(address, bytes));
+  if (bytes == 0) return;
+  [[maybe_unused]] int failed = munmap(address, bytes);
+  assert(!failed);
+}
+
 /// End of the highest mapping in [address - kKernelStackGapBytes, address); that range's low end if there is none.
 uintptr_t end_of_mapping_below(uintptr_t address) {
   uintptr_t end = address - kKernelStackGapBytes;
@@ -116,24 +167,38 @@ size_t page_bytes() {
   return bytes;
 }
 
-Result<uint8_t*> reserve(size_t bytes) {
-  assert(is_page_multiple(bytes));
-  if (fault_injection::fails_now()) return system_error("reservation", bytes);
-  void* address = mmap(nullptr, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  if (address == MAP_FAILED) return system_error("reservation", bytes);
-  return static_cast<uint8_t*>(address);
+AddressSpaceUse address_space_use() {
+  return {g_mappings.load(std::memory_order_relaxed), mappings_limit(),
+          g_reserved_bytes.load(std::memory_order_relaxed), kReservedLimitBytes};
 }
 
-void release(void* address, size_t bytes) {
-  assert(is_page_range(address, bytes));
-  if (bytes == 0) return;
-  [[maybe_unused]] int failed = munmap(address, bytes);
-  assert(!failed);
+Result<uint8_t*> reserve(size_t bytes, uint32_t mappings) {
+  assert(is_page_multiple(bytes));
+  if (fault_injection::fails_now()) return system_error("reservation", bytes);
+  ROTOR_CHECK(note_reservation(bytes, mappings));
+  void* address = mmap(nullptr, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (address != MAP_FAILED) return static_cast<uint8_t*>(address);
+  auto error = system_error("reservation", bytes);
+  forget_reservation(bytes, mappings);
+  return error;
+}
+
+void release(void* address, size_t bytes, uint32_t mappings) {
+  unmap(address, bytes);
+  if (bytes != 0) forget_reservation(bytes, mappings);
 }
 
 Result<void> commit(void* address, size_t bytes) {
   if (bytes != 0 && fault_injection::fails_now()) return system_error("commit", bytes);
   return protect("commit", address, bytes, PROT_READ | PROT_WRITE);
+}
+
+Result<void> unite_parts(void* address, size_t bytes) {
+  // The kernel joins neighbours that share an anon_vma: one that is there before the mapping is split, all parts
+  // inherit.
+  if (bytes == 0 || !commit(address, bytes)) return {};
+  *static_cast<volatile uint8_t*>(address) = 0;
+  return protect("reservation", address, bytes, PROT_NONE);
 }
 
 Result<void> discard(void* address, size_t bytes) {
@@ -212,9 +277,13 @@ Result<void> add_code(void* address, size_t bytes, std::span<const uint8_t> code
 Result<std::span<const uint8_t>> map_file(const InputFile& file) {
   size_t bytes = file.size_bytes();
   if (bytes == 0) return std::span<const uint8_t>();
+  const uint64_t counted = round_up_to_page(bytes);
+  ROTOR_CHECK(note_reservation(counted, 1));
   void* address = mmap(nullptr, bytes, PROT_READ, MAP_PRIVATE, file.descriptor(), 0);
-  if (address == MAP_FAILED) return system_error("mapping", bytes, file.path());
-  return std::span(static_cast<const uint8_t*>(address), bytes);
+  if (address != MAP_FAILED) return std::span(static_cast<const uint8_t*>(address), bytes);
+  auto error = system_error("mapping", bytes, file.path());
+  forget_reservation(counted, 1);
+  return error;
 }
 
 MemoryFile::MemoryFile(MemoryFile&& other) noexcept
@@ -305,14 +374,15 @@ Result<std::span<const uint8_t>> map_file(const MemoryFile& file) {
   size_t bytes = file.size_bytes();
   if (bytes == 0) return std::span<const uint8_t>();
   // The kernel aligns to huge pages only what is a multiple of them (and from 6.7 on): room for doing it here.
-  ROTOR_TRY(uint8_t* room, reserve(bytes + kHugePageBytes));
+  ROTOR_TRY(uint8_t* room, reserve(bytes + kHugePageBytes, 1));
   const size_t before = (kHugePageBytes - reinterpret_cast<uintptr_t>(room) % kHugePageBytes) % kHugePageBytes;
   uint8_t* address = room + before;
-  release(room, before);
-  release(address + bytes, kHugePageBytes - before);
+  unmap(room, before);
+  unmap(address + bytes, kHugePageBytes - before);
+  forget_reservation(kHugePageBytes, 0);
   auto mapped = map_over("mapping", address, bytes, PROT_READ, MAP_PRIVATE, file.descriptor_, 0);
   if (!mapped) {
-    release(address, bytes);
+    release(address, bytes, 1);
     return fail(ErrorKind::io, std::move(mapped).error().message);
   }
   return std::span<const uint8_t>(address, bytes);

@@ -76,10 +76,52 @@ TEST(Os, ReservesMoreThanThereIsMemory) {
 }
 
 TEST(Os, ImpossibleReservationIsAnError) {
+  const AddressSpaceUse before = address_space_use();
   auto result = reserve(size_t{1} << 60);
   ASSERT_FALSE(result);
-  EXPECT_EQ(result.error().kind, ErrorKind::io);
-  EXPECT_NE(result.error().message.find("Cannot allocate memory"), std::string::npos) << result.error().message;
+  EXPECT_EQ(result.error().kind, ErrorKind::limit);
+  EXPECT_NE(result.error().message.find("address space"), std::string::npos) << result.error().message;
+  EXPECT_EQ(address_space_use().mappings, before.mappings);
+  EXPECT_EQ(address_space_use().reserved_bytes, before.reserved_bytes);
+}
+
+TEST(Os, ReservationsAreCounted) {
+  const AddressSpaceUse before = address_space_use();
+  EXPECT_GT(before.mappings_limit, 1000u);
+  {
+    Reservation area(4 * page_bytes());
+    uint8_t* three = reserve(page_bytes(), 3).value();
+    EXPECT_EQ(address_space_use().mappings, before.mappings + kReservationMappings + 3);
+    EXPECT_EQ(address_space_use().reserved_bytes, before.reserved_bytes + 5 * page_bytes());
+    release(three, page_bytes(), 3);
+  }
+  EXPECT_EQ(address_space_use().mappings, before.mappings);
+  EXPECT_EQ(address_space_use().reserved_bytes, before.reserved_bytes);
+  auto refused = reserve(page_bytes(), static_cast<uint32_t>(before.mappings_limit - before.mappings + 1));
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().kind, ErrorKind::limit);
+  EXPECT_NE(refused.error().message.find("vm.max_map_count"), std::string::npos) << refused.error().message;
+}
+
+TEST(Os, PartsThatComeInAnyOrderAreOneMapping) {
+  // Some come before what lies between them and the code before: without unite_parts they keep to themselves.
+  constexpr size_t kParts = 256;
+  const size_t page = page_bytes();
+  Reservation area(2 * kParts * page);
+  ASSERT_TRUE(unite_parts(area.base, area.bytes));
+  EXPECT_DEATH(load(area.base), "");
+  auto add = [&](size_t part) { ASSERT_TRUE(add_code(area.base + part * page, page, returning(7))); };
+  for (size_t i = 0; i < kParts; i += 4) {
+    for (size_t part : {i, i + 2, i + 3, i + 1}) add(part);
+  }
+  for (size_t i = 0; i < kParts; ++i) ASSERT_EQ(run(area.base + i * page), 7u);
+  std::ifstream maps("/proc/self/maps");
+  size_t mappings = 0;
+  for (std::string line; std::getline(maps, line);) {
+    const auto low = std::strtoul(line.c_str(), nullptr, 16), begin = reinterpret_cast<uintptr_t>(area.base);
+    mappings += low >= begin && low < begin + area.bytes;
+  }
+  EXPECT_LE(mappings, 2u);
 }
 
 TEST(Os, CommitOfCommittedKeepsContents) {
@@ -302,7 +344,7 @@ TEST(MemoryFiles, AreMappedWhereHugePagesCanBeUsedWhateverTheirSize) {
     EXPECT_EQ(view->size(), bytes);
     EXPECT_EQ(reinterpret_cast<uintptr_t>(view->data()) % kHugePageBytes, 0u) << bytes;
     EXPECT_EQ(view->back(), 0);
-    release(const_cast<uint8_t*>(view->data()), view->size());
+    release(const_cast<uint8_t*>(view->data()), view->size(), 1);
   }
 }
 

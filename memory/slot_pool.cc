@@ -9,7 +9,7 @@ namespace rotor::memory {
 namespace {
 
 void release_all(const auto& slots) {
-  for (const auto& slot : slots) os::release(slot.base, slot.reserved_bytes);
+  for (const auto& slot : slots) os::release(slot.base, slot.reserved_bytes, Image::kMappings);
 }
 
 Result<void> make_clean(const Image& image, uint8_t* base, uint64_t used_bytes) {
@@ -21,9 +21,9 @@ Result<void> make_clean(const Image& image, uint8_t* base, uint64_t used_bytes) 
 }
 
 Result<uint8_t*> make_slot(const Image& image, uint64_t reserved_bytes) {
-  ROTOR_TRY(uint8_t* base, os::reserve(reserved_bytes));
+  ROTOR_TRY(uint8_t* base, os::reserve(reserved_bytes, Image::kMappings));
   if (auto mapped = image.map(base); !mapped) {
-    os::release(base, reserved_bytes);
+    os::release(base, reserved_bytes, Image::kMappings);
     return std::unexpected(std::move(mapped).error());
   }
   image.fault_in(base);
@@ -67,7 +67,7 @@ void SlotPool::add(uint8_t* base, uint64_t reserved_bytes) {
   }
   // Fewer are wanted by now.
   lock.unlock();
-  os::release(base, reserved_bytes);
+  os::release(base, reserved_bytes, Image::kMappings);
 }
 
 uint8_t* SlotPool::take(uint64_t reserved_bytes) {

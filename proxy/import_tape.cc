@@ -78,13 +78,13 @@ Result<void> ImportTape::on_import(uint32_t import_index, Caller& caller, Slot* 
   }
   if (mode_ == Mode::recording) return record_answer(plan, import_index, caller, slots, host);
   if (next_ == answers_.size()) {
-    if (!then_live_) return diverged(fmt::format("the host function {} was called, which once was not", plan.name));
+    if (!then_live_) return diverged(fmt::format("the host function {} was called, which once was not", plan.shown));
     mode_ = Mode::recording;  // behind what was given
     return record_answer(plan, import_index, caller, slots, host);
   }
   if (const HostAnswer& next = answers_[next_]; next.import_index != import_index)
-    return diverged(fmt::format("the host function {} was called, once it was {}", plan.name,
-                                plan_.imports[next.import_index].name));
+    return diverged(fmt::format("the host function {} was called, once it was {}", plan.shown,
+                                plan_.imports[next.import_index].shown));
   return give_answer(plan, caller, slots);
 }
 
@@ -95,7 +95,7 @@ Result<void> ImportTape::record_answer(const ImportPlan& plan, uint32_t index, C
   const size_t mine = answers_.size();
   answers_.push_back({.import_index = index, .args = {slots, slots + plan.type.params.size()}});
   if (passes_vector(plan.type) && unrecordable_.empty())
-    unrecordable_ = plan.name + " passes a v128; let the policy run it";
+    unrecordable_ = plan.shown + " passes a v128; let the policy run it";
   const size_t around = std::exchange(open_, mine);
   std::vector<Slot> nested_around = std::exchange(nested_, {});
   Result<void> done = host(caller, slots);
@@ -108,7 +108,7 @@ Result<void> ImportTape::record_answer(const ImportPlan& plan, uint32_t index, C
         answer.result_symbols.push_back(may_be_address ? symbol_of(static_cast<uint32_t>(answer.results[i]))
                                                        : Symbol{});
         if (plan.type.results[i].is_func_ref() && answer.results[i] && unrecordable_.empty())
-          unrecordable_ = plan.name + " returns a function reference";
+          unrecordable_ = plan.shown + " returns a function reference";
       }
     } else {
       answer.error = done.error();
@@ -165,7 +165,7 @@ void ImportTape::on_write(uint64_t address, std::span<const uint8_t> bytes) {
   if (effect->base.kind == Symbol::Kind::none && unrecordable_.empty())
     unrecordable_ =
         fmt::format("{} writes to an address that no pointer argument of it leads to; let the policy run it",
-                    plan_.imports[answers_[open_].import_index].name);
+                    plan_.imports[answers_[open_].import_index].shown);
 }
 
 void ImportTape::on_table_set(std::string_view table, uint64_t index, ValType type, Slot element) {
@@ -207,13 +207,13 @@ void ImportTape::on_nested_error(std::string_view name, std::span<const Value> /
     unrecordable_ = fmt::format(
         "{} goes on after its call of {} failed, which may have changed the guest; let the "
         "policy run it",
-        plan_.imports[answers_[open_].import_index].name, name);
+        plan_.imports[answers_[open_].import_index].shown, name);
 }
 
 Result<void> ImportTape::on_handle(std::string_view what) {
   if (mode_ == Mode::recording && open_ != kNone && unrecordable_.empty())
     unrecordable_ = fmt::format("{} uses {}, through which it may change the guest unseen; let the policy run it",
-                                plan_.imports[answers_[open_].import_index].name, what);
+                                plan_.imports[answers_[open_].import_index].shown, what);
   return {};
 }
 
@@ -223,7 +223,7 @@ Result<void> ImportTape::give_answer(const ImportPlan& plan, Caller& caller, Slo
   const HostAnswer answer = answers_[next_++];  // a copy: nested calls may add to the answers
   for (size_t i = 0; i < answer.args.size(); i++)
     if (!same(plan.args[i], plan.type.params[i], slots[i], answer.args[i]))
-      return diverged(fmt::format("argument {} of the host function {} is {:#x}, once it was {:#x}", i + 1, plan.name,
+      return diverged(fmt::format("argument {} of the host function {} is {:#x}, once it was {:#x}", i + 1, plan.shown,
                                   slots[i], answer.args[i]));
   std::vector<Slot> nested;
   for (const HostEffect& effect : answer.effects) ROTOR_CHECK(give_effect(effect, caller, slots, nested));

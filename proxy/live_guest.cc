@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "rotor/printable.h"
+
 namespace rotor::proxy {
 namespace {
 
@@ -268,7 +270,7 @@ GuestFactory linked_guests(InstancePre pre, Limits limits, std::function<std::sh
           ErrorKind::invalid_argument,
           fmt::format("{} is defined once for all instances and can be changed: a guest that shares it can't be "
                       "rotated; define it per instance",
-                      shared->front()));
+                      printable_name(shared->front())));
     std::shared_ptr<void> host_data = make_host_data ? make_host_data() : nullptr;
     ROTOR_TRY(Instance instance, request.instantiate(pre, {.limits = limits, .host_data = host_data.get()}));
     return std::make_unique<LinkedGuest>(std::move(host_data), std::move(instance));

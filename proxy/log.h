@@ -12,6 +12,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <shared_mutex>
 #include <span>
 #include <string>
@@ -125,7 +126,7 @@ class Log {
   std::vector<Entry> entries_;
   std::vector<uint64_t> late_;
   std::vector<LogPosition> positions_;
-  std::unordered_set<std::string> once_;
+  std::set<std::string> once_;
   uint64_t bytes_ = 0;
   uint64_t recorded_ = 0;
   uint64_t compactions_ = 0;

@@ -3,6 +3,7 @@
 
 #include <iterator>
 
+#include "rotor/printable.h"
 #include "rotor/proxy.h"
 
 namespace rotor {
@@ -13,7 +14,7 @@ constexpr uint64_t kNsPerSecond = 1'000'000'000;
 /// Within a label's value.
 std::string escaped(std::string_view text) {
   std::string out;
-  for (char c : text) {
+  for (char c : printable_lines(text)) {
     if (c == '\\' || c == '"') out += '\\';
     if (c == '\n')
       out += "\\n";

@@ -195,6 +195,13 @@ TEST(Metrics, ReasonOfOff) {
   EXPECT_EQ(text.find("warmup_problem_info"), text.npos);
 }
 
+TEST(Metrics, GuestsWordsStayInTheirLabel) {
+  ProxyCounters c;
+  c.last_problem = "a \"\x1b[31m\\\" 1\n  #0 \u202e\xff";
+  std::string text = prometheus_text(c);
+  EXPECT_NE(text.find("{problem=\"a \\\"\\\\u{1b}[31m\\\\\\\" 1\\n  #0 \\\\u{202e}\\\\xff\"} 1\n"), text.npos) << text;
+}
+
 /// What a scraper asks for: HELP, TYPE, then the samples of that name, each once; numbers that are finite.
 void expect_format(const std::string& text) {
   std::istringstream lines(text);

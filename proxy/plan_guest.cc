@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "proxy/plan_parts.h"
+#include "rotor/printable.h"
 
 namespace rotor::proxy {
 namespace {
@@ -36,7 +37,7 @@ Result<void> plan_gauge(const Policy& policy, const Module& module, Plan& plan) 
   const ExternType* type = module.export_type(policy.gauge);
   if (!type)
     return wrong(ErrorKind::not_found,
-                 fmt::format("no export \"{}\" for the gauge{}", policy.gauge,
+                 fmt::format("no export \"{}\" for the gauge{}", printable_name(policy.gauge),
                              nearest_export(module, policy.gauge, [](const ExternType& candidate) {
                                return gauge_of("", candidate).has_value();
                              })));
@@ -45,13 +46,13 @@ Result<void> plan_gauge(const Policy& policy, const Module& module, Plan& plan) 
     return wrong(ErrorKind::type_mismatch,
                  fmt::format("the gauge \"{}\" must be a function [] -> [i32] or [] -> [i64], or a global of i32 or "
                              "i64; it is {}",
-                             policy.gauge, to_string(*type)));
+                             printable_name(policy.gauge), to_string(*type)));
   // It is called at the end of leases, unrecorded.
   if (auto found = plan.by_name.find(policy.gauge); found != plan.by_name.end()) {
     const ExportPlan& item = plan.exports[found->second];
     if (item.effect != Effect::query)
       return wrong(ErrorKind::invalid_argument,
-                   fmt::format("the gauge \"{}\" is a {}; it must be a query", policy.gauge, to_string(item.effect)));
+                   fmt::format("the gauge \"{}\" is a {}; it must be a query", item.shown, to_string(item.effect)));
   }
   plan.gauge = std::move(*gauge);
   return {};
@@ -80,8 +81,8 @@ Result<void> plan_group(const Policy& policy, const Module& module, Plan& plan) 
     if (plan.by_name.contains(part.name)) continue;
     if (const ExternType* type = module.export_type(part.name))
       return wrong(ErrorKind::type_mismatch,
-                   fmt::format(": export \"{}\" is a {}, not a function", part.name, kind_name(*type)));
-    return wrong(ErrorKind::not_found, fmt::format(": no export \"{}\"{}", part.name,
+                   fmt::format(": export \"{}\" is a {}, not a function", printable_name(part.name), kind_name(*type)));
+    return wrong(ErrorKind::not_found, fmt::format(": no export \"{}\"{}", printable_name(part.name),
                                                    nearest_export(module, part.name, [](const ExternType& candidate) {
                                                      return std::holds_alternative<FuncType>(candidate);
                                                    })));

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "proxy/plan_parts.h"
+#include "rotor/printable.h"
 
 namespace rotor::proxy {
 namespace {
@@ -49,12 +50,12 @@ Result<void> check_rule(const Policy& policy, const ImportRule& rule, const Plan
     candidates.push_back(imports[i].name);
   }
   if (is_glob(rule.name))
-    return wrong(ErrorKind::not_found, fmt::format("no imported function matches \"{}\"", rule.name));
+    return wrong(ErrorKind::not_found, fmt::format("no imported function matches \"{}\"", printable_name(rule.name)));
   if (other)
-    return wrong(ErrorKind::type_mismatch,
-                 fmt::format("import \"{}\" is a {}, not a function", rule.name, kind_name(other->type)));
-  return wrong(ErrorKind::not_found,
-               fmt::format("no imported function \"{}\"{}", rule.name, did_you_mean(rule.name, candidates)));
+    return wrong(ErrorKind::type_mismatch, fmt::format("import \"{}\" is a {}, not a function",
+                                                       printable_name(rule.name), kind_name(other->type)));
+  return wrong(ErrorKind::not_found, fmt::format("no imported function \"{}\"{}", printable_name(rule.name),
+                                                 did_you_mean(rule.name, candidates)));
 }
 
 /// Errors without place.
@@ -87,6 +88,7 @@ Result<void> plan_imports(const Policy& policy, const Module& module, Plan& plan
   for (const ImportInfo& info : module.imports()) {
     ImportPlan& item = plan.imports.emplace_back();
     item.name = info.module + "." + info.name;
+    item.shown = printable_name(item.name);
     const FuncType* type = std::get_if<FuncType>(&info.type);
     if (!type) continue;
     item.type = *type;
@@ -103,7 +105,7 @@ Result<void> plan_imports(const Policy& policy, const Module& module, Plan& plan
       item.rule = rule;
       item.by_preset = false;
       if (auto fits = apply(*rule, item); !fits)
-        return fail(fits.error().kind, fmt::format("{}{}: {} {}", place(policy, rule->line), item.name,
+        return fail(fits.error().kind, fmt::format("{}{}: {} {}", place(policy, rule->line), item.shown,
                                                    fits.error().message, to_string(item.type)));
     }
     plan.records_answers |= item.mode == ImportMode::answer;

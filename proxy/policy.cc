@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "proxy/plan_parts.h"
+#include "rotor/printable.h"
 
 namespace rotor::proxy {
 namespace {
@@ -193,15 +194,16 @@ Result<void> check_name(const Policy& policy, const ExportRule& rule, const Plan
   if (is_glob(rule.name)) {
     for (const ExportPlan& item : plan.exports)
       if (glob_matches(rule.name, item.name)) return {};
-    return wrong(ErrorKind::not_found, fmt::format("no exported function matches \"{}\"", rule.name));
+    return wrong(ErrorKind::not_found, fmt::format("no exported function matches \"{}\"", printable_name(rule.name)));
   }
   if (plan.by_name.contains(rule.name)) return {};
   if (const ExternType* type = module.export_type(rule.name))
     return wrong(ErrorKind::type_mismatch,
-                 fmt::format("export \"{}\" is a {}, not a function", rule.name, kind_name(*type)));
+                 fmt::format("export \"{}\" is a {}, not a function", printable_name(rule.name), kind_name(*type)));
   std::vector<std::string_view> names;
   for (const ExportPlan& item : plan.exports) names.push_back(item.name);
-  return wrong(ErrorKind::not_found, fmt::format("no export \"{}\"{}", rule.name, did_you_mean(rule.name, names)));
+  return wrong(ErrorKind::not_found,
+               fmt::format("no export \"{}\"{}", printable_name(rule.name), did_you_mean(rule.name, names)));
 }
 
 /// The policy's rule about an export: an exact name, else the last glob that matches.
@@ -235,6 +237,7 @@ Result<void> plan_exports(const Policy& policy, const Module& module, Plan& plan
     if (!type) continue;
     plan.by_name.emplace(info.name, static_cast<uint32_t>(plan.exports.size()));
     plan.exports.push_back({.name = info.name,
+                            .shown = printable_name(info.name),
                             .type = *type,
                             .raw_only = unrecordable_values(*type),
                             .args = std::vector(type->params.size(), ArgKind::scalar),
@@ -252,7 +255,7 @@ Result<void> plan_exports(const Policy& policy, const Module& module, Plan& plan
     Result<void> fits = apply(*rule, item);
     if (fits) fits = allocator.check(item);
     if (fits) continue;
-    std::string text = fmt::format("{}{}: {}", place(policy, rule->line), item.name, fits.error().message);
+    std::string text = fmt::format("{}{}: {}", place(policy, rule->line), item.shown, fits.error().message);
     if (fits.error().kind == ErrorKind::type_mismatch) text += " " + to_string(item.type);
     return fail(fits.error().kind, std::move(text));
   }
@@ -267,7 +270,8 @@ Result<uint32_t> Plan::find(std::string_view name) const {
     return found->second;
   std::vector<std::string_view> names;
   for (const ExportPlan& item : exports) names.push_back(item.name);
-  return fail(ErrorKind::not_found, fmt::format("no exported function \"{}\"{}", name, did_you_mean(name, names)));
+  return fail(ErrorKind::not_found,
+              fmt::format("no exported function \"{}\"{}", printable_name(name), did_you_mean(name, names)));
 }
 
 Result<Plan> make_plan(const Policy& policy, const Module& module) {

@@ -2,11 +2,12 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include "rotor/module.h"
@@ -26,6 +27,7 @@ inline bool returns_handles(ResultKind kind) { return kind == ResultKind::handle
 /// What the proxy does for one exported function.
 struct ExportPlan {
   std::string name;
+  std::string shown = {};  ///< the name as messages have it
   FuncType type = {};
   Effect effect = Effect::query;
   bool once = false;
@@ -45,7 +47,8 @@ struct ExportPlan {
 
 /// What the proxy does for one imported function.
 struct ImportPlan {
-  std::string name;  ///< module.name
+  std::string name;        ///< module.name
+  std::string shown = {};  ///< as of exports
   FuncType type = {};
   bool is_function = false;  ///< false: a memory, table or global, and the rest says nothing
   ImportMode mode = ImportMode::answer;
@@ -62,15 +65,10 @@ struct Gauge {
   ValType type = ValType::i32;
 };
 
-struct StringHash {
-  using is_transparent = void;
-  size_t operator()(std::string_view text) const { return std::hash<std::string_view>()(text); }
-};
-
 struct Plan {
   Preset preset = Preset::plain;
   std::vector<ExportPlan> exports;
-  std::unordered_map<std::string, uint32_t, StringHash, std::equal_to<>> by_name;
+  std::map<std::string, uint32_t, std::less<>> by_name;
   std::vector<ImportPlan> imports;  ///< by index in Module::imports()
   bool records_answers = false;     ///< a function import has mode `answer`
   Gauge gauge;

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "proxy/plan_parts.h"
+#include "rotor/printable.h"
 
 namespace rotor::proxy {
 namespace {
@@ -62,7 +63,7 @@ std::string did_you_mean(std::string_view name, std::span<const std::string_view
     best_distance = distance;
     best = candidate;
   }
-  return best.empty() ? std::string() : fmt::format("; did you mean \"{}\"?", best);
+  return best.empty() ? std::string() : fmt::format("; did you mean \"{}\"?", printable_name(best));
 }
 
 }  // namespace rotor::proxy

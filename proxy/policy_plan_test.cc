@@ -24,6 +24,7 @@
 
 #include "proxy/policy.h"
 #include "rotor/engine.h"
+#include "rotor/printable.h"
 
 namespace rotor::proxy {
 namespace {
@@ -305,6 +306,27 @@ TEST(PolicyExplain, WordsAreThoseOfPolicyFiles) {
   EXPECT_STREQ(to_string(ResultKind::error), "error");
   EXPECT_STREQ(to_string(ImportMode::run), "run");
   EXPECT_STREQ(to_string(ImportArg::any), "any");
+}
+
+TEST(PolicyPlan, NamesInErrorsArePrintable) {
+  // A function that is exported as "a", ESC, "b" and a newline.
+  constexpr uint8_t kModule[] = {0, 'a', 's', 'm', 1, 0,   0,    0,   1,    4, 1, 0x60, 0, 0, 3, 2, 1,
+                                 0, 7,   8,   1,   4, 'a', 0x1b, 'b', '\n', 0, 0, 10,   4, 1, 2, 0, 0x0b};
+  const Module module = *Module::compile(*Engine::create(), kModule);
+  const std::string name = module.exports()[0].name;
+  Policy policy;
+  auto plan = make_plan(policy, module);
+  ASSERT_TRUE(plan) << plan.error().message;
+  EXPECT_EQ(plan->exports[0].shown, "a\\u{1b}b\\n");
+  EXPECT_EQ(plan->find(name.substr(0, 3)).error().message,
+            "no exported function \"a\\u{1b}b\"; did you mean \"a\\u{1b}b\\n\"?");
+  policy.exports.push_back({.name = name, .args = std::vector{ArgKind::scalar}});
+  const std::string wrong = make_plan(policy, module).error().message;
+  EXPECT_EQ(printable(wrong), wrong);
+  EXPECT_NE(wrong.find("a\\u{1b}b\\n"), wrong.npos) << wrong;
+  policy.exports[0].name = "no" + name;
+  const std::string unknown = make_plan(policy, module).error().message;
+  EXPECT_EQ(printable(unknown), unknown);
 }
 
 }  // namespace

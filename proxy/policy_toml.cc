@@ -11,6 +11,7 @@
 #include "proxy/policy.h"
 #include "proxy/policy_words.h"
 #include "proxy/toml_library.h"
+#include "rotor/printable.h"
 
 namespace rotor {
 namespace {
@@ -41,7 +42,7 @@ class Reader {
 
   std::unexpected<Error> wrong(const toml::source_region& at, std::string text,
                                ErrorKind kind = ErrorKind::corrupt) const {
-    return fail(kind, fmt::format("{}:{}: {}", policy_.file, at.begin.line, text));
+    return fail(kind, fmt::format("{}:{}: {}", policy_.file, at.begin.line, printable(text)));
   }
 
  private:

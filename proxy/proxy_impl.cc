@@ -6,6 +6,8 @@
 #include <cstdlib>
 #include <string_view>
 
+#include "rotor/printable.h"
+
 namespace rotor::proxy {
 namespace {
 
@@ -272,7 +274,7 @@ Result<Reply> ProxyImpl::call_retired(Hold& hold, uint32_t index, std::span<cons
   bool ends = false;
   for (ArgKind kind : plan.args) ends |= consumes(kind);
   if (plan.effect != Effect::query || plan.makes_handles || ends)
-    return retired_error(plan.name + " would change, or give handles of, a state that is no more");
+    return retired_error(plan.shown + " would change, or give handles of, a state that is no more");
   if (hold.guest->poison) return std::unexpected(about_poison(*hold.guest, "earlier in this lease"));
   return recorder_->call_detached(index, args, *hold.guest, hold.raw);
 }
@@ -310,7 +312,8 @@ Result<Reply> ProxyImpl::call(std::string_view name, std::span<const Arg> args) 
   ROTOR_TRY(const uint32_t index, plan_.find(name));
   const ExportPlan& plan = plan_.exports[index];
   if (plan.raw_only)
-    return fail(ErrorKind::invalid_argument, fmt::format("{} {}; call it through Lease::raw", name, plan.raw_only));
+    return fail(ErrorKind::invalid_argument,
+                fmt::format("{} {}; call it through Lease::raw", plan.shown, plan.raw_only));
   Hold& hold = slot_.mine();
   PhaseScope phase(slot_, hold);
   if (!phase.alive()) return call_retired(hold, index, args);
@@ -328,7 +331,7 @@ Result<Reply> ProxyImpl::call_active(Hold& hold, bool may_open, uint32_t index, 
   if (hold.guest_depth && (call.builds || call.record))
     return fail(ErrorKind::invalid_argument, fmt::format("{} changes the state, but a host function called it: on "
                                                          "replay it would run twice",
-                                                         plan.name));
+                                                         plan.shown));
   calls_.add();
   const uint64_t number = calls_;
   std::vector<HostAnswer> answers;
@@ -401,7 +404,7 @@ Result<Reply> ProxyImpl::finish(Hold& hold, uint32_t index, PreparedCall& call, 
   if (!recorded || !rotating_) return reply;
   if (!unrecordable.empty()) {
     recorder_->give_up();
-    give_up(fmt::format("{} can't be recorded: {}", plan_.exports[index].name, unrecordable));
+    give_up(fmt::format("{} can't be recorded: {}", plan_.exports[index].shown, unrecordable));
   } else {
     tell_recorded();
   }
@@ -419,7 +422,7 @@ Result<Reply> ProxyImpl::retry(Hold& hold, uint32_t index, std::span<const Arg> 
   // A handle of a query went with the old instance.
   if (!recorder_->prepare(index, args, slot_.active(), call)) return std::unexpected(std::move(trapped));
   retries_.add();
-  emit({.kind = ProxyEventKind::retried, .text = trapped.message});
+  emit({.kind = ProxyEventKind::retried, .text = printable(trapped.message)});
   std::string unrecordable;
   auto raw = run_guest(hold, false, index, call, answers, unrecordable);
   if (!raw) return std::unexpected(std::move(raw).error());
@@ -500,8 +503,9 @@ Result<void> ProxyImpl::call_general(Hold& hold, bool alive, bool may_open, uint
 Result<std::vector<Value>> ProxyImpl::raw(std::string_view name, std::span<const Value> args) {
   ROTOR_TRY(const uint32_t index, plan_.find(name));
   if (plan_.exports[index].effect != Effect::query)
-    return fail(ErrorKind::invalid_argument,
-                fmt::format("{} builds or releases state: a raw call of it could not be recorded", name));
+    return fail(
+        ErrorKind::invalid_argument,
+        fmt::format("{} builds or releases state: a raw call of it could not be recorded", plan_.exports[index].shown));
   Hold& hold = slot_.mine();
   PhaseScope phase(slot_, hold);
   LiveGuest& guest = phase.alive() ? slot_.active() : *hold.guest;
@@ -566,7 +570,7 @@ Error ProxyImpl::note(LiveGuest& guest, Error error) {
 /// The trap that made an instance unusable, and what came of it.
 Error ProxyImpl::about_poison(const LiveGuest& guest, std::string what) const {
   Error error = *guest.poison;
-  error.message = fmt::format("the instance trapped ({}), {}", guest.poison->message, what);
+  error.message = fmt::format("the instance trapped ({}), {}", printable(guest.poison->message), what);
   return error;
 }
 
@@ -621,17 +625,18 @@ Result<uint32_t> ProxyImpl::export_of(std::string_view name, const FuncType& typ
   ROTOR_TRY(const uint32_t index, plan_.find(name));
   const ExportPlan& plan = plan_.exports[index];
   if (plan.raw_only)
-    return fail(ErrorKind::invalid_argument, fmt::format("{} {}; call it through Lease::raw", name, plan.raw_only));
+    return fail(ErrorKind::invalid_argument,
+                fmt::format("{} {}; call it through Lease::raw", plan.shown, plan.raw_only));
   for (ArgKind kind : plan.args)
     if (takes_data(kind))
-      return fail(ErrorKind::type_mismatch, fmt::format("{} takes bytes or a vector: call it by name", name));
+      return fail(ErrorKind::type_mismatch, fmt::format("{} takes bytes or a vector: call it by name", plan.shown));
   for (ResultKind kind : plan.results)
     if (kind >= ResultKind::bytes)
       return fail(ErrorKind::type_mismatch,
-                  fmt::format("{} returns bytes, a vector or an error: call it by name", name));
+                  fmt::format("{} returns bytes, a vector or an error: call it by name", plan.shown));
   if (!(plan.type == type))
     return fail(ErrorKind::type_mismatch,
-                fmt::format("{} is of type {}, not {}", name, to_string(plan.type), to_string(type)));
+                fmt::format("{} is of type {}, not {}", plan.shown, to_string(plan.type), to_string(type)));
   return index;
 }
 

@@ -6,6 +6,8 @@
 #include <cstring>
 #include <utility>
 
+#include "rotor/printable.h"
+
 namespace rotor::proxy {
 namespace {
 
@@ -23,8 +25,9 @@ const char* to_string(Arg::Shape shape) {
 }
 
 Error guest_error(const ExportPlan& plan, const RawReply& raw) {
-  return Error(ErrorKind::host, fmt::format("{}: the guest returned an error{}{}", plan.name,
-                                            raw.error_text.empty() ? "" : ": ", raw.error_text));
+  return Error(ErrorKind::host,
+               fmt::format("{}: the guest returned an error{}{}", plan.shown, raw.error_text.empty() ? "" : ": ",
+                           printable(raw.error_text, kShownTextBytes)));
 }
 
 template <class T>
@@ -49,7 +52,7 @@ Result<void> Recorder::prepare(uint32_t export_index, std::span<const Arg> args,
   const ExportPlan& plan = plan_.exports[export_index];
   if (args.size() != plan.args.size())
     return fail(ErrorKind::type_mismatch,
-                fmt::format("{} takes {} arguments, not {}", plan.name, plan.args.size(), args.size()));
+                fmt::format("{} takes {} arguments, not {}", plan.shown, plan.args.size(), args.size()));
   call.builds = plan.effect == Effect::build;
   call.args.reserve(args.size());
   if (std::ranges::any_of(plan.args, takes_handles)) call.raw_handles.reserve(args.size());  // `args` points into it
@@ -63,7 +66,7 @@ Result<void> Recorder::prepare(uint32_t export_index, std::span<const Arg> args,
   for (size_t i = 0; i < args.size(); i++) {
     ArgKind kind = plan.args[i];
     auto raw = take_arg(kind, plan.type.params[wasm_index], args[i], active, call, record.get(), seen);
-    if (!raw) return fail(raw.error().kind, fmt::format("{}, argument {}: {}", plan.name, i + 1, raw.error().message));
+    if (!raw) return fail(raw.error().kind, fmt::format("{}, argument {}: {}", plan.shown, i + 1, raw.error().message));
     call.args.push_back(*raw);
     wasm_index += takes_data(kind) ? 2 : 1;
   }
@@ -73,8 +76,8 @@ Result<void> Recorder::prepare(uint32_t export_index, std::span<const Arg> args,
     for (const auto& need : call.needs)
       if (!need->stuck.empty())
         return fail(ErrorKind::invalid_argument,
-                    fmt::format("{} can't be recorded: it takes a handle of {}, {}", plan.name,
-                                plan_.exports[need->call->export_index].name, need->stuck));
+                    fmt::format("{} can't be recorded: it takes a handle of {}, {}", plan.shown,
+                                plan_.exports[need->call->export_index].shown, need->stuck));
     record->promoted = !call.builds && plan.makes_handles;
     call.record = std::move(record);
   } else if (plan.makes_handles || seen.ends_query) {
@@ -236,7 +239,7 @@ Result<Reply> Recorder::call_detached(uint32_t export_index, std::span<const Arg
   const ExportPlan& plan = plan_.exports[export_index];
   if (args.size() != plan.args.size())
     return fail(ErrorKind::type_mismatch,
-                fmt::format("{} takes {} arguments, not {}", plan.name, plan.args.size(), args.size()));
+                fmt::format("{} takes {} arguments, not {}", plan.shown, plan.args.size(), args.size()));
   auto raw_handle = [&](uint32_t token) -> Result<uint32_t> {
     if (token == 0) return 0;
     if (auto found = raw_of.find(token); found != raw_of.end()) return found->second;
@@ -248,7 +251,7 @@ Result<Reply> Recorder::call_detached(uint32_t export_index, std::span<const Arg
   for (size_t i = 0; i < args.size(); i++) {
     const ArgKind kind = plan.args[i];
     if (args[i].shape() != shape_of(kind))
-      return fail(ErrorKind::type_mismatch, fmt::format("{}, argument {}: must be {}, not {}", plan.name, i + 1,
+      return fail(ErrorKind::type_mismatch, fmt::format("{}, argument {}: must be {}, not {}", plan.shown, i + 1,
                                                         to_string(shape_of(kind)), to_string(args[i].shape())));
     raw_args[i].slot = args[i].slot();
     raw_args[i].data = args[i].data();

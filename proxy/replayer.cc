@@ -12,7 +12,7 @@ namespace {
 constexpr std::string_view kDivergence = "divergence: ";
 
 std::unexpected<Error> diverged(const ExportPlan& plan, std::string what) {
-  return fail(ErrorKind::internal, fmt::format("{}{} {}", kDivergence, plan.name, what));
+  return fail(ErrorKind::internal, fmt::format("{}{} {}", kDivergence, plan.shown, what));
 }
 
 class Replay {
@@ -30,7 +30,7 @@ class Replay {
       const bool cut_short = !called && tape.divergence().empty();
       Result<void> same = tape.end_replay();
       if (!same && !cut_short)
-        return fail(ErrorKind::internal, fmt::format("{}: {}", item_.name, same.error().message));
+        return fail(ErrorKind::internal, fmt::format("{}: {}", item_.shown, same.error().message));
     }
     ROTOR_CHECK(called);
     guest_.calls_replayed++;

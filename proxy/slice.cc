@@ -1,5 +1,6 @@
 #include "proxy/slice.h"
 
+#include <set>
 #include <string>
 #include <unordered_map>
 
@@ -40,7 +41,7 @@ class Slicer {
     std::unordered_set<HandleId> needed = pinned_;
     for (const auto& [id, maker] : maker_)
       if (!ender_.contains(id)) needed.insert(id);
-    std::unordered_set<std::string> written;  // keys that a later call sets
+    std::set<std::string> written;  // keys that a later call sets
     for (uint32_t i = static_cast<uint32_t>(calls_.size()); i-- > 0;) {
       const LogCall& call = *calls_[i];
       const ExportPlan& plan = plan_of(i);
@@ -59,7 +60,7 @@ class Slicer {
   }
 
   bool is_needed(const ExportPlan& plan, const LogCall& call, const std::unordered_set<HandleId>& needed,
-                 std::unordered_set<std::string>& written) const {
+                 std::set<std::string>& written) const {
     bool touches = false, makes_needed = false, changes_needed = false, orphan = false;
     for (HandleId id : call.made) {
       touches |= id != kNullHandle;

@@ -46,14 +46,14 @@ Error TokenTable::stale(uint32_t token) const {
   if (generation_of(token) != entry.generation)
     return Error(ErrorKind::stale_handle, fmt::format("stale handle {:#x}: it ended long ago", token));
   return Error(ErrorKind::stale_handle,
-               fmt::format("stale handle {:#x} of {}: {}", token, plan_.exports[entry.export_index].name, why(entry)));
+               fmt::format("stale handle {:#x} of {}: {}", token, plan_.exports[entry.export_index].shown, why(entry)));
 }
 
 Result<uint32_t> TokenTable::look_up(Entry& entry, const LiveGuest& guest) const {
   const uint32_t* raw = guest.handles.find(entry.id);
   if (!raw)
     return fail(ErrorKind::stale_handle, fmt::format("a handle of {} did not come along with a rotation",
-                                                     plan_.exports[entry.export_index].name));
+                                                     plan_.exports[entry.export_index].shown));
   entry.raw = *raw;
   entry.guest = guest.number;
   return entry.raw;

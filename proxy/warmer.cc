@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "proxy/replayer.h"
+#include "rotor/printable.h"
 
 namespace rotor::proxy {
 
@@ -289,7 +290,7 @@ bool Warmer::do_one_job(std::unique_lock<std::mutex>& lock) {
            .calls = image->calls.size(),
            .text = equal    ? std::string()
                    : report ? "the digests differ"
-                            : report.error().message});
+                            : printable(report.error().message)});
   } else {
     return false;
   }
@@ -502,7 +503,7 @@ void Warmer::failed(const Failure& why) {
   next_try_ns_ = now_ns() + std::min(pause_ms, policy_.backoff_max_ms) * 1'000'000;
   failures_++;
   futile_ = why.futile;
-  last_problem_ = why.futile || why.ran_away ? why.error.message : why.error.to_string();
+  last_problem_ = why.futile || why.ran_away ? printable(why.error.message) : why.error.to_string();
   later({.kind = ProxyEventKind::warmup_failed, .text = last_problem_});
   work_.notify_one();
 }

@@ -11,6 +11,9 @@ namespace rotor::runtime {
 
 namespace {
 
+/// Of a region: text that is code and text to come, read-only data and the same, the run page.
+constexpr uint32_t kMappings = 5;
+
 /// One registered text range. `end` is written last when a slot is filled and cleared first when it is emptied.
 struct Slot {
   std::atomic<uintptr_t> begin{0};
@@ -71,6 +74,16 @@ const CodeRegion* find_code_region(uintptr_t pc) {
   return nullptr;
 }
 
+CodeRegionCount count_code_regions() {
+  std::lock_guard lock(g_regions_mutex);
+  CodeRegionCount count;
+  for (const Chunk* chunk = &g_regions; chunk; chunk = chunk->next.load(std::memory_order_relaxed)) {
+    count.places += Chunk::kSlots;
+    for (const Slot& slot : chunk->slots) count.regions += slot.region.load(std::memory_order_relaxed) != nullptr;
+  }
+  return count;
+}
+
 Result<std::shared_ptr<const MappedFile>> MappedFile::open(const std::string& path) {
   ROTOR_TRY(memory::os::InputFile file, memory::os::InputFile::open(path));
   ROTOR_TRY(auto bytes, memory::os::map_file(file));
@@ -78,13 +91,13 @@ Result<std::shared_ptr<const MappedFile>> MappedFile::open(const std::string& pa
 }
 
 MappedFile::~MappedFile() {
-  memory::os::release(const_cast<uint8_t*>(bytes_.data()), jit::round_up_to_page(bytes_.size()));
+  memory::os::release(const_cast<uint8_t*>(bytes_.data()), jit::round_up_to_page(bytes_.size()), 1);
 }
 
 Result<std::unique_ptr<CodeRegion>> CodeRegion::create(const ModuleImpl& module, const jit::RegionLayout& layout) {
   std::unique_ptr<CodeRegion> region(new CodeRegion(module, layout));
   if (layout.total_bytes() == 0) return region;
-  ROTOR_TRY(region->base_, memory::os::reserve(layout.total_bytes()));
+  ROTOR_TRY(region->base_, memory::os::reserve(layout.total_bytes(), kMappings));
   ROTOR_CHECK(memory::os::commit(region->run_page(), layout.run_page_bytes));
   if (layout.text_bytes) {
     register_region(region.get());
@@ -95,7 +108,7 @@ Result<std::unique_ptr<CodeRegion>> CodeRegion::create(const ModuleImpl& module,
 
 CodeRegion::~CodeRegion() {
   if (registered_) unregister_region(this);
-  if (base_) memory::os::release(base_, layout_.total_bytes());
+  if (base_) memory::os::release(base_, layout_.total_bytes(), kMappings);
 }
 
 Result<CodeRegion::Place> CodeRegion::allocate(uint64_t text_bytes, uint64_t rodata_bytes) {
@@ -137,6 +150,8 @@ Result<void> CodeRegion::add_stubs(const wasm::Module& module) {
   jit::CodeImage image;
   image.text = jit::Stubs::code(defined, jit::RunPageLayout(module), layout_.run_page());
   image.text.resize(jit::round_up_to_page(image.text.size()), 0xcc);
+  // Functions come in any order.
+  ROTOR_CHECK(memory::os::unite_parts(base_, layout_.run_page()));
   ROTOR_TRY(Place place, allocate(image.text.size(), 0));
   image.text_offset = place.text_offset;
   if (PerfMap* map = module_.engine().perf_map.get())

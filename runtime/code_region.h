@@ -117,4 +117,11 @@ class CodeRegion {
 /// caller knows that the module lives (it runs code of it).
 const CodeRegion* find_code_region(uintptr_t pc);
 
+/// How many regions find_code_region knows, and how many places it has for them, which are used again and never fewer.
+struct CodeRegionCount {
+  size_t regions = 0;
+  size_t places = 0;
+};
+CodeRegionCount count_code_regions();
+
 }  // namespace rotor::runtime

@@ -7,6 +7,7 @@
 
 #include "jit/compile.h"
 #include "rotor/module.h"
+#include "rotor/printable.h"
 #include "runtime/engine.h"
 #include "wasm/decode_module.h"
 #include "wasm/names.h"
@@ -33,13 +34,14 @@ Result<uint32_t> find_function(const wasm::Module& module, std::span<const uint8
   if (func.find_first_not_of("0123456789") == func.npos) {
     auto read = std::from_chars(func.data(), func.data() + func.size(), index);
     if (read.ec != std::errc() || index >= module.funcs.size())
-      return fail(ErrorKind::not_found, fmt::format("no function {}: there are {}", func, module.funcs.size()));
+      return fail(ErrorKind::not_found,
+                  fmt::format("no function {}: there are {}", printable_name(func), module.funcs.size()));
   } else {
     std::vector<uint32_t> found = functions_named(module, bytes, func);
-    if (found.empty()) return fail(ErrorKind::not_found, fmt::format("no function \"{}\"", func));
+    if (found.empty()) return fail(ErrorKind::not_found, fmt::format("no function \"{}\"", printable_name(func)));
     if (found.size() > 1)
       return fail(ErrorKind::invalid_argument,
-                  fmt::format("functions {} are all called \"{}\"", fmt::join(found, ", "), func));
+                  fmt::format("functions {} are all called \"{}\"", fmt::join(found, ", "), printable_name(func)));
     index = found.front();
   }
   if (index < module.imported_funcs)

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "memory/os.h"
+
 namespace rotor {
 
 Result<Engine> Engine::create(Config config) {
@@ -19,12 +21,18 @@ Result<Engine> Engine::create(Config config) {
 
 const Config& Engine::config() const { return impl_->config; }
 
-HeapType Engine::heap_type(const FuncType& type) const { return HeapType::concrete(impl_->types.add(type).index); }
+Result<HeapType> Engine::heap_type(const FuncType& type) const {
+  ROTOR_TRY(const runtime::Signature* signature, impl_->types.add_for_ever(type));
+  return HeapType::named(signature->name);
+}
 
 std::optional<FuncType> Engine::func_type(HeapType heap) const {
-  const runtime::Signature* found = heap.is_concrete() ? impl_->types.find(heap.type_index()) : nullptr;
-  if (!found) return std::nullopt;
-  return found->type;
+  return heap.is_concrete() ? impl_->types.find(heap.type_name()) : std::nullopt;
+}
+
+EngineUsage Engine::usage() const {
+  const auto use = memory::os::address_space_use();
+  return {impl_->types.size(), use.mappings, use.mappings_limit, use.reserved_bytes, use.reserved_limit_bytes};
 }
 
 }  // namespace rotor

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "rotor/printable.h"
+
 namespace rotor {
 
 const char* kind_name(const ExternType& type) {
@@ -38,9 +40,13 @@ std::string to_string(const ExternType& type) { return std::visit(ToText{}, type
 
 namespace rotor::runtime {
 
+std::string import_text(const ImportInfo& import) {
+  return fmt::format("{}.{}", printable_name(import.module), printable_name(import.name));
+}
+
 ValType engine_type(ValType type, EngineTypes types) {
   if (!type.is_concrete_ref()) return type;
-  return ValType::ref(HeapType::concrete(types[type.heap().type_index()]->index), type.nullable());
+  return ValType::ref(HeapType::named(types[type.heap().type_index()]->name), type.nullable());
 }
 
 TableType engine_type(TableType type, EngineTypes types) {

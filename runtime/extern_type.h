@@ -3,6 +3,7 @@
 #pragma once
 
 #include <span>
+#include <string>
 
 #include "rotor/module.h"
 #include "runtime/signature.h"
@@ -25,5 +26,8 @@ ExternType extern_type_of(const wasm::Import& import, EngineTypes types);
 /// True if a definition of type `found` may be imported as `wanted`. For memories and tables, `found` has the current
 /// size as its minimum.
 bool matches(const ExternType& found, const ExternType& wanted);
+
+/// "module.name", as messages have it.
+std::string import_text(const ImportInfo& import);
 
 }  // namespace rotor::runtime

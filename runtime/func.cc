@@ -32,8 +32,8 @@ bool slot_fits(uint64_t slot, ValType wanted, const EngineImpl* engine) {
   if (!slot) return wanted.nullable();
   if (!wanted.is_concrete_ref()) return true;
   const Signature& actual = Signature::of(reinterpret_cast<const jit::FuncRef*>(slot)->type);
-  // Of another engine, the same index is another type.
-  return actual.engine == engine && actual.index == wanted.heap().type_index();
+  // Of another engine, the same name is another type.
+  return actual.engine == engine && actual.name == wanted.heap().type_name();
 }
 
 std::string slot_type_text(uint64_t slot, ValType wanted) {

@@ -26,7 +26,9 @@ Result<jit::GlobalCell> cell_of_value(const Value& value, ValType wanted, const 
 }  // namespace
 
 Result<Global> Global::create(const Engine& engine, const GlobalType& type, const Value& init) {
-  auto impl = std::make_shared<GlobalImpl>(engine.impl().shared_from_this(), type);
+  runtime::TypeUses uses;
+  ROTOR_CHECK(engine.impl().types.use(type.value, uses));
+  auto impl = std::make_shared<GlobalImpl>(engine.impl().shared_from_this(), std::move(uses), type);
   Global global;
   global.strong_ = runtime::HostHold<GlobalImpl>::take(impl);
   ROTOR_TRY(*impl->cell(), cell_of_value(init, type.value, impl->engine(), impl->tie));

@@ -6,6 +6,7 @@
 #include "jit/abi.h"
 #include "rotor/memory.h"
 #include "runtime/link_group.h"
+#include "runtime/type_registry.h"
 
 namespace rotor::runtime {
 
@@ -13,9 +14,9 @@ class EngineImpl;
 
 class GlobalImpl : public std::enable_shared_from_this<GlobalImpl> {
  public:
-  /// A global of the host's, with a cell of its own.
-  GlobalImpl(std::shared_ptr<const EngineImpl> engine, const GlobalType& type)
-      : engine_(std::move(engine)), type_(type), own_{}, cell_(&own_) {}
+  /// A global of the host's, with a cell of its own; `uses` keeps what its type names.
+  GlobalImpl(std::shared_ptr<const EngineImpl> engine, TypeUses uses, const GlobalType& type)
+      : engine_(std::move(engine)), type_uses_(std::move(uses)), type_(type), own_{}, cell_(&own_) {}
   /// A global that an instance of `group` defines; its cell is in the instance's context.
   GlobalImpl(std::shared_ptr<const EngineImpl> engine, const GlobalType& type, jit::GlobalCell* cell,
              std::shared_ptr<LinkGroup> group)
@@ -33,6 +34,7 @@ class GlobalImpl : public std::enable_shared_from_this<GlobalImpl> {
 
  private:
   std::shared_ptr<const EngineImpl> engine_;
+  TypeUses type_uses_;
   GlobalType type_;
   jit::GlobalCell own_;
   jit::GlobalCell* cell_;

@@ -9,6 +9,11 @@
 
 namespace rotor::runtime {
 
+HostDefinition::HostDefinition(std::shared_ptr<EngineImpl> owner, const FuncType& func_type, HostFunction host_function)
+    : engine(std::move(owner)), function(std::move(host_function)) {
+  if (auto added = engine->types.add(func_type, uses)) type = *added;
+}
+
 void HostImport::bind(InstanceImpl* importer, std::shared_ptr<const HostDefinition> host, const Signature& wanted,
                       uint32_t index) {
   instance = importer;

@@ -6,14 +6,18 @@
 
 #include "jit/abi.h"
 #include "rotor/func.h"
-#include "runtime/signature.h"
+#include "runtime/type_registry.h"
 
 namespace rotor::runtime {
 
 class InstanceImpl;
 
 struct HostDefinition {
-  const Signature* type;
+  HostDefinition(std::shared_ptr<EngineImpl> owner, const FuncType& func_type, HostFunction host_function);
+
+  const std::shared_ptr<EngineImpl> engine;
+  TypeUses uses;
+  const Signature* type = nullptr;  ///< null: it names a type that is gone
   HostFunction function;
 };
 

@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "rotor/printable.h"
 #include "runtime/extern_type.h"
 #include "runtime/func.h"
 #include "wasm/const_expr.h"
@@ -68,7 +69,7 @@ Extern InstanceImpl::extern_of(const wasm::Export& item) {
 
 Result<Extern> InstanceImpl::get(std::string_view name) {
   auto index = impl().find_export(name);
-  if (!index) return fail(ErrorKind::not_found, fmt::format("no export \"{}\"", name));
+  if (!index) return fail(ErrorKind::not_found, fmt::format("no export \"{}\"", printable_name(name)));
   return extern_of(impl().wasm().exports[*index]);
 }
 
@@ -79,12 +80,12 @@ Func InstanceImpl::func_at(uint32_t index) const {
 Result<uint32_t> InstanceImpl::export_of_kind(std::string_view name, wasm::ExternKind kind) const {
   static constexpr const char* kKinds[] = {"func", "table", "memory", "global"};
   auto index = impl().find_export(name);
-  if (!index) return fail(ErrorKind::not_found, fmt::format("no export \"{}\"", name));
+  if (!index) return fail(ErrorKind::not_found, fmt::format("no export \"{}\"", printable_name(name)));
   const wasm::Export& item = impl().wasm().exports[*index];
   if (item.kind == kind) return item.index;
   return fail(ErrorKind::not_found,
-              fmt::format("export \"{}\" is a {}, not a {}", name, kKinds[std::to_underlying(item.kind)],
-                          kKinds[std::to_underlying(kind)]));
+              fmt::format("export \"{}\" is a {}, not a {}", printable_name(name),
+                          kKinds[std::to_underlying(item.kind)], kKinds[std::to_underlying(kind)]));
 }
 
 Result<Func> InstanceImpl::get_func(std::string_view name) const {
@@ -107,6 +108,20 @@ Result<Global> InstanceImpl::get_global(std::string_view name) {
 Result<Memory> InstanceImpl::memory0() const {
   if (memories.empty()) return fail(ErrorKind::not_found, "the instance has no memory");
   return Memory::weak(memories[0]);
+}
+
+InstanceUsage InstanceImpl::usage() const {
+  const wasm::Module& wasm = impl().wasm();
+  InstanceUsage usage;
+  usage.memories = static_cast<uint32_t>(wasm.memories.size() - wasm.imported_memories);
+  usage.memory_bytes = budget->memory_bytes.used();
+  usage.memory_limit_bytes = budget->memory_bytes.limit();
+  usage.denied_memory_growths = budget->memory_bytes.denied();
+  usage.tables = static_cast<uint32_t>(wasm.tables.size() - wasm.imported_tables);
+  usage.table_elements = budget->table_elements.used();
+  usage.table_elements_limit = budget->table_elements.limit();
+  usage.denied_table_growths = budget->table_elements.denied();
+  return usage;
 }
 
 uint64_t InstanceImpl::evaluate(const wasm::ConstExpr& expr) const {
@@ -200,6 +215,8 @@ Result<Memory> Instance::memory0() const {
   if (!impl_) return empty();
   return impl_->memory0();
 }
+
+InstanceUsage Instance::usage() const { return impl_ ? impl_->usage() : InstanceUsage(); }
 
 Result<Stay> Instance::stay() const {
   if (!impl_) return empty();

@@ -7,6 +7,7 @@
 
 #include "jit/abi.h"
 #include "rotor/instance.h"
+#include "runtime/budget.h"
 #include "runtime/global.h"
 #include "runtime/host_function.h"
 #include "runtime/link_group.h"
@@ -44,6 +45,7 @@ class InstanceImpl {
   Result<Memory> get_memory(std::string_view name) const;
   Result<Global> get_global(std::string_view name);
   Result<Memory> memory0() const;
+  InstanceUsage usage() const;
   InterruptHandle interrupt_handle() const { return {group, impl().engine().watchdog}; }
 
   /// table.init and memory.init, which active segments are too. False: out of bounds, and nothing was written.
@@ -61,6 +63,7 @@ class InstanceImpl {
   jit::Context* context = nullptr;
   std::vector<std::shared_ptr<MemoryImpl>> memories;
   std::vector<std::shared_ptr<TableImpl>> tables;
+  std::shared_ptr<InstanceBudget> budget;  ///< of the memories and tables that it defines
   std::vector<bool> dropped_data;
   std::vector<bool> dropped_elements;
   std::unique_ptr<HostImport[]> host_imports;

@@ -23,6 +23,7 @@ class Instantiation {
       : pre_(pre), instance_(instance), module_(instance.impl()), wasm_(module_.wasm()), layout_(module_.layout()) {}
 
   Result<void> restore(const SnapshotImpl& snapshot) {
+    ROTOR_CHECK(set_budget());
     ROTOR_CHECK(bind_imports());
     ROTOR_CHECK(check_imported_memories(snapshot));
     ROTOR_CHECK(restore_memories(snapshot));
@@ -36,6 +37,7 @@ class Instantiation {
   }
 
   Result<void> run() {
+    ROTOR_CHECK(set_budget());
     ROTOR_CHECK(bind_imports());
     ROTOR_CHECK(allocate_memories());
     fill_func_refs();
@@ -47,6 +49,26 @@ class Instantiation {
   }
 
  private:
+  Result<void> check_count(size_t count, uint32_t limit, const char* what) const {
+    if (count <= limit) return {};
+    return fail(ErrorKind::limit,
+                fmt::format("the module defines {} {}, over the limit {} = {}", count, what, what, limit));
+  }
+  /// Of what the module defines. Errors: limit.
+  Result<void> set_budget() {
+    const Limits& limits = instance_.options.limits;
+    ROTOR_CHECK(check_count(wasm_.memories.size() - wasm_.imported_memories, limits.memories, "memories"));
+    ROTOR_CHECK(check_count(wasm_.tables.size() - wasm_.imported_tables, limits.tables, "tables"));
+    uint64_t reach = 0;
+    for (size_t i = wasm_.imported_memories; i < wasm_.memories.size(); ++i)
+      reach += MemoryImpl::reach_bytes(wasm_.memories[i], limits.memory.limit_bytes);
+    uint64_t limit_bytes = std::min(limits.memory.limit_bytes, reach);
+    instance_.budget = std::make_shared<InstanceBudget>(limit_bytes, limits.table_elements);
+    return {};
+  }
+  std::shared_ptr<Budget> memory_budget() const { return {instance_.budget, &instance_.budget->memory_bytes}; }
+  std::shared_ptr<Budget> table_budget() const { return {instance_.budget, &instance_.budget->table_elements}; }
+
   Result<void> bind_imports() {
     instance_.memories.resize(wasm_.memories.size());
     instance_.tables.resize(wasm_.tables.size());
@@ -78,7 +100,7 @@ class Instantiation {
   Result<void> bind(const Extern& item, const ImportInfo& import) {
     auto stale = [&] {
       return fail(ErrorKind::stale_handle,
-                  fmt::format("import {}.{}: what it was defined as is gone", import.module, import.name));
+                  fmt::format("import {}: what it was defined as is gone", import_text(import)));
     };
     if (auto* func = std::get_if<Func>(&item)) {
       // Merging fails if the function's instance is gone: the reference is read after it only.
@@ -125,7 +147,7 @@ class Instantiation {
 
   Result<void> allocate_memories() {
     for (uint32_t i = wasm_.imported_memories; i < wasm_.memories.size(); ++i) {
-      ROTOR_TRY(auto memory, MemoryImpl::create(wasm_.memories[i], instance_.options.limits.memory));
+      ROTOR_TRY(auto memory, MemoryImpl::create(wasm_.memories[i], instance_.options.limits.memory, memory_budget()));
       set_memory(i, std::move(memory));
     }
     return {};
@@ -140,8 +162,8 @@ class Instantiation {
   }
   Result<void> restore_memories(const SnapshotImpl& snapshot) {
     for (uint32_t i = wasm_.imported_memories; i < wasm_.memories.size(); ++i) {
-      ROTOR_TRY(auto memory,
-                MemoryImpl::create(wasm_.memories[i], instance_.options.limits.memory, snapshot.memories[i]));
+      ROTOR_TRY(auto memory, MemoryImpl::create(wasm_.memories[i], instance_.options.limits.memory, memory_budget(),
+                                                snapshot.memories[i]));
       set_memory(i, std::move(memory));
     }
     return {};
@@ -169,8 +191,7 @@ class Instantiation {
       const std::vector<uint64_t>& elements = snapshot.tables[i];
       TableType type = engine_type(wasm_.tables[i].type, module_.types());
       type.limits.min = elements.size();
-      ROTOR_TRY(auto impl,
-                TableImpl::create(type_owner(type.element), type, 0, instance_.options.limits.table_elements));
+      ROTOR_TRY(auto impl, TableImpl::create(type_owner(type.element), type, 0, table_budget()));
       impl->tie.belong_to(instance_.group);
       uint64_t* slots = impl->slots(0);
       bool holds_funcs = type.element.is_func_ref();
@@ -208,8 +229,7 @@ class Instantiation {
       const wasm::Table& table = wasm_.tables[i];
       uint64_t init = table.init ? instance_.evaluate(*table.init) : 0;
       TableType type = engine_type(table.type, module_.types());
-      ROTOR_TRY(auto impl,
-                TableImpl::create(type_owner(type.element), type, init, instance_.options.limits.table_elements));
+      ROTOR_TRY(auto impl, TableImpl::create(type_owner(type.element), type, init, table_budget()));
       impl->tie.belong_to(instance_.group);
       set_table(i, std::move(impl));
     }

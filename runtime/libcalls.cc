@@ -83,15 +83,22 @@ int32_t atomic_notify(jit::Context* context, uint32_t memory, uint64_t address, 
 
 static_assert(static_cast<uint32_t>(WaitQueue::Outcome::interrupted) == jit::kWaitInterrupted);
 
+struct MemorySleeper final : Sleeper {
+  explicit MemorySleeper(WaitQueue& wait_queue) : queue(wait_queue) {}
+  void interrupt() override { queue.interrupt(waiter); }
+  WaitQueue& queue;
+  WaitQueue::Waiter waiter;
+};
+
 template <class T>
 int32_t wait(jit::Context* context, uint32_t index, uint64_t address, T expected, uint64_t timeout_ns) {
   MemoryImpl& memory = memory_of(context, index);
   LinkGroup& group = *instance_of(context).group;
   auto* cell = reinterpret_cast<T*>(memory.base() + address);
-  WaitQueue::Waiter self;
+  MemorySleeper self(memory.waiters);
   auto outcome = WaitQueue::Outcome::interrupted;
-  if (group.begin_wait(memory.waiters, self)) {
-    outcome = memory.waiters.wait(self, address, static_cast<int64_t>(timeout_ns),
+  if (group.begin_wait(self)) {
+    outcome = memory.waiters.wait(self.waiter, address, static_cast<int64_t>(timeout_ns),
                                   [&] { return __atomic_load_n(cell, __ATOMIC_SEQ_CST) == expected; });
     group.end_wait();
   }
@@ -122,12 +129,20 @@ struct LazyResult {
 extern "C" [[gnu::visibility("hidden"), gnu::used]] LazyResult rotor_lazy_dispatch(jit::Context* context,
                                                                                    uintptr_t return_address,
                                                                                    uintptr_t frame) {
-  const ModuleImpl& module = instance_of(context).impl();
+  InstanceImpl& instance = instance_of(context);
+  const ModuleImpl& module = instance.impl();
   auto text = reinterpret_cast<uintptr_t>(module.region().text());
-  auto code = module.tiering()->code_of(jit::Stubs::func_of_return(return_address - text));
-  if (code) [[likely]]
+  auto code = module.tiering()->code_of(jit::Stubs::func_of_return(return_address - text), *instance.group);
+  if (code && *code) [[likely]]
     return {*code, nullptr};
   EntryRecord& record = *t_thread.top;
+  if (code) {
+    // As if the function had begun: it is the innermost of the backtrace.
+    record.kind = TrapKind::interrupted;
+    record.pcs[0] = return_address - jit::Stubs::kReturn;
+    record.pc_count = 1 + walk_frames(record, frame, record.pcs + 1, Trap::kMaxFrames - 1);
+    return {nullptr, record.saved_sp};
+  }
   record.host_error = std::move(code).error();
   record.pc_count = walk_frames(record, frame, record.pcs, Trap::kMaxFrames);
   return {nullptr, record.saved_sp};

@@ -195,8 +195,8 @@ void LinkGroup::apply_limit() {
 void LinkGroup::set_stop(uint32_t stop) {
   stop_.store(stop);
   apply_limit();
-  // The waiter is there until end_wait gets the mutex.
-  if (stop & kStop && waiter_) wait_queue_->interrupt(*waiter_);
+  // The sleeper is there until end_wait gets the mutex.
+  if (stop & kStop && sleeper_) sleeper_->interrupt();
 }
 
 void LinkGroup::withdraw_stop(uint32_t bits) {
@@ -219,12 +219,11 @@ bool LinkGroup::stopped_at(bool fits_stack) {
   return stop & kStop || (stop & kWithdrawn && fits_stack);
 }
 
-bool LinkGroup::begin_wait(WaitQueue& queue, WaitQueue::Waiter& waiter) {
+bool LinkGroup::begin_wait(Sleeper& sleeper) {
   LinkGroup& group = root();
   std::lock_guard lock(group.mutex_);
   if (group.stop_.load() & kStop) return false;
-  group.wait_queue_ = &queue;
-  group.waiter_ = &waiter;
+  group.sleeper_ = &sleeper;
   return true;
 }
 
@@ -232,7 +231,7 @@ void LinkGroup::end_wait() {
   // The same root as in begin_wait: merging takes a thread that is inside, and this one slept.
   LinkGroup& group = root();
   std::lock_guard lock(group.mutex_);
-  group.waiter_ = nullptr;
+  group.sleeper_ = nullptr;
 }
 
 Result<void> LinkGroup::check_stoppable(Promptness promptness) const {

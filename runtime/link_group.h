@@ -13,10 +13,10 @@
 //
 // Stopping. Any thread may stop what the group runs: it sets bits of `stop_` and raises the activation's limit to
 // jit::kInterruptLimit, so that the next function entry or loop head of interruptible code traps; a thread that waits
-// on a memory is woken. Both are written under `mutex_`, the bits first: whoever sees the limit sees why. The limit in
-// force without a stop is `running_limit_`; the activation's is always that or, if a bit is set, kInterruptLimit. An
-// entry that finds its own limit there writes nothing, so entering takes no lock as long as the stack stays where it
-// is.
+// on a memory, or for a function to be compiled, is woken. Both are written under `mutex_`, the bits first: whoever
+// sees the limit sees why. The limit in force without a stop is `running_limit_`; the activation's is always that or,
+// if a bit is set, kInterruptLimit. An entry that finds its own limit there writes nothing, so entering takes no lock
+// as long as the stack stays where it is.
 #pragma once
 
 #include <atomic>
@@ -29,12 +29,22 @@
 
 #include "jit/abi.h"
 #include "rotor/result.h"
-#include "runtime/wait_queue.h"
 
 namespace rotor::runtime {
 
 class InstanceImpl;
 class Watchdog;
+
+/// A thread that waits for something, inside a group. On that thread's stack.
+class Sleeper {
+ public:
+  /// Ends a wait that is under way or about to begin. Called with the group's mutex, which the waiting thread must not
+  /// ask for with a lock that this takes.
+  virtual void interrupt() = 0;
+
+ protected:
+  ~Sleeper() = default;
+};
 
 class LinkGroup : public std::enable_shared_from_this<LinkGroup> {
  public:
@@ -82,8 +92,8 @@ class LinkGroup : public std::enable_shared_from_this<LinkGroup> {
     group.delivered_ = true;
     group.unsettled_.store(true, std::memory_order_relaxed);
   }
-  /// True: `waiter` is woken if the group has to stop, until end_wait. False: it has to stop.
-  bool begin_wait(WaitQueue& queue, WaitQueue::Waiter& waiter);
+  /// True: `sleeper` is woken if the group has to stop, until end_wait. False: it has to stop.
+  bool begin_wait(Sleeper& sleeper);
   void end_wait();
   /// Whether this thread entered it once, so that no call of its own runs in it.
   bool entered_once() { return root().depth_ == 1; }
@@ -155,8 +165,7 @@ class LinkGroup : public std::enable_shared_from_this<LinkGroup> {
   std::atomic<uint32_t> stop_{0};  ///< written under the mutex
   uint64_t running_limit_ = 0;
   uint32_t uninterruptible_ = 0;  ///< members whose code has no checks at loop heads
-  WaitQueue* wait_queue_ = nullptr;
-  WaitQueue::Waiter* waiter_ = nullptr;  ///< the inside thread's, while it waits on a memory
+  Sleeper* sleeper_ = nullptr;    ///< the inside thread's, while it waits
   Clock::time_point deadline_ = Clock::time_point::max();
   std::shared_ptr<Watchdog> watchdog_;  ///< once there was a deadline
 };

@@ -18,13 +18,12 @@ const Definition* LinkerImpl::find(std::string_view module, std::string_view nam
 namespace {
 
 std::unexpected<Error> stale(const ImportInfo& wanted) {
-  return fail(ErrorKind::stale_handle,
-              fmt::format("import {}.{}: what it was defined as is gone", wanted.module, wanted.name));
+  return fail(ErrorKind::stale_handle, fmt::format("import {}: what it was defined as is gone", import_text(wanted)));
 }
 
 Result<void> incompatible(const ImportInfo& wanted, const ExternType& found) {
-  return fail(ErrorKind::link, fmt::format("incompatible import type: {}.{} is wanted as {}, defined as {}",
-                                           wanted.module, wanted.name, to_string(wanted.type), to_string(found)));
+  return fail(ErrorKind::link, fmt::format("incompatible import type: {} is wanted as {}, defined as {}",
+                                           import_text(wanted), to_string(wanted.type), to_string(found)));
 }
 
 Result<void> check_type(const ExternType& found, const ImportInfo& wanted) {
@@ -36,7 +35,7 @@ Result<void> check_host_func(const Signature& found, const ModuleImpl& module, u
   const ImportInfo& wanted = module.imports()[import];
   ROTOR_CHECK(check_type(found.type, wanted));
   if (found.engine == &module.engine()) return {};
-  return fail(ErrorKind::link, fmt::format("import {}.{}: a function of another engine", wanted.module, wanted.name));
+  return fail(ErrorKind::link, fmt::format("import {}: a function of another engine", import_text(wanted)));
 }
 
 Result<void> check_func(const Signature& found, const ModuleImpl& module, uint32_t import) {
@@ -46,17 +45,19 @@ Result<void> check_func(const Signature& found, const ModuleImpl& module, uint32
   return incompatible(module.imports()[import], found.type);
 }
 
-/// A defined type is named by its index in one engine.
+/// A name is of one engine.
 Result<void> check_engine(ValType type, const EngineImpl* owner, const ModuleImpl& module, uint32_t import) {
   if (!type.is_concrete_ref() || owner == &module.engine()) return {};
   const ImportInfo& wanted = module.imports()[import];
-  return fail(ErrorKind::link, fmt::format("incompatible import type: {}.{} is of a type of another engine",
-                                           wanted.module, wanted.name));
+  return fail(ErrorKind::link,
+              fmt::format("incompatible import type: {} is of a type of another engine", import_text(wanted)));
 }
 
 Result<void> check_definition(const Definition& definition, const ModuleImpl& module, uint32_t import) {
-  if (auto* host = std::get_if<std::shared_ptr<const HostDefinition>>(&definition))
+  if (auto* host = std::get_if<std::shared_ptr<const HostDefinition>>(&definition)) {
+    if (!(*host)->type) return stale(module.imports()[import]);
     return check_host_func(*(*host)->type, module, import);
+  }
   if (auto* factory = std::get_if<std::shared_ptr<const PerInstance>>(&definition))
     return check_type((*factory)->type, module.imports()[import]);
   return check_import(std::get<Extern>(definition), module, import);
@@ -111,7 +112,7 @@ void Linker::define(std::string_view module, std::string_view name, Extern item)
 }
 
 void Linker::define_func(std::string_view module, std::string_view name, FuncType type, HostFunction fn) {
-  auto host = std::make_shared<const HostDefinition>(&impl_->engine->types.add(type), std::move(fn));
+  auto host = std::make_shared<const HostDefinition>(impl_->engine, type, std::move(fn));
   impl_->definitions.insert_or_assign({std::string(module), std::string(name)}, std::move(host));
 }
 
@@ -138,7 +139,7 @@ Result<InstancePre> Linker::instantiate_pre(const Module& module) const {
     const Definition* definition = impl_->find(import.module, import.name);
     if (!definition)
       return fail(ErrorKind::link,
-                  fmt::format("unknown import: {}.{} ({})", import.module, import.name, to_string(import.type)));
+                  fmt::format("unknown import: {} ({})", runtime::import_text(import), to_string(import.type)));
     ROTOR_CHECK(runtime::check_definition(*definition, module.impl(), i));
     pre->imports.push_back(*definition);
   }

@@ -33,17 +33,18 @@ Result<void> check_type(const MemoryType& type) {
 
 }  // namespace
 
+uint64_t MemoryImpl::reach_bytes(const MemoryType& type, uint64_t limit_bytes) {
+  return std::min({limit_bytes >> type.page_size_log2, type.limits.max, most_pages(type)}) << type.page_size_log2;
+}
+
 Result<std::shared_ptr<MemoryImpl>> MemoryImpl::create(const MemoryType& type, const MemoryLimits& limits,
+                                                       std::shared_ptr<Budget> budget,
                                                        const std::shared_ptr<const memory::Image>& image) {
   ROTOR_CHECK(check_type(type));
   std::shared_ptr<MemoryImpl> memory(new MemoryImpl(type, limits));
-  uint64_t limit_pages = std::min({limits.limit_bytes >> type.page_size_log2, type.limits.max, most_pages(type)});
-  memory->limit_bytes_ = limit_pages << type.page_size_log2;
-  if (image) {
-    ROTOR_CHECK(memory->check_limit(image->size_bytes() >> type.page_size_log2));
-  } else {
-    ROTOR_CHECK(memory->check_limit(type.limits.min));
-  }
+  memory->limit_bytes_ = reach_bytes(type, limits.limit_bytes);
+  memory->budget_ = budget ? std::move(budget) : std::make_shared<Budget>(memory->limit_bytes_);
+  ROTOR_CHECK(memory->charge(image ? image->size_bytes() >> type.page_size_log2 : type.limits.min));
   using Space = memory::LinearMemory;
   auto kind = limits.imageable ? Space::Kind::imageable : Space::Kind::plain;
   uint64_t reserved = memory->reserved_bytes();
@@ -66,15 +67,39 @@ uint64_t MemoryImpl::reserved_bytes() const {
   return memory::os::round_up_to_page(limit_bytes_) + jit::kGuardBytes;
 }
 
-Result<void> MemoryImpl::check_limit(uint64_t pages) const {
-  if (pages <= limit_bytes_ >> type_.page_size_log2) return {};
-  return fail(ErrorKind::limit, fmt::format("a memory of {} pages of {} bytes, over its limit of {} bytes", pages,
-                                            type_.page_bytes(), limit_bytes_));
+Result<void> MemoryImpl::charge(uint64_t pages) {
+  if (pages > limit_bytes_ >> type_.page_size_log2)
+    return fail(ErrorKind::limit, fmt::format("a memory of {} pages of {} bytes, over its limit of {} bytes", pages,
+                                              type_.page_bytes(), limit_bytes_));
+  const uint64_t bytes = pages << type_.page_size_log2;
+  const uint64_t charged = charged_bytes_.load(std::memory_order_relaxed);
+  if (bytes <= charged) return {};
+  if (!budget_->take(bytes - charged))
+    return fail(ErrorKind::limit, fmt::format("a memory of {} bytes, where the memories of the instance have {} of {} "
+                                              "bytes, limit_bytes of all together",
+                                              bytes, budget_->used(), budget_->limit()));
+  charged_bytes_.store(bytes, std::memory_order_relaxed);
+  return {};
+}
+
+void MemoryImpl::settle() {
+  const uint64_t size = size_bytes();
+  budget_->give_back(charged_bytes_.exchange(size, std::memory_order_relaxed) - size);
+}
+
+MemoryImpl::~MemoryImpl() { budget_->give_back(charged_bytes_.load(std::memory_order_relaxed)); }
+
+Result<std::shared_ptr<const memory::Image>> MemoryImpl::seal_image() {
+  auto image = space_->seal_image();
+  settle();  // after an error it may have no bytes
+  return image;
 }
 
 Result<void> MemoryImpl::restore(const std::shared_ptr<const memory::Image>& image) {
-  ROTOR_CHECK(check_limit(image->size_bytes() >> type_.page_size_log2));
-  return space_->restore(image);
+  ROTOR_CHECK(charge(image->size_bytes() >> type_.page_size_log2));
+  auto restored = space_->restore(image);
+  settle();
+  return restored;
 }
 
 MemoryType MemoryImpl::type() const {
@@ -83,10 +108,16 @@ MemoryType MemoryImpl::type() const {
   return type;
 }
 
-bool MemoryImpl::may_grow(uint64_t old_bytes, uint64_t new_bytes) const {
-  if (!limits_.on_watermark || static_cast<double>(new_bytes) < limits_.watermark * static_cast<double>(limit_bytes_))
+bool MemoryImpl::charge_growth(uint64_t delta_bytes) {
+  const auto used_bytes = budget_->take(delta_bytes);
+  if (!used_bytes) return false;
+  const uint64_t limit = budget_->limit();
+  // No lock is held while the callback runs: it may use the memory.
+  const bool below_watermark = static_cast<double>(*used_bytes) < limits_.watermark * static_cast<double>(limit);
+  if (!limits_.on_watermark || below_watermark || limits_.on_watermark({*used_bytes - delta_bytes, *used_bytes, limit}))
     return true;
-  return limits_.on_watermark({old_bytes, new_bytes, limit_bytes_});
+  budget_->give_back(delta_bytes);
+  return false;
 }
 
 uint64_t MemoryImpl::grow(uint64_t delta_pages) {
@@ -94,15 +125,20 @@ uint64_t MemoryImpl::grow(uint64_t delta_pages) {
   const uint32_t log2 = type_.page_size_log2;
   if (delta_pages == 0) return old_bytes >> log2;
   uint64_t grown = UINT64_MAX;
-  // What fits in the limit does not wrap in bytes. No lock is held while the callback runs (it may use the memory);
-  // should another thread grow meanwhile, LinearMemory still keeps to limit_bytes_.
-  if (delta_pages <= (limit_bytes_ - old_bytes) >> log2 && may_grow(old_bytes, old_bytes + (delta_pages << log2)))
-    grown = space_->grow(delta_pages << log2);
-  if (grown == UINT64_MAX) {
-    denied_.fetch_add(1, std::memory_order_relaxed);
-    return UINT64_MAX;
+  // What fits in the limit does not wrap in bytes. Should another thread grow meanwhile, LinearMemory still keeps to
+  // limit_bytes_.
+  if (const uint64_t delta_bytes = delta_pages << log2;
+      delta_pages <= (limit_bytes_ - old_bytes) >> log2 && charge_growth(delta_bytes)) {
+    grown = space_->grow(delta_bytes);
+    if (grown == UINT64_MAX)
+      budget_->give_back(delta_bytes);
+    else
+      charged_bytes_.fetch_add(delta_bytes, std::memory_order_relaxed);
   }
-  return grown >> log2;
+  if (grown != UINT64_MAX) return grown >> log2;
+  denied_.fetch_add(1, std::memory_order_relaxed);
+  budget_->deny();
+  return UINT64_MAX;
 }
 
 }  // namespace rotor::runtime

@@ -331,7 +331,11 @@ Result<void> ModuleImpl::serialize(const std::function<Result<void>(const void*,
 }
 
 Result<void> ModuleImpl::save(const std::string& path) const {
-  ROTOR_TRY(auto file, jit::OutputFile::create(path));
+  ROTOR_CHECK(jit::OutputFile::check(path));
+  // Before there is a temporary, which a process that is killed while it compiles would leave behind.
+  if (tiering_) ROTOR_CHECK(tiering_->complete());
+  constexpr mode_t kCodeMode = 0644;  // it is trusted as code is, whatever the umask lets others write to
+  ROTOR_TRY(auto file, jit::OutputFile::create(path, kCodeMode));
   ROTOR_CHECK(serialize([&](const void* data, size_t size) { return file.write(data, size); }));
   return file.keep(jit::Durability::disk);
 }
@@ -351,7 +355,7 @@ TierStats ModuleImpl::tier_stats() const {
 Result<void> ModuleImpl::describe() {
   run_page_ = jit::RunPageLayout(wasm_);
   layout_ = jit::ContextLayout(wasm_);
-  ROTOR_TRY(types_, engine_->types.add(wasm_));
+  types_ = engine_->types.add(wasm_, type_uses_);
   for (const Signature* type : types_) result_words_ = std::max({result_words_, type->result_words, type->stack_words});
   for (const wasm::Import& import : wasm_.imports)
     imports_.push_back({import.module, import.name, extern_type_of(import, types_)});
@@ -405,8 +409,16 @@ const wasm::Names& ModuleImpl::names() const {
   return names_;
 }
 
+std::optional<CodeRegion::Site> ModuleImpl::site_at(uint64_t text_offset) const {
+  const auto defined = static_cast<uint32_t>(wasm_.funcs.size() - wasm_.imported_funcs);
+  // A function that was stopped before there was code of it, or before it began.
+  if (has_stubs_ && text_offset >= jit::Stubs::stub(0) && text_offset < jit::Stubs::stub(defined))
+    return CodeRegion::Site{jit::Stubs::func_at(text_offset), 0};
+  return region_->site_at(text_offset);
+}
+
 std::optional<Frame> ModuleImpl::frame_at(uintptr_t pc) const {
-  auto site = region_->site_at(pc - reinterpret_cast<uintptr_t>(region_->text()));
+  auto site = site_at(pc - reinterpret_cast<uintptr_t>(region_->text()));
   if (!site) return std::nullopt;
   Frame frame;
   frame.func_index = site->defined_func + wasm_.imported_funcs;

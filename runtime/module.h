@@ -6,7 +6,6 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include "jit/abi.h"
@@ -17,6 +16,7 @@
 #include "runtime/code_region.h"
 #include "runtime/engine.h"
 #include "runtime/tiering.h"
+#include "wasm/keyed_hash.h"
 #include "wasm/module.h"
 #include "wasm/names.h"
 
@@ -60,6 +60,7 @@ class ModuleImpl {
 
   const std::vector<ImportInfo>& imports() const { return imports_; }
   const std::vector<ExportInfo>& exports() const { return exports_; }
+  const wasm::KeyedMap<std::string_view, uint32_t>& export_index() const { return export_index_; }
   /// Index among the exports.
   std::optional<uint32_t> find_export(std::string_view name) const;
   const CompileStats& stats() const { return stats_; }
@@ -103,6 +104,7 @@ class ModuleImpl {
   Result<void> put_in_cache() const;
   bool cache_has_more(const jit::CodeFile& ours) const;
   uint32_t code_flags() const;
+  std::optional<CodeRegion::Site> site_at(uint64_t text_offset) const;
   /// Fills the run page's addresses, and the slots of the functions whose code there is.
   void fill_run_page();
 
@@ -120,11 +122,12 @@ class ModuleImpl {
   std::unique_ptr<Tiering> tiering_;  ///< ends before the region
   jit::CacheKey cache_key_;
   Module::CacheOutcome cache_outcome_;
+  TypeUses type_uses_;
   std::vector<const Signature*> types_;
   uint32_t result_words_ = 0;
   std::vector<ImportInfo> imports_;
   std::vector<ExportInfo> exports_;
-  std::unordered_map<std::string_view, uint32_t> export_index_;  ///< views of the names in exports_
+  wasm::KeyedMap<std::string_view, uint32_t> export_index_;  ///< views of the names in exports_
   CompileStats stats_;
   bool interruptible_ = false;
 

@@ -1,9 +1,14 @@
 // Modules: what they tell about themselves, and code files.
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
+#include <string>
+#include <vector>
 
+#include "runtime/module.h"
 #include "runtime/test_support.h"
+#include "wasm/test_collisions.h"
 
 namespace rotor::runtime::test {
 namespace {
@@ -22,6 +27,31 @@ TEST(Module, ImportsAndExports) {
   EXPECT_EQ(module.export_type("nothing"), nullptr);
   EXPECT_EQ(module.compile_stats().functions, 9u);
   EXPECT_GT(module.compile_stats().code_bytes, 0u);
+}
+
+TEST(Module, ExportsCantBeNamedSoThatTheyCollide) {
+  auto leb = [](uint32_t value) {
+    std::string bytes;
+    for (; value >= 128; value >>= 7) bytes += static_cast<char>(value | 128);
+    return bytes + static_cast<char>(value);
+  };
+  const std::vector<std::string> names = wasm::test::colliding_names(5000);
+  std::string exports = leb(static_cast<uint32_t>(names.size()));
+  for (const std::string& name : names) exports += leb(static_cast<uint32_t>(name.size())) + name + std::string(2, 0);
+  auto section = [&](char id, const std::string& contents) {
+    return id + leb(static_cast<uint32_t>(contents.size())) + contents;
+  };
+  const std::string bytes = std::string("\0asm\1\0\0\0", 8) + section(1, std::string("\1\x60\0\0", 4)) +
+                            section(3, std::string("\1\0", 2)) + section(7, exports) +
+                            section(10, std::string("\1\2\0\x0b", 4));
+  Engine e = engine();
+  Module module = compile(e, {reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()});
+  const auto& index = module.impl().export_index();
+  ASSERT_EQ(index.size(), names.size());
+  size_t longest = 0;
+  for (size_t place = 0; place < index.bucket_count(); ++place) longest = std::max(longest, index.bucket_size(place));
+  EXPECT_LT(longest, 20u);
+  EXPECT_TRUE(module.export_type(names.back()));
 }
 
 TEST(Module, Sections) {

@@ -2,21 +2,23 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
-#include <cerrno>
-#include <cstring>
+#include <algorithm>
 #include <iterator>
+
+#include "rotor/printable.h"
 
 namespace rotor::runtime {
 
 namespace {
 
-/// A name as one word: controls and spaces become `_`.
-std::string word(std::string name) {
-  for (char& c : name)
-    if (static_cast<unsigned char>(c) <= ' ' || c == '\x7f') c = '_';
-  return name;
+/// A name as one word.
+std::string word(const std::string& name) {
+  std::string text = printable_name(name);
+  std::ranges::replace(text, ' ', '_');
+  return text;
 }
 
 std::string module_word(const wasm::Names& names) { return names.module.empty() ? "wasm" : word(names.module); }
@@ -26,12 +28,14 @@ std::string module_word(const wasm::Names& names) { return names.module.empty() 
 Result<std::unique_ptr<PerfMap>> PerfMap::open() {
   std::string path = fmt::format("/tmp/perf-{}.map", getpid());
   // /tmp is everybody's: a link that waits there must not lead the lines elsewhere.
-  int file = ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0644);
-  if (file < 0) return fail(ErrorKind::io, fmt::format("{}: {}", path, std::strerror(errno)));
-  return std::unique_ptr<PerfMap>(new PerfMap(file));
+  // Nor may a pipe or another user's file get them, and a pipe without a reader must not be waited for.
+  jit::Descriptor file(::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0644));
+  struct stat info;
+  if (!file || fstat(file.get(), &info) != 0) return jit::io_error("can't write", path);
+  if (!S_ISREG(info.st_mode) || info.st_uid != geteuid())
+    return fail(ErrorKind::io, fmt::format("can't write {}: it is no file of this user's", path));
+  return std::unique_ptr<PerfMap>(new PerfMap(std::move(file)));
 }
-
-PerfMap::~PerfMap() { close(file_); }
 
 void PerfMap::add(const uint8_t* text, std::span<const jit::FunctionCode> functions, const wasm::Names& names,
                   uint32_t imported_funcs) {
@@ -53,12 +57,7 @@ void PerfMap::add_stubs(const uint8_t* begin, uint64_t size, const wasm::Names& 
 
 void PerfMap::write(const std::string& lines) {
   std::scoped_lock lock(mutex_);
-  for (size_t done = 0; done < lines.size();) {
-    ssize_t written = ::write(file_, lines.data() + done, lines.size() - done);
-    if (written < 0 && errno == EINTR) continue;
-    if (written <= 0) return;
-    done += static_cast<size_t>(written);
-  }
+  (void)jit::write_all(file_.get(), lines.data(), lines.size());
 }
 
 }  // namespace rotor::runtime

@@ -8,19 +8,20 @@
 #include <string>
 
 #include "jit/code.h"
+#include "jit/file.h"
 #include "rotor/result.h"
 #include "wasm/names.h"
 
 namespace rotor::runtime {
 
 /// Adds a line for each function: "BEGIN SIZE MODULE!FUNCTION [tierN]", numbers in hex without 0x; names as messages
-/// have them, with `_` for what would end a word or a line. Engines of one process share the file: lines go to its end,
+/// have them (rotor/printable.h), with `_` for spaces. Engines of one process share the file: lines go to its end,
 /// each write whole. What can't be written (a full disk) is lost. Thread-safe.
 class PerfMap {
  public:
-  /// Opens this process's file, which is made if need be. Errors: io, naming it.
+  /// Opens this process's file, which is made if need be. Errors: io, naming it; also if what has its name is a link, a
+  /// pipe or another user's.
   static Result<std::unique_ptr<PerfMap>> open();
-  ~PerfMap();
   PerfMap(const PerfMap&) = delete;
 
   /// Functions whose code lies at their offsets from `text`.
@@ -30,10 +31,10 @@ class PerfMap {
   void add_stubs(const uint8_t* begin, uint64_t size, const wasm::Names& names);
 
  private:
-  explicit PerfMap(int file) : file_(file) {}
+  explicit PerfMap(jit::Descriptor file) : file_(std::move(file)) {}
   void write(const std::string& lines);
 
-  const int file_;
+  const jit::Descriptor file_;
   std::mutex mutex_;
 };
 

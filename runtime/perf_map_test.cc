@@ -1,4 +1,5 @@
 // Config::perf_map: each test is a process of its own, so that the file is its own too.
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -140,6 +141,20 @@ TEST_F(PerfMapTest, AFileThatCantBeOpenedIsAnErrorOfTheEngine) {
   auto made = Engine::create(config);
   ASSERT_EQ(kind_of(made), ErrorKind::io);
   EXPECT_NE(made.error().message.find(path_), std::string::npos) << made.error().message;
+  // A pipe would be waited for, and whoever reads it would learn where our code lies.
+  ASSERT_EQ(unlink(path_.c_str()), 0);
+  ASSERT_EQ(mkfifo(path_.c_str(), 0666), 0);
+  made = Engine::create(config);
+  ASSERT_EQ(kind_of(made), ErrorKind::io);
+  EXPECT_NE(made.error().message.find(path_), std::string::npos) << made.error().message;
+  const int reader = open(path_.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+  ASSERT_EQ(kind_of(Engine::create(config)), ErrorKind::io);
+  close(reader);
+  if (geteuid() != 0) return;
+  ASSERT_EQ(unlink(path_.c_str()), 0);
+  std::ofstream(path_) << "another's\n";
+  ASSERT_EQ(chown(path_.c_str(), 12345, 12345), 0);
+  EXPECT_EQ(kind_of(Engine::create(config)), ErrorKind::io);
 }
 
 }  // namespace

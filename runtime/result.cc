@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "rotor/printable.h"
 #include "rotor/trap.h"
 
 namespace rotor {
@@ -28,7 +29,7 @@ const char* to_string(ErrorKind kind) {
 }
 
 std::string Error::to_string() const {
-  std::string text = fmt::format("{}: {}", rotor::to_string(kind), message);
+  std::string text = fmt::format("{}: {}", rotor::to_string(kind), printable(message));
   if (offset) text += fmt::format(" (at byte 0x{:x})", *offset);
   if (trap && !trap->frames.empty()) {
     // The trap's first line says what `message` says.

@@ -322,6 +322,19 @@ TEST_P(Serialized, DamageThatTheTablesDoNotTellIsNoCrash) {
   }
 }
 
+TEST_P(Serialized, LinksLeadToTheFileThatIsReplaced) {
+  Module module = compile(engine(), kTiers);
+  fs::create_symlink("file", root_ + "/link");
+  must(module.serialize_to_file(root_ + "/link"));
+  EXPECT_EQ(fs::status(path_).permissions() & fs::perms::others_write, fs::perms::none);
+  fs::permissions(path_, fs::perms::owner_read | fs::perms::owner_write | fs::perms::group_read);
+  must(module.serialize_to_file(root_ + "/link"));
+  EXPECT_TRUE(fs::is_symlink(root_ + "/link"));
+  EXPECT_EQ(fs::status(path_).permissions(), fs::perms::owner_read | fs::perms::owner_write | fs::perms::group_read);
+  must(Module::deserialize_file(loader_, path_, Verify::all));
+  EXPECT_EQ(std::distance(fs::directory_iterator(root_), {}), 2);
+}
+
 TEST_P(Serialized, FilesThatAreNone) {
   EXPECT_EQ(kind_of(Module::deserialize_file(loader_, root_ + "/missing")), ErrorKind::io);
   EXPECT_EQ(kind_of(Module::deserialize_file(loader_, root_)), ErrorKind::io);

@@ -18,8 +18,8 @@ bool in_xmm(ValType type) { return type == ValType::f32 || type == ValType::f64 
 
 static_assert(CallRegs::kGprs == jit::ArgumentPlaces::kGprs && CallRegs::kXmms == jit::ArgumentPlaces::kXmms);
 
-Signature::Signature(const EngineImpl& owner, uint32_t type_index, FuncType func_type)
-    : engine(&owner), index(type_index), type(std::move(func_type)) {
+Signature::Signature(const EngineImpl& owner, uint64_t type_name, FuncType func_type)
+    : engine(&owner), name(type_name), type(std::move(func_type)) {
   using Kind = jit::ArgumentPlaces::Place::Kind;
   jit::ArgumentPlaces places;
   bool vectors = false;

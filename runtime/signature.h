@@ -21,17 +21,18 @@ struct ValuePlace {
 };
 
 /// A function type of an engine. Equal types of one engine are one object: its address is the canonical type id that
-/// compiled code compares (jit::FuncRef::type).
+/// compiled code compares (jit::FuncRef::type). It lives while something uses it (TypeUses): the module whose code
+/// compares it, and that of each function that such code can meet.
 struct Signature {
-  Signature(const EngineImpl& owner, uint32_t type_index, FuncType func_type);
+  Signature(const EngineImpl& owner, uint64_t type_name, FuncType func_type);
   Signature(const Signature&) = delete;
 
   uint64_t id() const { return reinterpret_cast<uint64_t>(this); }
   static const Signature& of(uint64_t id) { return *reinterpret_cast<const Signature*>(id); }
 
   const EngineImpl* engine;
-  uint32_t index;  ///< in the engine's TypeRegistry: what a HeapType names it by
-  FuncType type;   ///< in terms of the engine's types
+  uint64_t name;  ///< in the engine's TypeRegistry: what a HeapType names it by
+  FuncType type;  ///< in terms of the engine's types
   /// One a slot (rotor::Slot): a v128 has two.
   std::vector<ValuePlace> params;
   std::vector<ValuePlace> results;

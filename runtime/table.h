@@ -1,11 +1,15 @@
-// Tables: elements in reserved address space, so that they never move.
+// Tables. Those of an instance are in the heap, however many they are and whatever they may grow to, and move when they
+// grow: one thread at a time is inside their link group. A host's table may belong to no group, and be read by one
+// thread while another grows it: its elements lie in address space reserved for all that it may have, and never move.
 #pragma once
 
 #include <memory>
 
 #include "jit/abi.h"
 #include "rotor/memory.h"
+#include "runtime/budget.h"
 #include "runtime/link_group.h"
+#include "runtime/type_registry.h"
 
 namespace rotor::runtime {
 
@@ -13,9 +17,12 @@ class EngineImpl;
 
 class TableImpl : public std::enable_shared_from_this<TableImpl> {
  public:
-  /// Every element is `init` (a slot). Errors: limit, io.
+  /// Of an instance; every element is `init` (a slot), and taken from the budget. Errors: limit, io.
   static Result<std::shared_ptr<TableImpl>> create(std::shared_ptr<const EngineImpl> engine, const TableType& type,
-                                                   uint64_t init, uint64_t limit_elements);
+                                                   uint64_t init, std::shared_ptr<Budget> elements);
+  /// Of a host; every element is null. Errors: limit, io; stale_handle: its type names one that is gone.
+  static Result<std::shared_ptr<TableImpl>> create_for_host(std::shared_ptr<EngineImpl> engine, const TableType& type,
+                                                            uint64_t limit_elements);
   ~TableImpl();
   TableImpl(const TableImpl&) = delete;
 
@@ -25,7 +32,8 @@ class TableImpl : public std::enable_shared_from_this<TableImpl> {
   uint64_t* slots(uint64_t index) { return def_.elements + index; }
   /// No sum here wraps: both terms of a comparison are at most the size.
   bool in_bounds(uint64_t index, uint64_t count) const { return count <= def_.size && index <= def_.size - count; }
-  /// The old size, or UINT64_MAX if the maximum, the limit or the system forbids.
+  /// The old size, or UINT64_MAX if the maximum, the limit or the system forbids, which is counted. Post: `slots` of
+  /// before are not to be used.
   uint64_t grow(uint64_t delta, uint64_t init);
   ValType element() const { return type_.element; }
   /// Whose type the element type names; may be null if it names none.
@@ -36,15 +44,21 @@ class TableImpl : public std::enable_shared_from_this<TableImpl> {
   GroupTie tie;
 
  private:
-  TableImpl(std::shared_ptr<const EngineImpl> engine, const TableType& type)
-      : engine_(std::move(engine)), type_(type) {}
+  TableImpl(std::shared_ptr<const EngineImpl> engine, const TableType& type, std::shared_ptr<Budget> elements)
+      : engine_(std::move(engine)), type_(type), budget_(std::move(elements)) {}
+  /// Errors: limit: it has more elements than it may.
+  Result<void> check_minimum() const;
+  /// Makes room for `elements`, no fewer than there are. False: the system has none, and nothing changed.
+  bool make_room(uint64_t elements);
 
   jit::TableDef def_{};
   std::shared_ptr<const EngineImpl> engine_;
+  TypeUses type_uses_;  ///< of a host's
   TableType type_;
+  std::shared_ptr<Budget> budget_;  ///< has what `def_.size` says
   uint64_t max_elements_ = 0;
   uint64_t reserved_bytes_ = 0;  ///< 0: the elements are in the heap
-  uint64_t committed_bytes_ = 0;
+  uint64_t room_bytes_ = 0;      ///< that can be used now; what was not yet is zero
 };
 
 /// A value as a slot for something of type `wanted` that belongs to `tie`'s group, which a function joins.

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "runtime/engine.h"
+#include "runtime/link_group.h"
 
 namespace rotor::runtime {
 
@@ -86,15 +87,48 @@ jit::FunctionCompiler* Tiering::compiler() {
   return compiler_.get();
 }
 
-Result<const void*> Tiering::code_of(uint32_t defined_func) {
-  std::unique_lock lock(mutex_);
-  if (states_[defined_func] < State::compiling) {
-    submit_tier0(defined_func);
-    guess_calls_of(defined_func);
+/// A guest's wait for a function.
+class Tiering::Wait final : public Sleeper {
+ public:
+  explicit Wait(Tiering& tiering) : tiering_(tiering) {}
+  void interrupt() override {
+    std::scoped_lock lock(tiering_.mutex_);
+    interrupted_ = true;
+    tiering_.changed_.notify_all();
   }
-  changed_.wait(lock, [&] { return states_[defined_func] > State::compiling; });
-  if (states_[defined_func] == State::failed) return std::unexpected(*error_);
-  return reinterpret_cast<const void*>(slot(defined_func).load(std::memory_order_acquire));
+  /// Until the function is compiled, or can't be. False: it was interrupted before.
+  bool run(uint32_t defined_func) {
+    std::unique_lock lock(tiering_.mutex_);
+    auto is_over = [&] { return tiering_.states_[defined_func] != State::compiling; };
+    tiering_.changed_.wait(lock, [&] { return interrupted_ || is_over(); });
+    return is_over();
+  }
+
+ private:
+  Tiering& tiering_;
+  bool interrupted_ = false;  ///< under the mutex
+};
+
+Result<const void*> Tiering::code_of(uint32_t defined_func, LinkGroup& group) {
+  for (bool asked = false;; asked = true) {
+    {
+      std::scoped_lock lock(mutex_);
+      const State& state = states_[defined_func];
+      if (state < State::compiling && !(asked && state == State::refused)) {
+        submit_tier0(defined_func);
+        guess_calls_of(defined_func);
+      }
+      if (state == State::failed || state == State::refused) return std::unexpected(errors_.at(defined_func));
+      if (state > State::compiling)
+        return reinterpret_cast<const void*>(slot(defined_func).load(std::memory_order_acquire));
+    }
+    // Without the mutex: the group's comes before it.
+    Wait self(*this);
+    if (!group.begin_wait(self)) return nullptr;
+    const bool is_over = self.run(defined_func);
+    group.end_wait();
+    if (!is_over) return nullptr;
+  }
 }
 
 void Tiering::submit_tier0(uint32_t defined_func) {
@@ -143,7 +177,7 @@ Result<void> Tiering::complete() {
   for (uint32_t i = 0; i < states_.size(); ++i)
     if (states_[i] < State::compiling) submit_tier0(i);
   changed_.wait(lock, [&] { return std::ranges::find(states_, State::compiling) == states_.end(); });
-  if (error_) return std::unexpected(*error_);
+  if (!errors_.empty()) return std::unexpected(errors_.begin()->second);
   return {};
 }
 
@@ -162,12 +196,20 @@ void Tiering::compile(const std::vector<uint32_t>& functions, uint32_t tier) {
     if (tier) --background_;
     if (done) {
       (tier ? stats_.tier1_compiled : stats_.tier0_compiled) += static_cast<uint32_t>(functions.size());
-      for (uint32_t i : functions) states_[i] = tier ? State::tier1 : State::tier0;
+      for (uint32_t i : functions) {
+        states_[i] = tier ? State::tier1 : State::tier0;
+        errors_.erase(i);
+      }
       new_code_ = true;
-    } else {
+    } else if (tier) {
       // Tier-0 code goes on where tier 1 could not be had.
-      for (uint32_t i : functions) states_[i] = tier ? State::tier0 : State::failed;
-      if (tier == 0) error_ = std::move(done).error();
+      for (uint32_t i : functions) states_[i] = State::tier0;
+    } else {
+      const bool for_good = done.error().kind != ErrorKind::io;
+      for (uint32_t i : functions) {
+        states_[i] = for_good ? State::failed : State::refused;
+        errors_.insert_or_assign(i, done.error());
+      }
     }
   }
   changed_.notify_all();

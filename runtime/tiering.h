@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <condition_variable>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -16,6 +17,7 @@
 namespace rotor::runtime {
 
 class EngineImpl;
+class LinkGroup;
 
 /// Of one module. Compiling happens on the engine's threads, never on a guest's stack: LLVM takes more of it than the
 /// guest must leave. Thread-safe.
@@ -31,8 +33,9 @@ class Tiering {
 
   /// Has a compile thread made ready for the first function.
   void warm_up();
-  /// The code of a function, compiled now if it has none. Waits. Errors: limit (code_limit_bytes), internal.
-  Result<const void*> code_of(uint32_t defined_func);
+  /// The code of a function, compiled now if it has none. Waits, until the group has to stop: nullptr then, and the
+  /// function goes on to be compiled. Errors: limit (code_limit_bytes), internal; io, which the next call may not meet.
+  Result<const void*> code_of(uint32_t defined_func, LinkGroup& group);
   /// A counter fell below 0: compiles the function again in the background.
   void tier_up(uint32_t defined_func);
   /// Compiles all that has no code yet. Waits.
@@ -50,7 +53,10 @@ class Tiering {
   void return_new_code();
 
  private:
-  enum class State : uint8_t { empty, guessed, compiling, failed, tier0, tier1_queued, tier1 };
+  /// Below `compiling`: to be compiled when it is called. `guessed` is queued, but nobody waits for it; `refused` could
+  /// not be compiled when it was called, for want of something that there may be later.
+  enum class State : uint8_t { empty, guessed, refused, compiling, failed, tier0, tier1_queued, tier1 };
+  class Wait;
 
   Tiering(EngineImpl& engine, const wasm::Module& module, std::span<const uint8_t> bytes, CodeRegion& region,
           CallGraph calls);
@@ -79,8 +85,8 @@ class Tiering {
 
   mutable std::mutex mutex_;
   std::condition_variable changed_;
-  std::vector<State> states_;   ///< guessed: queued, but nobody waits for it
-  std::optional<Error> error_;  ///< why functions are `failed`
+  std::vector<State> states_;
+  std::map<uint32_t, Error> errors_;  ///< of functions that are `refused` or `failed`
   bool new_code_ = false;
   uint32_t background_ = 0;  ///< functions queued for tier 1 or being compiled for it
   TierStats stats_;          ///< its counts of this process

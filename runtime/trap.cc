@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "rotor/printable.h"
 #include "runtime/code_region.h"
 #include "runtime/module.h"
 
@@ -30,12 +31,12 @@ const char* to_string(TrapKind kind) {
 }
 
 std::string Trap::to_string() const {
-  std::string text = message.empty() ? rotor::to_string(kind) : message;
+  std::string text = message.empty() ? rotor::to_string(kind) : printable(message);
   for (size_t i = 0; i < frames.size(); ++i) {
     const Frame& frame = frames[i];
     text += fmt::format("\n  #{} ", i);
-    if (!frame.module_name.empty()) text += frame.module_name + "!";
-    text += frame.func_name.empty() ? fmt::format("func[{}]", frame.func_index) : frame.func_name;
+    if (!frame.module_name.empty()) text += printable_name(frame.module_name) + "!";
+    text += frame.func_name.empty() ? fmt::format("func[{}]", frame.func_index) : printable_name(frame.func_name);
     if (frame.module_offset) text += fmt::format(" @ 0x{:x}", frame.module_offset);
   }
   return text;

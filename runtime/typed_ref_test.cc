@@ -1,5 +1,9 @@
 // Typed function references across the border to the host. Compiled code calls them without a look at their type, so
 // nothing of another type may get in.
+#include <optional>
+
+#include "rotor/wat.h"
+#include "runtime/engine.h"
 #include "runtime/test_ref_modules.h"
 #include "runtime/test_support.h"
 
@@ -10,7 +14,7 @@ class TypedRefTest : public testing::Test {
  protected:
   TypedRefTest()
       : engine_(engine()),
-        unary_(engine_.heap_type({{ValType::i32}, {ValType::i32}})),
+        unary_(must(engine_.heap_type({{ValType::i32}, {ValType::i32}}))),
         unary_ref_(ValType::ref(unary_, false)) {
     linker_.define_func("env", "pick", {{ValType::i32}, {unary_ref_}}, [this](Caller&, Slot* slots) -> Result<void> {
       slots[0] = picked_.bits();
@@ -47,7 +51,7 @@ class TypedRefTest : public testing::Test {
 TEST_F(TypedRefTest, TypesAreNamedInTheEngine) {
   EXPECT_EQ(engine_.func_type(unary_), (FuncType{{ValType::i32}, {ValType::i32}}));
   EXPECT_EQ(engine_.func_type(HeapType::Abstract::func), std::nullopt);
-  EXPECT_EQ(engine_.func_type(HeapType::concrete(1000)), std::nullopt);
+  EXPECT_EQ(engine_.func_type(HeapType::named(HeapType::kFirstTypeName + 1000)), std::nullopt);
   EXPECT_EQ(func("apply").type(), (FuncType{{unary_ref_, ValType::i32}, {ValType::i32}}));
   EXPECT_EQ(must(instance_.get_table("nullable")).type().element, unary_ref_.nullable_form());
   EXPECT_EQ(must(instance_.get_global("global")).type().value, unary_ref_);
@@ -127,15 +131,53 @@ TEST_F(TypedRefTest, AHostFunctionOfATypeThatNamesItself) {
   EXPECT_EQ(must(f.call({null_}))[0].i32(), 6);
 }
 
+TEST_F(TypedRefTest, NamesOfTypesThatAreGoneAreOfNone) {
+  // Of the module's own, and of one that the host knows.
+  const size_t types = engine_.impl().types.size();
+  const std::vector<uint8_t> fresh = must(wat_to_wasm(R"((module
+    (type $fresh (func (param f32 f32 f32 f32 f32)))
+    (import "env" "takes" (func (param (ref null $fresh))))
+    (func $f (export "f") (type $fresh)) (table (export "t") 1 (ref null $fresh)) (elem (i32.const 0) $f)))"));
+  Linker linker(engine_);
+  auto takes_type = [](const Module& module) { return std::get<FuncType>(module.imports()[0].type); };
+  std::optional<Module> module = compile(engine_, fresh);
+  const FuncType takes = takes_type(*module);
+  const ValType ref = takes.params[0];
+  linker.define_func("env", "takes", takes, [](Caller&, Slot*) -> Result<void> { return {}; });
+  must(linker.instantiate(*module));
+
+  // A definition and a table keep the type.
+  Table table = must(Table::create(engine_, {ref, {1, 1}}, Value::null(ValType::funcref)));
+  module.reset();
+  module = compile(engine_, fresh);
+  EXPECT_EQ(takes_type(*module), takes);
+  must(linker.instantiate(*module));
+  module.reset();
+  table = {};
+  linker = Linker(engine_);
+  EXPECT_EQ(engine_.impl().types.size(), types);
+
+  // Gone, and the name with it: the type that comes next is another.
+  module = compile(engine_, fresh);
+  EXPECT_NE(takes_type(*module), takes);
+  EXPECT_EQ(engine_.func_type(ref.heap()), std::nullopt);
+  EXPECT_EQ(engine_.func_type(takes_type(*module).params[0].heap())->params.size(), 5u);
+  EXPECT_EQ(kind_of(engine_.heap_type(takes)), ErrorKind::stale_handle);
+  EXPECT_EQ(kind_of(Table::create(engine_, {ref, {1, 1}}, Value::null(ValType::funcref))), ErrorKind::stale_handle);
+  EXPECT_EQ(kind_of(Global::create(engine_, {ref, true}, Value::null(ValType::funcref))), ErrorKind::stale_handle);
+  linker.define_func("env", "takes", takes, [](Caller&, Slot*) -> Result<void> { return {}; });
+  EXPECT_EQ(kind_of(linker.instantiate(*module)), ErrorKind::stale_handle);
+  linker.define_func("env", "takes", takes_type(*module), [](Caller&, Slot*) -> Result<void> { return {}; });
+  must(linker.instantiate(*module));
+}
+
 TEST_F(TypedRefTest, AnotherEnginesTypesAreOthers) {
-  // The same index there is another type.
+  // The same name there is another type.
   Engine other = engine();
-  HeapType first = other.heap_type({{ValType::f64}, {}});
-  while (first.type_index() < unary_.type_index()) {
-    FuncType type{std::vector<ValType>(first.type_index() + 1, ValType::f64), {ValType::f64}};
-    first = other.heap_type(type);
-  }
-  ASSERT_EQ(first.type_index(), unary_.type_index());
+  HeapType first = must(other.heap_type({{ValType::f64}, {}}));
+  for (size_t params = 2; first.type_name() < unary_.type_name(); ++params)
+    first = must(other.heap_type({std::vector<ValType>(params, ValType::f64), {ValType::f64}}));
+  ASSERT_EQ(first.type_name(), unary_.type_name());
   Table table = must(Table::create(other, {ValType::ref(first, true), {1, 2}}, null_));
   expect_mismatch(table.set(0, func("double")), "a function of type");
 

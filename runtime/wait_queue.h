@@ -5,7 +5,8 @@
 #include <cstdint>
 #include <list>
 #include <mutex>
-#include <unordered_map>
+
+#include "wasm/keyed_hash.h"
 
 namespace rotor::runtime {
 
@@ -38,7 +39,7 @@ class WaitQueue {
   Outcome block(std::unique_lock<std::mutex>& lock, Waiter& self, uint64_t address, int64_t timeout_ns);
 
   std::mutex mutex_;
-  std::unordered_map<uint64_t, std::list<Waiter*>> waiters_;
+  wasm::KeyedMap<uint64_t, std::list<Waiter*>> waiters_;
 };
 
 }  // namespace rotor::runtime

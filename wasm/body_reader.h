@@ -10,6 +10,7 @@
 #include "rotor/config.h"
 #include "wasm/decode_types.h"
 #include "wasm/immediates.h"
+#include "wasm/keyed_hash.h"
 #include "wasm/module.h"
 #include "wasm/reader.h"
 
@@ -86,7 +87,7 @@ class BodyReader : public ByteReader {
   TypeScope scope() { return {module_, enabled_, used_}; }
 
   struct TypeHash {
-    size_t operator()(ValType type) const { return type.bits(); }
+    size_t operator()(ValType type) const { return KeyedHash()(type.bits()); }
   };
   const Module& module_;
   std::unordered_set<ValType, TypeHash> block_types_;  ///< results of blocks: their addresses are kept

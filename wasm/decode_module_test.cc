@@ -295,7 +295,7 @@ TEST(Names, ModuleAndFunctions) {
   ASSERT_TRUE(decoded.has_value());
   Names read = decode_names(*decoded, bytes);
   EXPECT_EQ(read.module, "mod");
-  EXPECT_EQ(read.functions, (std::unordered_map<uint32_t, std::string>{{0, "main"}}));
+  EXPECT_EQ(read.functions, (KeyedMap<uint32_t, std::string>{{0, "main"}}));
 }
 
 TEST(Names, ExportsNameWhatHasNoOtherName) {
@@ -308,7 +308,7 @@ TEST(Names, ExportsNameWhatHasNoOtherName) {
   auto decoded = decode(bytes);
   ASSERT_TRUE(decoded.has_value()) << decoded.error().message;
   EXPECT_EQ(decode_display_names(*decoded, bytes).functions,
-            (std::unordered_map<uint32_t, std::string>{{0, "main"}, {1, "first"}}));
+            (KeyedMap<uint32_t, std::string>{{0, "main"}, {1, "first"}}));
 }
 
 TEST(Names, DamageIsNoError) {

@@ -5,15 +5,15 @@
 #include <cstdint>
 #include <span>
 #include <string>
-#include <unordered_map>
 
+#include "wasm/keyed_hash.h"
 #include "wasm/module.h"
 
 namespace rotor::wasm {
 
 struct Names {
   std::string module;
-  std::unordered_map<uint32_t, std::string> functions;
+  KeyedMap<uint32_t, std::string> functions;
 };
 
 /// A damaged name section is no error (spec: "must not invalidate the module"): what could be read is returned.

@@ -1,44 +1,31 @@
 #include "wasm/rec_groups.h"
 
+#include "wasm/keyed_hash.h"
+
 namespace rotor::wasm {
 
 namespace {
 
 bool inside(RecGroup group, uint32_t type) { return type >= group.first && type - group.first < group.count; }
 
-class Hash {
- public:
-  void mix(uint64_t v) {
-    // Each word goes through a whole round: a module can't choose its types so that all collide, but by search.
-    hash_ = (hash_ ^ v) * 0x9e3779b97f4a7c15;
-    hash_ ^= hash_ >> 29;
-    hash_ *= 0xbf58476d1ce4e5b9;
-    hash_ ^= hash_ >> 32;
-  }
-  uint64_t value() const { return hash_; }
-
- private:
-  uint64_t hash_ = 0;
-};
-
 uint64_t hash_of(std::span<const SubType> types, RecGroup group) {
   constexpr uint64_t kOfGroup = uint64_t{1} << 32;
   auto of_index = [&](uint32_t index) { return inside(group, index) ? kOfGroup | (index - group.first) : index; };
-  Hash hash;
+  KeyedHasher hash;
   for (const SubType& type : types.subspan(group.first, group.count)) {
-    hash.mix(type.composite.index() << 1 | type.is_final);
-    for (TypeIndex supertype : type.supertypes) hash.mix(of_index(raw(supertype)));
-    if (auto* func = std::get_if<FuncType>(&type.composite)) hash.mix(func->params.size());
+    hash.add(type.composite.index() << 1 | type.is_final);
+    for (TypeIndex supertype : type.supertypes) hash.add(of_index(raw(supertype)));
+    if (auto* func = std::get_if<FuncType>(&type.composite)) hash.add(func->params.size());
     for_each_type(type.composite, [&](const ValType& value) {
       if (value.is_concrete_ref()) {
-        hash.mix(static_cast<uint64_t>(value.nullable()) << 33);
-        hash.mix(of_index(value.heap().type_index()));
+        hash.add(static_cast<uint64_t>(value.nullable()) << 33);
+        hash.add(of_index(value.heap().type_index()));
       } else {
-        hash.mix(value.bits());
+        hash.add(value.bits());
       }
     });
   }
-  return hash.value();
+  return hash.finish();
 }
 
 /// Compares two groups of equal length.

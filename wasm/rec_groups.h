@@ -10,8 +10,7 @@
 
 namespace rotor::wasm {
 
-/// A set of recursion groups, no two of them equal. The types themselves are the caller's: of one module, or of all
-/// modules of an engine.
+/// A set of recursion groups, no two of them equal. The types themselves are the caller's, a module's.
 class RecGroups {
  public:
   /// The first type of the group in the set that is equal to `group`, which is added if there is none. In all groups,
@@ -19,7 +18,7 @@ class RecGroups {
   uint32_t intern(std::span<const SubType> types, RecGroup group);
 
  private:
-  std::unordered_multimap<uint64_t, RecGroup> by_hash_;
+  std::unordered_multimap<uint64_t, RecGroup> by_hash_;  ///< keyed: a module can't choose types that collide
 };
 
 }  // namespace rotor::wasm

@@ -61,7 +61,9 @@ std::string to_string(ValType type) {
   if (!heap.is_concrete() && type.nullable())
     if (const char* text = short_text(heap.abstract())) return text;
   std::string text = type.nullable() ? "(ref null " : "(ref ";
-  return text + (heap.is_concrete() ? std::to_string(heap.type_index()) : abstract_text(heap.abstract())) + ")";
+  if (!heap.is_concrete()) return text + abstract_text(heap.abstract()) + ")";
+  uint64_t name = heap.type_name();
+  return text + std::to_string(name < HeapType::kFirstTypeName ? name : name - HeapType::kFirstTypeName) + ")";
 }
 
 std::string to_string(const V128& vector) {

@@ -1,7 +1,7 @@
 // Validation of modules (spec section 3.4), bodies excepted.
 #include <string_view>
-#include <unordered_set>
 
+#include "wasm/keyed_hash.h"
 #include "wasm/limits.h"
 #include "wasm/module_decoder.h"
 
@@ -133,7 +133,7 @@ class ModuleValidator {
   }
 
   bool exports() {
-    std::unordered_set<std::string_view> names;
+    KeyedSet<std::string_view> names;
     names.reserve(module_.exports.size());
     for (size_t i = 0; i < module_.exports.size(); ++i) {
       const Export& exported = module_.exports[i];

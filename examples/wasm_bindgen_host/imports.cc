@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cctype>
 
+#include "rotor/printable.h"
+
 namespace rotor::wasm_bindgen {
 
 void GuestShared::set_last_panic(std::string text) {
@@ -63,7 +65,7 @@ Result<void> init_externref_table(Caller& caller) {
 
 Result<void> throw_(Caller& caller, uint32_t address, uint32_t size) {
   ROTOR_TRY(std::string message, text(caller, address, size));
-  return fail(ErrorKind::host, "the guest threw: " + message);
+  return fail(ErrorKind::host, "the guest threw: " + printable(message, kShownTextBytes));
 }
 
 Result<ExternRef> error_new(Caller& caller, uint32_t address, uint32_t size) {
@@ -278,7 +280,7 @@ void define_imports(Linker& linker, const Module& module) {
       continue;
     }
     linker.define_func(import.module, import.name, *type, [name = import.name](Caller&, Slot*) -> Result<void> {
-      return fail(ErrorKind::host, "unstubbed import " + name);
+      return fail(ErrorKind::host, "unstubbed import " + printable_name(name));
     });
   }
 }

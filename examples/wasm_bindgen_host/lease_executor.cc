@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "rotor/printable.h"
+
 namespace rotor::wasm_bindgen {
 
 namespace {
@@ -44,7 +46,7 @@ Result<void> LeaseExecutor::prepare(std::span<const std::string> names) {
   for (const std::string& name : names) {
     const ExternType* type = module_.export_type(name);
     if (!type || !std::holds_alternative<FuncType>(*type))
-      return fail(ErrorKind::not_found, fmt::format("no exported function \"{}\"", name));
+      return fail(ErrorKind::not_found, fmt::format("no exported function \"{}\"", printable_name(name)));
     targets_.push_back({name, std::get<FuncType>(*type)});
   }
   return {};
@@ -86,7 +88,8 @@ Result<void> LeaseExecutor::take(const Target& target, Reply& from, TraceResult 
   // A raw pointer that is taken for a handle would be wild after the next rotation.
   auto is_token = [&](uint32_t handle) { return !rotating_ || lease_->resolve(handle).has_value(); };
   auto wrong = [&](const char* what) {
-    return fail(ErrorKind::type_mismatch, fmt::format("the policy does not say that {} returns {}", target.name, what));
+    return fail(ErrorKind::type_mismatch,
+                fmt::format("the policy does not say that {} returns {}", printable_name(target.name), what));
   };
   switch (result) {
     case TraceResult::none: return {};

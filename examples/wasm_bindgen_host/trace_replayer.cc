@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "examples/wasm_bindgen_host/sha256.h"
+#include "rotor/printable.h"
 
 namespace rotor::wasm_bindgen {
 namespace {
@@ -139,7 +140,8 @@ Result<void> TraceReplayer::run(const Trace& trace, ReplayReport& report) {
     if (auto done = run_call(trace, i, report); !done) {
       Error error = std::move(done).error();
       const TraceCall& call = trace.calls[i];
-      error.message = fmt::format("{}:{}: {}: {}", trace.file, call.line, trace.names[call.name], error.message);
+      error.message =
+          fmt::format("{}:{}: {}: {}", trace.file, call.line, printable_name(trace.names[call.name]), error.message);
       return std::unexpected(std::move(error));
     }
   }

@@ -93,9 +93,9 @@ struct Config {
   /// one does fastest, the same at every tier.) Float instructions get slower: each that computes checks its result. A
   /// property of the compiled code: what is loaded from a code file is as it was compiled.
   bool deterministic = false;
-  /// At o1, makes one multiplication of the four by which wasm code computes a product of 128 bits (docs/performance.md,
-  /// "Wide products"). Changes no result. A property of the compiled code: what is loaded from a code file is as it was
-  /// compiled.
+  /// At o1, makes one multiplication of the four by which wasm code computes a product of 128 bits
+  /// (docs/performance.md, "Wide products"). Changes no result. A property of the compiled code: what is loaded from a
+  /// code file is as it was compiled.
   bool wide_products = true;
   /// Lists all code, as it comes, in /tmp/perf-PID.map, where Linux's `perf` looks for the names of functions. Lines
   /// are added and never taken back: code of modules that are gone stays listed.

@@ -1,6 +1,7 @@
 // Engine: settings, the canonical types and the counters that modules share.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <optional>
 
@@ -11,6 +12,17 @@
 namespace rotor {
 namespace runtime { class EngineImpl; }
 
+/// What an engine and its process have that modules and instances take of.
+struct EngineUsage {
+  uint64_t types = 0;  ///< function types that modules and host functions, or what the host keeps, use
+  // Of the process: all engines, modules, memories, images and tables of the host's. What would go over a limit is
+  // refused: ErrorKind::limit.
+  uint64_t mappings = 0;        ///< of the kernel's (vm.max_map_count): that there are, or may come to be
+  uint64_t mappings_limit = 0;  ///< three quarters of vm.max_map_count
+  uint64_t reserved_bytes = 0;  ///< of address space
+  uint64_t reserved_limit_bytes = 0;
+};
+
 /// A cheap handle; copies share one engine. Thread-safe. Modules keep their engine alive.
 class Engine {
  public:
@@ -18,11 +30,13 @@ class Engine {
   /// not_found, io: the cache folder, or the file of Config::perf_map, can't be had, which the message names.
   static Result<Engine> create(Config config = {});
   const Config& config() const;
-  /// The heap type of references to functions of that type: `ValType::ref(engine.heap_type(type), nullable)`.
-  HeapType heap_type(const FuncType& type) const;
+  /// The heap type of references to functions of that type, for ValType::ref. It is the engine's for ever: for types
+  /// that the host knows, and not for whatever modules bring. Errors: stale_handle: the type names one that is gone.
+  Result<HeapType> heap_type(const FuncType& type) const;
   /// The function type that a heap type names in what this engine's modules and functions say of themselves; nullopt:
-  /// it is an abstract one.
+  /// it is an abstract one, or gone with all that used it.
   std::optional<FuncType> func_type(HeapType heap) const;
+  EngineUsage usage() const;
   runtime::EngineImpl& impl() const { return *impl_; }
 
  private:

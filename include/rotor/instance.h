@@ -102,6 +102,9 @@ class Instance {
   /// refused another one: the memory has no bytes from now on, so that every access traps).
   Result<Snapshot> snapshot() const;
 
+  /// Of an empty instance: nothing. For any thread that knows that nobody moves or drops this handle meanwhile.
+  InstanceUsage usage() const;
+
   /// Errors: stale_handle; invalid_argument (another thread is inside).
   Result<Stay> stay() const;
 

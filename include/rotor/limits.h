@@ -1,4 +1,4 @@
-// Limits of an instance. Every one has a name, a unit and a default.
+// Limits of an instance, and what it has of what they bound. Every one has a name, a unit and a default.
 #pragma once
 
 #include <cstdint>
@@ -6,18 +6,19 @@
 
 namespace rotor {
 
-/// What a watermark callback is told. Sizes in bytes.
+/// What a watermark callback is told. Bytes of what the limit is of: all the memories that an instance defines, or the
+/// one that the host made.
 struct MemoryGrowth {
   uint64_t old_bytes = 0;
   uint64_t new_bytes = 0;
-  uint64_t limit_bytes = 0;
+  uint64_t limit_bytes = 0;  ///< the smaller of MemoryLimits::limit_bytes and of what the declared maxima come to
 };
 
-/// Limits of a memory that the host creates or that an instance defines.
+/// Limits of a memory that the host creates, or of the memories that an instance defines.
 struct MemoryLimits {
-  /// A `memory.grow` past it returns -1 and is counted. The declared maximum holds too. Of a memory with 64-bit
-  /// addresses or a page size of its own this much address space is reserved, or the declared maximum if that is
-  /// smaller; above 16 TiB it counts as 16 TiB.
+  /// Of all the memories together. A `memory.grow` past it returns -1 and is counted. The declared maxima hold too. Of
+  /// each memory with 64-bit addresses or a page size of its own this much address space is reserved, or the declared
+  /// maximum if that is smaller; above 16 TiB it counts as 16 TiB.
   uint64_t limit_bytes = UINT64_C(4) << 30;
   /// Fraction of limit_bytes from which on `on_watermark` is asked; above 1: never.
   double watermark = 2.0;
@@ -28,9 +29,14 @@ struct MemoryLimits {
   bool imageable = false;
 };
 
+/// An instance that has more from the start is refused: ErrorKind::limit, with the limit's name. None of them is of
+/// what the instance imports.
 struct Limits {
   MemoryLimits memory;
-  /// Elements of one table.
+  /// Memories. Each takes three of the process's mappings (vm.max_map_count) and 4 GiB or more of its address space.
+  uint32_t memories = 100;
+  uint32_t tables = 100'000;
+  /// Elements of all the tables together, of 8 bytes. A `table.grow` past it returns -1 and is counted.
   uint64_t table_elements = 10'000'000;
   /// Guest stack of one entry from the host, within what the thread, or a declared FiberStack, has: bytes.
   uint64_t stack_bytes = UINT64_C(8) << 20;
@@ -41,6 +47,18 @@ struct Limits {
   /// What Rotor's own helpers take when compiled code calls them: growing and filling memories and tables, waiting,
   /// having a function compiled.
   static constexpr uint64_t kLeastHostStackReserveBytes = 16 << 10;
+};
+
+/// What an instance has, of the memories and tables that it defines.
+struct InstanceUsage {
+  uint32_t memories = 0;
+  uint64_t memory_bytes = 0;
+  uint64_t memory_limit_bytes = 0;     ///< as of MemoryGrowth
+  uint64_t denied_memory_growths = 0;  ///< by a limit, a declared maximum, the callback or the system
+  uint32_t tables = 0;
+  uint64_t table_elements = 0;
+  uint64_t table_elements_limit = 0;
+  uint64_t denied_table_growths = 0;
 };
 
 }  // namespace rotor

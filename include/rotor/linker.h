@@ -62,7 +62,7 @@ class Linker {
     using Traits = detail::HostTraits<std::decay_t<Fn>>;
     define_func(module, name, Traits::type(), Traits::wrap(std::move(fn)));
   }
-  /// A host function over raw slots.
+  /// A host function over raw slots. If `type` names a type that is gone, it can't be imported: stale_handle.
   void define_func(std::string_view module, std::string_view name, FuncType type, HostFunction fn);
   /// Made anew for each instance, at instantiation (a guest that imports its memory wants its own).
   void define_per_instance(std::string_view module, std::string_view name, ExternType type,

@@ -65,6 +65,8 @@ class Memory {
 /// A table. One taken from an instance is weak; one that `create` returned belongs to its handle.
 class Table {
  public:
+  /// A table of the host's, to be imported. Errors: limit, io, invalid_argument; type_mismatch, stale_handle: of
+  /// `init`; stale_handle: the type names one that is gone.
   static Result<Table> create(const Engine& engine, const TableType& type, const Value& init,
                               uint64_t limit_elements = 10'000'000);
   uint64_t size() const;  ///< in elements; 0 if the table is gone
@@ -89,6 +91,8 @@ class Table {
 /// A global. One taken from an instance is weak; one that `create` returned belongs to its handle.
 class Global {
  public:
+  /// A global of the host's, to be imported. Errors: type_mismatch, stale_handle: of `init`; stale_handle: the type
+  /// names one that is gone.
   static Result<Global> create(const Engine& engine, const GlobalType& type, const Value& init);
   Result<Value> get() const;
   /// Errors: invalid_argument (immutable), type_mismatch, stale_handle.

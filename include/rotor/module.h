@@ -84,7 +84,7 @@ class Module {
 
   /// Linked code with all that is needed to run it. Functions that have no code yet are compiled first.
   Result<std::vector<uint8_t>> serialize() const;
-  /// The same to a file, which appears whole or not at all.
+  /// The same to a file: whole or not at all, through links, mode and owner kept; pipes and devices are written to.
   Result<void> serialize_to_file(const std::string& path) const;
   /// The module of what `serialize` gave. It is *trusted*: who made it can run code in this process. Checksums find
   /// damage, not tampering. LLVM is not touched, and code is never compiled again. Errors: corrupt (damaged, foreign,

@@ -36,7 +36,7 @@ const char* to_string(ErrorKind kind);
 /// An error as a value.
 struct [[nodiscard]] Error {
   ErrorKind kind = ErrorKind::internal;
-  std::string message;
+  std::string message;  ///< safe to print (rotor/printable.h), unless a host function wrote it
   /// Byte offset in the module or file the error is about.
   std::optional<uint64_t> offset;
   /// The trap with its backtrace, if `kind` is `trap`.
@@ -46,7 +46,7 @@ struct [[nodiscard]] Error {
   Error(ErrorKind error_kind, std::string text) : kind(error_kind), message(std::move(text)) {}
   Error(ErrorKind error_kind, std::string text, uint64_t at) : kind(error_kind), message(std::move(text)), offset(at) {}
 
-  /// One line (a trap: one line, then a line a frame).
+  /// One line (a trap: one line, then a line a frame), as rotor/printable.h has it.
   std::string to_string() const;
 };
 

@@ -12,6 +12,7 @@
 #include "rotor/linker.h"
 #include "rotor/memory.h"
 #include "rotor/module.h"
+#include "rotor/printable.h"
 #include "rotor/result.h"
 #include "rotor/snapshot.h"
 #include "rotor/trap.h"

@@ -37,8 +37,8 @@ const char* to_string(TrapKind kind);
 /// One wasm frame.
 struct Frame {
   uint32_t func_index = 0;
-  std::string func_name;       ///< from the name section or the export, else empty
-  std::string module_name;     ///< from the name section, else empty
+  std::string func_name;       ///< from the name section or the export, else empty; as the module has it
+  std::string module_name;     ///< from the name section, else empty; likewise
   uint64_t module_offset = 0;  ///< byte offset of the instruction in the module; 0: unknown
 };
 
@@ -49,7 +49,7 @@ struct Trap {
   std::string message;
   std::vector<Frame> frames;
 
-  /// The message, then one line a frame.
+  /// The message, then one line a frame, with names as rotor/printable.h has them.
   std::string to_string() const;
 };
 

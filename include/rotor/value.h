@@ -14,8 +14,9 @@
 
 namespace rotor {
 
-/// A heap type: an abstract one, or the index of a defined type: in this API among the engine's (Engine::func_type),
-/// inside wasm/ among the module's.
+/// A heap type: an abstract one, or a defined type: in this API by the name that its engine gave it
+/// (Engine::func_type), inside wasm/ by its index in the module. An engine gives no name twice: that of a type that is
+/// gone is of none.
 class HeapType {
  public:
   enum class Abstract : uint8_t {
@@ -33,23 +34,27 @@ class HeapType {
     noexn,
     bottom  ///< only in the validator: of a reference that unreachable code produces
   };
-  constexpr HeapType(Abstract kind) : bits_(static_cast<uint32_t>(kind)) {}
+  constexpr HeapType(Abstract kind) : bits_(static_cast<uint64_t>(kind)) {}
   static constexpr HeapType concrete(uint32_t type_index) { return HeapType(kConcrete | type_index, 0); }
+  static constexpr HeapType named(uint64_t type_name) { return HeapType(kConcrete | type_name, 0); }
   static constexpr uint32_t kMaxTypeIndex = (1u << 23) - 1;
+  /// Names begin here, so that no name is an index. There are enough for a million a second, for a thousand years.
+  static constexpr uint64_t kFirstTypeName = kMaxTypeIndex + 1;
 
   constexpr bool is_concrete() const { return bits_ & kConcrete; }
-  constexpr uint32_t type_index() const { return bits_ & ~kConcrete; }
+  constexpr uint32_t type_index() const { return static_cast<uint32_t>(bits_ & ~kConcrete); }
+  constexpr uint64_t type_name() const { return bits_ & ~kConcrete; }
   constexpr Abstract abstract() const { return static_cast<Abstract>(bits_); }
   constexpr bool operator==(const HeapType&) const = default;
 
  private:
   friend class ValType;
-  static constexpr uint32_t kConcrete = 1u << 23;
-  constexpr HeapType(uint32_t bits, int) : bits_(bits) {}
-  uint32_t bits_;
+  static constexpr uint64_t kConcrete = UINT64_C(1) << 55;
+  constexpr HeapType(uint64_t bits, int) : bits_(bits) {}
+  uint64_t bits_;
 };
 
-/// A value type in 32 bits: kind, nullability and heap type.
+/// A value type in 64 bits: kind, nullability and heap type.
 class ValType {
  public:
   enum class Kind : uint8_t {
@@ -62,9 +67,9 @@ class ValType {
     ref
   };
   constexpr ValType() : bits_(0) {}
-  constexpr ValType(Kind kind) : bits_(static_cast<uint32_t>(kind)) {}
+  constexpr ValType(Kind kind) : bits_(static_cast<uint64_t>(kind)) {}
   static constexpr ValType ref(HeapType heap, bool nullable) {
-    return ValType(static_cast<uint32_t>(Kind::ref) | (nullable ? kNullable : 0u) | heap.bits_ << 8, 0);
+    return ValType(static_cast<uint64_t>(Kind::ref) | (nullable ? kNullable : 0) | heap.bits_ << 8, 0);
   }
   static const ValType i32, i64, f32, f64, v128, funcref, externref;
 
@@ -91,12 +96,12 @@ class ValType {
            (heap() == HeapType(HeapType::Abstract::extern_) || heap() == HeapType(HeapType::Abstract::noextern));
   }
   constexpr bool operator==(const ValType&) const = default;
-  constexpr uint32_t bits() const { return bits_; }
+  constexpr uint64_t bits() const { return bits_; }
 
  private:
-  static constexpr uint32_t kNullable = 1u << 3;
-  constexpr ValType(uint32_t bits, int) : bits_(bits) {}
-  uint32_t bits_;
+  static constexpr uint64_t kNullable = 1u << 3;
+  constexpr ValType(uint64_t bits, int) : bits_(bits) {}
+  uint64_t bits_;
 };
 
 inline constexpr ValType ValType::i32{ValType::Kind::i32};

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -50,11 +51,47 @@ struct WatPrintOptions {
 };
 
 /// Prints a binary module as text, one field or instruction a line. It need not be valid, only well-formed; whatever
-/// `parse_wat` understands is printed, and reads back as the same module: byte for byte if `parse_wat` encoded it, else
-/// but for the freedoms that the binary format has and the text has not (long integers, empty sections and the like).
+/// `parse_wat` understands is printed, and reads back, with WatOptions::names, as the same module: byte for byte if
+/// `parse_wat` encoded it, or a toolchain that uses the freedoms of the binary format as it does.
+///
+/// Kept are all names (duplicate and empty ones by `(@name "...")`), a data count section that nothing needs (by
+/// `(@rotor.data_count)`, which others take for a comment), custom sections with their contents, their order and the
+/// sections that they stand between, and branch hints. Not kept is what the text can't say: integers longer than they
+/// need be, long forms of types and segments that have a short one, sections that are empty, locals of one type in
+/// several groups, subsections of the name section that are unordered, unknown or repeated, names of what is not there,
+/// and a name section that stands anywhere but behind all others that are not custom.
 /// Errors: malformed, unsupported (instructions that the text format has no more) or limit (text of hundreds of times
 /// the module's size), each with the byte offset in the module.
 Result<std::string> wasm_to_wat(std::span<const uint8_t> module, const WatPrintOptions& options = {});
+
+/// What a binary module has, whether or not the engine can run it: of WebAssembly 3.0 all that the text format knows.
+struct ModuleOutline {
+  struct Section {
+    std::string name;  ///< "type", "code", or a custom section's name
+    bool custom = false;
+    uint64_t offset = 0;  ///< of the contents, in bytes
+    uint64_t size = 0;    ///< of the contents, in bytes
+  };
+  struct Import {
+    std::string module, name;
+    std::string kind;  ///< "func", "table", "memory", "global" or "tag"
+    std::string type;  ///< in the text format: "func (type 0) (param i32)", "memory 1 2"
+  };
+  struct Export {
+    std::string name;
+    std::string kind;
+    uint32_t index = 0;
+  };
+  std::vector<Section> sections;
+  std::vector<Import> imports;
+  std::vector<Export> exports;
+  /// What could not be read, if anything: then imports and exports may be missing, and sections behind it if it is
+  /// their bounds.
+  std::optional<Error> problem;
+};
+/// Reads a module's sections, imports and exports; nothing is validated. Names are as the module has them
+/// (rotor/printable.h). Errors: malformed, it does not begin as a module.
+Result<ModuleOutline> outline_module(std::span<const uint8_t> module);
 
 /// A place in a text, both counted from 1; columns in characters.
 struct TextPosition {
@@ -64,8 +101,9 @@ struct TextPosition {
 };
 TextPosition text_position(std::string_view text, uint64_t offset);
 
-/// `FILE:LINE:COLUMN: error: MESSAGE`, the line and a caret below it; three lines, without a newline at the end.
-/// `error.offset` is one of `text`: that of a module which did not validate goes through the source map first.
+/// `FILE:LINE:COLUMN: error: MESSAGE`, the line and a caret below it; three lines, without a newline at the end. The
+/// line is as rotor/printable.h has it, but for tabs. `error.offset` is one of `text`: that of a module which did not
+/// validate goes through the source map first.
 std::string render_text_error(std::string_view file, std::string_view text, const Error& error);
 
 }  // namespace rotor

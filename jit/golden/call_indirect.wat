@@ -28,7 +28,7 @@ define hidden swiftcc i32 @f0(ptr swiftself %0, i32 %1) #0 !rotor.entry !3 {
   unreachable
 
 10:                                               ; preds = %2
-  %11 = load ptr, ptr %4, align 8, !invariant.load !5
+  %11 = load ptr, ptr %4, align 8
   %12 = getelementptr i64, ptr %11, i64 %7
   %13 = load ptr, ptr %12, align 8
   %14 = icmp eq ptr %13, null

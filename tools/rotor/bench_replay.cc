@@ -158,7 +158,7 @@ void measure_image(const BenchOptions& options, const Inputs& in, Samples& out) 
   out.image_bytes = counters.image_bytes;
   built->rotate(options);
   if (built->proxy.counters().rotations_image == 0)
-    fmt::print(stderr, "rotor: the standby did not come from an image: {}\n", built->proxy.counters().last_problem);
+    print_error("rotor: the standby did not come from an image: {}\n", built->proxy.counters().last_problem);
   out.guest_bytes = built->proxy.counters().memory_bytes;
   touch_pages(options, *built, out);
   out.peak_together = std::max(out.peak_together, built->proxy.counters().peak_together_bytes);
@@ -224,39 +224,38 @@ nlohmann::ordered_json to_json(const BenchOptions& options, const Samples& s) {
   return json;
 }
 
-void print(const nlohmann::ordered_json& s) {
+void print_medians(const nlohmann::ordered_json& s) {
   auto number = [&](const char* key) { return s[key].get<double>(); };
   auto mib = [&](const char* key) { return s[key].get<double>() / (1 << 20); };
-  fmt::print("medians of {} runs\n", s["runs"].get<uint32_t>());
-  fmt::print("replay:   {} calls, {:.0f} ns each; {:.0f} ns when they were recorded\n",
-             s["calls_replayed"].get<uint64_t>(), number("replayed_call_ns"), number("recorded_call_ns"));
-  fmt::print(
+  print("medians of {} runs\n", s["runs"].get<uint32_t>());
+  print("replay:   {} calls, {:.0f} ns each; {:.0f} ns when they were recorded\n", s["calls_replayed"].get<uint64_t>(),
+        number("replayed_call_ns"), number("recorded_call_ns"));
+  print(
       "standby:  {:.2f} ms by replay ({:.2f} ms of it a fresh guest), {:.2f} ms with its image, {:.2f} ms from the "
       "image\n",
       number("standby_by_replay_ms"), number("fresh_standby_ms"), number("standby_and_image_ms"),
       number("standby_by_image_ms"));
-  fmt::print("restore:  {:.1f} µs a MiB of guest memory; {:.1f} with each page read, {:.1f} with each page written\n",
-             number("restore_us_per_mib"), number("restore_and_read_us_per_mib"),
-             number("restore_and_write_us_per_mib"));
-  fmt::print("memory:   guest {:.2f} MiB, image {:.2f} MiB; process {:.1f} MiB, {:.1f} with a standby from the image\n",
-             mib("guest_bytes"), mib("image_bytes"), mib("resident_active_bytes"), mib("resident_with_standby_bytes"));
+  print("restore:  {:.1f} µs a MiB of guest memory; {:.1f} with each page read, {:.1f} with each page written\n",
+        number("restore_us_per_mib"), number("restore_and_read_us_per_mib"), number("restore_and_write_us_per_mib"));
+  print("memory:   guest {:.2f} MiB, image {:.2f} MiB; process {:.1f} MiB, {:.1f} with a standby from the image\n",
+        mib("guest_bytes"), mib("image_bytes"), mib("resident_active_bytes"), mib("resident_with_standby_bytes"));
   if (!s.contains("latency")) return;
   for (const char* when : {"before_swap", "during_swap", "after_swap"}) {
     const auto& p = s["latency"][when];
     std::string name = when;
     name[name.find('_')] = ' ';
-    fmt::print("latency:  {:<12} p50 {:.3f} ms, p90 {:.3f}, p99 {:.3f}, most {:.3f} ({} calls)\n", name,
-               p["p50_ms"].get<double>(), p["p90_ms"].get<double>(), p["p99_ms"].get<double>(),
-               p["max_ms"].get<double>(), p["count"].get<size_t>());
+    print("latency:  {:<12} p50 {:.3f} ms, p90 {:.3f}, p99 {:.3f}, most {:.3f} ({} calls)\n", name,
+          p["p50_ms"].get<double>(), p["p90_ms"].get<double>(), p["p99_ms"].get<double>(), p["max_ms"].get<double>(),
+          p["count"].get<size_t>());
   }
 }
 
 void run(const BenchOptions& options) {
-  Policy policy = value_or_die(options.policy, Policy::load_toml(options.policy));
+  Policy policy = value_or_die(options.policy, Policy::load_toml(input_path(options.policy)));
   if (!options.memory_limit.empty()) policy.memory_limit_bytes = parse_size(options.memory_limit);
-  Trace setup = value_or_die(options.setup, load_trace(options.setup));
+  Trace setup = value_or_die(options.setup, load_trace(input_path(options.setup)));
   std::optional<Trace> load;
-  if (!options.load.empty()) load = value_or_die(options.load, load_trace(options.load, &setup));
+  if (!options.load.empty()) load = value_or_die(options.load, load_trace(input_path(options.load), &setup));
   Engine engine = engine_or_die(options.engine);
   Module module = load_module_or_die(engine, options.module).module;
   const Inputs inputs{std::move(policy), std::move(setup), std::move(load), std::move(engine), std::move(module)};
@@ -271,8 +270,8 @@ void run(const BenchOptions& options) {
   if (inputs.load) measure_swaps(options, inputs, samples);
   progress.clear();
   const nlohmann::ordered_json json = to_json(options, samples);
-  if (!options.json) print(json);
-  fmt::print("{}\n", json.dump());
+  if (!options.json) print_medians(json);
+  print("{}\n", json_text(json));
   std::fflush(stdout);
 }
 

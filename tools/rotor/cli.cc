@@ -13,6 +13,7 @@
 #include <filesystem>
 #include <fstream>
 #include <mutex>
+#include <utility>
 
 #include "tools/rotor/module_file.h"
 
@@ -32,7 +33,7 @@ uint64_t cpu_ns() {
   return ns(usage.ru_utime) + ns(usage.ru_stime);
 }
 
-Exit exit_code(ErrorKind kind) {
+Exit exit_for(ErrorKind kind) {
   switch (kind) {
     case ErrorKind::io:
     case ErrorKind::not_found:
@@ -44,25 +45,48 @@ Exit exit_code(ErrorKind kind) {
 
 }  // namespace
 
+Exit exit_code(Exit code) {
+  auto written = finish_output();
+  if (written) return code;
+  print_error("rotor: {}\n", written.error().to_string());
+  return code == Exit::ok ? Exit::usage : code;
+}
+
 void finish(Exit code) { throw CLI::RuntimeError(static_cast<int>(code)); }
 
 void die(Exit code, std::string_view what) {
   std::fflush(stdout);
-  fmt::print(stderr, "rotor: {}\n", what);
+  print_error("rotor: {}\n", what);
   finish(code);
 }
 
 void die(const std::string& file, const Error& error) {
   std::string text = error.to_string();
   // Errors of traces and code files name their file themselves.
-  die(exit_code(error.kind), text.find(file) == text.npos ? fmt::format("{}: {}", file, text) : text);
+  const bool is_named = text.contains(file == "-" ? "standard output" : file);
+  die(exit_for(error.kind), is_named ? text : fmt::format("{}: {}", file, text));
+}
+
+void print_guest_error(std::string_view text) {
+  while (text.ends_with('\n')) text.remove_suffix(1);
+  for (size_t end = 0; end != text.npos; text.remove_prefix(end == text.npos ? 0 : end + 1)) {
+    end = text.find('\n');
+    print_error("[guest error] {}\n", printable(text.substr(0, end)));
+  }
+}
+
+std::string input_path(const std::string& path) {
+  static bool is_named = false;
+  if (path != "-") return path;
+  if (std::exchange(is_named, true)) die(Exit::usage, "standard input can be read once only");
+  return "/dev/stdin";
 }
 
 std::vector<uint8_t> read_file_or_die(const std::string& path) {
   std::error_code failed;
   if (std::filesystem::is_directory(path, failed)) die(Exit::usage, path + ": is a directory");
   errno = 0;
-  std::ifstream in(path, std::ios::binary);
+  std::ifstream in(input_path(path), std::ios::binary);
   std::vector<uint8_t> bytes;
   if (in) bytes.assign(std::istreambuf_iterator<char>(in), {});
   if (!in || in.bad()) die(Exit::usage, fmt::format("{}: {}", path, errno ? std::strerror(errno) : "can't be read"));
@@ -154,7 +178,7 @@ Engine engine_or_die(const EngineOptions& options) {
   };
   auto engine = Engine::create(config);
   if (!engine && config.cache.enabled) {
-    fmt::print(stderr, "rotor: running without the cache: {}\n", engine.error().message);
+    print_error("rotor: running without the cache: {}\n", engine.error().message);
     config.cache.enabled = false;
     engine = Engine::create(std::move(config));
   }
@@ -162,26 +186,15 @@ Engine engine_or_die(const EngineOptions& options) {
 }
 
 void update_cache(const Module& module) {
-  auto warn = [](const Error& error) { fmt::print(stderr, "rotor: code cache: {}\n", error.message); };
+  auto warn = [](const Error& error) { print_error("rotor: code cache: {}\n", error.message); };
   if (auto outcome = module.cache_outcome(); outcome.failure) warn(*outcome.failure);
   if (auto updated = module.update_cache(); !updated) warn(updated.error());
 }
 
 LoadedModule load_module_or_die(const Engine& engine, const std::string& path) {
-  std::vector<uint8_t> contents = read_file_or_die(path);
-  Stopwatch watch;
-  {
-    ModuleFile file = module_file_or_die(path, std::move(contents), {.names = true});
-    const std::vector<uint8_t>& bytes = file.module.bytes;
-    bool is_wasm = bytes.size() >= 4 && std::memcmp(bytes.data(), "\0asm", 4) == 0;
-    // An empty or tiny file is a bad module rather than a bad code file.
-    if (is_wasm || bytes.size() < 8) {
-      Module module = value_or_die(file, Module::compile(engine, bytes));
-      return {std::move(module), false, watch.wall_ms()};
-    }
-  }
-  Module module = value_or_die(path, Module::deserialize_file(engine, path, Module::Verify::all));
-  return {std::move(module), true, watch.wall_ms()};
+  auto loaded = load_module(engine, path);
+  if (!loaded) die(loaded.error().file, loaded.error().error);
+  return std::move(*loaded);
 }
 
 struct Progress::State {
@@ -208,13 +221,13 @@ void Progress::update(uint64_t done, uint64_t all) {
   if (now - state_->drawn_ns < kRedrawNs) return;
   state_->drawn_ns = now;
   state_->visible = true;
-  fmt::print(stderr, "\r\033[K{} {} of {}", state_->what, done, all);
+  print_error("\r\033[K{} {} of {}", state_->what, done, all);
 }
 
 void Progress::clear() {
   if (!state_) return;
   std::lock_guard lock(state_->mutex);
-  if (state_->visible) fmt::print(stderr, "\r\033[K");
+  if (state_->visible) print_error("\r\033[K");
   state_->visible = false;
 }
 

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "rotor/rotor.h"
+#include "tools/rotor/output.h"
 
 namespace rotor::cli {
 
@@ -20,6 +21,8 @@ enum class Exit : int {
   usage = 2,   ///< the command can't be run as given
 };
 
+/// What the process ends with: `code`, unless something of standard output was lost, which is told.
+Exit exit_code(Exit code);
 /// Ends the command: thrown past CLI11's parse to main.
 [[noreturn]] void finish(Exit code);
 /// Prints "rotor: what" to stderr and ends the command.
@@ -36,7 +39,12 @@ inline void check_or_die(const std::string& file, const Result<void>& result) {
   if (!result) die(file, result.error());
 }
 
+/// What to open to read the file of that name: `-` is standard input, which can be named once.
+std::string input_path(const std::string& path);
 std::vector<uint8_t> read_file_or_die(const std::string& path);
+
+/// What a guest wrote for people, to stderr: each line marked, so that it passes for none of ours.
+void print_guest_error(std::string_view text);
 
 /// --enable and --disable. `features` must live as long as the command.
 void add_features(CLI::App& command, Features& features);
@@ -73,7 +81,8 @@ void update_cache(const Module& module);
 struct LoadedModule {
   Module module;
   bool from_code_file = false;
-  double load_ms = 0;  ///< all that it took, compiling included
+  double load_ms = 0;       ///< all that it took, compiling included
+  uint64_t file_bytes = 0;  ///< of the file
 };
 /// A .wasm or .wat file is compiled, with progress on a terminal; any other is taken as a code file.
 LoadedModule load_module_or_die(const Engine& engine, const std::string& path);
@@ -105,6 +114,9 @@ class Stopwatch {
 
 /// Bytes as a person writes them: "4096", "8MiB", "8MB" (both 2^20), "1g". CLI::ValidationError if it is none.
 uint64_t parse_size(const std::string& text);
+
+/// Stands before arguments of `rotor run` that CLI11 must not take for options.
+inline constexpr const char* kNumberMark = "\x01";
 
 // The commands, one a file.
 void add_run(CLI::App& app);

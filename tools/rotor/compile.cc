@@ -20,15 +20,6 @@ struct CompileOptions {
   EngineOptions engine;
 };
 
-/// Ends the command if the text can't be written whole.
-void write_text_or_die(const std::string& path, const std::string& text) {
-  errno = 0;
-  FILE* file = path.empty() ? stdout : std::fopen(path.c_str(), "w");
-  bool ok = file && std::fwrite(text.data(), 1, text.size(), file) == text.size();
-  if (file) ok &= (path.empty() ? std::fflush(file) : std::fclose(file)) == 0;
-  if (!ok) die(Exit::usage, fmt::format("{}: {}", path.empty() ? "stdout" : path, std::strerror(errno)));
-}
-
 void emit(const CompileOptions& options) {
   ModuleFile file = read_module_file_or_die(options.file);
   Engine engine = engine_or_die(options.engine);
@@ -36,19 +27,30 @@ void emit(const CompileOptions& options) {
                   : options.emit == "llvm-ir-raw" ? CodeText::llvm_ir_raw
                                                   : CodeText::llvm_ir;
   std::string text = value_or_die(file, Module::emit_text(engine, file.module.bytes, kind, options.func));
-  write_text_or_die(options.output, text);
+  std::string output = options.output.empty() ? "-" : options.output;
+  check_or_die(output, write_output_file(output, text));
 }
 
 void compile(const CompileOptions& options) {
+  check_or_die(options.output, check_output_file(options.output));
   ModuleFile file = read_module_file_or_die(options.file);
   Engine engine = engine_or_die(options.engine);
   Module module = value_or_die(file, Module::compile(engine, file.module.bytes));
-  check_or_die(options.output, module.serialize_to_file(options.output));
+  uint64_t file_bytes = 0;
+  if (options.output == "-") {
+    std::vector<uint8_t> code = value_or_die(file, module.serialize());
+    file_bytes = code.size();
+    check_or_die("-", write_output_file("-", {reinterpret_cast<const char*>(code.data()), code.size()}));
+  } else {
+    check_or_die(options.output, module.serialize_to_file(options.output));
+    std::error_code failed;
+    file_bytes = std::filesystem::file_size(options.output, failed);
+    if (failed) file_bytes = 0;
+  }
   const CompileStats& stats = module.compile_stats();
-  std::error_code ignored;
-  fmt::print(stderr, "{}: {} functions, {} bytes of code, file of {} bytes; {:.1f} ms wall, {:.1f} ms CPU\n",
-             options.output, stats.functions, stats.code_bytes, std::filesystem::file_size(options.output, ignored),
-             stats.wall_ms, stats.cpu_ms);
+  print_error("{}: {} functions, {} bytes of code{}; {:.1f} ms wall, {:.1f} ms CPU\n", options.output, stats.functions,
+              stats.code_bytes, file_bytes ? fmt::format(", file of {} bytes", file_bytes) : "", stats.wall_ms,
+              stats.cpu_ms);
 }
 
 }  // namespace
@@ -58,7 +60,7 @@ void add_compile(CLI::App& app) {
   CLI::App* command =
       app.add_subcommand("compile", "Write linked code to a file, to be run later without the compiler");
   command->add_option("file", options->file, "a .wasm or .wat file")->required();
-  command->add_option("-o,--output", options->output, "the code file; of --emit: if not stdout");
+  command->add_option("-o,--output", options->output, "the code file, - is standard output; of --emit: if not stdout");
   auto* emit_option =
       command->add_option("--emit", options->emit, "print what the compiler makes, instead of writing linked code")
           ->check(CLI::IsMember({"llvm-ir", "llvm-ir-raw", "asm"}));

@@ -1,39 +1,85 @@
 // rotor: runs, checks, compiles and tests WebAssembly modules. One file a command.
-#include <fmt/format.h>
+#include <fcntl.h>
 
-#include <cstdio>
+#include <algorithm>
+#include <csignal>
 #include <exception>
+#include <sstream>
+#include <string>
+#include <string_view>
+#include <vector>
 
 #include "tools/rotor/cli.h"
 
-int main(int argc, char** argv) {
-  using rotor::cli::Exit;
+namespace rotor::cli {
+namespace {
+
+/// What the process was started without would be the next file that it opens. Open the wrong way round, standard
+/// streams fail as closed ones do.
+void fill_standard_streams() {
+  for (int stream : {0, 1, 2})
+    if (fcntl(stream, F_GETFD) < 0) (void)open("/dev/null", stream == 0 ? O_WRONLY : O_RDONLY);
+}
+
+/// Whether it is a number that CLI11 takes for options, because no digit follows the sign.
+bool is_number_like_options(std::string_view argument) {
+  return argument == "-inf" || argument == "-infinity" || argument == "-nan" || argument.starts_with("-nan:0x") ||
+         argument.starts_with("-.");
+}
+
+/// The arguments as CLI11 wants them, the last first. Numbers like options get a mark, which `rotor run` takes off.
+std::vector<std::string> arguments(int argc, char** argv) {
+  std::vector<std::string> all(argv + std::min(argc, 1), argv + argc);
+  if (!all.empty() && all.front() == "run")
+    for (std::string& argument : all)
+      if (is_number_like_options(argument)) argument.insert(0, kNumberMark);
+  std::ranges::reverse(all);
+  return all;
+}
+
+Exit run(int argc, char** argv) {
   CLI::App app{"Rotor: a WebAssembly runtime that rotates instances that leak", "rotor"};
   app.require_subcommand(1);
   app.fallthrough(false);
   app.set_version_flag("--version", "rotor " ROTOR_VERSION);
-  rotor::cli::add_run(app);
-  rotor::cli::add_validate(app);
-  rotor::cli::add_wat2wasm(app);
-  rotor::cli::add_wasm2wat(app);
-  rotor::cli::add_inspect(app);
-  rotor::cli::add_compile(app);
-  rotor::cli::add_replay(app);
-  rotor::cli::add_wast(app);
-  rotor::cli::add_rotate(app);
-  rotor::cli::add_policy(app);
-  rotor::cli::add_bench(app);
+  app.footer("Where a file is named, - is standard input or output.");
+  add_run(app);
+  add_validate(app);
+  add_wat2wasm(app);
+  add_wasm2wat(app);
+  add_inspect(app);
+  add_compile(app);
+  add_replay(app);
+  add_wast(app);
+  add_rotate(app);
+  add_policy(app);
+  add_bench(app);
   try {
-    app.parse(argc, argv);
-    return static_cast<int>(Exit::ok);
+    app.parse(arguments(argc, argv));
+    return Exit::ok;
   } catch (const CLI::RuntimeError& end) {
-    return end.get_exit_code();
+    return static_cast<Exit>(end.get_exit_code());
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : static_cast<int>(Exit::usage);
+    // Help, or what is wrong with the arguments.
+    std::ostringstream out, err;
+    const bool is_good = app.exit(error, out, err) == 0;
+    write_out(out.view());
+    write_error(err.view());
+    return is_good ? Exit::ok : Exit::usage;
   } catch (const std::bad_alloc&) {
-    fmt::print(stderr, "rotor: out of memory\n");
+    print_error("rotor: out of memory\n");
   } catch (const std::exception& error) {
-    fmt::print(stderr, "rotor: {}\n", error.what());
+    print_error("rotor: {}\n", error.what());
   }
-  return static_cast<int>(Exit::failed);
+  return Exit::failed;
+}
+
+}  // namespace
+}  // namespace rotor::cli
+
+int main(int argc, char** argv) {
+  rotor::cli::fill_standard_streams();
+  // A file that may not be so large is an error like any other, and leaves no temporary.
+  std::signal(SIGXFSZ, SIG_IGN);
+  return static_cast<int>(rotor::cli::exit_code(rotor::cli::run(argc, argv)));
 }

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cstdint>
+#include <expected>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -22,6 +24,18 @@ struct ModuleFile {
 ModuleFile read_module_file_or_die(const std::string& path);
 /// The same of bytes that were read already.
 ModuleFile module_file_or_die(const std::string& path, std::vector<uint8_t> bytes, const WatOptions& options);
+
+/// By its first bytes.
+bool is_binary_module(std::span<const uint8_t> bytes);
+
+/// A module that could not be loaded.
+struct LoadFailure {
+  ModuleFile file;
+  Error error;
+};
+/// A .wasm or .wat file is compiled, with progress on a terminal; any other is taken as a code file. A file that can't
+/// be read, or a text that is none, ends the command.
+std::expected<LoadedModule, LoadFailure> load_module(const Engine& engine, const std::string& path);
 
 /// Ends the command with an error about the module: of a text with the line where it lies.
 [[noreturn]] void die(const ModuleFile& file, const Error& error);

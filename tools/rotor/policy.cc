@@ -34,7 +34,7 @@ void print_table(const std::vector<Row>& rows) {
     std::string line;
     for (size_t i = 0; i < row.size(); i++) line += fmt::format("{:<{}}  ", row[i], widths[i]);
     line.erase(line.find_last_not_of(' ') + 1);
-    fmt::print("{}\n", line);
+    print("{}\n", line);
   }
 }
 
@@ -67,7 +67,7 @@ bool is_mentioned(const std::string& rule) { return rule != "default" && rule !=
 
 void print_counts(const char* what, const std::map<std::string, size_t>& counts) {
   for (const auto& [how, count] : counts)
-    fmt::print("not mentioned: {} {}{}, {}\n", count, what, count == 1 ? "" : "s", how);
+    print("not mentioned: {} {}{}, {}\n", count, what, count == 1 ? "" : "s", how);
 }
 
 void print_exports(const PolicyExplanation& explained, bool all) {
@@ -78,8 +78,8 @@ void print_exports(const PolicyExplanation& explained, bool all) {
       others[fmt::format("{} ({})", effect_text(item), item.rule)]++;
       continue;
     }
-    rows.push_back({item.name, to_string(item.type), effect_text(item), words(item.args), words(item.results),
-                    rule_text(item.rule, item.name)});
+    rows.push_back({printable_name(item.name), to_string(item.type), effect_text(item), words(item.args),
+                    words(item.results), printable_name(rule_text(item.rule, item.name))});
   }
   if (rows.size() > 1) print_table(rows);
   print_counts("export", others);
@@ -87,7 +87,7 @@ void print_exports(const PolicyExplanation& explained, bool all) {
 
 void print_imports(const PolicyExplanation& explained, bool all) {
   if (explained.imports.empty()) return;
-  fmt::print("\n");
+  print("\n");
   std::vector<Row> rows = {{"import", "type", "in a replay", "arguments", "rule"}};
   std::map<std::string, size_t> others;
   for (const ExplainedImport& item : explained.imports) {
@@ -95,8 +95,9 @@ void print_imports(const PolicyExplanation& explained, bool all) {
       others[fmt::format("{} ({})", to_string(item.mode), item.rule)]++;
       continue;
     }
-    rows.push_back({item.name, to_string(item.type), to_string(item.mode),
-                    item.mode == ImportMode::run ? "-" : words(item.args), rule_text(item.rule, item.name)});
+    rows.push_back({printable_name(item.name), to_string(item.type), to_string(item.mode),
+                    item.mode == ImportMode::run ? "-" : words(item.args),
+                    printable_name(rule_text(item.rule, item.name))});
   }
   if (rows.size() > 1) print_table(rows);
   print_counts("import", others);
@@ -135,11 +136,11 @@ void print_json(const PolicyExplanation& explained) {
     row["args"] = words_json(item.args);
     row["rule"] = item.rule;
   }
-  fmt::print("{}\n", json.dump());
+  print("{}\n", json_text(json));
 }
 
 void check(const PolicyCheckOptions& options) {
-  auto policy = Policy::load_toml(options.policy);
+  auto policy = Policy::load_toml(input_path(options.policy));
   if (!policy) die(Exit::usage, policy.error().message);
   EngineOptions engine_options;
   engine_options.mode = "lazy";  // the module's types are all that is asked for

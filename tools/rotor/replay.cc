@@ -57,9 +57,9 @@ Measured replay(const ReplayOptions& options, const Engine& engine, const Module
                 const std::vector<Trace>& traces) {
   Measured out;
   BindgenOptions host_options;
-  host_options.on_guest_error = [](std::string_view text) { fmt::print(stderr, "[guest error] {}\n", text); };
+  host_options.on_guest_error = print_guest_error;
   host_options.on_worker_error = [](const Error& error) {
-    fmt::print(stderr, "rotor: a worker ended: {}\n", error.to_string());
+    print_error("rotor: a worker ended: {}\n", error.to_string());
     std::fflush(stderr);
     std::_Exit(static_cast<int>(Exit::failed));  // the main instance may wait for its work for ever
   };
@@ -78,17 +78,17 @@ Measured replay(const ReplayOptions& options, const Engine& engine, const Module
 
 void print_report(const ReplayOptions& options, const LoadedModule& loaded, const Measured& m) {
   for (const Mismatch& mismatch : m.report.mismatches)
-    fmt::print(stderr, "{}:{}: {}: expected {}, got {}\n", options.traces.back(), mismatch.line, mismatch.name,
-               mismatch.expected, mismatch.actual);
+    print_error("{}:{}: {}: expected {}, got {}\n", options.traces.back(), mismatch.line, printable_name(mismatch.name),
+                mismatch.expected, mismatch.actual);
   const CompileStats& stats = loaded.module.compile_stats();
   double compile_ms = loaded.from_code_file ? 0 : stats.wall_ms;
   double compile_cpu_ms = loaded.from_code_file ? 0 : stats.cpu_ms;
   if (!options.json)
-    fmt::print("{} calls; {} of {} checked results equal; {}, {:.1f} ms wall, {:.1f} ms CPU; {} bytes of memory\n",
-               m.report.calls, m.report.equal, m.report.checked,
-               loaded.from_code_file ? fmt::format("code loaded in {:.1f} ms", loaded.load_ms)
-                                     : fmt::format("compiled in {:.0f} ms", compile_ms),
-               m.wall_ms, m.cpu_ms, m.memory_bytes);
+    print("{} calls; {} of {} checked results equal; {}, {:.1f} ms wall, {:.1f} ms CPU; {} bytes of memory\n",
+          m.report.calls, m.report.equal, m.report.checked,
+          loaded.from_code_file ? fmt::format("code loaded in {:.1f} ms", loaded.load_ms)
+                                : fmt::format("compiled in {:.0f} ms", compile_ms),
+          m.wall_ms, m.cpu_ms, m.memory_bytes);
   auto rounded = [](double ms) { return static_cast<double>(static_cast<int64_t>(ms * 10 + 0.5)) / 10; };
   nlohmann::ordered_json json;
   json["calls"] = m.report.calls;
@@ -111,24 +111,24 @@ void print_report(const ReplayOptions& options, const LoadedModule& loaded, cons
     json["tier1_cpu_ms"] = rounded(tiers.tier1_cpu_ms);
     json["code_bytes"] = tiers.code_bytes;
   }
-  fmt::print("{}\n", json.dump());
+  print("{}\n", json_text(json));
 }
 
 void run(const ReplayOptions& options) {
   std::vector<Trace> traces;
   for (const std::string& path : options.traces)
-    traces.push_back(value_or_die(path, load_trace(path, traces.empty() ? nullptr : &traces.back())));
+    traces.push_back(value_or_die(path, load_trace(input_path(path), traces.empty() ? nullptr : &traces.back())));
   Engine engine = engine_or_die(options.engine);
   LoadedModule loaded = load_module_or_die(engine, options.module);
   Measured measured = replay(options, engine, loaded.module, traces);
-  if (measured.error) fmt::print(stderr, "rotor: {}\n", measured.error->to_string());
+  if (measured.error) print_error("rotor: {}\n", measured.error->to_string());
   update_cache(loaded.module);
   print_report(options, loaded, measured);
   std::fflush(stdout);
   std::fflush(stderr);
   bool good = !measured.error && measured.report.all_equal();
   // Abandoned workers still sleep in the guest: no static object may be destroyed under them.
-  if (measured.abandoned_workers) std::_Exit(static_cast<int>(good ? Exit::ok : Exit::failed));
+  if (measured.abandoned_workers) std::_Exit(static_cast<int>(exit_code(good ? Exit::ok : Exit::failed)));
   finish(good ? Exit::ok : Exit::failed);
 }
 

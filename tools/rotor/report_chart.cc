@@ -6,6 +6,8 @@
 #include <cmath>
 #include <iterator>
 
+#include "rotor/printable.h"
+
 namespace rotor::cli {
 namespace {
 
@@ -316,7 +318,7 @@ std::string draw_ranges(std::span<const RangeRow> rows, std::string_view title) 
 
 std::string escape_html(std::string_view text) {
   std::string out;
-  for (char c : text) {
+  for (char c : printable_lines(text)) {
     switch (c) {
       case '&': out += "&amp;"; break;
       case '<': out += "&lt;"; break;

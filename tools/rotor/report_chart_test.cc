@@ -37,6 +37,8 @@ TEST(ReportChart, Texts) {
   EXPECT_EQ(duration_text(1.25), "1.25 ms");
   EXPECT_EQ(duration_text(34'000), "34 s");
   EXPECT_EQ(escape_html("<a href='x'>&\""), "&lt;a href=&#39;x&#39;&gt;&amp;&quot;");
+  // A page may not say what a guest's name has it say backwards.
+  EXPECT_EQ(escape_html("a\u202eb\x1b<\nc\xff"), "a\\u{202e}b\\u{1b}&lt;\nc\\xff");
 }
 
 /// Where the labels of an SVG stand, as (y, text).

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <cstdio>
 
-#include "tools/rotor/output_file.h"
+#include "tools/rotor/output.h"
 #include "tools/rotor/rotate.h"
 
 namespace rotor::cli {
@@ -14,51 +14,50 @@ using namespace rotor::wasm_bindgen;
 
 void print_rotation(const RotateOptions& options, const RotationEvent& e, uint64_t call) {
   if (options.json) {
-    fmt::print("{}\n", rotation_json(e, call).dump());
+    print("{}\n", json_text(rotation_json(e, call)));
   } else {
-    fmt::print(
-        "rotation {}{} at call {}: {:.2f} -> {:.2f} MiB, warm-up {:.2f} ms{}, swap pause {} ns, waited {:.1f} ms\n",
-        e.rotation, e.cause == RotationCause::memory ? std::string() : fmt::format(" ({})", cause_text(e.cause)), call,
-        mib(e.bytes_before), mib(e.bytes_after), ms(e.warmup_ns),
-        e.origin == StandbyOrigin::image ? " from the image" : "", e.swap_pause_ns, ms(e.wait_ns));
+    print("rotation {}{} at call {}: {:.2f} -> {:.2f} MiB, warm-up {:.2f} ms{}, swap pause {} ns, waited {:.1f} ms\n",
+          e.rotation, e.cause == RotationCause::memory ? std::string() : fmt::format(" ({})", cause_text(e.cause)),
+          call, mib(e.bytes_before), mib(e.bytes_after), ms(e.warmup_ns),
+          e.origin == StandbyOrigin::image ? " from the image" : "", e.swap_pause_ns, ms(e.wait_ns));
   }
   std::fflush(stdout);
 }
 
 void print_latency(const char* what, const nlohmann::ordered_json& p) {
   if (p["count"].get<size_t>() == 0) return;
-  fmt::print("{}: p50 {:.2f} ms, p90 {:.2f}, p99 {:.2f}, p99.9 {:.2f}, most {:.2f} ({} calls)\n", what,
-             p["p50_ms"].get<double>(), p["p90_ms"].get<double>(), p["p99_ms"].get<double>(),
-             p["p999_ms"].get<double>(), p["max_ms"].get<double>(), p["count"].get<size_t>());
+  print("{}: p50 {:.2f} ms, p90 {:.2f}, p99 {:.2f}, p99.9 {:.2f}, most {:.2f} ({} calls)\n", what,
+        p["p50_ms"].get<double>(), p["p90_ms"].get<double>(), p["p99_ms"].get<double>(), p["p999_ms"].get<double>(),
+        p["max_ms"].get<double>(), p["count"].get<size_t>());
 }
 
 void print_summary(const nlohmann::ordered_json& s) {
   auto bytes = [&](const char* key) { return mib(s[key].get<uint64_t>()); };
-  fmt::print("calls {}, ok {}, wrong {}, lost {}; {} of {} checked results equal\n", s["calls"].get<uint64_t>(),
-             s["ok"].get<uint64_t>(), s["wrong"].get<uint64_t>(), s["lost"].get<uint64_t>(), s["equal"].get<uint64_t>(),
-             s["checked"].get<uint64_t>());
+  print("calls {}, ok {}, wrong {}, lost {}; {} of {} checked results equal\n", s["calls"].get<uint64_t>(),
+        s["ok"].get<uint64_t>(), s["wrong"].get<uint64_t>(), s["lost"].get<uint64_t>(), s["equal"].get<uint64_t>(),
+        s["checked"].get<uint64_t>());
   if (s.contains("also_calls"))
-    fmt::print("of the other trace: calls {}, ok {}, wrong {}, lost {}\n", s["also_calls"].get<uint64_t>(),
-               s["also_ok"].get<uint64_t>(), s["also_wrong"].get<uint64_t>(), s["also_lost"].get<uint64_t>());
-  fmt::print("swaps {} ({} from the image), longest swap pause {} ns, longest wait {:.1f} ms, failed warm-ups {}\n",
-             s["swaps"].get<uint64_t>(), s["swaps_image"].get<uint64_t>(), s["swap_pause_max_ns"].get<uint64_t>(),
-             s["wait_max_ms"].get<double>(), s["warmups_failed"].get<uint64_t>());
-  if (s.contains("last_problem")) fmt::print("last problem: {}\n", s["last_problem"].get<std::string>());
-  fmt::print("a call takes {:.2f} ms (median), at most {:.1f} ms; all took {:.1f} s\n",
-             s["call_median_ms"].get<double>(), s["call_max_ms"].get<double>(), s["load_ms"].get<double>() / 1000);
+    print("of the other trace: calls {}, ok {}, wrong {}, lost {}\n", s["also_calls"].get<uint64_t>(),
+          s["also_ok"].get<uint64_t>(), s["also_wrong"].get<uint64_t>(), s["also_lost"].get<uint64_t>());
+  print("swaps {} ({} from the image), longest swap pause {} ns, longest wait {:.1f} ms, failed warm-ups {}\n",
+        s["swaps"].get<uint64_t>(), s["swaps_image"].get<uint64_t>(), s["swap_pause_max_ns"].get<uint64_t>(),
+        s["wait_max_ms"].get<double>(), s["warmups_failed"].get<uint64_t>());
+  if (s.contains("last_problem")) print("last problem: {}\n", s["last_problem"].get<std::string>());
+  print("a call takes {:.2f} ms (median), at most {:.1f} ms; all took {:.1f} s\n", s["call_median_ms"].get<double>(),
+        s["call_max_ms"].get<double>(), s["load_ms"].get<double>() / 1000);
   print_latency("before swaps", s["latency"]["before_swap"]);
   print_latency("during swaps", s["latency"]["during_swap"]);
   print_latency("after swaps", s["latency"]["after_swap"]);
-  fmt::print("resident memory after the first call {:.1f} MiB, median {:.1f}, last {:.1f}, most {:.1f}\n",
-             bytes("resident_first_bytes"), bytes("resident_median_bytes"), bytes("resident_last_bytes"),
-             bytes("resident_max_bytes"));
-  fmt::print("guest memory {:.1f} MiB, most of all instances together {:.1f}, image {:.1f}; log {} calls, {} bytes\n",
-             bytes("memory_bytes"), bytes("peak_together_bytes"), bytes("image_bytes"), s["log_calls"].get<uint64_t>(),
-             s["log_bytes"].get<uint64_t>());
+  print("resident memory after the first call {:.1f} MiB, median {:.1f}, last {:.1f}, most {:.1f}\n",
+        bytes("resident_first_bytes"), bytes("resident_median_bytes"), bytes("resident_last_bytes"),
+        bytes("resident_max_bytes"));
+  print("guest memory {:.1f} MiB, most of all instances together {:.1f}, image {:.1f}; log {} calls, {} bytes\n",
+        bytes("memory_bytes"), bytes("peak_together_bytes"), bytes("image_bytes"), s["log_calls"].get<uint64_t>(),
+        s["log_bytes"].get<uint64_t>());
 }
 
 Policy policy_of(const RotateOptions& options) {
-  Policy policy = value_or_die(options.policy, Policy::load_toml(options.policy));
+  Policy policy = value_or_die(options.policy, Policy::load_toml(input_path(options.policy)));
   if (options.rotation == "off") policy.enabled = false;
   if (!options.memory_limit.empty()) policy.memory_limit_bytes = parse_size(options.memory_limit);
   if (!options.image.empty()) policy.image = options.image == "on" ? ImageMode::lazy : ImageMode::off;
@@ -71,26 +70,27 @@ Policy policy_of(const RotateOptions& options) {
 
 RotateTraces traces_of(const RotateOptions& options) {
   RotateTraces traces;
-  traces.setup = value_or_die(options.setup, load_trace(options.setup));
-  traces.load = value_or_die(options.load, load_trace(options.load, &traces.setup));
-  if (!options.also.empty()) traces.also = value_or_die(options.also, load_trace(options.also, &traces.setup));
+  traces.setup = value_or_die(options.setup, load_trace(input_path(options.setup)));
+  traces.load = value_or_die(options.load, load_trace(input_path(options.load), &traces.setup));
+  if (!options.also.empty())
+    traces.also = value_or_die(options.also, load_trace(input_path(options.also), &traces.setup));
   return traces;
 }
 
 RotateObserver observer_of(const RotateOptions& options, const RotateTraces& traces) {
   RotateObserver observer;
   observer.on_rotation = [&options](const RotationEvent& e, uint64_t call) { print_rotation(options, e, call); };
-  observer.on_guest_error = [](std::string_view text) { fmt::print(stderr, "[guest error] {}\n", text); };
+  observer.on_guest_error = print_guest_error;
   observer.on_failure = [](uint64_t call, const Error& error) {
     std::fflush(stdout);
-    fmt::print(stderr, "rotor: call {} failed: {}\n", call, error.to_string());
+    print_error("rotor: call {} failed: {}\n", call, error.to_string());
   };
   observer.on_setup_done = [&options, &traces](const Measured& m) {
     if (options.json) return;
-    fmt::print("state built by {} calls in {:.0f} ms; memory {:.2f} of {:.2f} MiB\n", traces.setup.calls.size(),
-               m.setup_ms, mib(m.counters.memory_bytes), mib(m.limit_bytes));
+    print("state built by {} calls in {:.0f} ms; memory {:.2f} of {:.2f} MiB\n", traces.setup.calls.size(), m.setup_ms,
+          mib(m.counters.memory_bytes), mib(m.limit_bytes));
     if (options.prepare)
-      fmt::print("standby prepared in {:.0f} ms; image {:.2f} MiB\n", m.prepare_ms, mib(m.counters.image_bytes));
+      print("standby prepared in {:.0f} ms; image {:.2f} MiB\n", m.prepare_ms, mib(m.counters.image_bytes));
     std::fflush(stdout);
   };
   return observer;
@@ -108,10 +108,10 @@ std::optional<Measured> run_baseline(const RotateOptions& options, const RotateT
                                             std::min(options.calls, options.report_baseline_calls), {}));
   if (!options.json) {
     if (measured.failures.empty())
-      fmt::print("without rotation {} calls end well\n", measured.load.calls);
+      print("without rotation {} calls end well\n", measured.load.calls);
     else
-      fmt::print("without rotation call {} fails: {}\n", measured.load.calls - 1,
-                 measured.failures.front().message.substr(0, measured.failures.front().message.find('\n')));
+      print("without rotation call {} fails: {}\n", measured.load.calls - 1,
+            measured.failures.front().message.substr(0, measured.failures.front().message.find('\n')));
     std::fflush(stdout);
   }
   return measured;
@@ -130,14 +130,14 @@ void run(const RotateOptions& options) {
   const Measured measured = value_or_die(
       options.policy, run_load(options, traces, engine, module, policy, options.calls, observer_of(options, traces)));
   for (const Mismatch& mismatch : measured.report.mismatches)
-    fmt::print(stderr, "{}:{}: {}: expected {}, got {}\n", options.load, mismatch.line, mismatch.name,
-               mismatch.expected, mismatch.actual);
+    print_error("{}:{}: {}: expected {}, got {}\n", options.load, mismatch.line, printable_name(mismatch.name),
+                mismatch.expected, mismatch.actual);
   for (const Mismatch& mismatch : measured.also_report.mismatches)
-    fmt::print(stderr, "{}:{}: {}: expected {}, got {}\n", options.also, mismatch.line, mismatch.name,
-               mismatch.expected, mismatch.actual);
+    print_error("{}:{}: {}: expected {}, got {}\n", options.also, mismatch.line, printable_name(mismatch.name),
+                mismatch.expected, mismatch.actual);
   const nlohmann::ordered_json json = summary_json(options, measured);
   if (!options.json) print_summary(json);
-  fmt::print("{}\n", json.dump());
+  print("{}\n", json_text(json));
   std::fflush(stdout);
   if (!options.metrics.empty())
     check_or_die(options.metrics, write_output_file(options.metrics, prometheus_text(measured.counters)));

@@ -23,7 +23,8 @@ void check_imports(const std::string& file, const Module& module) {
   std::string missing;
   bool wants_wasi = false;
   for (const ImportInfo& import : module.imports()) {
-    missing += fmt::format("\n  {}.{}: {}", import.module, import.name, to_string(import.type));
+    missing += fmt::format("\n  {}.{}: {}", printable_name(import.module), printable_name(import.name),
+                           to_string(import.type));
     wants_wasi |= import.module.starts_with("wasi_");
   }
   die(Exit::failed, fmt::format("{}: imports that `rotor run` does not define{}:{}", file,
@@ -53,6 +54,11 @@ InstanceOptions instance_options(const RunOptions& options) {
   return instance;
 }
 
+/// Of an argument what the user wrote.
+void unmark(std::string& argument) {
+  if (argument.starts_with(kNumberMark)) argument.erase(0, 1);
+}
+
 void run(const RunOptions& options) {
   Engine engine = engine_or_die(options.engine);
   Module module = load_module_or_die(engine, options.file).module;
@@ -70,7 +76,7 @@ void run(const RunOptions& options) {
   Func func = value_or_die(options.file, instance.get_func(name));
   auto results = func.call(args);
   update_cache(module);
-  for (const Value& value : value_or_die(options.file, std::move(results))) fmt::print("{}\n", value_text(value));
+  for (const Value& value : value_or_die(options.file, std::move(results))) print("{}\n", value_text(value));
 }
 
 }  // namespace
@@ -93,6 +99,8 @@ void add_run(CLI::App& app) {
   command->positionals_at_end(false);
   command->prefix_command(false);
   command->callback([options] {
+    for (std::string* argument : {&options->file, &options->invoke, &options->engine.cache_folder}) unmark(*argument);
+    for (std::string& argument : options->args) unmark(argument);
     options->engine.interruptible = options->deadline_s > 0;
     run(*options);
   });

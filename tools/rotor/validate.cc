@@ -18,7 +18,7 @@ void add_validate(CLI::App& app) {
   command->callback([options] {
     ModuleFile file = read_module_file_or_die(options->file);
     if (auto valid = Module::validate(options->features, file.module.bytes); !valid) die(file, valid.error());
-    fmt::print("{}: valid\n", options->file);
+    print("{}: valid\n", options->file);
   });
 }
 

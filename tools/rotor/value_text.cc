@@ -2,8 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <array>
 #include <bit>
 #include <cerrno>
+#include <charconv>
 #include <cmath>
 #include <cstdlib>
 #include <limits>
@@ -11,62 +13,148 @@
 namespace rotor::cli {
 namespace {
 
-/// All of the text as an integer of that many bits, signed or unsigned.
-std::optional<uint64_t> parse_integer(const std::string& text, int bits) {
-  if (text.empty() || std::isspace(static_cast<unsigned char>(text[0]))) return std::nullopt;
-  bool is_negative = text[0] == '-';
-  char* end = nullptr;
-  errno = 0;
-  uint64_t value =
-      is_negative ? static_cast<uint64_t>(std::strtoll(text.c_str(), &end, 0)) : std::strtoull(text.c_str(), &end, 0);
-  if (errno || *end || end == text.c_str()) return std::nullopt;
-  if (bits == 64) return value;
-  if (is_negative ? static_cast<int64_t>(value) < INT32_MIN : value > UINT32_MAX) return std::nullopt;
-  return static_cast<uint32_t>(value);
+bool is_digit(char c) { return c >= '0' && c <= '9'; }
+bool is_hex_digit(char c) { return is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F'); }
+
+/// Takes a sign off; true: minus.
+bool take_sign(std::string_view& text) {
+  const bool is_negative = text.starts_with('-');
+  if (is_negative || text.starts_with('+')) text.remove_prefix(1);
+  return is_negative;
+}
+
+/// Digits with single underscores between them, as the text format has them, without the underscores.
+std::optional<std::string> without_underscores(std::string_view text) {
+  std::string out;
+  for (size_t i = 0; i < text.size(); ++i) {
+    if (text[i] != '_') {
+      out += text[i];
+    } else if (i == 0 || i + 1 == text.size() || !is_hex_digit(text[i - 1]) || !is_hex_digit(text[i + 1])) {
+      return std::nullopt;
+    }
+  }
+  return out;
+}
+
+/// Decimal digits, or hexadecimal ones after 0x.
+std::optional<uint64_t> parse_natural(std::string_view text) {
+  const bool is_hex = text.starts_with("0x") || text.starts_with("0X");
+  std::optional<std::string> digits = without_underscores(is_hex ? text.substr(2) : text);
+  if (!digits) return std::nullopt;
+  uint64_t value = 0;
+  const char* end = digits->data() + digits->size();
+  auto [at, failed] = std::from_chars(digits->data(), end, value, is_hex ? 16 : 10);
+  return failed == std::errc() && at == end ? std::optional(value) : std::nullopt;
+}
+
+/// All of the text as an integer of that many bits, signed or unsigned: its bits.
+std::optional<uint64_t> parse_integer(std::string_view text, unsigned bits) {
+  const bool is_negative = take_sign(text);
+  const std::optional<uint64_t> magnitude = parse_natural(text);
+  const uint64_t mask = UINT64_MAX >> (64 - bits);
+  if (!magnitude || *magnitude > (is_negative ? (mask >> 1) + 1 : mask)) return std::nullopt;
+  return (is_negative ? -*magnitude : *magnitude) & mask;
 }
 
 template <class T>
-std::optional<T> parse_float(const std::string& text) {
-  if (text.empty() || std::isspace(static_cast<unsigned char>(text[0]))) return std::nullopt;
+using BitsOf = std::conditional_t<sizeof(T) == 4, uint32_t, uint64_t>;
+
+/// Of a NaN: what the processor makes.
+template <class T>
+constexpr BitsOf<T> kQuietBit = BitsOf<T>{1} << (std::numeric_limits<T>::digits - 2);
+
+template <class T>
+std::optional<T> parse_float(std::string_view text) {
+  const T sign = take_sign(text) ? T{-1} : T{1};
+  auto nan = [&](BitsOf<T> payload) {
+    const auto bits = std::bit_cast<BitsOf<T>>(std::copysign(std::numeric_limits<T>::infinity(), sign));
+    return std::bit_cast<T>(bits | payload);
+  };
+  if (text == "inf" || text == "infinity") return std::copysign(std::numeric_limits<T>::infinity(), sign);
+  if (text == "nan") return nan(kQuietBit<T>);
+  if (text.starts_with("nan:0x")) {
+    const std::optional<uint64_t> payload = parse_natural(text.substr(4));
+    if (!payload || *payload == 0 || *payload >= 2 * uint64_t{kQuietBit<T>}) return std::nullopt;
+    return nan(static_cast<BitsOf<T>>(*payload));
+  }
+  const std::optional<std::string> digits = without_underscores(text);
+  if (!digits || digits->empty() || (!is_digit(digits->front()) && digits->front() != '.')) return std::nullopt;
   char* end = nullptr;
+  errno = 0;
   T value;
   if constexpr (sizeof(T) == 4)
-    value = std::strtof(text.c_str(), &end);
+    value = std::strtof(digits->c_str(), &end);
   else
-    value = std::strtod(text.c_str(), &end);
-  if (*end || end == text.c_str()) return std::nullopt;
-  return value;
+    value = std::strtod(digits->c_str(), &end);
+  if (*end || end == digits->c_str() || std::isinf(value)) return std::nullopt;
+  return std::copysign(value, sign);
 }
 
-template <class T, class Bits>
-std::string float_text(T value, Bits bits, Bits quiet_bit) {
+template <class T>
+std::string float_text(T value) {
   if (!std::isnan(value)) return fmt::format("{}", value);
-  Bits payload = bits & (quiet_bit * 2 - 1);
+  const BitsOf<T> payload = std::bit_cast<BitsOf<T>>(value) & (kQuietBit<T> * 2 - 1);
   const char* sign = std::signbit(value) ? "-" : "";
-  return payload == quiet_bit ? fmt::format("{}nan", sign) : fmt::format("{}nan:0x{:x}", sign, payload);
+  return payload == kQuietBit<T> ? fmt::format("{}nan", sign) : fmt::format("{}nan:0x{:x}", sign, payload);
+}
+
+/// Lanes until the end of the text, after one of `separators` each. nullopt: too few, too many, or no such numbers.
+template <class Lane, class Parse>
+std::optional<V128> parse_lanes(std::string_view text, Parse parse) {
+  std::array<Lane, 16 / sizeof(Lane)> lanes{};
+  for (Lane& lane : lanes) {
+    if (text.empty()) return std::nullopt;
+    text.remove_prefix(1);  // the separator
+    const size_t end = std::min(text.find_first_of(" ,"), text.size());
+    const auto value = parse(text.substr(0, end));
+    if (!value) return std::nullopt;
+    lane = static_cast<Lane>(*value);
+    text.remove_prefix(end);
+  }
+  return text.empty() ? std::optional(V128::of<Lane>(lanes)) : std::nullopt;
+}
+
+std::optional<V128> parse_v128(std::string_view text) {
+  const size_t shape_end = text.find_first_of(" :");
+  if (shape_end == text.npos) return std::nullopt;
+  const std::string_view shape = text.substr(0, shape_end), lanes = text.substr(shape_end);
+  auto integer = [](unsigned bits) { return [bits](std::string_view lane) { return parse_integer(lane, bits); }; };
+  if (shape == "i8x16") return parse_lanes<uint8_t>(lanes, integer(8));
+  if (shape == "i16x8") return parse_lanes<uint16_t>(lanes, integer(16));
+  if (shape == "i32x4") return parse_lanes<uint32_t>(lanes, integer(32));
+  if (shape == "i64x2") return parse_lanes<uint64_t>(lanes, integer(64));
+  if (shape == "f32x4") return parse_lanes<float>(lanes, parse_float<float>);
+  if (shape == "f64x2") return parse_lanes<double>(lanes, parse_float<double>);
+  return std::nullopt;
+}
+
+std::optional<Value> parse_ref(ValType type, std::string_view text) {
+  if (text == "null") return Value::null(type);
+  if (!type.is_extern_ref()) return std::nullopt;
+  constexpr std::string_view kExtern = "extern ";
+  if (text.starts_with(kExtern)) text.remove_prefix(kExtern.size());
+  if (auto value = parse_natural(text); value && *value != UINT64_MAX) return Value(ExternRef{*value + 1});
+  return std::nullopt;
+}
+
+template <class T>
+std::optional<Value> to_value(const std::optional<T>& number) {
+  return number ? std::optional(Value(*number)) : std::nullopt;
 }
 
 }  // namespace
 
-std::optional<Value> parse_value(ValType type, const std::string& text) {
+std::optional<Value> parse_value(ValType type, std::string_view text) {
   switch (type.kind()) {
     case ValType::Kind::i32:
-      if (auto value = parse_integer(text, 32)) return Value::from_bits(type, *value);
-      return std::nullopt;
     case ValType::Kind::i64:
-      if (auto value = parse_integer(text, 64)) return Value::from_bits(type, *value);
+      if (auto bits = parse_integer(text, type.kind() == ValType::Kind::i32 ? 32 : 64))
+        return Value::from_bits(type, *bits);
       return std::nullopt;
-    case ValType::Kind::f32:
-      if (auto value = parse_float<float>(text)) return Value(*value);
-      return std::nullopt;
-    case ValType::Kind::f64:
-      if (auto value = parse_float<double>(text)) return Value(*value);
-      return std::nullopt;
-    case ValType::Kind::ref:
-      if (text == "null") return Value::null(type);
-      if (!type.is_extern_ref()) return std::nullopt;
-      if (auto value = parse_integer(text, 64); value && *value != UINT64_MAX) return Value(ExternRef{*value + 1});
-      return std::nullopt;
+    case ValType::Kind::f32: return to_value(parse_float<float>(text));
+    case ValType::Kind::f64: return to_value(parse_float<double>(text));
+    case ValType::Kind::v128: return to_value(parse_v128(text));
+    case ValType::Kind::ref: return parse_ref(type, text);
     default: return std::nullopt;
   }
 }
@@ -75,8 +163,8 @@ std::string value_text(const Value& value) {
   switch (value.type().kind()) {
     case ValType::Kind::i32: return fmt::format("{}", value.i32());
     case ValType::Kind::i64: return fmt::format("{}", value.i64());
-    case ValType::Kind::f32: return float_text(value.f32(), static_cast<uint32_t>(value.bits()), UINT32_C(1) << 22);
-    case ValType::Kind::f64: return float_text(value.f64(), value.bits(), UINT64_C(1) << 51);
+    case ValType::Kind::f32: return float_text(std::bit_cast<float>(static_cast<uint32_t>(value.bits())));
+    case ValType::Kind::f64: return float_text(std::bit_cast<double>(value.bits()));
     case ValType::Kind::v128: return to_string(value.v128());
     default: break;
   }

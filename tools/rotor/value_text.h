@@ -9,9 +9,13 @@
 
 namespace rotor::cli {
 
-/// nullopt: the text is no value of that type. Numbers as in C; references: "null", or an integer for an externref.
-std::optional<Value> parse_value(ValType type, const std::string& text);
-/// Integers signed, floats as short as they read back, NaNs with their payload, "null", "extern N", "func".
+/// nullopt: the text is no value of that type. Numbers are those of the text format: decimal, or hexadecimal after 0x,
+/// floats also "inf", "nan" and "nan:0x…" (a NaN's payload). Vectors: a shape and its lanes, "i32x4 1 2 3 4" or
+/// "i32x4:1,2,3,4". References: "null", or of an externref "extern N" or N. All that value_text prints is read, but for
+/// functions.
+std::optional<Value> parse_value(ValType type, std::string_view text);
+/// Integers signed, floats as short as they read back, NaNs with their payload, vectors as "i32x4" and four lanes in
+/// hexadecimal, "null", "extern N", "func".
 std::string value_text(const Value& value);
 
 }  // namespace rotor::cli

@@ -39,8 +39,10 @@ std::vector<std::string> collect(const WastOptions& options) {
     if (fs::is_directory(path, failed)) {
       for (auto it = fs::recursive_directory_iterator(path, failed); !failed && it != fs::end(it); it.increment(failed))
         if (it->path().extension() == ".wast") files.push_back(it->path().string());
-    } else if (fs::is_regular_file(path, failed)) {
-      files.push_back(path);
+    } else if (path == "-" || fs::exists(path, failed)) {
+      files.push_back(input_path(path));
+    } else if (!failed) {
+      failed = std::make_error_code(std::errc::no_such_file_or_directory);
     }
     if (failed) die(Exit::usage, fmt::format("{}: {}", path, failed.message()));
   }
@@ -78,9 +80,9 @@ class Judge {
 
   bool print_totals(bool with_reasons) const {
     if (with_reasons)
-      for (auto& [reason, count] : reasons_) fmt::print("expected to fail for {}: {}\n", reason, count);
-    if (with_reasons || shows_words_) fmt::print("rejected, but not in the suite's words: {}\n", reworded_);
-    fmt::print("{} passed, {} failed, {} expected to fail\n", passed_, failed_, expected_count_);
+      for (auto& [reason, count] : reasons_) print("expected to fail for {}: {}\n", reason, count);
+    if (with_reasons || shows_words_) print("rejected, but not in the suite's words: {}\n", reworded_);
+    print("{} passed, {} failed, {} expected to fail\n", passed_, failed_, expected_count_);
     return failed_ == 0;
   }
 
@@ -91,7 +93,7 @@ class Judge {
     switch (outcome.kind) {
       case Outcome::Kind::reworded:
         ++reworded_;
-        if (shows_words_) fmt::print("{}:{}: {}\n", file.path, command.line, outcome.detail);
+        if (shows_words_) print("{}:{}: {}\n", file.path, command.line, printable(outcome.detail));
         [[fallthrough]];
       case Outcome::Kind::passed:
         if (listed)
@@ -122,9 +124,9 @@ class Judge {
   void fail(const std::string& path, uint64_t line, const std::string& what) {
     ++failed_;
     if (line)
-      fmt::print("{}:{}: {}\n", path, line, what);
+      print("{}:{}: {}\n", path, line, printable(what));
     else
-      fmt::print("{}: {}\n", path, what);
+      print("{}: {}\n", path, printable(what));
   }
   void expect(const std::string& reason) {
     ++expected_count_;
@@ -168,16 +170,16 @@ void wast(const WastOptions& options) {
                  judge.judge(file);
                  new_list[file.path] = failures_of(file);
                  if (options.times) {
-                   fmt::print("{:.0f} ms CPU: {}\n", watch.cpu_ms(), file.path);
+                   print("{:.0f} ms CPU: {}\n", watch.cpu_ms(), file.path);
                    watch = Stopwatch();
                  }
                  progress.update(++done, files.size());
                }));
   progress.clear();
   if (!options.write_expected.empty()) {
-    std::ofstream out(options.write_expected);
-    for (auto& [path, text] : new_list) out << text;
-    if (!out.flush()) die(Exit::usage, fmt::format("{}: can't be written", options.write_expected));
+    std::string list;
+    for (auto& [path, text] : new_list) list += text;
+    check_or_die(options.write_expected, write_output_file(options.write_expected, list));
   }
   if (!judge.print_totals(options.summary)) finish(Exit::failed);
 }

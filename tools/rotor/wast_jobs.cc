@@ -33,10 +33,8 @@ class Reporter {
     flush();
   }
   void end(uint64_t line, const Outcome& outcome) {
-    std::string detail = outcome.detail;
-    for (char& c : detail)
-      if (c == '\n') c = ' ';
-    buffer_ += fmt::format("{}{} {}\n", kMarks[static_cast<int>(outcome.kind)], line, detail);
+    // Without a newline, or a script's words would be taken for reports.
+    buffer_ += fmt::format("{}{} {}\n", kMarks[static_cast<int>(outcome.kind)], line, printable(outcome.detail));
   }
   void flush() {
     for (size_t done = 0; done < buffer_.size();) {

@@ -3,7 +3,7 @@
 
 #include "tools/rotor/cli.h"
 #include "tools/rotor/module_file.h"
-#include "tools/rotor/output_file.h"
+#include "tools/rotor/output.h"
 
 namespace rotor::cli {
 namespace {
@@ -19,6 +19,7 @@ void wat2wasm(const Options& options) {
   ModuleFile file = module_file_or_die(options.file, std::move(text), {.names = options.names});
   if (file.text.empty()) die(Exit::failed, options.file + ": not a text");
   std::string output = options.output;
+  if (output.empty() && options.file == "-") output = "-";
   if (output.empty()) output = std::filesystem::path(options.file).replace_extension(".wasm").string();
   const std::vector<uint8_t>& bytes = file.module.bytes;
   auto written = write_output_file(output, {reinterpret_cast<const char*>(bytes.data()), bytes.size()});
@@ -31,7 +32,7 @@ void add_wat2wasm(CLI::App& app) {
   auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand("wat2wasm", "Encode a module of the text format; it is not validated");
   command->add_option("file", options->file, "a .wat file")->required();
-  command->add_option("-o,--output", options->output, "the .wasm file; if not beside the text");
+  command->add_option("-o,--output", options->output, "the .wasm file; if not beside the text; - is standard output");
   command->add_flag("--names", options->names, "keep the text's $names in a name section");
   command->callback([options] { wat2wasm(*options); });
 }

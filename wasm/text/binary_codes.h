@@ -39,5 +39,7 @@ enum class NameId : uint8_t { module, func, local, label, type, table, memory, g
 
 /// The custom section that holds branch hints, and the annotation that makes one.
 inline constexpr std::string_view kBranchHint = "metadata.code.branch_hint";
+/// The annotation of a module that has a data count section without an instruction that needs it.
+inline constexpr std::string_view kDataCount = "rotor.data_count";
 
 }  // namespace rotor::wasm::text

@@ -2,6 +2,7 @@
 
 #include <span>
 
+#include "rotor/printable.h"
 #include "wasm/reader.h"
 #include "wasm/text/keywords.h"
 #include "wasm/text/number.h"
@@ -12,10 +13,7 @@ namespace {
 /// Long tokens are cut: a message is a line.
 std::string shorten(std::string_view text) {
   constexpr size_t kMost = 60;
-  if (text.size() <= kMost) return std::string(text);
-  size_t end = kMost;
-  while (end > 0 && (static_cast<uint8_t>(text[end]) & 0xc0) == 0x80) --end;
-  return std::string(text.substr(0, end)) + "...";
+  return printable(text, kMost);
 }
 
 }  // namespace
@@ -104,20 +102,15 @@ bool is_utf8(std::string_view bytes) {
 
 std::string show_id(std::string_view name) {
   constexpr std::string_view kQuoted = " \"(),;[]{}\\";
-  constexpr char kHex[] = "0123456789abcdef";
   bool needs_quotes = false;
-  std::string shown;
-  for (char c : shorten(name)) {
-    uint8_t byte = static_cast<uint8_t>(c);
+  std::string quoted;
+  for (char c : name) {
+    const uint8_t byte = static_cast<uint8_t>(c);
     needs_quotes |= byte < 0x20 || byte >= 0x7f || kQuoted.contains(c);
-    if (byte < 0x20 || byte == 0x7f) {
-      shown += {'\\', kHex[byte >> 4], kHex[byte & 0xf]};
-    } else {
-      if (c == '"' || c == '\\') shown += '\\';
-      shown += c;
-    }
+    if (c == '"' || c == '\\') quoted += '\\';
+    quoted += c;
   }
-  return needs_quotes ? "$\"" + shown + "\"" : "$" + shown;
+  return needs_quotes ? "$\"" + shorten(quoted) + "\"" : "$" + shorten(name);
 }
 
 }  // namespace rotor::wasm::text

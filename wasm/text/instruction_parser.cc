@@ -285,12 +285,8 @@ void InstructionParser::local_declarations(IndexSpace& locals, std::vector<Named
     return locals.add();
   };
   while (cursor_.take_open("local")) {
-    if (cursor_.at(TokenKind::id)) {
-      uint32_t begin = cursor_.offset();
-      std::string_view name = cursor_.id_name(cursor_.next());
-      uint32_t index = declare();
-      if (!locals.name(index, name)) cursor_.fail(begin, "duplicate local " + show_id(name));
-      if (local_names) local_names->emplace_back(index, name);
+    if (state_.inner_name(locals, locals.count(), "local", local_names)) {
+      declare();
     } else {
       while (!cursor_.at(TokenKind::close) && !cursor_.failed()) declare();
     }

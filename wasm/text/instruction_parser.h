@@ -5,9 +5,9 @@
 #include <cstdint>
 #include <optional>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
+#include "wasm/keyed_hash.h"
 #include "wasm/text/keywords.h"
 #include "wasm/text/module_state.h"
 #include "wasm/text/type_parser.h"
@@ -122,7 +122,7 @@ class InstructionParser {
   /// Folded instructions that wait for their operands.
   ByteWriter pending_;
   std::vector<Label> labels_;
-  std::unordered_map<std::string_view, uint32_t> label_of_;
+  KeyedMap<std::string_view, uint32_t> label_of_;
   std::optional<uint8_t> hint_;
   uint32_t hint_offset_ = 0;
 

@@ -5,6 +5,7 @@
 #include <span>
 
 #include "wasm/reader.h"
+#include "wasm/text/binary_codes.h"
 #include "wasm/text/number.h"
 
 namespace rotor::wasm::text {
@@ -43,7 +44,7 @@ std::span<const uint8_t> bytes_of(std::string_view text) {
 }
 
 bool is_known_annotation(std::string_view id) {
-  return id == "custom" || id == "name" || id == "metadata.code.branch_hint";
+  return id == "custom" || id == "name" || id == kBranchHint || id == kDataCount;
 }
 
 class Lexer {

@@ -1,4 +1,5 @@
-// `(@custom ...)` and `(@name ...)` (spec appendix A.5 and A.6).
+// `(@custom ...)` and `(@name ...)` (spec appendix A.5 and A.6), and `(@rotor.data_count)`, which says that a module
+// has the section where it needs none: to others it is a comment.
 #include "wasm/text/module_parser.h"
 
 namespace rotor::wasm::text {
@@ -6,6 +7,8 @@ namespace rotor::wasm::text {
 namespace {
 
 constexpr uint32_t kLastSlot = std::size(kSectionOrder);
+/// Behind the name section, too.
+constexpr uint32_t kVeryLastSlot = kLastSlot + 1;
 
 uint32_t slot_before(SectionId id) {
   uint32_t slot = 0;
@@ -27,7 +30,7 @@ uint32_t ModuleParser::custom_place() {
   uint32_t slot = kLastSlot;
   bool known = false;
   if (cursor_.take_keyword(before ? "first" : "last")) {
-    slot = before ? 0 : kLastSlot;
+    slot = before ? 0 : kVeryLastSlot;
     known = true;
   }
   for (const SectionWord& section : kSectionWords)
@@ -54,17 +57,10 @@ void ModuleParser::custom_annotation() {
   state_.customs.push_back(std::move(section));
 }
 
-std::optional<std::string> ModuleParser::name_annotation() {
+void ModuleParser::data_count_annotation() {
   cursor_.next();
-  if (!cursor_.at(TokenKind::string)) {
-    cursor_.fail(cursor_.offset(), "@name annotation: missing name");
-    return std::nullopt;
-  }
-  uint32_t offset = cursor_.offset();
-  std::string name = cursor_.expect_string();
-  if (!is_utf8(name)) cursor_.fail(offset, "@name annotation: malformed UTF-8 encoding");
-  if (!cursor_.take(TokenKind::close)) cursor_.fail(cursor_.offset(), "@name annotation: unexpected token");
-  return name;
+  if (!cursor_.take(TokenKind::close)) cursor_.fail(cursor_.offset(), "@rotor.data_count annotation: unexpected token");
+  state_.needs_data_count = true;
 }
 
 void ModuleParser::module_name_annotation(bool before_fields) {
@@ -72,7 +68,7 @@ void ModuleParser::module_name_annotation(bool before_fields) {
   if (!before_fields) return cursor_.unexpected("a module field");
   if (has_module_name_annotation_) return cursor_.fail(offset, "@name annotation: multiple module");
   has_module_name_annotation_ = true;
-  if (auto name = name_annotation()) state_.names.module = std::move(*name);
+  if (auto name = state_.name_annotation()) state_.names.module = std::move(*name);
 }
 
 }  // namespace rotor::wasm::text

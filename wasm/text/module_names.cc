@@ -45,7 +45,7 @@ uint32_t ModuleParser::declare(Space space) {
     if (state_.names.wanted) state_.names.spaces[std::to_underlying(space)].emplace_back(index, name);
   }
   if (cursor_.at_annotation("name")) {
-    auto name = name_annotation();
+    auto name = state_.name_annotation();
     if (name && state_.names.wanted) state_.name_by_annotation(space, index, std::move(*name));
   }
   return index;

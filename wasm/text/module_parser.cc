@@ -60,6 +60,8 @@ Result<WatModule> ModuleParser::run(std::string_view name) {
       before_fields = false;
     } else if (cursor_.at_annotation("custom")) {
       custom_annotation();
+    } else if (cursor_.at_annotation(kDataCount)) {
+      data_count_annotation();
     } else if (cursor_.at_annotation("name")) {
       module_name_annotation(before_fields);
     } else if (cursor_.at_annotation(kBranchHint)) {

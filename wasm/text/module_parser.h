@@ -97,9 +97,9 @@ class ModuleParser {
 
   // Annotations (module_annotations.cc).
   void custom_annotation();
+  void data_count_annotation();
   uint32_t custom_place();
   void module_name_annotation(bool before_fields);
-  std::optional<std::string> name_annotation();
 
   const TokenList& tokens_;
   const uint32_t begin_;

@@ -53,6 +53,34 @@ TEST(WatModule, Add) {
               section(7, vec({str("add") + Bytes{0, 0}})), section(10, vec({body({0x20, 0, 0x20, 1, 0x6a, 0x0b})}))}));
 }
 
+TEST(WatModule, SegmentsOfTheFirstVersion) {
+  // A bare index of a memory or table.
+  auto same = [](std::string_view old, std::string_view now) {
+    EXPECT_EQ(encode(old, true), encode(now, true)) << old;
+    EXPECT_FALSE(encode(old).empty());
+  };
+  constexpr std::string_view kMemories = "(memory $m 1) (memory $n 1)";
+  auto with = [&](std::string_view data) { return std::string(kMemories) + std::string(data); };
+  same(with("(data 0 (i32.const 0) \"a\")"), with("(data (i32.const 0) \"a\")"));
+  same(with("(data 1 (offset i32.const 0) \"a\")"), with("(data (memory 1) (i32.const 0) \"a\")"));
+  same(with("(data $d 0x1 (i32.const 0) \"a\")"), with("(data $d (memory 1) (i32.const 0) \"a\")"));
+  same(with("(data $d $n (i32.const 0) \"a\")"), with("(data $d (memory $n) (i32.const 0) \"a\")"));
+  constexpr std::string_view kTables = "(table $t 1 funcref) (table $u 1 funcref) (func $f)";
+  auto elem = [&](std::string_view elem) { return std::string(kTables) + std::string(elem); };
+  same(elem("(elem 0 (i32.const 0) $f 0)"), elem("(elem (i32.const 0) $f 0)"));
+  same(elem("(elem 1 (i32.const 0) $f)"), elem("(elem (table 1) (i32.const 0) func $f)"));
+  same(elem("(elem 1 (i32.const 0) func $f)"), elem("(elem (table 1) (i32.const 0) func $f)"));
+  same(elem("(elem $e $u (offset i32.const 0) 0)"), elem("(elem $e (table $u) (i32.const 0) func 0)"));
+  same(elem("(elem 1 (i32.const 0) funcref (ref.func 0))"),
+       elem("(elem (table 1) (i32.const 0) funcref (ref.func 0))"));
+  // What names its own segment is no memory.
+  same(with("(data $m (i32.const 0) \"a\")"), with("(data $m (memory 0) (i32.const 0) \"a\")"));
+  EXPECT_EQ(message_of(with("(data 0 \"a\")")).substr(0, 16), "unexpected token");
+  EXPECT_EQ(message_of(with("(data 0 (memory 0) (i32.const 0) \"a\")")).substr(0, 12), "unknown oper");
+  EXPECT_EQ(message_of(with("(data $d $x (i32.const 0) \"a\")")), "unknown memory $x");
+  EXPECT_EQ(message_of(elem("(elem 0 func $f)")).substr(0, 16), "unexpected token");
+}
+
 TEST(WatModule, ImportsAndSegments) {
   EXPECT_EQ(
       encode("(import \"m\" \"f\" (func $f (param i32)))"
@@ -245,7 +273,7 @@ TEST(WatModule, ErrorsSayWhere) {
   EXPECT_EQ(error_of("(func)\n(func $a)\n(func $a)"), "3:7: duplicate func $a");
   EXPECT_EQ(error_of("(func (call $nobody))"), "1:13: unknown func $nobody");
   EXPECT_EQ(error_of("(func (local.get $\"a b\"))"), "1:18: unknown local $\"a b\"");
-  EXPECT_EQ(error_of("(func (call $\"\\n\\22\\7f\"))"), "1:13: unknown func $\"\\0a\\\"\\7f\"");
+  EXPECT_EQ(error_of("(func (call $\"\\n\\22\\7f\"))"), "1:13: unknown func $\"\\n\\\"\\u{7f}\"");
   EXPECT_EQ(error_of("(func (i32.const 0x1_0000_0000))"), "1:18: constant out of range");
   EXPECT_EQ(error_of("(memory 18446744073709551616)"), "1:9: i64 constant out of range");
   EXPECT_EQ(error_of("(func\n  (block $a\n    end $b))"), "3:5: unexpected token end, expected an instruction");

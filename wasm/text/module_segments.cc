@@ -81,8 +81,10 @@ void ModuleParser::elem_field(uint32_t offset) {
     }
     return append_items(items, section);
   }
-  uint32_t table = 0;
-  bool names_table = cursor_.take_open("table");
+  // The first version's form has the table's index alone.
+  const bool is_bare = cursor_.at_index();
+  uint32_t table = state_.index_or(Space::table, 0);
+  bool names_table = !is_bare && cursor_.take_open("table");
   if (names_table) {
     table = state_.index(Space::table);
     cursor_.expect_close();
@@ -159,9 +161,11 @@ void ModuleParser::data_field(uint32_t offset) {
   SectionWriter& section = state_.section(SectionId::data);
   section.note(offset);
   ++section.count;
-  if (cursor_.at(TokenKind::open)) {
-    uint32_t memory = 0;
-    if (cursor_.take_open("memory")) {
+  if (cursor_.at(TokenKind::open) || cursor_.at_index()) {
+    // The first version's form has the memory's index alone.
+    const bool is_bare = cursor_.at_index();
+    uint32_t memory = state_.index_or(Space::memory, 0);
+    if (!is_bare && cursor_.take_open("memory")) {
       memory = state_.index(Space::memory);
       cursor_.expect_close();
     }

@@ -30,6 +30,36 @@ void ModuleState::name_by_annotation(Space which, uint32_t index, std::string na
   names_of_space.emplace_back(index, names.from_annotations.emplace_back(std::move(name)));
 }
 
+std::optional<std::string> ModuleState::name_annotation() {
+  cursor.next();
+  if (!cursor.at(TokenKind::string)) {
+    cursor.fail(cursor.offset(), "@name annotation: missing name");
+    return std::nullopt;
+  }
+  uint32_t offset = cursor.offset();
+  std::string name = cursor.expect_string();
+  if (!is_utf8(name)) cursor.fail(offset, "@name annotation: malformed UTF-8 encoding");
+  if (!cursor.take(TokenKind::close)) cursor.fail(cursor.offset(), "@name annotation: unexpected token");
+  return name;
+}
+
+bool ModuleState::inner_name(IndexSpace& space, uint32_t index, const char* noun, std::vector<NamedIndex>* kept) {
+  const bool has_id = cursor.at(TokenKind::id);
+  std::optional<std::string_view> name;
+  if (has_id) {
+    uint32_t begin = cursor.offset();
+    name = cursor.id_name(cursor.next());
+    if (!space.name(index, *name)) cursor.fail(begin, std::string("duplicate ") + noun + " " + show_id(*name));
+  }
+  if (cursor.at_annotation("name")) {
+    auto given = name_annotation();
+    if (!given) return true;
+    name = names.from_annotations.emplace_back(std::move(*given));
+  }
+  if (name && kept) kept->emplace_back(index, *name);
+  return name.has_value();
+}
+
 uint32_t ModuleState::index(Space which) { return index(space(which), space_word(which)); }
 
 uint32_t ModuleState::index(const IndexSpace& space, const char* noun) {

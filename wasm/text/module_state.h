@@ -7,12 +7,12 @@
 #include <deque>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
 #include "rotor/wat.h"
 #include "wasm/encode.h"
+#include "wasm/keyed_hash.h"
 #include "wasm/text/cursor.h"
 
 namespace rotor::wasm::text {
@@ -56,7 +56,7 @@ class IndexSpace {
 
  private:
   uint32_t count_ = 0;
-  std::unordered_map<std::string_view, uint32_t> indices_;
+  KeyedMap<std::string_view, uint32_t> indices_;
 };
 
 /// A section under construction: count, contents, and where each part comes from.
@@ -105,7 +105,8 @@ inline constexpr SectionWord kSectionWords[] = {
     {"data", SectionId::data},
 };
 
-/// A custom section and its place: behind the first `slot` sections of kSectionOrder.
+/// A custom section and its place: behind the first `slot` sections of kSectionOrder, and if it is one more than there
+/// are, behind the name section.
 struct CustomSection {
   uint32_t slot = 0;
   uint32_t text_offset = 0;
@@ -152,7 +153,7 @@ class TypeTable {
   };
   std::vector<Entry> types_;
   std::deque<std::string> encodings_;
-  std::unordered_map<std::string_view, uint32_t> simple_;
+  KeyedMap<std::string_view, uint32_t> simple_;
 };
 
 struct ModuleState {
@@ -162,7 +163,7 @@ struct ModuleState {
   std::array<IndexSpace, kSpaceCount> spaces;
   TypeTable types;
   /// Field names, by type; only of types that have some.
-  std::unordered_map<uint32_t, IndexSpace> fields;
+  KeyedMap<uint32_t, IndexSpace> fields;
   std::array<SectionWriter, kSectionCount> sections;
   std::vector<CustomSection> customs;
   ByteWriter branch_hints;  ///< a function index and a vector of hints each
@@ -176,6 +177,11 @@ struct ModuleState {
   uint32_t index(Space which);
   /// An index in a space that is none of the module's; `noun` is for the error.
   uint32_t index(const IndexSpace& space, const char* noun);
+  /// Reads `(@name "...")`. Pre: it is next.
+  std::optional<std::string> name_annotation();
+  /// Reads what a local, parameter or field is called, its id and then its annotation, if one of them is next; else
+  /// false. `index` is its own in `space`, `noun` for the error; `kept`: gets the name, if it is wanted.
+  bool inner_name(IndexSpace& space, uint32_t index, const char* noun, std::vector<NamedIndex>* kept);
   /// The name that an annotation gives takes the place of the id.
   void name_by_annotation(Space which, uint32_t index, std::string name);
   /// Whether an index is next, and reads it; else `otherwise`.

@@ -25,6 +25,7 @@ class ModuleWriter {
       }
     }
     if (state_.names.wanted) names();
+    customs(std::size(kSectionOrder) + 1);
     result_.bytes = out_.take();
     return std::move(result_);
   }

@@ -10,7 +10,7 @@ namespace rotor::wasm::text {
 bool BodyPrinter::expression() {
   in_function_ = false;
   name_labels({});
-  local_ids_.clear();
+  local_names_.clear();
   return run();
 }
 
@@ -50,18 +50,19 @@ bool BodyPrinter::function(uint32_t index, uint32_t type, std::span<const Branch
   auto params = types_.params(type);
   locals_.assign(params.begin(), params.end());
   if (!local_declarations()) return false;
-  local_ids_ = state_.names.locals(index, static_cast<uint32_t>(locals_.size()));
+  local_names_ = state_.names.locals(index, static_cast<uint32_t>(locals_.size()));
   name_labels(state_.names.labels(index));
 
   out_.line(1);
   out_.put("(func");
   state_.definition(Space::func, index);
-  auto ids = std::span<const std::string>(local_ids_);
-  types_.put_use(type, ids.first(ids.empty() ? 0 : params.size()));
+  auto names = std::span<const PrintedName>(local_names_);
+  types_.put_use(type, names.first(names.empty() ? 0 : params.size()));
   if (locals_.size() > params.size()) {
     out_.line(1);
     out_.put(' ');  // with the one that each list begins with: an indentation
-    types_.put_list("local", std::span(locals_).subspan(params.size()), ids.subspan(ids.empty() ? 0 : params.size()));
+    types_.put_list("local", std::span(locals_).subspan(params.size()),
+                    names.subspan(names.empty() ? 0 : params.size()));
   }
   in_function_ = true;
   if (!run()) return false;

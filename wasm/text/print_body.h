@@ -5,9 +5,9 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
+#include "wasm/keyed_hash.h"
 #include "wasm/text/keywords.h"
 #include "wasm/text/print_types.h"
 
@@ -86,9 +86,9 @@ class BodyPrinter {
   uint64_t instruction_offset_ = 0;
   uint32_t instructions_ = 0;  ///< of the expression at hand
   std::vector<BinaryType> locals_;
-  std::vector<std::string> local_ids_;
+  std::vector<PrintedName> local_names_;
   std::vector<Label> labels_;
-  std::unordered_map<std::string_view, uint32_t> label_of_;
+  KeyedMap<std::string_view, uint32_t> label_of_;
   std::vector<NamedIndex> label_names_;
   size_t next_label_name_ = 0;
   uint32_t blocks_ = 0;  ///< begun so far in this function

@@ -103,8 +103,8 @@ bool BodyPrinter::local() {
   uint32_t number = 0;
   if (!reader_.u32(number)) return false;
   out_.put(' ');
-  if (number < local_ids_.size() && !local_ids_[number].empty()) {
-    out_.put(local_ids_[number]);
+  if (number < local_names_.size() && !local_names_[number].id.empty()) {
+    out_.put(local_names_[number].id);
   } else {
     out_.natural(number);
   }
@@ -182,9 +182,9 @@ bool BodyPrinter::type_field() {
   if (!reader_.u32(type) || !reader_.u32(field)) return false;
   state_.index(Space::type, type);
   out_.put(' ');
-  std::span<const std::string> ids = types_.field_ids(type);
-  if (field < ids.size() && !ids[field].empty()) {
-    out_.put(ids[field]);
+  std::span<const PrintedName> names = types_.field_names(type);
+  if (field < names.size() && !names[field].id.empty()) {
+    out_.put(names[field].id);
   } else {
     out_.natural(field);
   }

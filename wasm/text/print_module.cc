@@ -74,6 +74,12 @@ bool ModulePrinter::print() {
   // Bodies come before the data section: without a count one pass could not check their indices (spec 5.5.16).
   if (state_.needs_data_count && !at(SectionId::data_count).exists)
     return reader_.fail(Message::data_count_required, state_.data_instruction_offset);
+  if (at(SectionId::data_count).exists && !state_.needs_data_count) {
+    out_.line(1);
+    out_.put("(@");
+    out_.put(kDataCount);
+    out_.put(')');
+  }
   if (options_.custom_sections) customs();
   if (out_.position() > fields_begin) out_.line(0);
   out_.put(")\n");
@@ -279,20 +285,27 @@ bool ModulePrinter::code_section() {
 // ---- custom sections ----------------------------------------------------------------------------------------------
 
 bool ModulePrinter::is_written(SectionId id) const {
-  if (id == SectionId::data_count) return state_.needs_data_count;
+  if (id == SectionId::data_count) return at(id).exists;
   return at(id).exists && (id == SectionId::start || at(id).count > 0);
 }
 
+uint32_t ModulePrinter::written_before(uint32_t slot) const {
+  while (slot > 0 && !is_written(kSectionOrder[slot - 1])) --slot;
+  return slot;
+}
+
 void ModulePrinter::customs() {
+  const uint32_t last = written_before(std::size(kSectionOrder));
   for (const Custom& custom : customs_) {
     if (&custom == names_ || &custom == hints_section_) continue;
     out_.line(1);
     out_.put("(@custom ");
     out_.name(custom.name);
     // What is left out can't say where a section stands.
-    uint32_t slot = custom.after;
-    while (slot > 0 && !is_written(kSectionOrder[slot - 1])) --slot;
-    if (slot == 0) {
+    const uint32_t slot = written_before(custom.after);
+    if (names_ && custom.begin > names_->begin && slot == last) {
+      out_.put(" (after last) ");
+    } else if (slot == 0) {
       out_.put(" (before first) ");
     } else {
       SectionId last = kSectionOrder[slot - 1];

@@ -72,6 +72,8 @@ class ModulePrinter {
   void begin_field(Space space);
   /// Whether the encoder will write a section of this text.
   bool is_written(SectionId id) const;
+  /// Behind the last of those that it will write, of the first `slot` ones.
+  uint32_t written_before(uint32_t slot) const;
 
   const Section& at(SectionId id) const { return sections_[std::to_underlying(id)]; }
   uint32_t next(Space space) { return next_[std::to_underlying(space)]++; }

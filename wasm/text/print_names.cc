@@ -1,7 +1,6 @@
 #include "wasm/text/print_names.h"
 
 #include <algorithm>
-#include <unordered_set>
 
 #include "wasm/text/binary_codes.h"
 #include "wasm/text/print_text.h"
@@ -12,8 +11,16 @@ namespace {
 /// Names of one scope, each given once.
 class UniqueNames {
  public:
+  PrintedName make(std::string_view name, uint32_t index) {
+    // No id is empty, but a name may be.
+    if (name.empty()) return {.id = {}, .needs_annotation = true, .name = name};
+    const std::string made = unique(name, index);
+    return {.id = id_of(made), .needs_annotation = made != name, .name = name};
+  }
+
+ private:
   /// `name`, or one made of it and the index if it is taken.
-  std::string make(std::string_view name, uint32_t index) {
+  std::string unique(std::string_view name, uint32_t index) {
     std::string made(name);
     if (taken_.insert(made).second) return made;
     made += "#" + std::to_string(index);
@@ -21,8 +28,7 @@ class UniqueNames {
     return made;
   }
 
- private:
-  std::unordered_set<std::string> taken_;
+  KeyedSet<std::string> taken_;
 };
 
 /// By index; of several names of one index the first. What is at `limit` or above goes.
@@ -118,12 +124,7 @@ void PrintedNames::resolve(const std::array<uint32_t, kSpaceCount>& counts) {
     ids.resize(names.back().first + 1);
     UniqueNames unique;
     for (const auto& [index, name] : names) {
-      PrintedName& printed = ids[index];
-      printed.name = name;
-      // No id is empty, but a name may be.
-      std::string made = name.empty() ? std::string() : unique.make(name, index);
-      printed.needs_annotation = name.empty() || made != name;
-      if (!made.empty()) printed.id = id_of(made);
+      ids[index] = unique.make(name, index);
     }
   }
 }
@@ -141,21 +142,24 @@ std::vector<NamedIndex> PrintedNames::sorted(const Maps& maps, uint32_t key) con
   ByteReader reader(module_, found->second.begin, found->second.end);
   name_map(reader, &names);  // it was read before: it does not fail
   tidy(names, UINT32_MAX);
-  std::erase_if(names, [](const NamedIndex& name) { return name.second.empty(); });
   return names;
 }
 
-std::vector<std::string> PrintedNames::unique(const Maps& maps, uint32_t key, uint32_t count) const {
-  std::vector<std::string> ids;
+std::vector<PrintedName> PrintedNames::unique(const Maps& maps, uint32_t key, uint32_t count) const {
+  std::vector<PrintedName> names;
   UniqueNames unique;
   for (const auto& [index, name] : sorted(maps, key)) {
     if (index >= count) break;
-    ids.resize(count);
-    ids[index] = id_of(unique.make(name, index));
+    names.resize(count);
+    names[index] = unique.make(name, index);
   }
-  return ids;
+  return names;
 }
 
-std::vector<NamedIndex> PrintedNames::labels(uint32_t func) const { return sorted(labels_, func); }
+std::vector<NamedIndex> PrintedNames::labels(uint32_t func) const {
+  std::vector<NamedIndex> names = sorted(labels_, func);
+  std::erase_if(names, [](const NamedIndex& name) { return name.second.empty(); });
+  return names;
+}
 
 }  // namespace rotor::wasm::text

@@ -6,10 +6,10 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
+#include "wasm/keyed_hash.h"
 #include "wasm/reader.h"
 #include "wasm/text/module_state.h"
 
@@ -20,6 +20,8 @@ struct PrintedName {
   std::string id;                 ///< `$name`; empty: it has no id, and is called by its index
   bool needs_annotation = false;  ///< the id is not the name: `(@name "...")` says that
   std::string_view name;
+
+  bool exists() const { return !id.empty() || needs_annotation; }
 };
 
 class PrintedNames {
@@ -32,9 +34,9 @@ class PrintedNames {
   std::string_view module_name() const { return module_name_; }
   /// Of an index that has no name: an empty one.
   const PrintedName& of(Space space, uint32_t index) const;
-  /// The ids of a function's locals below `count`, unique; empty if it has none, else `count` of them.
-  std::vector<std::string> locals(uint32_t func, uint32_t count) const { return unique(locals_, func, count); }
-  std::vector<std::string> fields(uint32_t type, uint32_t count) const { return unique(fields_, type, count); }
+  /// The names of a function's locals below `count`, of unique ids; empty if it has none, else `count` of them.
+  std::vector<PrintedName> locals(uint32_t func, uint32_t count) const { return unique(locals_, func, count); }
+  std::vector<PrintedName> fields(uint32_t type, uint32_t count) const { return unique(fields_, type, count); }
   /// The names of a function's labels, in order; a label's index counts the blocks before it.
   std::vector<NamedIndex> labels(uint32_t func) const;
 
@@ -42,14 +44,14 @@ class PrintedNames {
   struct Range {
     uint64_t begin = 0, end = 0;
   };
-  using Maps = std::unordered_map<uint32_t, Range>;
+  using Maps = KeyedMap<uint32_t, Range>;
 
   bool subsection(ByteReader& reader);
   bool name(ByteReader& reader, std::string_view& out) const;
   bool name_map(ByteReader& reader, std::vector<NamedIndex>* out) const;
   bool indirect(ByteReader& reader, Maps& out) const;
   std::vector<NamedIndex> sorted(const Maps& maps, uint32_t key) const;
-  std::vector<std::string> unique(const Maps& maps, uint32_t key, uint32_t count) const;
+  std::vector<PrintedName> unique(const Maps& maps, uint32_t key, uint32_t count) const;
 
   std::span<const uint8_t> module_;
   std::string_view module_name_;

@@ -139,10 +139,68 @@ TEST(Print, NamesAreMadeUniqueAndLegal) {
   module[module.size() - 1] = 'x';
   std::string text = print(module);
   for (std::string_view part :
-       {"(func $a (;0;)", "(local $x i32) (local $x#1 i32)", "(func $a#1 (@name \"a\") (;1;)", "call $a#1",
-        "(func $\"b c\" (;2;)", "(func (@name \"\") (;3;)", "call $\"b c\"", "call 3"})
+       {"(func $a (;0;)", "(local $x i32) (local $x#1 (@name \"x\") i32)", "(func $a#1 (@name \"a\") (;1;)",
+        "call $a#1", "(func $\"b c\" (;2;)", "(func (@name \"\") (;3;)", "call $\"b c\"", "call 3"})
     EXPECT_TRUE(text.contains(part)) << part << "\n" << text;
   EXPECT_EQ(print(encode(text)), text);
+  EXPECT_EQ(encode(text), module);
+}
+
+TEST(Print, InnerNamesComeBackAsTheyWere) {
+  // Parameters, locals and fields of one name, of none, and of an empty one.
+  constexpr std::string_view kText = R"((module
+  (type $s (;0;) (struct (field $f i32) (field $f#1 (@name "f") i64) (field (@name "") f32) (field i8)))
+  (type (;1;) (func (param i32 i32 i32)))
+  (import "a" "b" (func (;0;) (type 1) (param $p i32) (param $p#1 (@name "p") i32) (param i32)))
+  (func (;1;) (type 1) (param (@name "") i32) (param $x i32) (param $x#2 (@name "x") i32)
+    (local $x#3 (@name "x") f32) (local f64) (local $"y z" f64)
+    local.get 0
+    local.get $x#2
+    drop
+    drop
+  )
+)
+)";
+  Bytes module = encode(kText);
+  EXPECT_EQ(print(module), kText);
+  EXPECT_EQ(encode(print(module)), module);
+  EXPECT_EQ(print(module, {.names = false}).find('$'), std::string::npos);
+}
+
+TEST(Print, ADataCountThatNothingNeedsStays) {
+  Bytes without = encode("(module (memory 1) (func) (data (i32.const 0) \"a\"))");
+  Bytes with = encode("(module (memory 1) (func) (data (i32.const 0) \"a\") (@rotor.data_count))");
+  EXPECT_EQ(with.size(), without.size() + 3);
+  EXPECT_EQ(encode(print(with)), with);
+  EXPECT_EQ(encode(print(without)), without);
+  EXPECT_FALSE(print(without).contains("data_count"));
+  // A section may say that it stands behind the count.
+  Bytes behind = encode("(module (func) (@rotor.data_count) (@custom \"c\" (after datacount) \"x\"))");
+  EXPECT_EQ(encode(print(behind)), behind);
+  EXPECT_TRUE(print(behind).contains("(after datacount)"));
+  // Where an instruction needs it nothing has to be said.
+  Bytes needed = encode("(module (memory 1) (func data.drop 0) (data \"a\"))");
+  EXPECT_FALSE(print(needed).contains("@"));
+  EXPECT_EQ(encode(print(needed)), needed);
+}
+
+TEST(Print, CustomSectionsStandOnTheirSideOfTheNames) {
+  // As LLVM's linker has them: "producers" and "target_features" behind the names.
+  for (std::string_view fields : {"(func $f)", ""}) {
+    Bytes module =
+        encode("(module $m " + std::string(fields) +
+               "(@custom \"first\" (before first) \"\") (@custom \"debug\" \"1\")"
+               "(@custom \"producers\" (after last) \"2\") (@custom \"target_features\" (after last) \"3\"))");
+    std::string text = print(module);
+    EXPECT_EQ(encode(text), module) << text;
+    auto at = [&](std::string_view name) {
+      return std::string_view(reinterpret_cast<const char*>(module.data()), module.size()).find(name);
+    };
+    EXPECT_LT(at("first"), at("debug"));
+    EXPECT_LT(at("debug"), at("\4name"));
+    EXPECT_LT(at("\4name"), at("producers"));
+    EXPECT_LT(at("producers"), at("target_features"));
+  }
 }
 
 TEST(Print, NamesCannotLeaveTheirQuotes) {

@@ -5,6 +5,7 @@
 #include <charconv>
 #include <cmath>
 
+#include "wasm/printable.h"
 #include "wasm/text/lexer.h"
 
 namespace rotor::wasm::text {
@@ -18,17 +19,6 @@ void append_escape(std::string& out, uint8_t byte) {
   out += kHex[byte & 0xf];
 }
 
-/// The length in bytes of a character that must not stand in a line as it is; 0: it may. Pre: UTF-8.
-size_t unshown_length(std::string_view text) {
-  auto byte = [&](size_t i) { return i < text.size() ? static_cast<uint8_t>(text[i]) : uint8_t{0}; };
-  if (byte(0) == 0xc2 && byte(1) < 0xa0) return 2;  // U+0080 to U+009F: controls
-  if (byte(0) != 0xe2) return 0;
-  // U+200B to U+200F, U+2028 to U+202E and U+2060 to U+206F: of no width, line ends, and marks of direction.
-  bool unshown = (byte(1) == 0x80 && ((byte(2) >= 0x8b && byte(2) <= 0x8f) || (byte(2) >= 0xa8 && byte(2) <= 0xae))) ||
-                 (byte(1) == 0x81 && byte(2) >= 0xa0 && byte(2) <= 0xaf);
-  return unshown ? 3 : 0;
-}
-
 void append_quoted(std::string& out, std::string_view utf8) {
   out += '"';
   for (size_t i = 0; i < utf8.size(); ++i) {
@@ -36,9 +26,7 @@ void append_quoted(std::string& out, std::string_view utf8) {
     if (byte == '"' || byte == '\\') {
       out += '\\';
       out += utf8[i];
-    } else if (byte < 0x20 || byte == 0x7f) {
-      append_escape(out, byte);
-    } else if (size_t length = unshown_length(utf8.substr(i)); length > 0) {
+    } else if (size_t length = unprintable_length(utf8.substr(i)); length > 0) {
       for (size_t end = i + length; i < end; ++i) append_escape(out, static_cast<uint8_t>(utf8[i]));
       --i;
     } else {

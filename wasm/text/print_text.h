@@ -39,6 +39,9 @@ class TextOut {
   /// Puts `text` before what was put since `position`.
   void insert(size_t position, std::string_view text);
 
+  /// What was put since `position`; gone with the next put.
+  std::string_view since(size_t position) const { return std::string_view(text_).substr(position); }
+
   size_t position() const { return text_.size(); }
   /// Something was left out: the limit is reached.
   bool over() const { return over_; }

@@ -15,8 +15,7 @@ void PrintState::index(Space space, uint32_t index) {
   }
 }
 
-void PrintState::definition(Space space, uint32_t index) {
-  const PrintedName& name = names.of(space, index);
+void PrintState::name(const PrintedName& name) {
   if (!name.id.empty()) {
     out.put(' ');
     out.put(name.id);
@@ -26,6 +25,10 @@ void PrintState::definition(Space space, uint32_t index) {
     out.name(name.name);
     out.put(')');
   }
+}
+
+void PrintState::definition(Space space, uint32_t index) {
+  name(names.of(space, index));
   out.put(" (;");
   out.natural(index);
   out.put(";)");
@@ -190,9 +193,9 @@ std::span<const BinaryType> PrintTypes::params(uint32_t type) const {
   return std::span(parts_).subspan(definitions_[type].first_part, definitions_[type].params);
 }
 
-std::span<const std::string> PrintTypes::field_ids(uint32_t type) {
+std::span<const PrintedName> PrintTypes::field_names(uint32_t type) {
   if (type >= definitions_.size() || definitions_[type].form != kStruct) return {};
-  auto [place, is_new] = field_ids_.try_emplace(type);
+  auto [place, is_new] = field_names_.try_emplace(type);
   if (is_new) place->second = state_.names.fields(type, definitions_[type].fields);
   return place->second;
 }
@@ -252,7 +255,8 @@ void PrintTypes::put_extern(const BinaryExtern& type) {
   }
 }
 
-void PrintTypes::put_list(std::string_view word, std::span<const BinaryType> types, std::span<const std::string> ids) {
+void PrintTypes::put_list(std::string_view word, std::span<const BinaryType> types,
+                          std::span<const PrintedName> names) {
   bool is_open = false;
   auto open = [&] {
     if (is_open) return;
@@ -265,13 +269,10 @@ void PrintTypes::put_list(std::string_view word, std::span<const BinaryType> typ
     is_open = false;
   };
   for (size_t i = 0; i < types.size() && !out_.over(); ++i) {
-    bool is_named = !ids.empty() && !ids[i].empty();
+    bool is_named = !names.empty() && names[i].exists();
     if (is_named) close();
     open();
-    if (is_named) {
-      out_.put(' ');
-      out_.put(ids[i]);
-    }
+    if (is_named) state_.name(names[i]);
     out_.put(' ');
     put_mutable(types[i]);
     if (is_named) close();
@@ -279,17 +280,17 @@ void PrintTypes::put_list(std::string_view word, std::span<const BinaryType> typ
   close();
 }
 
-void PrintTypes::put_signature(const BinaryDefinition& type, std::span<const std::string> ids) {
+void PrintTypes::put_signature(const BinaryDefinition& type, std::span<const PrintedName> names) {
   auto all = std::span(std::as_const(parts_)).subspan(type.first_part, type.params + type.results);
-  put_list("param", all.first(type.params), ids);
+  put_list("param", all.first(type.params), names);
   put_list("result", all.subspan(type.params), {});
 }
 
-void PrintTypes::put_use(uint32_t type, std::span<const std::string> ids) {
+void PrintTypes::put_use(uint32_t type, std::span<const PrintedName> names) {
   out_.put(" (type");
   state_.index(Space::type, type);
   out_.put(')');
-  if (type < definitions_.size() && definitions_[type].form == kFunc) put_signature(definitions_[type], ids);
+  if (type < definitions_.size() && definitions_[type].form == kFunc) put_signature(definitions_[type], names);
 }
 
 void PrintTypes::put_fields(uint32_t index) {
@@ -299,7 +300,7 @@ void PrintTypes::put_fields(uint32_t index) {
     out_.put(' ');
     return put_mutable(all[0]);
   }
-  put_list("field", all, field_ids(index));
+  put_list("field", all, field_names(index));
 }
 
 void PrintTypes::put_definition(uint32_t index, uint32_t depth) {

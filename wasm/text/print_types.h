@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "wasm/keyed_hash.h"
 #include "wasm/reader.h"
 #include "wasm/text/print_names.h"
 #include "wasm/text/print_text.h"
@@ -59,6 +60,8 @@ struct PrintState {
   uint32_t& count(Space space) { return counts[std::to_underlying(space)]; }
   /// ` $name` or ` 7`.
   void index(Space space, uint32_t index);
+  /// ` $id (@name "...")`, or what of it there is.
+  void name(const PrintedName& name);
   /// ` $name (;7;)` of a definition, and its annotation.
   void definition(Space space, uint32_t index);
 };
@@ -85,17 +88,17 @@ class PrintTypes {
   void put_ref(bool nullable, int64_t heap);
   void put_mutable(const BinaryType& type);
   void put_extern(const BinaryExtern& type);
-  /// ` (type 0) (param i32) (result i32)`; `ids`: of the locals, or empty.
-  void put_use(uint32_t type, std::span<const std::string> ids = {});
-  /// ` (word $id i32) (word i32 i64)`; the ids of the types are `ids`, or none.
-  void put_list(std::string_view word, std::span<const BinaryType> types, std::span<const std::string> ids);
+  /// ` (type 0) (param i32) (result i32)`; `names`: of the locals, or empty.
+  void put_use(uint32_t type, std::span<const PrintedName> names = {});
+  /// ` (word $id i32) (word i32 i64)`; the names of the types are `names`, or none.
+  void put_list(std::string_view word, std::span<const BinaryType> types, std::span<const PrintedName> names);
   /// All of them, a line each.
   void put_definitions();
 
   /// The parameters of a type; none if it is no function type.
   std::span<const BinaryType> params(uint32_t type) const;
-  /// The ids of a type's fields; empty: they have none.
-  std::span<const std::string> field_ids(uint32_t type);
+  /// The names of a type's fields; empty: they have none.
+  std::span<const PrintedName> field_names(uint32_t type);
 
  private:
   struct Group {
@@ -113,7 +116,7 @@ class PrintTypes {
   bool fields(uint32_t count);
 
   void put_limits(const BinaryLimits& limits);
-  void put_signature(const BinaryDefinition& type, std::span<const std::string> ids);
+  void put_signature(const BinaryDefinition& type, std::span<const PrintedName> names);
   void put_definition(uint32_t index, uint32_t depth);
   void put_fields(uint32_t index);
 
@@ -125,7 +128,7 @@ class PrintTypes {
   std::vector<BinaryType> parts_;
   std::vector<uint32_t> supertypes_;
   /// Those that were asked for: their names are read once.
-  std::unordered_map<uint32_t, std::vector<std::string>> field_ids_;
+  KeyedMap<uint32_t, std::vector<PrintedName>> field_names_;
 };
 
 }  // namespace rotor::wasm::text

@@ -116,11 +116,7 @@ void TypeParser::memory_type(ByteWriter& out) {
 
 void TypeParser::params(TypeUse& use, IndexSpace* locals, std::vector<NamedIndex>* local_names) {
   while (cursor_.take_open("param")) {
-    if (locals && cursor_.at(TokenKind::id)) {
-      uint32_t begin = cursor_.offset();
-      std::string_view name = cursor_.id_name(cursor_.next());
-      if (!locals->name(use.params, name)) cursor_.fail(begin, "duplicate local " + show_id(name));
-      if (local_names) local_names->emplace_back(use.params, name);
+    if (locals && state_.inner_name(*locals, use.params, "local", local_names)) {
       value_type(params_);
       ++use.params;
     } else {
@@ -240,12 +236,9 @@ void TypeParser::field_types(ByteWriter& out, uint32_t type) {
   uint32_t count = 0;
   ByteWriter fields;
   std::vector<NamedIndex> names;
+  auto is_named = [&] { return cursor_.at(TokenKind::id) || cursor_.at_annotation("name"); };
   while (cursor_.take_open("field")) {
-    if (cursor_.at(TokenKind::id)) {
-      uint32_t begin = cursor_.offset();
-      std::string_view name = cursor_.id_name(cursor_.next());
-      if (!state_.fields[type].name(count, name)) cursor_.fail(begin, "duplicate field " + show_id(name));
-      names.emplace_back(count, name);
+    if (is_named() && state_.inner_name(state_.fields[type], count, "field", &names)) {
       field_type(fields);
       ++count;
     } else {

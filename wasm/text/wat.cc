@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "rotor/printable.h"
 #include "wasm/text/lexer.h"
 #include "wasm/text/module_parser.h"
 
@@ -33,6 +34,14 @@ std::pair<size_t, size_t> line_around(std::string_view text, size_t offset) {
   return {begin, end == std::string_view::npos ? text.size() : end};
 }
 
+/// A line of a text, which may be anybody's: all but its tabs is as messages have it.
+std::string shown_line(std::string_view line) {
+  std::string out;
+  for (size_t tab; (tab = line.find('\t')) != std::string_view::npos; line.remove_prefix(tab + 1))
+    (out += printable(line.substr(0, tab))) += '\t';
+  return out + printable(line);
+}
+
 }  // namespace
 
 TextPosition text_position(std::string_view text, uint64_t offset) {
@@ -44,7 +53,7 @@ TextPosition text_position(std::string_view text, uint64_t offset) {
 }
 
 std::string render_text_error(std::string_view file, std::string_view text, const Error& error) {
-  if (!error.offset) return std::string(file) + ": error: " + error.message;
+  if (!error.offset) return std::string(file) + ": error: " + printable(error.message);
   // Of a long line what lies around the place.
   constexpr size_t kMostBefore = 100, kMostAfter = 60;
   size_t at = static_cast<size_t>(std::min<uint64_t>(*error.offset, text.size()));
@@ -59,10 +68,10 @@ std::string render_text_error(std::string_view file, std::string_view text, cons
     while (end > at && !begins_character(text[end])) --end;
   }
   std::string out = std::string(file) + ":" + std::to_string(position.line) + ":" + std::to_string(position.column) +
-                    ": error: " + error.message + "\n";
-  out.append(text.substr(begin, end - begin));
-  out.push_back('\n');
-  for (char c : text.substr(begin, at - begin))
+                    ": error: " + printable(error.message) + "\n";
+  const std::string before = shown_line(text.substr(begin, at - begin));
+  out += before + shown_line(text.substr(at, end - at)) + '\n';
+  for (char c : before)
     if (begins_character(c)) out.push_back(c == '\t' ? '\t' : ' ');
   out.push_back('^');
   return out;

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """run_cli_test.py [--update] ROTOR TEST...: runs tests of the command line tool.
 
-    ;;; ARGS: run in.wasm --invoke add 1 2      a command (several: one after another, the last may fail)
+    ;;; ARGS: run in.wasm --invoke add 1 2      a command, quoted as for a shell (several: one after
+                                            another, the last may fail)
     ;;; EXIT: 1                                 its exit code; 0 if not said
     ;;; INPUT: wat | hex | text                 what follows; `wat` becomes in.wasm by `rotor wat2wasm`
     ;;; FILE: NAME                              name of the input, if not in.wasm
@@ -23,6 +24,7 @@ difference.
 import difflib
 import os
 import re
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -41,7 +43,7 @@ def parse(path):
         if setting and into is test['body']:
             key, value = setting.group(1).lower(), setting.group(2).strip()
             if key == 'args':
-                test['args'].append(value.split())
+                test['args'].append(shlex.split(value))
             else:
                 test[key] = int(value) if key == 'exit' else value
         elif begin:

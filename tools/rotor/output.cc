@@ -1,0 +1,55 @@
+#include "tools/rotor/output.h"
+
+#include <atomic>
+#include <cerrno>
+#include <cstdio>
+
+#include <nlohmann/json.hpp>
+
+#include "jit/file.h"
+
+namespace rotor::cli {
+namespace {
+
+std::atomic<int> g_lost = 0;  // the first errno of standard output, which stdio does not keep
+
+void note_lost() {
+  if (g_lost == 0) g_lost = errno;
+}
+
+}  // namespace
+
+void write_out(std::string_view text) {
+  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size()) note_lost();
+}
+
+void write_error(std::string_view text) { (void)std::fwrite(text.data(), 1, text.size(), stderr); }
+
+std::string json_text(const nlohmann::ordered_json& json, int indent) {
+  return json.dump(indent, ' ', true, nlohmann::ordered_json::error_handler_t::replace);
+}
+
+Result<void> finish_output() {
+  if (std::fflush(stdout) != 0) note_lost();
+  const int lost = g_lost.exchange(0);  // told once
+  if (lost == 0 && !std::ferror(stdout)) return {};
+  std::clearerr(stdout);
+  errno = lost ? lost : EIO;
+  return jit::io_error("can't write", "standard output");
+}
+
+Result<void> check_output_file(const std::string& path) {
+  return path == "-" ? Result<void>() : jit::OutputFile::check(path);
+}
+
+Result<void> write_output_file(const std::string& path, std::string_view text) {
+  if (path == "-") {
+    write_out(text);
+    return finish_output();
+  }
+  ROTOR_TRY(jit::OutputFile file, jit::OutputFile::create(path));
+  ROTOR_CHECK(file.write(text.data(), text.size()));
+  return file.keep(jit::Durability::disk);
+}
+
+}  // namespace rotor::cli

@@ -1,0 +1,41 @@
+// What commands write: standard output and error, and files that appear whole or not at all.
+#pragma once
+
+#include <fmt/format.h>
+
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "rotor/result.h"
+
+namespace rotor::cli {
+
+/// To standard output. What can't be written is told by `finish_output`, when the command ends.
+void write_out(std::string_view text);
+template <class... Args>
+void print(fmt::format_string<Args...> format, Args&&... args) {
+  write_out(fmt::format(format, std::forward<Args>(args)...));
+}
+
+/// To standard error; what can't be written is lost.
+void write_error(std::string_view text);
+template <class... Args>
+void print_error(fmt::format_string<Args...> format, Args&&... args) {
+  write_error(fmt::format(format, std::forward<Args>(args)...));
+}
+
+/// JSON that is as safe to print as rotor/printable.h makes text, without a change to what it says: all but ASCII is
+/// `\u` and digits. `indent`: as nlohmann's dump; -1: one line.
+std::string json_text(const nlohmann::ordered_json& json, int indent = -1);
+
+/// Writes out what standard output holds. Errors: io, also for what was lost before.
+Result<void> finish_output();
+
+/// Whether `write_output_file` may work: asked before a long run, so that its result is not lost. Errors: io.
+Result<void> check_output_file(const std::string& path);
+/// Writes a file as jit/file.h does; `-` is standard output. Errors: io, naming the file.
+Result<void> write_output_file(const std::string& path, std::string_view text);
+
+}  // namespace rotor::cli
