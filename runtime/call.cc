@@ -107,7 +107,12 @@ Result<void> invoke(LinkGroup& group, const jit::FuncRef& ref, Slot* slots) {
   CallWords words(type.stack_words);
   for (size_t i = 0; i < type.params.size(); ++i) words[type.params[i].word] = slots[i];
   thread.top = &record;
+  record.host_float_control = FloatControl::get();
+  if (record.host_float_control != FloatControl::kGuest) [[unlikely]]
+    FloatControl::set(FloatControl::kGuest);
   uint64_t left = rotor_enter(ref.code, ref.context, &words.regs, words.stack(), type.shape, &record.saved_sp);
+  if (record.host_float_control != FloatControl::kGuest) [[unlikely]]
+    FloatControl::set(record.host_float_control);
   thread.top = record.previous;
   if (record.previous) {
     // The entry around this one goes on with its own limit. Groups may have merged meanwhile.

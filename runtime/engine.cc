@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "runtime/entry.h"
+
 namespace rotor {
 
 Result<Engine> Engine::create(Config config) {
@@ -16,6 +18,8 @@ Result<Engine> Engine::create(Config config) {
   }
   return Engine(std::move(impl));
 }
+
+Result<void> Engine::prepare_thread() { return runtime::prepare_thread(runtime::t_thread); }
 
 const Config& Engine::config() const { return impl_->config; }
 

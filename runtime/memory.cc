@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "memory/os.h"
+#include "rotor/guard.h"
 #include "wasm/limits.h"
 
 namespace rotor::runtime {
@@ -83,26 +84,27 @@ MemoryType MemoryImpl::type() const {
   return type;
 }
 
-bool MemoryImpl::may_grow(uint64_t old_bytes, uint64_t new_bytes) const {
+Result<bool> MemoryImpl::may_grow(uint64_t old_bytes, uint64_t new_bytes) const {
   if (!limits_.on_watermark || static_cast<double>(new_bytes) < limits_.watermark * static_cast<double>(limit_bytes_))
     return true;
-  return limits_.on_watermark({old_bytes, new_bytes, limit_bytes_});
+  auto ask = [&] { return limits_.on_watermark({old_bytes, new_bytes, limit_bytes_}); };
+  return detail::guarded("on_watermark", ask);
 }
 
-uint64_t MemoryImpl::grow(uint64_t delta_pages) {
+Result<uint64_t> MemoryImpl::grow(uint64_t delta_pages) {
   uint64_t old_bytes = size_bytes();
   const uint32_t log2 = type_.page_size_log2;
   if (delta_pages == 0) return old_bytes >> log2;
   uint64_t grown = UINT64_MAX;
+  Result<bool> may = delta_pages <= (limit_bytes_ - old_bytes) >> log2;
   // What fits in the limit does not wrap in bytes. No lock is held while the callback runs (it may use the memory);
   // should another thread grow meanwhile, LinearMemory still keeps to limit_bytes_.
-  if (delta_pages <= (limit_bytes_ - old_bytes) >> log2 && may_grow(old_bytes, old_bytes + (delta_pages << log2)))
-    grown = space_->grow(delta_pages << log2);
-  if (grown == UINT64_MAX) {
-    denied_.fetch_add(1, std::memory_order_relaxed);
-    return UINT64_MAX;
-  }
-  return grown >> log2;
+  if (*may) may = may_grow(old_bytes, old_bytes + (delta_pages << log2));
+  if (may && *may) grown = space_->grow(delta_pages << log2);
+  if (grown != UINT64_MAX) return grown >> log2;
+  denied_.fetch_add(1, std::memory_order_relaxed);
+  if (!may) return std::unexpected(std::move(may).error());
+  return UINT64_MAX;
 }
 
 }  // namespace rotor::runtime
@@ -150,7 +152,7 @@ uint64_t Memory::limit_bytes() const {
 Result<uint64_t> Memory::grow(uint64_t delta_pages) const {
   auto impl = lock();
   if (!impl) return gone();
-  uint64_t old_pages = impl->grow(delta_pages);
+  ROTOR_TRY(uint64_t old_pages, impl->grow(delta_pages));
   if (old_pages == UINT64_MAX)
     return fail(ErrorKind::limit, fmt::format("growth by {} pages was refused: {} of {} bytes in use", delta_pages,
                                               impl->size_bytes(), impl->limit_bytes()));

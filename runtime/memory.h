@@ -21,8 +21,9 @@ class MemoryImpl {
                                                     const std::shared_ptr<const memory::Image>& image = nullptr);
   MemoryImpl(const MemoryImpl&) = delete;
 
-  /// `memory.grow`: the old size in pages, or UINT64_MAX, which is counted. Thread-safe if the memory is shared.
-  uint64_t grow(uint64_t delta_pages);
+  /// `memory.grow`: the old size in pages, or UINT64_MAX, which is counted. Thread-safe if the memory is shared. Errors:
+  /// host (the callback threw; the growth is refused and counted).
+  Result<uint64_t> grow(uint64_t delta_pages);
 
   jit::MemoryDef* def() { return &def_; }
   uint8_t* base() const { return def_.base; }
@@ -58,7 +59,7 @@ class MemoryImpl {
   MemoryImpl(const MemoryType& type, const MemoryLimits& limits) : type_(type), limits_(limits) {}
   Result<void> check_limit(uint64_t pages) const;
   /// Asks the callback. Pre: the limit allows it.
-  bool may_grow(uint64_t old_bytes, uint64_t new_bytes) const;
+  Result<bool> may_grow(uint64_t old_bytes, uint64_t new_bytes) const;
 
   jit::MemoryDef def_{};
   std::unique_ptr<memory::LinearMemory> space_;

@@ -52,6 +52,9 @@ void PerfMap::add_stubs(const uint8_t* begin, uint64_t size, const wasm::Names& 
 }
 
 void PerfMap::write(const std::string& lines) {
+  // In the child of a fork the file is the parent's, and names the parent's code.
+  if (memory::fork_generation() != generation_) return;
+  memory::ForkPass pass;
   std::scoped_lock lock(mutex_);
   for (size_t done = 0; done < lines.size();) {
     ssize_t written = ::write(file_, lines.data() + done, lines.size() - done);

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "jit/code.h"
+#include "memory/fork.h"
 #include "rotor/result.h"
 #include "wasm/names.h"
 
@@ -34,6 +35,7 @@ class PerfMap {
   void write(const std::string& lines);
 
   const int file_;
+  const uint32_t generation_ = memory::fork_generation();
   std::mutex mutex_;
 };
 

@@ -6,6 +6,7 @@
 #include <cstring>
 #include <mutex>
 
+#include "memory/fork.h"
 #include "memory/os.h"
 #include "runtime/code_region.h"
 #include "runtime/engine.h"
@@ -156,8 +157,10 @@ class SignalStack {
     stack_t current{};
     if (sigaltstack(nullptr, &current) != 0) return system_error("sigaltstack");
     if (!(current.ss_flags & SS_DISABLE) && current.ss_size >= kEnoughBytes) return {};
-    ROTOR_TRY(base_, memory::os::reserve(kGuardBytes + kBytes));
-    ROTOR_CHECK(memory::os::commit(base_ + kGuardBytes, kBytes));
+    if (!base_) {
+      ROTOR_TRY(base_, memory::os::reserve(kGuardBytes + kBytes));
+      ROTOR_CHECK(memory::os::commit(base_ + kGuardBytes, kBytes));
+    }
     stack_t own{};
     own.ss_sp = base_ + kGuardBytes;
     own.ss_size = kBytes;
@@ -190,6 +193,12 @@ Result<void> prepare_thread(ThreadState& thread) {
   static thread_local SignalStack signal_stack;
   ROTOR_TRY(memory::os::StackRange stack, memory::os::thread_stack());
   ROTOR_CHECK(signal_stack.ensure());
+  // A fault whose signal is blocked ends the process, and servers' threads block all signals.
+  sigset_t ours;
+  sigemptyset(&ours);
+  for (int signal : kSignals) sigaddset(&ours, signal);
+  if (int failed = pthread_sigmask(SIG_UNBLOCK, &ours, nullptr))
+    return fail(ErrorKind::io, std::string("pthread_sigmask: ") + std::strerror(failed));
   thread.stack_low = stack.low;
   thread.stack_high = stack.high;
   thread.ready = true;
@@ -199,6 +208,7 @@ Result<void> prepare_thread(ThreadState& thread) {
 Result<void> install_trap_handlers() {
   static std::mutex mutex;
   static bool installed = false;
+  memory::ForkPass pass;
   std::lock_guard lock(mutex);
   if (installed) return {};
   struct sigaction action{};

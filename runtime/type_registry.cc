@@ -2,6 +2,8 @@
 
 #include <cassert>
 
+#include "memory/fork.h"
+
 namespace rotor::runtime {
 
 namespace {
@@ -25,6 +27,7 @@ uint32_t TypeRegistry::settle(uint32_t first) {
 
 Result<std::vector<const Signature*>> TypeRegistry::add(const wasm::Module& module) {
   std::vector<const Signature*> added(module.types.size());
+  memory::ForkPass pass;
   std::lock_guard lock(mutex_);
   for (const wasm::RecGroup& group : module.rec_groups) {
     uint32_t known = raw(module.canonical_types[group.first]);
@@ -49,6 +52,7 @@ Result<std::vector<const Signature*>> TypeRegistry::add(const wasm::Module& modu
 }
 
 const Signature& TypeRegistry::add(const FuncType& type) {
+  memory::ForkPass pass;
   std::lock_guard lock(mutex_);
   auto first = static_cast<uint32_t>(types_.size());
   assert(first < HeapType::kMaxTypeIndex);
@@ -57,6 +61,7 @@ const Signature& TypeRegistry::add(const FuncType& type) {
 }
 
 const Signature* TypeRegistry::find(uint32_t index) const {
+  memory::ForkPass pass;
   std::lock_guard lock(mutex_);
   return index < signatures_.size() ? signatures_[index].get() : nullptr;
 }
