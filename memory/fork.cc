@@ -7,9 +7,7 @@
 
 namespace rotor::memory {
 
-namespace detail {
-constinit std::atomic<uint32_t> g_fork_generation{0};
-}
+namespace detail { constinit std::atomic<uint32_t> g_fork_generation{0}; }
 
 /// The process's, in static storage: forks may come before and after anything.
 struct ForkRegistry {

@@ -1,7 +1,7 @@
-// After fork() the child has the thread that called it, and no other: what the others held stays locked, what they were at
-// stays half done. So a fork takes what it has to find whole (ForkHooks), and waits for what takes a while and can't be
-// taken up again (ForkPass). Locks of single instances are not worth that: they are found new in the child (ForkMutex),
-// and who was inside an instance stays there.
+// After fork() the child has the thread that called it, and no other: what the others held stays locked, what they were
+// at stays half done. So a fork takes what it has to find whole (ForkHooks), and waits for what takes a while and can't
+// be taken up again (ForkPass). Locks of single instances are not worth that: they are found new in the child
+// (ForkMutex), and who was inside an instance stays there.
 #pragma once
 
 #include <atomic>
@@ -11,9 +11,7 @@
 
 namespace rotor::memory {
 
-namespace detail {
-extern std::atomic<uint32_t> g_fork_generation;
-}
+namespace detail { extern std::atomic<uint32_t> g_fork_generation; }
 /// How many forks lie between the process that loaded the library and this one.
 inline uint32_t fork_generation() { return detail::g_fork_generation.load(std::memory_order_acquire); }
 

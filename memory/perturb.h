@@ -1,5 +1,5 @@
-// Delays where one thread lets go of something that another may then free or use again: so tests meet, in seconds, orders
-// that a scheduler gives once in a million. A build without ROTOR_PERTURB has nothing of it.
+// Delays where one thread lets go of something that another may then free or use again: so tests meet, in seconds,
+// orders that a scheduler gives once in a million. A build without ROTOR_PERTURB has nothing of it.
 #pragma once
 
 #ifdef ROTOR_PERTURB

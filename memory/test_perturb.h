@@ -11,8 +11,8 @@
 
 namespace rotor::memory::test {
 
-/// Delays for its scope, by the seed in the environment's ROTOR_PERTURB_SEED or by a new one. Without delays compiled in
-/// the test runs as the scheduler has it.
+/// Delays for its scope, by the seed in the environment's ROTOR_PERTURB_SEED or by a new one. Without delays compiled
+/// in the test runs as the scheduler has it.
 class Perturbed {
  public:
   Perturbed() {

@@ -327,8 +327,7 @@ namespace {
 /// Closes the calling thread's phase for as long as it touches what is the lease's; reopens it if it was open.
 class PhaseScope {
  public:
-  PhaseScope(ActiveSlot& slot, Hold& hold)
-      : slot_(slot), hold_(hold), was_open_(ActiveSlot::is_open(hold)) {
+  PhaseScope(ActiveSlot& slot, Hold& hold) : slot_(slot), hold_(hold), was_open_(ActiveSlot::is_open(hold)) {
     alive_ = was_open_ ? slot.close(hold) : !hold.is_retired.load(std::memory_order_acquire);
   }
   ~PhaseScope() {

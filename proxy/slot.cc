@@ -61,8 +61,8 @@ ActiveSlot::Entry ActiveSlot::enter(const Force& force) {
 bool ActiveSlot::barrier() {
   if (!asymmetric_) return false;
   // In a child of the process that registered, it may have to be done once more.
-  if (membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED) || (membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED) &&
-                                                       membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED)))
+  if (membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED) ||
+      (membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED) && membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED)))
     return true;
   asymmetric_ = false;
   return false;

@@ -15,8 +15,9 @@
 // took on). Then all stores are sequentially consistent that were plain. A holder may not know of it yet: so the first
 // in line looks at the gate from time to time, and no phase is believed that was not opened to be closed with a fence.
 //
-// Holds are read by threads that come, while the holder may be exchanged under and leave: they are used again, and freed
-// with the slot. What such a thread looks for in one is its own name, and that is in none that it is not inside of.
+// Holds are read by threads that come, while the holder may be exchanged under and leave: they are used again, and
+// freed with the slot. What such a thread looks for in one is its own name, and that is in none that it is not inside
+// of.
 #pragma once
 
 #include <atomic>

@@ -24,8 +24,8 @@ uint64_t reserve_of(const memory::os::StackRange& stack, const Limits& limits) {
   return std::max(wanted, Limits::kLeastHostStackReserveBytes) + kHostEntryBytes + jit::kUncheckedFrameBytes;
 }
 
-/// The stack that `sp` lies in. Errors: invalid_argument: it is neither the thread's own nor a declared one, and nothing
-/// is known of its end.
+/// The stack that `sp` lies in. Errors: invalid_argument: it is neither the thread's own nor a declared one, and
+/// nothing is known of its end.
 Result<memory::os::StackRange> stack_of(ThreadState& thread, uintptr_t sp) {
   if (sp >= thread.stack_low && sp < thread.stack_high) [[likely]]
     return memory::os::StackRange{thread.stack_low, thread.stack_high};

@@ -14,8 +14,8 @@
 
 namespace rotor::runtime {
 
-/// A queue of jobs and the threads that run them, started as jobs come. Thread-safe. A fork waits for the jobs that run;
-/// in the child those that were queued still are, and threads are started anew.
+/// A queue of jobs and the threads that run them, started as jobs come. Thread-safe. A fork waits for the jobs that
+/// run; in the child those that were queued still are, and threads are started anew.
 class CompilePool final : memory::ForkHooks {
  public:
   /// At most `threads` threads; `nice` is added to their niceness (Linux: 0 to 19).

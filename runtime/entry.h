@@ -52,9 +52,9 @@ void rotor_tail_call();
 /// rotor_enter's frame pointer lies this far above saved_sp: six pushes.
 inline constexpr uintptr_t kSavedSpToFrame = 48;
 
-/// The control bits of MXCSR: what is masked, how is rounded, whether denormals count as zero. The guest has its own, on
-/// which its results depend, and the host has its own outside of the guest and in host functions. The flags beside them
-/// are common to both. Loading the register takes long, reading it does not: it is loaded only to change them.
+/// The control bits of MXCSR: what is masked, how is rounded, whether denormals count as zero. The guest has its own,
+/// on which its results depend, and the host has its own outside of the guest and in host functions. The flags beside
+/// them are common to both. Loading the register takes long, reading it does not: it is loaded only to change them.
 struct FloatControl {
   static constexpr uint32_t kMask = 0xffc0;
   static constexpr uint32_t kGuest = 0x1f80;  ///< all masked, to nearest, denormals as they are: as a process begins

@@ -243,9 +243,7 @@ TEST_P(Fork, OtherThreadsInstancesAreTheirs) {
     inside = true;
     while (!let_go) std::this_thread::yield();
   };
-  std::thread other([&] {
-    (void)call(taken, "call_host_and_spin");
-  });
+  std::thread other([&] { (void)call(taken, "call_host_and_spin"); });
   std::thread waiter([&] { (void)call(waiting, "wait"); });
   while (!inside) std::this_thread::yield();
   std::this_thread::sleep_for(milliseconds(20));
@@ -266,11 +264,10 @@ TEST_P(Fork, OtherThreadsInstancesAreTheirs) {
 
 /// Has the kernel refuse new threads from the calling one on.
 void deny_threads() {
-  sock_filter filter[] = {BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
-                          BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_clone3, 1, 0),
-                          BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_clone, 0, 1),
-                          BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EAGAIN),
-                          BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)};
+  sock_filter filter[] = {
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_clone3, 1, 0), BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_clone, 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EAGAIN), BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)};
   sock_fprog program{std::size(filter), filter};
   if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0) {
     std::perror("seccomp");

@@ -12,9 +12,9 @@
 // not said to belong to `mutex_` is touched only while holding it.
 //
 // Letting go. The group lives by its members, which hold it, and by handles that others hold: so a thread that leaves
-// must not touch it after the exchange that lets go of `holder_`. What it has to know by then, that the last owner went,
-// is a bit of that very word (kUnowned): whoever drops the last owner frees the group if nobody is inside, and else
-// sets the bit, with which the exchange of the thread inside fails.
+// must not touch it after the exchange that lets go of `holder_`. What it has to know by then, that the last owner
+// went, is a bit of that very word (kUnowned): whoever drops the last owner frees the group if nobody is inside, and
+// else sets the bit, with which the exchange of the thread inside fails.
 //
 // Forks. In the child a thread that was inside is so for ever: others get the error. `mutex_` is free there.
 //

@@ -21,8 +21,8 @@ class MemoryImpl {
                                                     const std::shared_ptr<const memory::Image>& image = nullptr);
   MemoryImpl(const MemoryImpl&) = delete;
 
-  /// `memory.grow`: the old size in pages, or UINT64_MAX, which is counted. Thread-safe if the memory is shared. Errors:
-  /// host (the callback threw; the growth is refused and counted).
+  /// `memory.grow`: the old size in pages, or UINT64_MAX, which is counted. Thread-safe if the memory is shared.
+  /// Errors: host (the callback threw; the growth is refused and counted).
   Result<uint64_t> grow(uint64_t delta_pages);
 
   jit::MemoryDef* def() { return &def_; }

@@ -51,8 +51,8 @@ bool classify_access(const EntryRecord& record, uintptr_t address, TrapKind& kin
       return true;
     }
   }
-  // Compiled code compares before it writes. This is for a stack that does not go down as far as the system said; frames
-  // above a page are probed, so they meet what lies below and do not jump it.
+  // Compiled code compares before it writes. This is for a stack that does not go down as far as the system said;
+  // frames above a page are probed, so they meet what lies below and do not jump it.
   uintptr_t low = record.stack_low;
   if (address < record.stack_limit && address >= low - std::min(low, kStackGuardReachBytes)) {
     kind = TrapKind::stack_overflow;
@@ -81,16 +81,15 @@ bool take_trap(int signal, const siginfo_t& info, ucontext_t& context) {
     if (!decode_trap_site(reinterpret_cast<const uint8_t*>(pc), kind)) return false;
     at_entry = kind == TrapKind::stack_overflow;
     // Function entries compare with one limit, whether it is the stack's or a stop's.
-    if (at_entry && record->group->stopped_at(fits_stack(registers, record->stack_limit)))
-      kind = TrapKind::interrupted;
+    if (at_entry && record->group->stopped_at(fits_stack(registers, record->stack_limit))) kind = TrapKind::interrupted;
   } else if (!classify_access(*record, reinterpret_cast<uintptr_t>(info.si_addr), kind)) {
     return false;
   }
   record->kind = kind;
   record->pcs[0] = pc;
   record->pc_count = 1;
-  // The frame of a function that stopped at its entry is not there yet: rbp is its caller's, and on top of the stack lies
-  // where it returns to. If that is rotor_enter, it is no frame of the guest's.
+  // The frame of a function that stopped at its entry is not there yet: rbp is its caller's, and on top of the stack
+  // lies where it returns to. If that is rotor_enter, it is no frame of the guest's.
   if (at_entry && static_cast<uintptr_t>(registers[REG_RBP]) != record->frame())
     record->pcs[record->pc_count++] = *reinterpret_cast<const uintptr_t*>(registers[REG_RSP]);
   auto frame = static_cast<uintptr_t>(registers[REG_RBP]);
