@@ -13,6 +13,7 @@
 #include "jit/emit_batch.h"
 #include "jit/link.h"
 #include "jit/pipeline.h"
+#include "jit/threads.h"
 
 namespace rotor::jit {
 
@@ -67,13 +68,13 @@ class Compilation {
 
   Result<Compiled> run() {
     auto start = std::chrono::steady_clock::now();
-    ROTOR_TRY(cpu_, cpu_target(options_.cpu));
+    in_llvm(true);
+    auto cpu = cpu_target(options_.cpu);
+    in_llvm(false);
+    ROTOR_TRY(cpu_, std::move(cpu));
     unsigned workers = options_.workers ? options_.workers : std::max(1u, std::thread::hardware_concurrency());
     workers = static_cast<unsigned>(std::min<size_t>(workers, std::max<size_t>(batches_.size(), 1)));
-    std::vector<std::thread> threads;
-    for (unsigned i = 1; i < workers; ++i) threads.emplace_back([this] { work(); });
-    work();
-    for (std::thread& thread : threads) thread.join();
+    run_on_threads(workers, [this] { work(); });
     if (error_) return std::unexpected(std::move(*error_));
 
     Compiled compiled;
@@ -89,6 +90,10 @@ class Compilation {
   }
 
  private:
+  void in_llvm(bool enters) const {
+    if (options_.in_llvm) options_.in_llvm(enters);
+  }
+
   /// One worker: batches until none is left or one failed.
   void work() {
     double before = thread_cpu_ms();
@@ -99,7 +104,9 @@ class Compilation {
       functions.resize(batch.count);
       std::iota(functions.begin(), functions.end(), batch.first);
       uint32_t bad = UINT32_MAX;
+      in_llvm(true);
       auto object = worker.compile(plan_, batch.huge ? OptLevel::o0 : options_.opt, functions, bad);
+      in_llvm(false);
       if (!object) {
         report(bad, std::move(object).error());
         break;

@@ -33,6 +33,8 @@ struct CompileOptions {
   bool wide_products = true;      ///< Config::wide_products
   uint64_t code_limit_bytes = UINT64_C(1) << 30;
   std::function<void(uint32_t, uint32_t)> progress;
+  /// Of compile_module: called by each thread when it goes into LLVM for a batch (true) and comes back (false).
+  std::function<void(bool)> in_llvm;
 };
 
 // Without a compiler everything below fails with `unsupported`, and says so.

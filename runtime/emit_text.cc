@@ -6,6 +6,7 @@
 #include <charconv>
 
 #include "jit/compile.h"
+#include "memory/fork.h"
 #include "rotor/module.h"
 #include "rotor/printable.h"
 #include "wasm/decode_module.h"
@@ -67,6 +68,7 @@ Result<std::string> Module::emit_text(const Engine& engine, std::span<const uint
   options.interruptible = config.interruptible;
   options.deterministic = config.deterministic;
   options.wide_products = config.wide_products;
+  memory::ForkPass pass;
   return jit::emit_text(module, bytes, options, text, defined_func);
 }
 
