@@ -17,8 +17,8 @@ ALLOWED = {
     'wasm/text': ['wasm/*', 'rotor/result.h', 'rotor/value.h', 'rotor/printable.h', 'rotor/wat.h'],
     'memory': ['rotor/result.h'],
     'jit': ['wasm/*', 'rotor/*'],
-    'runtime': ['jit/abi.h', 'jit/libcalls.def', 'jit/code.h', 'jit/compile.h', 'jit/cache.h', 'jit/file.h', 'wasm/*', 'memory/*', 'rotor/*'],
-    'proxy': ['rotor/*'],
+    'runtime': ['jit/abi.h', 'jit/libcalls.def', 'jit/code.h', 'jit/compile.h', 'jit/cache.h', 'jit/file.h', 'jit/threads.h', 'wasm/*', 'memory/*', 'rotor/*'],
+    'proxy': ['rotor/*', 'memory/fork.h', 'memory/perturb.h'],
     'tools': ['rotor/*', 'jit/file.h', 'wasm/text/script.h', 'examples/wasm_bindgen_host/*'],
     'bench': ['rotor/*', 'examples/wasm_bindgen_host/*'],
     'spec-tests': ['rotor/*'],
@@ -39,6 +39,7 @@ WHITE_BOX = {
     'fuzz/code_file.cc': ['jit/code.h', 'wasm/decode_module.h'],  # a code file carries the module
     'proxy/answer_model_test.cc': ['memory/fault_injection.h'],
     'proxy/fault_test.cc': ['memory/fault_injection.h'],
+    'proxy/slot_test.cc': ['memory/test_perturb.h'],
     'proxy/model_test.cc': ['memory/fault_injection.h'],
     'fuzz/text.cc': ['wasm/text/*', 'wasm/decode_module.h'],
     'fuzz/wide_products.cc': ['jit/wide_products_check.h'],

@@ -100,7 +100,10 @@ class Compilation {
 
   Result<Compiled> run() {
     auto start = std::chrono::steady_clock::now();
-    ROTOR_TRY(cpu_, cpu_target(options_.cpu));
+    in_llvm(true);
+    auto cpu = cpu_target(options_.cpu);
+    in_llvm(false);
+    ROTOR_TRY(cpu_, std::move(cpu));
     unsigned workers = options_.workers ? options_.workers : std::max(1u, std::thread::hardware_concurrency());
     workers = static_cast<unsigned>(std::min<size_t>(workers, std::max<size_t>(batches_.size(), 1)));
     start_ = start;
@@ -120,6 +123,10 @@ class Compilation {
   }
 
  private:
+  void in_llvm(bool enters) const {
+    if (options_.in_llvm) options_.in_llvm(enters);
+  }
+
   /// One worker: batches until none is left or one failed.
   void work() {
     double before = thread_cpu_ms();
@@ -130,9 +137,11 @@ class Compilation {
       functions.resize(batch.count);
       std::iota(functions.begin(), functions.end(), batch.first);
       uint32_t bad = UINT32_MAX;
+      in_llvm(true);
       auto opt = level_in_time(batch.first);
       auto objects = opt ? worker.compile(plan_, *opt, functions, bad)
                          : Result<Worker::Objects>(std::unexpected(std::move(opt).error()));
+      in_llvm(false);
       if (!objects) {
         report(bad, std::move(objects).error());
         break;

@@ -18,7 +18,7 @@
 
 namespace rotor::jit {
 
-/// Stack of the threads that compile. LLVM recurses where loops nest, by some 100 bytes a level, and in expressions.
+/// Stack of the threads that compile. LLVM recurses where loops nest.
 inline constexpr size_t kCompileStackBytes = 64 << 20;
 
 /// What compiling may take of memory at once, by estimates. Threads wait for each other; thread-safe.
@@ -68,6 +68,8 @@ struct CompileOptions {
       std::make_shared<CompileMemory>(Config().compile_memory_bytes);  ///< of the engine
   uint64_t code_limit_bytes = UINT64_C(1) << 30;
   std::function<void(uint32_t, uint32_t)> progress;
+  /// Of compile_module: called by each thread when it goes into LLVM for a batch (true) and comes back (false).
+  std::function<void(bool)> in_llvm;
 };
 
 // Without a compiler everything below fails with `unsupported`, and says so.

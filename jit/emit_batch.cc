@@ -11,8 +11,7 @@ namespace {
 constexpr uint64_t kMaxRoutineBytes = 400;
 /// Locals that it declares.
 constexpr uint32_t kMaxRoutineLocals = 64;
-/// What may be inlined into a function, in bytes of bodies: so many times its own, and some more. kimchi's calls of
-/// __multi3 come to a dozen times the bytes around them.
+/// What may be inlined into a function, in bytes of bodies: so many times its own, and some more.
 constexpr uint64_t kInlinedPerByte = 16;
 constexpr uint64_t kInlinedBytes = 4 << 10;
 /// A product of 128 bits takes four, or three if its low word is of one of them.

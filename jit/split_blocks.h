@@ -10,7 +10,7 @@
 
 namespace rotor::jit {
 
-/// Instructions in a block, at most, of what this cuts. Longer ones are rare: kimchi has five at --opt 0.
+/// Instructions in a block, at most.
 inline constexpr uint32_t kBlockInstructions = 2048;
 /// Additions that one sum is made of within a block, at most.
 inline constexpr uint32_t kSumTerms = 48;

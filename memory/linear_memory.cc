@@ -20,6 +20,7 @@ Result<std::unique_ptr<LinearMemory>> LinearMemory::create(uint64_t min_bytes, u
   if (kind == Kind::imageable) {
     ROTOR_TRY(memory->file_, os::MemoryFile::create(accessible));
     ROTOR_CHECK(os::map_shared(memory->base_, accessible, *memory->file_, 0));
+    memory->forks_.emplace(static_cast<ForkHooks&>(*memory), Rank::module);
   } else {
     ROTOR_CHECK(os::commit(memory->base_, accessible));
   }
@@ -74,6 +75,18 @@ void LinearMemory::attach_size(std::atomic<uint64_t>* size) {
   std::lock_guard lock(grow_mutex_);
   size->store(size_bytes_->load(std::memory_order_relaxed), std::memory_order_release);
   size_bytes_ = size;
+}
+
+/// Another mapping of the same bytes takes the place of the shared one at once: threads that access them meanwhile find
+/// one or the other, and what they write to the file is seen through both.
+void LinearMemory::before_fork() {
+  grow_mutex_.lock();
+  if (file_) (void)seal_in_place();
+}
+
+void LinearMemory::after_fork_in_child() {
+  // It could not be sealed, and is the parent's.
+  if (file_) (void)lose(Error(ErrorKind::stale_handle, "a fork"));
 }
 
 Result<void> LinearMemory::lose(Error why) {

@@ -7,6 +7,7 @@
 #include <mutex>
 #include <optional>
 
+#include "memory/fork.h"
 #include "memory/image.h"
 #include "memory/os.h"
 #include "rotor/result.h"
@@ -18,8 +19,9 @@ namespace rotor::memory {
 /// Thread-safe: several threads may grow it and read its size at once (memories that threads share).
 ///
 /// From the base up lie an image, mapped copy-on-write, if it was sealed or restored, and then anonymous pages. One
-/// that is imageable and not sealed is a shared mapping of its own file instead.
-class LinearMemory {
+/// that is imageable and not sealed is a shared mapping of its own file instead. A fork seals it, whoever accesses it
+/// meanwhile: parent and child must not share it.
+class LinearMemory final : ForkHooks {
  public:
   enum class Kind : uint8_t { plain, imageable };
 
@@ -72,6 +74,10 @@ class LinearMemory {
   /// The error of a mapping over some of the memory's bytes.
   Result<void> failed(Error why);
 
+  void before_fork() override;
+  void after_fork_in_parent() override { grow_mutex_.unlock(); }
+  void after_fork_in_child() override;
+
   uint8_t* base_ = nullptr;
   uint64_t max_bytes_ = 0;
   uint64_t reserved_bytes_ = 0;
@@ -80,7 +86,8 @@ class LinearMemory {
   std::shared_ptr<const Image> image_;  ///< mapped from the base on
   std::atomic<uint64_t> own_size_{0};
   std::atomic<uint64_t>* size_bytes_ = &own_size_;
-  std::mutex grow_mutex_;
+  ForkMutex grow_mutex_;
+  std::optional<ForkRegistration> forks_;  ///< of one that is imageable
 };
 
 }  // namespace rotor::memory

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "memory/fork.h"
 #include "memory/image.h"
 
 namespace rotor::memory {
@@ -38,6 +39,7 @@ Result<void> SlotPool::keep(const Image& image, size_t count, uint64_t reserved_
   std::vector<Slot> over;
   size_t missing = 0;
   {
+    ForkPass pass;
     std::lock_guard lock(mutex_);
     count_ = count;
     while (slots_.size() > count_) {
@@ -58,6 +60,7 @@ Result<void> SlotPool::keep(const Image& image, size_t count, uint64_t reserved_
 }
 
 void SlotPool::add(uint8_t* base, uint64_t reserved_bytes) {
+  ForkPass pass;
   std::unique_lock lock(mutex_);
   --coming_;
   if (!base) return;
@@ -71,6 +74,7 @@ void SlotPool::add(uint8_t* base, uint64_t reserved_bytes) {
 }
 
 uint8_t* SlotPool::take(uint64_t reserved_bytes) {
+  ForkPass pass;
   std::lock_guard lock(mutex_);
   auto found = std::ranges::find(slots_, reserved_bytes, &Slot::reserved_bytes);
   if (found == slots_.end()) return nullptr;
@@ -81,6 +85,7 @@ uint8_t* SlotPool::take(uint64_t reserved_bytes) {
 
 bool SlotPool::give(const Image& image, uint8_t* base, uint64_t reserved_bytes, uint64_t used_bytes) {
   {
+    ForkPass pass;
     std::lock_guard lock(mutex_);
     if (slots_.size() + coming_ >= count_) return false;
     ++coming_;

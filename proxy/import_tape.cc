@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "rotor/guard.h"
+
 namespace rotor::proxy {
 namespace {
 
@@ -72,7 +74,7 @@ Result<void> ImportTape::on_import(uint32_t import_index, Caller& caller, Slot* 
   if (plan.mode == ImportMode::run) {
     // What it does to the guest it does again: no part of the answer around it.
     const size_t open = std::exchange(open_, kNone);
-    Result<void> done = host(caller, slots);
+    Result<void> done = detail::guarded("a host function", [&] { return host(caller, slots); });
     open_ = open;
     return done;
   }
@@ -98,7 +100,7 @@ Result<void> ImportTape::record_answer(const ImportPlan& plan, uint32_t index, C
     unrecordable_ = plan.shown + " passes a v128; let the policy run it";
   const size_t around = std::exchange(open_, mine);
   std::vector<Slot> nested_around = std::exchange(nested_, {});
-  Result<void> done = host(caller, slots);
+  Result<void> done = detail::guarded("a host function", [&] { return host(caller, slots); });
   if (mode_ == Mode::recording && mine < answers_.size()) {
     HostAnswer& answer = answers_[mine];
     if (done) {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "rotor/guard.h"
 #include "rotor/printable.h"
 
 namespace rotor::proxy {
@@ -42,7 +43,7 @@ Result<std::unique_ptr<LiveGuest>> GuestSource::make(const StandbyImage* image, 
   }
   std::lock_guard lock(mutex_);
   live->number = ++made_;
-  ROTOR_TRY(live->guest_, factory_(request));
+  ROTOR_TRY(live->guest_, detail::guarded("the guest factory", [&] { return factory_(request); }));
   if (!live->guest_ || !live->instance()) return fail(ErrorKind::invalid_argument, "the factory returned no guest");
   if (auto memory = live->instance().memory0()) {
     live->memory_ = memory->pinned();
@@ -60,7 +61,7 @@ LiveGuest::~LiveGuest() {
 
 Result<void> LiveGuest::start_workers() {
   if (plan_.group.workers == 0 || workers_run_) return {};
-  ROTOR_CHECK(guest_->start_workers(plan_.group));
+  ROTOR_CHECK(detail::guarded("Guest::start_workers", [&] { return guest_->start_workers(plan_.group); }));
   workers_run_ = true;
   return {};
 }
@@ -68,7 +69,7 @@ Result<void> LiveGuest::start_workers() {
 Result<void> LiveGuest::stop_workers() {
   if (!workers_run_) return {};
   workers_run_ = false;
-  return guest_->stop_workers(plan_.group);
+  return detail::guarded("Guest::stop_workers", [&] { return guest_->stop_workers(plan_.group); });
 }
 
 Result<std::shared_ptr<const StandbyImage>> LiveGuest::make_image(std::vector<std::shared_ptr<const LogCall>> calls,
@@ -77,7 +78,7 @@ Result<std::shared_ptr<const StandbyImage>> LiveGuest::make_image(std::vector<st
   ROTOR_CHECK(stop_workers());
   auto image = std::make_shared<StandbyImage>();
   auto take = [&]() -> Result<void> {
-    ROTOR_TRY(image->saved, guest_->save());
+    ROTOR_TRY(image->saved, detail::guarded("Guest::save", [&] { return guest_->save(); }));
     ROTOR_TRY(image->snapshot, instance().snapshot());
     image->resident_bytes = image->snapshot.resident_bytes();
     return {};
@@ -207,7 +208,8 @@ Result<std::string> LiveGuest::take_error(uint32_t reference_index) {
   if (!plan_.reference_table.empty()) {
     ROTOR_TRY(Table table, instance().get_table(plan_.reference_table));
     ROTOR_TRY(Value error, table.get(reference_index));
-    text = guest_->describe_error(error.externref());
+    auto describe = [&] { return guest_->describe_error(error.externref()); };
+    ROTOR_TRY(text, detail::guarded("Guest::describe_error", describe));
   }
   if (plan_.drop_reference != kNoExport) {
     ROTOR_TRY(const Func* drop, func(plan_.drop_reference));
@@ -270,8 +272,11 @@ GuestFactory linked_guests(InstancePre pre, Limits limits, std::function<std::sh
           ErrorKind::invalid_argument,
           fmt::format("{} is defined once for all instances and can be changed: a guest that shares it can't be "
                       "rotated; define it per instance",
-                      printable_name(shared->front())));
-    std::shared_ptr<void> host_data = make_host_data ? make_host_data() : nullptr;
+                       printable_name(shared->front())));
+    std::shared_ptr<void> host_data;
+    if (make_host_data) {
+      ROTOR_TRY(host_data, detail::guarded("make_host_data", make_host_data));
+    }
     ROTOR_TRY(Instance instance, request.instantiate(pre, {.limits = limits, .host_data = host_data.get()}));
     return std::make_unique<LinkedGuest>(std::move(host_data), std::move(instance));
   };

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <new>
 #include <optional>
 #include <span>
 #include <string>
@@ -51,6 +52,8 @@ class GuestSource {
   /// `image`: restored from it, null: a fresh start. `imageable`: GuestRequest. Errors: those of the factory;
   /// invalid_argument (it made none).
   Result<std::unique_ptr<LiveGuest>> make(const StandbyImage* image, bool imageable);
+  /// A thread that was making one is gone.
+  void after_fork_in_child() { new (&mutex_) std::mutex(); }
 
  private:
   const Plan& plan_;
@@ -63,6 +66,12 @@ class GuestSource {
 
 class LiveGuest {
  public:
+  /// Without a guest yet, which GuestSource puts in.
+  explicit LiveGuest(const Plan& plan)
+      : plan_(plan),
+        tape_(std::make_unique<ImportTape>(plan)),
+        funcs_(plan.exports.size()),
+        simple_(plan.exports.size()) {}
   ~LiveGuest();
 
   /// Errors: trap, host; limit (its allocator failed); invalid_argument (it returned data outside its memory).
@@ -110,11 +119,6 @@ class LiveGuest {
 
  private:
   friend class GuestSource;
-  explicit LiveGuest(const Plan& plan)
-      : plan_(plan),
-        tape_(std::make_unique<ImportTape>(plan)),
-        funcs_(plan.exports.size()),
-        simple_(plan.exports.size()) {}
   Result<const Func*> find_func(uint32_t export_index);
   Result<void> find_gauge();
   uint64_t gauge_bytes();

@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <new>
 #include <optional>
 #include <set>
 #include <shared_mutex>
@@ -89,6 +90,14 @@ class Log {
   uint64_t cost_ns() const;  ///< of the calls in it
   uint64_t recorded() const;
   uint64_t compactions() const;
+
+  // As of memory::ForkHooks. In the child nobody reads.
+  void before_fork() { mutex_.lock(); }
+  void after_fork_in_parent() { mutex_.unlock(); }
+  void after_fork_in_child() {
+    new (&mutex_) std::mutex();
+    new (&reading_mutex_) std::shared_mutex();
+  }
 
  private:
   struct Entry {

@@ -1,6 +1,7 @@
 #include "rotor/proxy.h"
 
 #include "proxy/proxy_impl.h"
+#include "rotor/guard.h"
 
 namespace rotor {
 
@@ -32,8 +33,9 @@ Result<void> Proxy::with_lease(const std::function<Result<void>(Lease&)>& work) 
   proxy::Attempt attempt;
   for (int i = 1;; i++) {
     ROTOR_TRY(Lease lease, acquire());
-    if (!impl_->begin_attempt(attempt)) return work(lease);
-    Result<void> outcome = work(lease);
+    auto run = [&] { return detail::guarded("with_lease's work", [&] { return work(lease); }); };
+    if (!impl_->begin_attempt(attempt)) return run();
+    Result<void> outcome = run();
     if (!impl_->end_attempt(i == kAttempts)) return outcome;
     attempt = {.given = std::move(attempt.answers)};
   }

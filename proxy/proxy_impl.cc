@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <string_view>
 
+#include "rotor/guard.h"
 #include "rotor/printable.h"
 
 namespace rotor::proxy {
@@ -29,6 +30,27 @@ ProxyImpl::ProxyImpl(Policy policy, GuestFactory factory, ProxyOptions options)
 
 ProxyImpl::~ProxyImpl() { assert(slot_.is_free() && "leases end before their proxy"); }
 
+// Locks in the order in which code takes them.
+
+void ProxyImpl::before_fork() {
+  slot_.before_fork();
+  warmer_->before_fork();
+  off_reason_mutex_.lock();
+}
+
+void ProxyImpl::after_fork_in_parent() {
+  off_reason_mutex_.unlock();
+  warmer_->after_fork_in_parent();
+  slot_.after_fork_in_parent();
+}
+
+void ProxyImpl::after_fork_in_child() {
+  memory::make_anew(off_reason_mutex_);
+  source_->after_fork_in_child();
+  warmer_->after_fork_in_child();
+  slot_.after_fork_in_child();
+}
+
 Result<void> ProxyImpl::start(const Module& module) {
   ROTOR_TRY(plan_, make_plan(policy_, module));
   if (!enabled_) plan_.records_answers = false;
@@ -44,6 +66,7 @@ Result<void> ProxyImpl::start(const Module& module) {
                             emit({.kind = ProxyEventKind::drain_overdue});
                           }
                         }});
+  forks_.emplace(static_cast<memory::ForkHooks&>(*this), Rank::proxy);
   force_.wanted = [this] { return rotating_.load(); };
   force_.exchange = [this](LiveGuest& old, Hold& holder) { return exchange_under(old, holder); };
   ROTOR_TRY(auto first, source_->make(nullptr, false));
@@ -80,12 +103,15 @@ Result<void> ProxyImpl::acquire(bool is_explicit) {
       }
       return {};
     case ActiveSlot::Entry::joined_retired: return {};
+    case ActiveSlot::Entry::lost:
+      return fail(ErrorKind::invalid_argument,
+                  "another thread held a lease when this process was forked: the proxy is lost here");
   }
   Hold& hold = slot_.mine();
   if (attention_.load(std::memory_order_relaxed)) [[unlikely]] {
     preparing_ = true;
     if (forced_) {
-      if (options_.on_rotation) options_.on_rotation(*forced_);
+      tell(*forced_);
       forced_.reset();
     }
     Result<void> ready = ready_active();
@@ -202,10 +228,26 @@ void ProxyImpl::count_pause(RotationEvent& event, uint64_t start_ns) {
   wait_ns_max_.raise(event.wait_ns);
 }
 
+Result<void> ProxyImpl::hand_over(LiveGuest& old, LiveGuest& next) {
+  return detail::guarded("Guest::on_rotate", [&] { return next.guest().on_rotate(old.guest()); });
+}
+
+void ProxyImpl::tell(const RotationEvent& event) {
+  if (!options_.on_rotation) return;
+  if (auto told = detail::guarded("on_rotation", [&] { options_.on_rotation(event); }); !told)
+    warmer_->note_problem(told.error());
+}
+
+void ProxyImpl::emit(const ProxyEvent& event) {
+  if (!options_.on_event) return;
+  if (auto told = detail::guarded("on_event", [&] { options_.on_event(event); }); !told)
+    warmer_->note_problem(told.error());
+}
+
 bool ProxyImpl::swap(std::unique_ptr<LiveGuest> next, uint64_t start_ns, uint64_t wait_ns) {
   LiveGuest& old = slot_.active();
   const bool around = std::exchange(preparing_, true);  // the callbacks must not call the proxy
-  if (auto took = next->guest().on_rotate(old.guest()); !took) {
+  if (auto took = hand_over(old, *next); !took) {
     preparing_ = around;
     warmer_->refuse(std::move(next), took.error());
     return false;
@@ -219,7 +261,7 @@ bool ProxyImpl::swap(std::unique_ptr<LiveGuest> next, uint64_t start_ns, uint64_
   count_pause(event, start_ns);
   retired_->retired_at_ns = start_ns;
   kept_back_bytes_.set(event.bytes_before);
-  if (options_.on_rotation) options_.on_rotation(event);
+  tell(event);
   preparing_ = around;
   return true;
 }
@@ -239,7 +281,7 @@ std::unique_ptr<LiveGuest> ProxyImpl::exchange_under(LiveGuest& old, Hold& holde
     warmer_->request(false);
     return nullptr;
   }
-  if (auto took = next->guest().on_rotate(old.guest()); !took) {
+  if (auto took = hand_over(old, *next); !took) {
     warmer_->refuse(std::move(next), took.error());
     return nullptr;
   }
@@ -286,8 +328,7 @@ namespace {
 /// Closes the calling thread's phase for as long as it touches what is the lease's; reopens it if it was open.
 class PhaseScope {
  public:
-  PhaseScope(ActiveSlot& slot, Hold& hold)
-      : slot_(slot), hold_(hold), was_open_(hold.phase.load(std::memory_order_relaxed) == Hold::Phase::open) {
+  PhaseScope(ActiveSlot& slot, Hold& hold) : slot_(slot), hold_(hold), was_open_(ActiveSlot::is_open(hold)) {
     alive_ = was_open_ ? slot.close(hold) : !hold.is_retired.load(std::memory_order_acquire);
   }
   ~PhaseScope() {
@@ -464,7 +505,7 @@ Result<void> ProxyImpl::call_own(uint32_t index, Slot* slots) {
 Result<void> ProxyImpl::call_slots(uint32_t index, Slot* slots) {
   Hold& hold = slot_.mine();
   // As PhaseScope; but a call that went well has nothing to do afterwards for which the phase would have to be closed.
-  const bool was_open = hold.phase.load(std::memory_order_relaxed) == Hold::Phase::open;
+  const bool was_open = ActiveSlot::is_open(hold);
   const bool alive = was_open ? slot_.close(hold) : !hold.is_retired.load(std::memory_order_acquire);
   LiveGuest* active = alive ? &slot_.active() : nullptr;  // else it is another holder's to look at
   if (active && !active->poison && !retired_) [[likely]] {
@@ -562,7 +603,8 @@ Error ProxyImpl::note(LiveGuest& guest, Error error) {
   if (rotating_ && policy_.on_trap == OnTrap::rotate && !guest.poison) {
     guest.poison = error;
     attention_ = true;
-    guest.guest().on_trap();
+    if (auto told = detail::guarded("Guest::on_trap", [&] { guest.guest().on_trap(); }); !told)
+      warmer_->note_problem(told.error());
   }
   return error;
 }

@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 
+#include "memory/fork.h"
 #include "proxy/live_guest.h"
 #include "proxy/log.h"
 #include "proxy/recorder.h"
@@ -40,7 +41,7 @@ struct Attempt {
 
 /// What is said to be the lease's is touched only by the thread that the gate let in, with its phase closed; or by a
 /// waiter that exchanges under it.
-class ProxyImpl {
+class ProxyImpl final : memory::ForkHooks {
  public:
   ProxyImpl(Policy policy, GuestFactory factory, ProxyOptions options);
   ~ProxyImpl();
@@ -71,6 +72,10 @@ class ProxyImpl {
   const Policy& policy() const { return policy_; }
 
  private:
+  void before_fork() override;
+  void after_fork_in_parent() override;
+  void after_fork_in_child() override;
+
   Result<void> ready_active();
   /// Null: none can be had. `must`: waits for it.
   std::unique_ptr<LiveGuest> get_standby(bool must, uint64_t* wait_ns);
@@ -122,9 +127,11 @@ class ProxyImpl {
     if (gauged_ || slot_.active().memory_bytes() != memory_bytes_) [[unlikely]]
       sample();
   }
-  void emit(ProxyEvent event) const {
-    if (options_.on_event) options_.on_event(event);
-  }
+  // The embedder's code; what it throws is counters' last_problem.
+  void emit(const ProxyEvent& event);
+  void tell(const RotationEvent& event);
+  /// Guest::on_rotate. Errors: its own; host (it threw).
+  static Result<void> hand_over(LiveGuest& old, LiveGuest& next);
 
   const Policy policy_;
   const GuestFactory factory_;
@@ -162,6 +169,8 @@ class ProxyImpl {
   std::atomic<uint64_t> drain_overdue_ = 0;
   mutable std::mutex off_reason_mutex_;
   std::string off_reason_;
+  /// Made by start, when all is there.
+  std::optional<memory::ForkRegistration> forks_;
 };
 
 }  // namespace rotor::proxy

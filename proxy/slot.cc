@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cassert>
 #include <chrono>
+#include <new>
 #include <utility>
 
 namespace rotor::proxy {
@@ -26,20 +27,23 @@ ActiveSlot::ActiveSlot()
 
 ActiveSlot::Entry ActiveSlot::enter(const Force& force) {
   const uintptr_t thread = self();
-  if (Hold* hold = hold_.load(std::memory_order_acquire); hold->owner.load(std::memory_order_relaxed) == thread) {
+  Hold* hold = hold_.load(std::memory_order_acquire);
+  ROTOR_PERTURB_POINT();
+  if (hold->owner.load(std::memory_order_relaxed) == thread) {
     // A thread only ever finds itself here by its own doing; and it may have been exchanged under, while it was open.
     hold->depth++;
     return hold->is_retired.load(std::memory_order_acquire) ? Entry::joined_retired : Entry::joined;
   }
   if (draining_count_.load(std::memory_order_relaxed)) [[unlikely]] {
-    if (Hold* hold = find_retired_or_null(thread)) {
-      hold->depth++;
+    if (Hold* retired = find_retired_or_null(thread)) {
+      retired->depth++;
       return Entry::joined_retired;
     }
   }
   if (try_take()) [[likely]]
     return come_in(thread);
   std::unique_lock lock(mutex_);
+  if (lost_) return Entry::lost;
   if (waiters_.empty()) {
     has_waiters_.store(true);
     barrier();
@@ -54,8 +58,14 @@ ActiveSlot::Entry ActiveSlot::enter(const Force& force) {
   return come_in(thread);
 }
 
-void ActiveSlot::barrier() const {
-  if (asymmetric_) membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED);
+bool ActiveSlot::barrier() {
+  if (!asymmetric_) return false;
+  // In a child of the process that registered, it may have to be done once more.
+  if (membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED) ||
+      (membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED) && membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED)))
+    return true;
+  asymmetric_ = false;
+  return false;
 }
 
 ActiveSlot::Entry ActiveSlot::come_in(uintptr_t thread) {
@@ -75,8 +85,11 @@ void ActiveSlot::wait_in_line(std::unique_lock<std::mutex>& lock, const Force& f
       continue;
     }
     waiter.turn.wait_for(lock, kForcePoll);
-    if (waiter.let_in || waiters_.front() != &waiter || !force.wanted()) continue;
-    if (!try_force(force)) continue;
+    if (waiter.let_in || waiters_.front() != &waiter) continue;
+    // Who opened the gate without a fence may have missed that somebody waits.
+    bool taken = false;
+    const bool found_open = !asymmetric_ && taken_.compare_exchange_strong(taken, true);
+    if (!found_open && !(force.wanted() && try_force(force))) continue;
     waiters_.pop_front();
     break;
   }
@@ -89,13 +102,19 @@ void ActiveSlot::wait_in_line(std::unique_lock<std::mutex>& lock, const Force& f
 bool ActiveSlot::try_force(const Force& force) {
   Hold& hold = *current_;
   claimed_.store(true);
-  barrier();
+  const Hold::Phase open = barrier() ? Hold::Phase::open : Hold::Phase::open_fenced;
   bool done = false;
-  if (hold.owner.load(std::memory_order_relaxed) != 0 && hold.phase.load() == Hold::Phase::open) {
+  if (hold.owner.load(std::memory_order_relaxed) != 0 && hold.phase.load() == open) {
     if (std::unique_ptr<LiveGuest> next = force.exchange(*active_, hold)) {
       hold.guest = std::exchange(active_, std::move(next));
       hold.is_retired.store(true, std::memory_order_release);
-      auto fresh = std::make_unique<Hold>();
+      std::unique_ptr<Hold> fresh;
+      if (spare_.empty()) {
+        fresh = std::make_unique<Hold>();
+      } else {
+        fresh = std::move(spare_.back());
+        spare_.pop_back();
+      }
       hold_.store(fresh.get(), std::memory_order_release);
       draining_.push_back(std::exchange(current_, std::move(fresh)));
       draining_count_.fetch_add(1, std::memory_order_relaxed);
@@ -142,9 +161,38 @@ void ActiveSlot::hand_over() {
 std::unique_ptr<LiveGuest> ActiveSlot::end_retired(Hold& hold) {
   std::lock_guard lock(mutex_);
   std::unique_ptr<LiveGuest> guest = std::move(hold.guest);
-  std::erase_if(draining_, [&](const auto& item) { return item.get() == &hold; });
+  hold.owner.store(0, std::memory_order_relaxed);
+  hold.phase.store(Hold::Phase::closed, std::memory_order_relaxed);
+  hold.is_retired.store(false, std::memory_order_relaxed);
+  hold.depth = hold.guest_depth = 0;
+  hold.is_explicit = hold.raw_used = hold.overdue = false;
+  hold.raw.clear();
+  assert(!hold.stay);
+  auto place = std::ranges::find(draining_, &hold, &std::unique_ptr<Hold>::get);
+  spare_.push_back(std::move(*place));
+  draining_.erase(place);
   draining_count_.fetch_sub(1, std::memory_order_relaxed);
   return guest;
+}
+
+void ActiveSlot::after_fork_in_child() {
+  new (&mutex_) std::mutex();
+  waiters_.clear();
+  has_waiters_ = claimed_ = false;
+  const uintptr_t thread = self();
+  lost_ = taken_ && current_->owner != thread;
+  // Holders that are gone are for ever in the guest that they had: what would end their stay is kept from it.
+  if (lost_) {
+    (void)current_.release();
+    current_ = std::make_unique<Hold>();
+    hold_ = current_.get();
+  }
+  std::erase_if(draining_, [&](std::unique_ptr<Hold>& hold) {
+    if (hold->owner == thread) return false;
+    (void)hold.release();
+    draining_count_--;
+    return true;
+  });
 }
 
 std::unique_ptr<LiveGuest> ActiveSlot::exchange(std::unique_ptr<LiveGuest> next) {
@@ -174,6 +222,6 @@ size_t ActiveSlot::count_overdue(uint64_t now_ns, uint64_t deadline_ns) {
   return count;
 }
 
-bool ActiveSlot::is_free() { return !taken_.load() && draining() == 0; }
+bool ActiveSlot::is_free() { return (!taken_.load() || lost_) && draining() == 0; }
 
 }  // namespace rotor::proxy

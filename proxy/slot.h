@@ -10,6 +10,14 @@
 // explicit lease, or inside the guest in a call that is not recorded. Hold::phase says so; it is written by the holder
 // alone, with a plain store. The waiter announces itself (claimed_), then the barrier again, and then it believes the
 // phase: a holder that closes its phase later than that sees the announcement.
+//
+// Without barriers. The system may refuse them, at once or from some time on (a filter of system calls that the process
+// took on). Then all stores are sequentially consistent that were plain. A holder may not know of it yet: so the first
+// in line looks at the gate from time to time, and no phase is believed that was not opened to be closed with a fence.
+//
+// Holds are read by threads that come, while the holder may be exchanged under and leave: they are used again, and
+// freed with the slot. What such a thread looks for in one is its own name, and that is in none that it is not inside
+// of.
 #pragma once
 
 #include <atomic>
@@ -23,6 +31,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "memory/perturb.h"
 #include "proxy/live_guest.h"
 
 namespace rotor::proxy {
@@ -30,8 +39,9 @@ namespace rotor::proxy {
 /// A thread's stay: from its outermost lease to the end of that.
 struct Hold {
   enum class Phase : uint8_t {
-    closed,  ///< the holder is in the proxy's structures, or in a call that is recorded
-    open,    ///< it may be exchanged under
+    closed,       ///< the holder is in the proxy's structures, or in a call that is recorded
+    open,         ///< it may be exchanged under
+    open_fenced,  ///< it may, and will close with a fence
   };
   std::atomic<uintptr_t> owner{0};
   std::atomic<Phase> phase{Phase::closed};
@@ -60,8 +70,8 @@ class ActiveSlot {
  public:
   ActiveSlot();
 
-  /// What `enter` did.
-  enum class Entry : uint8_t { came_in, joined, joined_retired };
+  /// What `enter` did. Lost: in the child of a fork, the thread that was in is gone.
+  enum class Entry : uint8_t { came_in, joined, joined_retired, lost };
   /// Waits for its turn, or joins if this thread is in already. `while_waiting` is asked from time to time by the first
   /// who waits: true: exchange under the holder, if that can be; then `exchange` makes the new active from the old one
   /// (null: it can't).
@@ -73,10 +83,12 @@ class ActiveSlot {
   /// The same for a thread that has no stay, if nobody is in the way. Null: ask `enter`.
   Hold* try_enter() {
     const uintptr_t thread = self();
-    if (hold_.load(std::memory_order_acquire)->owner.load(std::memory_order_relaxed) == thread ||
-        draining_count_.load(std::memory_order_relaxed) || !try_take()) [[unlikely]]
+    Hold* hold = hold_.load(std::memory_order_acquire);
+    ROTOR_PERTURB_POINT();
+    if (hold->owner.load(std::memory_order_relaxed) == thread || draining_count_.load(std::memory_order_relaxed) ||
+        !try_take()) [[unlikely]]
       return nullptr;
-    Hold* hold = hold_.load(std::memory_order_relaxed);
+    hold = hold_.load(std::memory_order_relaxed);
     hold->depth = 1;
     hold->owner.store(thread, std::memory_order_relaxed);
     return hold;
@@ -84,6 +96,7 @@ class ActiveSlot {
   /// The calling thread's stay. Pre: it has one.
   Hold& mine() {
     Hold* hold = hold_.load(std::memory_order_acquire);
+    ROTOR_PERTURB_POINT();
     if (hold->owner.load(std::memory_order_relaxed) == self()) [[likely]]
       return *hold;
     return find_retired();
@@ -95,12 +108,13 @@ class ActiveSlot {
     Hold& hold = *hold_.load(std::memory_order_relaxed);
     hold.owner.store(0, std::memory_order_relaxed);
     hold.is_explicit = hold.raw_used = false;
-    if (asymmetric_) [[likely]] {
+    if (asymmetric_.load(std::memory_order_relaxed)) [[likely]] {
       taken_.store(false, std::memory_order_release);
       std::atomic_signal_fence(std::memory_order_seq_cst);
     } else {
       taken_.store(false);
     }
+    ROTOR_PERTURB_POINT();
     if (has_waiters_.load()) [[unlikely]]
       hand_over();
   }
@@ -108,11 +122,15 @@ class ActiveSlot {
   std::unique_ptr<LiveGuest> end_retired(Hold& hold);
 
   /// From here on the holder may be exchanged under, until `close`.
-  void allow_exchange(Hold& hold) { hold.phase.store(Hold::Phase::open, std::memory_order_release); }
+  void allow_exchange(Hold& hold) {
+    const bool plain = asymmetric_.load(std::memory_order_relaxed);
+    hold.phase.store(plain ? Hold::Phase::open : Hold::Phase::open_fenced, std::memory_order_release);
+  }
+  static bool is_open(const Hold& hold) { return hold.phase.load(std::memory_order_relaxed) != Hold::Phase::closed; }
   /// False: it was.
   [[gnu::always_inline]] bool close(Hold& hold) {
     bool claimed = false;
-    if (asymmetric_) [[likely]] {
+    if (asymmetric_.load(std::memory_order_relaxed)) [[likely]] {
       hold.phase.store(Hold::Phase::closed, std::memory_order_relaxed);
       std::atomic_signal_fence(std::memory_order_seq_cst);
       claimed = claimed_.load(std::memory_order_acquire);
@@ -137,6 +155,11 @@ class ActiveSlot {
   /// Counts the retired holds that are older than the deadline and were not counted yet.
   size_t count_overdue(uint64_t now_ns, uint64_t deadline_ns);
 
+  // As of memory::ForkHooks. In the child, if another thread was in, nobody comes in any more.
+  void before_fork() { mutex_.lock(); }
+  void after_fork_in_parent() { mutex_.unlock(); }
+  void after_fork_in_child();
+
  private:
   /// How often the first waiter asks whether to exchange under the holder.
   static constexpr std::chrono::milliseconds kForcePoll{1};
@@ -157,8 +180,9 @@ class ActiveSlot {
     bool taken = false;
     return taken_.compare_exchange_strong(taken, true, std::memory_order_acquire);
   }
-  /// Every running thread of the process passes a barrier.
-  void barrier() const;
+  /// Every running thread of the process passes a barrier. False: it does not; whoever has seen that there are none any
+  /// more uses fences.
+  bool barrier();
   Entry come_in(uintptr_t thread);
   Hold* find_retired_or_null(uintptr_t thread);
   Hold& find_retired();
@@ -172,12 +196,14 @@ class ActiveSlot {
   std::atomic<Hold*> hold_;
   std::atomic<bool> claimed_{false};
   std::atomic<uint32_t> draining_count_{0};
-  bool asymmetric_ = false;
+  std::atomic<bool> asymmetric_ = false;  ///< there are barriers; once false it stays so
 
   std::mutex mutex_;
   std::deque<Waiter*> waiters_;
   std::unique_ptr<Hold> current_;
   std::vector<std::unique_ptr<Hold>> draining_;
+  std::vector<std::unique_ptr<Hold>> spare_;
+  bool lost_ = false;
   std::unique_ptr<LiveGuest> active_;
 };
 

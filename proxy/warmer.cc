@@ -6,7 +6,9 @@
 #include <chrono>
 #include <cstring>
 
+#include "memory/fork.h"
 #include "proxy/replayer.h"
+#include "rotor/guard.h"
 #include "rotor/printable.h"
 
 namespace rotor::proxy {
@@ -29,6 +31,12 @@ Warmer::~Warmer() {
 }
 
 Result<void> Warmer::start() {
+  std::lock_guard lock(mutex_);
+  return see_to_thread();
+}
+
+Result<void> Warmer::see_to_thread() {
+  if (started_) return {};
   // Not std::thread: that throws where there is no thread to be had, and its stack is too small for a guest.
   pthread_attr_t attributes;
   pthread_attr_init(&attributes);
@@ -38,6 +46,32 @@ Result<void> Warmer::start() {
   if (error) return fail(ErrorKind::io, fmt::format("no background thread: {}", std::strerror(error)));
   started_ = true;
   return {};
+}
+
+void Warmer::before_fork() {
+  mutex_.lock();
+  log_.before_fork();
+}
+
+void Warmer::after_fork_in_parent() {
+  log_.after_fork_in_parent();
+  mutex_.unlock();
+}
+
+void Warmer::after_fork_in_child() {
+  memory::make_anew(mutex_);
+  memory::make_anew(work_);
+  memory::make_anew(changed_);
+  log_.after_fork_in_child();
+  started_ = false;
+  // While it is busy, the thread has the standby.
+  if (phase_ == Phase::warming || busy_) enter(Phase::none);
+  busy_ = false;
+  draining_ = 0;
+  counted_.retired = retired_.size();
+  counted_.retired_bytes = 0;
+  for (const auto& guest : retired_) counted_.retired_bytes += guest->memory_bytes();
+  publish_positions();
 }
 
 void* Warmer::run_thread(void* self) {
@@ -51,6 +85,10 @@ bool Warmer::request(bool at_any_use, uint64_t* failed_before) {
   if (failed_before) *failed_before = counted_.warmups_failed;
   if (given_up_) return false;
   at_any_use_ |= at_any_use;
+  if (auto runs = see_to_thread(); !runs) {
+    last_problem_ = runs.error().to_string();
+    return false;
+  }
   if (phase_ != Phase::none) return true;
   if (failures_ && now_ns() < next_try_ns_ && !(at_any_use && futile_)) return false;
   enter(Phase::warming);
@@ -168,6 +206,7 @@ void Warmer::notify(bool compact) {
 void Warmer::retire(std::unique_ptr<LiveGuest> guest) {
   std::lock_guard lock(mutex_);
   push_retired(std::move(guest));
+  (void)see_to_thread();  // without one it waits for the next, or for the end
   work_.notify_one();
 }
 
@@ -228,6 +267,11 @@ std::string Warmer::last_problem() const {
   return last_problem_;
 }
 
+void Warmer::note_problem(const Error& problem) {
+  std::lock_guard lock(mutex_);
+  last_problem_ = problem.to_string();
+}
+
 // ---- on the background thread ---------------------------------------------------------------------------------------
 
 void Warmer::run() {
@@ -259,8 +303,11 @@ void Warmer::flush_events(std::unique_lock<std::mutex>& lock) {
   std::vector<ProxyEvent> events = std::exchange(events_, {});
   if (!callbacks_.on_event) return;
   lock.unlock();
-  for (const ProxyEvent& event : events) callbacks_.on_event(event);
+  Result<void> told;
+  for (const ProxyEvent& event : events)
+    if (auto one = detail::guarded("on_event", [&] { callbacks_.on_event(event); }); !one) told = std::move(one);
   lock.lock();
+  if (!told) last_problem_ = told.error().to_string();
 }
 
 bool Warmer::do_one_job(std::unique_lock<std::mutex>& lock) {

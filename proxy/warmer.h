@@ -34,6 +34,11 @@ class Warmer {
   ~Warmer();
   /// Errors: io (no thread).
   Result<void> start();
+  // As of memory::ForkHooks, the log's with them. In the child a thread is started when there is work for one; what
+  // the other one was making is lost.
+  void before_fork();
+  void after_fork_in_parent();
+  void after_fork_in_child();
   /// Whether the calling thread is this one's.
   bool on_this_thread() const { return t_runs == this; }
 
@@ -72,6 +77,8 @@ class Warmer {
   /// Adds what is counted here.
   void count(ProxyCounters& counters) const;
   std::string last_problem() const;
+  /// What the embedder was told and threw, for last_problem.
+  void note_problem(const Error& problem);
 
  private:
   enum class Phase : uint8_t { none, warming, ready };
@@ -108,6 +115,8 @@ class Warmer {
   Result<void> replay_one(const LogCall& call, LiveGuest& guest);
   void take_image(Warming& warming);
   // With the lock.
+  /// Starts the thread if there is none. Errors: io.
+  Result<void> see_to_thread();
   void enter(Phase phase) {
     phase_ = phase;
     engaged_.store(phase != Phase::none, std::memory_order_relaxed);

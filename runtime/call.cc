@@ -24,8 +24,8 @@ uint64_t reserve_of(const memory::os::StackRange& stack, const Limits& limits) {
   return std::max(wanted, Limits::kLeastHostStackReserveBytes) + kHostEntryBytes + jit::kUncheckedFrameBytes;
 }
 
-/// The stack that `sp` lies in. Errors: invalid_argument: it is neither the thread's own nor a declared one, and nothing
-/// is known of its end.
+/// The stack that `sp` lies in. Errors: invalid_argument: it is neither the thread's own nor a declared one, and
+/// nothing is known of its end.
 Result<memory::os::StackRange> stack_of(ThreadState& thread, uintptr_t sp) {
   if (sp >= thread.stack_low && sp < thread.stack_high) [[likely]]
     return memory::os::StackRange{thread.stack_low, thread.stack_high};
@@ -107,7 +107,12 @@ Result<void> invoke(LinkGroup& group, const jit::FuncRef& ref, Slot* slots) {
   CallWords words(type.stack_words);
   for (size_t i = 0; i < type.params.size(); ++i) words[type.params[i].word] = slots[i];
   thread.top = &record;
+  record.host_float_control = FloatControl::get();
+  if (record.host_float_control != FloatControl::kGuest) [[unlikely]]
+    FloatControl::set(FloatControl::kGuest);
   uint64_t left = rotor_enter(ref.code, ref.context, &words.regs, words.stack(), type.shape, &record.saved_sp);
+  if (record.host_float_control != FloatControl::kGuest) [[unlikely]]
+    FloatControl::set(record.host_float_control);
   thread.top = record.previous;
   if (record.previous) {
     // The entry around this one goes on with its own limit. Groups may have merged meanwhile.

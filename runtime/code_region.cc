@@ -4,7 +4,9 @@
 #include <atomic>
 #include <cstring>
 
+#include "memory/fork.h"
 #include "memory/os.h"
+#include "memory/perturb.h"
 #include "runtime/module.h"
 
 namespace rotor::runtime {
@@ -32,6 +34,7 @@ constinit Chunk g_regions;
 constinit std::mutex g_regions_mutex;  // for writers
 
 void register_region(const CodeRegion* region) {
+  memory::ForkPass pass;
   std::lock_guard lock(g_regions_mutex);
   for (Chunk* chunk = &g_regions;; chunk = chunk->next.load(std::memory_order_relaxed)) {
     for (Slot& slot : chunk->slots) {
@@ -47,11 +50,13 @@ void register_region(const CodeRegion* region) {
 }
 
 void unregister_region(const CodeRegion* region) {
+  memory::ForkPass pass;
   std::lock_guard lock(g_regions_mutex);
   for (Chunk* chunk = &g_regions; chunk; chunk = chunk->next.load(std::memory_order_relaxed)) {
     for (Slot& slot : chunk->slots) {
       if (slot.region.load(std::memory_order_relaxed) != region) continue;
       slot.end.store(0, std::memory_order_seq_cst);
+      ROTOR_PERTURB_POINT();
       slot.begin.store(0, std::memory_order_seq_cst);
       slot.region.store(nullptr, std::memory_order_seq_cst);
       return;
@@ -112,6 +117,7 @@ CodeRegion::~CodeRegion() {
 }
 
 Result<CodeRegion::Place> CodeRegion::allocate(uint64_t text_bytes, uint64_t rodata_bytes) {
+  memory::ForkPass pass;
   std::scoped_lock lock(mutex_);
   if (text_bytes > layout_.text_bytes - text_used_ || rodata_bytes > layout_.rodata_bytes - rodata_used_)
     return fail(ErrorKind::limit, "compiled code is over the limit code_limit_bytes");
@@ -139,6 +145,7 @@ Result<void> CodeRegion::add(jit::CodeImage image) {
   };
   auto owner = std::make_shared<Owner>(std::move(image.functions), std::move(image.lines));
   list_for_perf(owner->functions);
+  memory::ForkPass pass;
   std::scoped_lock lock(mutex_);
   parts_.emplace(place.text_offset,
                  Part{place, image.text.size(), image.rodata.size(), owner->functions, owner->lines, owner});
@@ -176,6 +183,7 @@ Result<void> CodeRegion::add_copy(const jit::CodeFile& code, std::shared_ptr<con
 
 void CodeRegion::take_tables(const jit::CodeFile& code, std::shared_ptr<const void> owner) {
   list_for_perf(code.functions);
+  memory::ForkPass pass;
   std::scoped_lock lock(mutex_);
   text_used_ = code.text.size();
   rodata_used_ = code.rodata.size();
@@ -188,6 +196,7 @@ void CodeRegion::list_for_perf(std::span<const jit::FunctionCode> functions) con
 }
 
 std::optional<CodeRegion::Site> CodeRegion::site_at(uint64_t text_offset) const {
+  memory::ForkPass pass;
   std::scoped_lock lock(mutex_);
   auto part = parts_.upper_bound(text_offset);
   if (part == parts_.begin()) return std::nullopt;
@@ -201,6 +210,7 @@ std::optional<CodeRegion::Site> CodeRegion::site_at(uint64_t text_offset) const 
 }
 
 CodeRegion::Contents CodeRegion::contents() const {
+  memory::ForkPass pass;
   std::scoped_lock lock(mutex_);
   Contents contents;
   // What is allocated and not yet added reads as trap instructions.
@@ -228,6 +238,7 @@ CodeRegion::Contents CodeRegion::contents() const {
 }
 
 uint64_t CodeRegion::code_bytes() const {
+  memory::ForkPass pass;
   std::scoped_lock lock(mutex_);
   return text_used_ + rodata_used_;
 }

@@ -10,6 +10,7 @@
 #include <string>
 
 #include "jit/code.h"
+#include "memory/fork.h"
 #include "memory/os.h"
 #include "rotor/result.h"
 
@@ -71,6 +72,7 @@ class CodeRegion {
   /// Calls `visit(const jit::FunctionCode&)` for all code there is.
   template <class Visit>
   void for_each_function(Visit visit) const {
+    memory::ForkPass pass;
     std::scoped_lock lock(mutex_);
     for (const auto& [begin, part] : parts_)
       for (const jit::FunctionCode& function : part.functions) visit(function);

@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <cassert>
+#include <cstring>
+#include <string>
 
 namespace rotor::runtime {
 
@@ -15,18 +17,50 @@ CompilePool::~CompilePool() {
     stop_ = true;
   }
   wake_.notify_all();
-  for (std::thread& thread : threads_) thread.join();
+  for (pthread_t thread : threads_) pthread_join(thread, nullptr);
 }
 
-void CompilePool::submit(const void* owner, Urgency urgency, std::function<void()> job) {
+Result<void> CompilePool::submit(const void* owner, Urgency urgency, std::function<void()> job) {
   {
     std::scoped_lock lock(mutex_);
     bool patient = urgency == Urgency::patient;
-    (patient ? patient_queue_ : queue_).push_back({owner, patient, std::move(job)});
-    if (queue_.size() + patient_queue_.size() > idle_ && threads_.size() < limit_)
-      threads_.emplace_back([this] { work(); });
+    auto& queue = patient ? patient_queue_ : queue_;
+    queue.push_back({owner, patient, std::move(job)});
+    if (auto started = start_thread(); !started && threads_.empty()) {
+      queue.pop_back();
+      return started;
+    }
   }
   wake_.notify_one();
+  return {};
+}
+
+Result<void> CompilePool::see_to_threads() {
+  std::scoped_lock lock(mutex_);
+  return threads_.empty() ? start_thread() : Result<void>();
+}
+
+Result<void> CompilePool::start_thread() {
+  if (queue_.size() + patient_queue_.size() <= idle_ || threads_.size() >= limit_) return {};
+  pthread_t thread;
+  if (int failed = pthread_create(&thread, nullptr, run_thread, this))
+    return fail(ErrorKind::io, std::string("can't start a thread to compile: ") + std::strerror(failed));
+  threads_.push_back(thread);
+  return {};
+}
+
+void* CompilePool::run_thread(void* self) {
+  static_cast<CompilePool*>(self)->work();
+  return nullptr;
+}
+
+void CompilePool::after_fork_in_child() {
+  assert(running_.empty() && patient_running_ == 0);
+  threads_.clear();
+  idle_ = 0;
+  memory::make_anew(mutex_);
+  memory::make_anew(wake_);
+  memory::make_anew(done_);
 }
 
 void CompilePool::cancel(const void* owner) {
@@ -56,6 +90,11 @@ void CompilePool::work() {
     wake_.wait(lock, [&] { return stop_ || can_take(); });
     --idle_;
     if (!can_take()) return;
+    // In this order: a job that was taken is not lost in a fork.
+    lock.unlock();
+    memory::ForkPass pass;
+    lock.lock();
+    if (!can_take()) continue;
     Job job = take();
     running_.push_back(job.owner);
     patient_running_ += job.patient;

@@ -1,17 +1,22 @@
 // Threads that compile functions on demand and in the background.
 #pragma once
 
+#include <pthread.h>
+
 #include <condition_variable>
 #include <deque>
 #include <functional>
 #include <mutex>
-#include <thread>
 #include <vector>
+
+#include "memory/fork.h"
+#include "rotor/result.h"
 
 namespace rotor::runtime {
 
-/// A queue of jobs and the threads that run them, started as jobs come. Thread-safe.
-class CompilePool {
+/// A queue of jobs and the threads that run them, started as jobs come. Thread-safe. A fork waits for the jobs that
+/// run; in the child those that were queued still are, and threads are started anew.
+class CompilePool final : memory::ForkHooks {
  public:
   /// At most `threads` threads; `nice` is added to their niceness (Linux: 0 to 19).
   CompilePool(unsigned threads, int nice) : limit_(threads), nice_(nice) {}
@@ -21,7 +26,10 @@ class CompilePool {
 
   /// Patient jobs run when there is none that somebody waits for, on at most half of the threads.
   enum class Urgency : bool { patient, waited_for };
-  void submit(const void* owner, Urgency urgency, std::function<void()> job);
+  /// Where the system gives no thread, those that there are do it. Errors: io (there is none; the job is not queued).
+  Result<void> submit(const void* owner, Urgency urgency, std::function<void()> job);
+  /// For who is about to wait for a job: in the child of a fork nothing has been submitted yet. Errors: io (as above).
+  Result<void> see_to_threads();
   /// Drops the owner's queued jobs and waits for those that run. Not from a job of the pool's.
   void cancel(const void* owner);
 
@@ -31,9 +39,17 @@ class CompilePool {
     bool patient;
     std::function<void()> run;
   };
+  static void* run_thread(void* self);
   void work();
+  // Pre for these: mutex_ is held.
   bool can_take() const;
   Job take();
+  /// One more, if there is a use for it.
+  Result<void> start_thread();
+
+  void before_fork() override { mutex_.lock(); }
+  void after_fork_in_parent() override { mutex_.unlock(); }
+  void after_fork_in_child() override;
 
   const unsigned limit_;
   const int nice_;
@@ -44,9 +60,10 @@ class CompilePool {
   std::deque<Job> patient_queue_;
   unsigned patient_running_ = 0;
   std::vector<const void*> running_;  ///< owners
-  std::vector<std::thread> threads_;
+  std::vector<pthread_t> threads_;
   unsigned idle_ = 0;
   bool stop_ = false;
+  const memory::ForkRegistration forks_{*this, Rank::pool};
 };
 
 }  // namespace rotor::runtime

@@ -6,6 +6,7 @@
 #include <charconv>
 
 #include "jit/compile.h"
+#include "memory/fork.h"
 #include "rotor/module.h"
 #include "rotor/printable.h"
 #include "runtime/engine.h"
@@ -69,6 +70,7 @@ Result<std::string> Module::emit_text(const Engine& engine, std::span<const uint
   options.deterministic = config.deterministic;
   options.wide_products = config.wide_products;
   engine.impl_->bound(options);
+  memory::ForkPass pass;
   return jit::emit_text(module, bytes, options, text, defined_func);
 }
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "memory/os.h"
+#include "runtime/entry.h"
 
 namespace rotor {
 
@@ -18,6 +19,8 @@ Result<Engine> Engine::create(Config config) {
   }
   return Engine(std::move(impl));
 }
+
+Result<void> Engine::prepare_thread() { return runtime::prepare_thread(runtime::t_thread); }
 
 const Config& Engine::config() const { return impl_->config; }
 

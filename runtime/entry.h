@@ -39,6 +39,8 @@ uint64_t rotor_enter(const void* code, jit::Context* context, CallRegs* regs, co
                      uint64_t shape, void** saved_sp);
 /// Where the trap handler continues, with rsp = saved_sp. Not a function.
 void rotor_enter_landing();
+/// Leaves the guest for rotor_enter_landing. Pre: no frame up to the guest's has anything to clean up.
+[[noreturn]] void rotor_leave(void* saved_sp);
 /// The entry of every host function. Not callable from C++.
 void rotor_host_entry();
 /// Where the stubs of functions without code go (jit/abi.h, Stubs). Not callable from C++.
@@ -50,6 +52,17 @@ void rotor_tail_call();
 /// rotor_enter's frame pointer lies this far above saved_sp: six pushes.
 inline constexpr uintptr_t kSavedSpToFrame = 48;
 
+/// The control bits of MXCSR: what is masked, how is rounded, whether denormals count as zero. The guest has its own,
+/// on which its results depend, and the host has its own outside of the guest and in host functions. The flags beside
+/// them are common to both. Loading the register takes long, reading it does not: it is loaded only to change them.
+struct FloatControl {
+  static constexpr uint32_t kMask = 0xffc0;
+  static constexpr uint32_t kGuest = 0x1f80;  ///< all masked, to nearest, denormals as they are: as a process begins
+
+  static uint32_t get() { return __builtin_ia32_stmxcsr() & kMask; }
+  static void set(uint32_t control) { __builtin_ia32_ldmxcsr((__builtin_ia32_stmxcsr() & ~kMask) | control); }
+};
+
 /// One entry from the host into compiled code, on the entering thread's stack.
 struct EntryRecord {
   void* saved_sp = nullptr;
@@ -57,6 +70,7 @@ struct EntryRecord {
   LinkGroup* group = nullptr;  ///< as entered; its root is the group now
   uint64_t stack_limit = 0;
   uintptr_t stack_low = 0;  ///< of the stack that it is on
+  uint32_t host_float_control = FloatControl::kGuest;
   std::optional<Error> host_error;
 
   // What the trap handler leaves.
@@ -77,7 +91,26 @@ struct ThreadState {
 };
 extern thread_local constinit ThreadState t_thread __attribute__((tls_model("initial-exec")));
 
-/// Makes a thread able to enter compiled code. Errors: io.
+/// Host code for a scope within a guest's call: its floating-point control, which it may change.
+class HostScope {
+ public:
+  explicit HostScope(EntryRecord& record) : record_(record) {
+    if (record.host_float_control != FloatControl::kGuest) [[unlikely]]
+      FloatControl::set(record.host_float_control);
+  }
+  ~HostScope() {
+    record_.host_float_control = FloatControl::get();
+    if (record_.host_float_control != FloatControl::kGuest) [[unlikely]]
+      FloatControl::set(FloatControl::kGuest);
+  }
+  HostScope(const HostScope&) = delete;
+
+ private:
+  EntryRecord& record_;
+};
+
+/// Makes the calling thread able to enter compiled code: its stack is known, it has an alternate signal stack, and the
+/// signals of traps are not blocked. Errors: io.
 Result<void> prepare_thread(ThreadState& thread);
 
 /// Collects return addresses of compiled code by frame pointers, from the frame at `frame` outwards, up to the entry's.

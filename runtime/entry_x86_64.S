@@ -100,6 +100,15 @@ rotor_enter_landing:
         .cfi_endproc
         .size   rotor_enter, . - rotor_enter
 
+// [[noreturn]] void rotor_leave(void* saved_sp rdi)
+        .globl  rotor_leave
+        .hidden rotor_leave
+        .type   rotor_leave, @function
+rotor_leave:
+        mov     rsp, rdi
+        jmp     rotor_enter_landing
+        .size   rotor_leave, . - rotor_leave
+
 // The swiftcc entry of every host function: r13 is the host function's own context.
 // void* rotor_host_dispatch(context rdi, CallRegs* rsi, stack_args rdx, frame rcx): nullptr, or the saved_sp to leave to.
         .globl  rotor_host_entry

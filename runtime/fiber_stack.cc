@@ -5,6 +5,7 @@
 #include <mutex>
 #include <utility>
 
+#include "memory/fork.h"
 #include "rotor/fiber_stack.h"
 
 namespace rotor {
@@ -31,6 +32,7 @@ const memory::os::StackRange* find_fiber_stack(FoundFiberStack& last, uintptr_t 
   Declared& all = declared();
   if (last.generation == all.generation.load(std::memory_order_acquire) && sp >= last.range.low && sp < last.range.high)
     return &last.range;
+  memory::ForkPass pass;
   std::lock_guard lock(all.mutex);
   auto above = all.ends.upper_bound(sp);
   if (above == all.ends.begin()) return nullptr;
@@ -47,6 +49,7 @@ Result<FiberStack> FiberStack::declare(void* low, size_t size_bytes) {
   uintptr_t end = begin + size_bytes;
   if (end <= begin) return fail(ErrorKind::invalid_argument, "a stack of no bytes, or past the end of the address space");
   runtime::Declared& all = runtime::declared();
+  memory::ForkPass pass;
   std::lock_guard lock(all.mutex);
   auto next = all.ends.lower_bound(begin);
   bool overlaps = (next != all.ends.end() && next->first < end) ||
@@ -65,6 +68,7 @@ FiberStack& FiberStack::operator=(FiberStack&& other) noexcept {
 FiberStack::~FiberStack() {
   if (!low_) return;
   runtime::Declared& all = runtime::declared();
+  memory::ForkPass pass;
   std::lock_guard lock(all.mutex);
   all.ends.erase(reinterpret_cast<uintptr_t>(low_));
   all.generation.fetch_add(1, std::memory_order_release);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "rotor/guard.h"
 #include "rotor/import_observer.h"
 #include "runtime/entry.h"
 #include "runtime/func.h"
@@ -30,6 +31,19 @@ jit::FuncRef HostImport::ref() { return {type->id(), reinterpret_cast<const void
 
 namespace {
 
+/// The embedder's code: with its own floating-point control, and what it throws is an error.
+Result<void> run_host(HostImport& import, Slot* slots) {
+  HostScope host(*t_thread.top);
+  Caller caller(import.instance);
+  try {
+    if (ImportObserver* observer = import.instance->options.import_observer) [[unlikely]]
+      return observer->on_import(import.import_index, caller, slots, import.definition->function);
+    return import.definition->function(caller, slots);
+  } catch (...) {
+    return std::unexpected(detail::thrown_error("a host function"));
+  }
+}
+
 Result<void> call_host(HostImport& import, CallRegs& regs, const uint64_t* stack_args) {
   const Signature& type = *import.type;
   constexpr size_t kFew = 16;
@@ -43,11 +57,7 @@ Result<void> call_host(HostImport& import, CallRegs& regs, const uint64_t* stack
     uint64_t word = place.word < CallRegs::kWords ? regs.words[place.word] : stack_args[place.word - CallRegs::kWords];
     slots[i] = place.is32 ? static_cast<uint32_t>(word) : word;
   }
-  Caller caller(import.instance);
-  if (ImportObserver* observer = import.instance->options.import_observer) [[unlikely]]
-    ROTOR_CHECK(observer->on_import(import.import_index, caller, slots, import.definition->function));
-  else
-    ROTOR_CHECK(import.definition->function(caller, slots));
+  ROTOR_CHECK(run_host(import, slots));
   if (type.has_ref_results)
     ROTOR_CHECK(admit_references(type, type.type.results, *import.instance->group, slots, "a host function's result"));
   uint64_t* words = type.result_words ? import.results.get() : regs.words;

@@ -77,7 +77,7 @@ class InstanceImpl {
   Result<uint32_t> export_of_kind(std::string_view name, wasm::ExternKind kind) const;
   Func func_at(uint32_t index) const;
 
-  std::mutex globals_mutex_;
+  memory::ForkMutex globals_mutex_;
 };
 
 }  // namespace rotor::runtime

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cassert>
 
+#include "rotor/guard.h"
 #include "runtime/call.h"
 #include "runtime/extern_type.h"
 #include "runtime/func.h"
@@ -84,10 +85,10 @@ class Instantiation {
         import.bind(&instance_, *host, type, static_cast<uint32_t>(i));
         next_func_slot() = import.ref();
       } else if (auto* factory = std::get_if<std::shared_ptr<const PerInstance>>(&definition)) {
-        Result<Extern> item = (*factory)->make(instance_.options);
-        if (!item) return std::unexpected(std::move(item).error());
-        ROTOR_CHECK(check_import(*item, module_, static_cast<uint32_t>(i)));
-        ROTOR_CHECK(bind(*item, module_.imports()[i]));
+        auto make = [&] { return (*factory)->make(instance_.options); };
+        ROTOR_TRY(Extern item, detail::guarded("what makes an import per instance", make));
+        ROTOR_CHECK(check_import(item, module_, static_cast<uint32_t>(i)));
+        ROTOR_CHECK(bind(item, module_.imports()[i]));
       } else {
         ROTOR_CHECK(bind(std::get<Extern>(definition), module_.imports()[i]));
       }
@@ -298,7 +299,10 @@ Result<Instance> instantiate(const InstancePreImpl& pre, const InstanceOptions& 
   group->add_member(instance);
   Instance handle(instance);  // the group's first owner
   if (options.deadline) ROTOR_CHECK(handle.set_deadline(*options.deadline));
-  if (options.on_interrupt_handle) options.on_interrupt_handle(handle.interrupt_handle());
+  if (options.on_interrupt_handle) {
+    auto tell = [&] { options.on_interrupt_handle(handle.interrupt_handle()); };
+    ROTOR_CHECK(detail::guarded("on_interrupt_handle", tell));
+  }
   Instantiation steps(pre, *instance);
   if (!snapshot) {
     ROTOR_CHECK(steps.run());

@@ -21,9 +21,26 @@ namespace libcalls {
 constexpr int32_t kOk = 0;
 constexpr int32_t kTrap = 1;
 
+/// Of a grow whose callback threw: keeps the error, for the call to end with. `frame` is the helper's, which the guest
+/// called. The stack pointer to leave the guest to.
+void* keep_error(EntryRecord& record, Error&& error, uintptr_t frame) {
+  record.host_error = std::move(error);
+  record.pc_count = walk_frames(record, frame, record.pcs, Trap::kMaxFrames);
+  return record.saved_sp;
+}
+
 /// UINT64_MAX, which MemoryImpl and TableImpl say for "refused", is -1 in either index type.
 uint64_t memory_grow(jit::Context* context, uint32_t memory, uint64_t delta) {
-  return memory_of(context, memory).grow(delta);
+  EntryRecord& record = *t_thread.top;
+  void* leave_to = nullptr;
+  {
+    HostScope host(record);
+    Result<uint64_t> grown = memory_of(context, memory).grow(delta);
+    if (grown) [[likely]]
+      return *grown;
+    leave_to = keep_error(record, std::move(grown).error(), reinterpret_cast<uintptr_t>(__builtin_frame_address(0)));
+  }
+  rotor_leave(leave_to);  // nothing of this frame is left to clean up
 }
 
 int32_t memory_copy(jit::Context* context, uint32_t dst_memory, uint32_t src_memory, uint64_t dst, uint64_t src,

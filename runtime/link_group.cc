@@ -2,6 +2,7 @@
 
 #include <cassert>
 
+#include "memory/perturb.h"
 #include "runtime/entry.h"
 #include "runtime/instance.h"
 #include "runtime/watchdog.h"
@@ -23,19 +24,19 @@ Result<void> LinkGroup::enter() {
   for (;;) {
     LinkGroup& group = root();
     uintptr_t holder = group.holder_.load(std::memory_order_relaxed);
-    if (holder == me) {
+    ROTOR_PERTURB_POINT();
+    if ((holder & ~kUnowned) == me) {
       ++group.depth_;
       return {};
     }
     if (holder == kFreed) [[unlikely]]
       return fail(ErrorKind::stale_handle, "the instance is gone");
-    // Seq-cst, here and in leave: against drop_owner, see there.
     if (holder != 0 || !group.holder_.compare_exchange_strong(holder, me)) [[unlikely]] {
       if (holder == kFreed || holder == 0) continue;
       if (group.parent_.load(std::memory_order_acquire)) continue;
       return fail(ErrorKind::invalid_argument, "another thread is inside the instance or one that it is linked to");
     }
-    // It may have been absorbed between the look-up and the exchange.
+    // It may have been absorbed between the look-up and the exchange. The bit of the last owner's drop is not set then.
     if (!group.parent_.load(std::memory_order_acquire)) [[likely]] {
       assert(group.depth_ == 0 && group.stays_ == 0);
       group.depth_ = 1;
@@ -47,14 +48,29 @@ Result<void> LinkGroup::enter() {
 
 void LinkGroup::leave() {
   LinkGroup& group = root();
-  assert(group.holder_.load(std::memory_order_relaxed) == this_thread() && group.depth_ > 0);
+  assert((group.holder_.load(std::memory_order_relaxed) & ~kUnowned) == this_thread() && group.depth_ > 0);
   if (--group.depth_ > 0) return;
   if (group.unsettled_.load(std::memory_order_relaxed)) [[unlikely]]
     group.settle();
   if (group.stays_ > 0) return;
-  group.holder_.store(0);
-  if (group.owners_.load() == 0) [[unlikely]]
-    group.free_if_unowned();
+  uintptr_t me = this_thread();
+  if (!group.holder_.compare_exchange_strong(me, 0)) [[unlikely]]
+    group.let_go_of_unowned();
+  ROTOR_PERTURB_POINT();
+}
+
+void LinkGroup::let_go_of_unowned() {
+  uintptr_t me = this_thread();
+  do {
+    // First the bit, then the count: a drop that comes between sets it again.
+    holder_.fetch_and(~kUnowned);
+    if (owners_.load() == 0) {
+      holder_.store(kFreed);
+      return free_members();
+    }
+    uintptr_t expected = me;
+    if (holder_.compare_exchange_strong(expected, 0)) return;
+  } while (true);
 }
 
 Result<void> LinkGroup::begin_stay() {
@@ -84,20 +100,25 @@ auto LinkGroup::locked(Action&& action) {
 }
 
 void LinkGroup::drop_owner() {
-  LinkGroup* unowned = locked([](LinkGroup& group) -> LinkGroup* {
-    assert(group.owners_.load() > 0);
-    return --group.owners_ == 0 ? &group : nullptr;
-  });
-  // Either the thread inside sees the 0 when it leaves, or this one sees that it left: both stores and both loads are
-  // sequentially consistent.
-  if (unowned) unowned->free_if_unowned();
+  LinkGroup* unowned = locked([](LinkGroup& group) { return group.remove_owner() ? &group : nullptr; });
+  ROTOR_PERTURB_POINT();
+  if (unowned) unowned->free_members();
 }
 
-void LinkGroup::free_if_unowned() {
+bool LinkGroup::remove_owner() {
+  assert(owners_.load() > 0);
+  if (--owners_ > 0) return false;
+  // No merge meanwhile: that takes the mutex.
+  uintptr_t holder = holder_.load();
+  for (;;) {
+    if (holder == kFreed) return false;
+    if (holder_.compare_exchange_weak(holder, holder ? holder | kUnowned : kFreed)) return holder == 0;
+  }
+}
+
+void LinkGroup::free_members() {
   // Freeing drops the last references of members to the group.
   std::shared_ptr<LinkGroup> keep = shared_from_this();
-  uintptr_t nobody = 0;
-  if (!holder_.compare_exchange_strong(nobody, kFreed)) return;  // the thread inside does it, or it is done
   {
     // Behind a set_deadline that still found it alive.
     std::lock_guard lock(mutex_);
@@ -178,6 +199,11 @@ bool LinkGroup::change_limit(uint64_t stack_limit) {
     return false;
   }
   running_limit_ = stack_limit;
+  if (watchdog_ && deadline_ != Clock::time_point::max() && !watchdog_->see_to_thread()) {
+    // In the child of a fork: without a thread nobody would stop it.
+    set_stop(stop_.load() | kDeadline);
+    return false;
+  }
   apply_limit();
   return true;
 }
@@ -235,7 +261,7 @@ void LinkGroup::end_wait() {
 }
 
 Result<void> LinkGroup::check_stoppable(Promptness promptness) const {
-  if (holder_.load() == kFreed) return fail(ErrorKind::stale_handle, "the instance is gone");
+  if (is_freed()) return fail(ErrorKind::stale_handle, "the instance is gone");
   if (promptness == Promptness::sure && uninterruptible_)
     return fail(ErrorKind::invalid_argument,
                 "code of the instance, or of one that it is linked to, was compiled without Config::interruptible");
@@ -273,6 +299,17 @@ Result<void> LinkGroup::set_deadline(Clock::time_point deadline, const std::shar
 void LinkGroup::check_deadline() {
   locked([](LinkGroup& group) {
     if (group.deadline_ <= Clock::now()) group.set_stop(group.stop_.load() | kDeadline);
+  });
+}
+
+void LinkGroup::expire_deadline() {
+  locked([](LinkGroup& group) { group.set_stop(group.stop_.load() | kDeadline); });
+}
+
+void LinkGroup::lose_watchdog_thread() {
+  locked([](LinkGroup& group) {
+    // No entry has this limit, so that the next one comes to change_limit.
+    group.activation_.stack_limit.store(jit::kInterruptLimit);
   });
 }
 

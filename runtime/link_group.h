@@ -11,6 +11,13 @@
 // Locking. `holder_` is a lock that is never waited for: a thread that finds another one inside gets an error. What is
 // not said to belong to `mutex_` is touched only while holding it.
 //
+// Letting go. The group lives by its members, which hold it, and by handles that others hold: so a thread that leaves
+// must not touch it after the exchange that lets go of `holder_`. What it has to know by then, that the last owner
+// went, is a bit of that very word (kUnowned): whoever drops the last owner frees the group if nobody is inside, and
+// else sets the bit, with which the exchange of the thread inside fails.
+//
+// Forks. In the child a thread that was inside is so for ever: others get the error. `mutex_` is free there.
+//
 // Stopping. Any thread may stop what the group runs: it sets bits of `stop_` and raises the activation's limit to
 // jit::kInterruptLimit, so that the next function entry or loop head of interruptible code traps; a thread that waits
 // on a memory, or for a function to be compiled, is woken. Both are written under `mutex_`, the bits first: whoever
@@ -28,6 +35,7 @@
 #include <vector>
 
 #include "jit/abi.h"
+#include "memory/fork.h"
 #include "rotor/result.h"
 
 namespace rotor::runtime {
@@ -60,7 +68,7 @@ class LinkGroup : public std::enable_shared_from_this<LinkGroup> {
   /// The group that this one has become part of.
   LinkGroup& root();
   /// True until the members are freed.
-  bool alive() { return root().holder_.load(std::memory_order_acquire) != kFreed; }
+  bool alive() { return !root().is_freed(); }
 
   /// Lets the calling thread in; it may enter again while inside. Errors: stale_handle; invalid_argument: another
   /// thread is inside.
@@ -117,6 +125,10 @@ class LinkGroup : public std::enable_shared_from_this<LinkGroup> {
   Result<void> set_deadline(Clock::time_point deadline, const std::shared_ptr<Watchdog>& watchdog);
   /// For the watchdog: the deadline may have passed.
   void check_deadline();
+  /// For the watchdog, in the child of a fork, where its thread is gone: the group, of which no call runs, asks for
+  /// another one before it runs again; or its deadline counts as passed.
+  void lose_watchdog_thread();
+  void expire_deadline();
 
   /// May be called by any thread. Frees the group, or leaves that to the thread inside.
   void drop_owner();
@@ -128,7 +140,9 @@ class LinkGroup : public std::enable_shared_from_this<LinkGroup> {
   uint32_t owners() { return root().owners_.load(); }
 
  private:
-  static constexpr uintptr_t kFreed = 1;
+  // Of holder_, beside the address of a ThreadState.
+  static constexpr uintptr_t kFreed = 1;    ///< the word is this
+  static constexpr uintptr_t kUnowned = 2;  ///< a bit: who leaves has to look at owners_
 
   // Bits of stop_.
   static constexpr uint32_t kInterrupt = 1;  ///< until the call that it ended is left
@@ -136,8 +150,14 @@ class LinkGroup : public std::enable_shared_from_this<LinkGroup> {
   static constexpr uint32_t kStop = kInterrupt | kDeadline;
   static constexpr uint32_t kWithdrawn = 4;  ///< a stop was taken back while or before the inside thread was inside
 
+  bool is_freed() const { return holder_.load(std::memory_order_acquire) == kFreed; }
   static void absorb(LinkGroup& into, LinkGroup& from);
-  void free_if_unowned();
+  /// With the mutex: an owner goes. True: the caller frees the members, for nobody else will.
+  bool remove_owner();
+  /// The inside thread leaves, and may have been left with the members.
+  void let_go_of_unowned();
+  /// Pre: holder_ is kFreed, by this thread.
+  void free_members();
   /// Calls `action(root)` with the root's mutex held.
   template <class Action>
   auto locked(Action&& action);
@@ -150,7 +170,7 @@ class LinkGroup : public std::enable_shared_from_this<LinkGroup> {
   void withdraw_stop(uint32_t bits);
   void apply_limit();
 
-  std::atomic<uintptr_t> holder_{0};  ///< 0, kFreed, or the address of the inside thread's ThreadState
+  std::atomic<uintptr_t> holder_{0};  ///< 0, kFreed, or the inside thread's ThreadState and kUnowned
   uint32_t depth_ = 0;                ///< of enter
   uint32_t stays_ = 0;
   std::atomic<LinkGroup*> parent_{nullptr};
@@ -160,7 +180,7 @@ class LinkGroup : public std::enable_shared_from_this<LinkGroup> {
   jit::Activation activation_;
   std::vector<InstanceImpl*> members_;
 
-  std::mutex mutex_;  ///< for what follows: drops and stops, against merges too
+  memory::ForkMutex mutex_;  ///< for what follows: drops and stops, against merges too
   std::atomic<uint32_t> owners_{1};
   std::atomic<uint32_t> stop_{0};  ///< written under the mutex
   uint64_t running_limit_ = 0;
@@ -205,7 +225,7 @@ class GroupTie {
   void host_lets_go();
 
  private:
-  std::mutex mutex_;
+  memory::ForkMutex mutex_;
   bool held_by_host_ = false;
   std::shared_ptr<LinkGroup> group_;
 };

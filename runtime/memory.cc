@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "memory/os.h"
+#include "rotor/guard.h"
 #include "wasm/limits.h"
 
 namespace rotor::runtime {
@@ -108,27 +109,30 @@ MemoryType MemoryImpl::type() const {
   return type;
 }
 
-bool MemoryImpl::charge_growth(uint64_t delta_bytes) {
+Result<bool> MemoryImpl::charge_growth(uint64_t delta_bytes) {
   const auto used_bytes = budget_->take(delta_bytes);
   if (!used_bytes) return false;
   const uint64_t limit = budget_->limit();
   // No lock is held while the callback runs: it may use the memory.
   const bool below_watermark = static_cast<double>(*used_bytes) < limits_.watermark * static_cast<double>(limit);
-  if (!limits_.on_watermark || below_watermark || limits_.on_watermark({*used_bytes - delta_bytes, *used_bytes, limit}))
-    return true;
-  budget_->give_back(delta_bytes);
-  return false;
+  if (!limits_.on_watermark || below_watermark) return true;
+  auto ask = [&] { return limits_.on_watermark({*used_bytes - delta_bytes, *used_bytes, limit}); };
+  Result<bool> allowed = detail::guarded("on_watermark", ask);
+  if (!allowed || !*allowed) budget_->give_back(delta_bytes);
+  return allowed;
 }
 
-uint64_t MemoryImpl::grow(uint64_t delta_pages) {
+Result<uint64_t> MemoryImpl::grow(uint64_t delta_pages) {
   uint64_t old_bytes = size_bytes();
   const uint32_t log2 = type_.page_size_log2;
   if (delta_pages == 0) return old_bytes >> log2;
   uint64_t grown = UINT64_MAX;
   // What fits in the limit does not wrap in bytes. Should another thread grow meanwhile, LinearMemory still keeps to
   // limit_bytes_.
-  if (const uint64_t delta_bytes = delta_pages << log2;
-      delta_pages <= (limit_bytes_ - old_bytes) >> log2 && charge_growth(delta_bytes)) {
+  Result<bool> may = delta_pages <= (limit_bytes_ - old_bytes) >> log2;
+  const uint64_t delta_bytes = delta_pages << log2;
+  if (*may) may = charge_growth(delta_bytes);
+  if (may && *may) {
     grown = space_->grow(delta_bytes);
     if (grown == UINT64_MAX)
       budget_->give_back(delta_bytes);
@@ -138,6 +142,7 @@ uint64_t MemoryImpl::grow(uint64_t delta_pages) {
   if (grown != UINT64_MAX) return grown >> log2;
   denied_.fetch_add(1, std::memory_order_relaxed);
   budget_->deny();
+  if (!may) return std::unexpected(std::move(may).error());
   return UINT64_MAX;
 }
 
@@ -186,7 +191,7 @@ uint64_t Memory::limit_bytes() const {
 Result<uint64_t> Memory::grow(uint64_t delta_pages) const {
   auto impl = lock();
   if (!impl) return gone();
-  uint64_t old_pages = impl->grow(delta_pages);
+  ROTOR_TRY(uint64_t old_pages, impl->grow(delta_pages));
   if (old_pages == UINT64_MAX)
     return fail(ErrorKind::limit, fmt::format("growth by {} pages was refused: {} of {} bytes in use", delta_pages,
                                               impl->size_bytes(), impl->limit_bytes()));

@@ -27,7 +27,8 @@ class MemoryImpl {
   MemoryImpl(const MemoryImpl&) = delete;
 
   /// `memory.grow`: the old size in pages, or UINT64_MAX, which is counted. Thread-safe if the memory is shared.
-  uint64_t grow(uint64_t delta_pages);
+  /// Errors: host (the callback threw; the growth is refused and counted).
+  Result<uint64_t> grow(uint64_t delta_pages);
 
   jit::MemoryDef* def() { return &def_; }
   uint8_t* base() const { return def_.base; }
@@ -65,8 +66,8 @@ class MemoryImpl {
   Result<void> charge(uint64_t pages);
   /// Gives back what was taken and is not needed. Pre: no other thread grows it.
   void settle();
-  /// Takes `delta_bytes` and asks the callback. False: nothing was taken.
-  bool charge_growth(uint64_t delta_bytes);
+  /// Takes `delta_bytes` and asks the callback. False: nothing was taken. Errors: as of the callback; nor then.
+  Result<bool> charge_growth(uint64_t delta_bytes);
 
   jit::MemoryDef def_{};
   std::unique_ptr<memory::LinearMemory> space_;

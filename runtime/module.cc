@@ -9,6 +9,8 @@
 #include <fmt/format.h>
 
 #include "jit/compile.h"
+#include "memory/fork.h"
+#include "rotor/guard.h"
 #include "runtime/entry.h"
 #include "runtime/extern_type.h"
 #include "runtime/libcalls.h"
@@ -248,8 +250,19 @@ Result<void> ModuleImpl::compile_now() {
   options.deterministic = config.deterministic;
   options.wide_products = config.wide_products;
   engine_->bound(options);
-  options.progress = config.compile_progress;
+  // A fork waits for the batches that are in LLVM, which has locks of its own.
+  options.in_llvm = [](bool enters) { enters ? memory::ForkPass::take() : memory::ForkPass::give_back(); };
+  std::mutex thrown_mutex;
+  std::optional<Error> thrown;
+  if (config.compile_progress)
+    options.progress = [&](uint32_t done, uint32_t all) {
+      auto told = detail::guarded("compile_progress", [&] { config.compile_progress(done, all); });
+      if (told) return;
+      std::scoped_lock lock(thrown_mutex);
+      thrown = std::move(told).error();
+    };
   ROTOR_TRY(jit::Compiled compiled, jit::compile_module(wasm_, bytes_, options));
+  if (thrown) return std::unexpected(std::move(*thrown));
   need_cpu(std::move(compiled.cpu_features));
   stats_ = compiled.stats;
   ROTOR_TRY(region_, CodeRegion::create(*this, compiled.region));
@@ -405,6 +418,7 @@ std::vector<std::string> ModuleImpl::required_features() const {
 }
 
 const wasm::Names& ModuleImpl::names() const {
+  memory::ForkPass pass;
   std::call_once(names_once_, [this] { names_ = wasm::decode_display_names(wasm_, bytes_); });
   return names_;
 }

@@ -56,6 +56,9 @@ void PerfMap::add_stubs(const uint8_t* begin, uint64_t size, const wasm::Names& 
 }
 
 void PerfMap::write(const std::string& lines) {
+  // In the child of a fork the file is the parent's, and names the parent's code.
+  if (memory::fork_generation() != generation_) return;
+  memory::ForkPass pass;
   std::scoped_lock lock(mutex_);
   (void)jit::write_all(file_.get(), lines.data(), lines.size());
 }

@@ -9,6 +9,7 @@
 
 #include "jit/code.h"
 #include "jit/file.h"
+#include "memory/fork.h"
 #include "rotor/result.h"
 #include "wasm/names.h"
 
@@ -35,6 +36,7 @@ class PerfMap {
   void write(const std::string& lines);
 
   const jit::Descriptor file_;
+  const uint32_t generation_ = memory::fork_generation();
   std::mutex mutex_;
 };
 

@@ -6,6 +6,7 @@
 #include <cassert>
 #include <utility>
 
+#include "memory/perturb.h"
 #include "runtime/engine.h"
 #include "runtime/link_group.h"
 
@@ -115,13 +116,14 @@ Result<const void*> Tiering::code_of(uint32_t defined_func, LinkGroup& group) {
       std::scoped_lock lock(mutex_);
       const State& state = states_[defined_func];
       if (state < State::compiling && !(asked && state == State::refused)) {
-        submit_tier0(defined_func);
+        ROTOR_CHECK(submit_tier0(defined_func));
         guess_calls_of(defined_func);
       }
       if (state == State::failed || state == State::refused) return std::unexpected(errors_.at(defined_func));
       if (state > State::compiling)
         return reinterpret_cast<const void*>(slot(defined_func).load(std::memory_order_acquire));
     }
+    ROTOR_CHECK(engine_.foreground.see_to_threads());
     // Without the mutex: the group's comes before it.
     Wait self(*this);
     if (!group.begin_wait(self)) return nullptr;
@@ -131,10 +133,12 @@ Result<const void*> Tiering::code_of(uint32_t defined_func, LinkGroup& group) {
   }
 }
 
-void Tiering::submit_tier0(uint32_t defined_func) {
-  std::vector<uint32_t> functions{defined_func};
-  for (uint32_t i : functions) states_[i] = State::compiling;
-  engine_.foreground.submit(this, CompilePool::Urgency::waited_for, [this, functions] { compile(functions, 0); });
+Result<void> Tiering::submit_tier0(uint32_t defined_func) {
+  states_[defined_func] = State::compiling;
+  auto submitted = engine_.foreground.submit(this, CompilePool::Urgency::waited_for,
+                                             [this, defined_func] { compile({defined_func}, 0); });
+  if (!submitted) states_[defined_func] = State::empty;
+  return submitted;
 }
 
 void Tiering::guess_calls_of(uint32_t defined_func) {
@@ -143,19 +147,21 @@ void Tiering::guess_calls_of(uint32_t defined_func) {
     uint32_t callee = func - module_.imported_funcs;
     if (states_[callee] != State::empty) continue;
     states_[callee] = State::guessed;
-    engine_.foreground.submit(this, CompilePool::Urgency::patient, [this, callee] {
+    auto compile_it = [this, callee] {
       {
         std::scoped_lock lock(mutex_);
         if (states_[callee] != State::guessed) return;  // it was called meanwhile
         states_[callee] = State::compiling;
       }
       compile({callee}, 0);
-    });
+    };
+    if (!engine_.foreground.submit(this, CompilePool::Urgency::patient, compile_it)) states_[callee] = State::empty;
   }
 }
 
 void Tiering::warm_up() {
-  engine_.foreground.submit(this, CompilePool::Urgency::waited_for, [this] {
+  // Without a thread the first function finds out.
+  (void)engine_.foreground.submit(this, CompilePool::Urgency::waited_for, [this] {
     if (jit::FunctionCompiler* compiler = this->compiler()) compiler->warm_up();
   });
 }
@@ -168,14 +174,20 @@ void Tiering::tier_up(uint32_t defined_func) {
   if (states_[defined_func] != State::tier0 || engine_.config.opt == OptLevel::o0) return;
   states_[defined_func] = State::tier1_queued;
   ++background_;
-  engine_.background.submit(this, CompilePool::Urgency::waited_for,
-                            [this, defined_func] { compile({defined_func}, 1); });
+  auto submitted = engine_.background.submit(this, CompilePool::Urgency::waited_for,
+                                             [this, defined_func] { compile({defined_func}, 1); });
+  if (submitted) return;
+  // It stays at tier 0; should there be a thread later, it has turned hot once more by then.
+  states_[defined_func] = State::tier0;
+  --background_;
+  counter(defined_func).store(hot_count(defined_func), std::memory_order_relaxed);
 }
 
 Result<void> Tiering::complete() {
   std::unique_lock lock(mutex_);
   for (uint32_t i = 0; i < states_.size(); ++i)
-    if (states_[i] < State::compiling) submit_tier0(i);
+    if (states_[i] < State::compiling) ROTOR_CHECK(submit_tier0(i));
+  ROTOR_CHECK(engine_.foreground.see_to_threads());
   changed_.wait(lock, [&] { return std::ranges::find(states_, State::compiling) == states_.end(); });
   if (!errors_.empty()) return std::unexpected(errors_.begin()->second);
   return {};
@@ -183,13 +195,21 @@ Result<void> Tiering::complete() {
 
 void Tiering::wait_for_background() {
   std::unique_lock lock(mutex_);
+  if (!engine_.background.see_to_threads()) return;  // nobody will
   changed_.wait(lock, [&] { return background_ == 0; });
+}
+
+/// What is queued is still to be compiled there (CompilePool).
+void Tiering::after_fork_in_child() {
+  memory::make_anew(mutex_);
+  memory::make_anew(changed_);
 }
 
 void Tiering::compile(const std::vector<uint32_t>& functions, uint32_t tier) {
   double before = thread_cpu_ms();
   Result<void> done = compile_and_add(functions, tier);
   double cpu_ms = thread_cpu_ms() - before;
+  ROTOR_PERTURB_POINT();
   {
     std::scoped_lock lock(mutex_);
     (tier ? stats_.tier1_cpu_ms : stats_.tier0_cpu_ms) += cpu_ms;
@@ -225,6 +245,7 @@ Result<void> Tiering::compile_and_add(const std::vector<uint32_t>& functions, ui
   ROTOR_TRY(jit::CodeImage image, code->link(region_.layout(), place.text_offset, place.rodata_offset, tier));
   std::vector<jit::FunctionCode> linked = image.functions;
   ROTOR_CHECK(region_.add(std::move(image)));
+  ROTOR_PERTURB_POINT();
   // From now on other threads run it: it was mapped before.
   for (const jit::FunctionCode& function : linked)
     slot(function.func).store(reinterpret_cast<uint64_t>(region_.text() + function.begin), std::memory_order_release);

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "jit/compile.h"
+#include "memory/fork.h"
 #include "rotor/module.h"
 #include "runtime/code_region.h"
 #include "runtime/validate.h"
@@ -21,7 +22,7 @@ class LinkGroup;
 
 /// Of one module. Compiling happens on the engine's threads, never on a guest's stack: LLVM takes more of it than the
 /// guest must leave. Thread-safe.
-class Tiering {
+class Tiering final : memory::ForkHooks {
  public:
   /// What `region` holds is known and its slots are filled; functions that it has no code for get slots that come here.
   /// All references must outlive it.
@@ -66,12 +67,17 @@ class Tiering {
   int32_t hot_count(uint32_t defined_func) const;
   /// Made when first asked for; null: see compiler_error_.
   jit::FunctionCompiler* compiler();
-  /// Pre: mutex_ is held, the function has no code and is not being compiled. Post: it is `compiling`.
-  void submit_tier0(uint32_t defined_func);
+  /// Pre: mutex_ is held, the function has no code and is not being compiled. Post: it is `compiling`. Errors: io (no
+  /// thread; it is `empty`).
+  Result<void> submit_tier0(uint32_t defined_func);
   /// Functions that one calls by name are compiled when a thread has nothing better to do. Pre: mutex_ is held.
   void guess_calls_of(uint32_t defined_func);
   void compile(const std::vector<uint32_t>& functions, uint32_t tier);
   Result<void> compile_and_add(const std::vector<uint32_t>& functions, uint32_t tier);
+
+  void before_fork() override { mutex_.lock(); }
+  void after_fork_in_parent() override { mutex_.unlock(); }
+  void after_fork_in_child() override;
 
   EngineImpl& engine_;
   const wasm::Module& module_;
@@ -90,6 +96,7 @@ class Tiering {
   bool new_code_ = false;
   uint32_t background_ = 0;  ///< functions queued for tier 1 or being compiled for it
   TierStats stats_;          ///< its counts of this process
+  const memory::ForkRegistration forks_{*this, Rank::module};
 };
 
 }  // namespace rotor::runtime

@@ -6,6 +6,7 @@
 #include <cstring>
 #include <mutex>
 
+#include "memory/fork.h"
 #include "memory/os.h"
 #include "runtime/code_region.h"
 #include "runtime/engine.h"
@@ -50,8 +51,8 @@ bool classify_access(const EntryRecord& record, uintptr_t address, TrapKind& kin
       return true;
     }
   }
-  // Compiled code compares before it writes. This is for a stack that does not go down as far as the system said; frames
-  // above a page are probed, so they meet what lies below and do not jump it.
+  // Compiled code compares before it writes. This is for a stack that does not go down as far as the system said;
+  // frames above a page are probed, so they meet what lies below and do not jump it.
   uintptr_t low = record.stack_low;
   if (address < record.stack_limit && address >= low - std::min(low, kStackGuardReachBytes)) {
     kind = TrapKind::stack_overflow;
@@ -80,16 +81,15 @@ bool take_trap(int signal, const siginfo_t& info, ucontext_t& context) {
     if (!decode_trap_site(reinterpret_cast<const uint8_t*>(pc), kind)) return false;
     at_entry = kind == TrapKind::stack_overflow;
     // Function entries compare with one limit, whether it is the stack's or a stop's.
-    if (at_entry && record->group->stopped_at(fits_stack(registers, record->stack_limit)))
-      kind = TrapKind::interrupted;
+    if (at_entry && record->group->stopped_at(fits_stack(registers, record->stack_limit))) kind = TrapKind::interrupted;
   } else if (!classify_access(*record, reinterpret_cast<uintptr_t>(info.si_addr), kind)) {
     return false;
   }
   record->kind = kind;
   record->pcs[0] = pc;
   record->pc_count = 1;
-  // The frame of a function that stopped at its entry is not there yet: rbp is its caller's, and on top of the stack lies
-  // where it returns to. If that is rotor_enter, it is no frame of the guest's.
+  // The frame of a function that stopped at its entry is not there yet: rbp is its caller's, and on top of the stack
+  // lies where it returns to. If that is rotor_enter, it is no frame of the guest's.
   if (at_entry && static_cast<uintptr_t>(registers[REG_RBP]) != record->frame())
     record->pcs[record->pc_count++] = *reinterpret_cast<const uintptr_t*>(registers[REG_RSP]);
   auto frame = static_cast<uintptr_t>(registers[REG_RBP]);
@@ -156,8 +156,10 @@ class SignalStack {
     stack_t current{};
     if (sigaltstack(nullptr, &current) != 0) return system_error("sigaltstack");
     if (!(current.ss_flags & SS_DISABLE) && current.ss_size >= kEnoughBytes) return {};
-    ROTOR_TRY(base_, memory::os::reserve(kGuardBytes + kBytes));
-    ROTOR_CHECK(memory::os::commit(base_ + kGuardBytes, kBytes));
+    if (!base_) {
+      ROTOR_TRY(base_, memory::os::reserve(kGuardBytes + kBytes));
+      ROTOR_CHECK(memory::os::commit(base_ + kGuardBytes, kBytes));
+    }
     stack_t own{};
     own.ss_sp = base_ + kGuardBytes;
     own.ss_size = kBytes;
@@ -190,6 +192,12 @@ Result<void> prepare_thread(ThreadState& thread) {
   static thread_local SignalStack signal_stack;
   ROTOR_TRY(memory::os::StackRange stack, memory::os::thread_stack());
   ROTOR_CHECK(signal_stack.ensure());
+  // A fault whose signal is blocked ends the process, and servers' threads block all signals.
+  sigset_t ours;
+  sigemptyset(&ours);
+  for (int signal : kSignals) sigaddset(&ours, signal);
+  if (int failed = pthread_sigmask(SIG_UNBLOCK, &ours, nullptr))
+    return fail(ErrorKind::io, std::string("pthread_sigmask: ") + std::strerror(failed));
   thread.stack_low = stack.low;
   thread.stack_high = stack.high;
   thread.ready = true;
@@ -199,6 +207,7 @@ Result<void> prepare_thread(ThreadState& thread) {
 Result<void> install_trap_handlers() {
   static std::mutex mutex;
   static bool installed = false;
+  memory::ForkPass pass;
   std::lock_guard lock(mutex);
   if (installed) return {};
   struct sigaction action{};

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "memory/fork.h"
 #include "wasm/keyed_hash.h"
 
 namespace rotor::runtime {
@@ -115,6 +116,7 @@ TypeGroup& TypeRegistry::make_group(uint64_t hash, Candidate candidate) {
 
 std::vector<const Signature*> TypeRegistry::add(const wasm::Module& module, TypeUses& uses) {
   std::vector<const Signature*> added(module.types.size());
+  memory::ForkPass pass;
   std::lock_guard lock(mutex_);
   for (const wasm::RecGroup& group : module.rec_groups) {
     const uint32_t known = raw(module.canonical_types[group.first]);
@@ -150,6 +152,7 @@ Result<TypeGroup*> TypeRegistry::intern(const FuncType& type) {
 }
 
 Result<const Signature*> TypeRegistry::add(const FuncType& type, TypeUses& uses) {
+  memory::ForkPass pass;
   std::lock_guard lock(mutex_);
   ROTOR_TRY(TypeGroup* group, intern(type));
   add_use(*group, uses);
@@ -157,6 +160,7 @@ Result<const Signature*> TypeRegistry::add(const FuncType& type, TypeUses& uses)
 }
 
 Result<const Signature*> TypeRegistry::add_for_ever(const FuncType& type) {
+  memory::ForkPass pass;
   std::lock_guard lock(mutex_);
   ROTOR_TRY(TypeGroup* group, intern(type));
   if (!std::exchange(group->for_ever, true)) ++group->uses;
@@ -165,6 +169,7 @@ Result<const Signature*> TypeRegistry::add_for_ever(const FuncType& type) {
 
 Result<void> TypeRegistry::use(ValType type, TypeUses& uses) {
   if (!type.is_concrete_ref()) return {};
+  memory::ForkPass pass;
   std::lock_guard lock(mutex_);
   TypeGroup* group = find_group(type.heap().type_name());
   if (!group) return gone();
@@ -173,6 +178,7 @@ Result<void> TypeRegistry::use(ValType type, TypeUses& uses) {
 }
 
 std::optional<FuncType> TypeRegistry::find(uint64_t name) const {
+  memory::ForkPass pass;
   std::lock_guard lock(mutex_);
   const TypeGroup* group = find_group(name);
   if (!group) return std::nullopt;
@@ -180,11 +186,13 @@ std::optional<FuncType> TypeRegistry::find(uint64_t name) const {
 }
 
 size_t TypeRegistry::size() const {
+  memory::ForkPass pass;
   std::lock_guard lock(mutex_);
   return types_;
 }
 
 void TypeRegistry::drop(std::span<TypeGroup* const> groups) {
+  memory::ForkPass pass;
   std::lock_guard lock(mutex_);
   // No recursion: a module may make a million types, each of which names the one before.
   std::vector<TypeGroup*> unused;

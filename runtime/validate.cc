@@ -6,6 +6,8 @@
 #include <optional>
 #include <thread>
 
+#include "jit/threads.h"
+
 namespace rotor::runtime {
 
 Result<CallGraph> validate_in_parallel(const wasm::Module& module, std::span<const uint8_t> bytes, const Config& config,
@@ -33,11 +35,7 @@ Result<CallGraph> validate_in_parallel(const wasm::Module& module, std::span<con
   unsigned threads =
       config.compile_workers ? config.compile_workers : std::max(1u, std::thread::hardware_concurrency());
   threads = static_cast<unsigned>(std::min<size_t>(threads, graph.runs.size()));
-  std::vector<std::thread> others;
-  for (unsigned i = 1; i < threads; ++i) others.emplace_back(work);
-  meanwhile();
-  work();
-  for (std::thread& thread : others) thread.join();
+  jit::run_on_threads(threads, work, meanwhile);
   if (error) return std::unexpected(std::move(*error));
   return graph;
 }

@@ -24,13 +24,13 @@ WaitQueue::Outcome WaitQueue::block(std::unique_lock<std::mutex>& lock, Waiter& 
 }
 
 void WaitQueue::interrupt(Waiter& waiter) {
-  std::lock_guard lock(mutex_);
+  std::lock_guard lock(mutex());
   waiter.interrupted = true;
   waiter.wake.notify_one();
 }
 
 uint32_t WaitQueue::notify(uint64_t address, uint32_t count) {
-  std::lock_guard lock(mutex_);
+  std::lock_guard lock(mutex());
   auto it = waiters_.find(address);
   if (it == waiters_.end()) return 0;
   uint32_t woken = 0;

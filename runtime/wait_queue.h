@@ -6,6 +6,7 @@
 #include <list>
 #include <mutex>
 
+#include "memory/fork.h"
 #include "wasm/keyed_hash.h"
 
 namespace rotor::runtime {
@@ -25,7 +26,7 @@ class WaitQueue {
   /// store of another value is not lost. A negative timeout is infinite. `self` is new and used for this wait alone.
   template <class StillEqual>
   Outcome wait(Waiter& self, uint64_t address, int64_t timeout_ns, StillEqual&& still_equal) {
-    std::unique_lock lock(mutex_);
+    std::unique_lock lock(mutex());
     if (!still_equal()) return Outcome::not_equal;
     return block(lock, self, address, timeout_ns);
   }
@@ -38,7 +39,12 @@ class WaitQueue {
  private:
   Outcome block(std::unique_lock<std::mutex>& lock, Waiter& self, uint64_t address, int64_t timeout_ns);
 
-  std::mutex mutex_;
+  /// In the child of a fork nobody waits: those threads are gone, and their stacks with them.
+  std::mutex& mutex() {
+    return mutex_.native([this] { memory::make_anew(waiters_); });
+  }
+
+  memory::ForkMutex mutex_;
   wasm::KeyedMap<uint64_t, std::list<Waiter*>> waiters_;
 };
 

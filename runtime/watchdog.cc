@@ -2,6 +2,8 @@
 
 #include <cstring>
 
+#include "memory/perturb.h"
+#include "runtime/entry.h"
 #include "runtime/link_group.h"
 
 namespace rotor::runtime {
@@ -9,11 +11,7 @@ namespace rotor::runtime {
 Result<void> Watchdog::watch(std::shared_ptr<LinkGroup> group, Clock::time_point deadline) {
   std::lock_guard lock(mutex_);
   bool endless = deadline == Clock::time_point::max();
-  if (!endless && !started_ && !stopping_) {
-    if (int failed = pthread_create(&thread_, nullptr, &Watchdog::run_thread, this))
-      return fail(ErrorKind::io, std::string("can't start a thread to watch deadlines: ") + std::strerror(failed));
-    started_ = true;
-  }
+  if (!endless) ROTOR_CHECK(start_thread());
   erase(group.get());
   if (endless) return {};
   auto place = queue_.emplace(deadline, Watched{group.get(), group});
@@ -22,6 +20,37 @@ Result<void> Watchdog::watch(std::shared_ptr<LinkGroup> group, Clock::time_point
   // one.
   if (deadline < sleeps_until_) changed_.notify_one();
   return {};
+}
+
+Result<void> Watchdog::start_thread() {
+  if (started_ || stopping_) return {};
+  if (int failed = pthread_create(&thread_, nullptr, &Watchdog::run_thread, this))
+    return fail(ErrorKind::io, std::string("can't start a thread to watch deadlines: ") + std::strerror(failed));
+  started_ = true;
+  return {};
+}
+
+Result<void> Watchdog::see_to_thread() {
+  std::lock_guard lock(mutex_);
+  return start_thread();
+}
+
+void Watchdog::after_fork_in_child() {
+  memory::make_anew(mutex_);
+  memory::make_anew(changed_);
+  started_ = false;
+  sleeps_until_ = Clock::time_point::min();
+  // Where a host function forked, its guest goes on. Else a thread would be in the way of what a child may be made for.
+  const bool runs = t_thread.top && !queue_.empty();
+  const bool watched = runs && see_to_thread();
+  for (const auto& [deadline, item] : queue_) {
+    std::shared_ptr<LinkGroup> group = item.group.lock();
+    if (!group || watched) continue;
+    if (runs)
+      group->expire_deadline();
+    else
+      group->lose_watchdog_thread();
+  }
 }
 
 void Watchdog::forget(const LinkGroup& group) {
@@ -67,6 +96,7 @@ void Watchdog::run() {
     std::shared_ptr<LinkGroup> group = first->second.group.lock();
     erase(first->second.key);
     lock.unlock();
+    ROTOR_PERTURB_POINT();
     if (group) group->check_deadline();
     group.reset();
     lock.lock();

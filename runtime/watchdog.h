@@ -10,6 +10,7 @@
 #include <mutex>
 #include <unordered_map>
 
+#include "memory/fork.h"
 #include "rotor/result.h"
 
 namespace rotor::runtime {
@@ -17,7 +18,8 @@ namespace rotor::runtime {
 class LinkGroup;
 
 /// Thread-safe. A link group calls it with its own mutex held, so that nothing here calls a group under a lock.
-class Watchdog {
+/// In the child of a fork a new thread takes over, before a group that it watches runs.
+class Watchdog final : memory::ForkHooks {
  public:
   using Clock = std::chrono::steady_clock;
 
@@ -28,6 +30,8 @@ class Watchdog {
   /// that group before. Errors: io (no thread).
   Result<void> watch(std::shared_ptr<LinkGroup> group, Clock::time_point deadline);
   void forget(const LinkGroup& group);
+  /// Starts the thread if there is none. Errors: io (none to be had).
+  Result<void> see_to_thread();
   /// Joins the thread; there is no other from then on. Not on that thread.
   void stop();
 
@@ -40,6 +44,12 @@ class Watchdog {
   static void* run_thread(void* self);
   void run();
   void erase(const LinkGroup* key);
+  /// Pre: mutex_ is held.
+  Result<void> start_thread();
+
+  void before_fork() override { mutex_.lock(); }
+  void after_fork_in_parent() override { mutex_.unlock(); }
+  void after_fork_in_child() override;
 
   std::mutex mutex_;
   std::condition_variable changed_;
@@ -49,6 +59,7 @@ class Watchdog {
   pthread_t thread_{};
   bool started_ = false;
   bool stopping_ = false;
+  const memory::ForkRegistration forks_{*this, Rank::watchdog};
 };
 
 }  // namespace rotor::runtime

@@ -70,7 +70,6 @@ struct Config {
   /// What compiling a function may come to, in steps a byte of its body: instructions and entries of phis that LLVM is
   /// given, counted beforehand. A function that would take more keeps its locals and operands in memory, which takes
   /// linear time and memory whatever the body says, and runs slower. 0: every function does (for tests).
-  /// docs/decisions/compile-budget.md says how far from that ordinary functions are.
   uint32_t compile_steps_per_byte = 16;
   /// The most memory that compiling takes at once, of all threads of the engine: bytes, by an estimate made of each
   /// function beforehand. Threads wait for each other; a function that alone would take more is compiled at o0, and if

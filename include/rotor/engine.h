@@ -29,6 +29,11 @@ class Engine {
   /// Errors: invalid_argument (unknown cpu; a cache folder that others may write to), unsupported (not x86-64 Linux);
   /// not_found, io: the cache folder, or the file of Config::perf_map, can't be had, which the message names.
   static Result<Engine> create(Config config = {});
+  /// Makes the calling thread ready for guests, as its first call into one does: gives it an alternate signal stack,
+  /// and unblocks SIGSEGV, SIGBUS and SIGILL. Each of a guest's traps may be one of these, and the kernel ends the
+  /// process where it is blocked. So a thread that blocks them after its first call (with sigfillset, say), or takes
+  /// that stack away, asks for this before its next one. Errors: io.
+  static Result<void> prepare_thread();
   const Config& config() const;
   /// The heap type of references to functions of that type, for ValType::ref. It is the engine's for ever: for types
   /// that the host knows, and not for whatever modules bring. Errors: stale_handle: the type names one that is gone.

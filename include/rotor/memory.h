@@ -34,7 +34,7 @@ class Memory {
   uint64_t page_bytes() const;
   uint64_t size_pages() const { return size_bytes() / page_bytes(); }
   uint64_t limit_bytes() const;
-  /// `memory.grow`: the old size in pages. Errors: limit, stale_handle.
+  /// `memory.grow`: the old size in pages. Errors: limit, stale_handle; host (MemoryLimits::on_watermark threw).
   Result<uint64_t> grow(uint64_t delta_pages) const;
   /// Growths that the limit, the callback or the system refused.
   uint64_t denied_growths() const;

@@ -524,7 +524,7 @@ struct ProxyCounters {
 
   bool rotating = false;     ///< rotation is on
   std::string off_reason;    ///< why it is not: policy, environment or a bound of the log
-  std::string last_problem;  ///< of the last failed warm-up
+  std::string last_problem;  ///< of the last failed warm-up; or what an event's callback, or Guest::on_trap, threw
 };
 
 /// The counters in Prometheus' text format (0.0.4), each name with `rotor_` before it, times in seconds. `labels`, if

@@ -1,0 +1,24 @@
+// Delays where one thread lets go of something that another may then free or use again: so tests meet, in seconds,
+// orders that a scheduler gives once in a million. A build without ROTOR_PERTURB has nothing of it.
+#pragma once
+
+#ifdef ROTOR_PERTURB
+
+#include <cstdint>
+
+namespace rotor::memory {
+
+/// Delays the calling thread now and then, by random numbers of its own.
+void perturb();
+/// From now on threads delay by this seed; 0, as at first: not at all. Threads count in the order of their first delay.
+void set_perturb_seed(uint64_t seed);
+
+}  // namespace rotor::memory
+
+#define ROTOR_PERTURB_POINT() ::rotor::memory::perturb()
+
+#else
+
+#define ROTOR_PERTURB_POINT() static_cast<void>(0)
+
+#endif

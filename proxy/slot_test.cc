@@ -1,0 +1,180 @@
+// The gate, by itself: what threads read of it that may be gone, and a system that refuses barriers.
+#include "proxy/slot.h"
+
+#include <gtest/gtest.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstddef>
+#include <cstdio>
+#include <thread>
+
+#include "memory/test_perturb.h"
+
+namespace rotor::proxy {
+namespace {
+
+using namespace std::chrono_literals;
+using memory::test::Perturbed;
+
+class Slot : public testing::Test {
+ protected:
+  Slot() { slot_.exchange(guest()); }
+  std::unique_ptr<LiveGuest> guest() { return std::make_unique<LiveGuest>(plan_); }
+  /// Exchanges under whoever can be exchanged under.
+  ActiveSlot::Force always() {
+    return {.wanted = [] { return true; }, .exchange = [this](LiveGuest&, Hold&) { return guest(); }};
+  }
+  /// Comes in, may be exchanged under for as long as `inside` takes, and leaves.
+  template <class Inside>
+  bool take_a_turn(const ActiveSlot::Force& force, Inside&& inside) {
+    EXPECT_EQ(slot_.enter(force), ActiveSlot::Entry::came_in);
+    Hold& hold = slot_.mine();
+    EXPECT_EQ(inside_.fetch_add(1), 0) << "two are in at once";
+    inside_.fetch_sub(1);
+    slot_.allow_exchange(hold);
+    inside();
+    const bool alive = slot_.close(hold);
+    slot_.leave(hold);
+    if (alive)
+      slot_.open();
+    else
+      slot_.end_retired(hold);
+    return alive;
+  }
+
+  Plan plan_;
+  ActiveSlot slot_;
+  std::atomic<int> inside_ = 0;
+};
+
+// A thread that comes looks at who is in; that one may have been exchanged under since, and have left.
+TEST_F(Slot, WhoComesReadsAHoldThatHasEnded) {
+  Perturbed perturbed;
+  std::atomic<int> exchanged = 0;
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 8; i++) {
+    threads.emplace_back([&, i] {
+      const ActiveSlot::Force force = always();
+      while (perturbed.goes_on()) {
+        const bool alive = take_a_turn(force, [&] {
+          if (i % 2)
+            std::this_thread::sleep_for(1500us);
+          else
+            std::this_thread::yield();
+        });
+        if (!alive) exchanged++;
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_GT(exchanged, 0);
+  EXPECT_EQ(slot_.draining(), 0u);
+  EXPECT_TRUE(slot_.is_free());
+}
+
+// ---- a system that refuses membarrier after the slot was made -------------------------------------------------------
+
+void deny_barriers() {
+  sock_filter filter[] = {BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+                          BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_membarrier, 0, 1),
+                          BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+                          BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)};
+  sock_fprog program{std::size(filter), filter};
+  if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0) {
+    std::perror("seccomp");
+    _exit(2);
+  }
+}
+
+/// Runs `body` in a process of its own, for a filter stays. False: it hung, or said so.
+template <class Body>
+testing::AssertionResult in_child(Body&& body) {
+  const pid_t child = fork();
+  if (child == 0) {
+    alarm(60);
+    _exit(body() ? 0 : 1);
+  }
+  int status = 0;
+  waitpid(child, &status, 0);
+  if (WIFSIGNALED(status)) return testing::AssertionFailure() << "signal " << WTERMSIG(status);
+  if (WEXITSTATUS(status) != 0) return testing::AssertionFailure() << "status " << WEXITSTATUS(status);
+  return testing::AssertionSuccess();
+}
+
+TEST_F(Slot, NoWakeUpIsLostWithoutBarriers) {
+  EXPECT_TRUE(in_child([&] {
+    deny_barriers();
+    const ActiveSlot::Force never{.wanted = [] { return false; }, .exchange = {}};
+    constexpr int kRounds = 20000;
+    std::atomic<int> a = 0, b = 0;
+    auto turn = [&] {
+      slot_.enter(never);
+      slot_.leave(slot_.mine());
+    };
+    // One opens the gate just when the other finds it taken.
+    std::thread other([&] {
+      for (int round = 1; round <= kRounds; round++) {
+        while (a < round) std::this_thread::yield();
+        turn();
+        slot_.open();
+        b = round;
+      }
+    });
+    for (int round = 1; round <= kRounds; round++) {
+      turn();
+      a = round;
+      for (int k = 0; k < round % 64; k++) std::atomic_signal_fence(std::memory_order_seq_cst);
+      slot_.open();
+      while (b < round) std::this_thread::yield();
+    }
+    other.join();
+    return slot_.is_free();
+  }));
+}
+
+TEST_F(Slot, NobodyIsExchangedUnderUnseenWithoutBarriers) {
+  EXPECT_TRUE(in_child([&] {
+    Perturbed perturbed;
+    deny_barriers();
+    std::atomic<int> exchanged = 0, wrong = 0;
+    LiveGuest* volatile seen = nullptr;
+    std::vector<std::thread> threads;
+    for (int i = 0; i < 4; i++) {
+      threads.emplace_back([&, i] {
+        const ActiveSlot::Force force = always();
+        while (perturbed.goes_on()) {
+          slot_.enter(force);
+          Hold& hold = slot_.mine();
+          for (int k = 0; k < 100; k++) {
+            slot_.allow_exchange(hold);
+            if (k == 50 && i % 2) std::this_thread::sleep_for(1500us);
+            if (!slot_.close(hold)) break;
+            // With the phase closed the active is this thread's own.
+            LiveGuest* mine = &slot_.active();
+            seen = mine;
+            if (&slot_.active() != mine || seen != mine) wrong++;
+          }
+          slot_.leave(hold);
+          if (hold.is_retired) {
+            exchanged++;
+            slot_.end_retired(hold);
+          } else {
+            slot_.open();
+          }
+        }
+      });
+    }
+    for (std::thread& thread : threads) thread.join();
+    if (exchanged == 0) std::fprintf(stderr, "nothing was exchanged\n");
+    return wrong == 0 && exchanged > 0 && slot_.is_free();
+  }));
+}
+
+}  // namespace
+}  // namespace rotor::proxy

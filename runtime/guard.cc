@@ -1,0 +1,32 @@
+// With runtime/host_function.cc the only code of the library that is compiled with exceptions: it catches them.
+#include "rotor/guard.h"
+
+#include <cxxabi.h>
+#include <fmt/format.h>
+
+#include <exception>
+
+namespace rotor::detail {
+
+Error thrown_error(const char* who) {
+  try {
+    throw;
+  } catch (abi::__forced_unwind&) {
+    throw;
+  } catch (const std::exception& error) {
+    return Error(ErrorKind::host, fmt::format("{} threw: {}", who, error.what()));
+  } catch (...) {
+    return Error(ErrorKind::host, fmt::format("{} threw what is no std::exception", who));
+  }
+}
+
+std::optional<Error> guard(const char* who, void (*run)(void*), void* argument) {
+  try {
+    run(argument);
+    return std::nullopt;
+  } catch (...) {
+    return thrown_error(who);
+  }
+}
+
+}  // namespace rotor::detail
