@@ -106,7 +106,7 @@ class LoadDropTest : public testing::TestWithParam<CompileMode> {
 
   static uint64_t rounds() {
     const char* wanted = std::getenv("ROTOR_LOAD_DROP_ROUNDS");
-    return wanted ? std::strtoull(wanted, nullptr, 10) : 200;
+    return wanted ? std::strtoull(wanted, nullptr, 10) : 50;
   }
   /// Lives `rounds()` times, and holds what there is to what there was after the first tenth.
   static void expect_flat(const Engine& engine) {
