@@ -24,7 +24,7 @@ std::string times(const std::string& text, int count) {
 }
 
 Module compile_text(const Engine& engine, const std::string& text) {
-  return compile(engine, must(wat_to_wasm(text)));
+  return compile(engine, must(wat_to_wasm(text, {.names = true})));
 }
 
 /// Memory for a stack, and as much below it that is not the stack's.
