@@ -41,6 +41,8 @@ class BatchEmitter final : private CallInliner {
   wasm::BodyDecoder<FunctionEmitter> inlined_decoder_;
   std::unordered_map<uint32_t, bool> is_product_routine_;
   bool inlining_failed_ = false;
+  uint32_t inlined_into_ = UINT32_MAX;  ///< the defined function at work, if anything was inlined into it
+  uint64_t inlined_bytes_ = 0;          ///< of bodies, into that function
 };
 
 }  // namespace rotor::jit

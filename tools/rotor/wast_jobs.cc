@@ -12,6 +12,8 @@
 #include <cstring>
 #include <fstream>
 
+#include "tools/rotor/cli.h"
+
 namespace rotor::cli {
 namespace {
 
