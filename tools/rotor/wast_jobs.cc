@@ -12,8 +12,6 @@
 #include <cstring>
 #include <fstream>
 
-#include "tools/rotor/cli.h"
-
 namespace rotor::cli {
 namespace {
 
@@ -54,7 +52,7 @@ class Reporter {
 
 /// Runs one script. Empty: all of its commands ran; else why not.
 std::string run_script(const Config& config, const std::string& path, const OnCommand& on_command) {
-  std::ifstream in(input_path(path), std::ios::binary);
+  std::ifstream in(path, std::ios::binary);
   std::string source(std::istreambuf_iterator<char>(in), {});
   if (!in) return "can't be read";
   auto script = wasm::text::Script::parse(source);
