@@ -39,7 +39,8 @@ WHITE_BOX = {
     'fuzz/code_file.cc': ['jit/code.h', 'wasm/decode_module.h'],  # a code file carries the module
     'proxy/answer_model_test.cc': ['memory/fault_injection.h'],
     'proxy/fault_test.cc': ['memory/fault_injection.h'],
-    'proxy/slot_test.cc': ['memory/test_perturb.h'],
+    'proxy/embedder_test.cc': ['memory/test_child.h'],
+    'proxy/slot_test.cc': ['memory/test_child.h', 'memory/test_perturb.h'],
     'proxy/model_test.cc': ['memory/fault_injection.h'],
     'fuzz/text.cc': ['wasm/text/*', 'wasm/decode_module.h'],
     'fuzz/wide_products.cc': ['jit/wide_products_check.h'],

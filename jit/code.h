@@ -90,7 +90,6 @@ struct CodeFile {
   uint64_t rodata_file_offset = 0;
 };
 
-
 /// The module's bytes with the code section cut out: linked code takes its place.
 std::vector<uint8_t> without_code_section(std::span<const uint8_t> bytes, const wasm::Module& module);
 

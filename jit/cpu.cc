@@ -1,7 +1,6 @@
 #include "jit/cpu.h"
 
 #include <algorithm>
-#include <optional>
 
 #include "rotor/printable.h"
 

@@ -9,11 +9,13 @@ namespace {
 
 /// __multi3 has 150 to 250 bytes, depending on who compiled it.
 constexpr uint64_t kMaxRoutineBytes = 400;
-/// Locals that it declares.
-constexpr uint32_t kMaxRoutineLocals = 64;
-/// What may be inlined into a function, in bytes of bodies: so many times its own, and some more.
-constexpr uint64_t kInlinedPerByte = 16;
-constexpr uint64_t kInlinedBytes = 4 << 10;
+/// Of a routine, parameters not counted: a local declaration of two bytes may make thousands, and each call of two bytes
+/// would make as many again. __multi3 has up to 12.
+constexpr uint64_t kMaxRoutineLocals = 64;
+/// What is inlined into one function, bytes of bodies: so many times its own body, which a call is a part of, and this
+/// much. A routine called as often as can be, with two bytes a call, would make 200 times the body of it.
+constexpr uint64_t kMaxInlinedTimes = 16;
+constexpr uint64_t kMaxInlinedBytes = 4 << 10;
 /// A product of 128 bits takes four, or three if its low word is of one of them.
 constexpr unsigned kMinMultiplications = 3;
 
@@ -58,14 +60,14 @@ bool pass_straight(wasm::ByteReader& reader, wasm::Opcode op) {
 bool is_product_routine(std::span<const uint8_t> bytes, const wasm::FunctionBody& body) {
   if (body.end - body.begin > kMaxRoutineBytes) return false;
   wasm::ByteReader reader(bytes, body.begin, body.end);
-  uint32_t groups, count, code, locals = 0;
+  uint32_t groups, count, code;
   if (!reader.u32(groups)) return false;
+  uint64_t locals = 0;
   for (uint32_t i = 0; i < groups; ++i) {
     uint8_t type = 0;
-    if (!reader.u32(count) || count > kMaxRoutineLocals || !reader.u8(type) || (type != 0x7f && type != 0x7e))
+    if (!reader.u32(count) || (locals += count) > kMaxRoutineLocals || !reader.u8(type) ||
+        (type != 0x7f && type != 0x7e))
       return false;
-    locals += count;
-    if (locals > kMaxRoutineLocals) return false;
   }
   unsigned multiplications = 0;
   while (reader.opcode(code)) {
@@ -87,11 +89,16 @@ bool BatchEmitter::is_product_routine(uint32_t defined_func) {
 
 bool BatchEmitter::inline_call(FunctionEmitter& caller, wasm::FuncIndex func, std::span<llvm::Value* const> args,
                                std::span<llvm::Value*> results) {
-  uint32_t defined_func = raw(func) - module_.imported_funcs;
-  if (!is_product_routine(defined_func)) return false;
-  const wasm::FunctionBody& body = module_.bodies[defined_func];
-  if (body.end - body.begin > inlinable_bytes_) return false;
-  inlinable_bytes_ -= body.end - body.begin;
+  uint32_t routine = raw(func) - module_.imported_funcs;
+  if (!is_product_routine(routine)) return false;
+  const wasm::FunctionBody& body = module_.bodies[routine];
+  if (caller.defined_func() != inlined_into_) {
+    inlined_into_ = caller.defined_func();
+    inlined_bytes_ = 0;
+  }
+  const wasm::FunctionBody& into = module_.bodies[caller.defined_func()];
+  if (inlined_bytes_ > (into.end - into.begin) * kMaxInlinedTimes + kMaxInlinedBytes) return false;
+  inlined_bytes_ += body.end - body.begin;
   FunctionEmitter inlined(caller, args, results);
   mark_inlined(*caller.function());
   if (!inlined_decoder_.decode(func, inlined)) {
@@ -112,10 +119,9 @@ Result<std::unique_ptr<llvm::Module>> BatchEmitter::emit(const ModulePlan& plan,
   FunctionEmitter emitter(module, inline_products ? this : nullptr);
   FrameEmitter frame_emitter(module);
   inlining_failed_ = false;
+  inlined_into_ = UINT32_MAX;
   for (const BatchFunction& function : functions) {
     wasm::FuncIndex func{function.defined_func + module_.imported_funcs};
-    const wasm::FunctionBody& body = module_.bodies[function.defined_func];
-    inlinable_bytes_ = (body.end - body.begin) * kInlinedPerByte + kInlinedBytes;
     frame_emitter.set_operands(function.operands);
     auto ok = function.in_frame ? frame_decoder_.decode(func, frame_emitter) : decoder_.decode(func, emitter);
     if (!ok) {

@@ -47,8 +47,9 @@ class BatchEmitter final : private CallInliner {
   wasm::BodyDecoder<FrameEmitter> frame_decoder_;
   wasm::BodyDecoder<FunctionEmitter> inlined_decoder_;
   std::unordered_map<uint32_t, bool> is_product_routine_;
-  uint64_t inlinable_bytes_ = 0;  ///< of bodies, into the function at hand
   bool inlining_failed_ = false;
+  uint32_t inlined_into_ = UINT32_MAX;  ///< the defined function at work, if anything was inlined into it
+  uint64_t inlined_bytes_ = 0;          ///< of bodies, into that function
 };
 
 }  // namespace rotor::jit

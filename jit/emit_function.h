@@ -47,6 +47,7 @@ class FunctionEmitter {
   FunctionEmitter(FunctionEmitter& caller, std::span<const Value> args, std::span<Value> results);
   ModuleEmitter& module() { return module_; }
   llvm::Function* function() { return function_; }
+  uint32_t defined_func() const { return defined_func_; }
 
   // The sink; wasm/body_sink.h says what each is told.
   void function_begin(Control& frame, wasm::FuncIndex func, const FuncType& type, std::span<const ValType> locals);

@@ -1,6 +1,9 @@
 #include "jit/stack_check.h"
 
+#include <algorithm>
 #include <limits>
+#include <optional>
+#include <string>
 
 #include "jit/abi.h"
 #include "jit/opcodes.h"

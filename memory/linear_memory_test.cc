@@ -165,7 +165,7 @@ TEST(LinearMemory, IsFreedWithItsPages) {
 TEST(LinearMemory, NoAddressSpaceIsAnError) {
   auto memory = LinearMemory::create(0, kPage, uint64_t{1} << 60);
   ASSERT_FALSE(memory);
-  EXPECT_EQ(memory.error().kind, ErrorKind::io);
+  EXPECT_EQ(memory.error().kind, ErrorKind::limit);
 }
 
 }  // namespace

@@ -1,15 +1,16 @@
 // What an embedder may do to a proxy: hooks that throw, and forks.
 #include <gtest/gtest.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <stdexcept>
 #include <thread>
 
+#include "memory/test_child.h"
 #include "proxy/test_guest.h"
 
 namespace rotor::proxy {
 namespace {
+
+using memory::test::in_child;
 
 // ---- hooks that throw -----------------------------------------------------------------------------------------------
 
@@ -168,20 +169,6 @@ class ForkedProxy : public testing::Test {
 #endif
   }
 };
-
-template <class Body>
-testing::AssertionResult in_child(Body&& body) {
-  const pid_t child = fork();
-  if (child == 0) {
-    alarm(60);
-    _exit(body() ? 0 : 1);
-  }
-  int status = 0;
-  waitpid(child, &status, 0);
-  if (WIFSIGNALED(status)) return testing::AssertionFailure() << "signal " << WTERMSIG(status);
-  if (WEXITSTATUS(status) != 0) return testing::AssertionFailure() << "status " << WEXITSTATUS(status);
-  return testing::AssertionSuccess();
-}
 
 /// Builds, traps, rotates.
 bool works(Proxy& proxy, uint32_t handle) {

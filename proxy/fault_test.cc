@@ -102,8 +102,9 @@ uint64_t failures(const ProxyCounters& c) {
 
 /// Lets the n-th system call of `act` fail, for each n that it gets to. Who counts failures must leave out the calls of
 /// threads that free a retired guest meanwhile: what fails there costs nobody anything, and is not counted.
+/// `least`: so many calls it makes at least.
 void for_each_failure(const Policy& policy, const Step& prepare, const Step& act, bool counts_failures = true,
-                      faults::Scope scope = faults::Scope::all_threads) {
+                      faults::Scope scope = faults::Scope::all_threads, uint64_t least = 2) {
   AnswerGuests guests;
   Held before;
   bool hit = true;
@@ -135,7 +136,7 @@ void for_each_failure(const Policy& policy, const Step& prepare, const Step& act
       EXPECT_EQ(held_now(), before);
     if (testing::Test::HasFailure()) break;
   }
-  EXPECT_GT(n, 3u) << "it makes no system call that could fail";
+  EXPECT_GT(n, least + 1) << "it makes too few system calls that could fail";
   EXPECT_LT(n, 200u);
   faults::off();
 }
@@ -166,7 +167,8 @@ TEST(FaultOfTheSystem, WhileAStandbyIsImaged) {
 
 TEST(FaultOfTheSystem, WhileAStandbyIsMadeFromTheImage) {
   auto has_image = [](Proxy& proxy, Subject&) { ASSERT_TRUE(rotates_now(proxy)); };
-  // In the background: what fails with the image is made from the log.
+  // In the background: what fails with the image is made from the log. Address space for the next one is kept ready, and
+  // tables have none of their own: nothing is left to fail but what makes the next one ready.
   for_each_failure(
       policy_with(ImageMode::lazy), has_image,
       [](Proxy& proxy, Subject& subject) {
@@ -174,7 +176,7 @@ TEST(FaultOfTheSystem, WhileAStandbyIsMadeFromTheImage) {
         (void)proxy.prepare();
         EXPECT_TRUE(subject.ask());
       },
-      false);
+      false, faults::Scope::all_threads, 0);
   // By the caller, while the one that trapped is freed by another thread.
   for (faults::Scope scope : {faults::Scope::this_thread, faults::Scope::all_threads})
     for_each_failure(
@@ -183,7 +185,7 @@ TEST(FaultOfTheSystem, WhileAStandbyIsMadeFromTheImage) {
           subject.trap();
           (void)subject.ask();
         },
-        scope == faults::Scope::this_thread, scope);
+        scope == faults::Scope::this_thread, scope, 0);
 }
 
 TEST(FaultOfTheSystem, WhileAStandbyIsImagedAnew) {

@@ -6,7 +6,6 @@
 #include <linux/seccomp.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -14,10 +13,13 @@
 #include <cstdio>
 #include <thread>
 
+#include "memory/test_child.h"
 #include "memory/test_perturb.h"
 
 namespace rotor::proxy {
 namespace {
+
+using memory::test::in_child;
 
 using namespace std::chrono_literals;
 using memory::test::Perturbed;
@@ -90,21 +92,6 @@ void deny_barriers() {
     std::perror("seccomp");
     _exit(2);
   }
-}
-
-/// Runs `body` in a process of its own, for a filter stays. False: it hung, or said so.
-template <class Body>
-testing::AssertionResult in_child(Body&& body) {
-  const pid_t child = fork();
-  if (child == 0) {
-    alarm(60);
-    _exit(body() ? 0 : 1);
-  }
-  int status = 0;
-  waitpid(child, &status, 0);
-  if (WIFSIGNALED(status)) return testing::AssertionFailure() << "signal " << WTERMSIG(status);
-  if (WEXITSTATUS(status) != 0) return testing::AssertionFailure() << "status " << WEXITSTATUS(status);
-  return testing::AssertionSuccess();
 }
 
 TEST_F(Slot, NoWakeUpIsLostWithoutBarriers) {

@@ -9,7 +9,7 @@ namespace {
 
 Plan one_export() {
   Plan plan;
-  plan.exports.push_back({.name = "make"});
+  plan.exports.push_back({.name = "make", .shown = "make"});
   return plan;
 }
 

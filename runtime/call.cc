@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <optional>
 
 #include "runtime/entry.h"
 #include "runtime/instance.h"
@@ -24,14 +25,17 @@ uint64_t reserve_of(const memory::os::StackRange& stack, const Limits& limits) {
   return std::max(wanted, Limits::kLeastHostStackReserveBytes) + kHostEntryBytes + jit::kUncheckedFrameBytes;
 }
 
-/// The stack that `sp` lies in. Errors: invalid_argument: it is neither the thread's own nor a declared one, and
-/// nothing is known of its end.
-Result<memory::os::StackRange> stack_of(ThreadState& thread, uintptr_t sp) {
+/// The stack that `sp` lies in; nullopt: it is neither the thread's own nor a declared one.
+std::optional<memory::os::StackRange> stack_of(ThreadState& thread, uintptr_t sp) {
   if (sp >= thread.stack_low && sp < thread.stack_high) [[likely]]
     return memory::os::StackRange{thread.stack_low, thread.stack_high};
   if (const memory::os::StackRange* fiber = find_fiber_stack(thread.fiber, sp)) return *fiber;
-  return fail(ErrorKind::invalid_argument,
-              "the call is made on a stack that is not the thread's own: declare it with rotor::FiberStack");
+  return std::nullopt;
+}
+
+[[gnu::noinline, gnu::cold]] Error unknown_stack_error() {
+  return Error(ErrorKind::invalid_argument,
+               "the call is made on a stack that is not the thread's own: declare it with rotor::FiberStack");
 }
 
 /// Where the guest's stack ends: the reserve above the stack's low end, or stack_bytes below here.
@@ -90,13 +94,15 @@ Result<void> invoke(LinkGroup& group, const jit::FuncRef& ref, Slot* slots) {
   const Signature& type = Signature::of(ref.type);
   const auto* instance = static_cast<const InstanceImpl*>(ref.context->instance);
   auto sp = reinterpret_cast<uintptr_t>(__builtin_frame_address(0));
-  ROTOR_TRY(const memory::os::StackRange stack, stack_of(thread, sp));
+  const std::optional<memory::os::StackRange> stack = stack_of(thread, sp);
+  if (!stack) [[unlikely]]
+    return std::unexpected(unknown_stack_error());
 
   EntryRecord record;
   record.previous = thread.top;
   record.group = &group;
-  record.stack_low = stack.low;
-  record.stack_limit = stack_limit_of(stack, instance->options.limits, sp);
+  record.stack_low = stack->low;
+  record.stack_limit = stack_limit_of(*stack, instance->options.limits, sp);
   // Guest and host calling each other in turn end here, not in a host function.
   if (sp < record.stack_limit + kEntryFrameBytes + type.stack_words * 8) [[unlikely]]
     return std::unexpected(trap_error(TrapKind::stack_overflow));

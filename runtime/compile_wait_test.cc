@@ -87,17 +87,22 @@ TEST_F(CompileWaitTest, AnInterruptEndsTheWaitWithTheBacktrace) {
   // it is called by a table's element, so that none guesses it.
   std::optional<BusyCompiler> busy;
   Linker linker(engine_);
-  linker.define("env", "stop", [&] { busy.emplace(engine_); });
+  std::promise<void> is_inside;
+  linker.define("env", "stop", [&] {
+    busy.emplace(engine_);
+    is_inside.set_value();
+  });
   Module stopper = compile_text(R"((module
     (import "env" "stop" (func $stop))
     (func $outer (export "outer") (result i32) (call $middle))
-    (func $middle (result i32) (call $stop) (i32.add (call_indirect (result i32) (i32.const 0)) (i32.const 1)))
-    (func $inner (result i32) (i32.const 41))
+    (func $middle (export "middle") (result i32) (call $stop) (i32.add (call_indirect (result i32) (i32.const 0)) (i32.const 1)))
+    (func $inner (export "inner") (result i32) (i32.const 41))
     (table 1 funcref)
     (elem (i32.const 0) $inner)))");
   Instance guest = must(linker.instantiate(stopper));
-  std::thread stop([handle = guest.interrupt_handle()] {
-    std::this_thread::sleep_for(milliseconds(20));  // either way it is ended: in the wait or before it
+  std::thread stop([&, handle = guest.interrupt_handle()] {
+    is_inside.get_future().wait();
+    std::this_thread::sleep_for(milliseconds(20));  // in the wait, by then; were it before it, it would end there, too
     must(handle.interrupt());
   });
   auto result = must(guest.get_func("outer")).call();
@@ -117,7 +122,7 @@ TEST_F(CompileWaitTest, AStopFromBeforeEndsTheCall) {
 }
 
 TEST_F(CompileWaitTest, TheStartFunctionIsEnded) {
-  Module module = compile_text("(module (func $start) (start $start))");
+  Module module = compile_text(R"((module (func $start (export "start")) (start $start)))");
   BusyCompiler busy(engine_);
   InstanceOptions options;
   options.deadline = Clock::now() + milliseconds(20);

@@ -12,11 +12,14 @@
 #include <cstdio>
 #include <thread>
 
+#include "memory/test_child.h"
 #include "rotor/wat.h"
 #include "runtime/test_support.h"
 
 namespace rotor::runtime::test {
 namespace {
+
+using memory::test::in_child;
 
 using Clock = InterruptHandle::Clock;
 using std::chrono::milliseconds;
@@ -43,21 +46,6 @@ constexpr int kFunctions = 60;
 std::string mode_name(const testing::TestParamInfo<CompileMode>& info) {
   constexpr const char* kNames[] = {"Aot", "Eager", "Lazy"};
   return kNames[static_cast<size_t>(info.param)];
-}
-
-/// What `body` returns in a child: false, a signal or no end within a minute is a failure.
-template <class Body>
-testing::AssertionResult in_child(Body&& body) {
-  const pid_t child = fork();
-  if (child == 0) {
-    alarm(60);
-    _exit(body() ? 0 : 1);
-  }
-  int status = 0;
-  waitpid(child, &status, 0);
-  if (WIFSIGNALED(status)) return testing::AssertionFailure() << "signal " << WTERMSIG(status);
-  if (WEXITSTATUS(status) != 0) return testing::AssertionFailure() << "status " << WEXITSTATUS(status);
-  return testing::AssertionSuccess();
 }
 
 /// In the child, where gtest's macros say nothing.

@@ -106,7 +106,12 @@ class LoadDropTest : public testing::TestWithParam<CompileMode> {
 
   static uint64_t rounds() {
     const char* wanted = std::getenv("ROTOR_LOAD_DROP_ROUNDS");
-    return wanted ? std::strtoull(wanted, nullptr, 10) : 200;
+#ifdef __SANITIZE_THREAD__
+    constexpr uint64_t kRounds = 25;  // it makes each take a second
+#else
+    constexpr uint64_t kRounds = 50;
+#endif
+    return wanted ? std::strtoull(wanted, nullptr, 10) : kRounds;
   }
   /// Lives `rounds()` times, and holds what there is to what there was after the first tenth.
   static void expect_flat(const Engine& engine) {

@@ -218,7 +218,7 @@ TEST_P(MemoriesSnapshotTest, AddressSpaceKeptReadyIsOfEachMemory) {
   }
   // Limits of another size: another reservation.
   InstanceOptions small;
-  small.limits.memory.limit_bytes = 4 * kPage;
+  small.limits.memory.limit_bytes = 6 * kPage;  // of 1, 2 and 4,999 bytes
   Instance limited = must(pre_.instantiate(snapshot, small));
   expect_filled(limited);
   EXPECT_EQ(must(typed<int64_t(int64_t)>(limited, "grow_b")(3)), -1);

@@ -394,5 +394,33 @@ TEST_P(ProductRoutines, LoopsOverLimbs) {
   }
 }
 
+/// What is inlined is bounded by the caller's length: a call of two bytes may be of a routine of 400, whose locals may be
+/// declared by the thousand in two more.
+TEST(ProductRoutineCost, IsBoundedByTheCallersBody) {
+  auto text_of = [](const std::string& routine_locals, int calls) {
+    std::string text = "(module (func $r (param i64) (result i64) " + routine_locals;
+    for (int i = 0; i < 60; ++i) text += " local.get 0 local.get 0 i64.mul drop";
+    text += " local.get 0) (func (export \"f\") (param i64) (result i64) local.get 0";
+    for (int i = 0; i < calls; ++i) text += " call $r";
+    Engine engine = test::engine();
+    return must(Module::emit_text(engine, wasm_of(text + "))"), CodeText::llvm_ir_raw, "f"));
+  };
+  auto count = [](const std::string& text, std::string_view word) {
+    size_t found = 0;
+    for (size_t at = 0; (at = text.find(word, at)) != std::string::npos; ++at) ++found;
+    return found;
+  };
+  std::string none = text_of("", 1);
+  EXPECT_EQ(count(none, "call swiftcc"), 0u) << "it is a product routine";
+  std::string many_locals = "(local";
+  for (int i = 0; i < 65; ++i) many_locals += " i64";
+  EXPECT_EQ(count(text_of(many_locals + ")", 3), "call swiftcc"), 3u);
+  for (int calls : {500, 1000, 2000}) {
+    size_t left = count(text_of("", calls), "call swiftcc");
+    // 16 times two bytes a call and 4 KiB are inlined, at 300 bytes or so a call.
+    EXPECT_GT(left, static_cast<size_t>(calls) * 8 / 10);
+  }
+}
+
 }  // namespace
 }  // namespace rotor::runtime::test

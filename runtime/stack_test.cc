@@ -14,8 +14,6 @@ namespace rotor::runtime::test {
 namespace {
 
 constexpr uint8_t kPaint = 0x5c;
-/// What the guest leaves at the low end beside the reserve: see runtime/call.cc.
-constexpr size_t kHostEntryBytes = 2048;
 
 std::string times(const std::string& text, int count) {
   std::string all;
@@ -24,7 +22,7 @@ std::string times(const std::string& text, int count) {
 }
 
 Module compile_text(const Engine& engine, const std::string& text) {
-  return compile(engine, must(wat_to_wasm(text)));
+  return compile(engine, must(wat_to_wasm(text, {.names = true})));
 }
 
 /// Memory for a stack, and as much below it that is not the stack's.
@@ -41,19 +39,7 @@ class PaintedStack {
   uint8_t* low() const { return base_ + kBelowBytes; }
   size_t bytes() const { return bytes_; }
   /// Runs `body` as a thread on it.
-  void run(std::function<void()> body) {
-    pthread_attr_t attributes;
-    pthread_attr_init(&attributes);
-    ASSERT_EQ(pthread_attr_setstack(&attributes, low(), bytes_), 0);
-    pthread_t thread;
-    auto start = [](void* arg) -> void* {
-      (*static_cast<std::function<void()>*>(arg))();
-      return nullptr;
-    };
-    ASSERT_EQ(pthread_create(&thread, &attributes, start, &body), 0);
-    pthread_join(thread, nullptr);
-    pthread_attr_destroy(&attributes);
-  }
+  void run(std::function<void()> body) { on_stack(low(), bytes_, std::move(body)); }
   /// Distance from the low end to the lowest byte that was written; negative: below it.
   ptrdiff_t untouched() const {
     uint8_t* at = base_;

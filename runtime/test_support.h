@@ -54,6 +54,21 @@ void expect_trap(const Result<T>& result, TrapKind kind) {
   EXPECT_EQ(result.error().message, to_string(kind));
 }
 
+/// Runs `body` on a thread whose stack is [low, low + bytes).
+inline void on_stack(void* low, size_t bytes, std::function<void()> body) {
+  pthread_attr_t attributes;
+  pthread_attr_init(&attributes);
+  ASSERT_EQ(pthread_attr_setstack(&attributes, low, bytes), 0);
+  pthread_t thread;
+  auto run = [](void* arg) -> void* {
+    (*static_cast<std::function<void()>*>(arg))();
+    return nullptr;
+  };
+  ASSERT_EQ(pthread_create(&thread, &attributes, run, &body), 0);
+  pthread_join(thread, nullptr);
+  pthread_attr_destroy(&attributes);
+}
+
 /// Runs `body` on a thread with a stack of that size. Not one of the C library's: it may hand out a larger one.
 inline void on_small_stack(size_t bytes, std::function<void()> body) {
 #ifdef __SANITIZE_THREAD__
@@ -63,17 +78,7 @@ inline void on_small_stack(size_t bytes, std::function<void()> body) {
   void* mapping = mmap(nullptr, kGuard + bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   ASSERT_NE(mapping, MAP_FAILED);
   ASSERT_EQ(mprotect(mapping, kGuard, PROT_NONE), 0);
-  pthread_attr_t attributes;
-  pthread_attr_init(&attributes);
-  ASSERT_EQ(pthread_attr_setstack(&attributes, static_cast<char*>(mapping) + kGuard, bytes), 0);
-  pthread_t thread;
-  auto run = [](void* arg) -> void* {
-    (*static_cast<std::function<void()>*>(arg))();
-    return nullptr;
-  };
-  ASSERT_EQ(pthread_create(&thread, &attributes, run, &body), 0);
-  pthread_join(thread, nullptr);
-  pthread_attr_destroy(&attributes);
+  on_stack(static_cast<char*>(mapping) + kGuard, bytes, std::move(body));
   munmap(mapping, kGuard + bytes);
 }
 

@@ -137,7 +137,7 @@ TEST_F(TypedRefTest, NamesOfTypesThatAreGoneAreOfNone) {
   const std::vector<uint8_t> fresh = must(wat_to_wasm(R"((module
     (type $fresh (func (param f32 f32 f32 f32 f32)))
     (import "env" "takes" (func (param (ref null $fresh))))
-    (func $f (export "f") (type $fresh)) (table (export "t") 1 (ref null $fresh)) (elem (i32.const 0) $f)))"));
+    (func $f (export "f") (type $fresh)) (table (export "t") 1 (ref null $fresh)) (elem (i32.const 0) (ref null $fresh) (ref.func $f))))"));
   Linker linker(engine_);
   auto takes_type = [](const Module& module) { return std::get<FuncType>(module.imports()[0].type); };
   std::optional<Module> module = compile(engine_, fresh);

@@ -36,11 +36,13 @@ std::vector<std::string> collect(const WastOptions& options) {
   std::vector<std::string> files;
   for (const std::string& path : options.paths) {
     std::error_code failed;
-    if (fs::is_directory(path, failed)) {
+    if (path == "-") {
+      files.push_back(input_path(path));
+    } else if (fs::is_directory(path, failed)) {
       for (auto it = fs::recursive_directory_iterator(path, failed); !failed && it != fs::end(it); it.increment(failed))
         if (it->path().extension() == ".wast") files.push_back(it->path().string());
-    } else if (path == "-" || fs::exists(path, failed)) {
-      files.push_back(input_path(path));
+    } else if (fs::exists(path, failed)) {
+      files.push_back(path);
     } else if (!failed) {
       failed = std::make_error_code(std::errc::no_such_file_or_directory);
     }

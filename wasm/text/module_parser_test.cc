@@ -76,7 +76,7 @@ TEST(WatModule, SegmentsOfTheFirstVersion) {
   // What names its own segment is no memory.
   same(with("(data $m (i32.const 0) \"a\")"), with("(data $m (memory 0) (i32.const 0) \"a\")"));
   EXPECT_EQ(message_of(with("(data 0 \"a\")")).substr(0, 16), "unexpected token");
-  EXPECT_EQ(message_of(with("(data 0 (memory 0) (i32.const 0) \"a\")")).substr(0, 12), "unknown oper");
+  EXPECT_EQ(message_of(with("(data 0 (memory 0) (i32.const 0) \"a\")")).substr(0, 16), "unexpected token");
   EXPECT_EQ(message_of(with("(data $d $x (i32.const 0) \"a\")")), "unknown memory $x");
   EXPECT_EQ(message_of(elem("(elem 0 func $f)")).substr(0, 16), "unexpected token");
 }

@@ -26,7 +26,7 @@ void append_quoted(std::string& out, std::string_view utf8) {
     if (byte == '"' || byte == '\\') {
       out += '\\';
       out += utf8[i];
-    } else if (size_t length = unprintable_length(utf8.substr(i)); length > 0) {
+    } else if (size_t length = (byte & 0xc0) == 0x80 ? 0 : unprintable_length(utf8.substr(i)); length > 0) {
       for (size_t end = i + length; i < end; ++i) append_escape(out, static_cast<uint8_t>(utf8[i]));
       --i;
     } else {

@@ -1,0 +1,58 @@
+#!/usr/bin/env bash
+# What takes longer than CI may: scripts/nightly.sh [HOURS of fuzzing over all targets, default 4]. On one machine of two
+# cores some seven hours. Prints a line for each part, and exits with 1 if one failed; logs are in build/nightly.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+source scripts/setup.sh
+rotor_setup || exit 1
+hours=${1:-4}
+jobs=${ROTOR_JOBS:-$(nproc)}
+logs=$PWD/build/nightly
+mkdir -p "$logs"
+failed=0
+
+part() {
+  local name=$1
+  shift
+  local start=$SECONDS
+  if "$@" >"$logs/$name.log" 2>&1; then
+    printf 'ok      %-28s %6d s\n' "$name" $((SECONDS - start))
+  else
+    printf 'FAILED  %-28s %6d s  %s\n' "$name" $((SECONDS - start)) "$logs/$name.log"
+    failed=1
+  fi
+}
+build() {
+  cmake --preset "$1" && cmake --build --preset "$1" --parallel "$jobs" -- --quiet
+}
+
+for preset in dev release asan fuzz; do part "build-$preset" build "$preset"; done
+
+# Each load and store beside each operator, for each set of CPU features.
+part accesses env ROTOR_ALL_ACCESSES=1 build/dev/jit/jit_guest_accesses_test
+# Rotor against Wasmtime, by sets of CPU features.
+diff=(fuzz/differential/run.py --rotor build/dev/fuzz/differential/rotor_diff --seed "$(date +%s)" --jobs "$jobs")
+part differential-accesses python3 "${diff[@]}" --accesses --cpus --hours 0.5 --out "$logs/differences"
+part differential-smith python3 "${diff[@]}" --cpus --hours 0.5 --out "$logs/differences"
+part differential-wide python3 "${diff[@]}" --wide --hours 0.25 --out "$logs/differences"
+# An engine that loads and drops for ever.
+part load-drop scripts/nightly_load_drop.sh build/release
+# Lifetimes in many orders.
+lifetimes() {
+  local seed
+  for seed in $(seq 1 50); do
+    ROTOR_PERTURB_SEED=$seed build/asan/runtime/runtime_lifetime_test --gtest_brief=1 &&
+      ROTOR_PERTURB_SEED=$seed build/asan/proxy/proxy_slot_test --gtest_brief=1 || return 1
+  done
+}
+part lifetimes lifetimes
+# The fuzz targets share the hours.
+targets=(decode compile code_file policy print text trace wide_products)
+seconds=$(python3 -c "print(int($hours * 3600 / ${#targets[@]}))")
+fuzz() {
+  mkdir -p "$logs/corpus/$1"
+  (cd "$logs" && "$OLDPWD/build/fuzz/fuzz/fuzz_$1" -max_total_time="$seconds" -timeout=60 -rss_limit_mb=4096 \
+    "$logs/corpus/$1" "$OLDPWD/fuzz/corpus/$1")
+}
+for target in "${targets[@]}"; do part "fuzz-$target" fuzz "$target"; done
+exit $failed
