@@ -26,14 +26,15 @@ namespace {
 std::atomic<uint64_t> allocated_bytes;
 }  // namespace
 
-void* operator new(size_t size) {
+// Not inlined: the compiler would see a pointer of `new` freed by `free`.
+[[gnu::noinline]] void* operator new(size_t size) {
   allocated_bytes.fetch_add(size, std::memory_order_relaxed);
   void* memory = std::malloc(size);
   if (!memory) std::abort();
   return memory;
 }
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, size_t) noexcept { std::free(memory); }
+[[gnu::noinline]] void operator delete(void* memory) noexcept { std::free(memory); }
+[[gnu::noinline]] void operator delete(void* memory, size_t) noexcept { std::free(memory); }
 
 namespace rotor::jit {
 namespace {

@@ -397,7 +397,6 @@ void FrameEmitter::call_ref(const FuncType& type, ValType ref_type, Value ref, s
 }
 
 void FrameEmitter::tail_call_packed(const FuncType& type, const Callee& callee, uint32_t first) {
-  begin_tail_call();
   const Packing& packing = packing_of(type);
   llvm::Value* words = nullptr;
   auto registers = pack(packing, type, first, words);
@@ -409,6 +408,7 @@ void FrameEmitter::tail_call_packed(const FuncType& type, const Callee& callee, 
 void FrameEmitter::return_call(wasm::FuncIndex func, const FuncType& type, std::span<const Value> args) {
   if (is_few(type)) return FunctionEmitter::return_call(func, type, all(args));
   uint32_t first = height_ - static_cast<uint32_t>(args.size());
+  begin_tail_call();  // first: it may replace context_
   Callee callee;
   if (plan_.module.is_imported(func))
     callee = imported_callee(func);
@@ -422,6 +422,7 @@ void FrameEmitter::return_call_indirect(wasm::TableIndex table, wasm::TypeIndex 
   llvm::Value* ref = indirect_ref(table, type_index, top(0, index));
   uint32_t first = height_ - 1 - static_cast<uint32_t>(args.size());
   if (is_few(type)) return tail_call_ref(type, ref, operands_at(first, args));
+  begin_tail_call();
   tail_call_packed(type, callee_of(ref), first);
 }
 
@@ -429,6 +430,7 @@ void FrameEmitter::return_call_ref(const FuncType& type, ValType ref_type, Value
   llvm::Value* callee = checked_ref(ref_type, top(0, ref));
   uint32_t first = height_ - 1 - static_cast<uint32_t>(args.size());
   if (is_few(type)) return tail_call_ref(type, callee, operands_at(first, args));
+  begin_tail_call();
   tail_call_packed(type, callee_of(callee), first);
 }
 

@@ -233,6 +233,7 @@ class FrameEmitter : private FunctionEmitter {
   /// `packed`: code of the callee if it is named by its prototype, for many arguments.
   void emit_call_at(const FuncType& type, const Callee& callee, uint32_t first, std::span<const Value> args,
                     std::span<Value> results);
+  /// Pre: begin_tail_call().
   void tail_call_packed(const FuncType& type, const Callee& callee, uint32_t first);
 
   uint32_t max_operands_ = 0;
