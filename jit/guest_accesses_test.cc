@@ -250,8 +250,8 @@ TEST_P(GuestAccessesTest, AreWholeOnEachPath) {
     ASSERT_TRUE(module) << module.error().to_string();
     ModulePlan plan(*module, opt == OptLevel::o0 ? Calls::slots : Calls::straight, false);
     BatchEmitter emitter(*module, *bytes, {});
-    std::vector<uint32_t> functions(batch.size());
-    std::iota(functions.begin(), functions.end(), 0u);
+    std::vector<BatchFunction> functions;
+    for (uint32_t i = 0; i < batch.size(); ++i) functions.push_back({i, false, 0, 0});
     uint32_t bad = 0;
     auto llvm_module = emitter.emit(plan, (*pipeline)->target(), (*pipeline)->context(batch.size()), functions, false, bad);
     ASSERT_TRUE(llvm_module) << llvm_module.error().to_string() << batch[bad].body;
