@@ -164,9 +164,7 @@ TEST_F(ThrowingHooks, WorkWithinALease) {
 class ForkedProxy : public testing::Test {
  protected:
   void SetUp() override {
-#ifdef __SANITIZE_THREAD__
-    GTEST_SKIP() << "ThreadSanitizer ends a child that starts threads";
-#endif
+    if (const char* why = memory::test::why_no_child()) GTEST_SKIP() << why;
   }
 };
 

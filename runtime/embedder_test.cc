@@ -349,11 +349,21 @@ TEST_P(Exceptions, AThreadEndsInAHostFunction) {
     Local local{destroyed};
     pthread_exit(nullptr);
   };
-  std::thread([&] { (void)call(instance, "call_host"); }).join();
+  // Not std::thread, which leaks what it holds.
+  auto run = [](void* in) -> void* {
+    (void)call(*static_cast<Instance*>(in), "call_host");
+    return nullptr;
+  };
+  pthread_t thread;
+  ASSERT_EQ(pthread_create(&thread, nullptr, run, &instance), 0);
+  pthread_join(thread, nullptr);
   EXPECT_TRUE(destroyed) << "of the host function, what it has is cleaned up";
   host_ = [] {};
   EXPECT_EQ(kind_of(call(instance, "ok")), ErrorKind::invalid_argument);
   expect_works(other);
+  // It is never freed, for its thread never left it: what is named from here is no leak to LeakSanitizer.
+  static auto* never_freed = new std::vector<Instance>;
+  never_freed->push_back(std::move(instance));
 }
 
 }  // namespace

@@ -71,9 +71,7 @@ class Fork : public testing::TestWithParam<CompileMode> {
     linker_.define("env", "host", [this] { host_(); });
   }
   void SetUp() override {
-#ifdef __SANITIZE_THREAD__
-    GTEST_SKIP() << "ThreadSanitizer ends a child that starts threads";
-#endif
+    if (const char* why = memory::test::why_no_child()) GTEST_SKIP() << why;
   }
   Instance make() { return instantiate(linker_, module_); }
   static Result<std::vector<Value>> call(const Instance& instance, std::string_view name) {

@@ -300,7 +300,8 @@ Result<Instance> instantiate(const InstancePreImpl& pre, const InstanceOptions& 
   Instance handle(instance);  // the group's first owner
   if (options.deadline) ROTOR_CHECK(handle.set_deadline(*options.deadline));
   if (options.on_interrupt_handle) {
-    auto tell = [&] { options.on_interrupt_handle(handle.interrupt_handle()); };
+    const InterruptHandle interrupt_handle = handle.interrupt_handle();  // here: guarded() cleans up nothing inside
+    auto tell = [&] { options.on_interrupt_handle(interrupt_handle); };
     ROTOR_CHECK(detail::guarded("on_interrupt_handle", tell));
   }
   Instantiation steps(pre, *instance);
