@@ -116,6 +116,7 @@ class Compilation {
     compiled.cpu_features = cpu_.features;
     compiled.stats.functions = static_cast<uint32_t>(module_.bodies.size());
     compiled.stats.code_bytes = compiled.image.text.size() + compiled.image.rodata.size();
+    compiled.stats.hurried = hurried_;
     compiled.stats.cpu_ms = cpu_ms_ + (thread_cpu_ms() - cpu_before_link);
     compiled.stats.wall_ms =
         std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
@@ -139,6 +140,7 @@ class Compilation {
       uint32_t bad = UINT32_MAX;
       in_llvm(true);
       auto opt = level_in_time(batch.first);
+      if (opt && *opt != options_.opt) hurried_ = true;
       auto objects = opt ? worker.compile(plan_, *opt, functions, bad)
                          : Result<Worker::Objects>(std::unexpected(std::move(opt).error()));
       in_llvm(false);
@@ -211,6 +213,7 @@ class Compilation {
   std::atomic<size_t> next_{0};
   std::atomic<uint32_t> done_{0};
   std::atomic<bool> stop_{false};
+  std::atomic<bool> hurried_{false};
   std::mutex mutex_;
   std::optional<Error> error_;
   uint32_t error_function_ = 0;

@@ -100,9 +100,10 @@ std::string cache_settings(const Config& config) {
   auto named = jit::cpu_features_named(config.cpu);  // the engine has checked the name
   for (const std::string& feature : *named) features += feature + ' ';
   // Code of the modes eager and lazy is the same, made earlier or later.
-  return fmt::format("{} {} o{} interruptible {} deterministic {} wide {} steps {} language {:x} cpu {}",
+  return fmt::format("{} {} o{} interruptible {} deterministic {} wide {} steps {} memory {} deadline {} language {:x} cpu {}",
                      jit::build_name(), config.mode == CompileMode::aot ? "aot" : "tiers", static_cast<int>(config.opt),
                      config.interruptible, config.deterministic, config.wide_products, config.compile_steps_per_byte,
+                     config.compile_memory_bytes, config.compile_deadline_ms,
                      wasm::enabled_features(config.features), features);
 }
 
@@ -128,7 +129,7 @@ Result<std::shared_ptr<ModuleImpl>> ModuleImpl::compile(std::shared_ptr<EngineIm
   }
   ROTOR_TRY(module->wasm_, wasm::decode_module(bytes, {.features = config.features, .bodies_elsewhere = false}));
   ROTOR_CHECK(module->make_code(bytes));
-  if (cache && config.mode != CompileMode::lazy)
+  if (cache && config.mode != CompileMode::lazy && !module->stats_.hurried)
     if (auto put = module->put_in_cache(); !put) module->cache_outcome_.failure = std::move(put).error();
   return module;
 }

@@ -44,6 +44,8 @@ struct CompileStats {
   uint64_t code_bytes = 0;  ///< machine code
   double wall_ms = 0;
   double cpu_ms = 0;  ///< summed over the compile threads
+  /// Config::compile_deadline_ms was half over, and what was left was compiled at o0: such code is not cached.
+  bool hurried = false;
 };
 
 /// How far a module's functions are. In the mode aot all functions are tier 1 at o1, tier 0 at o0.
