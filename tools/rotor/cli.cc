@@ -5,6 +5,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <chrono>
@@ -112,6 +113,19 @@ void EngineOptions::add_to(CLI::App& command, int default_opt, const char* defau
   command.add_option("--compile-workers", compile_workers, "compile threads; 0: one a core")
       ->check(CLI::Range(0, 1024))
       ->capture_default_str();
+  command
+      .add_option_function<std::string>(
+          "--compile-memory", [this](const std::string& text) { compile_memory_bytes = parse_size(text); },
+          "most memory that compiling takes at once, such as 256MiB; default 1GiB")
+      ->check([](const std::string& text) {
+        parse_size(text);
+        return std::string();
+      });
+  command
+      .add_option("--compile-deadline", compile_deadline_s,
+                  "seconds that compiling may take; the second half of them is without optimising; 0: any time")
+      ->check(CLI::Range(0.0, kMaxSeconds))
+      ->capture_default_str();
   command.add_flag("--deterministic", deterministic, "canonical NaNs, and the same relaxed SIMD on any processor");
   command.add_option("--compile-steps-per-byte", compile_steps_per_byte,
                      "what compiling a function may come to, a byte, before its values are kept in memory")
@@ -160,6 +174,9 @@ Config EngineOptions::config() const {
   config.deterministic = deterministic;
   config.wide_products = wide_products;
   config.compile_steps_per_byte = compile_steps_per_byte;
+  config.compile_memory_bytes = compile_memory_bytes;
+  config.compile_deadline_ms = static_cast<uint64_t>(compile_deadline_s * 1000);
+  if (compile_deadline_s > 0) config.compile_deadline_ms = std::max<uint64_t>(config.compile_deadline_ms, 1);
   config.perf_map = perf_map;
   return config;
 }

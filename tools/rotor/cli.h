@@ -49,6 +49,9 @@ void print_guest_error(std::string_view text);
 /// --enable and --disable. `features` must live as long as the command.
 void add_features(CLI::App& command, Features& features);
 
+/// The longest time that an option may name.
+inline constexpr double kMaxSeconds = 1e9;
+
 /// Settings of the engine, as options of a command.
 struct EngineOptions {
   Features features;
@@ -61,6 +64,8 @@ struct EngineOptions {
   bool deterministic = false;
   bool wide_products = true;
   uint32_t compile_steps_per_byte = Config().compile_steps_per_byte;
+  uint64_t compile_memory_bytes = Config().compile_memory_bytes;
+  double compile_deadline_s = static_cast<double>(Config().compile_deadline_ms) / 1000;
   bool perf_map = false;
   bool cache = false;
   std::string cache_folder;

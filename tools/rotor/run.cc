@@ -87,11 +87,10 @@ void add_run(CLI::App& app) {
   command->add_option("file", options->file, "a .wasm, .wat or code file")->required();
   command->add_option("args", options->args, "arguments, by the export's types");
   command->add_option("--invoke", options->invoke, "the export to call");
-  constexpr double kMaxDeadlineSeconds = 1e9;
   command
       ->add_option("--deadline", options->deadline_s,
                    "seconds that the start function and the call may take together, then they trap")
-      ->check(CLI::Range(1e-9, kMaxDeadlineSeconds));
+      ->check(CLI::Range(1e-9, kMaxSeconds));
   options->engine.add_to(*command, 1, "lazy");
   options->engine.add_cache_to(*command, true);
   options->engine.add_perf_map_to(*command);
