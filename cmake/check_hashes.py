@@ -25,6 +25,7 @@ NOT_CHOSEN = {
     'jit/wide_values.h: made_up_': 'numbers of values, counted up',
     'jit/emit_module.h: function_types_': 'address of a type',
     'jit/link.cc: entries_': 'indices of functions that are there, each once',
+    'jit/emit_in_frame.h: packings_': 'address of a type',
     'jit/emit_batch.h: is_product_routine_': 'indices of functions that are there, each once',
     'proxy/log.h: changes_': 'handles, counted up',
     'proxy/log.h: pins_': 'handles, counted up',

@@ -30,18 +30,18 @@ define hidden swiftcc i32 @u2.0(ptr swiftself %0, i64 %1, i64 %2, i64 %3, i64 %4
 
 21:                                               ; preds = %15
   %22 = zext i32 %16 to i64
-  %23 = load ptr, ptr %0, align 8
-  %24 = getelementptr i8, ptr %23, i32 8
-  store ptr @f1, ptr %24, align 8
-  %25 = getelementptr i8, ptr %23, i32 16
-  store ptr %0, ptr %25, align 8
-  %26 = getelementptr i8, ptr %23, i32 24
-  store i64 1, ptr %26, align 8
-  %27 = getelementptr i8, ptr %23, i32 32
-  store i64 0, ptr %27, align 8
-  %28 = getelementptr i8, ptr %0, i32 8
-  %29 = load ptr, ptr %28, align 8, !invariant.load !6
-  store i64 %22, ptr %29, align 8
+  %23 = getelementptr i8, ptr %0, i32 8
+  %24 = load ptr, ptr %23, align 8, !invariant.load !6
+  store i64 %22, ptr %24, align 8
+  %25 = load ptr, ptr %0, align 8
+  %26 = getelementptr i8, ptr %25, i32 8
+  store ptr @f1, ptr %26, align 8
+  %27 = getelementptr i8, ptr %25, i32 16
+  store ptr %0, ptr %27, align 8
+  %28 = getelementptr i8, ptr %25, i32 24
+  store i64 1, ptr %28, align 8
+  %29 = getelementptr i8, ptr %25, i32 32
+  store i64 0, ptr %29, align 8
   %30 = load ptr, ptr getelementptr (i8, ptr @rotor_run_page, i64 184), align 8
   %31 = musttail call swiftcc i32 %30(ptr swiftself %0, i64 0, i64 1, i64 2, i64 3, i64 4, i64 5, <4 x float> poison, <4 x float> poison, <4 x float> poison, <4 x float> poison, <4 x float> poison, <4 x float> poison, <4 x float> poison, <4 x float> poison) #1, !dbg !7  ; module offset 0x56
   ret i32 %31
