@@ -17,6 +17,18 @@ if(ROTOR_SANITIZE)
   add_link_options(-fsanitize=${ROTOR_SANITIZE})
 endif()
 
+# The tests are many programs, with the compiler in most of them: lld links one in a third of the time.
+option(ROTOR_LLD "Link by lld, if there is one" OFF)
+if(ROTOR_LLD)
+  find_program(ROTOR_LLD_PROGRAM NAMES ld.lld-22 ld.lld)
+  if(ROTOR_LLD_PROGRAM)
+    # g++ knows it by this name only.
+    file(MAKE_DIRECTORY ${PROJECT_BINARY_DIR}/linker)
+    file(CREATE_LINK ${ROTOR_LLD_PROGRAM} ${PROJECT_BINARY_DIR}/linker/ld.lld SYMBOLIC)
+    add_link_options(-fuse-ld=lld -B${PROJECT_BINARY_DIR}/linker)
+  endif()
+endif()
+
 if(ROTOR_PERTURB)
   add_compile_definitions(ROTOR_PERTURB)
 endif()
