@@ -12,6 +12,17 @@ function(rotor_test name)
   if(NOT ROTOR_DEVELOPER_MODE)
     return()
   endif()
+  if(ROTOR_PRECOMPILED_HEADERS AND NOT TARGET rotor_test_headers)
+    file(WRITE ${PROJECT_BINARY_DIR}/test_headers.cc "")
+    add_library(rotor_test_headers OBJECT ${PROJECT_BINARY_DIR}/test_headers.cc)
+    target_link_libraries(rotor_test_headers PRIVATE rotor_flags GTest::gtest)
+    # With the flags of a program, or they are of no use to one.
+    set_target_properties(rotor_test_headers PROPERTIES POSITION_INDEPENDENT_CODE OFF)
+    target_compile_options(rotor_test_headers PRIVATE -O0 -fPIE)
+    target_precompile_headers(rotor_test_headers PRIVATE <gtest/gtest.h> <algorithm> <chrono> <expected> <filesystem>
+                              <fstream> <functional> <future> <map> <memory> <mutex> <optional> <random> <span> <string>
+                              <thread> <unordered_map> <vector>)
+  endif()
   cmake_parse_arguments(ARG "" "" "SOURCES;LIBS;LABELS" ${ARGN})
   rotor_folder(folder)
   list(JOIN ARG_LABELS ":" labels)
@@ -20,6 +31,9 @@ function(rotor_test name)
   if(ROTOR_SANITIZE)
     # Compiling the tests would take twice the time otherwise, and running them takes no longer: the library is optimised.
     target_compile_options(${name} PRIVATE -O0)
+    if(ROTOR_PRECOMPILED_HEADERS)
+      target_precompile_headers(${name} REUSE_FROM rotor_test_headers)
+    endif()
   endif()
   # PRE_TEST: a build runs nothing.
   gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60

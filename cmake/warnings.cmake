@@ -29,6 +29,15 @@ if(ROTOR_LLD)
   endif()
 endif()
 
+# The build for the sanitizers only: the others find an include that is missing.
+option(ROTOR_PRECOMPILED_HEADERS "Precompile what most sources of a folder include" OFF)
+# rotor_precompile(target HEADERS...)
+function(rotor_precompile target)
+  if(ROTOR_PRECOMPILED_HEADERS)
+    target_precompile_headers(${target} PRIVATE ${ARGN})
+  endif()
+endfunction()
+
 if(ROTOR_PERTURB)
   add_compile_definitions(ROTOR_PERTURB)
 endif()

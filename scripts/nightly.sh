@@ -30,6 +30,8 @@ for preset in dev release asan fuzz; do part "build-$preset" build "$preset"; do
 
 # Each load and store beside each operator, for each set of CPU features.
 part accesses env ROTOR_ALL_ACCESSES=1 build/dev/jit/jit_guest_accesses_test
+# What the costliest modules that are known take to compile.
+part compile-cost build/release/bench/compile_cost
 # Rotor against Wasmtime, by sets of CPU features.
 diff=(fuzz/differential/run.py --rotor build/dev/fuzz/differential/rotor_diff --seed "$(date +%s)" --jobs "$jobs")
 part differential-accesses python3 "${diff[@]}" --accesses --cpus --hours 0.5 --out "$logs/differences"
