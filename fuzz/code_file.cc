@@ -4,11 +4,13 @@
 #include <cstring>
 #include <vector>
 
+#include "fuzz/heap_bound.h"
 #include "jit/code.h"
 #include "wasm/decode_module.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace rotor;
+  fuzz::HeapBound bound("a code file", size, 1 << 10, 1 << 20);
   std::vector<uint64_t> aligned(size / 8 + 1);  // as a mapping is
   if (size) std::memcpy(aligned.data(), data, size);
   auto file = jit::parse_code_file_unchecked({reinterpret_cast<const uint8_t*>(aligned.data()), size}, "input");

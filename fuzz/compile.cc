@@ -3,16 +3,13 @@
 // told as a decoder tells it.
 //
 // An input that begins as no module does is a recipe for one that asks for much (jit/costly_modules_check.h).
-#include <sanitizer/allocator_interface.h>
-
-#include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <cstdio>
 #include <cstdlib>
 #include <span>
 #include <vector>
 
+#include "fuzz/heap_bound.h"
 #include "jit/costly_modules_check.h"
 #include "rotor/engine.h"
 #include "rotor/module.h"
@@ -22,30 +19,6 @@ using namespace rotor;
 namespace {
 
 constexpr size_t kMaxModuleBytes = 128 << 10;
-
-/// Heap in use and ever asked for, as the sanitizer sees it.
-std::atomic<int64_t> used_bytes, peak_bytes, asked_bytes;
-
-void on_malloc(const volatile void*, size_t size) {
-  asked_bytes += static_cast<int64_t>(size);
-  int64_t used = used_bytes += static_cast<int64_t>(size);
-  for (int64_t peak = peak_bytes; used > peak && !peak_bytes.compare_exchange_weak(peak, used);) {
-  }
-}
-void on_free(const volatile void* memory) {
-  used_bytes -= static_cast<int64_t>(__sanitizer_get_allocated_size(const_cast<const void*>(memory)));
-}
-
-/// What compiling a module of so many bytes may take: memory at once as promised, and of all that is ever asked for,
-/// which goes with the time, some times that.
-struct Bounds {
-  int64_t peak_bytes, asked_bytes;
-};
-Bounds bounds_of(OptLevel opt, size_t size) {
-  int64_t a_byte = opt == OptLevel::o0 ? 4 << 10 : 16 << 10;
-  int64_t peak = (100 << 20) + a_byte * static_cast<int64_t>(size);
-  return {peak, 8 * peak};
-}
 
 Engine make_engine(OptLevel opt) {
   Config config;
@@ -58,19 +31,11 @@ Engine make_engine(OptLevel opt) {
   return *engine;
 }
 
+/// What is promised, in bytes for each of the module's, and in any case.
 Result<Module> compile_within_bounds(const Engine& engine, std::span<const uint8_t> bytes) {
-  int64_t used_before = used_bytes, asked_before = asked_bytes;
-  peak_bytes = used_before;
-  auto compiled = Module::compile(engine, bytes);
-  Bounds bounds = bounds_of(engine.config().opt, bytes.size());
-  int64_t peak = peak_bytes - used_before, asked = asked_bytes - asked_before;
-  if (peak > bounds.peak_bytes || asked > bounds.asked_bytes) {
-    std::fprintf(stderr, "o%d: %zu bytes of a module took %lld at once, and %lld in all\n",
-                 static_cast<int>(engine.config().opt), bytes.size(), static_cast<long long>(peak),
-                 static_cast<long long>(asked));
-    std::abort();
-  }
-  return compiled;
+  const bool fast = engine.config().opt == OptLevel::o0;
+  fuzz::HeapBound bound(fast ? "o0" : "o1", bytes.size(), fast ? 8 << 10 : 16 << 10, 100 << 20);
+  return Module::compile(engine, bytes);
 }
 
 /// What the bytes may be refused for; anything else is a bug of the compiler's.
@@ -91,11 +56,6 @@ std::vector<uint8_t> module_of(std::span<const uint8_t> input) {
 }
 
 }  // namespace
-
-extern "C" int LLVMFuzzerInitialize(int*, char***) {
-  __sanitizer_install_malloc_and_free_hooks(on_malloc, on_free);
-  return 0;
-}
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   static const Engine baseline = make_engine(OptLevel::o0);

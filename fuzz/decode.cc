@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <span>
 
+#include "fuzz/heap_bound.h"
 #include "wasm/decode_module.h"
 #include "wasm/names.h"
 
@@ -36,6 +37,7 @@ void expect_in_bounds(const Module& module, size_t size) {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  fuzz::HeapBound bound("decoding", size, 1 << 10, 1 << 20);
   std::span<const uint8_t> bytes(data, size);
   Features features;
   features.custom_page_sizes = features.wide_arithmetic = true;

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <string_view>
 
+#include "fuzz/heap_bound.h"
 #include "rotor/proxy.h"
 
 using namespace rotor;
@@ -39,6 +40,7 @@ void expect_in_order(const auto& rules) {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  fuzz::HeapBound bound("a policy", size, 8 << 10, 1 << 20);
   std::string_view text(reinterpret_cast<const char*>(data), size);
   auto policy = Policy::parse_toml(text, "fuzz.toml");
   auto again = Policy::parse_toml(text, "fuzz.toml");

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "fuzz/heap_bound.h"
 #include "rotor/wat.h"
 
 using namespace rotor;
@@ -38,6 +39,7 @@ void check(std::span<const uint8_t> bytes, const WatPrintOptions& options) {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  fuzz::HeapBound bound("printing", size, 64 << 10, 1 << 20);
   std::span<const uint8_t> bytes(data, size);
   check(bytes, {});
   check(bytes, {.names = false, .custom_sections = false});

@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 
+#include "fuzz/heap_bound.h"
 #include "rotor/wat.h"
 #include "wasm/decode_module.h"
 #include "wasm/text/script.h"
@@ -60,6 +61,7 @@ void check_script(std::string source) {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  fuzz::HeapBound bound("a text", size, 8 << 10, 1 << 20);
   std::string text(reinterpret_cast<const char*>(data), size);
   auto module = parse_wat(text, {.names = true});
   if (module) {

@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <string_view>
 
+#include "fuzz/heap_bound.h"
+
 using namespace rotor;
 using namespace rotor::wasm_bindgen;
 
@@ -57,6 +59,7 @@ Result<Trace> parse(std::string_view text, const Trace* before) {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  fuzz::HeapBound bound("a trace", size, 8 << 10, 1 << 20);
   std::string_view text(reinterpret_cast<const char*>(data), size);
   const size_t first_bytes = text.find('\0');
   auto first = parse(text.substr(0, first_bytes), nullptr);

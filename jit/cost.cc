@@ -254,10 +254,10 @@ Estimate estimate(const Cost& cost, Form form) {
   const uint64_t steps = cost.instructions + cost.phi_entries;
   switch (form) {
     case Form::optimised: return {kFunctionBytes + 3000 * steps, 100 + 25 * steps};
-    case Form::fast: return {kFunctionBytes + 1000 * steps, 50 + 4 * steps};
+    case Form::fast: return {kFunctionBytes + 1000 * steps, 50 + 10 * steps};
     case Form::frame: break;
   }
-  return {kFunctionBytes + 4096 * cost.body_bytes, 50 + 20 * cost.body_bytes};
+  return {kFunctionBytes + 8192 * cost.body_bytes, 50 + 100 * cost.body_bytes};
 }
 
 namespace {

@@ -253,7 +253,7 @@ std::string transcript(const Engine& engine, uint64_t seed, const std::string& p
   return out;
 }
 
-/// `--opt 0|1`, `--mode aot|eager|lazy`, `--wide-products on|off` and `--cpu NAME`.
+/// `--opt 0|1`, `--mode aot|eager|lazy`, `--wide-products on|off`, `--frames on|off` and `--cpu NAME`.
 std::optional<Config> config_of(std::span<char*> args) {
   static const std::map<std::string_view, OptLevel> levels = {{"0", OptLevel::o0}, {"1", OptLevel::o1}};
   static const std::map<std::string_view, CompileMode> modes = {
@@ -271,6 +271,8 @@ std::optional<Config> config_of(std::span<char*> args) {
       config.mode = modes.at(value);
     else if (name == "--wide-products" && (value == "on" || value == "off"))
       config.wide_products = value == "on";
+    else if (name == "--frames" && (value == "on" || value == "off"))
+      config.compile_steps_per_byte = value == "on" ? 0 : Config().compile_steps_per_byte;
     else if (name == "--cpu")
       config.cpu = value;
     else
@@ -283,8 +285,8 @@ int serve(std::span<char*> args) {
   auto config = config_of(args);
   if (!config) {
     std::cerr
-        << "usage: rotor_diff [--opt 0|1] [--mode aot|eager|lazy] [--wide-products on|off] [--cpu NAME] < lines of "
-           "`SEED FILE`\n";
+        << "usage: rotor_diff [--opt 0|1] [--mode aot|eager|lazy] [--wide-products on|off] [--frames on|off] "
+           "[--cpu NAME] < lines of `SEED FILE`\n";
     return 2;
   }
   auto engine = Engine::create(*config);

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""run.py: Rotor at --opt 0 and 1 against Wasmtime, on modules that `wasm-tools smith` makes.
+"""run.py: Rotor, at --opt 0 and 1 and with values in frames, against Wasmtime, on modules that `wasm-tools smith` makes.
 
     run.py --rotor build/dev/fuzz/differential/rotor_diff --modules 1000 --seed 1
     run.py --rotor … --hours 8 --seed $RANDOM --jobs 2
@@ -91,13 +91,15 @@ class Side:
 
 
 class Sides:
-    """Wasmtime, and Rotor at both levels; with `wide`, also without wide products; with `cpus`, for each of them."""
+    """Wasmtime, and Rotor at both levels and with all values in frames, as functions have that would take too long to
+    compile; with `wide`, also without wide products; with `cpus`, at both levels for each of them."""
 
     def __init__(self, rotor, mode, wasmtime, wide, cpus=('native',)):
         environment = os.environ | {'PYTHONPATH': wasmtime}
         self.reference = Side('wasmtime', [sys.executable, str(HERE / 'wasmtime_side.py')], environment)
         self.rotors = [Side(f'rotor-o{level}-{cpu}', [rotor, '--opt', str(level), '--mode', mode, '--cpu', cpu])
                        for level in (0, 1) for cpu in cpus]
+        self.rotors.append(Side('rotor-frames', [rotor, '--mode', mode, '--frames', 'on']))
         if wide:
             self.rotors.append(Side('rotor-o1-narrow', [rotor, '--mode', mode, '--wide-products', 'off']))
 
