@@ -111,10 +111,16 @@ BasicBlock* FrameEmitter::target_of(Control& control) {
   return control.target;
 }
 
-void FrameEmitter::go(Control& target, uint32_t first) {
-  size_t count = target.kind == Kind::loop ? target.type.params_count : target.type.results_count;
-  if (moves(target, first, count)) copy(slot(target.base), slot(first), count, kSlotBytes);
+BasicBlock* FrameEmitter::edge_to(Control& target, uint32_t first, size_t count) {
+  if (!moves(target, first, count)) return target_of(target);
+  if (target.edge && target.edge_first == first) return target.edge;
+  target.edge = new_block();
+  target.edge_first = first;
+  llvm::IRBuilderBase::InsertPointGuard keep(b_);
+  b_.SetInsertPoint(target.edge);
+  copy(slot(target.base), slot(first), count, kSlotBytes);
   b_.CreateBr(target_of(target));
+  return target.edge;
 }
 
 void FrameEmitter::block(Control& control, const BlockSignature& type, std::span<const Value> params) {
@@ -144,7 +150,7 @@ void FrameEmitter::if_(Control& control, const BlockSignature& type, Value condi
 }
 
 void FrameEmitter::else_(Control& control, bool reachable, std::span<const Value>, std::span<Value> params) {
-  if (reachable) go(control, control.base);
+  if (reachable) b_.CreateBr(target_of(control));
   b_.SetInsertPoint(control.else_block);
   control.else_block = nullptr;
   // On the way to here nobody has written to them.
@@ -155,12 +161,12 @@ void FrameEmitter::end(Control& control, bool reachable, std::span<const Value>,
   set_types(control.type.results(), results);
   if (control.kind == Kind::loop) return;
   if (control.else_block) {  // an `if` without `else`: its parameters are its results
-    if (reachable) go(control, control.base);
+    if (reachable) b_.CreateBr(target_of(control));
     b_.SetInsertPoint(control.else_block);
     reachable = true;
   }
   if (control.target) {
-    if (reachable) go(control, control.base);
+    if (reachable) b_.CreateBr(target_of(control));
     b_.SetInsertPoint(control.target);
     reachable = true;
   }
@@ -168,18 +174,12 @@ void FrameEmitter::end(Control& control, bool reachable, std::span<const Value>,
 }
 
 void FrameEmitter::br(Control& target, std::span<const Value> args) {
-  go(target, height_ - static_cast<uint32_t>(args.size()));
+  b_.CreateBr(edge_to(target, height_ - static_cast<uint32_t>(args.size()), args.size()));
 }
 
 void FrameEmitter::branch_if(Control& target, llvm::Value* condition, uint32_t first, size_t count) {
-  bool moved = moves(target, first, count);
-  BasicBlock* edge = moved ? new_block() : target_of(target);
   BasicBlock* next = new_block();
-  b_.CreateCondBr(condition, edge, next);
-  if (moved) {
-    b_.SetInsertPoint(edge);
-    go(target, first);
-  }
+  b_.CreateCondBr(condition, edge_to(target, first, count), next);
   b_.SetInsertPoint(next);
 }
 
@@ -197,28 +197,14 @@ void FrameEmitter::br_on_non_null(Control& target, ValType, Value ref, std::span
 }
 
 void FrameEmitter::br_table(Value index, std::span<Control* const> targets, std::span<const Value> args) {
-  ++br_tables_;
   uint32_t first = height_ - 1 - static_cast<uint32_t>(args.size());
   llvm::Value* taken = top(0, index);
   begin_slow_block();
-  llvm::SmallVector<Control*, 16> moved;
-  auto edge_of = [&](Control* target) {
-    if (!moves(*target, first, args.size())) return target_of(*target);
-    if (target->edge_of != br_tables_) {
-      target->edge_of = br_tables_;
-      target->edge = new_block();
-      moved.push_back(target);
-    }
-    return target->edge;
-  };
+  auto edge = [&](size_t i) { return edge_to(*targets[i], first, args.size()); };
   size_t cases = targets.size() - 1;
-  llvm::SwitchInst* table = b_.CreateSwitch(taken, edge_of(targets[cases]), static_cast<unsigned>(cases));
+  llvm::SwitchInst* table = b_.CreateSwitch(taken, edge(cases), static_cast<unsigned>(cases));
   for (size_t i = 0; i < cases; ++i)
-    if (targets[i] != targets[cases]) table->addCase(int32(static_cast<uint32_t>(i)), edge_of(targets[i]));
-  for (Control* target : moved) {
-    b_.SetInsertPoint(target->edge);
-    go(*target, first);
-  }
+    if (targets[i] != targets[cases]) table->addCase(int32(static_cast<uint32_t>(i)), edge(i));
 }
 
 void FrameEmitter::emit_return_from_slots() {

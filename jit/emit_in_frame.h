@@ -28,8 +28,8 @@ class FrameEmitter : private FunctionEmitter {
     uint32_t base = 0;                       ///< height of its first operand
     llvm::BasicBlock* target = nullptr;      ///< where a branch goes; created at the first one
     llvm::BasicBlock* else_block = nullptr;  ///< of an `if` whose second arm did not begin yet
-    llvm::BasicBlock* edge = nullptr;        ///< of the br_table with this number
-    uint32_t edge_of = 0;
+    llvm::BasicBlock* edge = nullptr;        ///< where operands are moved from `edge_first` on the way to `target`
+    uint32_t edge_first = 0;
   };
 
   explicit FrameEmitter(ModuleEmitter& module) : FunctionEmitter(module, nullptr) {}
@@ -198,8 +198,8 @@ class FrameEmitter : private FunctionEmitter {
 
   // Control.
   llvm::BasicBlock* target_of(Control& control);
-  /// Goes on at a label with the operands that begin at this height.
-  void go(Control& target, uint32_t first);
+  /// Where a branch goes to a label with operands that begin at this height. All such branches share what moves them.
+  llvm::BasicBlock* edge_to(Control& target, uint32_t first, size_t count);
   /// Whether operands that begin there have to be moved first.
   static bool moves(const Control& target, uint32_t first, size_t count) { return count != 0 && target.base != first; }
   void branch_if(Control& target, llvm::Value* condition, uint32_t first, size_t count);
@@ -239,7 +239,6 @@ class FrameEmitter : private FunctionEmitter {
   uint32_t max_operands_ = 0;
   uint32_t height_ = 0;
   uint32_t locals_count_ = 0;
-  uint32_t br_tables_ = 0;
   Control* frame_ = nullptr;
   llvm::AllocaInst* slots_ = nullptr;
   llvm::AllocaInst* area_ = nullptr;  ///< once one was needed
