@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "jit/abi.h"
+
 namespace rotor::jit {
 
 using wasm::BlockSignature;
@@ -37,6 +39,7 @@ class CostCounter::Sink : public wasm::EmptySink {
 
   void function_begin(Control& control, wasm::FuncIndex, const FuncType& type, std::span<const ValType> locals) {
     type_ = &type;
+    stack_words_ = ArgumentPlaces::stack_words(type);
     time_ = 0;
     frames_.clear();
     last_set_.assign(locals.size(), 0);
@@ -226,10 +229,12 @@ class CostCounter::Sink : public wasm::EmptySink {
     ++cost.calls;
     cross();
   }
-  void tail_call(size_t args) { add(36 + 3 * args, 6); }
+  /// Passes on as many stack words as the function itself has, to near code and to far.
+  void tail_call(size_t args) { add(36 + 3 * args + 2 * uint64_t{stack_words_}, 6); }
 
   const wasm::Module& module_;
   const FuncType* type_ = nullptr;
+  uint32_t stack_words_ = 0;  ///< of its parameters
   std::vector<Frame> frames_;
   std::vector<uint32_t> last_set_;  ///< of each local: when; 0: never
   uint32_t time_ = 0;

@@ -179,6 +179,15 @@ std::vector<uint8_t> functions_of_many(uint32_t size) {
   return maker.make();
 }
 
+/// Each tail call passes on the stack words of the function that makes it.
+std::vector<uint8_t> tail_calls_past_words(uint32_t size) {
+  Maker maker;
+  uint32_t takes = maker.type(of(kMany, kV128), {}), none = maker.type({}, {});
+  uint32_t callee = maker.function(none, {}, {});
+  maker.function(takes, {}, Bytes().repeat(size, Bytes{0x41, 0, 0x04, kNone} << with_number({0x12}, callee) << Bytes{kEnd}));
+  return maker.make();
+}
+
 // Many locals.
 
 std::vector<uint8_t> functions_with_locals(uint32_t size) {
@@ -363,6 +372,7 @@ std::span<const CostlyModule> costly_modules() {
       {"loops with values", loops_with_values, 500},
       {"vectors passed and returned", many_results_of_vectors, 200},
       {"functions of many parameters", functions_of_many, 500},
+      {"tail calls past words", tail_calls_past_words, 200},
       {"functions with locals", functions_with_locals, 250},
       {"loops with locals", loops_with_locals, 500},
       {"locals across a call", locals_across_a_call, 1000},
