@@ -41,7 +41,7 @@ struct Cost {
 struct Promise {
   double us_per_byte, constant_s, kib_per_byte, constant_mb;
 };
-constexpr Promise kPromises[] = {{20, 0.1, 4, 100}, {100, 0.1, 16, 100}};
+constexpr Promise kPromises[] = {{200, 0.1, 10, 100}, {400, 0.1, 16, 100}};
 /// After so much CPU time a process is ended.
 constexpr rlim_t kMostSeconds = 30;
 

@@ -34,7 +34,7 @@ Engine make_engine(OptLevel opt) {
 /// What is promised, in bytes for each of the module's, and in any case.
 Result<Module> compile_within_bounds(const Engine& engine, std::span<const uint8_t> bytes) {
   const bool fast = engine.config().opt == OptLevel::o0;
-  fuzz::HeapBound bound(fast ? "o0" : "o1", bytes.size(), fast ? 8 << 10 : 16 << 10, 100 << 20);
+  fuzz::HeapBound bound(fast ? "o0" : "o1", bytes.size(), fast ? 10 << 10 : 16 << 10, 100 << 20);
   return Module::compile(engine, bytes);
 }
 

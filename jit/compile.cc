@@ -160,7 +160,8 @@ class Compilation {
   Result<OptLevel> level_in_time(uint32_t next_func) const {
     if (options_.deadline_ms == 0) return options_.opt;
     auto gone = std::chrono::steady_clock::now() - start_;
-    std::chrono::milliseconds deadline(options_.deadline_ms);
+    constexpr uint64_t kAges = UINT64_C(1) << 40;  // more would overflow
+    std::chrono::milliseconds deadline(std::min(options_.deadline_ms, kAges));
     if (gone < deadline / 2) return options_.opt;
     if (gone < deadline) return OptLevel::o0;
     return fail(ErrorKind::limit, fmt::format("compile_deadline_ms of {} is over at function {}", options_.deadline_ms,

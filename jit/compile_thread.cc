@@ -20,6 +20,7 @@ Result<void> run_on_compile_threads(unsigned count, const std::function<void()>&
   int failed = pthread_attr_init(&attributes);
   if (failed == 0) failed = pthread_attr_setstacksize(&attributes, kCompileStackBytes);
   std::vector<pthread_t> threads;
+  threads.reserve(count);
   for (pthread_t thread; failed == 0 && threads.size() < count; threads.push_back(thread))
     if ((failed = pthread_create(&thread, &attributes, run, const_cast<std::function<void()>*>(&work))) != 0) break;
   pthread_attr_destroy(&attributes);

@@ -24,6 +24,9 @@ constexpr uint32_t kMaxUsedLocals = 1000;  ///< live across a call, 4,000: 15 s
 constexpr uint64_t kMaxLivePerByte = 64;   ///< Cost::live
 constexpr uint64_t kMaxBlocks = 16'000;    ///< 64,000: over 20 s
 constexpr uint64_t kMaxBodyBytes = 512 << 10;
+
+/// An access with a larger static offset checks its end (jit/emit_memory.cc).
+constexpr uint64_t kGuardedOffset = kGuardBytes - kMaxAccessBytes;
 }  // namespace
 
 /// Weights are what the emitters come to at most, within a few instructions; what matters is that nothing which a body
@@ -62,14 +65,17 @@ class CostCounter::Sink : public wasm::EmptySink {
     add(1 + kLoopHead, 3);
     cross();
   }
-  void if_(Control& control, const BlockSignature&, Value, std::span<const Value>) {
+  void if_(Control& control, const BlockSignature&, Value, std::span<const Value> params) {
     push(control, false);
     ++frames_.back().joins;
+    frames_.back().lacks_else = true;
+    cost.phi_entries += params.size();  // kept for the else
     add(2, 2);
     cross();
   }
   void else_(Control&, bool reachable, std::span<const Value> results, std::span<Value>) {
     if (reachable) join(frames_.back(), results.size());
+    frames_.back().lacks_else = false;
     add(1, 1);
     cross();
   }
@@ -77,6 +83,7 @@ class CostCounter::Sink : public wasm::EmptySink {
     Frame frame = frames_.back();
     cost.operands = std::max(cost.operands, height_ + static_cast<uint32_t>(results.size()));
     if (reachable && !frame.is_loop) cost.phi_entries += fallthrough.size();
+    if (frame.lacks_else) cost.phi_entries += results.size();
     // A phi at most for each local that was set in it: at a loop's head, or where its end is reached in several ways.
     uint64_t joined = frame.joins + 1;
     if (frame.is_loop || joined > 1) cost.phi_entries += frame.sets * joined;
@@ -106,14 +113,14 @@ class CostCounter::Sink : public wasm::EmptySink {
   void unreachable() { add(2, 0); }
 
   void call(wasm::FuncIndex func, const FuncType&, std::span<const Value> args, std::span<Value> results) {
-    call(module_.is_imported(func) ? 6 : 3, args.size(), results);
+    call(module_.is_imported(func) ? 6 : 3, 0, args.size(), results);
   }
   void call_indirect(wasm::TableIndex, wasm::TypeIndex, const FuncType&, Value, std::span<const Value> args,
                      std::span<Value> results) {
-    call(24, args.size(), results);
+    call(24, 6, args.size(), results);
   }
   void call_ref(const FuncType&, ValType, Value, std::span<const Value> args, std::span<Value> results) {
-    call(10, args.size(), results);
+    call(10, 2, args.size(), results);
   }
   void return_call(wasm::FuncIndex, const FuncType&, std::span<const Value> args) { tail_call(args.size()); }
   void return_call_indirect(wasm::TableIndex, wasm::TypeIndex, const FuncType&, Value, std::span<const Value> args) {
@@ -192,13 +199,14 @@ class CostCounter::Sink : public wasm::EmptySink {
   struct Frame {
     uint32_t begin;  ///< time_ when it was opened, plus 1
     bool is_loop;
+    bool lacks_else = false;  ///< an `if`, so far
     uint64_t sets;   ///< locals that are set in it, each once; modulo 2^64 until its blocks are closed
     uint64_t joins;  ///< branches to its label
   };
 
   void push(Control& control, bool is_loop) {
     control.frame = static_cast<uint32_t>(frames_.size());
-    frames_.push_back({time_ + 1, is_loop, 0, 0});
+    frames_.push_back({.begin = time_ + 1, .is_loop = is_loop, .sets = 0, .joins = 0});
   }
   void join(Frame& frame, size_t args) {
     ++frame.joins;
@@ -217,20 +225,21 @@ class CostCounter::Sink : public wasm::EmptySink {
     return {};
   }
   Value access(const wasm::MemArg& mem) {
-    return memory_check(module_.memories[raw(mem.memory)]) == MemoryCheck::guard ? one(6) : trapping(10, 2);
+    const bool guarded = memory_check(module_.memories[raw(mem.memory)]) == MemoryCheck::guard;
+    return guarded && mem.offset <= kGuardedOffset ? one(6) : trapping(10, 2);
   }
   Value atomic(const wasm::MemArg& mem) { return trapping(8, 3), access(mem); }
   /// The end of a block, or a call: what is on the stack lives across it.
   void cross() { cost.live += height_; }
   void ret() { add(12 + 2 * type_->results.size(), 4); }
-  void call(uint32_t instructions, size_t args, std::span<Value> results) {
-    add(instructions + args + results.size() * 3, 0);
+  void call(uint32_t instructions, uint32_t blocks, size_t args, std::span<Value> results) {
+    add(instructions + args + results.size() * 3, blocks);
     cost.operands = std::max(cost.operands, height_ + static_cast<uint32_t>(results.size()));
     ++cost.calls;
     cross();
   }
   /// Passes on as many stack words as the function itself has, to near code and to far.
-  void tail_call(size_t args) { add(36 + 3 * args + 2 * uint64_t{stack_words_}, 6); }
+  void tail_call(size_t args) { add(36 + 3 * args + 2 * uint64_t{stack_words_}, 9); }
 
   const wasm::Module& module_;
   const FuncType* type_ = nullptr;
@@ -255,14 +264,16 @@ Cost CostCounter::count(uint32_t defined_func) {
   return sink_->cost;
 }
 
+// Upper bounds of what bench/compile_cost.cc measures.
 Estimate estimate(const Cost& cost, Form form) {
   const uint64_t steps = cost.instructions + cost.phi_entries;
+  const uint64_t fast_bytes = 400 * steps + 2000 * cost.blocks + 3000 * uint64_t{cost.calls};
   switch (form) {
-    case Form::optimised: return {kFunctionBytes + 3000 * steps, 100 + 25 * steps};
-    case Form::fast: return {kFunctionBytes + 1000 * steps, 50 + 10 * steps};
+    case Form::optimised: return {kFunctionBytes + 3 * fast_bytes, 100 + 25 * steps};
+    case Form::fast: return {kFunctionBytes + fast_bytes, 50 + 10 * steps};
     case Form::frame: break;
   }
-  return {kFunctionBytes + 8192 * cost.body_bytes, 50 + 100 * cost.body_bytes};
+  return {kFunctionBytes + std::min(3 * fast_bytes, 8192 * cost.body_bytes), 50 + 100 * cost.body_bytes};
 }
 
 namespace {
@@ -283,7 +294,7 @@ Result<Form> form_of(const Cost& cost, OptLevel opt, const CompileOptions& optio
     if (form == Form::optimised && (opt == OptLevel::o0 || !may_be_optimised(cost))) continue;
     if (form != Form::frame && !few_steps) continue;
     last = estimate(cost, form);
-    bool in_time = options.deadline_ms == 0 || last.cpu_us <= options.deadline_ms * 1000;
+    bool in_time = options.deadline_ms == 0 || last.cpu_us / 1000 <= options.deadline_ms;
     if (in_time && last.memory_bytes <= options.memory->limit_bytes()) return form;
   }
   if (last.memory_bytes > options.memory->limit_bytes())

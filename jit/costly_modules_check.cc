@@ -188,6 +188,17 @@ std::vector<uint8_t> tail_calls_past_words(uint32_t size) {
   return maker.make();
 }
 
+/// Each `if` without an `else` has its parameters as results, even if its own end is not reached.
+std::vector<uint8_t> ifs_without_else(uint32_t size) {
+  Maker maker;
+  uint32_t gives = maker.type({}, of(kMany, kI32)), passes = maker.type(of(kMany, kI32), of(kMany, kI32));
+  uint32_t none = maker.type({}, {});
+  uint32_t source = maker.function(gives, {}, Bytes().repeat(kMany, {0x41, 0}));
+  Bytes one = Bytes{0x41, 0} << with_number({0x04}, passes) << Bytes{0x00, kEnd};
+  maker.function(none, {}, call(source) << Bytes().repeat(size, one) << Bytes().repeat(kMany, {0x1a}));
+  return maker.make();
+}
+
 // Many locals.
 
 std::vector<uint8_t> functions_with_locals(uint32_t size) {
@@ -308,6 +319,13 @@ std::vector<uint8_t> shuffles(uint32_t size) {
                 << Bytes{0x1a});
 }
 std::vector<uint8_t> conversions(uint32_t size) { return chain(size, {0xb7, 0xab}); }
+std::vector<uint8_t> far_loads(uint32_t size) { return chain(size, with_number({0x28, 0x00}, 32 << 20)); }
+std::vector<uint8_t> indirect_calls(uint32_t size) {
+  Maker maker;
+  uint32_t none = maker.type({}, {});
+  maker.function(none, {}, Bytes().repeat(size, Bytes{0x41, 0} << with_number({0x11}, none) << Bytes{0}));
+  return maker.make();
+}
 std::vector<uint8_t> float_minima(uint32_t size) {
   return single(Bytes{0x20, 0x00, 0xb2}.repeat(size, {0x20, 0x00, 0xb2, 0x96}) << Bytes{0x1a});
 }
@@ -373,6 +391,7 @@ std::span<const CostlyModule> costly_modules() {
       {"vectors passed and returned", many_results_of_vectors, 200},
       {"functions of many parameters", functions_of_many, 500},
       {"tail calls past words", tail_calls_past_words, 200},
+      {"ifs without else", ifs_without_else, 200},
       {"functions with locals", functions_with_locals, 250},
       {"loops with locals", loops_with_locals, 500},
       {"locals across a call", locals_across_a_call, 1000},
@@ -401,6 +420,8 @@ std::span<const CostlyModule> costly_modules() {
       {"shuffles", shuffles, 2000},
       {"conversions", conversions, 4000},
       {"float minima", float_minima, 4000},
+      {"far loads", far_loads, 2000},
+      {"indirect calls", indirect_calls, 2000},
       {"calls", calls, 4000},
       {"returns", returns, 4000},
   };

@@ -161,7 +161,7 @@ void Pipeline::optimise(llvm::Module& module) {
     if (!function.isDeclaration()) {
       optimisations_.run(function, analyses_);
       analyses_.clear(function, function.getName());
-      if (opt_ == OptLevel::o1) locate_folded_loads(function);
+      locate_folded_loads(function);
     }
   verify(module, "a pass");
 }
