@@ -26,6 +26,7 @@ namespace {
 std::atomic<uint64_t> allocated_bytes;
 }  // namespace
 
+#ifndef __SANITIZE_ADDRESS__  // which has its own, and wants to see every kind of them replaced
 // Not inlined: the compiler would see a pointer of `new` freed by `free`.
 [[gnu::noinline]] void* operator new(size_t size) {
   allocated_bytes.fetch_add(size, std::memory_order_relaxed);
@@ -35,6 +36,7 @@ std::atomic<uint64_t> allocated_bytes;
 }
 [[gnu::noinline]] void operator delete(void* memory) noexcept { std::free(memory); }
 [[gnu::noinline]] void operator delete(void* memory, size_t) noexcept { std::free(memory); }
+#endif
 
 namespace rotor::jit {
 namespace {

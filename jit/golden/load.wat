@@ -56,12 +56,12 @@ define hidden swiftcc i64 @f0(ptr swiftself %0, i32 %1) #0 !rotor.entry !3 {
   %5 = zext i32 %1 to i64
   %6 = getelementptr i8, ptr %4, i64 %5
   %7 = load volatile i8, ptr %6, align 1, !dbg !6  ; module offset 0x20
-  %8 = zext i8 %7 to i32
+  %8 = zext i8 %7 to i32, !dbg !6  ; module offset 0x20
   %9 = zext i32 %1 to i64
   %10 = getelementptr i8, ptr %4, i64 %9
   %11 = getelementptr i8, ptr %10, i64 4
   %12 = load volatile i16, ptr %11, align 1, !dbg !7  ; module offset 0x26
-  %13 = sext i16 %12 to i64
+  %13 = sext i16 %12 to i64, !dbg !7  ; module offset 0x26
   br label %14
 
 14:                                               ; preds = %2
