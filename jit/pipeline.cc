@@ -37,7 +37,7 @@ namespace rotor::jit {
 
 namespace {
 
-/// Sets what LLVM takes from its command line only: in the whole process, so nothing but what bounds its work.
+/// Sets what LLVM takes from its command line only: in the whole process, for whoever else uses this LLVM.
 void set_llvm_option(const char* name, const char* value) {
   auto& options = llvm::cl::getRegisteredOptions();
   auto found = options.find(name);
@@ -52,8 +52,8 @@ void initialize_llvm() {
     LLVMInitializeX86Target();
     LLVMInitializeX86TargetMC();
     LLVMInitializeX86AsmPrinter();
-    // Of a long interval that many others could be joined with, each join looks at all uses: with 256 of them a
-    // function of 112 KB took 16 s, and no code of kimchi's is another one with 32.
+    // Of a long interval that many others could be joined with, each join looks at all uses: with LLVM's 256 of them a
+    // function of 112 KB took 16 s.
     set_llvm_option("large-interval-freq-threshold", "64");
   });
 }
