@@ -37,6 +37,7 @@ WHITE_BOX = {
     'fuzz/compile.cc': ['jit/costly_modules_check.h'],
     'fuzz/decode.cc': ['wasm/*'],
     'fuzz/code_file.cc': ['jit/code.h', 'wasm/decode_module.h'],  # a code file carries the module
+    'jit/cost_test.cc': ['memory/test_child.h'],
     'proxy/answer_model_test.cc': ['memory/fault_injection.h'],
     'proxy/fault_test.cc': ['memory/fault_injection.h'],
     'proxy/embedder_test.cc': ['memory/test_child.h'],

@@ -36,10 +36,12 @@ class Worker {
         emitter_(module, bytes, options.features) {}
 
   using Objects = std::vector<std::vector<char>>;
-  /// Compiles functions, none to an empty object. Errors: of the first bad function, whose index is left in `bad`.
-  Result<Objects> compile(const ModulePlan& plan, OptLevel opt, std::span<const uint32_t> defined_funcs,
-                          uint32_t& bad) {
+  /// Compiles functions, none to an empty object. `below`: what would take too long at `opt` is compiled at o0, else
+  /// it is an error. Errors: of the first bad function, whose index is left in `bad`; limit.
+  Result<Objects> compile(const ModulePlan& plan, OptLevel opt, std::span<const uint32_t> defined_funcs, uint32_t& bad,
+                          bool below = true) {
     ROTOR_TRY(SortedBatch sorted, sort_batch(counter_, defined_funcs, opt, options_, plan.module.imported_funcs, bad));
+    if (!below && !sorted.at_o0.empty()) return fail(ErrorKind::limit, "the function is too large for tier 1");
     Objects objects;
     for (std::span<const BatchFunction> rest = sorted.at_o1; !rest.empty();)
       ROTOR_CHECK(compile_piece(plan, OptLevel::o1, rest, objects, bad));
@@ -47,11 +49,6 @@ class Worker {
     while (!rest.empty() || (defined_funcs.empty() && objects.empty()))
       ROTOR_CHECK(compile_piece(plan, OptLevel::o0, rest, objects, bad));
     return objects;
-  }
-  bool is_huge(const ModulePlan& plan, uint32_t defined_func) {
-    uint32_t bad;
-    auto sorted = sort_batch(counter_, {&defined_func, 1}, OptLevel::o1, options_, plan.module.imported_funcs, bad);
-    return !sorted || !sorted->at_o0.empty();
   }
 
  private:
@@ -99,14 +96,13 @@ class Compilation {
   }
 
   Result<Compiled> run() {
-    auto start = std::chrono::steady_clock::now();
+    start_ = std::chrono::steady_clock::now();
     in_llvm(true);
     auto cpu = cpu_target(options_.cpu);
     in_llvm(false);
     ROTOR_TRY(cpu_, std::move(cpu));
     unsigned workers = options_.workers ? options_.workers : std::max(1u, std::thread::hardware_concurrency());
     workers = static_cast<unsigned>(std::min<size_t>(workers, std::max<size_t>(batches_.size(), 1)));
-    start_ = start;
     ROTOR_CHECK(run_on_compile_threads(workers, [this] { work(); }));
     if (error_) return std::unexpected(std::move(*error_));
 
@@ -119,7 +115,7 @@ class Compilation {
     compiled.stats.hurried = hurried_;
     compiled.stats.cpu_ms = cpu_ms_ + (thread_cpu_ms() - cpu_before_link);
     compiled.stats.wall_ms =
-        std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
+        std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start_).count();
     return compiled;
   }
 
@@ -137,12 +133,15 @@ class Compilation {
       const Batch& batch = batches_[i];
       functions.resize(batch.count);
       std::iota(functions.begin(), functions.end(), batch.first);
+      auto opt = level_in_time(batch.first);
+      if (!opt) {
+        report(UINT32_MAX, std::move(opt).error());
+        break;
+      }
+      if (*opt != options_.opt) hurried_ = true;
       uint32_t bad = UINT32_MAX;
       in_llvm(true);
-      auto opt = level_in_time(batch.first);
-      if (opt && *opt != options_.opt) hurried_ = true;
-      auto objects = opt ? worker.compile(plan_, *opt, functions, bad)
-                         : Result<Worker::Objects>(std::unexpected(std::move(opt).error()));
+      auto objects = worker.compile(plan_, *opt, functions, bad);
       in_llvm(false);
       if (!objects) {
         report(bad, std::move(objects).error());
@@ -237,12 +236,6 @@ class LlvmFunctionCompiler final : public FunctionCompiler {
   }
 
   const std::vector<std::string>& cpu_features() const override { return cpu_.features; }
-  bool is_huge(uint32_t defined_func) override {
-    std::unique_ptr<Worker> worker = take_worker();
-    bool huge = worker->is_huge(plans_[1], defined_func);
-    give_back(std::move(worker));
-    return huge;
-  }
 
   void warm_up() override {
     // A module without functions goes through all of LLVM.
@@ -256,7 +249,8 @@ class LlvmFunctionCompiler final : public FunctionCompiler {
   Result<std::unique_ptr<UnlinkedCode>> compile(std::span<const uint32_t> defined_funcs, uint32_t tier) override {
     std::unique_ptr<Worker> worker = take_worker();
     uint32_t bad = 0;
-    auto objects = worker->compile(plans_[tier], tier == 0 ? OptLevel::o0 : OptLevel::o1, defined_funcs, bad);
+    OptLevel opt = tier == 0 ? OptLevel::o0 : OptLevel::o1;
+    auto objects = worker->compile(plans_[tier], opt, defined_funcs, bad, /*below=*/tier == 0);
     give_back(std::move(worker));
     if (!objects) return std::unexpected(std::move(objects).error());
     return parse_objects(std::move(*objects), module_);

@@ -115,9 +115,8 @@ class FunctionCompiler {
   virtual const std::vector<std::string>& cpu_features() const = 0;
   /// Makes ready what the first call of `compile` would.
   virtual void warm_up() = 0;
-  /// Functions that are compiled as tier 0 for ever: LLVM would take too long for them.
-  virtual bool is_huge(uint32_t defined_func) = 0;
-  /// Compiles defined functions, at tier 0 (as --opt 0) or 1 (as --opt 1). Errors as of compile_module.
+  /// Compiles defined functions, at tier 0 (as --opt 0) or 1 (as --opt 1). Errors as of compile_module; limit: LLVM
+  /// would take too long for one at tier 1, which stays at tier 0 for ever.
   virtual Result<std::unique_ptr<UnlinkedCode>> compile(std::span<const uint32_t> defined_funcs, uint32_t tier) = 0;
 };
 

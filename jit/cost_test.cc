@@ -3,12 +3,10 @@
 
 #include <gtest/gtest.h>
 #include <pthread.h>
-#include <sys/resource.h>
 
 #include <algorithm>
 #include <atomic>
 #include <cstdlib>
-#include <fstream>
 #include <functional>
 #include <new>
 #include <numeric>
@@ -19,6 +17,7 @@
 #include "jit/pipeline.h"
 #include "jit/split_blocks.h"
 #include "llvm/IR/Instructions.h"
+#include "memory/test_child.h"
 #include "wasm/decode_module.h"
 
 namespace {
@@ -238,22 +237,14 @@ TEST(CompileThreads, NestsAsDeepAsTheyGetCompile) {
 }
 
 TEST(CompileThreads, WithoutAThreadThereIsAnError) {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-  GTEST_SKIP() << "a sanitizer takes address space as it likes";
-#endif
   std::vector<uint8_t> bytes = costly("sum", 10);
   auto module = wasm::decode_module(bytes, {});
   ASSERT_TRUE(module);
-  auto compile_without_threads = [&] {
-    // Less than a thread's stack is left.
-    uint64_t pages = 0;
-    std::ifstream("/proc/self/statm") >> pages;
-    rlimit limit{pages * 4096 + (16 << 20), RLIM_INFINITY};
-    setrlimit(RLIMIT_AS, &limit);
+  EXPECT_TRUE(memory::test::in_child([&] {
+    memory::test::deny_threads();
     auto compiled = compile_module(*module, bytes, {});
-    std::_Exit(!compiled && compiled.error().kind == ErrorKind::io ? 0 : 1);
-  };
-  EXPECT_EXIT(compile_without_threads(), testing::ExitedWithCode(0), "");
+    return !compiled && compiled.error().kind == ErrorKind::io;
+  }));
 }
 
 }  // namespace

@@ -198,11 +198,12 @@ void Pipeline::add_code_generator(llvm::legacy::PassManager& passes, llvm::raw_p
   passes.add(machine_module);
   add_guest_access_passes(*config);
   // Behind CodeGenPrepare, which would merge again what was cut; with --opt 0 there is none.
-  std::unique_ptr<llvm::Pass> last_to_merge(llvm::createCodeGenPrepareLegacyPass());
-  if (opt_ == OptLevel::o0)
+  if (opt_ == OptLevel::o0) {
     passes.add(create_split_blocks_pass());
-  else
+  } else {
+    std::unique_ptr<llvm::Pass> last_to_merge(llvm::createCodeGenPrepareLegacyPass());
     config->insertPass(last_to_merge->getPassID(), create_split_blocks_pass());
+  }
   // A trap on a path without a prologue would have its caller's frame pointer, and the caller be missing in backtraces.
   config->disablePass(&llvm::ShrinkWrapID);
   if (config->addISelPasses()) llvm::report_fatal_error("LLVM's x86-64 target has no instruction selector");

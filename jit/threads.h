@@ -4,22 +4,44 @@
 
 #include <pthread.h>
 
+#include <algorithm>
 #include <functional>
 #include <vector>
 
 namespace rotor::jit {
 
-/// Runs `work` on the calling thread and on `count` - 1 others, or as many of them as the system gives, and waits for
-/// all. The calling thread does `first` before, if there is something.
-inline void run_on_threads(unsigned count, const std::function<void()>& work,
-                           const std::function<void()>& first = nullptr) {
+/// Starts a thread, with a stack of that size or, for 0, as the system gives it. 0, or what is wrong (errno).
+inline int start_thread(pthread_t& thread, void* (*run)(void*), void* argument, size_t stack_bytes = 0) {
+  pthread_attr_t attributes;
+  int failed = pthread_attr_init(&attributes);
+  if (failed) return failed;
+  if (stack_bytes) failed = pthread_attr_setstacksize(&attributes, stack_bytes);
+  if (!failed) failed = pthread_create(&thread, &attributes, run, argument);
+  pthread_attr_destroy(&attributes);
+  return failed;
+}
+
+/// Starts `count` threads that do `work`, or as many of them as the system gives; what was wrong is left in `failed`.
+inline std::vector<pthread_t> start_threads(unsigned count, const std::function<void()>& work, int& failed,
+                                            size_t stack_bytes = 0) {
   auto run = [](void* argument) -> void* {
     (*static_cast<const std::function<void()>*>(argument))();
     return nullptr;
   };
-  std::vector<pthread_t> others;
-  for (pthread_t thread; others.size() + 1 < count; others.push_back(thread))
-    if (pthread_create(&thread, nullptr, run, const_cast<std::function<void()>*>(&work)) != 0) break;
+  failed = 0;
+  std::vector<pthread_t> threads;
+  threads.reserve(count);
+  for (pthread_t thread; threads.size() < count; threads.push_back(thread))
+    if ((failed = start_thread(thread, run, const_cast<std::function<void()>*>(&work), stack_bytes)) != 0) break;
+  return threads;
+}
+
+/// Runs `work` on the calling thread and on `count` - 1 others, or as many of them as the system gives, and waits for
+/// all. The calling thread does `first` before, if there is something.
+inline void run_on_threads(unsigned count, const std::function<void()>& work,
+                           const std::function<void()>& first = nullptr) {
+  int failed;
+  const std::vector<pthread_t> others = start_threads(std::max(count, 1u) - 1, work, failed);
   if (first) first();
   work();
   for (pthread_t thread : others) pthread_join(thread, nullptr);

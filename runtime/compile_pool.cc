@@ -9,6 +9,7 @@
 #include <string>
 
 #include "jit/compile.h"
+#include "jit/threads.h"
 
 namespace rotor::runtime {
 
@@ -44,13 +45,9 @@ Result<void> CompilePool::see_to_threads() {
 
 Result<void> CompilePool::start_thread() {
   if (queue_.size() + patient_queue_.size() <= idle_ || threads_.size() >= limit_) return {};
-  pthread_attr_t attributes;
   pthread_t thread;
-  int failed = pthread_attr_init(&attributes);
-  if (failed == 0) failed = pthread_attr_setstacksize(&attributes, jit::kCompileStackBytes);
-  if (failed == 0) failed = pthread_create(&thread, &attributes, run_thread, this);
-  pthread_attr_destroy(&attributes);
-  if (failed) return fail(ErrorKind::io, std::string("can't start a thread to compile: ") + std::strerror(failed));
+  if (int failed = jit::start_thread(thread, run_thread, this, jit::kCompileStackBytes))
+    return fail(ErrorKind::io, std::string("can't start a thread to compile: ") + std::strerror(failed));
   threads_.push_back(thread);
   return {};
 }

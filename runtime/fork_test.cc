@@ -1,13 +1,8 @@
 // What is left in the child of a fork, and what is done where the system gives no thread.
-#include <linux/filter.h>
-#include <linux/seccomp.h>
-#include <sys/prctl.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <atomic>
-#include <cerrno>
 #include <cstddef>
 #include <cstdio>
 #include <thread>
@@ -19,6 +14,7 @@
 namespace rotor::runtime::test {
 namespace {
 
+using memory::test::deny_threads;
 using memory::test::in_child;
 
 using Clock = InterruptHandle::Clock;
@@ -247,19 +243,6 @@ TEST_P(Fork, OtherThreadsInstancesAreTheirs) {
 }
 
 // ---- no threads -----------------------------------------------------------------------------------------------------
-
-/// Has the kernel refuse new threads from the calling one on.
-void deny_threads() {
-  sock_filter filter[] = {
-      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_clone3, 1, 0), BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_clone, 0, 1),
-      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EAGAIN), BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)};
-  sock_fprog program{std::size(filter), filter};
-  if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0) {
-    std::perror("seccomp");
-    _exit(2);
-  }
-}
 
 using NoThreads = Fork;
 INSTANTIATE_TEST_SUITE_P(, NoThreads, kModes, mode_name);

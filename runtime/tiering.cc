@@ -238,8 +238,6 @@ void Tiering::compile(const std::vector<uint32_t>& functions, uint32_t tier) {
 Result<void> Tiering::compile_and_add(const std::vector<uint32_t>& functions, uint32_t tier) {
   jit::FunctionCompiler* compiler = this->compiler();
   if (!compiler) return std::unexpected(*compiler_error_);
-  if (tier == 1 && compiler->is_huge(functions.front()))
-    return fail(ErrorKind::limit, "the function is too large for tier 1");
   ROTOR_TRY(auto code, compiler->compile(functions, tier));
   ROTOR_TRY(CodeRegion::Place place, region_.allocate(code->text_bytes(), code->rodata_bytes()));
   ROTOR_TRY(jit::CodeImage image, code->link(region_.layout(), place.text_offset, place.rodata_offset, tier));

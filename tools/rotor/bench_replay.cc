@@ -289,10 +289,7 @@ void add_bench(CLI::App& app) {
   command
       ->add_option("--memory-limit", options->memory_limit,
                    "most memory the guest may have, such as 8MiB; else the policy's")
-      ->check([](const std::string& text) {
-        parse_size(text);
-        return std::string();
-      });
+      ->check(check_size);
   command->add_option("--runs", options->runs, "of which the medians are printed")
       ->check(CLI::Range(1, 10'000))
       ->capture_default_str();

@@ -117,10 +117,7 @@ void EngineOptions::add_to(CLI::App& command, int default_opt, const char* defau
       .add_option_function<std::string>(
           "--compile-memory", [this](const std::string& text) { compile_memory_bytes = parse_size(text); },
           "most memory that compiling takes at once, such as 256MiB; default 1GiB")
-      ->check([](const std::string& text) {
-        parse_size(text);
-        return std::string();
-      });
+      ->check(check_size);
   command
       .add_option("--compile-deadline", compile_deadline_s,
                   "seconds that compiling may take; the second half of them is without optimising; 0: any time")
@@ -251,6 +248,11 @@ void Progress::clear() {
 Stopwatch::Stopwatch() : wall_ns_(wall_ns()), cpu_ns_(cpu_ns()) {}
 double Stopwatch::wall_ms() const { return static_cast<double>(rotor::cli::wall_ns() - wall_ns_) / 1e6; }
 double Stopwatch::cpu_ms() const { return static_cast<double>(rotor::cli::cpu_ns() - cpu_ns_) / 1e6; }
+
+std::string check_size(const std::string& text) {
+  parse_size(text);
+  return {};
+}
 
 uint64_t parse_size(const std::string& text) {
   size_t used = 0;

@@ -119,6 +119,8 @@ class Stopwatch {
 
 /// Bytes as a person writes them: "4096", "8MiB", "8MB" (both 2^20), "1g". CLI::ValidationError if it is none.
 uint64_t parse_size(const std::string& text);
+/// The same as a check of an option.
+std::string check_size(const std::string& text);
 
 /// Stands before arguments of `rotor run` that CLI11 must not take for options.
 inline constexpr const char* kNumberMark = "\x01";

@@ -145,10 +145,7 @@ void add_replay(CLI::App& app) {
       ->check(CLI::Range(0, 1024))
       ->capture_default_str();
   command->add_option("--memory-limit", options->memory_limit, "most memory the guest may have, such as 8MiB")
-      ->check([](const std::string& text) {
-        parse_size(text);
-        return std::string();
-      });
+      ->check(check_size);
   command->add_flag("--json", options->json, "print the JSON line alone");
   options->engine.add_to(*command);
   options->engine.add_cache_to(*command, false);

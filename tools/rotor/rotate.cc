@@ -162,10 +162,7 @@ void add_policy_settings(CLI::App& command, RotateOptions& options) {
   command
       .add_option("--memory-limit", options.memory_limit,
                   "most memory the guest may have, such as 8MiB; else the policy's")
-      ->check([](const std::string& text) {
-        parse_size(text);
-        return std::string();
-      });
+      ->check(check_size);
   command.add_option("--rotation", options.rotation, "on or off")
       ->check(CLI::IsMember({"on", "off"}))
       ->capture_default_str();
