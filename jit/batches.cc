@@ -1,5 +1,7 @@
 #include "jit/batches.h"
 
+#include "code/compiler.h"
+
 namespace rotor::jit {
 
 namespace {
@@ -27,7 +29,7 @@ std::vector<Batch> make_batches(const wasm::Module& module, uint32_t functions) 
 }
 
 Result<SortedBatch> sort_batch(CostCounter& counter, std::span<const uint32_t> defined_funcs, OptLevel opt,
-                               const CompileOptions& options, uint32_t imported_funcs, uint32_t& bad) {
+                               const code::CompileOptions& options, uint32_t imported_funcs, uint32_t& bad) {
   SortedBatch sorted;
   for (uint32_t func : defined_funcs) {
     Cost cost = counter.count(func);

@@ -5,6 +5,7 @@
 #include <span>
 #include <vector>
 
+#include "code/compiler.h"
 #include "jit/cost.h"
 #include "wasm/module.h"
 
@@ -33,7 +34,7 @@ struct SortedBatch {
 };
 /// Errors: limit, of the first function that may not be compiled, whose index is left in `bad`.
 Result<SortedBatch> sort_batch(CostCounter& counter, std::span<const uint32_t> defined_funcs, OptLevel opt,
-                               const CompileOptions& options, uint32_t imported_funcs, uint32_t& bad);
+                               const code::CompileOptions& options, uint32_t imported_funcs, uint32_t& bad);
 /// The first of these functions, at least one, that are compiled together: as many as do not take much memory.
 std::span<const BatchFunction> take_piece(std::span<const BatchFunction>& functions, uint64_t& memory_bytes);
 

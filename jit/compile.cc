@@ -1,5 +1,3 @@
-#include "jit/compile.h"
-
 #include <fmt/format.h>
 #include <time.h>
 
@@ -9,6 +7,10 @@
 #include <numeric>
 #include <thread>
 
+#include "code/code_image.h"
+#include "code/compiler.h"
+#include "code/run_page.h"
+#include "code/stubs.h"
 #include "jit/batches.h"
 #include "jit/compile_thread.h"
 #include "jit/emit_batch.h"
@@ -28,12 +30,12 @@ double thread_cpu_ms() {
 /// What one thread needs to compile: a TargetMachine for each level it was asked for, and a decoder.
 class Worker {
  public:
-  Worker(const wasm::Module& module, std::span<const uint8_t> bytes, const CompileOptions& options,
+  Worker(const wasm::Module& module, std::span<const uint8_t> bytes, const code::CompileOptions& options,
          const CpuTarget& cpu)
       : cpu_(cpu),
         options_(options),
-        counter_(module, bytes, options.features),
-        emitter_(module, bytes, options.features) {}
+        counter_(module, bytes, options.settings.features),
+        emitter_(module, bytes, options.settings.features) {}
 
   using Objects = std::vector<std::vector<char>>;
   /// Compiles functions, none to an empty object. `below`: what would take too long at `opt` is compiled at o0, else
@@ -57,7 +59,7 @@ class Worker {
                              Objects& objects, uint32_t& bad) {
     std::unique_ptr<Pipeline>& pipeline = pipelines_[opt == OptLevel::o0 ? 0 : 1];
     if (!pipeline) {
-      ROTOR_TRY(pipeline, Pipeline::create(opt, cpu_, options_.wide_products));
+      ROTOR_TRY(pipeline, Pipeline::create(opt, cpu_, options_.settings.wide_products));
     }
     uint64_t memory_bytes;
     auto functions = take_piece(rest, memory_bytes);
@@ -75,7 +77,7 @@ class Worker {
   }
 
   const CpuTarget& cpu_;
-  const CompileOptions& options_;
+  const code::CompileOptions& options_;
   CostCounter counter_;
   BatchEmitter emitter_;
   std::unique_ptr<Pipeline> pipelines_[2];
@@ -84,21 +86,20 @@ class Worker {
 /// A whole module, on several threads.
 class Compilation {
  public:
-  Compilation(const wasm::Module& module, std::span<const uint8_t> bytes, const CompileOptions& options)
+  Compilation(const wasm::Module& module, std::span<const uint8_t> bytes, const code::CompileOptions& options)
       : module_(module),
         bytes_(bytes),
         options_(options),
-        plan_(module, options.opt == OptLevel::o0 ? Calls::slots : Calls::straight, options.counts),
+        opt_(options.settings.first_opt()),
+        plan_(module, options.settings, opt_ == OptLevel::o0 ? Calls::slots : Calls::straight,
+              options.settings.counts()),
         batches_(make_batches(module, std::max(options.batch_functions, 1u))),
-        objects_(batches_.size()) {
-    plan_.interruptible = options.interruptible;
-    plan_.deterministic = options.deterministic;
-  }
+        objects_(batches_.size()) {}
 
-  Result<Compiled> run() {
+  Result<code::Compiled> run() {
     start_ = std::chrono::steady_clock::now();
     in_llvm(true);
-    auto cpu = cpu_target(options_.cpu);
+    auto cpu = cpu_target(options_.settings.cpu);
     in_llvm(false);
     ROTOR_TRY(cpu_, std::move(cpu));
     unsigned workers = options_.workers ? options_.workers : std::max(1u, std::thread::hardware_concurrency());
@@ -106,7 +107,7 @@ class Compilation {
     ROTOR_CHECK(run_on_compile_threads(workers, [this] { work(); }));
     if (error_) return std::unexpected(std::move(*error_));
 
-    Compiled compiled;
+    code::Compiled compiled;
     double cpu_before_link = thread_cpu_ms();
     ROTOR_CHECK(link(compiled));
     compiled.cpu_features = cpu_.features;
@@ -138,7 +139,7 @@ class Compilation {
         report(UINT32_MAX, std::move(opt).error());
         break;
       }
-      if (*opt != options_.opt) hurried_ = true;
+      if (*opt != opt_) hurried_ = true;
       uint32_t bad = UINT32_MAX;
       in_llvm(true);
       auto objects = worker.compile(plan_, *opt, functions, bad);
@@ -157,27 +158,28 @@ class Compilation {
 
   /// The level for what comes next, by what time it is.
   Result<OptLevel> level_in_time(uint32_t next_func) const {
-    if (options_.deadline_ms == 0) return options_.opt;
+    if (options_.settings.deadline_ms == 0) return opt_;
     auto gone = std::chrono::steady_clock::now() - start_;
     constexpr uint64_t kAges = UINT64_C(1) << 40;  // more would overflow
-    std::chrono::milliseconds deadline(std::min(options_.deadline_ms, kAges));
-    if (gone < deadline / 2) return options_.opt;
+    std::chrono::milliseconds deadline(std::min(options_.settings.deadline_ms, kAges));
+    if (gone < deadline / 2) return opt_;
     if (gone < deadline) return OptLevel::o0;
-    return fail(ErrorKind::limit, fmt::format("compile_deadline_ms of {} is over at function {}", options_.deadline_ms,
-                                              next_func + module_.imported_funcs));
+    return fail(ErrorKind::limit, fmt::format("compile_deadline_ms of {} is over at function {}",
+                                              options_.settings.deadline_ms, next_func + module_.imported_funcs));
   }
 
-  Result<void> link(Compiled& compiled) {
+  Result<void> link(code::Compiled& compiled) {
     Worker::Objects objects;
     for (Worker::Objects& batch : objects_)
       objects.insert(objects.end(), std::move_iterator(batch.begin()), std::move_iterator(batch.end()));
     ROTOR_TRY(auto code, parse_objects(std::move(objects), module_));
     uint64_t stubs = 0;
-    if (options_.growing) {
-      ROTOR_TRY(compiled.region, growing_region(module_, options_.code_limit_bytes));
-      stubs = round_up_to_page(Stubs::stub(static_cast<uint32_t>(module_.bodies.size())));
+    if (options_.settings.tiered) {
+      ROTOR_TRY(compiled.region, code::tiered_region(module_, options_.code_limit_bytes));
+      stubs = code::round_up_to_page(code::Stubs::stub(static_cast<uint32_t>(module_.bodies.size())));
     } else {
-      compiled.region = {code->text_bytes(), code->rodata_bytes(), round_up_to_page(RunPageLayout(module_).size_bytes)};
+      compiled.region = {code->text_bytes(), code->rodata_bytes(),
+                         code::round_up_to_page(code::RunPageLayout(module_).size_bytes)};
     }
     // RIP-relative displacements have 31 bits.
     uint64_t code_bytes = stubs + code->text_bytes() + code->rodata_bytes();
@@ -185,7 +187,7 @@ class Compilation {
         stubs + code->text_bytes() > compiled.region.text_bytes || code->rodata_bytes() > compiled.region.rodata_bytes)
       return fail(ErrorKind::limit, fmt::format("compiled code of {} bytes is over the limit code_limit_bytes of {}",
                                                 code_bytes, options_.code_limit_bytes));
-    ROTOR_TRY(compiled.image, code->link(compiled.region, stubs, 0, options_.opt == OptLevel::o0 ? 0 : 1));
+    ROTOR_TRY(compiled.image, code->link(compiled.region, stubs, 0, opt_ == OptLevel::o0 ? 0 : 1));
     if (compiled.image.functions.size() != module_.bodies.size())
       return fail(ErrorKind::internal, fmt::format("linking compiled code: {} of {} functions are there",
                                                    compiled.image.functions.size(), module_.bodies.size()));
@@ -204,8 +206,9 @@ class Compilation {
 
   const wasm::Module& module_;
   std::span<const uint8_t> bytes_;
-  const CompileOptions& options_;
-  ModulePlan plan_;
+  const code::CompileOptions& options_;
+  const OptLevel opt_;
+  const ModulePlan plan_;
   CpuTarget cpu_;
   std::chrono::steady_clock::time_point start_;
   std::vector<Batch> batches_;
@@ -220,20 +223,16 @@ class Compilation {
   double cpu_ms_ = 0;
 };
 
-class LlvmFunctionCompiler final : public FunctionCompiler {
+class LlvmFunctionCompiler final : public code::FunctionCompiler {
  public:
-  LlvmFunctionCompiler(const wasm::Module& module, std::span<const uint8_t> bytes, const CompileOptions& options,
+  LlvmFunctionCompiler(const wasm::Module& module, std::span<const uint8_t> bytes, const code::CompileOptions& options,
                        CpuTarget cpu)
       : module_(module),
         bytes_(bytes),
         options_(options),
         cpu_(std::move(cpu)),
-        plans_{{module, Calls::slots, options.counts}, {module, Calls::self, false}} {
-    for (ModulePlan& plan : plans_) {
-      plan.interruptible = options.interruptible;
-      plan.deterministic = options.deterministic;
-    }
-  }
+        plans_{{module, options.settings, Calls::slots, options.settings.counts()},
+               {module, options.settings, Calls::self, false}} {}
 
   const std::vector<std::string>& cpu_features() const override { return cpu_.features; }
 
@@ -246,7 +245,7 @@ class LlvmFunctionCompiler final : public FunctionCompiler {
     give_back(std::move(worker));
   }
 
-  Result<std::unique_ptr<UnlinkedCode>> compile(std::span<const uint32_t> defined_funcs, uint32_t tier) override {
+  Result<std::unique_ptr<code::UnlinkedCode>> compile(std::span<const uint32_t> defined_funcs, uint32_t tier) override {
     std::unique_ptr<Worker> worker = take_worker();
     uint32_t bad = 0;
     OptLevel opt = tier == 0 ? OptLevel::o0 : OptLevel::o1;
@@ -275,25 +274,29 @@ class LlvmFunctionCompiler final : public FunctionCompiler {
 
   const wasm::Module& module_;
   std::span<const uint8_t> bytes_;
-  const CompileOptions options_;
+  const code::CompileOptions options_;
   const CpuTarget cpu_;
-  ModulePlan plans_[2];  ///< by tier
+  const ModulePlan plans_[2];  ///< by tier
   std::mutex mutex_;
   std::vector<std::unique_ptr<Worker>> idle_;
 };
 
 }  // namespace
 
+}  // namespace rotor::jit
+
+namespace rotor::code {
+
 Result<Compiled> compile_module(const wasm::Module& module, std::span<const uint8_t> bytes,
                                 const CompileOptions& options) {
-  return Compilation(module, bytes, options).run();
+  return jit::Compilation(module, bytes, options).run();
 }
 
 Result<std::unique_ptr<FunctionCompiler>> FunctionCompiler::create(const wasm::Module& module,
                                                                    std::span<const uint8_t> bytes,
                                                                    const CompileOptions& options) {
-  ROTOR_TRY(CpuTarget cpu, cpu_target(options.cpu));
-  return std::make_unique<LlvmFunctionCompiler>(module, bytes, options, std::move(cpu));
+  ROTOR_TRY(jit::CpuTarget cpu, jit::cpu_target(options.settings.cpu));
+  return std::make_unique<jit::LlvmFunctionCompiler>(module, bytes, options, std::move(cpu));
 }
 
-}  // namespace rotor::jit
+}  // namespace rotor::code

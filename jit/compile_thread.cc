@@ -3,14 +3,14 @@
 #include <cstring>
 #include <string>
 
-#include "jit/compile.h"
-#include "jit/threads.h"
+#include "code/compiler.h"
+#include "code/threads.h"
 
 namespace rotor::jit {
 
 Result<void> run_on_compile_threads(unsigned count, const std::function<void()>& work) {
   int failed;
-  const std::vector<pthread_t> threads = start_threads(count, work, failed, kCompileStackBytes);
+  const std::vector<pthread_t> threads = code::start_threads(count, work, failed, code::kCompileStackBytes);
   for (pthread_t thread : threads) pthread_join(thread, nullptr);
   if (threads.empty()) return fail(ErrorKind::io, std::string("no thread to compile on: ") + std::strerror(failed));
   return {};

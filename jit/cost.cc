@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "jit/abi.h"
+#include "code/abi.h"
 
 namespace rotor::jit {
 
@@ -26,7 +26,7 @@ constexpr uint64_t kMaxBlocks = 16'000;    ///< 64,000: over 20 s
 constexpr uint64_t kMaxBodyBytes = 512 << 10;
 
 /// An access with a larger static offset checks its end (jit/emit_memory.cc).
-constexpr uint64_t kGuardedOffset = kGuardBytes - kMaxAccessBytes;
+constexpr uint64_t kGuardedOffset = code::kGuardBytes - code::kMaxAccessBytes;
 }  // namespace
 
 /// Weights are what the emitters come to at most, within a few instructions; what matters is that nothing which a body
@@ -42,7 +42,7 @@ class CostCounter::Sink : public wasm::EmptySink {
 
   void function_begin(Control& control, wasm::FuncIndex, const FuncType& type, std::span<const ValType> locals) {
     type_ = &type;
-    stack_words_ = ArgumentPlaces::stack_words(type);
+    stack_words_ = code::ArgumentPlaces::stack_words(type);
     time_ = 0;
     frames_.clear();
     last_set_.assign(locals.size(), 0);
@@ -200,8 +200,8 @@ class CostCounter::Sink : public wasm::EmptySink {
     uint32_t begin;  ///< time_ when it was opened, plus 1
     bool is_loop;
     bool lacks_else = false;  ///< an `if`, so far
-    uint64_t sets;   ///< locals that are set in it, each once; modulo 2^64 until its blocks are closed
-    uint64_t joins;  ///< branches to its label
+    uint64_t sets;            ///< locals that are set in it, each once; modulo 2^64 until its blocks are closed
+    uint64_t joins;           ///< branches to its label
   };
 
   void push(Control& control, bool is_loop) {
@@ -225,7 +225,7 @@ class CostCounter::Sink : public wasm::EmptySink {
     return {};
   }
   Value access(const wasm::MemArg& mem) {
-    const bool guarded = memory_check(module_.memories[raw(mem.memory)]) == MemoryCheck::guard;
+    const bool guarded = code::memory_check(module_.memories[raw(mem.memory)]) == code::MemoryCheck::guard;
     return guarded && mem.offset <= kGuardedOffset ? one(6) : trapping(10, 2);
   }
   Value atomic(const wasm::MemArg& mem) { return trapping(8, 3), access(mem); }
@@ -286,15 +286,15 @@ bool may_be_optimised(const Cost& cost) {
 
 }  // namespace
 
-Result<Form> form_of(const Cost& cost, OptLevel opt, const CompileOptions& options, uint32_t func) {
-  const uint64_t allowed = (cost.body_bytes + kBytesGiven) * options.steps_per_byte;
+Result<Form> form_of(const Cost& cost, OptLevel opt, const code::CompileOptions& options, uint32_t func) {
+  const uint64_t allowed = (cost.body_bytes + kBytesGiven) * options.settings.steps_per_byte;
   const bool few_steps = cost.instructions + cost.phi_entries <= allowed;
   Estimate last{};
   for (Form form : {Form::optimised, Form::fast, Form::frame}) {
     if (form == Form::optimised && (opt == OptLevel::o0 || !may_be_optimised(cost))) continue;
     if (form != Form::frame && !few_steps) continue;
     last = estimate(cost, form);
-    bool in_time = options.deadline_ms == 0 || last.cpu_us / 1000 <= options.deadline_ms;
+    bool in_time = options.settings.deadline_ms == 0 || last.cpu_us / 1000 <= options.settings.deadline_ms;
     if (in_time && last.memory_bytes <= options.memory->limit_bytes()) return form;
   }
   if (last.memory_bytes > options.memory->limit_bytes())
@@ -303,7 +303,7 @@ Result<Form> form_of(const Cost& cost, OptLevel opt, const CompileOptions& optio
                             func, cost.body_bytes, last.memory_bytes, options.memory->limit_bytes()));
   return fail(ErrorKind::limit,
               fmt::format("compiling function {}, of {} bytes, may take {} ms, over compile_deadline_ms of {}", func,
-                          cost.body_bytes, last.cpu_us / 1000, options.deadline_ms));
+                          cost.body_bytes, last.cpu_us / 1000, options.settings.deadline_ms));
 }
 
 }  // namespace rotor::jit

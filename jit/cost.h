@@ -7,7 +7,7 @@
 #include <memory>
 #include <span>
 
-#include "jit/compile.h"
+#include "code/compiler.h"
 #include "wasm/decode_body.h"
 
 namespace rotor::jit {
@@ -58,6 +58,6 @@ Estimate estimate(const Cost& cost, Form form);
 
 /// The best form that a function may have by the bounds in `options`. Errors: limit, if it may have none; `func` is the
 /// module's index, for the message.
-Result<Form> form_of(const Cost& cost, OptLevel opt, const CompileOptions& options, uint32_t func);
+Result<Form> form_of(const Cost& cost, OptLevel opt, const code::CompileOptions& options, uint32_t func);
 
 }  // namespace rotor::jit

@@ -11,6 +11,7 @@
 #include <new>
 #include <numeric>
 
+#include "code/compiler.h"
 #include "jit/batches.h"
 #include "jit/costly_modules_check.h"
 #include "jit/emit_batch.h"
@@ -61,11 +62,11 @@ void count_ir(const llvm::Module& module, Work& work) {
 Work compile(const std::vector<uint8_t>& bytes, OptLevel opt, OptLevel best) {
   auto module = wasm::decode_module(bytes, {});
   EXPECT_TRUE(module) << module.error().to_string();
-  CompileOptions options;
-  options.opt = opt;
-  CostCounter counter(*module, bytes, options.features);
-  BatchEmitter emitter(*module, bytes, options.features);
-  ModulePlan plan(*module, opt == OptLevel::o0 ? Calls::slots : Calls::straight, false);
+  code::CompileOptions options;
+  options.settings.opt = opt;
+  CostCounter counter(*module, bytes, options.settings.features);
+  BatchEmitter emitter(*module, bytes, options.settings.features);
+  ModulePlan plan(*module, options.settings, opt == OptLevel::o0 ? Calls::slots : Calls::straight, false);
   CpuTarget cpu = *cpu_target("baseline");
   Work work;
   uint64_t before = allocated_bytes;
@@ -78,7 +79,7 @@ Work compile(const std::vector<uint8_t>& bytes, OptLevel opt, OptLevel best) {
     for (OptLevel level : {OptLevel::o0, OptLevel::o1}) {
       const auto& piece = level == OptLevel::o0 ? sorted->at_o0 : sorted->at_o1;
       if (piece.empty()) continue;
-      auto pipeline = *Pipeline::create(level, cpu, options.wide_products);
+      auto pipeline = *Pipeline::create(level, cpu, options.settings.wide_products);
       auto llvm_module =
           emitter.emit(plan, pipeline->target(), pipeline->context(1), piece, pipeline->wide_products(), bad);
       EXPECT_TRUE(llvm_module) << llvm_module.error().to_string();
@@ -127,7 +128,7 @@ TEST_P(CostTest, GrowsAsTheModuleDoes) {
 
 // Which form a function gets.
 
-Form form(const Cost& cost, OptLevel opt, const CompileOptions& options = {}) {
+Form form(const Cost& cost, OptLevel opt, const code::CompileOptions& options = {}) {
   auto form = form_of(cost, opt, options, 7);
   EXPECT_TRUE(form) << form.error().to_string();
   return form ? *form : Form::frame;
@@ -152,28 +153,28 @@ TEST(Form, DeepLoopsAreNotOptimised) {
 }
 
 TEST(Form, WithoutAllowanceEveryFunctionKeepsItsValuesInTheFrame) {
-  CompileOptions options;
-  options.steps_per_byte = 0;
+  code::CompileOptions options;
+  options.settings.steps_per_byte = 0;
   EXPECT_EQ(form({.body_bytes = 2, .instructions = 14}, OptLevel::o1, options), Form::frame);
 }
 
 TEST(Form, MemoryAndTimeMakeItCheaperAndThenAnError) {
   Cost cost{.body_bytes = 10'000, .instructions = 100'000};
-  CompileOptions options;
+  code::CompileOptions options;
   uint64_t optimised = estimate(cost, Form::optimised).memory_bytes;
-  options.memory = std::make_shared<CompileMemory>(optimised - 1);
+  options.memory = std::make_shared<code::CompileMemory>(optimised - 1);
   EXPECT_EQ(form(cost, OptLevel::o1, options), Form::fast);
-  options.memory = std::make_shared<CompileMemory>(1 << 20);
+  options.memory = std::make_shared<code::CompileMemory>(1 << 20);
   auto none = form_of(cost, OptLevel::o1, options, 7);
   ASSERT_FALSE(none);
   EXPECT_EQ(none.error().kind, ErrorKind::limit);
   EXPECT_NE(none.error().message.find("function 7"), std::string::npos) << none.error().message;
   EXPECT_NE(none.error().message.find("compile_memory_bytes"), std::string::npos) << none.error().message;
 
-  CompileOptions hasty;
-  hasty.deadline_ms = estimate(cost, Form::optimised).cpu_us / 1000 - 1;
+  code::CompileOptions hasty;
+  hasty.settings.deadline_ms = estimate(cost, Form::optimised).cpu_us / 1000 - 1;
   EXPECT_EQ(form(cost, OptLevel::o1, hasty), Form::fast);
-  hasty.deadline_ms = 1;
+  hasty.settings.deadline_ms = 1;
   none = form_of(cost, OptLevel::o1, hasty, 7);
   ASSERT_FALSE(none);
   EXPECT_EQ(none.error().kind, ErrorKind::limit);
@@ -222,7 +223,7 @@ TEST(CompileThreads, TheCallersStackMayBeSmall) {
     auto module = wasm::decode_module(bytes, {});
     ASSERT_TRUE(module);
     on_small_thread([&] {
-      auto compiled = compile_module(*module, bytes, {});
+      auto compiled = code::compile_module(*module, bytes, {});
       EXPECT_TRUE(compiled) << compiled.error().to_string();
     });
   }
@@ -232,7 +233,7 @@ TEST(CompileThreads, NestsAsDeepAsTheyGetCompile) {
   std::vector<uint8_t> bytes = costly("nested loops", 50'000);
   auto module = wasm::decode_module(bytes, {});
   ASSERT_TRUE(module);
-  auto compiled = compile_module(*module, bytes, {});
+  auto compiled = code::compile_module(*module, bytes, {});
   EXPECT_TRUE(compiled) << compiled.error().to_string();
 }
 
@@ -242,7 +243,7 @@ TEST(CompileThreads, WithoutAThreadThereIsAnError) {
   ASSERT_TRUE(module);
   EXPECT_TRUE(memory::test::in_child([&] {
     memory::test::deny_threads();
-    auto compiled = compile_module(*module, bytes, {});
+    auto compiled = code::compile_module(*module, bytes, {});
     return !compiled && compiled.error().kind == ErrorKind::io;
   }));
 }

@@ -1,6 +1,9 @@
 // Atomics (threads proposal). All are sequentially consistent; a misaligned address traps before the access.
 #include "jit/emit_function.h"
 
+#include "code/abi.h"
+#include "code/run_page.h"
+
 namespace rotor::jit {
 
 using llvm::AtomicOrdering;
@@ -99,14 +102,15 @@ Value FunctionEmitter::atomic_wait_notify(Opcode op, const MemArg& mem, std::spa
   Value memory = int32(raw(mem.memory));
   check_alignment(effective, bytes);
   check_end(mem, effective, bytes);
-  if (op == Opcode::MemoryAtomicNotify) return emit_libcall(Libcall::atomic_notify, {memory, effective, v[1]});
+  if (op == Opcode::MemoryAtomicNotify) return emit_libcall(code::Libcall::atomic_notify, {memory, effective, v[1]});
   if (!plan_.module.memories[raw(mem.memory)].shared) {
     trap_if(b_.getTrue(), TrapKind::expected_shared_memory);
     return int32(0);
   }
-  Value outcome = emit_libcall(op == Opcode::MemoryAtomicWait32 ? Libcall::atomic_wait32 : Libcall::atomic_wait64,
-                               {memory, effective, v[1], v[2]});
-  trap_if(b_.CreateICmpEQ(outcome, int32(kWaitInterrupted)), TrapKind::interrupted);
+  Value outcome =
+      emit_libcall(op == Opcode::MemoryAtomicWait32 ? code::Libcall::atomic_wait32 : code::Libcall::atomic_wait64,
+                   {memory, effective, v[1], v[2]});
+  trap_if(b_.CreateICmpEQ(outcome, int32(code::kWaitInterrupted)), TrapKind::interrupted);
   return outcome;
 }
 

@@ -1,6 +1,8 @@
 // Function frame, structured control, calls, traps.
 #include <algorithm>
 
+#include "code/abi.h"
+#include "code/run_page.h"
 #include "jit/emit_function.h"
 #include "jit/stack_check.h"
 #include "jit/trap_kinds.h"
@@ -90,7 +92,7 @@ void FunctionEmitter::emit_count(Value turns) {
   BasicBlock* next = new_block();
   b_.CreateCondBr(b_.CreateICmpSLT(left, int64(0)), hot, cold);
   b_.SetInsertPoint(hot);
-  emit_libcall(Libcall::tier_up, {int32(defined_func_)});
+  emit_libcall(code::Libcall::tier_up, {int32(defined_func_)});
   b_.CreateBr(next);
   b_.SetInsertPoint(cold);
   b_.CreateStore(b_.CreateTrunc(left, module_.i32), counter, true);
@@ -101,11 +103,11 @@ void FunctionEmitter::emit_count(Value turns) {
 /// At a loop's head. Function entries need none: they compare with the same limit.
 void FunctionEmitter::emit_interrupt_check() {
   // May be hoisted from a loop without calls: groups merge in calls only.
-  Value activation = b_.CreateLoad(module_.ptr, context_address(offsetof(Context, activation)));
+  Value activation = b_.CreateLoad(module_.ptr, context_address(offsetof(code::Context, activation)));
   // Volatile, since other threads write it; not atomic, which the fast instruction selector does not know. Equality and
   // not the frame's address: a leaf may lie below the limit.
   Value limit = b_.CreateLoad(module_.i64, activation, /*isVolatile=*/true);
-  trap_if(b_.CreateICmpEQ(limit, int64(kInterruptLimit)), TrapKind::interrupted);
+  trap_if(b_.CreateICmpEQ(limit, int64(code::kInterruptLimit)), TrapKind::interrupted);
 }
 
 llvm::DebugLoc FunctionEmitter::location() {
@@ -305,7 +307,8 @@ void FunctionEmitter::emit_return(std::span<const Value> results) {
   if (!ModuleEmitter::results_in_registers(*type_)) {
     Value buffer = results_of(context_);
     for (size_t i = 0; i < results.size(); ++i)
-      b_.CreateAlignedStore(results[i], b_.CreateConstGEP1_64(module_.i8, buffer, i * kResultStride), llvm::Align(8));
+      b_.CreateAlignedStore(results[i], b_.CreateConstGEP1_64(module_.i8, buffer, i * code::kResultStride),
+                            llvm::Align(8));
     b_.CreateRetVoid();
   } else if (results.empty()) {
     b_.CreateRetVoid();
@@ -327,7 +330,8 @@ llvm::CallInst* FunctionEmitter::emit_call(llvm::FunctionType* prototype, Value 
 }
 
 FunctionEmitter::Value FunctionEmitter::results_of(Value callee_context) {
-  return invariant_load(module_.ptr, b_.CreateConstGEP1_32(module_.i8, callee_context, offsetof(Context, results)));
+  return invariant_load(module_.ptr,
+                        b_.CreateConstGEP1_32(module_.i8, callee_context, offsetof(code::Context, results)));
 }
 
 void FunctionEmitter::emit_call(const FuncType& type, Value code, Value callee_context, std::span<const Value> args,
@@ -338,8 +342,9 @@ void FunctionEmitter::emit_call(const FuncType& type, Value code, Value callee_c
   if (!ModuleEmitter::results_in_registers(type)) {
     Value buffer = results_of(callee_context);
     for (size_t i = 0; i < results.size(); ++i)
-      results[i] = b_.CreateAlignedLoad(module_.value_type(type.results[i]),
-                                        b_.CreateConstGEP1_64(module_.i8, buffer, i * kResultStride), llvm::Align(8));
+      results[i] =
+          b_.CreateAlignedLoad(module_.value_type(type.results[i]),
+                               b_.CreateConstGEP1_64(module_.i8, buffer, i * code::kResultStride), llvm::Align(8));
   } else if (results.size() == 1) {
     results[0] = call;
   } else {
@@ -359,16 +364,16 @@ FunctionEmitter::Value FunctionEmitter::slot_code(wasm::FuncIndex func) {
 
 FunctionEmitter::Callee FunctionEmitter::imported_callee(wasm::FuncIndex func) {
   uint32_t slot = plan_.context.imported_func(raw(func));
-  Value code = invariant_load(module_.ptr, context_address(slot + offsetof(FuncRef, code)));
-  return {code, invariant_load(module_.ptr, context_address(slot + offsetof(FuncRef, context)))};
+  Value code = invariant_load(module_.ptr, context_address(slot + offsetof(code::FuncRef, code)));
+  return {code, invariant_load(module_.ptr, context_address(slot + offsetof(code::FuncRef, context)))};
 }
 
 FunctionEmitter::Callee FunctionEmitter::callee_of(Value ref) {
   auto member = [&](uint32_t offset) {
     return invariant_load(module_.ptr, b_.CreateConstGEP1_32(module_.i8, ref, offset));
   };
-  Value context = member(offsetof(FuncRef, context));
-  return {member(offsetof(FuncRef, code)), context};
+  Value context = member(offsetof(code::FuncRef, context));
+  return {member(offsetof(code::FuncRef, code)), context};
 }
 
 FunctionEmitter::Value FunctionEmitter::indirect_ref(wasm::TableIndex table, wasm::TypeIndex type_index, Value index) {
@@ -376,7 +381,7 @@ FunctionEmitter::Value FunctionEmitter::indirect_ref(wasm::TableIndex table, was
   Value ref = b_.CreateLoad(module_.ptr, slot);
   trap_if(b_.CreateIsNull(ref), TrapKind::uninitialized_element);
   Value wanted = b_.CreateLoad(module_.i64, module_.run_page(plan_.run_page.type(raw(type_index))));
-  Value actual = invariant_load(module_.i64, b_.CreateConstGEP1_32(module_.i8, ref, offsetof(FuncRef, type)));
+  Value actual = invariant_load(module_.i64, b_.CreateConstGEP1_32(module_.i8, ref, offsetof(code::FuncRef, type)));
   trap_if(b_.CreateICmpNE(actual, wanted), TrapKind::indirect_call_type_mismatch);
   return ref;
 }
@@ -409,14 +414,14 @@ void FunctionEmitter::call_ref(const FuncType& type, ValType ref_type, Value ref
   emit_call(type, callee.code, callee.context, args, results);
 }
 
-FunctionEmitter::Value FunctionEmitter::emit_libcall(Libcall call, std::initializer_list<Value> args) {
+FunctionEmitter::Value FunctionEmitter::emit_libcall(code::Libcall call, std::initializer_list<Value> args) {
   struct Signature {
     const char* result;
     const char* params;
   };
   static constexpr Signature kSignatures[] = {
 #define ROTOR_LIBCALL(Name, result, params) {#result, #params},
-#include "jit/libcalls.def"
+#include "code/libcalls.def"
   };
   auto type_of = [&](char letter) -> llvm::Type* {
     switch (letter) {

@@ -6,6 +6,8 @@
 #include <span>
 #include <vector>
 
+#include "code/abi.h"
+#include "code/run_page.h"
 #include "jit/emit_module.h"
 #include "jit/emit_simd.h"
 #include "rotor/trap.h"
@@ -191,7 +193,7 @@ class FunctionEmitter {
                  std::span<Value> results);
   /// Where a function with that context left its results, if they are too many for registers.
   Value results_of(Value callee_context);
-  Value emit_libcall(Libcall call, std::initializer_list<Value> args);
+  Value emit_libcall(code::Libcall call, std::initializer_list<Value> args);
 
   // Tail calls.
   /// Arguments as the uniform prototype has them: of every register, and the stack words.
@@ -206,7 +208,7 @@ class FunctionEmitter {
   Value to_xmm(Value value);
   Value from_word(Value word, ValType type);
   Value from_xmm(Value xmm, ValType type);
-  Value parameter(ArgumentPlaces::Place place, ValType type);
+  Value parameter(code::ArgumentPlaces::Place place, ValType type);
   void begin_tail_call();
   void jump(Value code, const UniformArgs& args);
   void jump_by_runtime(const FuncType& type, const Callee& callee, const UniformArgs& args);
@@ -231,7 +233,7 @@ class FunctionEmitter {
   Value effective_address(const wasm::MemArg& mem, Value address);
   /// The address of an access, checked where the guard does not do it.
   Value access_pointer(const wasm::MemArg& mem, Value address, uint32_t bytes);
-  MemoryCheck check_of(uint32_t memory) const { return memory_check(plan_.module.memories[memory]); }
+  code::MemoryCheck check_of(uint32_t memory) const { return code::memory_check(plan_.module.memories[memory]); }
   Value memory_bytes(uint32_t memory);
   Value memory_base(uint32_t memory);
   /// Traps unless all `bytes` at the effective address lie in the memory, and it did not wrap.

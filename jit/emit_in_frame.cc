@@ -1,5 +1,6 @@
 #include "jit/emit_in_frame.h"
 
+#include "code/abi.h"
 #include "llvm/IR/Constants.h"
 #include "llvm/IR/Intrinsics.h"
 
@@ -8,7 +9,7 @@ namespace rotor::jit {
 using llvm::BasicBlock;
 using wasm::BlockSignature;
 using Kind = FunctionEmitter::Control::Kind;
-using PlaceKind = ArgumentPlaces::Place::Kind;
+using PlaceKind = code::ArgumentPlaces::Place::Kind;
 
 namespace {
 
@@ -211,7 +212,7 @@ void FrameEmitter::emit_return_from_slots() {
   if (turns_) emit_count(b_.CreateLoad(module_.i64, turns_));
   if (ModuleEmitter::results_in_registers(*type_)) {
     begin_slow_block();
-    llvm::SmallVector<llvm::Value*, kMaxRegisterResults> results;
+    llvm::SmallVector<llvm::Value*, code::kMaxRegisterResults> results;
     for (uint32_t i = 0; i < type_->results.size(); ++i)
       results.push_back(b_.CreateLoad(module_.value_type(type_->results[i]), slot(i)));
     if (results.size() <= 1) {
@@ -221,7 +222,7 @@ void FrameEmitter::emit_return_from_slots() {
     }
     return;
   }
-  copy(results_of(context_), slot(0), type_->results.size(), kResultStride);
+  copy(results_of(context_), slot(0), type_->results.size(), code::kResultStride);
   begin_slow_block();
   b_.CreateRetVoid();
 }
@@ -252,8 +253,8 @@ const FrameEmitter::Packing& FrameEmitter::packing_of(const FuncType& type) {
   auto [known, fresh] = packings_.try_emplace(&type);
   Packing& packing = known->second;
   if (!fresh) return packing;
-  std::vector<ArgumentPlaces::Place> all_places;
-  ArgumentPlaces places;
+  std::vector<code::ArgumentPlaces::Place> all_places;
+  code::ArgumentPlaces places;
   packing = {.stack_words = 0, .gprs = 0, .xmms = 0, .offsets = nullptr};
   for (ValType param : type.params) {
     all_places.push_back(places.next(param));
@@ -262,7 +263,7 @@ const FrameEmitter::Packing& FrameEmitter::packing_of(const FuncType& type) {
   }
   packing.stack_words = places.stack_words();
   std::vector<uint16_t> offsets;
-  for (const ArgumentPlaces::Place& place : all_places) switch (place.kind) {
+  for (const code::ArgumentPlaces::Place& place : all_places) switch (place.kind) {
       case PlaceKind::stack: offsets.push_back(static_cast<uint16_t>(place.index * 8)); break;
       case PlaceKind::gpr: offsets.push_back(static_cast<uint16_t>(gprs_offset(packing) + place.index * 8)); break;
       case PlaceKind::xmm: offsets.push_back(static_cast<uint16_t>(xmms_offset(packing) + place.index * 16)); break;
@@ -299,7 +300,7 @@ void FrameEmitter::unpack_params(const FuncType& type) {
   for (uint32_t i = 0; i < packing.gprs; ++i)
     b_.CreateStore(function_->getArg(1 + i), place(gprs_offset(packing) + i * 8));
   for (uint32_t i = 0; i < packing.xmms; ++i)
-    b_.CreateAlignedStore(function_->getArg(1 + ArgumentPlaces::kGprs + i), place(xmms_offset(packing) + i * 16),
+    b_.CreateAlignedStore(function_->getArg(1 + code::ArgumentPlaces::kGprs + i), place(xmms_offset(packing) + i * 16),
                           llvm::Align(8));
   repeat(type.params.size(), [&](llvm::Value* i) {
     auto* value = b_.CreateAlignedLoad(module_.v128, packed_offset(packing, i), llvm::Align(8));
@@ -318,11 +319,11 @@ llvm::SmallVector<llvm::Value*, 24> FrameEmitter::pack(const Packing& packing, c
   });
   llvm::SmallVector<llvm::Value*, 24> registers;
   auto place = [&](uint32_t offset) { return b_.CreateConstGEP1_64(module_.i8, words, offset); };
-  for (uint32_t i = 0; i < ArgumentPlaces::kGprs; ++i)
+  for (uint32_t i = 0; i < code::ArgumentPlaces::kGprs; ++i)
     registers.push_back(i < packing.gprs
                             ? static_cast<llvm::Value*>(b_.CreateLoad(module_.i64, place(gprs_offset(packing) + i * 8)))
                             : llvm::PoisonValue::get(module_.i64));
-  for (uint32_t i = 0; i < ArgumentPlaces::kXmms; ++i)
+  for (uint32_t i = 0; i < code::ArgumentPlaces::kXmms; ++i)
     registers.push_back(i < packing.xmms ? static_cast<llvm::Value*>(b_.CreateAlignedLoad(
                                                module_.xmm, place(xmms_offset(packing) + i * 16), llvm::Align(8)))
                                          : llvm::PoisonValue::get(module_.xmm));
@@ -349,7 +350,7 @@ void FrameEmitter::emit_call_at(const FuncType& type, const Callee& callee, uint
   }
   set_types(type.results, results);
   if (!ModuleEmitter::results_in_registers(type)) {
-    copy(slot(first), results_of(callee.context), results.size(), kResultStride);
+    copy(slot(first), results_of(callee.context), results.size(), code::kResultStride);
   } else if (results.size() == 1) {
     b_.CreateStore(call, slot(first));
   } else {

@@ -11,6 +11,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "code/abi.h"
 #include "jit/emit_function.h"
 
 namespace rotor::jit {
@@ -212,16 +213,16 @@ class FrameEmitter : private FunctionEmitter {
     uint32_t gprs, xmms;            ///< that are used
     llvm::GlobalVariable* offsets;  ///< uint16_t of each parameter, in the area
   };
-  static constexpr uint32_t kSlotBytes = kResultStride;
+  static constexpr uint32_t kSlotBytes = code::kResultStride;
   static constexpr uint32_t gprs_offset(const Packing& packing) {
     // Each value is copied with 16 bytes: the last one of a kind reaches behind its own.
     return packing.stack_words * 8 + 16;
   }
   static constexpr uint32_t xmms_offset(const Packing& packing) {
-    return gprs_offset(packing) + ArgumentPlaces::kGprs * 8 + 8;
+    return gprs_offset(packing) + code::ArgumentPlaces::kGprs * 8 + 8;
   }
   static constexpr uint32_t area_bytes(const Packing& packing) {
-    return xmms_offset(packing) + ArgumentPlaces::kXmms * 16;
+    return xmms_offset(packing) + code::ArgumentPlaces::kXmms * 16;
   }
   const Packing& packing_of(const FuncType& type);
   llvm::Value* area(const Packing& packing);

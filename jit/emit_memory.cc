@@ -16,6 +16,8 @@
 // end. The end of the access is compared: bytes behind the size are backed up to the system's next page.
 //
 // Loads and stores are volatile: a load that LLVM finds dead must still trap, and no store may move across a trap.
+#include "code/abi.h"
+#include "code/run_page.h"
 #include "jit/emit_function.h"
 
 namespace rotor::jit {
@@ -78,20 +80,21 @@ Value FunctionEmitter::effective_address(const MemArg& mem, Value address) {
 }
 
 Value FunctionEmitter::memory_bytes(uint32_t memory) {
-  Value def = invariant_load(module_.ptr, context_address(plan_.context.memory(memory) + offsetof(ContextMemory, def)));
+  Value def =
+      invariant_load(module_.ptr, context_address(plan_.context.memory(memory) + offsetof(code::ContextMemory, def)));
   // Volatile: another thread may grow a shared memory meanwhile.
   auto* size =
-      b_.CreateAlignedLoad(module_.i64, b_.CreateConstGEP1_32(module_.i8, def, offsetof(MemoryDef, size_bytes)),
+      b_.CreateAlignedLoad(module_.i64, b_.CreateConstGEP1_32(module_.i8, def, offsetof(code::MemoryDef, size_bytes)),
                            llvm::Align(8), /*isVolatile=*/true);
   // Not where every access reads it: the fast instruction selector knows no atomic loads, and an aligned one is whole.
-  if (check_of(memory) == MemoryCheck::guard) size->setAtomic(llvm::AtomicOrdering::Monotonic);
+  if (check_of(memory) == code::MemoryCheck::guard) size->setAtomic(llvm::AtomicOrdering::Monotonic);
   return size;
 }
 
 void FunctionEmitter::check_end(const MemArg& mem, Value effective, uint32_t bytes) {
   uint32_t memory = raw(mem.memory);
   TrapKind kind = TrapKind::out_of_bounds_memory;
-  if (mem.offset > kMaxMemoryBytes) {
+  if (mem.offset > code::kMaxMemoryBytes) {
     // No memory is that large.
     trap_if(b_.getTrue(), kind);
     return;
@@ -110,7 +113,8 @@ void FunctionEmitter::check_end(const MemArg& mem, Value effective, uint32_t byt
 
 Value FunctionEmitter::memory_base(uint32_t memory) {
   auto load_base = [&] {
-    return invariant_load(module_.ptr, context_address(plan_.context.memory(memory) + offsetof(ContextMemory, base)));
+    return invariant_load(module_.ptr,
+                          context_address(plan_.context.memory(memory) + offsetof(code::ContextMemory, base)));
   };
   if (memory != 0) return load_base();
   if (!memory_base_) {
@@ -125,14 +129,14 @@ Value FunctionEmitter::memory_base(uint32_t memory) {
 Value FunctionEmitter::access_pointer(const MemArg& mem, Value address, uint32_t bytes) {
   uint32_t memory = raw(mem.memory);
   Value base = memory_base(memory);
-  MemoryCheck check = check_of(memory);
-  if (check == MemoryCheck::end || mem.offset > kGuardBytes - kMaxAccessBytes) {
+  code::MemoryCheck check = check_of(memory);
+  if (check == code::MemoryCheck::end || mem.offset > code::kGuardBytes - code::kMaxAccessBytes) {
     Value effective = effective_address(mem, address);
     check_end(mem, effective, bytes);
     return b_.CreateGEP(module_.i8, base, effective);
   }
   Value index = index64(address);
-  if (check == MemoryCheck::index)
+  if (check == code::MemoryCheck::index)
     trap_if(b_.CreateICmpUGE(index, memory_bytes(memory)), TrapKind::out_of_bounds_memory);
   Value pointer = b_.CreateGEP(module_.i8, base, index);
   return mem.offset ? b_.CreateConstGEP1_64(module_.i8, pointer, mem.offset) : pointer;
@@ -193,26 +197,28 @@ Value FunctionEmitter::memory_size(wasm::MemoryIndex memory) {
 
 Value FunctionEmitter::memory_grow(wasm::MemoryIndex memory, Value delta) {
   return index_result(plan_.module.memories[raw(memory)].is64,
-                      emit_libcall(Libcall::memory_grow, {int32(raw(memory)), index64(delta)}));
+                      emit_libcall(code::Libcall::memory_grow, {int32(raw(memory)), index64(delta)}));
 }
 
 void FunctionEmitter::memory_init(wasm::MemoryIndex memory, wasm::DataIndex segment, Value dst, Value src, Value size) {
-  trap_if(to_bool(emit_libcall(Libcall::memory_init,
+  trap_if(to_bool(emit_libcall(code::Libcall::memory_init,
                                {int32(raw(memory)), int32(raw(segment)), index64(dst), index64(src), index64(size)})),
           TrapKind::out_of_bounds_memory);
 }
 
-void FunctionEmitter::data_drop(wasm::DataIndex segment) { emit_libcall(Libcall::data_drop, {int32(raw(segment))}); }
+void FunctionEmitter::data_drop(wasm::DataIndex segment) {
+  emit_libcall(code::Libcall::data_drop, {int32(raw(segment))});
+}
 
 void FunctionEmitter::memory_copy(wasm::MemoryIndex dst_memory, wasm::MemoryIndex src_memory, Value dst, Value src,
                                   Value size) {
-  trap_if(to_bool(emit_libcall(Libcall::memory_copy, {int32(raw(dst_memory)), int32(raw(src_memory)), index64(dst),
-                                                      index64(src), index64(size)})),
+  trap_if(to_bool(emit_libcall(code::Libcall::memory_copy, {int32(raw(dst_memory)), int32(raw(src_memory)),
+                                                            index64(dst), index64(src), index64(size)})),
           TrapKind::out_of_bounds_memory);
 }
 
 void FunctionEmitter::memory_fill(wasm::MemoryIndex memory, Value dst, Value byte, Value size) {
-  trap_if(to_bool(emit_libcall(Libcall::memory_fill, {int32(raw(memory)), index64(dst), byte, index64(size)})),
+  trap_if(to_bool(emit_libcall(code::Libcall::memory_fill, {int32(raw(memory)), index64(dst), byte, index64(size)})),
           TrapKind::out_of_bounds_memory);
 }
 

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "code/abi.h"
 #include "llvm/IR/Attributes.h"
 #include "llvm/IR/CallingConv.h"
 #include "llvm/IR/Constants.h"
@@ -62,7 +63,7 @@ llvm::FunctionType* ModuleEmitter::function_type(const FuncType& type) {
   if (type.results.size() == 1) {
     result = value_type(type.results[0]);
   } else if (type.results.size() > 1 && results_in_registers(type)) {
-    llvm::SmallVector<llvm::Type*, kMaxRegisterResults> members;
+    llvm::SmallVector<llvm::Type*, code::kMaxRegisterResults> members;
     for (ValType r : type.results) members.push_back(value_type(r));
     result = llvm::StructType::get(context, members);
   }
@@ -77,8 +78,8 @@ llvm::Function* ModuleEmitter::function(wasm::FuncIndex func) {
 
 llvm::FunctionType* ModuleEmitter::uniform_type(llvm::Type* result, uint32_t stack_words) {
   llvm::SmallVector<llvm::Type*, 24> params{ptr};
-  params.append(ArgumentPlaces::kGprs, i64);
-  params.append(ArgumentPlaces::kXmms, xmm);
+  params.append(code::ArgumentPlaces::kGprs, i64);
+  params.append(code::ArgumentPlaces::kXmms, xmm);
   params.append(stack_words, i64);
   return llvm::FunctionType::get(result, params, false);
 }
@@ -92,8 +93,8 @@ llvm::Function* ModuleEmitter::uniform_function(wasm::FuncIndex func, uint32_t s
 
 llvm::FunctionType* ModuleEmitter::packed_type(llvm::Type* result, bool has_words) {
   llvm::SmallVector<llvm::Type*, 24> params{ptr};
-  params.append(ArgumentPlaces::kGprs, i64);
-  params.append(ArgumentPlaces::kXmms, xmm);
+  params.append(code::ArgumentPlaces::kGprs, i64);
+  params.append(code::ArgumentPlaces::kXmms, xmm);
   if (has_words) params.push_back(ptr);
   return llvm::FunctionType::get(result, params, false);
 }
@@ -102,7 +103,7 @@ llvm::Function* ModuleEmitter::packed_function(wasm::FuncIndex func) {
   std::string name = fmt::format("u{}.p", raw(func));
   if (llvm::Function* known = llvm_module->getFunction(name)) return known;
   const FuncType& type = plan.module.func_type(func);
-  return declare(name, packed_type(function_type(type)->getReturnType(), ArgumentPlaces::stack_words(type) != 0));
+  return declare(name, packed_type(function_type(type)->getReturnType(), code::ArgumentPlaces::stack_words(type) != 0));
 }
 
 void ModuleEmitter::pass_words(llvm::CallInst& call, uint32_t stack_words) {

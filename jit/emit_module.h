@@ -5,7 +5,9 @@
 #include <string>
 #include <unordered_map>
 
-#include "jit/abi.h"
+#include "code/abi.h"
+#include "code/run_page.h"
+#include "code/settings.h"
 #include "llvm/IR/DIBuilder.h"
 #include "llvm/IR/IRBuilder.h"
 #include "llvm/IR/LLVMContext.h"
@@ -27,18 +29,23 @@ enum class Calls : uint8_t {
 /// What every batch of one compilation reads.
 struct ModulePlan {
   const wasm::Module& module;
-  ContextLayout context;
-  RunPageLayout run_page;
+  code::ContextLayout context;
+  code::RunPageLayout run_page;
   Calls calls;
   bool counts;          ///< code counts entries and turns of loops
   bool fast_selection;  ///< of the pipeline for o0: traps are emitted for jit/trap_kinds.h
-  /// Loop heads look for a stop.
-  bool interruptible = false;
-  /// Config::deterministic.
-  bool deterministic = false;
+  bool interruptible;   ///< loop heads look for a stop
+  bool deterministic;   ///< Config::deterministic
 
-  ModulePlan(const wasm::Module& m, Calls how, bool count)
-      : module(m), context(m), run_page(m), calls(how), counts(count), fast_selection(how == Calls::slots) {}
+  ModulePlan(const wasm::Module& m, const code::CodeSettings& settings, Calls how, bool count)
+      : module(m),
+        context(m),
+        run_page(m),
+        calls(how),
+        counts(count),
+        fast_selection(how == Calls::slots),
+        interruptible(settings.interruptible),
+        deterministic(settings.deterministic) {}
 };
 
 /// Name of the run page's symbol. Those of functions: function_of_symbol in jit/link.h.
@@ -71,7 +78,7 @@ class ModuleEmitter {
   llvm::Type* value_type(ValType type) const;
   /// (ptr swiftself context, params...) -> results in a struct, or void where they go through memory.
   llvm::FunctionType* function_type(const FuncType& type);
-  static bool results_in_registers(const FuncType& type) { return type.results.size() <= kMaxRegisterResults; }
+  static bool results_in_registers(const FuncType& type) { return type.results.size() <= code::kMaxRegisterResults; }
   /// The declaration of a defined function, in this batch or another.
   llvm::Function* function(wasm::FuncIndex func);
 

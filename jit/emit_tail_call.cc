@@ -2,6 +2,7 @@
 // calling convention whose callee pops its arguments, which does not link with swiftcc. So a function that makes a tail
 // call is compiled with the uniform prototype, whose registers and stack words are those of its own type, and takes its
 // callees to be of the same one, whatever they are: what they don't read is poison and costs nothing.
+#include "code/abi.h"
 #include "jit/emit_function.h"
 #include "jit/stack_check.h"
 
@@ -9,13 +10,13 @@ namespace rotor::jit {
 
 using llvm::BasicBlock;
 using Value = FunctionEmitter::Value;
-using PlaceKind = ArgumentPlaces::Place::Kind;
+using PlaceKind = code::ArgumentPlaces::Place::Kind;
 
 namespace {
 /// Of the uniform prototype's parameters; the context is the first.
 constexpr unsigned kFirstGpr = 1;
-constexpr unsigned kFirstXmm = kFirstGpr + ArgumentPlaces::kGprs;
-constexpr unsigned kFirstStackWord = kFirstXmm + ArgumentPlaces::kXmms;
+constexpr unsigned kFirstXmm = kFirstGpr + code::ArgumentPlaces::kGprs;
+constexpr unsigned kFirstStackWord = kFirstXmm + code::ArgumentPlaces::kXmms;
 }  // namespace
 
 Value FunctionEmitter::to_word(Value value) {
@@ -47,7 +48,7 @@ Value FunctionEmitter::from_xmm(Value xmm, ValType type) {
 }
 
 /// A parameter of the function, out of those of the uniform prototype.
-Value FunctionEmitter::parameter(ArgumentPlaces::Place place, ValType type) {
+Value FunctionEmitter::parameter(code::ArgumentPlaces::Place place, ValType type) {
   auto arg = [&](unsigned index) { return function_->getArg(index); };
   switch (place.kind) {
     case PlaceKind::gpr: return from_word(arg(kFirstGpr + place.index), type);
@@ -65,7 +66,7 @@ Value FunctionEmitter::parameter(ArgumentPlaces::Place place, ValType type) {
 void FunctionEmitter::become_uniform() {
   if (uniform_) return;
   uniform_ = true;
-  stack_words_ = ArgumentPlaces::stack_words(*type_);
+  stack_words_ = code::ArgumentPlaces::stack_words(*type_);
   llvm::Function* typed = function_;
   function_ = module_.uniform_function(wasm::FuncIndex{defined_func_ + plan_.module.imported_funcs}, stack_words_);
   function_->setAttributes(function_->getAttributes().addFnAttributes(
@@ -77,7 +78,7 @@ void FunctionEmitter::become_uniform() {
   b_.SetInsertPoint(&function_->getEntryBlock(), function_->getEntryBlock().begin());
   context_ = function_->getArg(0);
   typed->getArg(0)->replaceAllUsesWith(context_);
-  ArgumentPlaces places;
+  code::ArgumentPlaces places;
   for (unsigned i = 0; i < type_->params.size(); ++i) {
     ValType param = type_->params[i];
     typed->getArg(i + 1)->replaceAllUsesWith(parameter(places.next(param), param));
@@ -88,16 +89,16 @@ void FunctionEmitter::become_uniform() {
 
 FunctionEmitter::UniformArgs FunctionEmitter::uniform_args(const FuncType& type, std::span<const Value> args) {
   UniformArgs uniform;
-  uniform.registers.append(ArgumentPlaces::kGprs, llvm::PoisonValue::get(module_.i64));
-  uniform.registers.append(ArgumentPlaces::kXmms, llvm::PoisonValue::get(module_.xmm));
-  uniform.stack.append(ArgumentPlaces::stack_words(type), llvm::PoisonValue::get(module_.i64));
-  ArgumentPlaces places;
+  uniform.registers.append(code::ArgumentPlaces::kGprs, llvm::PoisonValue::get(module_.i64));
+  uniform.registers.append(code::ArgumentPlaces::kXmms, llvm::PoisonValue::get(module_.xmm));
+  uniform.stack.append(code::ArgumentPlaces::stack_words(type), llvm::PoisonValue::get(module_.i64));
+  code::ArgumentPlaces places;
   for (size_t i = 0; i < args.size(); ++i) {
-    ArgumentPlaces::Place place = places.next(type.params[i]);
+    code::ArgumentPlaces::Place place = places.next(type.params[i]);
     if (place.kind == PlaceKind::gpr) {
       uniform.registers[place.index] = to_word(args[i]);
     } else if (place.kind == PlaceKind::xmm) {
-      uniform.registers[ArgumentPlaces::kGprs + place.index] = to_xmm(args[i]);
+      uniform.registers[code::ArgumentPlaces::kGprs + place.index] = to_xmm(args[i]);
     } else if (type.params[i] == ValType::v128) {
       Value both = b_.CreateBitCast(args[i], llvm::FixedVectorType::get(module_.i64, 2));
       for (unsigned k = 0; k < 2; ++k) uniform.stack[place.index + k] = b_.CreateExtractElement(both, uint64_t{k});
@@ -141,15 +142,16 @@ void FunctionEmitter::jump_by_runtime(const FuncType& type, const Callee& callee
 
 void FunctionEmitter::jump_by_runtime(const FuncType& type, const Callee& callee, std::span<const Value> registers,
                                       size_t stack_words) {
-  Value activation = b_.CreateLoad(module_.ptr, context_address(offsetof(Context, activation)));
+  Value activation = b_.CreateLoad(module_.ptr, context_address(offsetof(code::Context, activation)));
   auto store = [&](uint32_t offset, Value value) {
-    b_.CreateStore(value, b_.CreateConstGEP1_32(module_.i8, activation, uint32_t{offsetof(Activation, tail)} + offset));
+    b_.CreateStore(value,
+                   b_.CreateConstGEP1_32(module_.i8, activation, uint32_t{offsetof(code::Activation, tail)} + offset));
   };
-  uint64_t results = ModuleEmitter::results_in_registers(type) ? 0 : type.results.size() * kResultStride / 8;
-  store(offsetof(TailCall, code), callee.code);
-  store(offsetof(TailCall, context), callee.context);
-  store(offsetof(TailCall, stack_words), int64(stack_words));
-  store(offsetof(TailCall, result_words), int64(results));
+  uint64_t results = ModuleEmitter::results_in_registers(type) ? 0 : type.results.size() * code::kResultStride / 8;
+  store(offsetof(code::TailCall, code), callee.code);
+  store(offsetof(code::TailCall, context), callee.context);
+  store(offsetof(code::TailCall, stack_words), int64(stack_words));
+  store(offsetof(code::TailCall, result_words), int64(results));
   note_tail_call_words(*function_, stack_words);
   Value code = b_.CreateLoad(module_.ptr, module_.run_page(plan_.run_page.tail_call));
   jump(code, {llvm::SmallVector<Value, 24>(registers.begin(), registers.end()), {}});

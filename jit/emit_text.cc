@@ -3,8 +3,8 @@
 
 #include <numeric>
 
+#include "code/compiler.h"
 #include "jit/batches.h"
-#include "jit/compile.h"
 #include "jit/compile_thread.h"
 #include "jit/emit_batch.h"
 #include "jit/link.h"
@@ -93,11 +93,12 @@ class AssemblyComments : public llvm::AsmPrinterHandler {
 /// Adds the text of a batch to `out`. Errors: of the first bad function.
 class TextWriter {
  public:
-  TextWriter(const wasm::Module& module, std::span<const uint8_t> bytes, const CompileOptions& options, CodeText text)
+  TextWriter(const wasm::Module& module, std::span<const uint8_t> bytes, const code::CompileOptions& options,
+             CodeText text)
       : module_(module),
         text_(text),
         comments_(wasm::decode_display_names(module, bytes)),
-        emitter_(module, bytes, options.features) {}
+        emitter_(module, bytes, options.settings.features) {}
 
   Result<void> write(const ModulePlan& plan, Pipeline& pipeline, std::span<const BatchFunction> functions,
                      std::string& out) {
@@ -129,30 +130,31 @@ class TextWriter {
 };
 
 Result<std::string> write_text(const wasm::Module& module, std::span<const uint8_t> bytes,
-                               const CompileOptions& options, CodeText text, std::optional<uint32_t> defined_func) {
+                               const code::CompileOptions& options, CodeText text,
+                               std::optional<uint32_t> defined_func) {
   std::vector<Batch> batches;
   if (defined_func)
     batches.push_back({*defined_func, 1});
   else
     batches = make_batches(module, std::max(options.batch_functions, 1u));
-  ROTOR_TRY(CpuTarget cpu, cpu_target(options.cpu));
+  ROTOR_TRY(CpuTarget cpu, cpu_target(options.settings.cpu));
   ROTOR_TRY(auto fast, Pipeline::create(OptLevel::o0, cpu, false));
-  ROTOR_TRY(auto optimising, Pipeline::create(OptLevel::o1, cpu, options.wide_products));
-  ModulePlan tier0(module, Calls::slots, options.counts);
-  ModulePlan tier1(module, options.growing ? Calls::self : Calls::straight, false);
-  tier0.interruptible = tier1.interruptible = options.interruptible;
-  tier0.deterministic = tier1.deterministic = options.deterministic;
+  ROTOR_TRY(auto optimising, Pipeline::create(OptLevel::o1, cpu, options.settings.wide_products));
+  const code::CodeSettings& settings = options.settings;
+  // Tier 0 is shown as it is where there is a tier 1.
+  ModulePlan tier0(module, settings, Calls::slots, settings.tiered);
+  ModulePlan tier1(module, settings, settings.tiered ? Calls::self : Calls::straight, false);
   TextWriter writer(module, bytes, options, text);
-  CostCounter counter(module, bytes, options.features);
+  CostCounter counter(module, bytes, options.settings.features);
   std::string out;
   std::vector<uint32_t> functions;
   for (const Batch& batch : batches) {
     functions.resize(batch.count);
     std::iota(functions.begin(), functions.end(), batch.first);
     uint32_t bad;
-    ROTOR_TRY(SortedBatch sorted, sort_batch(counter, functions, options.opt, options, module.imported_funcs, bad));
+    ROTOR_TRY(SortedBatch sorted, sort_batch(counter, functions, settings.opt, options, module.imported_funcs, bad));
     if (!sorted.at_o1.empty()) ROTOR_CHECK(writer.write(tier1, *optimising, sorted.at_o1, out));
-    bool is_tier0 = options.opt == OptLevel::o0 || options.growing;
+    bool is_tier0 = settings.opt == OptLevel::o0 || settings.tiered;
     if (!sorted.at_o0.empty()) ROTOR_CHECK(writer.write(is_tier0 ? tier0 : tier1, *fast, sorted.at_o0, out));
   }
   return out;
@@ -160,11 +162,16 @@ Result<std::string> write_text(const wasm::Module& module, std::span<const uint8
 
 }  // namespace
 
+}  // namespace rotor::jit
+
+namespace rotor::code {
+
 Result<std::string> emit_text(const wasm::Module& module, std::span<const uint8_t> bytes, const CompileOptions& options,
                               CodeText text, std::optional<uint32_t> defined_func) {
   Result<std::string> written;
-  ROTOR_CHECK(run_on_compile_threads(1, [&] { written = write_text(module, bytes, options, text, defined_func); }));
+  ROTOR_CHECK(
+      jit::run_on_compile_threads(1, [&] { written = jit::write_text(module, bytes, options, text, defined_func); }));
   return written;
 }
 
-}  // namespace rotor::jit
+}  // namespace rotor::code

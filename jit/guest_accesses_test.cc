@@ -1,6 +1,6 @@
-// Each load as an operand of each operator that LLVM might fold it into, and each store of what is chosen or narrowed: all of its bytes are accessed on each path
-// through the function, for each set of CPU features, whether this machine has them or not. Looks at the machine code
-// that is printed, not at what it does.
+// Each load as an operand of each operator that LLVM might fold it into, and each store of what is chosen or narrowed:
+// all of its bytes are accessed on each path through the function, for each set of CPU features, whether this machine
+// has them or not. Looks at the machine code that is printed, not at what it does.
 //
 // ROTOR_ALL_ACCESSES=1 takes every pair (three minutes, scripts/nightly.sh); without it one in eleven.
 #include "jit/guest_accesses.h"
@@ -34,9 +34,9 @@ struct Op {
 #define ROTOR_OP_SIMD_LANE(code, Name, text, immediate, signature, feature) {text, #signature, "0"},
 constexpr Op kNumeric[] = {
 #include "wasm/opcodes.def"
-    {"i8x16.shuffle", "vv_v", "0 1 2 3 4 5 6 7 0 1 2 3 4 5 6 7"},          // twice the low half
+    {"i8x16.shuffle", "vv_v", "0 1 2 3 4 5 6 7 0 1 2 3 4 5 6 7"},            // twice the low half
     {"i8x16.shuffle", "vv_v", "0 1 2 3 20 21 22 23 8 9 10 11 28 29 30 31"},  // a blend
-    {"i8x16.shuffle", "vv_v", "4 5 6 7 4 5 6 7 4 5 6 7 4 5 6 7"},          // one lane everywhere
+    {"i8x16.shuffle", "vv_v", "4 5 6 7 4 5 6 7 4 5 6 7 4 5 6 7"},            // one lane everywhere
     {"i8x16.shuffle", "vv_v", "16 1 2 3 4 5 6 7 8 9 10 11 12 13 14 31"},
 };
 
@@ -134,7 +134,8 @@ void add_stores(std::vector<Case>& cases) {
       values.push_back("(select " + value + " " + other + " (local.get $i2))");
       values.push_back("(select " + other + " " + value + " (f64.lt (local.get $d) (local.get $d2)))");
       if (type == 'i' || type == 'l')
-        for (const char* op : {"add", "and", "or", "shl"}) values.push_back("(" + t + "." + op + " " + value + " " + other + ")");
+        for (const char* op : {"add", "and", "or", "shl"})
+          values.push_back("(" + t + "." + op + " " + value + " " + other + ")");
       if (type == 'v')
         for (const char* shape : {"i8x16", "i16x8", "i32x4", "i64x2"})
           values.push_back("(v128.bitselect " + value + " " + other + " (" + shape +
@@ -152,8 +153,8 @@ void add_stores(std::vector<Case>& cases) {
 std::vector<Case> all_cases() {
   std::vector<Case> cases;
   add_stores(cases);
-  const std::set<std::string_view> folded = {"i32.load",      "i32.load8_s", "i64.load",           "i64.load32_u",
-                                             "f32.load",      "f64.load",    "v128.load",          "v128.load64_zero",
+  const std::set<std::string_view> folded = {"i32.load",       "i32.load8_s",      "i64.load",  "i64.load32_u",
+                                             "f32.load",       "f64.load",         "v128.load", "v128.load64_zero",
                                              "v128.load8x8_s", "v128.load32_splat"};
   for (const Access& load : kLoads) {
     char type = type_of(load);
@@ -178,8 +179,9 @@ std::vector<Case> all_cases() {
 std::string text_of(std::span<const Case> cases) {
   std::string text = "(module (memory 1)";
   for (const Case& one : cases)
-    text += std::string("\n(func (param $a i32) (param $i i32) (param $i2 i32) (param $l i64) (param $l2 i64) (param $f "
-                        "f32) (param $f2 f32) (param $d f64) (param $d2 f64) (param $v v128) (param $v2 v128) ") +
+    text += std::string(
+                "\n(func (param $a i32) (param $i i32) (param $i2 i32) (param $l i64) (param $l2 i64) (param $f "
+                "f32) (param $f2 f32) (param $d f64) (param $d2 f64) (param $v v128) (param $v2 v128) ") +
             (one.type == '_' ? "" : std::string("(result ") + name_of(one.type) + ") ") + one.body + ")";
   return text + ")";
 }
@@ -242,18 +244,18 @@ TEST_P(GuestAccessesTest, AreWholeOnEachPath) {
   std::vector<std::string> misses;
   constexpr size_t kBatch = 100;
   for (size_t first = 0; first < cases.size(); first += kBatch) {
-    std::span<const Case> batch(cases.begin() + static_cast<ptrdiff_t>(first),
-                                std::min(kBatch, cases.size() - first));
+    std::span<const Case> batch(cases.begin() + static_cast<ptrdiff_t>(first), std::min(kBatch, cases.size() - first));
     auto bytes = wat_to_wasm(text_of(batch));
     ASSERT_TRUE(bytes) << bytes.error().to_string();
     auto module = wasm::decode_module(*bytes, {});
     ASSERT_TRUE(module) << module.error().to_string();
-    ModulePlan plan(*module, opt == OptLevel::o0 ? Calls::slots : Calls::straight, false);
+    ModulePlan plan(*module, {}, opt == OptLevel::o0 ? Calls::slots : Calls::straight, false);
     BatchEmitter emitter(*module, *bytes, {});
     std::vector<BatchFunction> functions;
     for (uint32_t i = 0; i < batch.size(); ++i) functions.push_back({i, false, 0, 0});
     uint32_t bad = 0;
-    auto llvm_module = emitter.emit(plan, (*pipeline)->target(), (*pipeline)->context(batch.size()), functions, false, bad);
+    auto llvm_module =
+        emitter.emit(plan, (*pipeline)->target(), (*pipeline)->context(batch.size()), functions, false, bad);
     ASSERT_TRUE(llvm_module) << llvm_module.error().to_string() << batch[bad].body;
     (*pipeline)->optimise(**llvm_module);
     llvm::SmallVector<char, 0> assembly;

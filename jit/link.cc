@@ -9,6 +9,8 @@
 #include <string_view>
 #include <unordered_map>
 
+#include "code/abi.h"
+#include "code/code_image.h"
 #include "jit/site_table.h"
 
 namespace rotor::jit {
@@ -17,14 +19,14 @@ namespace {
 
 constexpr uint32_t kRunPage = UINT32_MAX - 1;
 constexpr uint64_t kNotPlaced = UINT64_MAX;
-constexpr uint64_t kTrapSiteBytes = sizeof kTrapBytes + 1;
+constexpr uint64_t kTrapSiteBytes = sizeof code::kTrapBytes + 1;
 
 void put_uleb(std::vector<uint8_t>& out, uint64_t v) {
   for (; v >= 0x80; v >>= 7) out.push_back(static_cast<uint8_t>(v | 0x80));
   out.push_back(static_cast<uint8_t>(v));
 }
 
-/// Appends the sites of the code in [begin, end) of the object's text (jit/code.h, FunctionCode).
+/// Appends the sites of the code in [begin, end) of the object's text (code/code_image.h, FunctionCode).
 void append_lines(std::vector<uint8_t>& lines, std::span<const Site> sites, uint32_t begin, uint32_t end) {
   auto site = std::lower_bound(sites.begin(), sites.end(), begin,
                                [](const Site& s, uint32_t address) { return s.code_offset < address; });
@@ -74,7 +76,7 @@ Result<Object> parse_object(std::span<const char> bytes) {
   return o;
 }
 
-class Linker final : public UnlinkedCode {
+class Linker final : public code::UnlinkedCode {
  public:
   Linker(std::vector<std::vector<char>> inputs, const wasm::Module& module)
       : module_(module), inputs_(std::move(inputs)) {}
@@ -86,16 +88,16 @@ class Linker final : public UnlinkedCode {
       objects_.push_back(std::move(o));
     }
     // A trap site is read with what follows it: it never ends at the end of what is mapped.
-    if (text_size_) text_size_ = round_up(text_size_ + kTrapSiteBytes, kCodePageBytes);
-    rodata_size_ = round_up(rodata_size_, kCodePageBytes);
+    if (text_size_) text_size_ = round_up(text_size_ + kTrapSiteBytes, code::kCodePageBytes);
+    rodata_size_ = round_up(rodata_size_, code::kCodePageBytes);
     return {};
   }
 
   uint64_t text_bytes() const override { return text_size_; }
   uint64_t rodata_bytes() const override { return rodata_size_; }
 
-  Result<CodeImage> link(const RegionLayout& region, uint64_t text_offset, uint64_t rodata_offset,
-                         uint32_t tier) override {
+  Result<code::CodeImage> link(const code::RegionLayout& region, uint64_t text_offset, uint64_t rodata_offset,
+                               uint32_t tier) override {
     region_ = region;
     image_ = {};
     image_.text_offset = text_offset;
@@ -107,8 +109,8 @@ class Linker final : public UnlinkedCode {
       copy(o);
       ROTOR_CHECK(define(o, tier));
     }
-    std::ranges::sort(image_.functions, {}, &FunctionCode::begin);
-    for (const FunctionCode& f : image_.functions) entries_[f.func] = f.begin;
+    std::ranges::sort(image_.functions, {}, &code::FunctionCode::begin);
+    for (const code::FunctionCode& f : image_.functions) entries_[f.func] = f.begin;
     for (Object& o : objects_) ROTOR_CHECK(relocate(o));
     return std::move(image_);
   }
@@ -169,7 +171,7 @@ class Linker final : public UnlinkedCode {
       auto index = symbol_meaning(o.name(s));
       if (!index || *index < module_.imported_funcs || *index >= module_.funcs.size())
         return std::unexpected(unexpected(fmt::format("unexpected function {}", o.name(s))));
-      FunctionCode f{};
+      code::FunctionCode f{};
       f.func = *index - module_.imported_funcs;
       f.begin = static_cast<uint32_t>(region_offset(o, s.st_shndx) + s.st_value);
       f.end = static_cast<uint32_t>(f.begin + s.st_size);
@@ -222,8 +224,8 @@ class Linker final : public UnlinkedCode {
   std::vector<Object> objects_;
   uint64_t text_size_ = 0;
   uint64_t rodata_size_ = 0;
-  RegionLayout region_;
-  CodeImage image_;
+  code::RegionLayout region_;
+  code::CodeImage image_;
   std::unordered_map<uint32_t, uint32_t> entries_;  ///< of the functions of these objects
 };
 
@@ -238,8 +240,8 @@ std::optional<uint32_t> function_of_symbol(std::string_view name) {
   return error == std::errc() && whole ? std::optional(index) : std::nullopt;
 }
 
-Result<std::unique_ptr<UnlinkedCode>> parse_objects(std::vector<std::vector<char>> objects,
-                                                    const wasm::Module& module) {
+Result<std::unique_ptr<code::UnlinkedCode>> parse_objects(std::vector<std::vector<char>> objects,
+                                                          const wasm::Module& module) {
   auto linker = std::make_unique<Linker>(std::move(objects), module);
   ROTOR_CHECK(linker->parse_inputs());
   return linker;

@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-#include "jit/compile.h"
+#include "code/compiler.h"
 
 namespace rotor::jit {
 
@@ -17,6 +17,7 @@ std::optional<uint32_t> function_of_symbol(std::string_view name);
 
 /// Each object holds some defined functions of `module`, which must outlive the result; none of them twice. Errors:
 /// internal: not what the contract allows (a section that could not be shared by instances).
-Result<std::unique_ptr<UnlinkedCode>> parse_objects(std::vector<std::vector<char>> objects, const wasm::Module& module);
+Result<std::unique_ptr<code::UnlinkedCode>> parse_objects(std::vector<std::vector<char>> objects,
+                                                          const wasm::Module& module);
 
 }  // namespace rotor::jit

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "code/code_image.h"
 #include "jit/pipeline.h"
 #include "llvm/IR/IRBuilder.h"
 
@@ -20,7 +21,7 @@ class LinkTest : public testing::Test {
   }
 
   template <class Fill>
-  Result<CodeImage> link(Fill fill) {
+  Result<code::CodeImage> link(Fill fill) {
     auto pipeline = Pipeline::create(OptLevel::o1, *cpu_target("baseline"), /*wide_products=*/true);
     EXPECT_TRUE(pipeline);
     llvm::LLVMContext& context = (*pipeline)->context(1);
@@ -36,11 +37,13 @@ class LinkTest : public testing::Test {
     b.CreateRetVoid();
     std::span<const char> object = (*pipeline)->run(module);
     ROTOR_TRY(auto code, parse_objects({{object.begin(), object.end()}}, wasm_module_));
-    RegionLayout region{code->text_bytes(), code->rodata_bytes(), kCodePageBytes};
+    code::RegionLayout region{code->text_bytes(), code->rodata_bytes(), code::kCodePageBytes};
     return code->link(region, 0, 0, 1);
   }
 
-  static std::string message(const Result<CodeImage>& result) { return result ? "linked" : result.error().message; }
+  static std::string message(const Result<code::CodeImage>& result) {
+    return result ? "linked" : result.error().message;
+  }
 
   wasm::Module wasm_module_;
 };

@@ -2,8 +2,8 @@
 
 #include <mutex>
 
+#include "code/cpu.h"
 #include "jit/carries.h"
-#include "jit/cpu.h"
 #include "jit/guest_accesses.h"
 #include "jit/opaque_floats.h"
 #include "jit/site_table.h"
@@ -96,7 +96,7 @@ void locate_folded_loads(llvm::Function& function) {
 
 Result<CpuTarget> cpu_target(const std::string& name) {
   CpuTarget target;
-  ROTOR_TRY(target.features, cpu_features_named(name));
+  ROTOR_TRY(target.features, code::cpu_features_named(name));
   target.tune = name == "native" ? llvm::sys::getHostCPUName().str() : name == "baseline" ? "x86-64-v2" : name;
   return target;
 }

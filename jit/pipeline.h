@@ -22,7 +22,7 @@ namespace rotor::jit {
 
 /// The CPU that code is made for: x86-64-v2 and the listed features on top, which are the ones a code file names.
 struct CpuTarget {
-  std::vector<std::string> features;  ///< as kCpuFeatures in jit/cpu.h spells them
+  std::vector<std::string> features;  ///< as kCpuFeatures in code/cpu.h spells them
   std::string tune;                   ///< LLVM's name of the CPU to schedule for
 };
 /// Errors: invalid_argument for a name that Config::cpu does not have.

@@ -1,5 +1,7 @@
-#include "jit/plugin.h"
+#include "code/plugin.h"
 
-extern "C" [[gnu::visibility("default"), gnu::used]] const rotor::jit::CompilerPlugin rotor_compiler_plugin = {
-    &rotor::jit::build_name, &rotor::jit::compile_module, &rotor::jit::FunctionCompiler::create,
-    &rotor::jit::emit_text};
+#include "code/build.h"
+
+extern "C" [[gnu::visibility("default"), gnu::used]] const rotor::code::CompilerPlugin rotor_compiler_plugin = {
+    &rotor::code::build_name, &rotor::code::compile_module, &rotor::code::FunctionCompiler::create,
+    &rotor::code::emit_text};

@@ -5,7 +5,7 @@
 #include <optional>
 #include <string>
 
-#include "jit/abi.h"
+#include "code/abi.h"
 #include "jit/opcodes.h"
 #include "llvm/CodeGen/MachineFrameInfo.h"
 #include "llvm/CodeGen/MachineFunction.h"
@@ -62,7 +62,7 @@ class StackCheckPass : public llvm::MachineFunctionPass {
   bool runOnMachineFunction(llvm::MachineFunction& function) override {
     bool has_calls = calls(function);
     uint64_t bytes = frame_bytes(function, has_calls);
-    if (!has_calls && bytes <= kUncheckedFrameBytes) return false;
+    if (!has_calls && bytes <= code::kUncheckedFrameBytes) return false;
     if (bytes > std::numeric_limits<int32_t>::max()) llvm::report_fatal_error("a frame of over 2 GiB");
     add_check(function, bytes,
               llvm::cast_or_null<llvm::DILocation>(function.getFunction().getMetadata(kEntryLocation)));
@@ -95,7 +95,7 @@ class StackCheckPass : public llvm::MachineFunctionPass {
     };
     MachineBasicBlock* check = new_block(function.begin());
     for (const auto& live : body.liveins()) check->addLiveIn(live);
-    address(add(check, op.load).addDef(op.r11), op.context, offsetof(Context, activation));
+    address(add(check, op.load).addDef(op.r11), op.context, offsetof(code::Context, activation));
     if (bytes <= kFirstPageBytes) {
       address(add(check, op.address).addDef(op.r10), op.stack_pointer, -static_cast<int64_t>(bytes));
     } else {
@@ -107,7 +107,7 @@ class StackCheckPass : public llvm::MachineFunctionPass {
       check->addSuccessor(rest);
       check = rest;
     }
-    address(add(check, op.compare).addReg(op.r10), op.r11, offsetof(Activation, stack_limit));
+    address(add(check, op.compare).addReg(op.r10), op.r11, offsetof(code::Activation, stack_limit));
     branch_if_below(check);
     check->addSuccessor(&body);
   }
@@ -122,8 +122,7 @@ class StackCheckPass : public llvm::MachineFunctionPass {
                                             {"SUB64ri32", subtract},
                                             {"CMP64rm", compare},
                                             {"JCC_1", branch_if}});
-      find_registers(*target.getRegisterInfo(),
-                     {{"R10", r10}, {"R11", r11}, {"R13", context}, {"RSP", stack_pointer}});
+      find_registers(*target.getRegisterInfo(), {{"R10", r10}, {"R11", r11}, {"R13", context}, {"RSP", stack_pointer}});
     }
     unsigned trap, load, address, move, subtract, compare, branch_if;
     unsigned r10, r11, context, stack_pointer;

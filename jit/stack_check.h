@@ -12,7 +12,7 @@
 // r10 and r11 hold nothing at an entry. The trap handler finds in r10 what was compared (runtime/trap_linux.cc), and
 // that the function's frame is not there yet: rbp is its caller's.
 //
-// A function that calls nothing, whose frame takes no more than kUncheckedFrameBytes (jit/abi.h), has no compare.
+// A function that calls nothing, whose frame takes no more than kUncheckedFrameBytes (code/abi.h), has no compare.
 #pragma once
 
 #include "llvm/CodeGen/MachineFunctionPass.h"

@@ -45,7 +45,7 @@ class LinearMemory final : ForkHooks {
   /// forbids. Post: new bytes are zero. `size` as compiled code reads it (attach_size) is stored after the commit, so a
   /// thread that sees the new size can use the bytes.
   uint64_t grow(uint64_t delta_bytes);
-  /// Keeps the size in `*size` from now on (the field of jit::MemoryDef that compiled code reads).
+  /// Keeps the size in `*size` from now on (the field of code::MemoryDef that compiled code reads).
   void attach_size(std::atomic<uint64_t>* size);
   /// True if `address` lies in the reservation: a fault there is the guest's.
   bool contains(uintptr_t address) const { return address - reinterpret_cast<uintptr_t>(base_) < reserved_bytes_; }

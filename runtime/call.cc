@@ -4,6 +4,7 @@
 #include <memory>
 #include <optional>
 
+#include "code/abi.h"
 #include "runtime/entry.h"
 #include "runtime/instance.h"
 #include "runtime/signature.h"
@@ -22,7 +23,7 @@ constexpr uint64_t kHostEntryBytes = 2048;
 /// What the guest leaves free at the low end of a stack.
 uint64_t reserve_of(const memory::os::StackRange& stack, const Limits& limits) {
   uint64_t wanted = std::min<uint64_t>(limits.host_stack_reserve_bytes, (stack.high - stack.low) / 4);
-  return std::max(wanted, Limits::kLeastHostStackReserveBytes) + kHostEntryBytes + jit::kUncheckedFrameBytes;
+  return std::max(wanted, Limits::kLeastHostStackReserveBytes) + kHostEntryBytes + code::kUncheckedFrameBytes;
 }
 
 /// The stack that `sp` lies in; nullopt: it is neither the thread's own nor a declared one.
@@ -66,7 +67,7 @@ uint64_t slot_of_word(const ValuePlace& place, uint64_t word) {
   return place.is32 ? static_cast<uint32_t>(word) : word;
 }
 
-void load_results(const Signature& type, const jit::Context& context, const CallRegs& regs, Slot* slots) {
+void load_results(const Signature& type, const code::Context& context, const CallRegs& regs, Slot* slots) {
   const uint64_t* words = type.result_words ? context.results : regs.words;
   for (size_t i = 0; i < type.results.size(); ++i)
     slots[i] = slot_of_word(type.results[i], words[type.results[i].word]);
@@ -80,14 +81,14 @@ void load_results(const Signature& type, const jit::Context& context, const Call
 }
 
 /// A call that did not begin: its backtrace is the function.
-[[gnu::noinline, gnu::cold]] Error stopped_error(const jit::FuncRef& ref) {
+[[gnu::noinline, gnu::cold]] Error stopped_error(const code::FuncRef& ref) {
   auto pc = reinterpret_cast<uintptr_t>(ref.code);
   return trap_error(TrapKind::interrupted, {&pc, 1});
 }
 
 }  // namespace
 
-Result<void> invoke(LinkGroup& group, const jit::FuncRef& ref, Slot* slots) {
+Result<void> invoke(LinkGroup& group, const code::FuncRef& ref, Slot* slots) {
   ThreadState& thread = t_thread;
   if (!thread.ready) [[unlikely]]
     ROTOR_CHECK(prepare_thread(thread));

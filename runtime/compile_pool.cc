@@ -8,8 +8,8 @@
 #include <cstring>
 #include <string>
 
-#include "jit/compile.h"
-#include "jit/threads.h"
+#include "code/compiler.h"
+#include "code/threads.h"
 
 namespace rotor::runtime {
 
@@ -46,7 +46,7 @@ Result<void> CompilePool::see_to_threads() {
 Result<void> CompilePool::start_thread() {
   if (queue_.size() + patient_queue_.size() <= idle_ || threads_.size() >= limit_) return {};
   pthread_t thread;
-  if (int failed = jit::start_thread(thread, run_thread, this, jit::kCompileStackBytes))
+  if (int failed = code::start_thread(thread, run_thread, this, code::kCompileStackBytes))
     return fail(ErrorKind::io, std::string("can't start a thread to compile: ") + std::strerror(failed));
   threads_.push_back(thread);
   return {};

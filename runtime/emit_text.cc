@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <charconv>
 
-#include "jit/compile.h"
+#include "code/compiler.h"
 #include "memory/fork.h"
 #include "rotor/module.h"
 #include "rotor/printable.h"
@@ -60,18 +60,8 @@ Result<std::string> Module::emit_text(const Engine& engine, std::span<const uint
   if (!func.empty()) {
     ROTOR_TRY(defined_func, find_function(module, bytes, func));
   }
-  jit::CompileOptions options;
-  options.features = config.features;
-  options.opt = config.opt;
-  options.growing = config.mode != CompileMode::aot;
-  options.counts = options.growing;
-  options.cpu = config.cpu;
-  options.interruptible = config.interruptible;
-  options.deterministic = config.deterministic;
-  options.wide_products = config.wide_products;
-  engine.impl_->bound(options);
   memory::ForkPass pass;
-  return jit::emit_text(module, bytes, options, text, defined_func);
+  return code::emit_text(module, bytes, engine.impl_->compile_options(), text, defined_func);
 }
 
 }  // namespace rotor

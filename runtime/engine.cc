@@ -2,20 +2,21 @@
 
 #include <fmt/format.h>
 
+#include "code/cpu.h"
 #include "memory/os.h"
 #include "runtime/entry.h"
 
 namespace rotor {
 
 Result<Engine> Engine::create(Config config) {
-  ROTOR_CHECK(jit::cpu_features_named(config.cpu));
+  ROTOR_CHECK(code::cpu_features_named(config.cpu));
   ROTOR_CHECK(runtime::install_trap_handlers());
   auto impl = std::make_shared<runtime::EngineImpl>(std::move(config));
   if (const CacheConfig& cache = impl->config.cache; cache.enabled) {
-    ROTOR_TRY(impl->cache, jit::CodeCache::open({cache.folder, cache.limit_bytes}));
+    ROTOR_TRY(impl->cache, code::CodeCache::open({cache.folder, cache.limit_bytes}));
   }
   if (impl->config.perf_map) {
-    ROTOR_TRY(impl->perf_map, runtime::PerfMap::open());
+    ROTOR_TRY(impl->perf_map, code::PerfMap::open());
   }
   return Engine(std::move(impl));
 }
@@ -56,7 +57,8 @@ unsigned compile_threads(const Config& config) {
 // Half of the threads in the background: the guest runs meanwhile.
 EngineImpl::EngineImpl(Config c)
     : config(std::move(c)),
-      compile_memory(std::make_shared<jit::CompileMemory>(config.compile_memory_bytes)),
+      settings(code::CodeSettings::of(config)),
+      compile_memory(std::make_shared<code::CompileMemory>(config.compile_memory_bytes)),
       foreground(compile_threads(config), 0),
       background((compile_threads(config) + 1) / 2, kBackgroundNice) {}
 

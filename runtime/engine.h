@@ -3,12 +3,12 @@
 
 #include <memory>
 
-#include "jit/cache.h"
-#include "jit/compile.h"
+#include "code/cache.h"
+#include "code/compiler.h"
+#include "code/perf_map.h"
 #include "rotor/config.h"
 #include "rotor/engine.h"
 #include "runtime/compile_pool.h"
-#include "runtime/perf_map.h"
 #include "runtime/type_registry.h"
 #include "runtime/watchdog.h"
 
@@ -23,15 +23,18 @@ class EngineImpl : public std::enable_shared_from_this<EngineImpl> {
 
   const Config config;
   /// Null: there is none.
-  std::unique_ptr<jit::CodeCache> cache;
+  std::unique_ptr<code::CodeCache> cache;
   /// Null unless Config::perf_map.
-  std::unique_ptr<PerfMap> perf_map;
-  const std::shared_ptr<jit::CompileMemory> compile_memory;
-  /// Gives a compilation the engine's bounds of what it may take.
-  void bound(jit::CompileOptions& options) const {
-    options.steps_per_byte = config.compile_steps_per_byte;
-    options.deadline_ms = config.compile_deadline_ms;
+  std::unique_ptr<code::PerfMap> perf_map;
+  /// What of it code depends on.
+  const code::CodeSettings settings;
+  const std::shared_ptr<code::CompileMemory> compile_memory;
+  code::CompileOptions compile_options() const {
+    code::CompileOptions options;
+    options.settings = settings;
+    options.workers = config.compile_workers;
     options.memory = compile_memory;
+    return options;
   }
   /// Compiles what threads wait for.
   CompilePool foreground;

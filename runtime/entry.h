@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <optional>
 
-#include "jit/abi.h"
+#include "code/abi.h"
 #include "rotor/result.h"
 #include "rotor/trap.h"
 #include "runtime/fiber_stack.h"
@@ -35,7 +35,7 @@ constexpr uint64_t entry_shape(uint32_t stack_words, bool vectors) { return uint
 extern "C" {
 /// Calls `code` with `context` as swiftself; `shape`: entry_shape. Returns 0, with results in `regs`; 1 if a trap or a
 /// failing host function left through rotor_enter_landing.
-uint64_t rotor_enter(const void* code, jit::Context* context, CallRegs* regs, const uint64_t* stack_args,
+uint64_t rotor_enter(const void* code, code::Context* context, CallRegs* regs, const uint64_t* stack_args,
                      uint64_t shape, void** saved_sp);
 /// Where the trap handler continues, with rsp = saved_sp. Not a function.
 void rotor_enter_landing();
@@ -43,9 +43,9 @@ void rotor_enter_landing();
 [[noreturn]] void rotor_leave(void* saved_sp);
 /// The entry of every host function. Not callable from C++.
 void rotor_host_entry();
-/// Where the stubs of functions without code go (jit/abi.h, Stubs). Not callable from C++.
+/// Where the stubs of functions without code go (code/abi.h, Stubs). Not callable from C++.
 void rotor_lazy_entry();
-/// Where tail calls go that a jump alone can't do (jit/abi.h). Not callable from C++.
+/// Where tail calls go that a jump alone can't do (code/abi.h). Not callable from C++.
 void rotor_tail_call();
 }
 

@@ -4,20 +4,21 @@
 
 #include <algorithm>
 
+#include "code/abi.h"
 #include "runtime/call.h"
 #include "runtime/instance.h"
 #include "runtime/signature.h"
 
 namespace rotor::runtime {
 
-Func func_of_ref(const jit::FuncRef* ref) {
+Func func_of_ref(const code::FuncRef* ref) {
   auto* instance = static_cast<InstanceImpl*>(ref->context->instance);
   // What the handle holds is a reference's address, which may lie in another member's context: they die together.
-  return Func::from_handle({instance->group, const_cast<jit::FuncRef*>(ref)});
+  return Func::from_handle({instance->group, const_cast<code::FuncRef*>(ref)});
 }
 
 Value value_of_slot(ValType type, uint64_t slot) {
-  if (type.is_func_ref() && slot) return Value(func_of_ref(reinterpret_cast<const jit::FuncRef*>(slot)));
+  if (type.is_func_ref() && slot) return Value(func_of_ref(reinterpret_cast<const code::FuncRef*>(slot)));
   return Value::from_bits(type, slot);
 }
 
@@ -31,14 +32,14 @@ bool slot_fits(uint64_t slot, ValType wanted, const EngineImpl* engine) {
   if (!wanted.is_ref()) return true;
   if (!slot) return wanted.nullable();
   if (!wanted.is_concrete_ref()) return true;
-  const Signature& actual = Signature::of(reinterpret_cast<const jit::FuncRef*>(slot)->type);
+  const Signature& actual = Signature::of(reinterpret_cast<const code::FuncRef*>(slot)->type);
   // Of another engine, the same name is another type.
   return actual.engine == engine && actual.name == wanted.heap().type_name();
 }
 
 std::string slot_type_text(uint64_t slot, ValType wanted) {
   if (!slot) return "null";
-  return "a function of type " + to_string(Signature::of(reinterpret_cast<const jit::FuncRef*>(slot)->type).type);
+  return "a function of type " + to_string(Signature::of(reinterpret_cast<const code::FuncRef*>(slot)->type).type);
 }
 
 Result<void> check_slot(const Signature& type, ValType wanted, uint64_t slot, std::string_view what, size_t index) {
@@ -53,7 +54,7 @@ Result<void> admit_references(const Signature& type, std::span<const ValType> ty
     Slot slot = *slots;
     slots += types[i] == ValType::v128 ? 2 : 1;
     if (types[i].is_func_ref() && slot) {
-      auto* ref = reinterpret_cast<const jit::FuncRef*>(slot);
+      auto* ref = reinterpret_cast<const code::FuncRef*>(slot);
       ROTOR_CHECK(LinkGroup::merge(group, *static_cast<InstanceImpl*>(ref->context->instance)->group));
     }
     ROTOR_CHECK(check_slot(type, types[i], slot, what, i));
@@ -97,7 +98,7 @@ Result<void> Func::call_raw(Slot* slots) const {
   LinkGroup* group = runtime::group_of(handle_);
   if (!group) return runtime::gone();
   ROTOR_TRY(GroupEntry inside, GroupEntry::enter(group));
-  const jit::FuncRef& ref = *runtime::func_ref_of(handle_);
+  const code::FuncRef& ref = *runtime::func_ref_of(handle_);
   const Signature& type = Signature::of(ref.type);
   if (type.has_ref_params) ROTOR_CHECK(runtime::admit_references(type, type.type.params, *group, slots, "argument"));
   return runtime::invoke(*group, ref, slots);
@@ -107,7 +108,7 @@ Result<std::vector<Value>> Func::call(std::span<const Value> args) const {
   LinkGroup* group = runtime::group_of(handle_);
   if (!group) return runtime::gone();
   ROTOR_TRY(GroupEntry inside, GroupEntry::enter(group));
-  const jit::FuncRef& ref = *runtime::func_ref_of(handle_);
+  const code::FuncRef& ref = *runtime::func_ref_of(handle_);
   const Signature& type = Signature::of(ref.type);
   if (args.size() != type.type.params.size())
     return fail(ErrorKind::type_mismatch,

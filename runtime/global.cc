@@ -1,5 +1,6 @@
 #include "runtime/global.h"
 
+#include "code/abi.h"
 #include "runtime/engine.h"
 #include "runtime/func.h"
 #include "runtime/table.h"
@@ -16,11 +17,11 @@ std::unexpected<Error> gone() { return fail(ErrorKind::stale_handle, "the global
 /// i32 and f32 live in the low half of a cell; compiled code writes no more than that.
 bool is32(ValType type) { return type == ValType::i32 || type == ValType::f32; }
 
-Result<jit::GlobalCell> cell_of_value(const Value& value, ValType wanted, const runtime::EngineImpl* engine,
-                                      runtime::GroupTie& tie) {
+Result<code::GlobalCell> cell_of_value(const Value& value, ValType wanted, const runtime::EngineImpl* engine,
+                                       runtime::GroupTie& tie) {
   ROTOR_TRY(uint64_t slot, runtime::slot_of_value(value, wanted, engine, tie));
-  if (wanted == ValType::v128) return std::bit_cast<jit::GlobalCell>(value.v128());
-  return jit::GlobalCell{{slot, 0}};
+  if (wanted == ValType::v128) return std::bit_cast<code::GlobalCell>(value.v128());
+  return code::GlobalCell{{slot, 0}};
 }
 
 }  // namespace
@@ -50,7 +51,7 @@ Result<void> Global::set(const Value& value) const {
   auto impl = lock();
   if (!impl) return gone();
   if (!impl->type().is_mutable) return fail(ErrorKind::invalid_argument, "the global is immutable");
-  ROTOR_TRY(jit::GlobalCell cell, cell_of_value(value, impl->type().value, impl->engine(), impl->tie));
+  ROTOR_TRY(code::GlobalCell cell, cell_of_value(value, impl->type().value, impl->engine(), impl->tie));
   auto group = impl->tie.group();
   ROTOR_TRY(GroupEntry inside, GroupEntry::enter(group.get()));
   *impl->cell() = cell;

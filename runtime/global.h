@@ -3,7 +3,7 @@
 
 #include <memory>
 
-#include "jit/abi.h"
+#include "code/abi.h"
 #include "rotor/memory.h"
 #include "runtime/link_group.h"
 #include "runtime/type_registry.h"
@@ -18,7 +18,7 @@ class GlobalImpl : public std::enable_shared_from_this<GlobalImpl> {
   GlobalImpl(std::shared_ptr<const EngineImpl> engine, TypeUses uses, const GlobalType& type)
       : engine_(std::move(engine)), type_uses_(std::move(uses)), type_(type), own_{}, cell_(&own_) {}
   /// A global that an instance of `group` defines; its cell is in the instance's context.
-  GlobalImpl(std::shared_ptr<const EngineImpl> engine, const GlobalType& type, jit::GlobalCell* cell,
+  GlobalImpl(std::shared_ptr<const EngineImpl> engine, const GlobalType& type, code::GlobalCell* cell,
              std::shared_ptr<LinkGroup> group)
       : engine_(std::move(engine)), type_(type), own_{}, cell_(cell) {
     tie.belong_to(std::move(group));
@@ -28,7 +28,7 @@ class GlobalImpl : public std::enable_shared_from_this<GlobalImpl> {
   const GlobalType& type() const { return type_; }
   /// Whose type its type names.
   const EngineImpl* engine() const { return engine_.get(); }
-  jit::GlobalCell* cell() const { return cell_; }
+  code::GlobalCell* cell() const { return cell_; }
 
   GroupTie tie;
 
@@ -36,8 +36,8 @@ class GlobalImpl : public std::enable_shared_from_this<GlobalImpl> {
   std::shared_ptr<const EngineImpl> engine_;
   TypeUses type_uses_;
   GlobalType type_;
-  jit::GlobalCell own_;
-  jit::GlobalCell* cell_;
+  code::GlobalCell own_;
+  code::GlobalCell* cell_;
 };
 
 }  // namespace rotor::runtime

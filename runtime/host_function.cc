@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "code/abi.h"
 #include "rotor/guard.h"
 #include "rotor/import_observer.h"
 #include "runtime/entry.h"
@@ -27,7 +28,7 @@ void HostImport::bind(InstanceImpl* importer, std::shared_ptr<const HostDefiniti
   context.host = this;
 }
 
-jit::FuncRef HostImport::ref() { return {type->id(), reinterpret_cast<const void*>(&rotor_host_entry), &context}; }
+code::FuncRef HostImport::ref() { return {type->id(), reinterpret_cast<const void*>(&rotor_host_entry), &context}; }
 
 namespace {
 
@@ -68,7 +69,7 @@ Result<void> call_host(HostImport& import, CallRegs& regs, const uint64_t* stack
 }  // namespace
 
 /// Called by rotor_host_entry, whose frame is `frame`. nullptr: done; else the stack pointer to leave the guest to.
-extern "C" [[gnu::visibility("hidden"), gnu::used]] void* rotor_host_dispatch(jit::Context* context, CallRegs* regs,
+extern "C" [[gnu::visibility("hidden"), gnu::used]] void* rotor_host_dispatch(code::Context* context, CallRegs* regs,
                                                                               const uint64_t* stack_args,
                                                                               uintptr_t frame) {
   Result<void> result = call_host(*static_cast<HostImport*>(context->host), *regs, stack_args);

@@ -4,7 +4,7 @@
 #include <memory>
 #include <vector>
 
-#include "jit/abi.h"
+#include "code/abi.h"
 #include "rotor/func.h"
 #include "runtime/type_registry.h"
 
@@ -23,7 +23,7 @@ struct HostDefinition {
 
 /// The callee's context of one imported host function of one instance: so the host function knows who calls it.
 struct HostImport {
-  jit::Context context{};  ///< `host` points back here
+  code::Context context{};  ///< `host` points back here
   InstanceImpl* instance = nullptr;
   std::shared_ptr<const HostDefinition> definition;
   const Signature* type = nullptr;
@@ -34,7 +34,7 @@ struct HostImport {
   /// what may be several of the modules' (a type that names itself, and one that names the first).
   void bind(InstanceImpl* importer, std::shared_ptr<const HostDefinition> host, const Signature& wanted,
             uint32_t index);
-  jit::FuncRef ref();
+  code::FuncRef ref();
 };
 
 }  // namespace rotor::runtime

@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "code/abi.h"
 #include "rotor/printable.h"
 #include "runtime/extern_type.h"
 #include "runtime/func.h"
@@ -22,7 +23,7 @@ Result<std::unique_ptr<InstanceImpl>> InstanceImpl::allocate(const Module& modul
   void* block = std::aligned_alloc(64, bytes);
   if (!block) return fail(ErrorKind::io, fmt::format("no memory for an instance of {} bytes", bytes));
   std::memset(block, 0, bytes);
-  instance->context = static_cast<jit::Context*>(block);
+  instance->context = static_cast<code::Context*>(block);
   instance->context->results = instance->at<uint64_t>(static_cast<uint32_t>(context_bytes));
   instance->context->instance = instance.get();
   return instance;
@@ -39,11 +40,11 @@ void InstanceImpl::release_memories() {
   memories.clear();
 }
 
-jit::GlobalCell* InstanceImpl::global_cell(uint32_t index) const {
-  const jit::ContextLayout& layout = impl().layout();
+code::GlobalCell* InstanceImpl::global_cell(uint32_t index) const {
+  const code::ContextLayout& layout = impl().layout();
   uint32_t imported = impl().wasm().imported_globals;
-  if (index < imported) return *at<jit::GlobalCell*>(layout.imported_global(index));
-  return at<jit::GlobalCell>(layout.global(index - imported));
+  if (index < imported) return *at<code::GlobalCell*>(layout.imported_global(index));
+  return at<code::GlobalCell>(layout.global(index - imported));
 }
 
 std::shared_ptr<GlobalImpl> InstanceImpl::global(uint32_t index) {
@@ -74,7 +75,7 @@ Result<Extern> InstanceImpl::get(std::string_view name) {
 }
 
 Func InstanceImpl::func_at(uint32_t index) const {
-  return Func::from_handle({group, const_cast<jit::FuncRef*>(func_ref(index))});
+  return Func::from_handle({group, const_cast<code::FuncRef*>(func_ref(index))});
 }
 
 Result<uint32_t> InstanceImpl::export_of_kind(std::string_view name, wasm::ExternKind kind) const {
@@ -130,7 +131,7 @@ uint64_t InstanceImpl::evaluate(const wasm::ConstExpr& expr) const {
   return wasm::eval_const_expr(expr, get_global, get_func);
 }
 
-jit::GlobalCell InstanceImpl::initial_value(const wasm::ConstExpr& expr) const {
+code::GlobalCell InstanceImpl::initial_value(const wasm::ConstExpr& expr) const {
   // No instruction combines values of more than 64 bits: where there is one, it is the expression.
   const wasm::ConstInstr& first = expr.code.front();
   if (first.op == wasm::Opcode::V128Const) return {{first.bits, first.high_bits}};

@@ -5,7 +5,7 @@
 #include <mutex>
 #include <vector>
 
-#include "jit/abi.h"
+#include "code/abi.h"
 #include "rotor/instance.h"
 #include "runtime/budget.h"
 #include "runtime/global.h"
@@ -31,10 +31,10 @@ class InstanceImpl {
     return reinterpret_cast<T*>(reinterpret_cast<uint8_t*>(context) + context_offset);
   }
   /// The reference to a function that is imported or declared as a reference.
-  const jit::FuncRef* func_ref(uint32_t func_index) const {
-    return at<jit::FuncRef>(impl().layout().func_ref(impl().wasm(), func_index));
+  const code::FuncRef* func_ref(uint32_t func_index) const {
+    return at<code::FuncRef>(impl().layout().func_ref(impl().wasm(), func_index));
   }
-  jit::GlobalCell* global_cell(uint32_t index) const;
+  code::GlobalCell* global_cell(uint32_t index) const;
   /// The host's view of a global; made at the first call for those defined here.
   std::shared_ptr<GlobalImpl> global(uint32_t index);
 
@@ -56,11 +56,11 @@ class InstanceImpl {
   /// The value of a constant expression of the module's.
   uint64_t evaluate(const wasm::ConstExpr& expr) const;
   /// The same for a value of any type, as a global holds it.
-  jit::GlobalCell initial_value(const wasm::ConstExpr& expr) const;
+  code::GlobalCell initial_value(const wasm::ConstExpr& expr) const;
 
   const Module module;
   std::shared_ptr<LinkGroup> group;  ///< the one that it was made with: see LinkGroup::root
-  jit::Context* context = nullptr;
+  code::Context* context = nullptr;
   std::vector<std::shared_ptr<MemoryImpl>> memories;
   std::vector<std::shared_ptr<TableImpl>> tables;
   std::shared_ptr<InstanceBudget> budget;  ///< of the memories and tables that it defines

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cassert>
 
+#include "code/abi.h"
 #include "rotor/guard.h"
 #include "runtime/call.h"
 #include "runtime/extern_type.h"
@@ -96,7 +97,7 @@ class Instantiation {
     return {};
   }
 
-  jit::FuncRef& next_func_slot() { return *instance_.at<jit::FuncRef>(layout_.imported_func(next_func_++)); }
+  code::FuncRef& next_func_slot() { return *instance_.at<code::FuncRef>(layout_.imported_func(next_func_++)); }
 
   Result<void> bind(const Extern& item, const ImportInfo& import) {
     auto stale = [&] {
@@ -125,7 +126,7 @@ class Instantiation {
     auto impl = std::get<Global>(item).lock();
     if (!impl) return stale();
     if (impl->type().value.is_func_ref() || impl->tie.group()) ROTOR_CHECK(impl->tie.join(*instance_.group));
-    *instance_.at<jit::GlobalCell*>(layout_.imported_global(next_global_)) = impl->cell();
+    *instance_.at<code::GlobalCell*>(layout_.imported_global(next_global_)) = impl->cell();
     instance_.globals[next_global_++] = impl->shared_from_this();
     return {};
   }
@@ -136,13 +137,13 @@ class Instantiation {
   }
 
   void set_memory(uint32_t index, std::shared_ptr<MemoryImpl> memory) {
-    *instance_.at<jit::ContextMemory>(layout_.memory(index)) = {memory->base(), memory->def()};
+    *instance_.at<code::ContextMemory>(layout_.memory(index)) = {memory->base(), memory->def()};
     memory->add_user();
     instance_.memories[index] = std::move(memory);
   }
   /// Of the object itself and not of a host's handle to it (HostHold): instances don't keep those.
   void set_table(uint32_t index, std::shared_ptr<TableImpl> table) {
-    *instance_.at<jit::TableDef*>(layout_.table(index)) = table->def();
+    *instance_.at<code::TableDef*>(layout_.table(index)) = table->def();
     instance_.tables[index] = std::move(table);
   }
 
@@ -212,10 +213,10 @@ class Instantiation {
     for (uint32_t i = 0; i < layout_.func_ref_slot.size(); ++i) {
       if (layout_.func_ref_slot[i] == UINT32_MAX) continue;
       uint32_t index = i + wasm_.imported_funcs;
-      *instance_.at<jit::FuncRef>(layout_.func_ref(wasm_, index)) = defined_func(index);
+      *instance_.at<code::FuncRef>(layout_.func_ref(wasm_, index)) = defined_func(index);
     }
   }
-  jit::FuncRef defined_func(uint32_t index) const {
+  code::FuncRef defined_func(uint32_t index) const {
     return {module_.signature(wasm::FuncIndex{index}).id(), module_.entry(index - wasm_.imported_funcs),
             instance_.context};
   }
@@ -274,7 +275,7 @@ class Instantiation {
   Result<void> start() {
     if (!wasm_.start) return {};
     uint32_t index = raw(*wasm_.start);
-    jit::FuncRef ref = index < wasm_.imported_funcs ? *instance_.func_ref(index) : defined_func(index);
+    code::FuncRef ref = index < wasm_.imported_funcs ? *instance_.func_ref(index) : defined_func(index);
     Slot none[1] = {};
     return invoke(*instance_.group, ref, none);
   }
@@ -283,7 +284,7 @@ class Instantiation {
   InstanceImpl& instance_;
   const ModuleImpl& module_;
   const wasm::Module& wasm_;
-  const jit::ContextLayout& layout_;
+  const code::ContextLayout& layout_;
   uint32_t next_func_ = 0, next_host_ = 0, next_memory_ = 0, next_table_ = 0, next_global_ = 0;
 };
 

@@ -5,6 +5,9 @@
 #include <algorithm>
 #include <cstring>
 
+#include "code/abi.h"
+#include "code/run_page.h"
+#include "code/stubs.h"
 #include "runtime/entry.h"
 #include "runtime/instance.h"
 
@@ -12,9 +15,9 @@ namespace rotor::runtime {
 
 namespace {
 
-InstanceImpl& instance_of(jit::Context* context) { return *static_cast<InstanceImpl*>(context->instance); }
-MemoryImpl& memory_of(jit::Context* context, uint32_t index) { return *instance_of(context).memories[index]; }
-TableImpl& table_of(jit::Context* context, uint32_t index) { return *instance_of(context).tables[index]; }
+InstanceImpl& instance_of(code::Context* context) { return *static_cast<InstanceImpl*>(context->instance); }
+MemoryImpl& memory_of(code::Context* context, uint32_t index) { return *instance_of(context).memories[index]; }
+TableImpl& table_of(code::Context* context, uint32_t index) { return *instance_of(context).tables[index]; }
 
 namespace libcalls {
 
@@ -30,7 +33,7 @@ void* keep_error(EntryRecord& record, Error&& error, uintptr_t frame) {
 }
 
 /// UINT64_MAX, which MemoryImpl and TableImpl say for "refused", is -1 in either index type.
-uint64_t memory_grow(jit::Context* context, uint32_t memory, uint64_t delta) {
+uint64_t memory_grow(code::Context* context, uint32_t memory, uint64_t delta) {
   EntryRecord& record = *t_thread.top;
   void* leave_to = nullptr;
   {
@@ -43,7 +46,7 @@ uint64_t memory_grow(jit::Context* context, uint32_t memory, uint64_t delta) {
   rotor_leave(leave_to);  // nothing of this frame is left to clean up
 }
 
-int32_t memory_copy(jit::Context* context, uint32_t dst_memory, uint32_t src_memory, uint64_t dst, uint64_t src,
+int32_t memory_copy(code::Context* context, uint32_t dst_memory, uint32_t src_memory, uint64_t dst, uint64_t src,
                     uint64_t size) {
   uint8_t* to = memory_of(context, dst_memory).range(dst, size);
   const uint8_t* from = memory_of(context, src_memory).range(src, size);
@@ -52,36 +55,37 @@ int32_t memory_copy(jit::Context* context, uint32_t dst_memory, uint32_t src_mem
   return kOk;
 }
 
-int32_t memory_fill(jit::Context* context, uint32_t memory, uint64_t dst, uint32_t byte, uint64_t size) {
+int32_t memory_fill(code::Context* context, uint32_t memory, uint64_t dst, uint32_t byte, uint64_t size) {
   uint8_t* to = memory_of(context, memory).range(dst, size);
   if (!to) return kTrap;
   std::memset(to, static_cast<uint8_t>(byte), size);
   return kOk;
 }
 
-int32_t memory_init(jit::Context* context, uint32_t memory, uint32_t segment, uint64_t dst, uint64_t src,
+int32_t memory_init(code::Context* context, uint32_t memory, uint32_t segment, uint64_t dst, uint64_t src,
                     uint64_t size) {
   return instance_of(context).memory_init(memory, segment, dst, src, size) ? kOk : kTrap;
 }
 
-void data_drop(jit::Context* context, uint32_t segment) { instance_of(context).dropped_data[segment] = true; }
+void data_drop(code::Context* context, uint32_t segment) { instance_of(context).dropped_data[segment] = true; }
 
-uint64_t table_grow(jit::Context* context, uint32_t table, uint64_t init, uint64_t delta) {
+uint64_t table_grow(code::Context* context, uint32_t table, uint64_t init, uint64_t delta) {
   return table_of(context, table).grow(delta, init);
 }
 
-int32_t table_fill(jit::Context* context, uint32_t table, uint64_t index, uint64_t value, uint64_t size) {
+int32_t table_fill(code::Context* context, uint32_t table, uint64_t index, uint64_t value, uint64_t size) {
   TableImpl& to = table_of(context, table);
   if (!to.in_bounds(index, size)) return kTrap;
   std::fill_n(to.slots(index), size, value);
   return kOk;
 }
 
-int32_t table_init(jit::Context* context, uint32_t table, uint32_t segment, uint64_t dst, uint64_t src, uint64_t size) {
+int32_t table_init(code::Context* context, uint32_t table, uint32_t segment, uint64_t dst, uint64_t src,
+                   uint64_t size) {
   return instance_of(context).table_init(table, segment, dst, src, size) ? kOk : kTrap;
 }
 
-int32_t table_copy(jit::Context* context, uint32_t dst_table, uint32_t src_table, uint64_t dst, uint64_t src,
+int32_t table_copy(code::Context* context, uint32_t dst_table, uint32_t src_table, uint64_t dst, uint64_t src,
                    uint64_t size) {
   TableImpl& to = table_of(context, dst_table);
   TableImpl& from = table_of(context, src_table);
@@ -90,15 +94,15 @@ int32_t table_copy(jit::Context* context, uint32_t dst_table, uint32_t src_table
   return kOk;
 }
 
-void elem_drop(jit::Context* context, uint32_t segment) { instance_of(context).dropped_elements[segment] = true; }
+void elem_drop(code::Context* context, uint32_t segment) { instance_of(context).dropped_elements[segment] = true; }
 
 // Compiled code has checked bounds, alignment and, for waits, sharedness.
 
-int32_t atomic_notify(jit::Context* context, uint32_t memory, uint64_t address, uint32_t count) {
+int32_t atomic_notify(code::Context* context, uint32_t memory, uint64_t address, uint32_t count) {
   return static_cast<int32_t>(memory_of(context, memory).waiters.notify(address, count));
 }
 
-static_assert(static_cast<uint32_t>(WaitQueue::Outcome::interrupted) == jit::kWaitInterrupted);
+static_assert(static_cast<uint32_t>(WaitQueue::Outcome::interrupted) == code::kWaitInterrupted);
 
 struct MemorySleeper final : Sleeper {
   explicit MemorySleeper(WaitQueue& wait_queue) : queue(wait_queue) {}
@@ -108,7 +112,7 @@ struct MemorySleeper final : Sleeper {
 };
 
 template <class T>
-int32_t wait(jit::Context* context, uint32_t index, uint64_t address, T expected, uint64_t timeout_ns) {
+int32_t wait(code::Context* context, uint32_t index, uint64_t address, T expected, uint64_t timeout_ns) {
   MemoryImpl& memory = memory_of(context, index);
   LinkGroup& group = *instance_of(context).group;
   auto* cell = reinterpret_cast<T*>(memory.base() + address);
@@ -122,17 +126,17 @@ int32_t wait(jit::Context* context, uint32_t index, uint64_t address, T expected
   return static_cast<int32_t>(outcome);
 }
 
-int32_t atomic_wait32(jit::Context* context, uint32_t memory, uint64_t address, uint32_t expected,
+int32_t atomic_wait32(code::Context* context, uint32_t memory, uint64_t address, uint32_t expected,
                       uint64_t timeout_ns) {
   return wait<uint32_t>(context, memory, address, expected, timeout_ns);
 }
 
-int32_t atomic_wait64(jit::Context* context, uint32_t memory, uint64_t address, uint64_t expected,
+int32_t atomic_wait64(code::Context* context, uint32_t memory, uint64_t address, uint64_t expected,
                       uint64_t timeout_ns) {
   return wait<uint64_t>(context, memory, address, expected, timeout_ns);
 }
 
-void tier_up(jit::Context* context, uint32_t defined_func) { instance_of(context).impl().tier_up(defined_func); }
+void tier_up(code::Context* context, uint32_t defined_func) { instance_of(context).impl().tier_up(defined_func); }
 
 }  // namespace libcalls
 }  // namespace
@@ -143,20 +147,20 @@ struct LazyResult {
   const void* code;
   void* saved_sp;
 };
-extern "C" [[gnu::visibility("hidden"), gnu::used]] LazyResult rotor_lazy_dispatch(jit::Context* context,
+extern "C" [[gnu::visibility("hidden"), gnu::used]] LazyResult rotor_lazy_dispatch(code::Context* context,
                                                                                    uintptr_t return_address,
                                                                                    uintptr_t frame) {
   InstanceImpl& instance = instance_of(context);
   const ModuleImpl& module = instance.impl();
   auto text = reinterpret_cast<uintptr_t>(module.region().text());
-  auto code = module.tiering()->code_of(jit::Stubs::func_of_return(return_address - text), *instance.group);
+  auto code = module.tiering()->code_of(code::Stubs::func_of_return(return_address - text), *instance.group);
   if (code && *code) [[likely]]
     return {*code, nullptr};
   EntryRecord& record = *t_thread.top;
   if (code) {
     // As if the function had begun: it is the innermost of the backtrace.
     record.kind = TrapKind::interrupted;
-    record.pcs[0] = return_address - jit::Stubs::kReturn;
+    record.pcs[0] = return_address - code::Stubs::kReturn;
     record.pc_count = 1 + walk_frames(record, frame, record.pcs + 1, Trap::kMaxFrames - 1);
     return {nullptr, record.saved_sp};
   }
@@ -165,10 +169,10 @@ extern "C" [[gnu::visibility("hidden"), gnu::used]] LazyResult rotor_lazy_dispat
   return {nullptr, record.saved_sp};
 }
 
-std::array<const void*, jit::kLibcallCount> libcall_addresses() {
+std::array<const void*, code::kLibcallCount> libcall_addresses() {
   return {
 #define ROTOR_LIBCALL(Name, result, params) reinterpret_cast<const void*>(&libcalls::Name),
-#include "jit/libcalls.def"
+#include "code/libcalls.def"
   };
 }
 

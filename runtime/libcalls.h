@@ -1,13 +1,13 @@
-// The helpers that compiled code calls: bodies of jit/libcalls.def.
+// The helpers that compiled code calls: bodies of code/libcalls.def.
 #pragma once
 
 #include <array>
 
-#include "jit/abi.h"
+#include "code/run_page.h"
 
 namespace rotor::runtime {
 
-/// Their addresses, in the order of jit::Libcall.
-std::array<const void*, jit::kLibcallCount> libcall_addresses();
+/// Their addresses, in the order of code::Libcall.
+std::array<const void*, code::kLibcallCount> libcall_addresses();
 
 }  // namespace rotor::runtime

@@ -6,6 +6,8 @@
 #include <string>
 #include <thread>
 
+#include "code/abi.h"
+#include "code/region.h"
 #include "memory/image.h"
 #include "memory/os.h"
 #include "rotor/wat.h"
@@ -329,7 +331,7 @@ TEST_F(LimitsTest, MemoriesTakeNoMoreMappingsThanCounted) {
     limits.memory.imageable = imageable;
     Instance instance = must(instantiate_text("(module (memory (export \"m\") 1))", limits));
     Memory memory = must(instance.get_memory("m"));
-    auto expect_few = [&] { EXPECT_LE(mappings_in(memory.data(), jit::kReservedBytes), memory::Image::kMappings); };
+    auto expect_few = [&] { EXPECT_LE(mappings_in(memory.data(), code::kReservedBytes), memory::Image::kMappings); };
     auto grow_and_write = [&] {
       for (int i = 0; i < 20; ++i) {
         must(memory.grow(1));
@@ -360,7 +362,7 @@ TEST_F(LimitsTest, CodeTakesNoMoreMappingsThanCounted) {
   Engine engine = must(Engine::create(config));
   Module module = must(Module::compile(engine, must(wat_to_wasm(text + ")"))));
   must(module.serialize());  // has all of it compiled
-  const CodeRegion& region = module.impl().region();
+  const code::CodeRegion& region = module.impl().region();
   EXPECT_LE(mappings_in(region.text(), region.layout().total_bytes()), 5u);
 }
 

@@ -2,6 +2,7 @@
 
 #include <cassert>
 
+#include "code/abi.h"
 #include "memory/perturb.h"
 #include "runtime/entry.h"
 #include "runtime/instance.h"
@@ -215,7 +216,7 @@ void LinkGroup::restore_limit(uint64_t stack_limit) {
 }
 
 void LinkGroup::apply_limit() {
-  activation_.stack_limit.store(stop_.load() & kStop ? jit::kInterruptLimit : running_limit_);
+  activation_.stack_limit.store(stop_.load() & kStop ? code::kInterruptLimit : running_limit_);
 }
 
 void LinkGroup::set_stop(uint32_t stop) {
@@ -309,7 +310,7 @@ void LinkGroup::expire_deadline() {
 void LinkGroup::lose_watchdog_thread() {
   locked([](LinkGroup& group) {
     // No entry has this limit, so that the next one comes to change_limit.
-    group.activation_.stack_limit.store(jit::kInterruptLimit);
+    group.activation_.stack_limit.store(code::kInterruptLimit);
   });
 }
 

@@ -19,7 +19,7 @@
 // Forks. In the child a thread that was inside is so for ever: others get the error. `mutex_` is free there.
 //
 // Stopping. Any thread may stop what the group runs: it sets bits of `stop_` and raises the activation's limit to
-// jit::kInterruptLimit, so that the next function entry or loop head of interruptible code traps; a thread that waits
+// code::kInterruptLimit, so that the next function entry or loop head of interruptible code traps; a thread that waits
 // on a memory, or for a function to be compiled, is woken. Both are written under `mutex_`, the bits first: whoever
 // sees the limit sees why. The limit in force without a stop is `running_limit_`; the activation's is always that or,
 // if a bit is set, kInterruptLimit. An entry that finds its own limit there writes nothing, so entering takes no lock
@@ -34,7 +34,7 @@
 #include <span>
 #include <vector>
 
-#include "jit/abi.h"
+#include "code/abi.h"
 #include "memory/fork.h"
 #include "rotor/result.h"
 
@@ -177,7 +177,7 @@ class LinkGroup : public std::enable_shared_from_this<LinkGroup> {
   std::shared_ptr<LinkGroup> parent_kept_;
   bool delivered_ = false;              ///< a call was ended by a stop since the group was entered
   std::atomic<bool> unsettled_{false};  ///< leaving has to look at stop_
-  jit::Activation activation_;
+  code::Activation activation_;
   std::vector<InstanceImpl*> members_;
 
   memory::ForkMutex mutex_;  ///< for what follows: drops and stops, against merges too

@@ -5,9 +5,9 @@
 #include <filesystem>
 #include <string>
 
+#include "code/region_table.h"
 #include "memory/os.h"
 #include "rotor/wat.h"
-#include "runtime/code_region.h"
 #include "runtime/engine.h"
 #include "runtime/test_support.h"
 
@@ -26,7 +26,7 @@ struct Counts {
   }
   static Counts of(const Engine& engine) {
     const EngineUsage use = engine.usage();
-    const CodeRegionCount code = count_code_regions();
+    const code::CodeRegionCount code = code::count_code_regions();
     return {use.types,
             code.regions,
             code.places,

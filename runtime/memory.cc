@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "code/abi.h"
 #include "memory/os.h"
 #include "rotor/guard.h"
 #include "wasm/limits.h"
@@ -15,7 +16,7 @@ namespace {
 
 /// Pages that an index of the memory's type reaches, within what we can have.
 uint64_t most_pages(const MemoryType& type) {
-  if (type.is64) return jit::kMaxMemoryBytes >> type.page_size_log2;
+  if (type.is64) return code::kMaxMemoryBytes >> type.page_size_log2;
   return type.page_size_log2 ? wasm::kMaxMemory32Pages : wasm::kMaxMemory32BytePages;
 }
 
@@ -63,9 +64,9 @@ Result<std::shared_ptr<MemoryImpl>> MemoryImpl::create(const MemoryType& type, c
 
 uint64_t MemoryImpl::reserved_bytes() const {
   // The whole reach of a 32-bit index and a static offset, whatever the limit: compiled code checks no bound.
-  if (jit::memory_check(type_) == jit::MemoryCheck::guard) return jit::kReservedBytes;
+  if (code::memory_check(type_) == code::MemoryCheck::guard) return code::kReservedBytes;
   // Here it compares with the size. What the memory may grow to is reserved, so that its base never moves.
-  return memory::os::round_up_to_page(limit_bytes_) + jit::kGuardBytes;
+  return memory::os::round_up_to_page(limit_bytes_) + code::kGuardBytes;
 }
 
 Result<void> MemoryImpl::charge(uint64_t pages) {

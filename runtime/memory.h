@@ -5,7 +5,7 @@
 #include <atomic>
 #include <memory>
 
-#include "jit/abi.h"
+#include "code/abi.h"
 #include "memory/linear_memory.h"
 #include "rotor/limits.h"
 #include "rotor/memory.h"
@@ -30,7 +30,7 @@ class MemoryImpl {
   /// Errors: host (the callback threw; the growth is refused and counted).
   Result<uint64_t> grow(uint64_t delta_pages);
 
-  jit::MemoryDef* def() { return &def_; }
+  code::MemoryDef* def() { return &def_; }
   uint8_t* base() const { return def_.base; }
   uint64_t size_bytes() const { return def_.size_bytes.load(std::memory_order_acquire); }
   /// The smaller of the limit and the declared maximum. Other memories of the instance may leave less.
@@ -69,7 +69,7 @@ class MemoryImpl {
   /// Takes `delta_bytes` and asks the callback. False: nothing was taken. Errors: as of the callback; nor then.
   Result<bool> charge_growth(uint64_t delta_bytes);
 
-  jit::MemoryDef def_{};
+  code::MemoryDef def_{};
   std::unique_ptr<memory::LinearMemory> space_;
   MemoryType type_;
   MemoryLimits limits_;

@@ -8,7 +8,17 @@
 
 #include <fmt/format.h>
 
-#include "jit/compile.h"
+#include "code/abi.h"
+#include "code/build.h"
+#include "code/code_file.h"
+#include "code/code_image.h"
+#include "code/compiler.h"
+#include "code/cpu.h"
+#include "code/file.h"
+#include "code/mapped_file.h"
+#include "code/region.h"
+#include "code/run_page.h"
+#include "code/stubs.h"
 #include "memory/fork.h"
 #include "rotor/guard.h"
 #include "runtime/entry.h"
@@ -49,7 +59,7 @@ Result<Module> Module::deserialize(const Engine& engine, std::span<const uint8_t
 }
 
 Result<Module> Module::deserialize_file(const Engine& engine, const std::string& path, Verify verify) {
-  jit::Check check = verify == Verify::all ? jit::Check::all : jit::Check::tables;
+  code::Check check = verify == Verify::all ? code::Check::all : code::Check::tables;
   ROTOR_TRY(auto impl, ModuleImpl::load_file(engine.impl_, path, check));
   return Module(std::move(impl));
 }
@@ -92,34 +102,17 @@ TierStats Module::tier_stats() const { return impl_->tier_stats(); }
 
 namespace rotor::runtime {
 
-namespace {
-
-/// All that code depends on beside the module, for the cache's key.
-std::string cache_settings(const Config& config) {
-  std::string features;
-  auto named = jit::cpu_features_named(config.cpu);  // the engine has checked the name
-  for (const std::string& feature : *named) features += feature + ' ';
-  // Code of the modes eager and lazy is the same, made earlier or later.
-  return fmt::format("{} {} o{} interruptible {} deterministic {} wide {} steps {} memory {} deadline {} language {:x} cpu {}",
-                     jit::build_name(), config.mode == CompileMode::aot ? "aot" : "tiers", static_cast<int>(config.opt),
-                     config.interruptible, config.deterministic, config.wide_products, config.compile_steps_per_byte,
-                     config.compile_memory_bytes, config.compile_deadline_ms,
-                     wasm::enabled_features(config.features), features);
-}
-
-}  // namespace
-
 Result<std::shared_ptr<ModuleImpl>> ModuleImpl::compile(std::shared_ptr<EngineImpl> engine,
                                                         std::span<const uint8_t> bytes) {
   const Config& config = engine->config;
-  const jit::CodeCache* cache = engine->cache.get();
+  const code::CodeCache* cache = engine->cache.get();
   std::shared_ptr<ModuleImpl> module(new ModuleImpl(engine));
   if (cache) {
-    module->cache_key_ = jit::CacheKey::of(bytes, cache_settings(config));
+    module->cache_key_ = code::CacheKey::of(bytes, engine->settings.key());
     auto taken = module->take_cached(bytes);
     if (taken && *taken) return module;
     // What is there and can't be used is made again; of it the module keeps nothing.
-    jit::CacheKey key = module->cache_key_;
+    code::CacheKey key = module->cache_key_;
     module.reset(new ModuleImpl(std::move(engine)));
     module->cache_key_ = key;
     if (!taken) {
@@ -138,8 +131,8 @@ Result<bool> ModuleImpl::take_cached(std::span<const uint8_t> bytes) {
   const Config& config = engine_->config;
   auto entry = engine_->cache->find(cache_key_);
   if (!entry) return false;
-  ROTOR_TRY(auto file, MappedFile::open(entry->pinned_path()));
-  ROTOR_TRY(jit::CodeFile code, jit::parse_code_file(file->bytes(), entry->path(), jit::Check::all));
+  ROTOR_TRY(auto file, code::MappedFile::open(entry->pinned_path()));
+  ROTOR_TRY(code::CodeFile code, code::parse_code_file(file->bytes(), entry->path(), code::Check::all));
   // Other modules may have the same key, and code of another module must never run.
   if (!std::ranges::equal(code.module_bytes, bytes)) return false;
   bytes_ = code.module_bytes;
@@ -148,7 +141,7 @@ Result<bool> ModuleImpl::take_cached(std::span<const uint8_t> bytes) {
   ROTOR_TRY(wasm_, wasm::decode_module(bytes_, {.features = config.features, .bodies_elsewhere = false}));
   ROTOR_CHECK(describe());
   ROTOR_CHECK(adopt(code, {entry->path(), std::move(file), nullptr}));
-  if (has_stubs_ != (config.mode != CompileMode::aot) || (!has_stubs_ && code.functions.size() < wasm_.bodies.size()))
+  if (has_stubs_ != engine_->settings.tiered || (!has_stubs_ && code.functions.size() < wasm_.bodies.size()))
     return fail(ErrorKind::corrupt, entry->path() + ": it lacks code");
   cache_outcome_.hit = true;
   if (has_stubs_) tiering_ = Tiering::create(*engine_, wasm_, bytes_, *region_, {});
@@ -157,23 +150,23 @@ Result<bool> ModuleImpl::take_cached(std::span<const uint8_t> bytes) {
 }
 
 /// Another process, or another module of the same bytes, may have come further and have been there first.
-bool ModuleImpl::cache_has_more(const jit::CodeFile& ours) const {
+bool ModuleImpl::cache_has_more(const code::CodeFile& ours) const {
   auto entry = engine_->cache->find(cache_key_);
   if (!entry) return false;
-  auto file = MappedFile::open(entry->pinned_path());
+  auto file = code::MappedFile::open(entry->pinned_path());
   if (!file) return false;
-  auto code = jit::parse_code_file((*file)->bytes(), entry->path(), jit::Check::tables);
+  auto code = code::parse_code_file((*file)->bytes(), entry->path(), code::Check::tables);
   return code && code->functions.size() > ours.functions.size() && std::ranges::equal(code->module_bytes, bytes_);
 }
 
 Result<void> ModuleImpl::put_in_cache() const {
-  CodeRegion::Contents contents = region_->contents();
+  code::CodeRegion::Contents contents = region_->contents();
   contents.file.flags = code_flags();
   contents.file.module_bytes = bytes_;
   contents.file.cpu_features = cpu_features_;
   if (cache_has_more(contents.file)) return {};
-  return engine_->cache->put(cache_key_, [&](jit::OutputFile& out) {
-    return jit::write_code(contents.file, [&](const void* data, size_t size) { return out.write(data, size); });
+  return engine_->cache->put(cache_key_, [&](code::OutputFile& out) {
+    return code::write_code(contents.file, [&](const void* data, size_t size) { return out.write(data, size); });
   });
 }
 
@@ -187,8 +180,8 @@ Result<void> ModuleImpl::update_cache() const {
 
 uint32_t ModuleImpl::code_flags() const {
   uint32_t flags = 0;
-  if (has_stubs_) flags |= jit::CodeFile::kHasStubs;
-  if (interruptible_) flags |= jit::CodeFile::kInterruptible;
+  if (has_stubs_) flags |= code::CodeFile::kHasStubs;
+  if (interruptible_) flags |= code::CodeFile::kInterruptible;
   return flags;
 }
 
@@ -219,10 +212,10 @@ Result<void> ModuleImpl::make_code(std::span<const uint8_t> bytes) {
   }
   auto start = std::chrono::steady_clock::now();
   ROTOR_TRY(CallGraph calls, validate_in_parallel(wasm_, bytes, config, copy));
-  need_cpu(*jit::cpu_features_named(config.cpu));
-  ROTOR_TRY(jit::RegionLayout layout, jit::growing_region(wasm_, jit::CompileOptions().code_limit_bytes));
-  ROTOR_TRY(region_, CodeRegion::create(*this, layout));
-  ROTOR_CHECK(region_->add_stubs(wasm_));
+  need_cpu(*code::cpu_features_named(config.cpu));
+  ROTOR_TRY(code::RegionLayout layout, code::tiered_region(wasm_, code::CompileOptions().code_limit_bytes));
+  ROTOR_TRY(region_, code::CodeRegion::create(*this, engine_->perf_map.get(), layout));
+  ROTOR_CHECK(region_->add_stubs());
   has_stubs_ = true;
   fill_run_page();
   tiering_ = Tiering::create(*engine_, wasm_, bytes_, *region_, std::move(calls));
@@ -234,23 +227,12 @@ Result<void> ModuleImpl::make_code(std::span<const uint8_t> bytes) {
 
 void ModuleImpl::need_cpu(std::vector<std::string> features) {
   cpu_features_ = std::move(features);
-  if (auto runs = jit::check_cpu_features(cpu_features_); !runs) cpu_error_ = std::move(runs).error();
+  if (auto runs = code::check_cpu_features(cpu_features_); !runs) cpu_error_ = std::move(runs).error();
 }
 
 Result<void> ModuleImpl::compile_now() {
   const Config& config = engine_->config;
-  bool growing = config.mode == CompileMode::eager;
-  jit::CompileOptions options;
-  options.features = config.features;
-  options.opt = growing ? OptLevel::o0 : config.opt;
-  options.growing = growing;
-  options.counts = growing && config.opt != OptLevel::o0;
-  options.workers = config.compile_workers;
-  options.cpu = config.cpu;
-  options.interruptible = config.interruptible;
-  options.deterministic = config.deterministic;
-  options.wide_products = config.wide_products;
-  engine_->bound(options);
+  code::CompileOptions options = engine_->compile_options();
   // A fork waits for the batches that are in LLVM, which has locks of its own.
   options.in_llvm = [](bool enters) { enters ? memory::ForkPass::take() : memory::ForkPass::give_back(); };
   std::mutex thrown_mutex;
@@ -262,26 +244,26 @@ Result<void> ModuleImpl::compile_now() {
       std::scoped_lock lock(thrown_mutex);
       thrown = std::move(told).error();
     };
-  ROTOR_TRY(jit::Compiled compiled, jit::compile_module(wasm_, bytes_, options));
+  ROTOR_TRY(code::Compiled compiled, code::compile_module(wasm_, bytes_, options));
   if (thrown) return std::unexpected(std::move(*thrown));
   need_cpu(std::move(compiled.cpu_features));
   stats_ = compiled.stats;
-  ROTOR_TRY(region_, CodeRegion::create(*this, compiled.region));
-  has_stubs_ = growing;
-  if (growing) ROTOR_CHECK(region_->add_stubs(wasm_));
+  ROTOR_TRY(region_, code::CodeRegion::create(*this, engine_->perf_map.get(), compiled.region));
+  has_stubs_ = engine_->settings.tiered;
+  if (has_stubs_) ROTOR_CHECK(region_->add_stubs());
   ROTOR_TRY(auto place, region_->allocate(compiled.image.text.size(), compiled.image.rodata.size()));
   assert(place.text_offset == compiled.image.text_offset && place.rodata_offset == compiled.image.rodata_offset);
   ROTOR_CHECK(region_->add(std::move(compiled.image)));
   fill_run_page();
-  if (growing) tiering_ = Tiering::create(*engine_, wasm_, bytes_, *region_, {});
+  if (has_stubs_) tiering_ = Tiering::create(*engine_, wasm_, bytes_, *region_, {});
   return {};
 }
 
 Result<std::shared_ptr<ModuleImpl>> ModuleImpl::load_file(std::shared_ptr<EngineImpl> engine, const std::string& path,
-                                                          jit::Check check) {
+                                                          code::Check check) {
   std::shared_ptr<ModuleImpl> module(new ModuleImpl(std::move(engine)));
-  ROTOR_TRY(auto file, MappedFile::open(path));
-  ROTOR_TRY(jit::CodeFile code, jit::parse_code_file(file->bytes(), path, check));
+  ROTOR_TRY(auto file, code::MappedFile::open(path));
+  ROTOR_TRY(code::CodeFile code, code::parse_code_file(file->bytes(), path, check));
   ROTOR_CHECK(module->take_file(code, {path, std::move(file), nullptr}));
   return module;
 }
@@ -291,12 +273,12 @@ Result<std::shared_ptr<ModuleImpl>> ModuleImpl::load(std::shared_ptr<EngineImpl>
   std::shared_ptr<ModuleImpl> module(new ModuleImpl(std::move(engine)));
   auto copy = std::make_shared<const std::vector<uint8_t>>(bytes.begin(), bytes.end());
   const char* name = "serialized module";
-  ROTOR_TRY(jit::CodeFile code, jit::parse_code_file(*copy, name, jit::Check::all));
+  ROTOR_TRY(code::CodeFile code, code::parse_code_file(*copy, name, code::Check::all));
   ROTOR_CHECK(module->take_file(code, {name, nullptr, std::move(copy)}));
   return module;
 }
 
-Result<void> ModuleImpl::take_file(const jit::CodeFile& code, const Source& source) {
+Result<void> ModuleImpl::take_file(const code::CodeFile& code, const Source& source) {
   if (source.mapping)
     file_ = source.mapping;
   else
@@ -307,22 +289,22 @@ Result<void> ModuleImpl::take_file(const jit::CodeFile& code, const Source& sour
   ROTOR_CHECK(adopt(code, source));
   // A function without code would be compiled from a body that is not there.
   std::vector<bool> has_code(wasm_.funcs.size() - wasm_.imported_funcs);
-  for (const jit::FunctionCode& function : code.functions) has_code[function.func] = true;
+  for (const code::FunctionCode& function : code.functions) has_code[function.func] = true;
   if (std::ranges::find(has_code, false) != has_code.end())
     return fail(ErrorKind::corrupt, source.name + ": it lacks the code of some functions");
   return {};
 }
 
-Result<void> ModuleImpl::adopt(const jit::CodeFile& code, const Source& source) {
+Result<void> ModuleImpl::adopt(const code::CodeFile& code, const Source& source) {
   // The file is trusted, but one that does not fit its module must not run.
   size_t defined = wasm_.funcs.size() - wasm_.imported_funcs;
   bool fits = code.region.run_page_bytes >= run_page_.size_bytes;
-  for (const jit::FunctionCode& function : code.functions) fits &= function.func < defined;
-  has_stubs_ = code.flags & jit::CodeFile::kHasStubs;
-  interruptible_ = code.flags & jit::CodeFile::kInterruptible;
-  if (has_stubs_) fits &= code.text.size() >= jit::Stubs::stub(static_cast<uint32_t>(defined));
+  for (const code::FunctionCode& function : code.functions) fits &= function.func < defined;
+  has_stubs_ = code.flags & code::CodeFile::kHasStubs;
+  interruptible_ = code.flags & code::CodeFile::kInterruptible;
+  if (has_stubs_) fits &= code.text.size() >= code::Stubs::stub(static_cast<uint32_t>(defined));
   if (!fits) return fail(ErrorKind::corrupt, source.name + ": its code is not of its module");
-  ROTOR_TRY(region_, CodeRegion::create(*this, code.region));
+  ROTOR_TRY(region_, code::CodeRegion::create(*this, engine_->perf_map.get(), code.region));
   if (source.mapping)
     ROTOR_CHECK(region_->add_file(code, source.mapping));
   else
@@ -336,29 +318,29 @@ Result<void> ModuleImpl::adopt(const jit::CodeFile& code, const Source& source) 
 
 Result<void> ModuleImpl::serialize(const std::function<Result<void>(const void*, size_t)>& write) const {
   if (tiering_) ROTOR_CHECK(tiering_->complete());
-  CodeRegion::Contents contents = region_->contents();
-  std::vector<uint8_t> rest = jit::without_code_section(bytes_, wasm_);
+  code::CodeRegion::Contents contents = region_->contents();
+  std::vector<uint8_t> rest = code::without_code_section(bytes_, wasm_);
   contents.file.flags = code_flags();
   contents.file.module_bytes = rest;
   contents.file.cpu_features = cpu_features_;
-  return jit::write_code(contents.file, write);
+  return code::write_code(contents.file, write);
 }
 
 Result<void> ModuleImpl::save(const std::string& path) const {
-  ROTOR_CHECK(jit::OutputFile::check(path));
+  ROTOR_CHECK(code::OutputFile::check(path));
   // Before there is a temporary, which a process that is killed while it compiles would leave behind.
   if (tiering_) ROTOR_CHECK(tiering_->complete());
   constexpr mode_t kCodeMode = 0644;  // it is trusted as code is, whatever the umask lets others write to
-  ROTOR_TRY(auto file, jit::OutputFile::create(path, kCodeMode));
+  ROTOR_TRY(auto file, code::OutputFile::create(path, kCodeMode));
   ROTOR_CHECK(serialize([&](const void* data, size_t size) { return file.write(data, size); }));
-  return file.keep(jit::Durability::disk);
+  return file.keep(code::Durability::disk);
 }
 
 TierStats ModuleImpl::tier_stats() const {
   TierStats stats;
   stats.functions = static_cast<uint32_t>(wasm_.funcs.size() - wasm_.imported_funcs);
   std::vector<bool> tier0(stats.functions), tier1(stats.functions);
-  region_->for_each_function([&](const jit::FunctionCode& code) { (code.tier ? tier1 : tier0)[code.func] = true; });
+  region_->for_each_function([&](const code::FunctionCode& code) { (code.tier ? tier1 : tier0)[code.func] = true; });
   stats.tier0_functions = static_cast<uint32_t>(std::ranges::count(tier0, true));
   stats.tier1_functions = static_cast<uint32_t>(std::ranges::count(tier1, true));
   stats.code_bytes = region_->code_bytes();
@@ -367,8 +349,8 @@ TierStats ModuleImpl::tier_stats() const {
 }
 
 Result<void> ModuleImpl::describe() {
-  run_page_ = jit::RunPageLayout(wasm_);
-  layout_ = jit::ContextLayout(wasm_);
+  run_page_ = code::RunPageLayout(wasm_);
+  layout_ = code::ContextLayout(wasm_);
   types_ = engine_->types.add(wasm_, type_uses_);
   for (const Signature* type : types_) result_words_ = std::max({result_words_, type->result_words, type->stack_words});
   for (const wasm::Import& import : wasm_.imports)
@@ -380,23 +362,23 @@ Result<void> ModuleImpl::describe() {
 }
 
 void ModuleImpl::fill_run_page() {
-  const jit::RunPageLayout& layout = run_page_;
+  const code::RunPageLayout& layout = run_page_;
   uint8_t* page = region_->run_page();
   auto store = [&](uint32_t offset, uint64_t value) { std::memcpy(page + offset, &value, sizeof value); };
   auto libcalls = libcall_addresses();
   for (uint32_t i = 0; i < libcalls.size(); ++i)
-    store(layout.libcall(jit::Libcall(i)), reinterpret_cast<uint64_t>(libcalls[i]));
+    store(layout.libcall(code::Libcall(i)), reinterpret_cast<uint64_t>(libcalls[i]));
   for (uint32_t i = 0; i < types_.size(); ++i) store(layout.type(i), types_[i]->id());
   store(layout.lazy_entry, reinterpret_cast<uint64_t>(&rotor_lazy_entry));
   store(layout.tail_call, reinterpret_cast<uint64_t>(&rotor_tail_call));
   // A function's tier-1 code is behind its tier-0 code.
-  region_->for_each_function([&](const jit::FunctionCode& code) {
+  region_->for_each_function([&](const code::FunctionCode& code) {
     store(layout.slot(code.func), reinterpret_cast<uint64_t>(region_->text() + code.begin));
   });
 }
 
 const void* ModuleImpl::entry(uint32_t defined_func) const {
-  if (has_stubs_) return region_->text() + jit::Stubs::stub(defined_func);
+  if (has_stubs_) return region_->text() + code::Stubs::stub(defined_func);
   uint64_t code;
   std::memcpy(&code, region_->run_page() + run_page_.slot(defined_func), sizeof code);
   return reinterpret_cast<const void*>(code);
@@ -424,11 +406,11 @@ const wasm::Names& ModuleImpl::names() const {
   return names_;
 }
 
-std::optional<CodeRegion::Site> ModuleImpl::site_at(uint64_t text_offset) const {
+std::optional<code::CodeRegion::Site> ModuleImpl::site_at(uint64_t text_offset) const {
   const auto defined = static_cast<uint32_t>(wasm_.funcs.size() - wasm_.imported_funcs);
   // A function that was stopped before there was code of it, or before it began.
-  if (has_stubs_ && text_offset >= jit::Stubs::stub(0) && text_offset < jit::Stubs::stub(defined))
-    return CodeRegion::Site{jit::Stubs::func_at(text_offset), 0};
+  if (has_stubs_ && text_offset >= code::Stubs::stub(0) && text_offset < code::Stubs::stub(defined))
+    return code::CodeRegion::Site{code::Stubs::func_at(text_offset), 0};
   return region_->site_at(text_offset);
 }
 

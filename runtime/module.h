@@ -8,12 +8,14 @@
 #include <string_view>
 #include <vector>
 
-#include "jit/abi.h"
-#include "jit/cache.h"
-#include "jit/code.h"
+#include "code/abi.h"
+#include "code/cache.h"
+#include "code/code_file.h"
+#include "code/mapped_file.h"
+#include "code/region.h"
+#include "code/run_page.h"
 #include "rotor/module.h"
 #include "rotor/trap.h"
-#include "runtime/code_region.h"
 #include "runtime/engine.h"
 #include "runtime/tiering.h"
 #include "wasm/keyed_hash.h"
@@ -22,12 +24,12 @@
 
 namespace rotor::runtime {
 
-class ModuleImpl {
+class ModuleImpl final : public code::CodeOwner {
  public:
   static Result<std::shared_ptr<ModuleImpl>> compile(std::shared_ptr<EngineImpl> engine,
                                                      std::span<const uint8_t> bytes);
   static Result<std::shared_ptr<ModuleImpl>> load_file(std::shared_ptr<EngineImpl> engine, const std::string& path,
-                                                       jit::Check check);
+                                                       code::Check check);
   static Result<std::shared_ptr<ModuleImpl>> load(std::shared_ptr<EngineImpl> engine, std::span<const uint8_t> bytes);
   /// Puts new code into the cache.
   ~ModuleImpl();
@@ -42,8 +44,8 @@ class ModuleImpl {
   const std::shared_ptr<EngineImpl>& shared_engine() const { return engine_; }
   /// As given to compile; without the code section if the module was loaded from a code file.
   std::span<const uint8_t> bytes() const { return bytes_; }
-  const wasm::Module& wasm() const { return wasm_; }
-  const jit::ContextLayout& layout() const { return layout_; }
+  const wasm::Module& wasm() const override { return wasm_; }
+  const code::ContextLayout& layout() const { return layout_; }
   const Signature& signature(wasm::TypeIndex index) const { return *types_[raw(index)]; }
   const Signature& signature(wasm::FuncIndex index) const { return signature(wasm_.funcs[raw(index)]); }
   /// The module's types as those of the engine.
@@ -52,7 +54,7 @@ class ModuleImpl {
   uint32_t result_words() const { return result_words_; }
   /// What stands for a defined function for as long as the module lives: its stub, if its code may change.
   const void* entry(uint32_t defined_func) const;
-  const CodeRegion& region() const { return *region_; }
+  const code::CodeRegion& region() const { return *region_; }
   /// Null if all code was made ahead of time.
   Tiering* tiering() const { return tiering_.get(); }
   /// A counter of tier-0 code fell below 0.
@@ -76,9 +78,9 @@ class ModuleImpl {
   }
 
   /// What messages call the module and its functions. Decoded when first asked for.
-  const wasm::Names& names() const;
+  const wasm::Names& names() const override;
   /// What is known of an address in the module's text; nullopt: it lies in no function.
-  std::optional<Frame> frame_at(uintptr_t pc) const;
+  std::optional<Frame> frame_at(uintptr_t pc) const override;
 
  private:
   explicit ModuleImpl(std::shared_ptr<EngineImpl> engine) : engine_(std::move(engine)) {}
@@ -92,19 +94,19 @@ class ModuleImpl {
   /// Where a code file's bytes are: in a mapping, whose code is mapped too, or in a buffer, whose code is copied.
   struct Source {
     std::string name;  ///< for messages
-    std::shared_ptr<const MappedFile> mapping;
+    std::shared_ptr<const code::MappedFile> mapping;
     std::shared_ptr<const std::vector<uint8_t>> buffer;
   };
   /// Takes the code of a file for this module's. Pre: described. Errors: corrupt (it does not fit), io.
-  Result<void> adopt(const jit::CodeFile& code, const Source& source);
+  Result<void> adopt(const code::CodeFile& code, const Source& source);
   /// The module of a whole code file, as `load` and `load_file` have it. Errors as of `adopt` and decoding.
-  Result<void> take_file(const jit::CodeFile& code, const Source& source);
+  Result<void> take_file(const code::CodeFile& code, const Source& source);
   /// What is in the cache for these bytes. Errors: corrupt and others: what is there can't be used.
   Result<bool> take_cached(std::span<const uint8_t> bytes);
   Result<void> put_in_cache() const;
-  bool cache_has_more(const jit::CodeFile& ours) const;
+  bool cache_has_more(const code::CodeFile& ours) const;
   uint32_t code_flags() const;
-  std::optional<CodeRegion::Site> site_at(uint64_t text_offset) const;
+  std::optional<code::CodeRegion::Site> site_at(uint64_t text_offset) const;
   /// Fills the run page's addresses, and the slots of the functions whose code there is.
   void fill_run_page();
 
@@ -113,14 +115,14 @@ class ModuleImpl {
   std::vector<uint8_t> own_bytes_;    ///< else this does
   std::span<const uint8_t> bytes_;
   wasm::Module wasm_;
-  jit::ContextLayout layout_;
-  jit::RunPageLayout run_page_;
+  code::ContextLayout layout_;
+  code::RunPageLayout run_page_;
   std::vector<std::string> cpu_features_;
   std::optional<Error> cpu_error_;  ///< of check_cpu
-  std::unique_ptr<CodeRegion> region_;
+  std::unique_ptr<code::CodeRegion> region_;
   bool has_stubs_ = false;
   std::unique_ptr<Tiering> tiering_;  ///< ends before the region
-  jit::CacheKey cache_key_;
+  code::CacheKey cache_key_;
   Module::CacheOutcome cache_outcome_;
   TypeUses type_uses_;
   std::vector<const Signature*> types_;

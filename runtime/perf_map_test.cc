@@ -9,6 +9,7 @@
 #include <regex>
 #include <thread>
 
+#include "code/run_page.h"
 #include "runtime/module.h"
 #include "runtime/test_support.h"
 
@@ -68,7 +69,7 @@ const void* code_of(const Module& module, std::string_view name) {
   const wasm::Module& decoded = module.impl().wasm();
   auto item = std::ranges::find(decoded.exports, name, &wasm::Export::name);
   const uint8_t* slot =
-      module.impl().region().run_page() + jit::RunPageLayout(decoded).slot(item->index - decoded.imported_funcs);
+      module.impl().region().run_page() + code::RunPageLayout(decoded).slot(item->index - decoded.imported_funcs);
   const void* code;
   std::memcpy(&code, slot, sizeof code);
   return code;

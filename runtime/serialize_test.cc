@@ -8,7 +8,8 @@
 #include <iterator>
 #include <thread>
 
-#include "jit/code.h"
+#include "code/code_file.h"
+#include "code/code_image.h"
 #include "runtime/test_tiers.h"
 
 namespace rotor::runtime::test {
@@ -263,9 +264,9 @@ Part part_of(const Bytes& file, std::span<const T> part) {
 
 TEST_P(Serialized, DamageIsFound) {
   Bytes bytes = serialized();
-  jit::CodeFile file = must(jit::parse_code_file(bytes, "", jit::Check::all));
+  code::CodeFile file = must(code::parse_code_file(bytes, "", code::Check::all));
   size_t tables_end = part_of(bytes, file.functions).end;
-  ASSERT_GT(tables_end, 112 + kFunctions * sizeof(jit::FunctionCode) - 1);
+  ASSERT_GT(tables_end, 112 + kFunctions * sizeof(code::FunctionCode) - 1);
   Expectation expect(loader_, path_);
   for (size_t at = 0; at < bytes.size(); at += at < tables_end ? 3 : 101) {
     Bytes damaged = bytes;
@@ -297,7 +298,7 @@ TEST_P(Serialized, TruncationIsFound) {
 
 TEST_P(Serialized, DamageThatTheTablesDoNotTellIsNoCrash) {
   Bytes bytes = serialized();
-  jit::CodeFile file = must(jit::parse_code_file(bytes, "", jit::Check::all));
+  code::CodeFile file = must(code::parse_code_file(bytes, "", code::Check::all));
   // Lines are for backtraces: functions run, and traps are told.
   Part lines = part_of(bytes, file.lines);
   for (size_t at = lines.begin; at < lines.end; at += 5) {

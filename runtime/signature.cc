@@ -1,6 +1,6 @@
 #include "runtime/signature.h"
 
-#include "jit/abi.h"
+#include "code/abi.h"
 
 namespace rotor::runtime {
 
@@ -16,15 +16,15 @@ bool in_xmm(ValType type) { return type == ValType::f32 || type == ValType::f64 
 
 }  // namespace
 
-static_assert(CallRegs::kGprs == jit::ArgumentPlaces::kGprs && CallRegs::kXmms == jit::ArgumentPlaces::kXmms);
+static_assert(CallRegs::kGprs == code::ArgumentPlaces::kGprs && CallRegs::kXmms == code::ArgumentPlaces::kXmms);
 
 Signature::Signature(const EngineImpl& owner, uint64_t type_name, FuncType func_type)
     : engine(&owner), name(type_name), type(std::move(func_type)) {
-  using Kind = jit::ArgumentPlaces::Place::Kind;
-  jit::ArgumentPlaces places;
+  using Kind = code::ArgumentPlaces::Place::Kind;
+  code::ArgumentPlaces places;
   bool vectors = false;
   for (ValType param : type.params) {
-    jit::ArgumentPlaces::Place place = places.next(param);
+    code::ArgumentPlaces::Place place = places.next(param);
     uint32_t word = place.index;
     if (place.kind == Kind::xmm) word = CallRegs::xmm(place.index);
     if (place.kind == Kind::stack) word = CallRegs::kWords + place.index;
@@ -34,13 +34,13 @@ Signature::Signature(const EngineImpl& owner, uint64_t type_name, FuncType func_
   }
   stack_words = places.stack_words();
   shape = entry_shape(stack_words, vectors);
-  bool in_memory = type.results.size() > jit::kMaxRegisterResults;
+  bool in_memory = type.results.size() > code::kMaxRegisterResults;
   uint32_t gprs = 0, xmms = 0;
   for (ValType result : type.results) {
     uint32_t word;
     if (in_memory) {
       word = result_words;
-      result_words += jit::kResultStride / sizeof(uint64_t);
+      result_words += code::kResultStride / sizeof(uint64_t);
     } else {
       word = in_xmm(result) ? CallRegs::xmm(xmms++) : gprs++;
     }

@@ -21,7 +21,7 @@ struct ValuePlace {
 };
 
 /// A function type of an engine. Equal types of one engine are one object: its address is the canonical type id that
-/// compiled code compares (jit::FuncRef::type). It lives while something uses it (TypeUses): the module whose code
+/// compiled code compares (code::FuncRef::type). It lives while something uses it (TypeUses): the module whose code
 /// compares it, and that of each function that such code can meet.
 struct Signature {
   Signature(const EngineImpl& owner, uint64_t type_name, FuncType func_type);

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <xxhash.h>
 
+#include "code/abi.h"
 #include "runtime/instance.h"
 
 namespace rotor::runtime {
@@ -71,7 +72,7 @@ class Taking {
 
   Result<uint64_t> offset_of(uint64_t func_ref, const char* what, uint32_t index) const {
     if (!func_ref) return 0;
-    const jit::ContextLayout& layout = instance_.impl().layout();
+    const code::ContextLayout& layout = instance_.impl().layout();
     // Of another instance: a huge number.
     uint64_t offset = func_ref - reinterpret_cast<uint64_t>(instance_.context);
     if (offset >= layout.imported_funcs && offset < layout.size_bytes) return offset;

@@ -12,7 +12,7 @@ namespace rotor::runtime {
 
 class InstanceImpl;
 
-/// A function reference is the offset of its jit::FuncRef in the instance's context: what the instance can refer to by
+/// A function reference is the offset of its code::FuncRef in the instance's context: what the instance can refer to by
 /// itself, imported or defined, has one there, at the same place in every instance of the module. 0: null.
 struct SnapshotImpl {
   Module module;

@@ -5,7 +5,7 @@
 
 #include <memory>
 
-#include "jit/abi.h"
+#include "code/abi.h"
 #include "rotor/memory.h"
 #include "runtime/budget.h"
 #include "runtime/link_group.h"
@@ -26,7 +26,7 @@ class TableImpl : public std::enable_shared_from_this<TableImpl> {
   ~TableImpl();
   TableImpl(const TableImpl&) = delete;
 
-  jit::TableDef* def() { return &def_; }
+  code::TableDef* def() { return &def_; }
   uint64_t size() const { return def_.size; }
   /// Pre: [index, index + count) was checked by `in_bounds`.
   uint64_t* slots(uint64_t index) { return def_.elements + index; }
@@ -51,7 +51,7 @@ class TableImpl : public std::enable_shared_from_this<TableImpl> {
   /// Makes room for `elements`, no fewer than there are. False: the system has none, and nothing changed.
   bool make_room(uint64_t elements);
 
-  jit::TableDef def_{};
+  code::TableDef def_{};
   std::shared_ptr<const EngineImpl> engine_;
   TypeUses type_uses_;  ///< of a host's
   TableType type_;

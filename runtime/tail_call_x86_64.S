@@ -1,4 +1,4 @@
-// Tail calls that a jump alone can't do (jit/abi.h, "Tail calls").
+// Tail calls that a jump alone can't do (code/abi.h, "Tail calls").
 
         .intel_syntax noprefix
         .text

@@ -6,6 +6,9 @@
 #include <cassert>
 #include <utility>
 
+#include "code/code_image.h"
+#include "code/region.h"
+#include "code/stubs.h"
 #include "memory/perturb.h"
 #include "runtime/engine.h"
 #include "runtime/link_group.h"
@@ -26,22 +29,22 @@ uint32_t defined_funcs(const wasm::Module& module) {
 
 }  // namespace
 
-Tiering::Tiering(EngineImpl& engine, const wasm::Module& module, std::span<const uint8_t> bytes, CodeRegion& region,
-                 CallGraph calls)
+Tiering::Tiering(EngineImpl& engine, const wasm::Module& module, std::span<const uint8_t> bytes,
+                 code::CodeRegion& region, CallGraph calls)
     : engine_(engine), module_(module), bytes_(bytes), region_(region), calls_(std::move(calls)), run_page_(module) {}
 
 std::unique_ptr<Tiering> Tiering::create(EngineImpl& engine, const wasm::Module& module, std::span<const uint8_t> bytes,
-                                         CodeRegion& region, CallGraph calls) {
+                                         code::CodeRegion& region, CallGraph calls) {
   std::unique_ptr<Tiering> tiering(new Tiering(engine, module, bytes, region, std::move(calls)));
   uint32_t functions = defined_funcs(module);
   tiering->states_.assign(functions, State::empty);
-  region.for_each_function([&](const jit::FunctionCode& code) {
+  region.for_each_function([&](const code::FunctionCode& code) {
     State& state = tiering->states_[code.func];
     state = std::max(state, code.tier ? State::tier1 : State::tier0);
   });
   for (uint32_t i = 0; i < functions; ++i) {
     if (tiering->states_[i] == State::empty)
-      tiering->slot(i) = reinterpret_cast<uint64_t>(region.text() + jit::Stubs::lazy(i));
+      tiering->slot(i) = reinterpret_cast<uint64_t>(region.text() + code::Stubs::lazy(i));
     tiering->counter(i) = tiering->hot_count(i);
   }
   return tiering;
@@ -70,17 +73,9 @@ int32_t Tiering::hot_count(uint32_t defined_func) const {
   return static_cast<int32_t>(std::min<uint64_t>(count, INT32_MAX));
 }
 
-jit::FunctionCompiler* Tiering::compiler() {
+code::FunctionCompiler* Tiering::compiler() {
   std::call_once(compiler_once_, [&] {
-    jit::CompileOptions options;
-    options.features = engine_.config.features;
-    options.cpu = engine_.config.cpu;
-    options.interruptible = engine_.config.interruptible;
-    options.deterministic = engine_.config.deterministic;
-    options.wide_products = engine_.config.wide_products;
-    engine_.bound(options);
-    options.counts = engine_.config.opt != OptLevel::o0;
-    if (auto made = jit::FunctionCompiler::create(module_, bytes_, options))
+    if (auto made = code::FunctionCompiler::create(module_, bytes_, engine_.compile_options()))
       compiler_ = std::move(*made);
     else
       compiler_error_ = std::move(made).error();
@@ -162,7 +157,7 @@ void Tiering::guess_calls_of(uint32_t defined_func) {
 void Tiering::warm_up() {
   // Without a thread the first function finds out.
   (void)engine_.foreground.submit(this, CompilePool::Urgency::waited_for, [this] {
-    if (jit::FunctionCompiler* compiler = this->compiler()) compiler->warm_up();
+    if (code::FunctionCompiler* compiler = this->compiler()) compiler->warm_up();
   });
 }
 
@@ -236,16 +231,16 @@ void Tiering::compile(const std::vector<uint32_t>& functions, uint32_t tier) {
 }
 
 Result<void> Tiering::compile_and_add(const std::vector<uint32_t>& functions, uint32_t tier) {
-  jit::FunctionCompiler* compiler = this->compiler();
+  code::FunctionCompiler* compiler = this->compiler();
   if (!compiler) return std::unexpected(*compiler_error_);
   ROTOR_TRY(auto code, compiler->compile(functions, tier));
-  ROTOR_TRY(CodeRegion::Place place, region_.allocate(code->text_bytes(), code->rodata_bytes()));
-  ROTOR_TRY(jit::CodeImage image, code->link(region_.layout(), place.text_offset, place.rodata_offset, tier));
-  std::vector<jit::FunctionCode> linked = image.functions;
+  ROTOR_TRY(code::CodeRegion::Place place, region_.allocate(code->text_bytes(), code->rodata_bytes()));
+  ROTOR_TRY(code::CodeImage image, code->link(region_.layout(), place.text_offset, place.rodata_offset, tier));
+  std::vector<code::FunctionCode> linked = image.functions;
   ROTOR_CHECK(region_.add(std::move(image)));
   ROTOR_PERTURB_POINT();
   // From now on other threads run it: it was mapped before.
-  for (const jit::FunctionCode& function : linked)
+  for (const code::FunctionCode& function : linked)
     slot(function.func).store(reinterpret_cast<uint64_t>(region_.text() + function.begin), std::memory_order_release);
   return {};
 }

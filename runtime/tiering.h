@@ -9,10 +9,11 @@
 #include <optional>
 #include <vector>
 
-#include "jit/compile.h"
+#include "code/compiler.h"
+#include "code/region.h"
+#include "code/run_page.h"
 #include "memory/fork.h"
 #include "rotor/module.h"
-#include "runtime/code_region.h"
 #include "runtime/validate.h"
 
 namespace rotor::runtime {
@@ -27,7 +28,7 @@ class Tiering final : memory::ForkHooks {
   /// What `region` holds is known and its slots are filled; functions that it has no code for get slots that come here.
   /// All references must outlive it.
   static std::unique_ptr<Tiering> create(EngineImpl& engine, const wasm::Module& module, std::span<const uint8_t> bytes,
-                                         CodeRegion& region, CallGraph calls);
+                                         code::CodeRegion& region, CallGraph calls);
   /// Drops what is queued and waits for what is being compiled.
   ~Tiering();
   Tiering(const Tiering&) = delete;
@@ -59,14 +60,14 @@ class Tiering final : memory::ForkHooks {
   enum class State : uint8_t { empty, guessed, refused, compiling, failed, tier0, tier1_queued, tier1 };
   class Wait;
 
-  Tiering(EngineImpl& engine, const wasm::Module& module, std::span<const uint8_t> bytes, CodeRegion& region,
+  Tiering(EngineImpl& engine, const wasm::Module& module, std::span<const uint8_t> bytes, code::CodeRegion& region,
           CallGraph calls);
   std::atomic_ref<uint64_t> slot(uint32_t defined_func) const;
   std::atomic_ref<int32_t> counter(uint32_t defined_func) const;
   /// How often a function is called before it is hot.
   int32_t hot_count(uint32_t defined_func) const;
   /// Made when first asked for; null: see compiler_error_.
-  jit::FunctionCompiler* compiler();
+  code::FunctionCompiler* compiler();
   /// Pre: mutex_ is held, the function has no code and is not being compiled. Post: it is `compiling`. Errors: io (no
   /// thread; it is `empty`).
   Result<void> submit_tier0(uint32_t defined_func);
@@ -82,10 +83,10 @@ class Tiering final : memory::ForkHooks {
   EngineImpl& engine_;
   const wasm::Module& module_;
   const std::span<const uint8_t> bytes_;
-  CodeRegion& region_;
+  code::CodeRegion& region_;
   const CallGraph calls_;
-  const jit::RunPageLayout run_page_;
-  std::unique_ptr<jit::FunctionCompiler> compiler_;
+  const code::RunPageLayout run_page_;
+  std::unique_ptr<code::FunctionCompiler> compiler_;
   std::once_flag compiler_once_;
   std::optional<Error> compiler_error_;
 

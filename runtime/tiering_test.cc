@@ -5,6 +5,10 @@
 #include <optional>
 #include <thread>
 
+#include "code/abi.h"
+#include "code/code_image.h"
+#include "code/run_page.h"
+#include "code/stubs.h"
 #include "runtime/module.h"
 #include "runtime/test_support.h"
 #include "runtime/test_tier_modules.h"
@@ -15,7 +19,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-const jit::FuncRef& func_ref(const Func& func) { return *static_cast<const jit::FuncRef*>(func.handle().object); }
+const code::FuncRef& func_ref(const Func& func) { return *static_cast<const code::FuncRef*>(func.handle().object); }
 
 // What follows in every mode.
 
@@ -150,8 +154,8 @@ TEST_P(EveryMode, FunctionsAreReachedFromElsewhere) {
   }
   if (GetParam().mode != CompileMode::aot) {
     const uint8_t* stubs = module.impl().region().text();
-    EXPECT_EQ(square_code, stubs + jit::Stubs::stub(0));
-    EXPECT_EQ(fib_code, stubs + jit::Stubs::stub(2));
+    EXPECT_EQ(square_code, stubs + code::Stubs::stub(0));
+    EXPECT_EQ(fib_code, stubs + code::Stubs::stub(2));
   }
   EXPECT_EQ(func_ref(square).code, square_code);
   EXPECT_EQ(func_ref(in_table).code, fib_code);
@@ -367,14 +371,14 @@ TEST(Lazy, HotCodeRuns) {
     for (const wasm::Export& item : module.impl().wasm().exports)
       if (item.name == name) func = item.index - module.impl().wasm().imported_funcs;
     uint64_t code;
-    jit::RunPageLayout layout(module.impl().wasm());
+    code::RunPageLayout layout(module.impl().wasm());
     std::memcpy(&code, module.impl().region().run_page() + layout.slot(func), sizeof code);
     return code;
   };
   settle(module);
   uint64_t down = slot_of("down");
   std::vector<std::pair<uint64_t, uint32_t>> codes;  // begin, tier
-  module.impl().region().for_each_function([&](const jit::FunctionCode& code) {
+  module.impl().region().for_each_function([&](const code::FunctionCode& code) {
     codes.emplace_back(reinterpret_cast<uint64_t>(module.impl().region().text()) + code.begin, code.tier);
   });
   EXPECT_EQ(std::ranges::count(codes, std::pair(down, 1u)), 1) << "its slot holds its tier-1 code";

@@ -2,8 +2,9 @@
 
 #include <fmt/format.h>
 
+#include "code/region.h"
+#include "code/region_table.h"
 #include "rotor/printable.h"
-#include "runtime/code_region.h"
 #include "runtime/module.h"
 
 namespace rotor {
@@ -49,9 +50,9 @@ namespace rotor::runtime {
 void append_frames(Trap& trap, std::span<const uintptr_t> pcs, bool first_is_pc) {
   for (size_t i = 0; i < pcs.size() && trap.frames.size() < Trap::kMaxFrames; ++i) {
     uintptr_t pc = pcs[i] - (i == 0 && first_is_pc ? 0 : 1);
-    const CodeRegion* region = find_code_region(pc);
+    const code::CodeRegion* region = code::find_code_region(pc);
     if (!region) continue;  // a frame of the entry's, or of a host function that was called directly
-    if (auto frame = region->module().frame_at(pc)) trap.frames.push_back(std::move(*frame));
+    if (auto frame = region->owner().frame_at(pc)) trap.frames.push_back(std::move(*frame));
   }
 }
 

@@ -6,9 +6,10 @@
 #include <cstring>
 #include <mutex>
 
+#include "code/abi.h"
+#include "code/region_table.h"
 #include "memory/fork.h"
 #include "memory/os.h"
-#include "runtime/code_region.h"
 #include "runtime/engine.h"
 #include "runtime/entry.h"
 #include "runtime/instance.h"
@@ -30,13 +31,13 @@ constexpr uintptr_t kStackGuardReachBytes = 1 << 20;
 /// Reads the kind off a trap site. What follows text is mapped too (the run page): reading 5 bytes is safe.
 bool decode_trap_site(const uint8_t* code, TrapKind& kind) {
   constexpr uint8_t kNoDisplacement = 0x00;
-  if (std::memcmp(code, jit::kTrapBytes, sizeof jit::kTrapBytes) == 0) {
+  if (std::memcmp(code, code::kTrapBytes, sizeof code::kTrapBytes) == 0) {
     if (code[4] >= kTrapKindCount) return false;
     kind = static_cast<TrapKind>(code[4]);
     return true;
   }
   // LLVM's assembler leaves a displacement of 0 out: kind 0 is one byte shorter.
-  if (std::memcmp(code, jit::kTrapBytes, 3) != 0 || code[3] != kNoDisplacement) return false;
+  if (std::memcmp(code, code::kTrapBytes, 3) != 0 || code[3] != kNoDisplacement) return false;
   kind = static_cast<TrapKind>(0);
   return true;
 }
@@ -74,7 +75,7 @@ bool take_trap(int signal, const siginfo_t& info, ucontext_t& context) {
   if (!record || info.si_code <= 0) return false;  // not inside a guest, or sent by somebody
   auto& registers = context.uc_mcontext.gregs;
   auto pc = static_cast<uintptr_t>(registers[REG_RIP]);
-  if (!find_code_region(pc)) return false;
+  if (!code::find_code_region(pc)) return false;
   TrapKind kind;
   bool at_entry = false;
   if (signal == SIGILL) {

@@ -6,7 +6,7 @@
 #include <optional>
 #include <thread>
 
-#include "jit/threads.h"
+#include "code/threads.h"
 
 namespace rotor::runtime {
 
@@ -35,7 +35,7 @@ Result<CallGraph> validate_in_parallel(const wasm::Module& module, std::span<con
   unsigned threads =
       config.compile_workers ? config.compile_workers : std::max(1u, std::thread::hardware_concurrency());
   threads = static_cast<unsigned>(std::min<size_t>(threads, graph.runs.size()));
-  jit::run_on_threads(threads, work, meanwhile);
+  code::run_on_threads(threads, work, meanwhile);
   if (error) return std::unexpected(std::move(*error));
   return graph;
 }

@@ -63,7 +63,7 @@ class Func {
 
  private:
   friend class Value;
-  detail::Handle handle_;  ///< object: const jit::FuncRef*
+  detail::Handle handle_;  ///< object: const code::FuncRef*
 };
 
 /// What a host function is given: the instance whose code called it. Valid only during the call.

@@ -9,7 +9,7 @@
 
 namespace rotor {
 
-/// Why a guest trapped. The numbers are part of the compiled-code contract (`jit/abi.h`): compiled code
+/// Why a guest trapped. The numbers are part of the compiled-code contract (`code/abi.h`): compiled code
 /// states them in the operand of its `ud1`, so they never change once written to code files.
 enum class TrapKind : uint8_t {
   unreachable = 0,

@@ -6,7 +6,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "jit/file.h"
+#include "code/file.h"
 
 namespace rotor::cli {
 namespace {
@@ -35,11 +35,11 @@ Result<void> finish_output() {
   if (lost == 0 && !std::ferror(stdout)) return {};
   std::clearerr(stdout);
   errno = lost ? lost : EIO;
-  return jit::io_error("can't write", "standard output");
+  return code::io_error("can't write", "standard output");
 }
 
 Result<void> check_output_file(const std::string& path) {
-  return path == "-" ? Result<void>() : jit::OutputFile::check(path);
+  return path == "-" ? Result<void>() : code::OutputFile::check(path);
 }
 
 Result<void> write_output_file(const std::string& path, std::string_view text) {
@@ -47,9 +47,9 @@ Result<void> write_output_file(const std::string& path, std::string_view text) {
     write_out(text);
     return finish_output();
   }
-  ROTOR_TRY(jit::OutputFile file, jit::OutputFile::create(path));
+  ROTOR_TRY(code::OutputFile file, code::OutputFile::create(path));
   ROTOR_CHECK(file.write(text.data(), text.size()));
-  return file.keep(jit::Durability::disk);
+  return file.keep(code::Durability::disk);
 }
 
 }  // namespace rotor::cli

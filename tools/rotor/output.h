@@ -35,7 +35,7 @@ Result<void> finish_output();
 
 /// Whether `write_output_file` may work: asked before a long run, so that its result is not lost. Errors: io.
 Result<void> check_output_file(const std::string& path);
-/// Writes a file as jit/file.h does; `-` is standard output. Errors: io, naming the file.
+/// Writes a file as code/file.h does; `-` is standard output. Errors: io, naming the file.
 Result<void> write_output_file(const std::string& path, std::string_view text);
 
 }  // namespace rotor::cli

@@ -1,4 +1,4 @@
-#include "jit/cache.h"
+#include "code/cache.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -15,7 +15,7 @@
 #include <iterator>
 #include <vector>
 
-namespace rotor::jit {
+namespace rotor::code {
 
 namespace {
 
@@ -228,4 +228,4 @@ void CodeCache::tidy(const std::string& newest) const {
   }
 }
 
-}  // namespace rotor::jit
+}  // namespace rotor::code

@@ -1,4 +1,4 @@
-#include "runtime/perf_map.h"
+#include "code/perf_map.h"
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -10,7 +10,7 @@
 
 #include "rotor/printable.h"
 
-namespace rotor::runtime {
+namespace rotor::code {
 
 namespace {
 
@@ -29,19 +29,19 @@ Result<std::unique_ptr<PerfMap>> PerfMap::open() {
   std::string path = fmt::format("/tmp/perf-{}.map", getpid());
   // /tmp is everybody's: a link that waits there must not lead the lines elsewhere.
   // Nor may a pipe or another user's file get them, and a pipe without a reader must not be waited for.
-  jit::Descriptor file(::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0644));
+  Descriptor file(::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0644));
   struct stat info;
-  if (!file || fstat(file.get(), &info) != 0) return jit::io_error("can't write", path);
+  if (!file || fstat(file.get(), &info) != 0) return io_error("can't write", path);
   if (!S_ISREG(info.st_mode) || info.st_uid != geteuid())
     return fail(ErrorKind::io, fmt::format("can't write {}: it is no file of this user's", path));
   return std::unique_ptr<PerfMap>(new PerfMap(std::move(file)));
 }
 
-void PerfMap::add(const uint8_t* text, std::span<const jit::FunctionCode> functions, const wasm::Names& names,
+void PerfMap::add(const uint8_t* text, std::span<const FunctionCode> functions, const wasm::Names& names,
                   uint32_t imported_funcs) {
   std::string lines;
   std::string module = module_word(names);
-  for (const jit::FunctionCode& function : functions) {
+  for (const FunctionCode& function : functions) {
     uint32_t index = function.func + imported_funcs;
     auto name = names.functions.find(index);
     fmt::format_to(std::back_inserter(lines), "{:x} {:x} {}!{} [tier{}]\n",
@@ -60,7 +60,7 @@ void PerfMap::write(const std::string& lines) {
   if (memory::fork_generation() != generation_) return;
   memory::ForkPass pass;
   std::scoped_lock lock(mutex_);
-  (void)jit::write_all(file_.get(), lines.data(), lines.size());
+  (void)write_all(file_.get(), lines.data(), lines.size());
 }
 
-}  // namespace rotor::runtime
+}  // namespace rotor::code

@@ -1,5 +1,5 @@
 // wasm -> machine code. The only door to LLVM. What stands behind it is chosen by linking one of three libraries:
-// rotor_jit (compile.cc and LLVM itself), rotor_no_compiler (every call is an error that says so),
+// rotor_jit (jit/compile.cc and LLVM itself), rotor_no_compiler (every call is an error that says so),
 // rotor_compiler_loader (a shared library with LLVM in it, loaded when something is to be compiled).
 #pragma once
 
@@ -11,12 +11,13 @@
 #include <span>
 #include <string>
 
-#include "jit/code.h"
+#include "code/code_image.h"
+#include "code/settings.h"
 #include "rotor/config.h"
 #include "rotor/module.h"
 #include "wasm/module.h"
 
-namespace rotor::jit {
+namespace rotor::code {
 
 /// Stack of the threads that compile. LLVM recurses where loops nest.
 inline constexpr size_t kCompileStackBytes = 64 << 20;
@@ -48,22 +49,9 @@ class CompileMemory {
 };
 
 struct CompileOptions {
-  Features features;
-  /// Of compile_module: how hard to optimise, and how functions of the module call each other: o0 through slots, o1
-  /// straight.
-  OptLevel opt = OptLevel::o1;
-  /// Text begins with stubs, and the region has room for functions to be compiled on demand or again.
-  bool growing = false;
-  /// Tier-0 code counts its entries and turns of loops (RunPageLayout::counters).
-  bool counts = false;
+  CodeSettings settings;
   unsigned workers = 0;           ///< 0: one a core
   uint32_t batch_functions = 16;  ///< functions an LLVM module: what it makes stays in the cache until it is used
-  std::string cpu = "native";     ///< or "baseline"
-  bool interruptible = false;     ///< loop heads look for a stop
-  bool deterministic = false;     ///< Config::deterministic
-  bool wide_products = true;      ///< Config::wide_products
-  uint32_t steps_per_byte = Config().compile_steps_per_byte;  ///< Config::compile_steps_per_byte
-  uint64_t deadline_ms = Config().compile_deadline_ms;        ///< Config::compile_deadline_ms
   std::shared_ptr<CompileMemory> memory =
       std::make_shared<CompileMemory>(Config().compile_memory_bytes);  ///< of the engine
   uint64_t code_limit_bytes = UINT64_C(1) << 30;
@@ -81,14 +69,15 @@ struct Compiled {
   CompileStats stats;
 };
 
-/// Decodes, validates and compiles every body. Errors as of wasm::decode_module (of the first bad function); limit;
+/// Decodes, validates and compiles every body, at CodeSettings::first_opt; functions of the module call each other
+/// through slots at o0, else straight. Errors as of wasm::decode_module (of the first bad function); limit;
 /// internal: an object that LLVM made is not what the contract allows (an undefined symbol, an absolute relocation).
 Result<Compiled> compile_module(const wasm::Module& module, std::span<const uint8_t> bytes,
                                 const CompileOptions& options);
 
-/// What the compiler makes of one defined function or, batch after batch, of all, as text for people. At o1, if
-/// `options.growing`, functions call only themselves straight (tier 1) and huge ones are tier 0. Errors as of
-/// compile_module, of what is printed.
+/// What the compiler makes of one defined function or, batch after batch, of all, as text for people. With tiers it is
+/// tier-0 code that counts for o0; for o1 tier-1 code, in which functions call only themselves straight, but tier-0
+/// code of huge ones. Errors as of compile_module, of what is printed.
 Result<std::string> emit_text(const wasm::Module& module, std::span<const uint8_t> bytes, const CompileOptions& options,
                               CodeText text, std::optional<uint32_t> defined_func);
 
@@ -120,4 +109,4 @@ class FunctionCompiler {
   virtual Result<std::unique_ptr<UnlinkedCode>> compile(std::span<const uint32_t> defined_funcs, uint32_t tier) = 0;
 };
 
-}  // namespace rotor::jit
+}  // namespace rotor::code

@@ -8,7 +8,7 @@
 #include <functional>
 #include <vector>
 
-namespace rotor::jit {
+namespace rotor::code {
 
 /// Starts a thread, with a stack of that size or, for 0, as the system gives it. 0, or what is wrong (errno).
 inline int start_thread(pthread_t& thread, void* (*run)(void*), void* argument, size_t stack_bytes = 0) {
@@ -47,4 +47,4 @@ inline void run_on_threads(unsigned count, const std::function<void()>& work,
   for (pthread_t thread : others) pthread_join(thread, nullptr);
 }
 
-}  // namespace rotor::jit
+}  // namespace rotor::code

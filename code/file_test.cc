@@ -1,4 +1,4 @@
-#include "jit/file.h"
+#include "code/file.h"
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
@@ -14,7 +14,7 @@
 #include <sstream>
 #include <thread>
 
-namespace rotor::jit {
+namespace rotor::code {
 namespace {
 
 namespace fs = std::filesystem;
@@ -331,4 +331,4 @@ TEST_F(OutputFileTest, AGroupThatCantBeKeptLeavesNoRightsToAnother) {
 }
 
 }  // namespace
-}  // namespace rotor::jit
+}  // namespace rotor::code

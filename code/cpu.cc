@@ -1,10 +1,10 @@
-#include "jit/cpu.h"
+#include "code/cpu.h"
 
 #include <algorithm>
 
 #include "rotor/printable.h"
 
-namespace rotor::jit {
+namespace rotor::code {
 
 namespace {
 
@@ -66,4 +66,4 @@ Result<void> check_cpu_features(const std::vector<std::string>& needed) {
   return fail(ErrorKind::unsupported, "the code needs CPU features that this machine lacks: " + names);
 }
 
-}  // namespace rotor::jit
+}  // namespace rotor::code

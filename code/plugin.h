@@ -2,18 +2,18 @@
 // constructors) only when it compiles something.
 #pragma once
 
-#include "jit/compile.h"
+#include "code/compiler.h"
 
-namespace rotor::jit {
+namespace rotor::code {
 
-/// What the shared library offers: the functions of compile.h. Both sides are of one build.
+/// What the shared library offers: the functions of compiler.h. Both sides are of one build.
 struct CompilerPlugin {
   const char* (*build_name)();
   decltype(&compile_module) compile;
   decltype(&FunctionCompiler::create) create;
-  decltype(&jit::emit_text) emit_text;
+  decltype(&code::emit_text) emit_text;
 };
 inline constexpr const char* kCompilerPluginSymbol = "rotor_compiler_plugin";
 inline constexpr const char* kCompilerPluginFile = "librotor-compiler.so";
 
-}  // namespace rotor::jit
+}  // namespace rotor::code

@@ -1,4 +1,4 @@
-#include "jit/cache.h"
+#include "code/cache.h"
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
@@ -19,7 +19,7 @@
 #include <thread>
 #include <vector>
 
-namespace rotor::jit {
+namespace rotor::code {
 namespace {
 
 namespace fs = std::filesystem;
@@ -502,4 +502,4 @@ TEST_F(Cache, ProcessesAndThreadsShareAFolder) {
 }
 
 }  // namespace
-}  // namespace rotor::jit
+}  // namespace rotor::code

@@ -6,9 +6,10 @@
 #include <climits>
 #include <cstring>
 
-#include "jit/plugin.h"
+#include "code/build.h"
+#include "code/plugin.h"
 
-namespace rotor::jit {
+namespace rotor::code {
 
 namespace {
 
@@ -59,4 +60,4 @@ Result<std::unique_ptr<FunctionCompiler>> FunctionCompiler::create(const wasm::M
   return (*plugin())->create(module, bytes, options);
 }
 
-}  // namespace rotor::jit
+}  // namespace rotor::code

@@ -7,13 +7,13 @@
 #include <span>
 #include <string>
 
-#include "jit/code.h"
-#include "jit/file.h"
+#include "code/code_image.h"
+#include "code/file.h"
 #include "memory/fork.h"
 #include "rotor/result.h"
 #include "wasm/names.h"
 
-namespace rotor::runtime {
+namespace rotor::code {
 
 /// Adds a line for each function: "BEGIN SIZE MODULE!FUNCTION [tierN]", numbers in hex without 0x; names as messages
 /// have them (rotor/printable.h), with `_` for spaces. Engines of one process share the file: lines go to its end,
@@ -26,18 +26,18 @@ class PerfMap {
   PerfMap(const PerfMap&) = delete;
 
   /// Functions whose code lies at their offsets from `text`.
-  void add(const uint8_t* text, std::span<const jit::FunctionCode> functions, const wasm::Names& names,
+  void add(const uint8_t* text, std::span<const FunctionCode> functions, const wasm::Names& names,
            uint32_t imported_funcs);
   /// A module's stubs: `size` bytes of code.
   void add_stubs(const uint8_t* begin, uint64_t size, const wasm::Names& names);
 
  private:
-  explicit PerfMap(jit::Descriptor file) : file_(std::move(file)) {}
+  explicit PerfMap(Descriptor file) : file_(std::move(file)) {}
   void write(const std::string& lines);
 
-  const jit::Descriptor file_;
+  const Descriptor file_;
   const uint32_t generation_ = memory::fork_generation();
   std::mutex mutex_;
 };
 
-}  // namespace rotor::runtime
+}  // namespace rotor::code

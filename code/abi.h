@@ -18,7 +18,7 @@
 // calls.
 //
 // Run page. Code is position-independent and holds no absolute address. What is absolute lies in the module's run page,
-// which code reaches RIP-relative, at a fixed distance behind the code (see RunPageLayout and jit/code.h).
+// which code reaches RIP-relative, at a fixed distance behind the code (code/run_page.h, code/code_image.h).
 #pragma once
 
 #include <atomic>
@@ -29,7 +29,7 @@
 #include "rotor/trap.h"
 #include "wasm/module.h"
 
-namespace rotor::jit {
+namespace rotor::code {
 
 inline constexpr uint32_t kAbiVersion = 6;
 inline constexpr uint32_t kMaxRegisterResults = 4;
@@ -189,61 +189,8 @@ struct ContextLayout {
   uint32_t func_ref(const wasm::Module& module, uint32_t func_index) const;
 };
 
-/// Helpers of the runtime that compiled code calls, through the run page, with the C calling convention.
-enum class Libcall : uint8_t {
-#define ROTOR_LIBCALL(Name, result, params) Name,
-#include "jit/libcalls.def"
-};
-inline constexpr uint32_t kLibcallCount = 0
-#define ROTOR_LIBCALL(Name, result, params) +1
-#include "jit/libcalls.def"
-    ;
-
-/// The run page: libcall addresses, canonical type ids, function slots, counters.
-struct RunPageLayout {
-  uint32_t libcalls = 0;    ///< const void*[kLibcallCount]
-  uint32_t lazy_entry = 0;  ///< const void*: where a function without code goes (see Stubs)
-  uint32_t types = 0;       ///< uint64_t[types]: canonical ids
-  uint32_t slots = 0;       ///< const void*[defined functions]
-  /// int32_t[defined functions]: tier-0 code that counts takes 1 off at each entry, and the turns of its loops at a
-  /// return; instead of going below 0 it calls Libcall::tier_up.
-  uint32_t counters = 0;
-  uint32_t tail_call = 0;  ///< const void*: rotor_tail_call
-  uint32_t size_bytes = 0;
-
-  RunPageLayout() = default;
-  explicit RunPageLayout(const wasm::Module& module);
-  uint32_t libcall(Libcall call) const { return libcalls + static_cast<uint32_t>(call) * 8; }
-  uint32_t type(uint32_t index) const { return types + index * 8; }
-  uint32_t slot(uint32_t defined_func) const { return slots + defined_func * 8; }
-  uint32_t counter(uint32_t defined_func) const { return counters + defined_func * 4; }
-};
-
-/// Where functions are compiled on demand or again, text begins with a stub a function. Its address stands for the
-/// function in every FuncRef, and never changes; its second half is what an empty slot points to.
-///   head:   jmp  [rip + lazy_entry]
-///   stub i: jmp  [rip + slot i]
-///      + 6: call head                 ; pushes stub i + kStubReturn, which tells the function
-/// The lazy entry has the code made, which fills the slot, and jumps to it with the registers it was entered with.
-struct Stubs {
-  static constexpr uint32_t kStubBytes = 16;
-  static constexpr uint32_t kLazyBegin = 6;
-  static constexpr uint32_t kReturn = 11;
-  /// Offsets in text.
-  static constexpr uint32_t stub(uint32_t defined_func) { return (defined_func + 1) * kStubBytes; }
-  static constexpr uint32_t lazy(uint32_t defined_func) { return stub(defined_func) + kLazyBegin; }
-  /// The function whose stub's call returns to this offset in text.
-  static constexpr uint32_t func_of_return(uint64_t offset) {
-    return static_cast<uint32_t>((offset - kReturn) / kStubBytes - 1);
-  }
-  /// The function whose stub holds that offset in text. Pre: one does.
-  static constexpr uint32_t func_at(uint64_t offset) { return static_cast<uint32_t>(offset / kStubBytes - 1); }
-  /// The stubs of a module, as text from offset 0. `run_page_offset`: of the run page behind text.
-  static std::vector<uint8_t> code(uint32_t defined_funcs, const RunPageLayout& run_page, uint64_t run_page_offset);
-};
-
 /// Trap sites are `ud1 eax, [eax + kind]`, what llvm.ubsantrap(kind) emits: these bytes, then the kind. Kind 0
 /// (unreachable) has no displacement: kTrapBytes[0, 3), then 00.
 inline constexpr uint8_t kTrapBytes[4] = {0x67, 0x0f, 0xb9, 0x40};
 
-}  // namespace rotor::jit
+}  // namespace rotor::code

@@ -1,7 +1,7 @@
 // The door to LLVM, closed: for programs that only run code files.
-#include "jit/compile.h"
+#include "code/compiler.h"
 
-namespace rotor::jit {
+namespace rotor::code {
 
 namespace {
 std::unexpected<Error> no_compiler() {
@@ -24,4 +24,4 @@ Result<std::unique_ptr<FunctionCompiler>> FunctionCompiler::create(const wasm::M
   return no_compiler();
 }
 
-}  // namespace rotor::jit
+}  // namespace rotor::code

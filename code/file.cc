@@ -1,4 +1,4 @@
-#include "jit/file.h"
+#include "code/file.h"
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -17,7 +17,7 @@
 #include <charconv>
 #include <climits>
 
-namespace rotor::jit {
+namespace rotor::code {
 
 namespace {
 
@@ -257,4 +257,4 @@ Result<void> OutputFile::keep(Durability durability) {
   return {};
 }
 
-}  // namespace rotor::jit
+}  // namespace rotor::code

@@ -13,7 +13,7 @@
 
 #include "rotor/result.h"
 
-namespace rotor::jit {
+namespace rotor::code {
 
 /// What errno says, as an error of kind io: "`what` `path`: reason".
 std::unexpected<Error> io_error(const char* what, const std::string& path);
@@ -46,7 +46,7 @@ enum class Durability : bool {
 };
 
 /// A file that appears whole or not at all; all that Rotor writes to files is written by it, but for lines that are
-/// added to a file (runtime/perf_map.h). A temporary in the file's folder, without a name where the file system has
+/// added to a file (code/perf_map.h). A temporary in the file's folder, without a name where the file system has
 /// such; else it is `<name>.<16 random hex digits>.tmp` (a long name is cut), so nobody else's, deleted unless kept,
 /// and locked (flock) while this object lives: one that can be locked was left behind by a process that was killed. One
 /// thread at a time. A write to a pipe that nobody reads raises SIGPIPE, and one past RLIMIT_FSIZE SIGXFSZ: a process
@@ -94,4 +94,4 @@ class OutputFile {
   std::optional<Error> error_;
 };
 
-}  // namespace rotor::jit
+}  // namespace rotor::code

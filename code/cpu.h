@@ -6,7 +6,7 @@
 
 #include "rotor/result.h"
 
-namespace rotor::jit {
+namespace rotor::code {
 
 /// Those of the machine this runs on.
 std::vector<std::string> host_cpu_features();
@@ -17,4 +17,4 @@ std::vector<std::string> missing_cpu_features(const std::vector<std::string>& ne
 /// Errors: unsupported, which names the features that code needs and this machine lacks.
 Result<void> check_cpu_features(const std::vector<std::string>& needed);
 
-}  // namespace rotor::jit
+}  // namespace rotor::code

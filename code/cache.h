@@ -14,10 +14,10 @@
 #include <string>
 #include <string_view>
 
-#include "jit/file.h"
+#include "code/file.h"
 #include "rotor/result.h"
 
-namespace rotor::jit {
+namespace rotor::code {
 
 /// Names an entry by all that its contents depend on. XXH3 with 128 bits: it tells modules apart, but the author of one
 /// could make it share the key of another. So who reads an entry compares the module in it with the one at hand, byte
@@ -101,4 +101,4 @@ class CodeCache {
   uint64_t limit_bytes_;
 };
 
-}  // namespace rotor::jit
+}  // namespace rotor::code

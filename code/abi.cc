@@ -1,0 +1,40 @@
+#include "code/abi.h"
+
+#include <cassert>
+
+namespace rotor::code {
+
+namespace {
+constexpr uint32_t align16(uint32_t v) { return (v + 15) & ~15u; }
+}  // namespace
+
+ContextLayout::ContextLayout(const wasm::Module& module) {
+  uint32_t at = sizeof(Context);
+  auto place = [&](size_t count, size_t size) {
+    at = align16(at);
+    uint32_t begin = at;
+    at += static_cast<uint32_t>(count * size);
+    return begin;
+  };
+  memories = place(module.memories.size(), sizeof(ContextMemory));
+  tables = place(module.tables.size(), sizeof(TableDef*));
+  imported_globals = place(module.imported_globals, sizeof(GlobalCell*));
+  globals = place(module.globals.size() - module.imported_globals, sizeof(GlobalCell));
+  imported_funcs = place(module.imported_funcs, sizeof(FuncRef));
+  size_t defined = module.funcs.size() - module.imported_funcs;
+  func_ref_slot.assign(defined, UINT32_MAX);
+  uint32_t refs = 0;
+  for (size_t i = 0; i < defined; ++i)
+    if (module.declared_funcs[i + module.imported_funcs]) func_ref_slot[i] = refs++;
+  func_refs = place(refs, sizeof(FuncRef));
+  size_bytes = align16(at);
+}
+
+uint32_t ContextLayout::func_ref(const wasm::Module& module, uint32_t func_index) const {
+  if (func_index < module.imported_funcs) return imported_func(func_index);
+  uint32_t slot = func_ref_slot[func_index - module.imported_funcs];
+  assert(slot != UINT32_MAX && "the function was not declared as a reference");
+  return func_refs + slot * uint32_t{sizeof(FuncRef)};
+}
+
+}  // namespace rotor::code

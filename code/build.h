@@ -1,0 +1,10 @@
+// The name of this build, which code that is kept belongs to.
+#pragma once
+
+namespace rotor::code {
+
+/// Names the sources, the LLVM and the settings that this library was built of: two that might compile a module
+/// differently have different names.
+const char* build_name();
+
+}  // namespace rotor::code

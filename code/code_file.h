@@ -1,0 +1,56 @@
+// The file that a module's code is kept in.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "code/code_image.h"
+#include "rotor/result.h"
+#include "wasm/module.h"
+
+namespace rotor::code {
+
+inline constexpr uint32_t kCodeFileVersion = 2;
+/// What a code file holds. To write one, fill it from a module; read, its spans are parts of the file's bytes.
+struct CodeFile {
+  /// What the code was made with: part of the file, since code of another setting does not fit.
+  enum Flag : uint32_t {
+    kHasStubs = 1,  ///< text begins with the stubs (abi.h), functions without code are compiled on demand
+    kInterruptible = 2,
+  };
+  uint32_t flags = 0;
+  RegionLayout region;
+  std::span<const uint8_t> text;            ///< what is in use, from the region's start
+  std::span<const uint8_t> rodata;          ///< likewise
+  std::span<const FunctionCode> functions;  ///< ascending by `begin`
+  std::span<const uint8_t> lines;
+  /// The module without its code section; empty in files that are kept for a module that is at hand.
+  std::span<const uint8_t> module_bytes;
+  std::vector<std::string> cpu_features;  ///< needed, as /proc/cpuinfo spells them
+  // Read only:
+  uint64_t text_file_offset = 0;  ///< multiples of kCodePageBytes
+  uint64_t rodata_file_offset = 0;
+};
+
+/// The module's bytes with the code section cut out: linked code takes its place.
+std::vector<uint8_t> without_code_section(std::span<const uint8_t> bytes, const wasm::Module& module);
+
+/// Gives the bytes of a code file to `write`, in pieces: header, CPU features and functions, lines, the module, then on
+/// pages of their own text and read-only data. Nothing is written after the first error.
+/// Errors: those of `write`.
+Result<void> write_code(const CodeFile& file, const std::function<Result<void>(const void*, size_t)>& write);
+
+/// How much of a file is read through before it is believed. Damage to the header or the tables is always found; damage
+/// to code, lines or the module only by `all`, at some 10 GB/s.
+enum class Check : bool { tables, all };
+/// Parses a code file's bytes, which must be aligned to 8 and outlive the result; `path` is for messages. Errors:
+/// corrupt: no code file, of another version, truncated, or a checksum is wrong; unsupported: it needs CPU features
+/// that this machine lacks, which are named.
+Result<CodeFile> parse_code_file(std::span<const uint8_t> bytes, const std::string& path, Check check);
+/// The same without checksums: for a fuzzer, which could not get past them.
+Result<CodeFile> parse_code_file_unchecked(std::span<const uint8_t> bytes, const std::string& path);
+
+}  // namespace rotor::code

@@ -1,0 +1,26 @@
+// Which region of code an address lies in, for signal handlers.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace rotor::code {
+
+class CodeRegion;
+
+/// Makes the addresses [begin, end) known as the text of `region`, until it is taken back. Thread-safe.
+void add_to_table(const CodeRegion* region, uintptr_t begin, uintptr_t end);
+void take_from_table(const CodeRegion* region);
+
+/// The region whose text holds `pc`; nullptr: none. Lock-free and async-signal-safe. The result may be used while the
+/// caller knows that the module lives (it runs code of it).
+const CodeRegion* find_code_region(uintptr_t pc);
+
+/// How many regions find_code_region knows, and how many places it has for them, which are used again and never fewer.
+struct CodeRegionCount {
+  size_t regions = 0;
+  size_t places = 0;
+};
+CodeRegionCount count_code_regions();
+
+}  // namespace rotor::code

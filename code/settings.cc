@@ -1,0 +1,35 @@
+#include "code/settings.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "code/build.h"
+#include "code/cpu.h"
+#include "wasm/features.h"
+
+namespace rotor::code {
+
+CodeSettings CodeSettings::of(const Config& config) {
+  return {.features = config.features,
+          .tiered = config.mode != CompileMode::aot,
+          .opt = config.opt,
+          .cpu = config.cpu,
+          .interruptible = config.interruptible,
+          .deterministic = config.deterministic,
+          .wide_products = config.wide_products,
+          .steps_per_byte = config.compile_steps_per_byte,
+          .memory_bytes = config.compile_memory_bytes,
+          .deadline_ms = config.compile_deadline_ms};
+}
+
+std::string CodeSettings::key() const {
+  // Names each member, so that one more does not compile until it is stated here.
+  const auto& [features_, tiered_, opt_, cpu_, interruptible_, deterministic_, wide_products_, steps_, memory_,
+               deadline_] = *this;
+  return fmt::format(
+      "{} {} o{} interruptible {} deterministic {} wide {} steps {} memory {} deadline {} language {:x} cpu {}",
+      build_name(), tiered_ ? "tiers" : "aot", static_cast<int>(opt_), interruptible_, deterministic_, wide_products_,
+      steps_, memory_, deadline_, wasm::enabled_features(features_), fmt::join(*cpu_features_named(cpu_), " "));
+}
+
+}  // namespace rotor::code
