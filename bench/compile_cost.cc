@@ -1,5 +1,5 @@
-// What it costs to compile the modules of jit/costly_modules_check.h, in CPU time and memory a byte of the module, each
-// in a process of its own, in three sizes. Exits with 1 if one takes more than docs/decisions/compile-budget.md
+// What it costs to compile the modules of jit/testing/costly_modules.h, in CPU time and memory a byte of the module,
+// each in a process of its own, in three sizes. Exits with 1 if one takes more than docs/decisions/compile-budget.md
 // promises.
 //
 //   compile_cost [--opt 0|1] [--only NAME] [--scale N] [--write FOLDER]
@@ -14,7 +14,7 @@
 #include <fstream>
 #include <string>
 
-#include "jit/costly_modules_check.h"
+#include "jit/testing/costly_modules.h"
 #include "rotor/engine.h"
 #include "rotor/module.h"
 

@@ -20,33 +20,34 @@ ALLOWED = {
     'jit': ['code/*', 'wasm/*', 'rotor/*'],
     'runtime': ['code/*', 'wasm/*', 'memory/*', 'rotor/*'],
     'proxy': ['rotor/*', 'memory/fork.h', 'memory/perturb.h'],
-    'tools': ['rotor/*', 'code/file.h', 'wasm/text/script.h', 'examples/wasm_bindgen_host/*'],
-    'bench': ['rotor/*', 'examples/wasm_bindgen_host/*'],
+    'tools': ['rotor/*', 'code/file.h', 'wasm/text/script.h', 'hosts/wasm_bindgen/*'],
+    'bench': ['rotor/*', 'hosts/wasm_bindgen/*'],
+    'hosts': ['rotor/*'],
     'spec-tests': ['rotor/*'],
-    'examples': ['rotor/*'],
+    'examples': ['rotor/*', 'hosts/wasm_bindgen/*'],
     'fuzz': ['rotor/*'],
 }
 # Tests may use the public API of the whole library.
-ALLOWED_IN_TESTS = ['rotor/*', 'examples/wasm_bindgen_host/*']
+ALLOWED_IN_TESTS = ['rotor/*', 'hosts/wasm_bindgen/*']
 
 # Tests, and what only tests include.
-TEST_FILES = ['*_test.cc', '*/test_*.h']
+TEST_FILES = ['*_test.cc', '*/testing/*']
 
 # White-box tests and fuzz targets: the internal folders that each needs.
 WHITE_BOX = {
-    'bench/compile_cost.cc': ['jit/costly_modules_check.h'],
-    'fuzz/compile.cc': ['jit/costly_modules_check.h'],
+    'bench/compile_cost.cc': ['jit/testing/costly_modules.h'],
+    'fuzz/compile.cc': ['jit/testing/costly_modules.h'],
     'fuzz/decode.cc': ['wasm/*'],
     'fuzz/code_file.cc': ['code/code_file.h', 'code/code_image.h', 'wasm/decode_module.h'],  # a code file carries the module
-    'jit/cost_test.cc': ['memory/test_child.h'],
+    'jit/cost_test.cc': ['memory/testing/child.h'],
     'proxy/answer_model_test.cc': ['memory/fault_injection.h'],
     'proxy/fault_test.cc': ['memory/fault_injection.h'],
-    'proxy/embedder_test.cc': ['memory/test_child.h'],
-    'proxy/slot_test.cc': ['memory/test_child.h', 'memory/test_perturb.h'],
+    'proxy/embedder_test.cc': ['memory/testing/child.h'],
+    'proxy/slot_test.cc': ['memory/testing/child.h', 'memory/testing/perturb.h'],
     'proxy/model_test.cc': ['memory/fault_injection.h'],
     'fuzz/text.cc': ['wasm/text/*', 'wasm/decode_module.h'],
-    'fuzz/wide_products.cc': ['jit/wide_products_check.h'],
-    'fuzz/trace.cc': ['examples/wasm_bindgen_host/trace.h'],
+    'fuzz/wide_products.cc': ['jit/testing/wide_products.h'],
+    'fuzz/trace.cc': ['hosts/wasm_bindgen/trace.h'],
 }
 
 # Libraries of others, by the start of the header's name: the folders that may know them.
@@ -56,8 +57,8 @@ LIBRARIES = {
     'mimalloc': ['memory', 'tools'],
     'toml++/': ['proxy'],
     'xxhash.h': ['code', 'runtime'],
-    'zlib.h': ['tools', 'bench', 'spec-tests', 'examples', 'fuzz'],
-    'nlohmann/': ['tools', 'bench', 'spec-tests', 'examples', 'fuzz'],
+    'zlib.h': ['tools', 'hosts', 'bench', 'spec-tests', 'examples', 'fuzz'],
+    'nlohmann/': ['tools', 'hosts', 'bench', 'spec-tests', 'examples', 'fuzz'],
     'CLI/': ['tools'],
     'benchmark/': ['bench'],
     'gtest/': TEST_FILES,
@@ -66,7 +67,7 @@ LIBRARIES = {
 
 # Address space and signals: only the files made for them.
 SYSTEM_HEADERS = ['sys/mman.h', 'signal.h', 'csignal', 'ucontext.h', 'sys/ucontext.h', 'linux/userfaultfd.h']
-SYSTEM_FILES = ['memory/os_*.cc', 'runtime/trap_*.cc', 'tools/rotor/main.cc', *TEST_FILES]
+SYSTEM_FILES = ['memory/os_*.cc', 'runtime/enter/trap_*.cc', 'tools/rotor/main.cc', *TEST_FILES]
 
 SOURCES = ('.h', '.hh', '.cc', '.c', '.def', '.inc')
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^">]+)[">]')
@@ -178,13 +179,13 @@ def self_test():
         ('runtime/a.cc', '#include <llvm/IR/Module.h>', True),
         ('runtime/b.cc', '#include "jit/pipeline.h"', True),
         ('runtime/c.cc', '#include "code/abi.h"', False),
-        ('runtime/trap_linux.cc', '#include <signal.h>', False),
+        ('runtime/enter/trap_linux.cc', '#include <signal.h>', False),
         ('runtime/d.cc', '#include <csignal>', True),
-        ('proxy/a.cc', '#include "runtime/instance.h"', True),
+        ('proxy/a.cc', '#include "runtime/store/instance.h"', True),
         ('proxy/b.cc', '#include "../runtime/instance.h"', True),
         ('proxy/c.cc', '#include <toml++/toml.h>', False),
         ('tools/rotor/a.cc', '#include "wasm/module.h"', True),
-        ('tools/rotor/b.cc', '#include "examples/wasm_bindgen_host/host.h"', False),
+        ('tools/rotor/b.cc', '#include "hosts/wasm_bindgen/host.h"', False),
         ('bench/a.cc', '#include "code/abi.h"', True),
         ('include/rotor/a.h', '#include "rotor/result.h"', False),
         ('include/rotor/b.h', '#include "wasm/types.h"', True),

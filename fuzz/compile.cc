@@ -2,7 +2,7 @@
 // module that validates must compile, for what docs/decisions/compile-budget.md promises; what is wrong with one is
 // told as a decoder tells it.
 //
-// An input that begins as no module does is a recipe for one that asks for much (jit/costly_modules_check.h).
+// An input that begins as no module does is a recipe for one that asks for much (jit/testing/costly_modules.h).
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "fuzz/heap_bound.h"
-#include "jit/costly_modules_check.h"
+#include "jit/testing/costly_modules.h"
 #include "rotor/engine.h"
 #include "rotor/module.h"
 

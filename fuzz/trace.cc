@@ -1,6 +1,6 @@
 // The trace parser: any text is an error that names file and line, or a trace whose indices lie within it. What comes
 // after a first NUL byte is read as the trace replayed next, whose handles may be of the first one.
-#include "examples/wasm_bindgen_host/trace.h"
+#include "hosts/wasm_bindgen/trace.h"
 
 #include <cstddef>
 #include <cstdint>

@@ -1,9 +1,9 @@
-// The pass that recovers products of 128 bits: any bytes are a function (jit/random_function_check.h) that it leaves
+// The pass that recovers products of 128 bits: any bytes are a function (jit/testing/random_function.h) that it leaves
 // equal. At exit it says how much of what it saw was rewritten.
 #include <cstdio>
 #include <cstdlib>
 
-#include "jit/wide_products_check.h"
+#include "jit/testing/wide_products.h"
 
 using namespace rotor;
 

@@ -13,7 +13,7 @@
 #include "code/stubs.h"
 #include "jit/batches.h"
 #include "jit/compile_thread.h"
-#include "jit/emit_batch.h"
+#include "jit/emit/batch.h"
 #include "jit/link.h"
 #include "jit/pipeline.h"
 

@@ -25,7 +25,7 @@ constexpr uint64_t kMaxLivePerByte = 64;   ///< Cost::live
 constexpr uint64_t kMaxBlocks = 16'000;    ///< 64,000: over 20 s
 constexpr uint64_t kMaxBodyBytes = 512 << 10;
 
-/// An access with a larger static offset checks its end (jit/emit_memory.cc).
+/// An access with a larger static offset checks its end (jit/emit/memory.cc).
 constexpr uint64_t kGuardedOffset = code::kGuardBytes - code::kMaxAccessBytes;
 }  // namespace
 

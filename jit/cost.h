@@ -16,7 +16,7 @@ namespace rotor::jit {
 enum class Form : uint8_t {
   optimised,  ///< as --opt 1 has it
   fast,       ///< as --opt 0 has it: values in LLVM's registers, no optimisations that take more than linear time
-  frame,      ///< locals and operands in memory (jit/emit_in_frame.h): linear in the body's bytes, whatever they say
+  frame,      ///< locals and operands in memory (jit/emit/in_frame.h): linear in the body's bytes, whatever they say
 };
 
 /// Upper bounds of what FunctionEmitter makes of a function, but for what it inlines.

@@ -13,12 +13,12 @@
 
 #include "code/compiler.h"
 #include "jit/batches.h"
-#include "jit/costly_modules_check.h"
-#include "jit/emit_batch.h"
+#include "jit/emit/batch.h"
+#include "jit/passes/split_blocks.h"
 #include "jit/pipeline.h"
-#include "jit/split_blocks.h"
+#include "jit/testing/costly_modules.h"
 #include "llvm/IR/Instructions.h"
-#include "memory/test_child.h"
+#include "memory/testing/child.h"
 #include "wasm/decode_module.h"
 
 namespace {

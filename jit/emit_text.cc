@@ -6,7 +6,7 @@
 #include "code/compiler.h"
 #include "jit/batches.h"
 #include "jit/compile_thread.h"
-#include "jit/emit_batch.h"
+#include "jit/emit/batch.h"
 #include "jit/link.h"
 #include "jit/pipeline.h"
 #include "llvm/CodeGen/AsmPrinter.h"

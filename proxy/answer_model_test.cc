@@ -11,8 +11,8 @@
 #include <vector>
 
 #include "memory/fault_injection.h"
-#include "proxy/test_answer_guest.h"
-#include "proxy/test_model.h"
+#include "proxy/testing/answer_guest.h"
+#include "proxy/testing/model.h"
 
 namespace rotor::proxy {
 namespace {

@@ -4,8 +4,8 @@
 #include <stdexcept>
 #include <thread>
 
-#include "memory/test_child.h"
-#include "proxy/test_guest.h"
+#include "memory/testing/child.h"
+#include "proxy/testing/guest.h"
 
 namespace rotor::proxy {
 namespace {

@@ -9,7 +9,7 @@
 #include <thread>
 
 #include "memory/fault_injection.h"
-#include "proxy/test_answer_guest.h"
+#include "proxy/testing/answer_guest.h"
 
 namespace rotor::proxy {
 namespace {
@@ -167,8 +167,8 @@ TEST(FaultOfTheSystem, WhileAStandbyIsImaged) {
 
 TEST(FaultOfTheSystem, WhileAStandbyIsMadeFromTheImage) {
   auto has_image = [](Proxy& proxy, Subject&) { ASSERT_TRUE(rotates_now(proxy)); };
-  // In the background: what fails with the image is made from the log. Address space for the next one is kept ready, and
-  // tables have none of their own: nothing is left to fail but what makes the next one ready.
+  // In the background: what fails with the image is made from the log. Address space for the next one is kept ready,
+  // and tables have none of their own: nothing is left to fail but what makes the next one ready.
   for_each_failure(
       policy_with(ImageMode::lazy), has_image,
       [](Proxy& proxy, Subject& subject) {

@@ -7,7 +7,7 @@
 #include <mutex>
 #include <set>
 
-#include "proxy/test_answer_guest.h"
+#include "proxy/testing/answer_guest.h"
 
 namespace rotor::proxy {
 namespace {

@@ -5,7 +5,7 @@
 
 #include <cstring>
 
-#include "proxy/test_answer_guest.h"
+#include "proxy/testing/answer_guest.h"
 
 namespace rotor::proxy {
 namespace {

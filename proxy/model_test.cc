@@ -13,8 +13,8 @@
 #include <vector>
 
 #include "memory/fault_injection.h"
-#include "proxy/test_guest.h"
-#include "proxy/test_model.h"
+#include "proxy/testing/guest.h"
+#include "proxy/testing/model.h"
 
 namespace rotor::proxy {
 

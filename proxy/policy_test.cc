@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "proxy/test_guest.h"
+#include "proxy/testing/guest.h"
 
 namespace rotor::proxy {
 namespace {

@@ -4,7 +4,7 @@
 
 #include <cstdlib>
 
-#include "proxy/test_guest.h"
+#include "proxy/testing/guest.h"
 
 namespace rotor::proxy {
 namespace {

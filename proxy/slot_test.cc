@@ -13,8 +13,8 @@
 #include <cstdio>
 #include <thread>
 
-#include "memory/test_child.h"
-#include "memory/test_perturb.h"
+#include "memory/testing/child.h"
+#include "memory/testing/perturb.h"
 
 namespace rotor::proxy {
 namespace {

@@ -5,7 +5,7 @@
 #include <thread>
 #include <vector>
 
-#include "proxy/test_guest.h"
+#include "proxy/testing/guest.h"
 #include "rotor/proxy.h"
 
 namespace rotor::proxy {

@@ -18,7 +18,7 @@
 #include <set>
 #include <thread>
 
-#include "runtime/test_tiers.h"
+#include "runtime/testing/tiers.h"
 
 namespace rotor::runtime::test {
 namespace {

@@ -11,8 +11,8 @@
 
 #include "rotor/import_observer.h"
 #include "rotor/wat.h"
-#include "runtime/entry.h"
-#include "runtime/test_support.h"
+#include "runtime/enter/entry.h"
+#include "runtime/testing/support.h"
 
 namespace rotor::runtime::test {
 namespace {

@@ -4,7 +4,7 @@
 
 #include "code/cpu.h"
 #include "memory/os.h"
-#include "runtime/entry.h"
+#include "runtime/enter/entry.h"
 
 namespace rotor {
 

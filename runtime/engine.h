@@ -8,9 +8,9 @@
 #include "code/perf_map.h"
 #include "rotor/config.h"
 #include "rotor/engine.h"
-#include "runtime/compile_pool.h"
-#include "runtime/type_registry.h"
-#include "runtime/watchdog.h"
+#include "runtime/compile/compile_pool.h"
+#include "runtime/stop/watchdog.h"
+#include "runtime/store/type_registry.h"
 
 namespace rotor::runtime {
 

@@ -7,9 +7,9 @@
 #include <cstdio>
 #include <thread>
 
-#include "memory/test_child.h"
+#include "memory/testing/child.h"
 #include "rotor/wat.h"
-#include "runtime/test_support.h"
+#include "runtime/testing/support.h"
 
 namespace rotor::runtime::test {
 namespace {
@@ -274,7 +274,8 @@ TEST_P(NoThreads, TheThreadsThatThereAreGoOn) {
     EXPECT_HERE(instance.get_func("f1")->call({Value(1)}));
     deny_threads();
     // Compiling what is new takes new threads, but in the mode lazy.
-    return works(instance) && (GetParam() != CompileMode::lazy || works(instantiate(linker_, compile(engine_, bytes_))));
+    return works(instance) &&
+           (GetParam() != CompileMode::lazy || works(instantiate(linker_, compile(engine_, bytes_))));
   }));
 }
 

@@ -6,7 +6,7 @@
 #include <sstream>
 
 #include "rotor/wat.h"
-#include "runtime/test_support.h"
+#include "runtime/testing/support.h"
 
 namespace rotor::runtime::test {
 namespace {

@@ -3,9 +3,9 @@
 #include <atomic>
 #include <thread>
 
-#include "memory/test_perturb.h"
+#include "memory/testing/perturb.h"
 #include "rotor/wat.h"
-#include "runtime/test_support.h"
+#include "runtime/testing/support.h"
 
 namespace rotor::runtime::test {
 namespace {

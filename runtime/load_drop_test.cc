@@ -9,7 +9,7 @@
 #include "memory/os.h"
 #include "rotor/wat.h"
 #include "runtime/engine.h"
-#include "runtime/test_support.h"
+#include "runtime/testing/support.h"
 
 namespace rotor::runtime::test {
 namespace {

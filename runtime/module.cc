@@ -21,9 +21,9 @@
 #include "code/stubs.h"
 #include "memory/fork.h"
 #include "rotor/guard.h"
-#include "runtime/entry.h"
-#include "runtime/extern_type.h"
-#include "runtime/libcalls.h"
+#include "runtime/enter/entry.h"
+#include "runtime/enter/libcalls.h"
+#include "runtime/store/extern_type.h"
 #include "wasm/decode_module.h"
 #include "wasm/features.h"
 

@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "runtime/module.h"
-#include "runtime/test_support.h"
-#include "wasm/test_collisions.h"
+#include "runtime/testing/support.h"
+#include "wasm/testing/collisions.h"
 
 namespace rotor::runtime::test {
 namespace {

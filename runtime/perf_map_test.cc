@@ -11,7 +11,7 @@
 
 #include "code/run_page.h"
 #include "runtime/module.h"
-#include "runtime/test_support.h"
+#include "runtime/testing/support.h"
 
 namespace rotor::runtime::test {
 namespace {

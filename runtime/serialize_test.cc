@@ -10,7 +10,7 @@
 
 #include "code/code_file.h"
 #include "code/code_image.h"
-#include "runtime/test_tiers.h"
+#include "runtime/testing/tiers.h"
 
 namespace rotor::runtime::test {
 namespace {

@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "wasm/decode_module.h"
-#include "wasm/test_module.h"
+#include "wasm/testing/module.h"
 
 namespace rotor::wasm {
 namespace {

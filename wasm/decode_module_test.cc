@@ -4,7 +4,7 @@
 
 #include "wasm/decode_types.h"
 #include "wasm/names.h"
-#include "wasm/test_module.h"
+#include "wasm/testing/module.h"
 
 namespace rotor::wasm {
 namespace {

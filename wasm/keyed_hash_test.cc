@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "wasm/test_collisions.h"
+#include "wasm/testing/collisions.h"
 
 namespace rotor::wasm {
 namespace {

@@ -8,8 +8,8 @@
 #include <utility>
 #include <vector>
 
-#include "examples/wasm_bindgen_host/trace.h"
-#include "examples/wasm_bindgen_host/trace_replayer.h"
+#include "hosts/wasm_bindgen/trace.h"
+#include "hosts/wasm_bindgen/trace_replayer.h"
 #include "rotor/rotor.h"
 
 namespace rotor::approaches {

@@ -8,8 +8,8 @@
 #include <thread>
 
 #include "bench/approaches/approaches.h"
-#include "examples/wasm_bindgen_host/host.h"
-#include "examples/wasm_bindgen_host/host_executor.h"
+#include "hosts/wasm_bindgen/host.h"
+#include "hosts/wasm_bindgen/host_executor.h"
 
 namespace rotor::approaches {
 

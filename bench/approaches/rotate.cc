@@ -2,8 +2,8 @@
 #include <algorithm>
 
 #include "bench/approaches/approaches.h"
-#include "examples/wasm_bindgen_host/guest.h"
-#include "examples/wasm_bindgen_host/lease_executor.h"
+#include "hosts/wasm_bindgen/guest.h"
+#include "hosts/wasm_bindgen/lease_executor.h"
 #include "rotor/proxy.h"
 
 namespace rotor::approaches {

@@ -20,8 +20,8 @@
 #include <vector>
 
 #include "bench/must.h"
-#include "examples/wasm_bindgen_host/host.h"
-#include "examples/wasm_bindgen_host/sha256.h"
+#include "hosts/wasm_bindgen/host.h"
+#include "hosts/wasm_bindgen/sha256.h"
 #include "rotor/rotor.h"
 
 namespace {

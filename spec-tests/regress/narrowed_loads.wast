@@ -1,5 +1,5 @@
 ;; A load of which the user needs a part traps for all of its bytes: LLVM has instructions that read 8, 4 or 2 bytes of a
-;; vector in memory (jit/guest_accesses.h).
+;; vector in memory (jit/passes/guest_accesses.h).
 (module
   (memory 1)
   (func (export "extend8s") (param i32) (result v128) (i16x8.extend_low_i8x16_s (v128.load (local.get 0))))

@@ -1,5 +1,5 @@
 ;; Both operands of a select are evaluated: a load that is not selected traps where it is out of bounds. LLVM makes
-;; branches of conditional moves and moves their loads into them, or loads under a mask (jit/guest_accesses.h).
+;; branches of conditional moves and moves their loads into them, or loads under a mask (jit/passes/guest_accesses.h).
 (module
   (memory 1)
   (func $s32 (export "s32") (param i32 i32) (result i32)

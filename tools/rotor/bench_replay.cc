@@ -7,10 +7,10 @@
 
 #include <nlohmann/json.hpp>
 
-#include "examples/wasm_bindgen_host/guest.h"
-#include "examples/wasm_bindgen_host/lease_executor.h"
-#include "examples/wasm_bindgen_host/trace.h"
-#include "examples/wasm_bindgen_host/trace_replayer.h"
+#include "hosts/wasm_bindgen/guest.h"
+#include "hosts/wasm_bindgen/lease_executor.h"
+#include "hosts/wasm_bindgen/trace.h"
+#include "hosts/wasm_bindgen/trace_replayer.h"
 #include "rotor/proxy.h"
 #include "tools/rotor/cli.h"
 #include "tools/rotor/latency.h"

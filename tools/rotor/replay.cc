@@ -3,10 +3,10 @@
 
 #include <nlohmann/json.hpp>
 
-#include "examples/wasm_bindgen_host/host.h"
-#include "examples/wasm_bindgen_host/host_executor.h"
-#include "examples/wasm_bindgen_host/trace.h"
-#include "examples/wasm_bindgen_host/trace_replayer.h"
+#include "hosts/wasm_bindgen/host.h"
+#include "hosts/wasm_bindgen/host_executor.h"
+#include "hosts/wasm_bindgen/trace.h"
+#include "hosts/wasm_bindgen/trace_replayer.h"
 #include "tools/rotor/cli.h"
 
 namespace rotor::cli {

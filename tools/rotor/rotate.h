@@ -9,8 +9,8 @@
 
 #include <nlohmann/json.hpp>
 
-#include "examples/wasm_bindgen_host/trace.h"
-#include "examples/wasm_bindgen_host/trace_replayer.h"
+#include "hosts/wasm_bindgen/trace.h"
+#include "hosts/wasm_bindgen/trace_replayer.h"
 #include "rotor/proxy.h"
 #include "tools/rotor/cli.h"
 #include "tools/rotor/latency.h"

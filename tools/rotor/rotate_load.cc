@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <mutex>
 
-#include "examples/wasm_bindgen_host/guest.h"
-#include "examples/wasm_bindgen_host/lease_executor.h"
+#include "hosts/wasm_bindgen/guest.h"
+#include "hosts/wasm_bindgen/lease_executor.h"
 #include "tools/rotor/rotate.h"
 
 namespace rotor::cli {

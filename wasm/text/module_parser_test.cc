@@ -3,7 +3,7 @@
 #include <string>
 
 #include "rotor/wat.h"
-#include "wasm/test_module.h"
+#include "wasm/testing/module.h"
 
 namespace rotor::wasm::text {
 namespace {

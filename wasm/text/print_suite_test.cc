@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "wasm/text/test_suite.h"
+#include "wasm/text/testing/suite.h"
 
 namespace rotor::wasm::text {
 namespace {

@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "wasm/test_module.h"
+#include "wasm/testing/module.h"
 
 namespace rotor::wasm::text {
 namespace {

@@ -1,0 +1,112 @@
+// Workers that do not leave a guest by themselves, on a small guest.
+#include "hosts/wasm_bindgen/worker_pool.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+
+#include "rotor/rotor.h"
+
+namespace rotor::wasm_bindgen {
+namespace {
+
+// (module
+//   (import "env" "memory" (memory 1 1 shared))
+//   (func $fib (param i32) (result i32)
+//     (if (result i32) (i32.lt_u (local.get 0) (i32.const 2))
+//       (then (local.get 0))
+//       (else (i32.add (call $fib (i32.sub (local.get 0) (i32.const 1)))
+//                      (call $fib (i32.sub (local.get 0) (i32.const 2)))))))
+//   (func (export "__wbindgen_start") (param i32))
+//   (func (export "wbg_rayon_start_worker") (param $receiver i32)
+//     (if (i32.eq (local.get $receiver) (i32.const 1)) (then (drop (call $fib (i32.const 90)))))
+//     (if (i32.eq (local.get $receiver) (i32.const 2)) (then unreachable))
+//     (if (i32.eq (local.get $receiver) (i32.const 3)) (then (loop $forever (br $forever))))
+//     (drop (memory.atomic.wait32 (i32.const 0) (i32.const 0) (i64.const -1)))))
+inline constexpr uint8_t kWorker[] = {
+    0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00, 0x01, 0x0a, 0x02, 0x60, 0x01, 0x7f, 0x01, 0x7f, 0x60, 0x01, 0x7f,
+    0x00, 0x02, 0x10, 0x01, 0x03, 0x65, 0x6e, 0x76, 0x06, 0x6d, 0x65, 0x6d, 0x6f, 0x72, 0x79, 0x02, 0x03, 0x01, 0x01,
+    0x03, 0x04, 0x03, 0x00, 0x01, 0x01, 0x07, 0x2d, 0x02, 0x10, 0x5f, 0x5f, 0x77, 0x62, 0x69, 0x6e, 0x64, 0x67, 0x65,
+    0x6e, 0x5f, 0x73, 0x74, 0x61, 0x72, 0x74, 0x00, 0x01, 0x16, 0x77, 0x62, 0x67, 0x5f, 0x72, 0x61, 0x79, 0x6f, 0x6e,
+    0x5f, 0x73, 0x74, 0x61, 0x72, 0x74, 0x5f, 0x77, 0x6f, 0x72, 0x6b, 0x65, 0x72, 0x00, 0x02, 0x0a, 0x53, 0x03, 0x1c,
+    0x00, 0x20, 0x00, 0x41, 0x02, 0x49, 0x04, 0x7f, 0x20, 0x00, 0x05, 0x20, 0x00, 0x41, 0x01, 0x6b, 0x10, 0x00, 0x20,
+    0x00, 0x41, 0x02, 0x6b, 0x10, 0x00, 0x6a, 0x0b, 0x0b, 0x02, 0x00, 0x0b, 0x31, 0x00, 0x20, 0x00, 0x41, 0x01, 0x46,
+    0x04, 0x40, 0x41, 0xda, 0x00, 0x10, 0x00, 0x1a, 0x0b, 0x20, 0x00, 0x41, 0x02, 0x46, 0x04, 0x40, 0x00, 0x0b, 0x20,
+    0x00, 0x41, 0x03, 0x46, 0x04, 0x40, 0x03, 0x40, 0x0c, 0x00, 0x0b, 0x0b, 0x41, 0x00, 0x41, 0x00, 0x42, 0x7f, 0xfe,
+    0x01, 0x02, 0x00, 0x1a, 0x0b, 0x00, 0x2a, 0x04, 0x6e, 0x61, 0x6d, 0x65, 0x01, 0x06, 0x01, 0x00, 0x03, 0x66, 0x69,
+    0x62, 0x02, 0x0d, 0x01, 0x02, 0x01, 0x00, 0x08, 0x72, 0x65, 0x63, 0x65, 0x69, 0x76, 0x65, 0x72, 0x03, 0x0c, 0x01,
+    0x02, 0x01, 0x03, 0x07, 0x66, 0x6f, 0x72, 0x65, 0x76, 0x65, 0x72,
+};
+
+/// What the guest's worker does, by its receiver.
+enum Work : uint32_t { kSleep = 0, kRecurse = 1, kTrap = 2, kLoop = 3 };
+
+class WorkerPoolTest : public testing::Test {
+ protected:
+  void make(bool interruptible) {
+    Config config;
+    config.interruptible = interruptible;
+    auto engine = Engine::create(config);
+    ASSERT_TRUE(engine);
+    auto module = Module::compile(*engine, kWorker);
+    ASSERT_TRUE(module) << module.error().message;
+    auto memory = Memory::create(*engine, {.limits = {1, 1}, .shared = true, .is64 = false});
+    ASSERT_TRUE(memory);
+    Linker linker(*engine);
+    linker.define("env", "memory", *memory);
+    auto pre = linker.instantiate_pre(*module);
+    ASSERT_TRUE(pre) << pre.error().message;
+    shared_ = std::make_shared<GuestShared>();
+    shared_->on_worker_error = [this](const Error&) { ++told_; };
+    pool_.emplace(*pre, shared_, Limits{});
+  }
+
+  std::shared_ptr<GuestShared> shared_;
+  std::optional<WorkerPool> pool_;
+  std::atomic<int> told_{0};
+};
+
+TEST_F(WorkerPoolTest, SleepersAndCallersAreInterruptedAndJoined) {
+  for (bool interruptible : {false, true}) {
+    make(interruptible);
+    for (uint32_t work : {kSleep, kSleep, kRecurse}) ASSERT_TRUE(pool_->start(work));
+    EXPECT_EQ(pool_->size(), 3u);
+    EXPECT_FALSE(pool_->join(0));
+    EXPECT_EQ(pool_->size(), 0u);
+    EXPECT_EQ(pool_->interrupted(), 3u);
+    EXPECT_EQ(pool_->abandoned(), 0u);
+    // They ended as they were to.
+    EXPECT_TRUE(pool_->errors().empty());
+    EXPECT_EQ(told_, 0);
+  }
+}
+
+TEST_F(WorkerPoolTest, LoopsAreInterruptedInInterruptibleCode) {
+  make(true);
+  ASSERT_TRUE(pool_->start(kLoop));
+  EXPECT_FALSE(pool_->join(1));
+  EXPECT_EQ(pool_->abandoned(), 0u);
+}
+
+TEST_F(WorkerPoolTest, AWorkersOwnTrapIsTold) {
+  make(false);
+  // It traps so soon that starting it may see that already.
+  auto started = pool_->start(kTrap);
+  ASSERT_TRUE(pool_->join(5000));
+  EXPECT_EQ(pool_->interrupted(), 0u);
+  ASSERT_EQ(pool_->errors().size(), started ? 1u : 0u);
+  const Error error = started ? pool_->errors()[0] : started.error();
+  ASSERT_TRUE(error.trap);
+  EXPECT_EQ(error.trap->kind, TrapKind::unreachable);
+  EXPECT_EQ(told_, 1);
+}
+
+TEST_F(WorkerPoolTest, TheDestructorEndsThem) {
+  make(false);
+  ASSERT_TRUE(pool_->start(kSleep));
+  pool_.reset();
+  EXPECT_EQ(shared_.use_count(), 1);  // its thread let go of it
+}
+
+}  // namespace
+}  // namespace rotor::wasm_bindgen

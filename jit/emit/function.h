@@ -1,0 +1,290 @@
+// A function body to LLVM IR: the compiler's sink (wasm/body_sink.h). The methods are spread over emit_*.cc by operator
+// family.
+#pragma once
+
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "code/abi.h"
+#include "code/run_page.h"
+#include "jit/emit/module.h"
+#include "jit/emit/simd.h"
+#include "rotor/trap.h"
+#include "wasm/body_sink.h"
+
+namespace rotor::jit {
+
+class FunctionEmitter;
+
+/// Emits the body of a function in the place of a call of it.
+class CallInliner {
+ public:
+  /// False: it is to be called. `caller` stands at the call.
+  virtual bool inline_call(FunctionEmitter& caller, wasm::FuncIndex func, std::span<llvm::Value* const> args,
+                           std::span<llvm::Value*> results) = 0;
+
+ protected:
+  ~CallInliner() = default;
+};
+
+class FunctionEmitter {
+ public:
+  using Value = llvm::Value*;
+
+  struct Control {
+    enum class Kind : uint8_t { function, block, loop, if_ } kind = Kind::block;
+    wasm::BlockSignature type;
+    /// Where a branch goes; created at the first one (a loop's at its start).
+    llvm::BasicBlock* target = nullptr;
+    llvm::SmallVector<llvm::PHINode*, 2> phis;
+    llvm::BasicBlock* else_block = nullptr;  ///< of an `if` whose second arm did not begin yet
+    llvm::SmallVector<llvm::Value*, 2> else_params;
+  };
+
+  /// `inliner` may be null, and must outlive it.
+  FunctionEmitter(ModuleEmitter& module, CallInliner* inliner)
+      : module_(module), plan_(module.plan), b_(module.builder), simd_(module), inliner_(inliner) {}
+  /// For one function without control, in the place of a call that `caller` stands at, as if the call did what it does.
+  FunctionEmitter(FunctionEmitter& caller, std::span<const Value> args, std::span<Value> results);
+  ModuleEmitter& module() { return module_; }
+  llvm::Function* function() { return function_; }
+  uint32_t defined_func() const { return defined_func_; }
+
+  // The sink; wasm/body_sink.h says what each is told.
+  void function_begin(Control& frame, wasm::FuncIndex func, const FuncType& type, std::span<const ValType> locals);
+  void function_end();
+  void at(uint64_t offset, uint32_t) {
+    if (inlined_) return;
+    offset_ = offset;
+    location_ = nullptr;
+  }
+
+  void block(Control& control, const wasm::BlockSignature& type, std::span<const Value> params);
+  void loop(Control& control, const wasm::BlockSignature& type, std::span<Value> params);
+  void if_(Control& control, const wasm::BlockSignature& type, Value condition, std::span<const Value> params);
+  void else_(Control& control, bool reachable, std::span<const Value> results, std::span<Value> params);
+  void end(Control& control, bool reachable, std::span<const Value> fallthrough, std::span<Value> results);
+  void br(Control& target, std::span<const Value> args);
+  void br_if(Control& target, Value condition, std::span<const Value> args);
+  void br_table(Value index, std::span<Control* const> targets, std::span<const Value> args);
+  void return_(std::span<const Value> args);
+  void unreachable();
+  void call(wasm::FuncIndex func, const FuncType& type, std::span<const Value> args, std::span<Value> results);
+  void call_indirect(wasm::TableIndex table, wasm::TypeIndex type_index, const FuncType& type, Value index,
+                     std::span<const Value> args, std::span<Value> results);
+  void call_ref(const FuncType& type, ValType ref_type, Value ref, std::span<const Value> args,
+                std::span<Value> results);
+  void return_call(wasm::FuncIndex func, const FuncType& type, std::span<const Value> args);
+  void return_call_indirect(wasm::TableIndex table, wasm::TypeIndex type_index, const FuncType& type, Value index,
+                            std::span<const Value> args);
+  void return_call_ref(const FuncType& type, ValType ref_type, Value ref, std::span<const Value> args);
+  void br_on_null(Control& target, ValType ref_type, Value ref, std::span<const Value> args);
+  void br_on_non_null(Control& target, ValType ref_type, Value ref, std::span<const Value> args);
+
+  Value select(ValType type, Value condition, Value if_true, Value if_false);
+  Value local_get(wasm::LocalIndex index, ValType type);
+  void local_set(wasm::LocalIndex index, ValType type, Value value);
+  Value global_get(wasm::GlobalIndex index, const GlobalType& type);
+  void global_set(wasm::GlobalIndex index, const GlobalType& type, Value value);
+  Value ref_null(ValType type);
+  Value ref_is_null(ValType type, Value ref);
+  Value ref_func(wasm::FuncIndex func);
+  Value ref_as_non_null(ValType type, Value ref);
+
+  Value constant(ValType type, uint64_t bits);
+  Value numeric(wasm::Opcode op, std::span<const Value> operands);
+  void wide(wasm::Opcode op, std::span<const Value> operands, std::span<Value> results);
+
+  Value load(wasm::Opcode op, const wasm::MemArg& mem, Value address);
+  void store(wasm::Opcode op, const wasm::MemArg& mem, Value address, Value value);
+  Value memory_size(wasm::MemoryIndex memory);
+  Value memory_grow(wasm::MemoryIndex memory, Value delta);
+  void memory_init(wasm::MemoryIndex memory, wasm::DataIndex segment, Value dst, Value src, Value size);
+  void data_drop(wasm::DataIndex segment);
+  void memory_copy(wasm::MemoryIndex dst_memory, wasm::MemoryIndex src_memory, Value dst, Value src, Value size);
+  void memory_fill(wasm::MemoryIndex memory, Value dst, Value byte, Value size);
+
+  Value table_get(wasm::TableIndex table, ValType type, Value index);
+  void table_set(wasm::TableIndex table, ValType type, Value index, Value value);
+  Value table_size(wasm::TableIndex table);
+  Value table_grow(wasm::TableIndex table, ValType type, Value init, Value delta);
+  void table_fill(wasm::TableIndex table, ValType type, Value index, Value value, Value size);
+  void table_init(wasm::TableIndex table, wasm::ElemIndex segment, Value dst, Value src, Value size);
+  void elem_drop(wasm::ElemIndex segment);
+  void table_copy(wasm::TableIndex dst_table, wasm::TableIndex src_table, Value dst, Value src, Value size);
+
+  Value atomic_load(wasm::Opcode op, const wasm::MemArg& mem, Value address);
+  void atomic_store(wasm::Opcode op, const wasm::MemArg& mem, Value address, Value value);
+  Value atomic_rmw(wasm::Opcode op, const wasm::MemArg& mem, Value address, Value value);
+  Value atomic_cmpxchg(wasm::Opcode op, const wasm::MemArg& mem, Value address, Value expected, Value replacement);
+  Value atomic_wait_notify(wasm::Opcode op, const wasm::MemArg& mem, std::span<const Value> operands);
+  void atomic_fence();
+
+  Value simd_constant(const V128& value) { return simd_.constant(value); }
+  Value simd_load(wasm::Opcode op, const wasm::MemArg& mem, Value address);
+  void simd_store(wasm::Opcode op, const wasm::MemArg& mem, Value address, Value value);
+  Value simd_load_lane(wasm::Opcode op, const wasm::MemArg& mem, uint8_t lane, Value address, Value vector);
+  void simd_store_lane(wasm::Opcode op, const wasm::MemArg& mem, uint8_t lane, Value address, Value vector);
+  Value simd_shuffle(const std::array<uint8_t, 16>& lanes, Value a, Value b) { return simd_.shuffle(lanes, a, b); }
+  Value simd_lane(wasm::Opcode op, uint8_t lane, std::span<const Value> operands) {
+    return simd_.lane(op, lane, operands);
+  }
+  Value simd_numeric(wasm::Opcode op, std::span<const Value> operands) { return simd_.numeric(op, operands); }
+
+ protected:
+  // Small tools.
+  llvm::ConstantInt* int32(uint32_t v) { return b_.getInt32(v); }
+  llvm::ConstantInt* int64(uint64_t v) { return b_.getInt64(v); }
+  llvm::BasicBlock* new_block() { return llvm::BasicBlock::Create(module_.context, "", function_); }
+  Value context_address(uint32_t offset);
+  /// A load of something that never changes while the function runs.
+  Value invariant_load(llvm::Type* type, Value address);
+  /// Gives an instruction that may fault, or a call, the current module offset.
+  template <class Inst>
+  Inst* mark(Inst* inst) {
+    inst->setDebugLoc(location());
+    return inst;
+  }
+  llvm::DebugLoc location();
+  /// `i32 != 0`, looking through the extension of a comparison's result.
+  Value to_bool(Value condition);
+  Value from_bool(Value bit) { return b_.CreateZExt(bit, module_.i32); }
+
+  // Traps.
+  void trap(TrapKind kind);
+  void trap_if(Value condition, TrapKind kind);
+
+  // Control.
+  llvm::BasicBlock* target_of(Control& control);
+  void add_incoming(Control& control, std::span<const Value> args);
+  /// `condition` is an i1.
+  void branch_if(Control& target, Value condition, std::span<const Value> args);
+  /// What stands at a loop's head beside its parameters.
+  void begin_turn();
+  /// LLVM's fast instruction selector goes up a block, and leaves all that is above an instruction it does not know to
+  /// the slow one. It does not know a swiftcc return nor a switch: those get a block of their own.
+  void begin_slow_block();
+  void begin_inlined(const FuncType& type, std::span<const ValType> locals);
+  /// Begins `function`, which is to be the code of `func`.
+  void begin_function(llvm::Function* function, wasm::FuncIndex func, const FuncType& type);
+  void emit_return(std::span<const Value> results);
+  void emit_count(Value turns);
+  void emit_interrupt_check();
+
+  // Calls.
+  struct Callee {
+    Value code;
+    Value context;
+  };
+  /// The code of a function as its slot has it.
+  Value slot_code(wasm::FuncIndex func);
+  bool is_straight(wasm::FuncIndex func) const;
+  Callee imported_callee(wasm::FuncIndex func);
+  /// Of a `const FuncRef*`, not null.
+  Callee callee_of(Value ref);
+  /// The checked `const FuncRef*` of a call_indirect.
+  Value indirect_ref(wasm::TableIndex table, wasm::TypeIndex type_index, Value index);
+  /// The `const FuncRef*` of a call_ref.
+  Value checked_ref(ValType ref_type, Value ref);
+  /// A call as the contract has it, of whatever prototype. `operands` begins with the callee's context.
+  llvm::CallInst* emit_call(llvm::FunctionType* prototype, Value code, std::span<const Value> operands);
+  void emit_call(const FuncType& type, Value code, Value callee_context, std::span<const Value> args,
+                 std::span<Value> results);
+  /// Where a function with that context left its results, if they are too many for registers.
+  Value results_of(Value callee_context);
+  Value emit_libcall(code::Libcall call, std::initializer_list<Value> args);
+
+  // Tail calls.
+  /// Arguments as the uniform prototype has them: of every register, and the stack words.
+  struct UniformArgs {
+    llvm::SmallVector<Value, 24> registers;
+    llvm::SmallVector<Value, 8> stack;
+  };
+  void become_uniform();
+  UniformArgs uniform_args(const FuncType& type, std::span<const Value> args);
+  /// A value as a whole register or stack word(s), and back.
+  Value to_word(Value value);
+  Value to_xmm(Value value);
+  Value from_word(Value word, ValType type);
+  Value from_xmm(Value xmm, ValType type);
+  Value parameter(code::ArgumentPlaces::Place place, ValType type);
+  void begin_tail_call();
+  void jump(Value code, const UniformArgs& args);
+  void jump_by_runtime(const FuncType& type, const Callee& callee, const UniformArgs& args);
+  /// The same, if the stack words are where rotor_tail_call looks for them.
+  void jump_by_runtime(const FuncType& type, const Callee& callee, std::span<const Value> registers,
+                       size_t stack_words);
+  void tail_call_ref(const FuncType& type, Value ref, std::span<const Value> args);
+
+  // Memory.
+  struct Access {
+    llvm::Type* type;
+    uint32_t bytes;
+    bool sign;
+  };
+  static constexpr uint32_t access_bytes(const Access& a) { return a.bytes; }
+  Access access_of(wasm::Opcode op);
+  /// An address, index or number of pages or elements, zero-extended if it is 32 bits.
+  Value index64(Value index);
+  /// A number that fits in an index, as one.
+  Value index_result(bool is64, Value number);
+  /// index + offset; of a 64-bit memory modulo 2^64.
+  Value effective_address(const wasm::MemArg& mem, Value address);
+  /// The address of an access, checked where the guard does not do it.
+  Value access_pointer(const wasm::MemArg& mem, Value address, uint32_t bytes);
+  code::MemoryCheck check_of(uint32_t memory) const { return code::memory_check(plan_.module.memories[memory]); }
+  Value memory_bytes(uint32_t memory);
+  Value memory_base(uint32_t memory);
+  /// Traps unless all `bytes` at the effective address lie in the memory, and it did not wrap.
+  void check_end(const wasm::MemArg& mem, Value effective, uint32_t bytes);
+  void check_alignment(Value effective, uint32_t bytes);
+  Value extend(Value loaded, const Access& access, llvm::Type* result);
+  Value load_bytes(const wasm::MemArg& mem, Value address, llvm::Type* type, uint32_t bytes);
+  Value atomic_pointer(const wasm::MemArg& mem, Value address, uint32_t bytes);
+
+  // Tables.
+  Value table_def(uint32_t table);
+  Value table_slot(wasm::TableIndex table, Value index, TrapKind kind);
+
+  // Numbers.
+  Value divide(wasm::Opcode op, Value a, Value b);
+  Value remainder(bool is_signed, Value a, Value b);
+  Value truncate(wasm::Opcode op, Value a);
+  Value truncate_saturating(wasm::Opcode op, Value a);
+  Value minimum(Value a, Value b, bool want_max);
+  Value unary_intrinsic(unsigned id, Value a);
+  Value compare_int(unsigned predicate, Value a, Value b);
+  Value compare_float(unsigned predicate, Value a, Value b);
+  Value shift_count(Value a, Value count);
+  Value integer_op(wasm::Opcode op, Value a, Value b);
+  Value float_op(wasm::Opcode op, std::span<const Value> operands);
+  Value convert(wasm::Opcode op, Value a);
+
+  ModuleEmitter& module_;
+  const ModulePlan& plan_;
+  llvm::IRBuilder<>& b_;
+  SimdEmitter simd_;
+  CallInliner* const inliner_ = nullptr;
+  /// Of a function that is emitted in the place of a call.
+  struct Inlined {
+    FunctionEmitter& caller;
+    std::span<const Value> args;
+    std::span<Value> results;
+  };
+  const std::optional<Inlined> inlined_;
+  const FuncType* type_ = nullptr;
+  llvm::Function* function_ = nullptr;
+  llvm::Value* context_ = nullptr;
+  llvm::BasicBlock* entry_ = nullptr;   ///< where parameters are stored: what is loaded once goes to its beginning
+  llvm::Value* memory_base_ = nullptr;  ///< of memory 0, once loaded
+  std::vector<llvm::AllocaInst*> locals_;
+  uint64_t offset_ = 0;
+  llvm::DebugLoc location_;
+  uint32_t defined_func_ = 0;
+  bool uniform_ = false;               ///< function_ is of the uniform prototype: it makes tail calls
+  uint32_t stack_words_ = 0;           ///< of the parameters, if so
+  llvm::AllocaInst* turns_ = nullptr;  ///< of all loops, once one has begun: not yet taken off the counter
+};
+
+}  // namespace rotor::jit

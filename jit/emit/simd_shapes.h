@@ -1,0 +1,48 @@
+// The lanes of SIMD instructions, from the text column of opcodes.def ("i32x4.add").
+#pragma once
+
+#include <string_view>
+
+#include "jit/emit/simd.h"
+#include "wasm/opcodes.h"
+
+namespace rotor::jit {
+
+consteval Shape parse_shape(std::string_view text) {
+  std::string_view lanes = text.substr(0, text.find('.'));
+  if (lanes == "i8x16") return Shape::i8x16;
+  if (lanes == "i16x8") return Shape::i16x8;
+  if (lanes == "i32x4") return Shape::i32x4;
+  if (lanes == "i64x2") return Shape::i64x2;
+  if (lanes == "f32x4") return Shape::f32x4;
+  if (lanes == "f64x2") return Shape::f64x2;
+  return Shape::v128;
+}
+
+/// Of the result, where an instruction changes the shape.
+constexpr Shape shape_of(wasm::Opcode op) {
+  switch (op) {
+#define ROTOR_OP(code, Name, text, immediate, signature, feature)
+#define ROTOR_SHAPE(code, Name, text, immediate, signature, feature) \
+  case wasm::Opcode::Name: return parse_shape(text);
+#define ROTOR_OP_SIMD_LANE ROTOR_SHAPE
+#define ROTOR_OP_SIMD_NUMERIC ROTOR_SHAPE
+#include "wasm/opcodes.def"
+#undef ROTOR_SHAPE
+    default: return Shape::v128;
+  }
+}
+
+/// Lanes half as wide, of integers.
+constexpr Shape narrower(Shape shape) { return static_cast<Shape>(static_cast<uint8_t>(shape) - 1); }
+constexpr uint32_t lane_bits(Shape shape) {
+  constexpr uint32_t kBits[] = {8, 16, 32, 64, 32, 64, 128};
+  return kBits[static_cast<uint8_t>(shape)];
+}
+constexpr bool is_float(Shape shape) { return shape == Shape::f32x4 || shape == Shape::f64x2; }
+/// The integer lanes of the same width.
+constexpr Shape integer_form(Shape shape) {
+  return shape == Shape::f32x4 ? Shape::i32x4 : shape == Shape::f64x2 ? Shape::i64x2 : shape;
+}
+
+}  // namespace rotor::jit

@@ -1,0 +1,103 @@
+#include <cstring>
+
+#include "rotor/import_observer.h"
+#include "runtime/enter/func.h"
+#include "runtime/store/instance.h"
+
+namespace rotor {
+
+// The instance is inside a call: it lives, and this thread is inside its group.
+
+namespace {
+
+std::unexpected<Error> no_instance() { return fail(ErrorKind::not_found, "the call did not come from an instance"); }
+
+ImportObserver* observer_of(runtime::InstanceImpl* instance) { return instance->options.import_observer; }
+
+Result<void> ask_for_handle(runtime::InstanceImpl* instance, std::string_view what) {
+  ImportObserver* observer = observer_of(instance);
+  return observer ? observer->on_handle(what) : Result<void>();
+}
+
+}  // namespace
+
+void* Caller::host_data() const { return instance_ ? instance_->options.host_data : nullptr; }
+
+Result<Func> Caller::get_func(std::string_view name) const {
+  if (!instance_) return no_instance();
+  ROTOR_CHECK(ask_for_handle(instance_, "get_func"));
+  return instance_->get_func(name);
+}
+
+Result<Table> Caller::get_table(std::string_view name) const {
+  if (!instance_) return no_instance();
+  ROTOR_CHECK(ask_for_handle(instance_, "get_table"));
+  return instance_->get_table(name);
+}
+
+Result<Memory> Caller::get_memory(std::string_view name) const {
+  if (!instance_) return no_instance();
+  ROTOR_CHECK(ask_for_handle(instance_, "get_memory"));
+  return name.empty() ? instance_->memory0() : instance_->get_memory(name);
+}
+
+Result<void> Caller::read(uint64_t address, std::span<uint8_t> out) const {
+  if (!instance_) return no_instance();
+  ROTOR_TRY(Memory memory, instance_->memory0());
+  return memory.read(address, out);
+}
+
+Result<void> Caller::write(uint64_t address, std::span<const uint8_t> bytes) const {
+  if (!instance_) return no_instance();
+  ROTOR_TRY(Memory memory, instance_->memory0());
+  ROTOR_CHECK(memory.write(address, bytes));
+  if (ImportObserver* observer = observer_of(instance_)) observer->on_write(address, bytes);
+  return {};
+}
+
+Result<uint64_t> Caller::memory_bytes() const {
+  if (!instance_) return no_instance();
+  ROTOR_TRY(Memory memory, instance_->memory0());
+  return memory.size_bytes();
+}
+
+Result<Value> Caller::table_get(std::string_view table, uint64_t index) const {
+  if (!instance_) return no_instance();
+  ROTOR_TRY(Table found, instance_->get_table(table));
+  return found.get(index);
+}
+
+Result<void> Caller::table_set(std::string_view table, uint64_t index, const Value& value) const {
+  if (!instance_) return no_instance();
+  ROTOR_TRY(Table found, instance_->get_table(table));
+  ROTOR_CHECK(found.set(index, value));
+  if (ImportObserver* observer = observer_of(instance_))
+    observer->on_table_set(table, index, value.type(), value.bits());
+  return {};
+}
+
+Result<uint64_t> Caller::table_grow(std::string_view table, uint64_t delta_elements, const Value& init) const {
+  if (!instance_) return no_instance();
+  ROTOR_TRY(Table found, instance_->get_table(table));
+  ROTOR_TRY(uint64_t old_size, found.grow(delta_elements, init));
+  if (ImportObserver* observer = observer_of(instance_))
+    observer->on_table_grow(table, delta_elements, init.type(), init.bits());
+  return old_size;
+}
+
+Result<std::vector<Value>> Caller::call(std::string_view name, std::span<const Value> args) const {
+  if (!instance_) return no_instance();
+  ROTOR_TRY(Func func, instance_->get_func(name));
+  Result<std::vector<Value>> results = func.call(args);
+  if (ImportObserver* observer = observer_of(instance_)) {
+    if (results)
+      observer->on_nested_call(name, args, *results);
+    else
+      observer->on_nested_error(name, args, results.error());
+  }
+  return results;
+}
+
+Value Caller::value_from_slot(ValType type, Slot slot) const { return runtime::value_of_slot(type, slot); }
+
+}  // namespace rotor

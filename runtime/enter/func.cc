@@ -1,0 +1,157 @@
+#include "runtime/enter/func.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "code/abi.h"
+#include "runtime/enter/call.h"
+#include "runtime/enter/signature.h"
+#include "runtime/store/instance.h"
+
+namespace rotor::runtime {
+
+Func func_of_ref(const code::FuncRef* ref) {
+  auto* instance = static_cast<InstanceImpl*>(ref->context->instance);
+  // What the handle holds is a reference's address, which may lie in another member's context: they die together.
+  return Func::from_handle({instance->group, const_cast<code::FuncRef*>(ref)});
+}
+
+Value value_of_slot(ValType type, uint64_t slot) {
+  if (type.is_func_ref() && slot) return Value(func_of_ref(reinterpret_cast<const code::FuncRef*>(slot)));
+  return Value::from_bits(type, slot);
+}
+
+bool is_of_kind(ValType type, ValType wanted) {
+  if (wanted.is_func_ref()) return type.is_func_ref();
+  if (wanted.is_extern_ref()) return type.is_extern_ref();
+  return type == wanted;
+}
+
+bool slot_fits(uint64_t slot, ValType wanted, const EngineImpl* engine) {
+  if (!wanted.is_ref()) return true;
+  if (!slot) return wanted.nullable();
+  if (!wanted.is_concrete_ref()) return true;
+  const Signature& actual = Signature::of(reinterpret_cast<const code::FuncRef*>(slot)->type);
+  // Of another engine, the same name is another type.
+  return actual.engine == engine && actual.name == wanted.heap().type_name();
+}
+
+std::string slot_type_text(uint64_t slot, ValType wanted) {
+  if (!slot) return "null";
+  return "a function of type " + to_string(Signature::of(reinterpret_cast<const code::FuncRef*>(slot)->type).type);
+}
+
+Result<void> check_slot(const Signature& type, ValType wanted, uint64_t slot, std::string_view what, size_t index) {
+  if (slot_fits(slot, wanted, type.engine)) return {};
+  return fail(ErrorKind::type_mismatch, fmt::format("{} {} is {} for a function of type {}", what, index,
+                                                    slot_type_text(slot, wanted), to_string(type.type)));
+}
+
+Result<void> admit_references(const Signature& type, std::span<const ValType> types, LinkGroup& group,
+                              const Slot* slots, std::string_view what) {
+  for (size_t i = 0; i < types.size(); ++i) {
+    Slot slot = *slots;
+    slots += types[i] == ValType::v128 ? 2 : 1;
+    if (types[i].is_func_ref() && slot) {
+      auto* ref = reinterpret_cast<const code::FuncRef*>(slot);
+      ROTOR_CHECK(LinkGroup::merge(group, *static_cast<InstanceImpl*>(ref->context->instance)->group));
+    }
+    ROTOR_CHECK(check_slot(type, types[i], slot, what, i));
+  }
+  return {};
+}
+
+namespace {
+
+std::unexpected<Error> gone() { return fail(ErrorKind::stale_handle, "the function's instance is gone"); }
+
+}  // namespace
+}  // namespace rotor::runtime
+
+namespace rotor {
+
+using runtime::GroupEntry;
+using runtime::LinkGroup;
+using runtime::Signature;
+
+Value::Value(const Func& func) : type_(ValType::funcref), token_(func.handle_.token) {
+  std::memcpy(bits_, &func.handle_.object, sizeof func.handle_.object);
+}
+
+Func Value::func() const {
+  if (!type_.is_func_ref() || is_null()) return {};
+  return Func::from_handle({token_, reinterpret_cast<void*>(bits())});
+}
+
+bool Func::alive() const {
+  LinkGroup* group = runtime::group_of(handle_);
+  return group && group->alive();
+}
+
+FuncType Func::type() const {
+  if (!alive()) return {};
+  return Signature::of(runtime::func_ref_of(handle_)->type).type;
+}
+
+Result<void> Func::call_raw(Slot* slots) const {
+  LinkGroup* group = runtime::group_of(handle_);
+  if (!group) return runtime::gone();
+  ROTOR_TRY(GroupEntry inside, GroupEntry::enter(group));
+  const code::FuncRef& ref = *runtime::func_ref_of(handle_);
+  const Signature& type = Signature::of(ref.type);
+  if (type.has_ref_params) ROTOR_CHECK(runtime::admit_references(type, type.type.params, *group, slots, "argument"));
+  return runtime::invoke(*group, ref, slots);
+}
+
+Result<std::vector<Value>> Func::call(std::span<const Value> args) const {
+  LinkGroup* group = runtime::group_of(handle_);
+  if (!group) return runtime::gone();
+  ROTOR_TRY(GroupEntry inside, GroupEntry::enter(group));
+  const code::FuncRef& ref = *runtime::func_ref_of(handle_);
+  const Signature& type = Signature::of(ref.type);
+  if (args.size() != type.type.params.size())
+    return fail(ErrorKind::type_mismatch,
+                fmt::format("{} arguments for a function of type {}", args.size(), to_string(type.type)));
+  std::vector<Slot> slots(type.slot_count());
+  size_t slot = 0;
+  for (size_t i = 0; i < args.size(); ++i) {
+    if (!runtime::is_of_kind(args[i].type(), type.type.params[i]))
+      return fail(ErrorKind::type_mismatch, fmt::format("argument {} is of type {} for a function of type {}", i,
+                                                        to_string(args[i].type()), to_string(type.type)));
+    if (args[i].type() == ValType::v128) {
+      detail::store_slots(&slots[slot], args[i].v128());
+      slot += 2;
+      continue;
+    }
+    slots[slot] = args[i].bits();
+    if (type.params[slot].is_func && slots[slot]) {
+      // By the handle's token: unlike the slot it can tell that its instance is gone.
+      LinkGroup* other = runtime::group_of(args[i].func().handle());
+      if (!other) return runtime::gone();
+      ROTOR_CHECK(LinkGroup::merge(*group, *other));
+    }
+    ROTOR_CHECK(runtime::check_slot(type, type.type.params[i], slots[slot], "argument", i));
+    ++slot;
+  }
+  ROTOR_CHECK(runtime::invoke(*group, ref, slots.data()));
+  std::vector<Value> results;
+  results.reserve(type.type.results.size());
+  slot = 0;
+  for (ValType result : type.type.results) {
+    if (result == ValType::v128) {
+      results.emplace_back(detail::load_slots<V128>(&slots[slot]));
+      slot += 2;
+    } else {
+      results.push_back(runtime::value_of_slot(result, slots[slot++]));
+    }
+  }
+  return results;
+}
+
+Error detail::signature_mismatch(const FuncType& wanted, const FuncType& actual) {
+  return Error(ErrorKind::type_mismatch,
+               fmt::format("the function is of type {}, not {}", to_string(actual), to_string(wanted)));
+}
+
+}  // namespace rotor

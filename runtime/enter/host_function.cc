@@ -1,0 +1,84 @@
+#include "runtime/enter/host_function.h"
+
+#include <algorithm>
+
+#include "code/abi.h"
+#include "rotor/guard.h"
+#include "rotor/import_observer.h"
+#include "runtime/enter/entry.h"
+#include "runtime/enter/func.h"
+#include "runtime/store/instance.h"
+
+namespace rotor::runtime {
+
+HostDefinition::HostDefinition(std::shared_ptr<EngineImpl> owner, const FuncType& func_type, HostFunction host_function)
+    : engine(std::move(owner)), function(std::move(host_function)) {
+  if (auto added = engine->types.add(func_type, uses)) type = *added;
+}
+
+void HostImport::bind(InstanceImpl* importer, std::shared_ptr<const HostDefinition> host, const Signature& wanted,
+                      uint32_t index) {
+  instance = importer;
+  import_index = index;
+  definition = std::move(host);
+  type = &wanted;
+  if (wanted.result_words) results = std::make_unique<uint64_t[]>(wanted.result_words);
+  context.results = results.get();
+  context.instance = importer;
+  context.host = this;
+}
+
+code::FuncRef HostImport::ref() { return {type->id(), reinterpret_cast<const void*>(&rotor_host_entry), &context}; }
+
+namespace {
+
+/// The embedder's code: with its own floating-point control, and what it throws is an error.
+Result<void> run_host(HostImport& import, Slot* slots) {
+  HostScope host(*t_thread.top);
+  Caller caller(import.instance);
+  try {
+    if (ImportObserver* observer = import.instance->options.import_observer) [[unlikely]]
+      return observer->on_import(import.import_index, caller, slots, import.definition->function);
+    return import.definition->function(caller, slots);
+  } catch (...) {
+    return std::unexpected(detail::thrown_error("a host function"));
+  }
+}
+
+Result<void> call_host(HostImport& import, CallRegs& regs, const uint64_t* stack_args) {
+  const Signature& type = *import.type;
+  constexpr size_t kFew = 16;
+  Slot few[kFew];
+  std::unique_ptr<Slot[]> many;
+  size_t count = type.slot_count();
+  if (count > kFew) many = std::make_unique<Slot[]>(count);
+  Slot* slots = many ? many.get() : few;
+  for (size_t i = 0; i < type.params.size(); ++i) {
+    const ValuePlace& place = type.params[i];
+    uint64_t word = place.word < CallRegs::kWords ? regs.words[place.word] : stack_args[place.word - CallRegs::kWords];
+    slots[i] = place.is32 ? static_cast<uint32_t>(word) : word;
+  }
+  ROTOR_CHECK(run_host(import, slots));
+  if (type.has_ref_results)
+    ROTOR_CHECK(admit_references(type, type.type.results, *import.instance->group, slots, "a host function's result"));
+  uint64_t* words = type.result_words ? import.results.get() : regs.words;
+  for (size_t i = 0; i < type.results.size(); ++i) words[type.results[i].word] = slots[i];
+  return {};
+}
+
+}  // namespace
+
+/// Called by rotor_host_entry, whose frame is `frame`. nullptr: done; else the stack pointer to leave the guest to.
+extern "C" [[gnu::visibility("hidden"), gnu::used]] void* rotor_host_dispatch(code::Context* context, CallRegs* regs,
+                                                                              const uint64_t* stack_args,
+                                                                              uintptr_t frame) {
+  Result<void> result = call_host(*static_cast<HostImport*>(context->host), *regs, stack_args);
+  if (result) [[likely]]
+    return nullptr;
+  EntryRecord& record = *t_thread.top;
+  record.host_error = std::move(result).error();
+  record.pc_count = walk_frames(record, frame, record.pcs, Trap::kMaxFrames);
+  return record.saved_sp;
+}
+
+}  // namespace rotor::runtime

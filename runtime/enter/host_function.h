@@ -1,0 +1,40 @@
+// Host functions: a definition, and what each importing instance makes of it.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "code/abi.h"
+#include "rotor/func.h"
+#include "runtime/store/type_registry.h"
+
+namespace rotor::runtime {
+
+class InstanceImpl;
+
+struct HostDefinition {
+  HostDefinition(std::shared_ptr<EngineImpl> owner, const FuncType& func_type, HostFunction host_function);
+
+  const std::shared_ptr<EngineImpl> engine;
+  TypeUses uses;
+  const Signature* type = nullptr;  ///< null: it names a type that is gone
+  HostFunction function;
+};
+
+/// The callee's context of one imported host function of one instance: so the host function knows who calls it.
+struct HostImport {
+  code::Context context{};  ///< `host` points back here
+  InstanceImpl* instance = nullptr;
+  std::shared_ptr<const HostDefinition> definition;
+  const Signature* type = nullptr;
+  std::unique_ptr<uint64_t[]> results;  ///< if they go through memory
+  uint32_t import_index = 0;            ///< among the imports of all kinds
+
+  /// `wanted`: the type that the module imports it by, which is written as the host's is. The host has one type for
+  /// what may be several of the modules' (a type that names itself, and one that names the first).
+  void bind(InstanceImpl* importer, std::shared_ptr<const HostDefinition> host, const Signature& wanted,
+            uint32_t index);
+  code::FuncRef ref();
+};
+
+}  // namespace rotor::runtime

@@ -1,0 +1,48 @@
+// Canonical function types, with the places of their arguments and results in registers and on the stack.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <vector>
+
+#include "rotor/value.h"
+#include "runtime/enter/entry.h"
+
+namespace rotor::runtime {
+
+class EngineImpl;
+
+/// Where one slot travels, of an argument or result: below CallRegs::kWords a word of CallRegs, else a stack word. Of
+/// results in memory: a word of Context::results.
+struct ValuePlace {
+  uint16_t word = 0;
+  bool is32 = false;     ///< the upper half of the word is garbage
+  bool is_func = false;  ///< a function reference
+};
+
+/// A function type of an engine. Equal types of one engine are one object: its address is the canonical type id that
+/// compiled code compares (code::FuncRef::type). It lives while something uses it (TypeUses): the module whose code
+/// compares it, and that of each function that such code can meet.
+struct Signature {
+  Signature(const EngineImpl& owner, uint64_t type_name, FuncType func_type);
+  Signature(const Signature&) = delete;
+
+  uint64_t id() const { return reinterpret_cast<uint64_t>(this); }
+  static const Signature& of(uint64_t id) { return *reinterpret_cast<const Signature*>(id); }
+
+  const EngineImpl* engine;
+  uint64_t name;  ///< in the engine's TypeRegistry: what a HeapType names it by
+  FuncType type;  ///< in terms of the engine's types
+  /// One a slot (rotor::Slot): a v128 has two.
+  std::vector<ValuePlace> params;
+  std::vector<ValuePlace> results;
+  uint32_t stack_words = 0;   ///< of the arguments
+  uint32_t result_words = 0;  ///< in Context::results; 0: results are in registers
+  uint64_t shape = 0;         ///< entry_shape of the arguments
+  /// Slots that a call needs: of the arguments or of the results.
+  size_t slot_count() const { return std::max(params.size(), results.size()); }
+  bool has_ref_params = false;
+  bool has_ref_results = false;
+};
+
+}  // namespace rotor::runtime

@@ -1,0 +1,85 @@
+#include "runtime/enter/trap.h"
+
+#include <fmt/format.h>
+
+#include "code/region.h"
+#include "code/region_table.h"
+#include "rotor/printable.h"
+#include "runtime/module.h"
+
+namespace rotor {
+
+const char* to_string(TrapKind kind) {
+  switch (kind) {
+    case TrapKind::unreachable: return "unreachable";
+    case TrapKind::integer_divide_by_zero: return "integer divide by zero";
+    case TrapKind::integer_overflow: return "integer overflow";
+    case TrapKind::invalid_conversion_to_integer: return "invalid conversion to integer";
+    case TrapKind::out_of_bounds_memory: return "out of bounds memory access";
+    case TrapKind::out_of_bounds_table: return "out of bounds table access";
+    case TrapKind::undefined_element: return "undefined element";
+    case TrapKind::uninitialized_element: return "uninitialized element";
+    case TrapKind::indirect_call_type_mismatch: return "indirect call type mismatch";
+    case TrapKind::null_reference: return "null reference";
+    case TrapKind::null_function_reference: return "null function reference";
+    case TrapKind::unaligned_atomic: return "unaligned atomic";
+    case TrapKind::expected_shared_memory: return "expected shared memory";
+    case TrapKind::stack_overflow: return "call stack exhausted";
+    case TrapKind::interrupted: return "interrupt";
+    case TrapKind::host: return "host function error";
+  }
+  return "?";
+}
+
+std::string Trap::to_string() const {
+  std::string text = message.empty() ? rotor::to_string(kind) : printable(message);
+  for (size_t i = 0; i < frames.size(); ++i) {
+    const Frame& frame = frames[i];
+    text += fmt::format("\n  #{} ", i);
+    if (!frame.module_name.empty()) text += printable_name(frame.module_name) + "!";
+    text += frame.func_name.empty() ? fmt::format("func[{}]", frame.func_index) : printable_name(frame.func_name);
+    if (frame.module_offset) text += fmt::format(" @ 0x{:x}", frame.module_offset);
+  }
+  return text;
+}
+
+}  // namespace rotor
+
+namespace rotor::runtime {
+
+void append_frames(Trap& trap, std::span<const uintptr_t> pcs, bool first_is_pc) {
+  for (size_t i = 0; i < pcs.size() && trap.frames.size() < Trap::kMaxFrames; ++i) {
+    uintptr_t pc = pcs[i] - (i == 0 && first_is_pc ? 0 : 1);
+    const code::CodeRegion* region = code::find_code_region(pc);
+    if (!region) continue;  // a frame of the entry's, or of a host function that was called directly
+    if (auto frame = region->owner().frame_at(pc)) trap.frames.push_back(std::move(*frame));
+  }
+}
+
+Error trap_error(TrapKind kind, std::span<const uintptr_t> pcs) {
+  auto trap = std::make_shared<Trap>();
+  trap->kind = kind;
+  trap->message = to_string(kind);
+  append_frames(*trap, pcs, true);
+  Error error(ErrorKind::trap, trap->message);
+  error.trap = std::move(trap);
+  return error;
+}
+
+Error host_error(Error error, std::span<const uintptr_t> pcs) {
+  // A default-constructed Error says nothing of its kind.
+  if (error.kind == ErrorKind::internal && error.message.empty()) {
+    error.kind = ErrorKind::host;
+    error.message = to_string(TrapKind::host);
+  }
+  auto trap = error.trap ? std::make_shared<Trap>(*error.trap) : std::make_shared<Trap>();
+  if (!error.trap) {
+    trap->kind = TrapKind::host;
+    trap->message = error.message;
+  }
+  append_frames(*trap, pcs, false);
+  error.trap = std::move(trap);
+  return error;
+}
+
+}  // namespace rotor::runtime

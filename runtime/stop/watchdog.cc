@@ -1,0 +1,106 @@
+#include "runtime/stop/watchdog.h"
+
+#include <cstring>
+
+#include "memory/perturb.h"
+#include "runtime/enter/entry.h"
+#include "runtime/store/link_group.h"
+
+namespace rotor::runtime {
+
+Result<void> Watchdog::watch(std::shared_ptr<LinkGroup> group, Clock::time_point deadline) {
+  std::lock_guard lock(mutex_);
+  bool endless = deadline == Clock::time_point::max();
+  if (!endless) ROTOR_CHECK(start_thread());
+  erase(group.get());
+  if (endless) return {};
+  auto place = queue_.emplace(deadline, Watched{group.get(), group});
+  places_.emplace(group.get(), place);
+  // A deadline that only moves away, as that of call after call does, wakes nobody: the thread finds out at the old
+  // one.
+  if (deadline < sleeps_until_) changed_.notify_one();
+  return {};
+}
+
+Result<void> Watchdog::start_thread() {
+  if (started_ || stopping_) return {};
+  if (int failed = pthread_create(&thread_, nullptr, &Watchdog::run_thread, this))
+    return fail(ErrorKind::io, std::string("can't start a thread to watch deadlines: ") + std::strerror(failed));
+  started_ = true;
+  return {};
+}
+
+Result<void> Watchdog::see_to_thread() {
+  std::lock_guard lock(mutex_);
+  return start_thread();
+}
+
+void Watchdog::after_fork_in_child() {
+  memory::make_anew(mutex_);
+  memory::make_anew(changed_);
+  started_ = false;
+  sleeps_until_ = Clock::time_point::min();
+  // Where a host function forked, its guest goes on. Else a thread would be in the way of what a child may be made for.
+  const bool runs = t_thread.top && !queue_.empty();
+  const bool watched = runs && see_to_thread();
+  for (const auto& [deadline, item] : queue_) {
+    std::shared_ptr<LinkGroup> group = item.group.lock();
+    if (!group || watched) continue;
+    if (runs)
+      group->expire_deadline();
+    else
+      group->lose_watchdog_thread();
+  }
+}
+
+void Watchdog::forget(const LinkGroup& group) {
+  std::lock_guard lock(mutex_);
+  erase(&group);
+}
+
+void Watchdog::erase(const LinkGroup* key) {
+  auto it = places_.find(key);
+  if (it == places_.end()) return;
+  queue_.erase(it->second);
+  places_.erase(it);
+}
+
+void Watchdog::stop() {
+  {
+    std::lock_guard lock(mutex_);
+    stopping_ = true;
+    if (!started_) return;
+    changed_.notify_one();
+  }
+  pthread_join(thread_, nullptr);
+}
+
+void* Watchdog::run_thread(void* self) {
+  static_cast<Watchdog*>(self)->run();
+  return nullptr;
+}
+
+void Watchdog::run() {
+  std::unique_lock lock(mutex_);
+  while (!stopping_) {
+    auto first = queue_.begin();
+    if (first == queue_.end() || Clock::now() < first->first) {
+      sleeps_until_ = first == queue_.end() ? Clock::time_point::max() : first->first;
+      if (first == queue_.end())
+        changed_.wait(lock);
+      else
+        changed_.wait_until(lock, Clock::time_point(sleeps_until_));
+      sleeps_until_ = Clock::time_point::min();
+      continue;
+    }
+    std::shared_ptr<LinkGroup> group = first->second.group.lock();
+    erase(first->second.key);
+    lock.unlock();
+    ROTOR_PERTURB_POINT();
+    if (group) group->check_deadline();
+    group.reset();
+    lock.lock();
+  }
+}
+
+}  // namespace rotor::runtime

@@ -1,0 +1,232 @@
+#include "runtime/store/instance.h"
+
+#include <fmt/format.h>
+
+#include <cstdlib>
+#include <cstring>
+
+#include "code/abi.h"
+#include "rotor/printable.h"
+#include "runtime/enter/func.h"
+#include "runtime/store/extern_type.h"
+#include "wasm/const_expr.h"
+
+namespace rotor::runtime {
+
+Result<std::unique_ptr<InstanceImpl>> InstanceImpl::allocate(const Module& module, const InstanceOptions& options) {
+  const ModuleImpl& impl = module.impl();
+  ROTOR_CHECK(impl.check_cpu());
+  std::unique_ptr<InstanceImpl> instance(new InstanceImpl(module, options));
+  // The results buffer stands behind the context: one block.
+  size_t context_bytes = impl.layout().size_bytes;
+  size_t bytes = (context_bytes + impl.result_words() * sizeof(uint64_t) + 63) / 64 * 64;
+  void* block = std::aligned_alloc(64, bytes);
+  if (!block) return fail(ErrorKind::io, fmt::format("no memory for an instance of {} bytes", bytes));
+  std::memset(block, 0, bytes);
+  instance->context = static_cast<code::Context*>(block);
+  instance->context->results = instance->at<uint64_t>(static_cast<uint32_t>(context_bytes));
+  instance->context->instance = instance.get();
+  return instance;
+}
+
+InstanceImpl::~InstanceImpl() {
+  release_memories();
+  std::free(context);
+}
+
+void InstanceImpl::release_memories() {
+  for (const std::shared_ptr<MemoryImpl>& memory : memories)
+    if (memory) memory->remove_user();
+  memories.clear();
+}
+
+code::GlobalCell* InstanceImpl::global_cell(uint32_t index) const {
+  const code::ContextLayout& layout = impl().layout();
+  uint32_t imported = impl().wasm().imported_globals;
+  if (index < imported) return *at<code::GlobalCell*>(layout.imported_global(index));
+  return at<code::GlobalCell>(layout.global(index - imported));
+}
+
+std::shared_ptr<GlobalImpl> InstanceImpl::global(uint32_t index) {
+  std::lock_guard lock(globals_mutex_);
+  if (globals.empty()) globals.resize(impl().wasm().globals.size());
+  std::shared_ptr<GlobalImpl>& global = globals[index];
+  if (!global) {
+    GlobalType type = engine_type(impl().wasm().globals[index].type, impl().types());
+    global = std::make_shared<GlobalImpl>(impl().shared_engine(), type, global_cell(index), group);
+  }
+  return global;
+}
+
+Extern InstanceImpl::extern_of(const wasm::Export& item) {
+  switch (item.kind) {
+    case wasm::ExternKind::func: return func_at(item.index);
+    case wasm::ExternKind::table: return Table::weak(tables[item.index]);
+    case wasm::ExternKind::memory: return Memory::weak(memories[item.index]);
+    case wasm::ExternKind::global: return Global::weak(global(item.index));
+  }
+  return {};
+}
+
+Result<Extern> InstanceImpl::get(std::string_view name) {
+  auto index = impl().find_export(name);
+  if (!index) return fail(ErrorKind::not_found, fmt::format("no export \"{}\"", printable_name(name)));
+  return extern_of(impl().wasm().exports[*index]);
+}
+
+Func InstanceImpl::func_at(uint32_t index) const {
+  return Func::from_handle({group, const_cast<code::FuncRef*>(func_ref(index))});
+}
+
+Result<uint32_t> InstanceImpl::export_of_kind(std::string_view name, wasm::ExternKind kind) const {
+  static constexpr const char* kKinds[] = {"func", "table", "memory", "global"};
+  auto index = impl().find_export(name);
+  if (!index) return fail(ErrorKind::not_found, fmt::format("no export \"{}\"", printable_name(name)));
+  const wasm::Export& item = impl().wasm().exports[*index];
+  if (item.kind == kind) return item.index;
+  return fail(ErrorKind::not_found,
+              fmt::format("export \"{}\" is a {}, not a {}", printable_name(name),
+                          kKinds[std::to_underlying(item.kind)], kKinds[std::to_underlying(kind)]));
+}
+
+Result<Func> InstanceImpl::get_func(std::string_view name) const {
+  ROTOR_TRY(uint32_t index, export_of_kind(name, wasm::ExternKind::func));
+  return func_at(index);
+}
+Result<Table> InstanceImpl::get_table(std::string_view name) const {
+  ROTOR_TRY(uint32_t index, export_of_kind(name, wasm::ExternKind::table));
+  return Table::weak(tables[index]);
+}
+Result<Memory> InstanceImpl::get_memory(std::string_view name) const {
+  ROTOR_TRY(uint32_t index, export_of_kind(name, wasm::ExternKind::memory));
+  return Memory::weak(memories[index]);
+}
+Result<Global> InstanceImpl::get_global(std::string_view name) {
+  ROTOR_TRY(uint32_t index, export_of_kind(name, wasm::ExternKind::global));
+  return Global::weak(global(index));
+}
+
+Result<Memory> InstanceImpl::memory0() const {
+  if (memories.empty()) return fail(ErrorKind::not_found, "the instance has no memory");
+  return Memory::weak(memories[0]);
+}
+
+InstanceUsage InstanceImpl::usage() const {
+  const wasm::Module& wasm = impl().wasm();
+  InstanceUsage usage;
+  usage.memories = static_cast<uint32_t>(wasm.memories.size() - wasm.imported_memories);
+  usage.memory_bytes = budget->memory_bytes.used();
+  usage.memory_limit_bytes = budget->memory_bytes.limit();
+  usage.denied_memory_growths = budget->memory_bytes.denied();
+  usage.tables = static_cast<uint32_t>(wasm.tables.size() - wasm.imported_tables);
+  usage.table_elements = budget->table_elements.used();
+  usage.table_elements_limit = budget->table_elements.limit();
+  usage.denied_table_growths = budget->table_elements.denied();
+  return usage;
+}
+
+uint64_t InstanceImpl::evaluate(const wasm::ConstExpr& expr) const {
+  auto get_global = [this](wasm::GlobalIndex index) { return global_cell(raw(index))->bits[0]; };
+  auto get_func = [this](wasm::FuncIndex index) { return reinterpret_cast<uint64_t>(func_ref(raw(index))); };
+  return wasm::eval_const_expr(expr, get_global, get_func);
+}
+
+code::GlobalCell InstanceImpl::initial_value(const wasm::ConstExpr& expr) const {
+  // No instruction combines values of more than 64 bits: where there is one, it is the expression.
+  const wasm::ConstInstr& first = expr.code.front();
+  if (first.op == wasm::Opcode::V128Const) return {{first.bits, first.high_bits}};
+  if (first.op == wasm::Opcode::GlobalGet && expr.code.size() == 1)
+    return *global_cell(static_cast<uint32_t>(first.bits));
+  return {{evaluate(expr), 0}};
+}
+
+bool InstanceImpl::table_init(uint32_t table, uint32_t segment, uint64_t dst, uint64_t src, uint64_t size) {
+  const wasm::ElementSegment& elements = impl().wasm().elements[segment];
+  TableImpl& to = *tables[table];
+  // A dropped segment has no elements. No sum wraps: both terms of a comparison are at most what there is.
+  uint64_t have = dropped_elements[segment] ? 0 : elements.size();
+  if (size > have || src > have - size || !to.in_bounds(dst, size)) return false;
+  for (uint64_t i = 0; i < size; ++i) {
+    // References and immutable globals do not change: evaluating an element late gives what it gave at instantiation.
+    *to.slots(dst + i) = elements.funcs.empty() ? evaluate(elements.exprs[src + i])
+                                                : reinterpret_cast<uint64_t>(func_ref(raw(elements.funcs[src + i])));
+  }
+  return true;
+}
+
+bool InstanceImpl::memory_init(uint32_t memory, uint32_t segment, uint64_t dst, uint64_t src, uint64_t size) {
+  const wasm::DataSegment& data = impl().wasm().data[segment];
+  uint64_t have = dropped_data[segment] ? 0 : data.size;
+  uint8_t* to = memories[memory]->range(dst, size);
+  // No sum wraps: both terms of a comparison are at most what there is.
+  if (size > have || src > have - size || !to) return false;
+  if (size) std::memcpy(to, impl().bytes().data() + data.begin + src, size);
+  return true;
+}
+
+}  // namespace rotor::runtime
+
+namespace rotor {
+
+Instance::Instance(Instance&& other) noexcept : impl_(std::exchange(other.impl_, nullptr)) {}
+
+Instance& Instance::operator=(Instance&& other) noexcept {
+  if (this != &other) {
+    Instance old(std::move(*this));
+    impl_ = std::exchange(other.impl_, nullptr);
+  }
+  return *this;
+}
+
+Instance::~Instance() {
+  if (!impl_) return;
+  // A copy: another thread that is inside may free the members, and with them what they hold of the group.
+  std::shared_ptr<runtime::LinkGroup> group = impl_->group;
+  group->drop_owner();
+}
+
+namespace {
+std::unexpected<Error> empty() { return fail(ErrorKind::stale_handle, "an empty instance"); }
+}  // namespace
+
+const Module& Instance::module() const { return impl_->module; }
+
+Result<Extern> Instance::get(std::string_view name) const {
+  if (!impl_) return empty();
+  return impl_->get(name);
+}
+Result<Func> Instance::get_func(std::string_view name) const {
+  if (!impl_) return empty();
+  return impl_->get_func(name);
+}
+Result<Memory> Instance::get_memory(std::string_view name) const {
+  if (!impl_) return empty();
+  return impl_->get_memory(name);
+}
+Result<Table> Instance::get_table(std::string_view name) const {
+  if (!impl_) return empty();
+  return impl_->get_table(name);
+}
+Result<Global> Instance::get_global(std::string_view name) const {
+  if (!impl_) return empty();
+  return impl_->get_global(name);
+}
+
+Result<Memory> Instance::memory0() const {
+  if (!impl_) return empty();
+  return impl_->memory0();
+}
+
+InstanceUsage Instance::usage() const { return impl_ ? impl_->usage() : InstanceUsage(); }
+
+Result<Stay> Instance::stay() const {
+  if (!impl_) return empty();
+  ROTOR_CHECK(impl_->group->begin_stay());
+  return Stay(impl_->group.get());
+}
+
+void Stay::leave(runtime::LinkGroup* group) { group->end_stay(); }
+
+void* Instance::host_data() const { return impl_ ? impl_->options.host_data : nullptr; }
+
+}  // namespace rotor

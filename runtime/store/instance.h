@@ -1,0 +1,83 @@
+// An instance: its context block, and what it shares or owns.
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "code/abi.h"
+#include "rotor/instance.h"
+#include "runtime/enter/host_function.h"
+#include "runtime/module.h"
+#include "runtime/store/budget.h"
+#include "runtime/store/global.h"
+#include "runtime/store/link_group.h"
+#include "runtime/store/memory.h"
+#include "runtime/store/table.h"
+
+namespace rotor::runtime {
+
+/// Owned by its link group, which deletes it.
+class InstanceImpl {
+ public:
+  /// Context and empty lists; not yet a member of a group. Errors: io (no memory).
+  static Result<std::unique_ptr<InstanceImpl>> allocate(const Module& module, const InstanceOptions& options);
+  ~InstanceImpl();
+  InstanceImpl(const InstanceImpl&) = delete;
+
+  const ModuleImpl& impl() const { return module.impl(); }
+  template <class T>
+  T* at(uint32_t context_offset) const {
+    return reinterpret_cast<T*>(reinterpret_cast<uint8_t*>(context) + context_offset);
+  }
+  /// The reference to a function that is imported or declared as a reference.
+  const code::FuncRef* func_ref(uint32_t func_index) const {
+    return at<code::FuncRef>(impl().layout().func_ref(impl().wasm(), func_index));
+  }
+  code::GlobalCell* global_cell(uint32_t index) const;
+  /// The host's view of a global; made at the first call for those defined here.
+  std::shared_ptr<GlobalImpl> global(uint32_t index);
+
+  Result<Extern> get(std::string_view name);
+  Extern extern_of(const wasm::Export& item);
+  Result<Func> get_func(std::string_view name) const;
+  Result<Table> get_table(std::string_view name) const;
+  Result<Memory> get_memory(std::string_view name) const;
+  Result<Global> get_global(std::string_view name);
+  Result<Memory> memory0() const;
+  InstanceUsage usage() const;
+  InterruptHandle interrupt_handle() const { return {group, impl().engine().watchdog}; }
+
+  /// table.init and memory.init, which active segments are too. False: out of bounds, and nothing was written.
+  bool table_init(uint32_t table, uint32_t segment, uint64_t dst, uint64_t src, uint64_t size);
+  bool memory_init(uint32_t memory, uint32_t segment, uint64_t dst, uint64_t src, uint64_t size);
+  /// Pre: none of its functions can be called any more.
+  void release_memories();
+  /// The value of a constant expression of the module's.
+  uint64_t evaluate(const wasm::ConstExpr& expr) const;
+  /// The same for a value of any type, as a global holds it.
+  code::GlobalCell initial_value(const wasm::ConstExpr& expr) const;
+
+  const Module module;
+  std::shared_ptr<LinkGroup> group;  ///< the one that it was made with: see LinkGroup::root
+  code::Context* context = nullptr;
+  std::vector<std::shared_ptr<MemoryImpl>> memories;
+  std::vector<std::shared_ptr<TableImpl>> tables;
+  std::shared_ptr<InstanceBudget> budget;  ///< of the memories and tables that it defines
+  std::vector<bool> dropped_data;
+  std::vector<bool> dropped_elements;
+  std::unique_ptr<HostImport[]> host_imports;
+  InstanceOptions options;
+  /// Imported globals, then those defined here that the host has asked for.
+  std::vector<std::shared_ptr<GlobalImpl>> globals;
+
+ private:
+  InstanceImpl(const Module& m, const InstanceOptions& o) : module(m), options(o) {}
+  /// Errors: not_found: no such export, or what it is instead.
+  Result<uint32_t> export_of_kind(std::string_view name, wasm::ExternKind kind) const;
+  Func func_at(uint32_t index) const;
+
+  memory::ForkMutex globals_mutex_;
+};
+
+}  // namespace rotor::runtime

@@ -1,0 +1,319 @@
+#include "runtime/store/instantiate.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cassert>
+
+#include "code/abi.h"
+#include "rotor/guard.h"
+#include "runtime/enter/call.h"
+#include "runtime/enter/func.h"
+#include "runtime/enter/trap.h"
+#include "runtime/store/extern_type.h"
+#include "runtime/store/instance.h"
+
+namespace rotor::runtime {
+
+namespace {
+
+/// The spec's steps, in order. An error leaves what was written to imported memories and tables; an instance whose
+/// functions may have been put in one has joined its group by then, and lives as long as that.
+class Instantiation {
+ public:
+  Instantiation(const InstancePreImpl& pre, InstanceImpl& instance)
+      : pre_(pre), instance_(instance), module_(instance.impl()), wasm_(module_.wasm()), layout_(module_.layout()) {}
+
+  Result<void> restore(const SnapshotImpl& snapshot) {
+    ROTOR_CHECK(set_budget());
+    ROTOR_CHECK(bind_imports());
+    ROTOR_CHECK(check_imported_memories(snapshot));
+    ROTOR_CHECK(restore_memories(snapshot));
+    fill_func_refs();
+    restore_globals(snapshot);
+    ROTOR_CHECK(restore_tables(snapshot));
+    instance_.dropped_data = snapshot.dropped_data;
+    instance_.dropped_elements = snapshot.dropped_elements;
+    // Last, so that after an error they are as they were.
+    return restore_imported_memories(snapshot);
+  }
+
+  Result<void> run() {
+    ROTOR_CHECK(set_budget());
+    ROTOR_CHECK(bind_imports());
+    ROTOR_CHECK(allocate_memories());
+    fill_func_refs();
+    initialise_globals();
+    ROTOR_CHECK(allocate_tables());
+    ROTOR_CHECK(initialise_tables());
+    ROTOR_CHECK(initialise_memories());
+    return start();
+  }
+
+ private:
+  Result<void> check_count(size_t count, uint32_t limit, const char* what) const {
+    if (count <= limit) return {};
+    return fail(ErrorKind::limit,
+                fmt::format("the module defines {} {}, over the limit {} = {}", count, what, what, limit));
+  }
+  /// Of what the module defines. Errors: limit.
+  Result<void> set_budget() {
+    const Limits& limits = instance_.options.limits;
+    ROTOR_CHECK(check_count(wasm_.memories.size() - wasm_.imported_memories, limits.memories, "memories"));
+    ROTOR_CHECK(check_count(wasm_.tables.size() - wasm_.imported_tables, limits.tables, "tables"));
+    uint64_t reach = 0;
+    for (size_t i = wasm_.imported_memories; i < wasm_.memories.size(); ++i)
+      reach += MemoryImpl::reach_bytes(wasm_.memories[i], limits.memory.limit_bytes);
+    uint64_t limit_bytes = std::min(limits.memory.limit_bytes, reach);
+    instance_.budget = std::make_shared<InstanceBudget>(limit_bytes, limits.table_elements);
+    return {};
+  }
+  std::shared_ptr<Budget> memory_budget() const { return {instance_.budget, &instance_.budget->memory_bytes}; }
+  std::shared_ptr<Budget> table_budget() const { return {instance_.budget, &instance_.budget->table_elements}; }
+
+  Result<void> bind_imports() {
+    instance_.memories.resize(wasm_.memories.size());
+    instance_.tables.resize(wasm_.tables.size());
+    if (wasm_.imported_globals) instance_.globals.resize(wasm_.globals.size());
+    auto is_host = [](const Definition& d) { return std::holds_alternative<std::shared_ptr<const HostDefinition>>(d); };
+    auto hosts = static_cast<size_t>(std::ranges::count_if(pre_.imports, is_host));
+    if (hosts) instance_.host_imports = std::make_unique<HostImport[]>(hosts);
+    for (size_t i = 0; i < pre_.imports.size(); ++i) {
+      const Definition& definition = pre_.imports[i];
+      if (auto* host = std::get_if<std::shared_ptr<const HostDefinition>>(&definition)) {
+        HostImport& import = instance_.host_imports[next_host_++];
+        const Signature& type = module_.signature(std::get<wasm::TypeIndex>(wasm_.imports[i].desc));
+        import.bind(&instance_, *host, type, static_cast<uint32_t>(i));
+        next_func_slot() = import.ref();
+      } else if (auto* factory = std::get_if<std::shared_ptr<const PerInstance>>(&definition)) {
+        auto make = [&] { return (*factory)->make(instance_.options); };
+        ROTOR_TRY(Extern item, detail::guarded("what makes an import per instance", make));
+        ROTOR_CHECK(check_import(item, module_, static_cast<uint32_t>(i)));
+        ROTOR_CHECK(bind(item, module_.imports()[i]));
+      } else {
+        ROTOR_CHECK(bind(std::get<Extern>(definition), module_.imports()[i]));
+      }
+    }
+    return {};
+  }
+
+  code::FuncRef& next_func_slot() { return *instance_.at<code::FuncRef>(layout_.imported_func(next_func_++)); }
+
+  Result<void> bind(const Extern& item, const ImportInfo& import) {
+    auto stale = [&] {
+      return fail(ErrorKind::stale_handle,
+                  fmt::format("import {}: what it was defined as is gone", import_text(import)));
+    };
+    if (auto* func = std::get_if<Func>(&item)) {
+      // Merging fails if the function's instance is gone: the reference is read after it only.
+      ROTOR_CHECK(LinkGroup::merge(*instance_.group, *group_of(func->handle())));
+      next_func_slot() = *func_ref_of(func->handle());
+      return {};
+    }
+    if (auto* memory = std::get_if<Memory>(&item)) {
+      auto impl = memory->lock();
+      if (!impl) return stale();
+      set_memory(next_memory_++, std::move(impl));
+      return {};
+    }
+    if (auto* table = std::get_if<Table>(&item)) {
+      auto impl = table->lock();
+      if (!impl) return stale();
+      if (impl->element().is_func_ref() || impl->tie.group()) ROTOR_CHECK(impl->tie.join(*instance_.group));
+      set_table(next_table_++, impl->shared_from_this());
+      return {};
+    }
+    auto impl = std::get<Global>(item).lock();
+    if (!impl) return stale();
+    if (impl->type().value.is_func_ref() || impl->tie.group()) ROTOR_CHECK(impl->tie.join(*instance_.group));
+    *instance_.at<code::GlobalCell*>(layout_.imported_global(next_global_)) = impl->cell();
+    instance_.globals[next_global_++] = impl->shared_from_this();
+    return {};
+  }
+
+  /// The engine, for what has to keep it: a count that all threads share, so not in vain.
+  std::shared_ptr<const EngineImpl> type_owner(ValType type) const {
+    return type.is_concrete_ref() ? module_.shared_engine() : nullptr;
+  }
+
+  void set_memory(uint32_t index, std::shared_ptr<MemoryImpl> memory) {
+    *instance_.at<code::ContextMemory>(layout_.memory(index)) = {memory->base(), memory->def()};
+    memory->add_user();
+    instance_.memories[index] = std::move(memory);
+  }
+  /// Of the object itself and not of a host's handle to it (HostHold): instances don't keep those.
+  void set_table(uint32_t index, std::shared_ptr<TableImpl> table) {
+    *instance_.at<code::TableDef*>(layout_.table(index)) = table->def();
+    instance_.tables[index] = std::move(table);
+  }
+
+  Result<void> allocate_memories() {
+    for (uint32_t i = wasm_.imported_memories; i < wasm_.memories.size(); ++i) {
+      ROTOR_TRY(auto memory, MemoryImpl::create(wasm_.memories[i], instance_.options.limits.memory, memory_budget()));
+      set_memory(i, std::move(memory));
+    }
+    return {};
+  }
+
+  Result<void> check_imported_memories(const SnapshotImpl& snapshot) {
+    for (uint32_t i = 0; i < wasm_.imported_memories; ++i) {
+      if (instance_.memories[i]->users() == 1) continue;
+      return fail(ErrorKind::invalid_argument, "the memory to be restored is in use by another instance");
+    }
+    return {};
+  }
+  Result<void> restore_memories(const SnapshotImpl& snapshot) {
+    for (uint32_t i = wasm_.imported_memories; i < wasm_.memories.size(); ++i) {
+      ROTOR_TRY(auto memory, MemoryImpl::create(wasm_.memories[i], instance_.options.limits.memory, memory_budget(),
+                                                snapshot.memories[i]));
+      set_memory(i, std::move(memory));
+    }
+    return {};
+  }
+  Result<void> restore_imported_memories(const SnapshotImpl& snapshot) {
+    for (uint32_t i = 0; i < wasm_.imported_memories; ++i)
+      ROTOR_CHECK(instance_.memories[i]->restore(snapshot.memories[i]));
+    return {};
+  }
+
+  void restore_globals(const SnapshotImpl& snapshot) {
+    const uint64_t* words = snapshot.globals.data();
+    for (uint32_t i = wasm_.imported_globals; i < wasm_.globals.size(); ++i) {
+      ValType type = wasm_.globals[i].type.value;
+      uint64_t* cell = instance_.global_cell(i)->bits;
+      cell[0] = type.is_func_ref() ? func_slot(*words) : *words;
+      ++words;
+      if (type == ValType::v128) cell[1] = *words++;
+    }
+  }
+
+  Result<void> restore_tables(const SnapshotImpl& snapshot) {
+    assert(wasm_.imported_tables == 0);
+    for (uint32_t i = 0; i < wasm_.tables.size(); ++i) {
+      const std::vector<uint64_t>& elements = snapshot.tables[i];
+      TableType type = engine_type(wasm_.tables[i].type, module_.types());
+      type.limits.min = elements.size();
+      ROTOR_TRY(auto impl, TableImpl::create(type_owner(type.element), type, 0, table_budget()));
+      impl->tie.belong_to(instance_.group);
+      uint64_t* slots = impl->slots(0);
+      bool holds_funcs = type.element.is_func_ref();
+      // What is null is there already, and may lie in a page that was never touched.
+      for (size_t k = 0; k < elements.size(); ++k)
+        if (elements[k]) slots[k] = holds_funcs ? func_slot(elements[k]) : elements[k];
+      set_table(i, std::move(impl));
+    }
+    return {};
+  }
+  /// Of a function as a snapshot keeps it.
+  uint64_t func_slot(uint64_t context_offset) const {
+    return context_offset ? reinterpret_cast<uint64_t>(instance_.context) + context_offset : 0;
+  }
+
+  void fill_func_refs() {
+    for (uint32_t i = 0; i < layout_.func_ref_slot.size(); ++i) {
+      if (layout_.func_ref_slot[i] == UINT32_MAX) continue;
+      uint32_t index = i + wasm_.imported_funcs;
+      *instance_.at<code::FuncRef>(layout_.func_ref(wasm_, index)) = defined_func(index);
+    }
+  }
+  code::FuncRef defined_func(uint32_t index) const {
+    return {module_.signature(wasm::FuncIndex{index}).id(), module_.entry(index - wasm_.imported_funcs),
+            instance_.context};
+  }
+
+  void initialise_globals() {
+    for (uint32_t i = wasm_.imported_globals; i < wasm_.globals.size(); ++i)
+      *instance_.global_cell(i) = instance_.initial_value(wasm_.globals[i].init);
+  }
+
+  Result<void> allocate_tables() {
+    for (uint32_t i = wasm_.imported_tables; i < wasm_.tables.size(); ++i) {
+      const wasm::Table& table = wasm_.tables[i];
+      uint64_t init = table.init ? instance_.evaluate(*table.init) : 0;
+      TableType type = engine_type(table.type, module_.types());
+      ROTOR_TRY(auto impl, TableImpl::create(type_owner(type.element), type, init, table_budget()));
+      impl->tie.belong_to(instance_.group);
+      set_table(i, std::move(impl));
+    }
+    return {};
+  }
+
+  /// Of a segment. An i32 has garbage above, if it is a global's.
+  uint64_t offset_of(const wasm::ConstExpr& expr, bool is64) const {
+    uint64_t offset = instance_.evaluate(expr);
+    return is64 ? offset : static_cast<uint32_t>(offset);
+  }
+
+  Result<void> initialise_tables() {
+    instance_.dropped_elements.resize(wasm_.elements.size());
+    for (uint32_t i = 0; i < wasm_.elements.size(); ++i) {
+      const wasm::ElementSegment& segment = wasm_.elements[i];
+      if (segment.mode == wasm::SegmentMode::passive) continue;
+      if (segment.mode == wasm::SegmentMode::active) {
+        uint64_t offset = offset_of(segment.table_offset, wasm_.tables[raw(segment.table)].type.is64);
+        if (!instance_.table_init(raw(segment.table), i, offset, 0, segment.size()))
+          return std::unexpected(trap_error(TrapKind::out_of_bounds_table));
+      }
+      instance_.dropped_elements[i] = true;
+    }
+    return {};
+  }
+
+  Result<void> initialise_memories() {
+    instance_.dropped_data.resize(wasm_.data.size());
+    for (uint32_t i = 0; i < wasm_.data.size(); ++i) {
+      const wasm::DataSegment& segment = wasm_.data[i];
+      if (segment.mode != wasm::SegmentMode::active) continue;
+      uint64_t offset = offset_of(segment.memory_offset, wasm_.memories[raw(segment.memory)].is64);
+      if (!instance_.memory_init(raw(segment.memory), i, offset, 0, segment.size))
+        return std::unexpected(trap_error(TrapKind::out_of_bounds_memory));
+      instance_.dropped_data[i] = true;
+    }
+    return {};
+  }
+
+  Result<void> start() {
+    if (!wasm_.start) return {};
+    uint32_t index = raw(*wasm_.start);
+    code::FuncRef ref = index < wasm_.imported_funcs ? *instance_.func_ref(index) : defined_func(index);
+    Slot none[1] = {};
+    return invoke(*instance_.group, ref, none);
+  }
+
+  const InstancePreImpl& pre_;
+  InstanceImpl& instance_;
+  const ModuleImpl& module_;
+  const wasm::Module& wasm_;
+  const code::ContextLayout& layout_;
+  uint32_t next_func_ = 0, next_host_ = 0, next_memory_ = 0, next_table_ = 0, next_global_ = 0;
+};
+
+}  // namespace
+
+Result<Instance> instantiate(const InstancePreImpl& pre, const InstanceOptions& options, const SnapshotImpl* snapshot) {
+  ROTOR_TRY(auto allocated, InstanceImpl::allocate(pre.module, options));
+  std::shared_ptr<LinkGroup> group = LinkGroup::create();
+  allocated->group = group;
+  // Inside until the end: a drop on the way takes effect when it is left.
+  ROTOR_TRY(GroupEntry inside, GroupEntry::enter(group.get()));
+  InstanceImpl* instance = allocated.release();
+  group->add_member(instance);
+  Instance handle(instance);  // the group's first owner
+  if (options.deadline) ROTOR_CHECK(handle.set_deadline(*options.deadline));
+  if (options.on_interrupt_handle) {
+    const InterruptHandle interrupt_handle = handle.interrupt_handle();  // here: guarded() cleans up nothing inside
+    auto tell = [&] { options.on_interrupt_handle(interrupt_handle); };
+    ROTOR_CHECK(detail::guarded("on_interrupt_handle", tell));
+  }
+  Instantiation steps(pre, *instance);
+  if (!snapshot) {
+    ROTOR_CHECK(steps.run());
+  } else if (auto restored = steps.restore(*snapshot); !restored) {
+    // Linked to what it imports from, it may live on, but nobody has got hold of it: its memories are free to be used.
+    instance->release_memories();
+    return std::unexpected(std::move(restored).error());
+  }
+  return handle;
+}
+
+}  // namespace rotor::runtime

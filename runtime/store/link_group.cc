@@ -1,0 +1,351 @@
+#include "runtime/store/link_group.h"
+
+#include <cassert>
+
+#include "code/abi.h"
+#include "memory/perturb.h"
+#include "runtime/enter/entry.h"
+#include "runtime/stop/watchdog.h"
+#include "runtime/store/instance.h"
+
+namespace rotor::runtime {
+
+namespace {
+uintptr_t this_thread() { return reinterpret_cast<uintptr_t>(&t_thread); }
+}  // namespace
+
+LinkGroup& LinkGroup::root() {
+  LinkGroup* group = this;
+  while (LinkGroup* parent = group->parent_.load(std::memory_order_acquire)) group = parent;
+  return *group;
+}
+
+Result<void> LinkGroup::enter() {
+  uintptr_t me = this_thread();
+  for (;;) {
+    LinkGroup& group = root();
+    uintptr_t holder = group.holder_.load(std::memory_order_relaxed);
+    ROTOR_PERTURB_POINT();
+    if ((holder & ~kUnowned) == me) {
+      ++group.depth_;
+      return {};
+    }
+    if (holder == kFreed) [[unlikely]]
+      return fail(ErrorKind::stale_handle, "the instance is gone");
+    if (holder != 0 || !group.holder_.compare_exchange_strong(holder, me)) [[unlikely]] {
+      if (holder == kFreed || holder == 0) continue;
+      if (group.parent_.load(std::memory_order_acquire)) continue;
+      return fail(ErrorKind::invalid_argument, "another thread is inside the instance or one that it is linked to");
+    }
+    // It may have been absorbed between the look-up and the exchange. The bit of the last owner's drop is not set then.
+    if (!group.parent_.load(std::memory_order_acquire)) [[likely]] {
+      assert(group.depth_ == 0 && group.stays_ == 0);
+      group.depth_ = 1;
+      return {};
+    }
+    group.holder_.store(0);
+  }
+}
+
+void LinkGroup::leave() {
+  LinkGroup& group = root();
+  assert((group.holder_.load(std::memory_order_relaxed) & ~kUnowned) == this_thread() && group.depth_ > 0);
+  if (--group.depth_ > 0) return;
+  if (group.unsettled_.load(std::memory_order_relaxed)) [[unlikely]]
+    group.settle();
+  if (group.stays_ > 0) return;
+  uintptr_t me = this_thread();
+  if (!group.holder_.compare_exchange_strong(me, 0)) [[unlikely]]
+    group.let_go_of_unowned();
+  ROTOR_PERTURB_POINT();
+}
+
+void LinkGroup::let_go_of_unowned() {
+  uintptr_t me = this_thread();
+  do {
+    // First the bit, then the count: a drop that comes between sets it again.
+    holder_.fetch_and(~kUnowned);
+    if (owners_.load() == 0) {
+      holder_.store(kFreed);
+      return free_members();
+    }
+    uintptr_t expected = me;
+    if (holder_.compare_exchange_strong(expected, 0)) return;
+  } while (true);
+}
+
+Result<void> LinkGroup::begin_stay() {
+  ROTOR_CHECK(enter());
+  LinkGroup& group = root();
+  ++group.stays_;
+  --group.depth_;  // a stay is no call: what stops one is over when the last call has left
+  return {};
+}
+
+void LinkGroup::end_stay() {
+  LinkGroup& group = root();
+  assert(group.stays_ > 0);
+  ++group.depth_;
+  --group.stays_;
+  leave();
+}
+
+template <class Action>
+auto LinkGroup::locked(Action&& action) {
+  for (;;) {
+    LinkGroup& group = root();
+    std::lock_guard lock(group.mutex_);
+    if (group.parent_.load(std::memory_order_acquire)) continue;  // absorbed meanwhile
+    return action(group);
+  }
+}
+
+void LinkGroup::drop_owner() {
+  LinkGroup* unowned = locked([](LinkGroup& group) { return group.remove_owner() ? &group : nullptr; });
+  ROTOR_PERTURB_POINT();
+  if (unowned) unowned->free_members();
+}
+
+bool LinkGroup::remove_owner() {
+  assert(owners_.load() > 0);
+  if (--owners_ > 0) return false;
+  // No merge meanwhile: that takes the mutex.
+  uintptr_t holder = holder_.load();
+  for (;;) {
+    if (holder == kFreed) return false;
+    if (holder_.compare_exchange_weak(holder, holder ? holder | kUnowned : kFreed)) return holder == 0;
+  }
+}
+
+void LinkGroup::free_members() {
+  // Freeing drops the last references of members to the group.
+  std::shared_ptr<LinkGroup> keep = shared_from_this();
+  {
+    // Behind a set_deadline that still found it alive.
+    std::lock_guard lock(mutex_);
+    if (watchdog_) watchdog_->forget(*this);
+  }
+  // Destructors of host functions may run the embedder's code, which sees a dead group.
+  std::vector<InstanceImpl*> members = std::exchange(members_, {});
+  for (InstanceImpl* instance : members) delete instance;
+}
+
+void LinkGroup::add_member(InstanceImpl* instance) {
+  LinkGroup& group = root();
+  group.members_.push_back(instance);
+  if (!instance->impl().interruptible()) ++group.uninterruptible_;
+  instance->context->activation = &group.activation_;
+}
+
+void LinkGroup::add_owner() {
+  locked([](LinkGroup& group) { ++group.owners_; });
+}
+
+Result<void> LinkGroup::merge(LinkGroup& a, LinkGroup& b) {
+  if (&a.root() == &b.root()) {
+    if (a.alive()) return {};
+    return fail(ErrorKind::stale_handle, "the instance is gone");
+  }
+  ROTOR_TRY(GroupEntry in_a, GroupEntry::enter(&a));
+  ROTOR_TRY(GroupEntry in_b, GroupEntry::enter(&b));
+  LinkGroup& x = a.root();
+  LinkGroup& y = b.root();
+  if (x.members_.size() < y.members_.size())
+    absorb(y, x);
+  else
+    absorb(x, y);
+  return {};
+}
+
+/// Pre: the calling thread is inside both, and both are roots.
+void LinkGroup::absorb(LinkGroup& into, LinkGroup& from) {
+  std::scoped_lock lock(into.mutex_, from.mutex_);
+  for (InstanceImpl* instance : from.members_) {
+    instance->context->activation = &into.activation_;
+    into.members_.push_back(instance);
+  }
+  from.members_.clear();
+  into.owners_ += from.owners_.load();
+  into.depth_ += std::exchange(from.depth_, 0);
+  into.stays_ += std::exchange(from.stays_, 0);
+  from.parent_kept_ = into.shared_from_this();
+  // The limit in force is that of the innermost entry into either.
+  for (const EntryRecord* record = t_thread.top; record; record = record->previous) {
+    LinkGroup& running = record->group->root();
+    if (&running != &into && &running != &from) continue;
+    into.running_limit_ = record->stack_limit;
+    break;
+  }
+  into.uninterruptible_ += from.uninterruptible_;
+  into.delivered_ |= from.delivered_;
+  if (from.unsettled_.load()) into.unsettled_.store(true);
+  into.set_stop(into.stop_.load() | from.stop_.load());
+  // The earlier deadline holds.
+  if (from.watchdog_) from.watchdog_->forget(from);
+  if (!into.watchdog_) into.watchdog_ = from.watchdog_;
+  if (from.deadline_ < into.deadline_) {
+    into.deadline_ = from.deadline_;
+    // A thread was started for one of the two. (Were it of another engine and none to be had: see check_deadline.)
+    (void)into.watchdog_->watch(into.shared_from_this(), into.deadline_);
+  }
+  from.parent_.store(&into, std::memory_order_release);
+  from.holder_.store(0);
+}
+
+bool LinkGroup::change_limit(uint64_t stack_limit) {
+  std::lock_guard lock(mutex_);
+  if (stop_.load() & kStop) {
+    delivered_ = true;
+    unsettled_.store(true);
+    return false;
+  }
+  running_limit_ = stack_limit;
+  if (watchdog_ && deadline_ != Clock::time_point::max() && !watchdog_->see_to_thread()) {
+    // In the child of a fork: without a thread nobody would stop it.
+    set_stop(stop_.load() | kDeadline);
+    return false;
+  }
+  apply_limit();
+  return true;
+}
+
+void LinkGroup::restore_limit(uint64_t stack_limit) {
+  std::lock_guard lock(mutex_);
+  running_limit_ = stack_limit;
+  apply_limit();
+}
+
+void LinkGroup::apply_limit() {
+  activation_.stack_limit.store(stop_.load() & kStop ? code::kInterruptLimit : running_limit_);
+}
+
+void LinkGroup::set_stop(uint32_t stop) {
+  stop_.store(stop);
+  apply_limit();
+  // The sleeper is there until end_wait gets the mutex.
+  if (stop & kStop && sleeper_) sleeper_->interrupt();
+}
+
+void LinkGroup::withdraw_stop(uint32_t bits) {
+  uint32_t stop = stop_.load();
+  if (!(stop & bits)) return;
+  // The inside thread may have met the limit already, and its trap handler asks why.
+  unsettled_.store(true);
+  set_stop((stop & ~bits) | kWithdrawn);
+}
+
+/// The inside thread leaves: what ended its calls is over.
+void LinkGroup::settle() {
+  std::lock_guard lock(mutex_);
+  unsettled_.store(false);
+  set_stop(stop_.load() & ~(std::exchange(delivered_, false) ? kWithdrawn | kInterrupt : kWithdrawn));
+}
+
+bool LinkGroup::stopped_at(bool fits_stack) {
+  uint32_t stop = root().stop_.load(std::memory_order_acquire);
+  return stop & kStop || (stop & kWithdrawn && fits_stack);
+}
+
+bool LinkGroup::begin_wait(Sleeper& sleeper) {
+  LinkGroup& group = root();
+  std::lock_guard lock(group.mutex_);
+  if (group.stop_.load() & kStop) return false;
+  group.sleeper_ = &sleeper;
+  return true;
+}
+
+void LinkGroup::end_wait() {
+  // The same root as in begin_wait: merging takes a thread that is inside, and this one slept.
+  LinkGroup& group = root();
+  std::lock_guard lock(group.mutex_);
+  group.sleeper_ = nullptr;
+}
+
+Result<void> LinkGroup::check_stoppable(Promptness promptness) const {
+  if (is_freed()) return fail(ErrorKind::stale_handle, "the instance is gone");
+  if (promptness == Promptness::sure && uninterruptible_)
+    return fail(ErrorKind::invalid_argument,
+                "code of the instance, or of one that it is linked to, was compiled without Config::interruptible");
+  return {};
+}
+
+Result<void> LinkGroup::interrupt(Promptness promptness) {
+  return locked([&](LinkGroup& group) -> Result<void> {
+    ROTOR_CHECK(group.check_stoppable(promptness));
+    group.set_stop(group.stop_.load() | kInterrupt);
+    return {};
+  });
+}
+
+void LinkGroup::cancel_interrupt() {
+  locked([](LinkGroup& group) { group.withdraw_stop(kInterrupt); });
+}
+
+Result<void> LinkGroup::set_deadline(Clock::time_point deadline, const std::shared_ptr<Watchdog>& watchdog) {
+  return locked([&](LinkGroup& group) -> Result<void> {
+    bool clears = deadline == Clock::time_point::max();
+    ROTOR_CHECK(group.check_stoppable(clears ? Promptness::best_effort : Promptness::sure));
+    if (!group.watchdog_) group.watchdog_ = watchdog;
+    // Nothing changes if there is no thread to watch it.
+    ROTOR_CHECK(group.watchdog_->watch(group.shared_from_this(), deadline));
+    group.deadline_ = deadline;
+    if (deadline <= Clock::now())
+      group.set_stop(group.stop_.load() | kDeadline);
+    else
+      group.withdraw_stop(kDeadline);
+    return {};
+  });
+}
+
+void LinkGroup::check_deadline() {
+  locked([](LinkGroup& group) {
+    if (group.deadline_ <= Clock::now()) group.set_stop(group.stop_.load() | kDeadline);
+  });
+}
+
+void LinkGroup::expire_deadline() {
+  locked([](LinkGroup& group) { group.set_stop(group.stop_.load() | kDeadline); });
+}
+
+void LinkGroup::lose_watchdog_thread() {
+  locked([](LinkGroup& group) {
+    // No entry has this limit, so that the next one comes to change_limit.
+    group.activation_.stack_limit.store(code::kInterruptLimit);
+  });
+}
+
+Result<void> GroupTie::join(LinkGroup& group) {
+  std::shared_ptr<LinkGroup> mine = this->group();
+  if (mine) return LinkGroup::merge(*mine, group);
+  ROTOR_TRY(GroupEntry inside, GroupEntry::enter(&group));
+  std::unique_lock lock(mutex_);
+  if (group_) {  // two joins at once
+    lock.unlock();
+    return join(group);
+  }
+  group_ = group.shared_from_this();
+  if (held_by_host_) group.add_owner();
+  return {};
+}
+
+std::shared_ptr<LinkGroup> GroupTie::group() {
+  std::lock_guard lock(mutex_);
+  return group_;
+}
+
+void GroupTie::host_holds() {
+  std::lock_guard lock(mutex_);
+  held_by_host_ = true;
+}
+
+void GroupTie::host_lets_go() {
+  std::shared_ptr<LinkGroup> group;
+  {
+    std::lock_guard lock(mutex_);
+    held_by_host_ = false;
+    group = group_;
+  }
+  if (group) group->drop_owner();
+}
+
+}  // namespace rotor::runtime

@@ -1,0 +1,189 @@
+#include "runtime/store/snapshot.h"
+
+#include <fmt/format.h>
+#include <xxhash.h>
+
+#include "code/abi.h"
+#include "runtime/store/instance.h"
+
+namespace rotor::runtime {
+
+namespace {
+
+/// i32 and f32 live in the low half of a cell.
+bool is32(ValType type) { return type == ValType::i32 || type == ValType::f32; }
+
+class Taking {
+ public:
+  explicit Taking(InstanceImpl& instance) : instance_(instance), wasm_(instance.impl().wasm()) {}
+
+  Result<std::shared_ptr<const SnapshotImpl>> run() {
+    auto snapshot = std::make_shared<SnapshotImpl>(instance_.module);
+    ROTOR_CHECK(check_imports());
+    ROTOR_CHECK(take_globals(*snapshot));
+    ROTOR_CHECK(take_tables(*snapshot));
+    snapshot->dropped_data = instance_.dropped_data;
+    snapshot->dropped_elements = instance_.dropped_elements;
+    // Last: nothing that is refused has changed a memory.
+    for (const std::shared_ptr<MemoryImpl>& memory : instance_.memories) {
+      ROTOR_TRY(snapshot->memories.emplace_back(), memory->seal_image());
+      snapshot->reserved_bytes.push_back(memory->reserved_bytes());
+    }
+    return snapshot;
+  }
+
+ private:
+  Result<void> check_imports() const {
+    if (wasm_.imported_tables) return fail(ErrorKind::unsupported, "a snapshot of an instance that imports a table");
+    for (uint32_t i = 0; i < wasm_.imported_globals; ++i)
+      if (wasm_.globals[i].type.is_mutable)
+        return fail(ErrorKind::unsupported, "a snapshot of an instance that imports a mutable global");
+    for (const std::shared_ptr<MemoryImpl>& memory : instance_.memories)
+      if (memory->users() != 1)
+        return fail(ErrorKind::invalid_argument, "the instance's memory is in use by another instance");
+    return {};
+  }
+
+  Result<void> take_globals(SnapshotImpl& snapshot) const {
+    for (uint32_t i = wasm_.imported_globals; i < wasm_.globals.size(); ++i) {
+      ValType type = wasm_.globals[i].type.value;
+      uint64_t bits = instance_.global_cell(i)->bits[0];
+      if (is32(type)) bits = static_cast<uint32_t>(bits);
+      if (type.is_func_ref()) {
+        ROTOR_TRY(bits, offset_of(bits, "global", i));
+      }
+      snapshot.globals.push_back(bits);
+      if (type == ValType::v128) snapshot.globals.push_back(instance_.global_cell(i)->bits[1]);
+    }
+    return {};
+  }
+
+  Result<void> take_tables(SnapshotImpl& snapshot) const {
+    for (uint32_t i = 0; i < wasm_.tables.size(); ++i) {
+      TableImpl& table = *instance_.tables[i];
+      std::vector<uint64_t>& elements = snapshot.tables.emplace_back(table.slots(0), table.slots(table.size()));
+      if (!table.element().is_func_ref()) continue;
+      for (uint64_t& element : elements) {
+        ROTOR_TRY(element, offset_of(element, "table", i));
+      }
+    }
+    return {};
+  }
+
+  Result<uint64_t> offset_of(uint64_t func_ref, const char* what, uint32_t index) const {
+    if (!func_ref) return 0;
+    const code::ContextLayout& layout = instance_.impl().layout();
+    // Of another instance: a huge number.
+    uint64_t offset = func_ref - reinterpret_cast<uint64_t>(instance_.context);
+    if (offset >= layout.imported_funcs && offset < layout.size_bytes) return offset;
+    return fail(ErrorKind::unsupported, fmt::format("{} {} holds a function of another instance", what, index));
+  }
+
+  InstanceImpl& instance_;
+  const wasm::Module& wasm_;
+};
+
+/// XXH3-128 of what is put in, in turn.
+class Digest {
+ public:
+  Digest() : state_(XXH3_createState()) {
+    if (state_) XXH3_128bits_reset(state_.get());
+  }
+  explicit operator bool() const { return state_ != nullptr; }
+  void add(const void* bytes, size_t size) { XXH3_128bits_update(state_.get(), bytes, size); }
+  void add(uint64_t word) { add(&word, sizeof word); }
+  void add(const std::vector<uint64_t>& words) {
+    add(words.size());
+    add(words.data(), words.size() * sizeof(uint64_t));
+  }
+  void add(const std::vector<bool>& flags) {
+    add(flags.size());
+    for (bool flag : flags) add(uint64_t{flag});
+  }
+  SnapshotDigest result() const {
+    XXH128_hash_t hash = XXH3_128bits_digest(state_.get());
+    return {hash.low64, hash.high64};
+  }
+
+ private:
+  struct Free {
+    void operator()(XXH3_state_t* state) const { XXH3_freeState(state); }
+  };
+  std::unique_ptr<XXH3_state_t, Free> state_;
+};
+
+/// Whether a page of zeroes was written or is a hole makes no difference.
+Result<void> add_image(Digest& digest, const memory::Image& image) {
+  constexpr uint64_t kEnd = UINT64_MAX;
+  digest.add(image.size_bytes());
+  const size_t page = memory::os::page_bytes();
+  ROTOR_CHECK(image.visit([&](uint64_t offset, std::span<const uint8_t> pages) -> Result<void> {
+    for (size_t at = 0; at < pages.size(); at += page) {
+      if (memory::os::is_zero(pages.subspan(at, page))) continue;
+      digest.add(offset + at);
+      digest.add(pages.data() + at, page);
+    }
+    return {};
+  }));
+  digest.add(kEnd);
+  return {};
+}
+
+}  // namespace
+
+Result<std::shared_ptr<const SnapshotImpl>> take_snapshot(InstanceImpl& instance) {
+  ROTOR_TRY(GroupEntry inside, GroupEntry::enter(instance.group.get()));
+  if (!instance.group->entered_once())
+    return fail(ErrorKind::invalid_argument, "a call runs in the instance or in one that it is linked to");
+  return Taking(instance).run();
+}
+
+}  // namespace rotor::runtime
+
+namespace rotor {
+
+Result<Snapshot> Instance::snapshot() const {
+  if (!impl_) return fail(ErrorKind::stale_handle, "an empty instance");
+  ROTOR_TRY(auto impl, runtime::take_snapshot(*impl_));
+  return Snapshot(std::move(impl));
+}
+
+const Module& Snapshot::module() const { return impl_->module; }
+
+uint64_t Snapshot::memory_bytes() const {
+  uint64_t bytes = 0;
+  if (impl_)
+    for (const auto& image : impl_->memories) bytes += image->size_bytes();
+  return bytes;
+}
+
+uint64_t Snapshot::resident_bytes() const {
+  uint64_t bytes = 0;
+  if (impl_)
+    for (const auto& image : impl_->memories) bytes += image->resident_bytes();
+  return bytes;
+}
+
+Result<void> Snapshot::keep_ready(size_t count) const {
+  if (!impl_) return fail(ErrorKind::invalid_argument, "an empty snapshot");
+  const wasm::Module& wasm = impl_->module.impl().wasm();
+  for (uint32_t i = wasm.imported_memories; i < wasm.memories.size(); ++i) {
+    const memory::Image& image = *impl_->memories[i];
+    ROTOR_CHECK(image.slots().keep(image, count, impl_->reserved_bytes[i]));
+  }
+  return {};
+}
+
+Result<SnapshotDigest> Snapshot::digest() const {
+  if (!impl_) return fail(ErrorKind::invalid_argument, "an empty snapshot");
+  runtime::Digest digest;
+  if (!digest) return fail(ErrorKind::io, "no memory for a digest");
+  for (const auto& image : impl_->memories) ROTOR_CHECK(runtime::add_image(digest, *image));
+  digest.add(impl_->globals);
+  for (const auto& table : impl_->tables) digest.add(table);
+  digest.add(impl_->dropped_data);
+  digest.add(impl_->dropped_elements);
+  return digest.result();
+}
+
+}  // namespace rotor
