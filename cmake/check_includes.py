@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Holds every source file to the include rule of docs/architecture.md: never upwards, never sideways.
+"""Holds every source file to the include rule of docs/architecture.md: never upwards, never sideways, never in circles.
 
     check_includes.py [ROOT]       a line a breach, exit 1 if there is one
     check_includes.py --self-test  feeds itself breaches and expects each to be found
@@ -49,6 +49,11 @@ WHITE_BOX = {
     'fuzz/wide_products.cc': ['jit/testing/wide_products.h'],
     'fuzz/trace.cc': ['hosts/wasm_bindgen/trace.h'],
 }
+
+# The components that include each other in a circle: a call enters an instance, whose functions, globals and tables are
+# values that can be called. (A component is a header and the source of its name.) The list may only get shorter.
+CIRCLE = ['runtime/enter/call', 'runtime/enter/func', 'runtime/enter/host_function', 'runtime/store/global',
+          'runtime/store/instance', 'runtime/store/table']
 
 # Libraries of others, by the start of the header's name: the folders that may know them.
 LIBRARIES = {
@@ -106,6 +111,8 @@ def quoted_breach(root, path, name):
     target = resolve(root, path, name)
     if target.startswith('include/'):
         target = target[len('include/'):]
+    if '/testing/' in target and not matches(path, TEST_FILES) and target not in WHITE_BOX.get(path, []):
+        return f'"{name}" is for tests'
     if folder_of(target) == folder or (folder == 'include' and target.startswith('rotor')):
         return None
     allowed = list(ALLOWED[folder])
@@ -127,8 +134,52 @@ def system_breach(path, name):
     return None
 
 
+def component(path):
+    return os.path.splitext(path)[0]
+
+
+def circles(graph):
+    """The sets of nodes that reach each other, of more than one node (Tarjan's algorithm)."""
+    order, low, stack, found = {}, {}, [], []
+
+    def visit(node):
+        order[node] = low[node] = len(order)
+        stack.append(node)
+        for target in sorted(graph[node]):
+            if target not in order:
+                visit(target)
+                low[node] = min(low[node], low[target])
+            elif target in stack:
+                low[node] = min(low[node], order[target])
+        if low[node] == order[node]:
+            members = stack[stack.index(node):]
+            del stack[-len(members):]
+            if len(members) > 1:
+                found.append(sorted(members))
+
+    for node in sorted(graph):
+        if node not in order:
+            visit(node)
+    return found
+
+
+def circle_breaches(includes):
+    """Of the includes of files that are no tests, as pairs of paths."""
+    graph = {}
+    for path, target in includes:
+        for end in (path, target):
+            graph.setdefault(component(end), set())
+        if component(path) != component(target):
+            graph[component(path)].add(component(target))
+    found = circles(graph)
+    breaches = [f'{", ".join(members)} include each other in a circle' for members in found if not set(members) <= set(CIRCLE)]
+    left = [name for name in CIRCLE if name in graph and not any(name in members for members in found)]
+    return breaches + [f'{name} is in no circle: take it off the list CIRCLE' for name in left]
+
+
 def check(root):
     breaches = []
+    includes = []
     for folder in ALLOWED:
         for directory, _, files in os.walk(os.path.join(root, folder)):
             if folder_of(os.path.relpath(directory, root) + '/file') != folder:
@@ -143,12 +194,17 @@ def check(root):
                         if not found:
                             continue
                         kind, name = found.groups()
+                        target = resolve(root, path, name)
+                        if target.startswith('rotor/'):
+                            target = 'include/' + target
+                        if kind == '"' and not matches(path, TEST_FILES) and os.path.exists(os.path.join(root, target)):
+                            includes.append((path, target))
                         breach = library_breach(path, name)
                         if breach is None:
                             breach = quoted_breach(root, path, name) if kind == '"' else system_breach(path, name)
                         if breach:
                             breaches.append(f'{path}:{number}: {breach}')
-    return breaches
+    return breaches + circle_breaches(includes)
 
 
 def self_test():
@@ -168,6 +224,12 @@ def self_test():
         ('jit/e.cc', '#include "wasm/module.h"', False),
         ('tools/rotor/c.cc', '#include "wasm/text/script.h"', False),
         ('tools/rotor/d.cc', '#include "wasm/text/lexer.h"', True),
+        ('code/a.cc', '#include "jit/link.h"', True),
+        ('code/b.cc', '#include "memory/os.h"', False),
+        ('jit/f.cc', '#include "memory/os.h"', True),
+        ('jit/g.cc', '#include "jit/testing/words.h"', True),
+        ('jit/g_test.cc', '#include "jit/testing/words.h"', False),
+        ('bench/compile_cost.cc', '#include "jit/testing/costly_modules.h"', False),
         ('memory/a.cc', '#include "wasm/module.h"', True),
         ('memory/os_linux.cc', '#include <sys/mman.h>', False),
         ('memory/b.cc', '#include <sys/mman.h>', True),
@@ -203,6 +265,14 @@ def self_test():
         for path, line, is_breach in cases:
             if is_breach != any(breach.startswith(path + ':2: ') for breach in found):
                 wrong.append(f'{path}: {line}: {"missed" if is_breach else "wrongly reported"}')
+    circle = [('memory/a.cc', 'memory/b.h'), ('memory/b.cc', 'memory/c.h'), ('memory/c.h', 'memory/a.h'), ('memory/d.cc', 'memory/a.h')]
+    if circle_breaches(circle) != ['memory/a, memory/b, memory/c include each other in a circle']:
+        wrong.append('a circle: missed')
+    if circle_breaches(circle[:2]) or circle_breaches([('memory/a.cc', 'memory/a.h')]):
+        wrong.append('a circle where there is none')
+    listed = [(name + '.h', after + '.h') for name, after in zip(CIRCLE, CIRCLE[1:] + CIRCLE[:1])]
+    if circle_breaches(listed) or not circle_breaches(listed[:-1]):
+        wrong.append('the circle that is listed: wrongly reported, or not missed when it is gone')
     return wrong
 
 

@@ -13,7 +13,7 @@
 namespace rotor::memory {
 
 /// Immutable; shared by whoever maps it or may still do so.
-class Image {
+class Image final : public SlotContents {
  public:
   /// Takes the file over, which is of `size_bytes`, rounded up to the system's page, and zero behind them. Pre: no
   /// shared mapping of it is left. Errors: io: the file is as it was.
@@ -23,16 +23,14 @@ class Image {
   /// Of the memory.
   uint64_t size_bytes() const { return size_bytes_; }
   /// Of what is mapped: size_bytes() in whole pages of the system.
-  uint64_t mapped_bytes() const { return file_.size_bytes(); }
+  uint64_t mapped_bytes() const override { return file_.size_bytes(); }
   /// What the system holds of it: bytes.
   uint64_t resident_bytes() const { return file_.allocated_bytes(); }
-  /// Of a memory's reservation: the image, what the memory has grown by, and the rest (os::reserve).
-  static constexpr uint32_t kMappings = 3;
   /// Puts it at `address`, copy-on-write. Errors: those of os::map_private.
-  Result<void> map(void* address) const { return os::map_private(address, mapped_bytes(), file_, 0); }
+  Result<void> map(void* address) const override { return os::map_private(address, mapped_bytes(), file_, 0); }
   /// Looks up in advance what is mapped at `address`, so that a first read takes no fault: of kFaultInBytes at most. (A
   /// huge page takes 1.4 us, on its first read or here.)
-  void fault_in(const void* address) const;
+  void fault_in(const void* address) const override;
   static constexpr uint64_t kFaultInBytes = uint64_t{256} << 20;
   /// Gives every range that was written, in whole pages and in order, as offset and contents. Errors: io, those of
   /// `see`.

@@ -3,31 +3,30 @@
 #include <algorithm>
 
 #include "memory/fork.h"
-#include "memory/image.h"
 
 namespace rotor::memory {
 
 namespace {
 
 void release_all(const auto& slots) {
-  for (const auto& slot : slots) os::release(slot.base, slot.reserved_bytes, Image::kMappings);
+  for (const auto& slot : slots) os::release(slot.base, slot.reserved_bytes, SlotContents::kMappings);
 }
 
-Result<void> make_clean(const Image& image, uint8_t* base, uint64_t used_bytes) {
+Result<void> make_clean(const SlotContents& contents, uint8_t* base, uint64_t used_bytes) {
   // Of the file's mapping what was copied goes, so that the file shows again; what lies above it becomes reservation.
-  ROTOR_CHECK(os::discard(base, std::min(used_bytes, image.mapped_bytes())));
-  if (used_bytes > image.mapped_bytes())
-    ROTOR_CHECK(os::decommit(base + image.mapped_bytes(), used_bytes - image.mapped_bytes()));
+  ROTOR_CHECK(os::discard(base, std::min(used_bytes, contents.mapped_bytes())));
+  if (used_bytes > contents.mapped_bytes())
+    ROTOR_CHECK(os::decommit(base + contents.mapped_bytes(), used_bytes - contents.mapped_bytes()));
   return {};
 }
 
-Result<uint8_t*> make_slot(const Image& image, uint64_t reserved_bytes) {
-  ROTOR_TRY(uint8_t* base, os::reserve(reserved_bytes, Image::kMappings));
-  if (auto mapped = image.map(base); !mapped) {
-    os::release(base, reserved_bytes, Image::kMappings);
+Result<uint8_t*> make_slot(const SlotContents& contents, uint64_t reserved_bytes) {
+  ROTOR_TRY(uint8_t* base, os::reserve(reserved_bytes, SlotContents::kMappings));
+  if (auto mapped = contents.map(base); !mapped) {
+    os::release(base, reserved_bytes, SlotContents::kMappings);
     return std::unexpected(std::move(mapped).error());
   }
-  image.fault_in(base);
+  contents.fault_in(base);
   return base;
 }
 
@@ -35,7 +34,7 @@ Result<uint8_t*> make_slot(const Image& image, uint64_t reserved_bytes) {
 
 SlotPool::~SlotPool() { release_all(slots_); }
 
-Result<void> SlotPool::keep(const Image& image, size_t count, uint64_t reserved_bytes) {
+Result<void> SlotPool::keep(const SlotContents& contents, size_t count, uint64_t reserved_bytes) {
   std::vector<Slot> over;
   size_t missing = 0;
   {
@@ -52,7 +51,7 @@ Result<void> SlotPool::keep(const Image& image, size_t count, uint64_t reserved_
   release_all(over);
   Result<void> made;
   for (; missing > 0; --missing) {
-    auto base = make_slot(image, reserved_bytes);
+    auto base = make_slot(contents, reserved_bytes);
     if (!base) made = std::unexpected(std::move(base).error());
     add(base.value_or(nullptr), reserved_bytes);
   }
@@ -70,7 +69,7 @@ void SlotPool::add(uint8_t* base, uint64_t reserved_bytes) {
   }
   // Fewer are wanted by now.
   lock.unlock();
-  os::release(base, reserved_bytes, Image::kMappings);
+  os::release(base, reserved_bytes, SlotContents::kMappings);
 }
 
 uint8_t* SlotPool::take(uint64_t reserved_bytes) {
@@ -83,15 +82,15 @@ uint8_t* SlotPool::take(uint64_t reserved_bytes) {
   return base;
 }
 
-bool SlotPool::give(const Image& image, uint8_t* base, uint64_t reserved_bytes, uint64_t used_bytes) {
+bool SlotPool::give(const SlotContents& contents, uint8_t* base, uint64_t reserved_bytes, uint64_t used_bytes) {
   {
     ForkPass pass;
     std::lock_guard lock(mutex_);
     if (slots_.size() + coming_ >= count_) return false;
     ++coming_;
   }
-  const bool clean = make_clean(image, base, used_bytes).has_value();
-  if (clean) image.fault_in(base);
+  const bool clean = make_clean(contents, base, used_bytes).has_value();
+  if (clean) contents.fault_in(base);
   add(clean ? base : nullptr, reserved_bytes);
   return clean;
 }

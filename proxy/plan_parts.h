@@ -1,15 +1,9 @@
 // The parts that a plan is made of, one after another, by `make_plan`.
 #pragma once
 
-#include <cstdint>
-#include <string>
-
-#include "proxy/policy.h"
+#include "proxy/plan.h"
 
 namespace rotor::proxy {
-
-/// "file:line: ", or "file: " for line 0: how errors about a policy begin.
-std::string place(const Policy& policy, uint32_t line);
 
 /// Fills in what the policy says of the module's imports. Errors: those of Policy::check.
 Result<void> plan_imports(const Policy& policy, const Module& module, Plan& plan);

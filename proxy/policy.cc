@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "proxy/plan_parts.h"
+#include "proxy/policy_names.h"
 #include "rotor/printable.h"
 
 namespace rotor::proxy {

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include "proxy/plan_parts.h"
+#include "proxy/policy.h"
 #include "proxy/policy_words.h"
 
 namespace rotor {

@@ -1,9 +1,9 @@
-// Names in policies: where an error is, globs, and the nearest right word.
+#include "proxy/policy_names.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
 
-#include "proxy/plan_parts.h"
 #include "rotor/printable.h"
 
 namespace rotor::proxy {

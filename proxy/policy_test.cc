@@ -1,4 +1,5 @@
 #include "proxy/policy.h"
+#include "proxy/policy_names.h"
 
 #include <gtest/gtest.h>
 

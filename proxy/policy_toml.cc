@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "proxy/policy.h"
+#include "proxy/policy_names.h"
 #include "proxy/policy_words.h"
 #include "proxy/toml_library.h"
 #include "rotor/printable.h"

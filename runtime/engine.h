@@ -1,11 +1,13 @@
 // The engine: settings and the canonical types of its modules.
 #pragma once
 
+#include <array>
 #include <memory>
 
 #include "code/cache.h"
 #include "code/compiler.h"
 #include "code/perf_map.h"
+#include "code/run_page.h"
 #include "rotor/config.h"
 #include "rotor/engine.h"
 #include "runtime/compile/compile_pool.h"
@@ -16,12 +18,14 @@ namespace rotor::runtime {
 
 class EngineImpl : public std::enable_shared_from_this<EngineImpl> {
  public:
-  explicit EngineImpl(Config c);
+  EngineImpl(Config c, const std::array<const void*, code::kLibcallCount>& libcalls);
   /// Joins the watchdog's thread, which holds neither engines nor what holds them: it is never that thread.
   ~EngineImpl() { watchdog->stop(); }
   EngineImpl(const EngineImpl&) = delete;
 
   const Config config;
+  /// Addresses of the helpers that compiled code calls, in the order of code::Libcall.
+  const std::array<const void*, code::kLibcallCount> libcalls;
   /// Null: there is none.
   std::unique_ptr<code::CodeCache> cache;
   /// Null unless Config::perf_map.

@@ -22,7 +22,6 @@
 #include "memory/fork.h"
 #include "rotor/guard.h"
 #include "runtime/enter/entry.h"
-#include "runtime/enter/libcalls.h"
 #include "runtime/store/extern_type.h"
 #include "wasm/decode_module.h"
 #include "wasm/features.h"
@@ -365,7 +364,7 @@ void ModuleImpl::fill_run_page() {
   const code::RunPageLayout& layout = run_page_;
   uint8_t* page = region_->run_page();
   auto store = [&](uint32_t offset, uint64_t value) { std::memcpy(page + offset, &value, sizeof value); };
-  auto libcalls = libcall_addresses();
+  const auto& libcalls = engine_->libcalls;
   for (uint32_t i = 0; i < libcalls.size(); ++i)
     store(layout.libcall(code::Libcall(i)), reinterpret_cast<uint64_t>(libcalls[i]));
   for (uint32_t i = 0; i < types_.size(); ++i) store(layout.type(i), types_[i]->id());

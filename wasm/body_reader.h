@@ -9,6 +9,7 @@
 
 #include "rotor/config.h"
 #include "wasm/decode_types.h"
+#include "wasm/features.h"
 #include "wasm/immediates.h"
 #include "wasm/keyed_hash.h"
 #include "wasm/module.h"

@@ -13,6 +13,7 @@
 #include "rotor/config.h"
 #include "wasm/body_reader.h"
 #include "wasm/body_sink.h"
+#include "wasm/features.h"
 #include "wasm/limits.h"
 #include "wasm/module.h"
 #include "wasm/signature.h"

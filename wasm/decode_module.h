@@ -5,15 +5,10 @@
 
 #include "rotor/config.h"
 #include "rotor/result.h"
+#include "wasm/decode_options.h"
 #include "wasm/module.h"
 
 namespace rotor::wasm {
-
-struct DecodeOptions {
-  Features features;
-  /// The code section is absent: the module comes from a code file, which holds linked code instead of bodies.
-  bool bodies_elsewhere = false;
-};
 
 /// Decodes everything but function bodies and validates all of it (spec section 3.4): types, indices, limits,
 /// constant expressions, segments, exports, start.

@@ -9,6 +9,7 @@
 
 #include "rotor/result.h"
 #include "rotor/value.h"
+#include "wasm/features.h"
 #include "wasm/opcodes.h"
 
 namespace rotor::wasm {

@@ -22,6 +22,15 @@ constexpr Switch kSwitches[] = {
 
 }  // namespace
 
+const char* feature_text(Feature feature) {
+  switch (feature) {
+#define ROTOR_FEATURE(name, text, state) \
+  case Feature::name: return text;
+#include "wasm/features.def"
+  }
+  return "?";
+}
+
 uint32_t enabled_features(const Features& features) {
   uint32_t enabled = 0;
 #define ROTOR_FEATURE(name, text, state) \

@@ -1,12 +1,23 @@
-// Features as bits, generated from features.def.
+// The features that modules may use, generated from features.def, and as bits.
 #pragma once
 
 #include <cstdint>
 
 #include "rotor/config.h"
-#include "wasm/opcodes.h"
 
 namespace rotor::wasm {
+
+enum class Feature : uint8_t {
+#define ROTOR_FEATURE(name, text, state) name,
+#include "wasm/features.def"
+};
+inline constexpr uint32_t kFeatureCount = 0
+#define ROTOR_FEATURE(name, text, state) +1
+#include "wasm/features.def"
+    ;
+
+/// The proposal's name ("bulk-memory").
+const char* feature_text(Feature feature);
 
 /// The bit of a feature in `used_features` and the like.
 constexpr uint32_t feature_bit(Feature feature) { return uint32_t{1} << static_cast<unsigned>(feature); }

@@ -8,6 +8,7 @@
 #include <variant>
 #include <vector>
 
+#include "wasm/features.h"
 #include "wasm/opcodes.h"
 #include "wasm/types.h"
 

@@ -4,8 +4,9 @@
 #include <vector>
 
 #include "wasm/const_expr.h"
-#include "wasm/decode_module.h"
+#include "wasm/decode_options.h"
 #include "wasm/decode_types.h"
+#include "wasm/module.h"
 #include "wasm/reader.h"
 #include "wasm/rec_groups.h"
 

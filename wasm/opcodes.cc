@@ -11,13 +11,4 @@ const char* opcode_text(Opcode op) {
   return nullptr;
 }
 
-const char* feature_text(Feature feature) {
-  switch (feature) {
-#define ROTOR_FEATURE(name, text, state) \
-  case Feature::name: return text;
-#include "wasm/features.def"
-  }
-  return "?";
-}
-
 }  // namespace rotor::wasm

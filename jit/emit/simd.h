@@ -12,12 +12,10 @@
 #include <string_view>
 
 #include "jit/emit/module.h"
+#include "jit/emit/simd_shapes.h"
 #include "wasm/opcodes.h"
 
 namespace rotor::jit {
-
-/// How an instruction divides a vector into lanes.
-enum class Shape : uint8_t { i8x16, i16x8, i32x4, i64x2, f32x4, f64x2, v128 };
 
 class SimdEmitter {
  public:

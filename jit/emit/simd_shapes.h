@@ -1,12 +1,15 @@
 // The lanes of SIMD instructions, from the text column of opcodes.def ("i32x4.add").
 #pragma once
 
+#include <cstdint>
 #include <string_view>
 
-#include "jit/emit/simd.h"
 #include "wasm/opcodes.h"
 
 namespace rotor::jit {
+
+/// How an instruction divides a vector into lanes.
+enum class Shape : uint8_t { i8x16, i16x8, i32x4, i64x2, f32x4, f64x2, v128 };
 
 consteval Shape parse_shape(std::string_view text) {
   std::string_view lanes = text.substr(0, text.find('.'));

@@ -45,12 +45,10 @@ bool decode_trap_site(const uint8_t* code, TrapKind& kind) {
 /// True for a fault of a guest's access; `kind` says of what.
 bool classify_access(const EntryRecord& record, uintptr_t address, TrapKind& kind) {
   // Safe to read: this thread is inside the group and in compiled code, so nobody changes the lists.
-  for (InstanceImpl* instance : record.group->members()) {
-    for (const auto& memory : instance->memories) {
-      if (!memory->contains(address)) continue;
-      kind = TrapKind::out_of_bounds_memory;
-      return true;
-    }
+  for (const GroupMember* member : record.group->members()) {
+    if (!member->has_memory_at(address)) continue;
+    kind = TrapKind::out_of_bounds_memory;
+    return true;
   }
   // Compiled code compares before it writes. This is for a stack that does not go down as far as the system said;
   // frames above a page are probed, so they meet what lies below and do not jump it.

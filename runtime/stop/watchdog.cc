@@ -4,18 +4,17 @@
 
 #include "memory/perturb.h"
 #include "runtime/enter/entry.h"
-#include "runtime/store/link_group.h"
 
 namespace rotor::runtime {
 
-Result<void> Watchdog::watch(std::shared_ptr<LinkGroup> group, Clock::time_point deadline) {
+Result<void> Watchdog::watch(std::shared_ptr<Watched> watched, Clock::time_point deadline) {
   std::lock_guard lock(mutex_);
   bool endless = deadline == Clock::time_point::max();
   if (!endless) ROTOR_CHECK(start_thread());
-  erase(group.get());
+  erase(watched.get());
   if (endless) return {};
-  auto place = queue_.emplace(deadline, Watched{group.get(), group});
-  places_.emplace(group.get(), place);
+  auto place = queue_.emplace(deadline, Item{watched.get(), watched});
+  places_.emplace(watched.get(), place);
   // A deadline that only moves away, as that of call after call does, wakes nobody: the thread finds out at the old
   // one.
   if (deadline < sleeps_until_) changed_.notify_one();
@@ -42,23 +41,23 @@ void Watchdog::after_fork_in_child() {
   sleeps_until_ = Clock::time_point::min();
   // Where a host function forked, its guest goes on. Else a thread would be in the way of what a child may be made for.
   const bool runs = t_thread.top && !queue_.empty();
-  const bool watched = runs && see_to_thread();
+  const bool has_thread = runs && see_to_thread();
   for (const auto& [deadline, item] : queue_) {
-    std::shared_ptr<LinkGroup> group = item.group.lock();
-    if (!group || watched) continue;
+    std::shared_ptr<Watched> target = item.watched.lock();
+    if (!target || has_thread) continue;
     if (runs)
-      group->expire_deadline();
+      target->expire_deadline();
     else
-      group->lose_watchdog_thread();
+      target->lose_watchdog_thread();
   }
 }
 
-void Watchdog::forget(const LinkGroup& group) {
+void Watchdog::forget(const Watched& watched) {
   std::lock_guard lock(mutex_);
-  erase(&group);
+  erase(&watched);
 }
 
-void Watchdog::erase(const LinkGroup* key) {
+void Watchdog::erase(const Watched* key) {
   auto it = places_.find(key);
   if (it == places_.end()) return;
   queue_.erase(it->second);
@@ -93,12 +92,12 @@ void Watchdog::run() {
       sleeps_until_ = Clock::time_point::min();
       continue;
     }
-    std::shared_ptr<LinkGroup> group = first->second.group.lock();
+    std::shared_ptr<Watched> target = first->second.watched.lock();
     erase(first->second.key);
     lock.unlock();
     ROTOR_PERTURB_POINT();
-    if (group) group->check_deadline();
-    group.reset();
+    if (target) target->check_deadline();
+    target.reset();
     lock.lock();
   }
 }

@@ -15,9 +15,20 @@
 
 namespace rotor::runtime {
 
-class LinkGroup;
+/// What has a deadline: a link group, as the watchdog knows it.
+class Watched {
+ public:
+  virtual ~Watched() = default;
+  /// The deadline may have passed.
+  virtual void check_deadline() = 0;
+  /// In the child of a fork, where the watchdog's thread is gone: the group, of which no call runs, asks for another
+  /// one before it runs again.
+  virtual void lose_watchdog_thread() = 0;
+  /// The same where a call runs: its deadline counts as passed.
+  virtual void expire_deadline() = 0;
+};
 
-/// Thread-safe. A link group calls it with its own mutex held, so that nothing here calls a group under a lock.
+/// Thread-safe. What is watched calls it with its own mutex held, so that nothing here calls one under a lock.
 /// In the child of a fork a new thread takes over, before a group that it watches runs.
 class Watchdog final : memory::ForkHooks {
  public:
@@ -26,24 +37,24 @@ class Watchdog final : memory::ForkHooks {
   Watchdog() = default;
   Watchdog(const Watchdog&) = delete;
 
-  /// Calls the group's check_deadline at `deadline`; Clock::time_point::max(): no longer. Replaces what was asked for
-  /// that group before. Errors: io (no thread).
-  Result<void> watch(std::shared_ptr<LinkGroup> group, Clock::time_point deadline);
-  void forget(const LinkGroup& group);
+  /// Calls check_deadline at `deadline`; Clock::time_point::max(): no longer. Replaces what was asked for before.
+  /// Errors: io (no thread).
+  Result<void> watch(std::shared_ptr<Watched> watched, Clock::time_point deadline);
+  void forget(const Watched& watched);
   /// Starts the thread if there is none. Errors: io (none to be had).
   Result<void> see_to_thread();
   /// Joins the thread; there is no other from then on. Not on that thread.
   void stop();
 
  private:
-  struct Watched {
-    const LinkGroup* key;
-    std::weak_ptr<LinkGroup> group;
+  struct Item {
+    const Watched* key;
+    std::weak_ptr<Watched> watched;
   };
-  using Queue = std::multimap<Clock::time_point, Watched>;
+  using Queue = std::multimap<Clock::time_point, Item>;
   static void* run_thread(void* self);
   void run();
-  void erase(const LinkGroup* key);
+  void erase(const Watched* key);
   /// Pre: mutex_ is held.
   Result<void> start_thread();
 
@@ -54,8 +65,8 @@ class Watchdog final : memory::ForkHooks {
   std::mutex mutex_;
   std::condition_variable changed_;
   Queue queue_;
-  std::unordered_map<const LinkGroup*, Queue::iterator> places_;  ///< one a group
-  Clock::time_point sleeps_until_ = Clock::time_point::min();     ///< the thread, if it sleeps
+  std::unordered_map<const Watched*, Queue::iterator> places_;  ///< one each
+  Clock::time_point sleeps_until_ = Clock::time_point::min();   ///< the thread, if it sleeps
   pthread_t thread_{};
   bool started_ = false;
   bool stopping_ = false;

@@ -1,6 +1,7 @@
 #include "runtime/store/instance.h"
 
 #include <fmt/format.h>
+#include <algorithm>
 
 #include <cstdlib>
 #include <cstring>
@@ -27,6 +28,10 @@ Result<std::unique_ptr<InstanceImpl>> InstanceImpl::allocate(const Module& modul
   instance->context->results = instance->at<uint64_t>(static_cast<uint32_t>(context_bytes));
   instance->context->instance = instance.get();
   return instance;
+}
+
+bool InstanceImpl::has_memory_at(uintptr_t address) const {
+  return std::ranges::any_of(memories, [&](const auto& memory) { return memory->contains(address); });
 }
 
 InstanceImpl::~InstanceImpl() {

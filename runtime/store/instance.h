@@ -18,12 +18,16 @@
 namespace rotor::runtime {
 
 /// Owned by its link group, which deletes it.
-class InstanceImpl {
+class InstanceImpl final : public GroupMember {
  public:
   /// Context and empty lists; not yet a member of a group. Errors: io (no memory).
   static Result<std::unique_ptr<InstanceImpl>> allocate(const Module& module, const InstanceOptions& options);
-  ~InstanceImpl();
+  ~InstanceImpl() override;
   InstanceImpl(const InstanceImpl&) = delete;
+
+  bool interruptible() const override { return impl().interruptible(); }
+  void use(code::Activation& activation) override { context->activation = &activation; }
+  bool has_memory_at(uintptr_t address) const override;
 
   const ModuleImpl& impl() const { return module.impl(); }
   template <class T>

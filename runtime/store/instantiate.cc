@@ -317,3 +317,16 @@ Result<Instance> instantiate(const InstancePreImpl& pre, const InstanceOptions& 
 }
 
 }  // namespace rotor::runtime
+
+namespace rotor {
+
+Result<Instance> InstancePre::instantiate(const InstanceOptions& options) const {
+  return runtime::instantiate(*impl_, options);
+}
+Result<Instance> InstancePre::instantiate(const Snapshot& snapshot, const InstanceOptions& options) const {
+  if (!snapshot || &snapshot.module().impl() != &impl_->module.impl())
+    return fail(ErrorKind::invalid_argument, "the snapshot is of another module");
+  return runtime::instantiate(*impl_, options, snapshot.impl().get());
+}
+
+}  // namespace rotor

@@ -5,8 +5,6 @@
 #include "code/abi.h"
 #include "memory/perturb.h"
 #include "runtime/enter/entry.h"
-#include "runtime/stop/watchdog.h"
-#include "runtime/store/instance.h"
 
 namespace rotor::runtime {
 
@@ -126,15 +124,15 @@ void LinkGroup::free_members() {
     if (watchdog_) watchdog_->forget(*this);
   }
   // Destructors of host functions may run the embedder's code, which sees a dead group.
-  std::vector<InstanceImpl*> members = std::exchange(members_, {});
-  for (InstanceImpl* instance : members) delete instance;
+  std::vector<GroupMember*> members = std::exchange(members_, {});
+  for (GroupMember* member : members) delete member;
 }
 
-void LinkGroup::add_member(InstanceImpl* instance) {
+void LinkGroup::add_member(GroupMember* member) {
   LinkGroup& group = root();
-  group.members_.push_back(instance);
-  if (!instance->impl().interruptible()) ++group.uninterruptible_;
-  instance->context->activation = &group.activation_;
+  group.members_.push_back(member);
+  if (!member->interruptible()) ++group.uninterruptible_;
+  member->use(group.activation_);
 }
 
 void LinkGroup::add_owner() {
@@ -160,9 +158,9 @@ Result<void> LinkGroup::merge(LinkGroup& a, LinkGroup& b) {
 /// Pre: the calling thread is inside both, and both are roots.
 void LinkGroup::absorb(LinkGroup& into, LinkGroup& from) {
   std::scoped_lock lock(into.mutex_, from.mutex_);
-  for (InstanceImpl* instance : from.members_) {
-    instance->context->activation = &into.activation_;
-    into.members_.push_back(instance);
+  for (GroupMember* member : from.members_) {
+    member->use(into.activation_);
+    into.members_.push_back(member);
   }
   from.members_.clear();
   into.owners_ += from.owners_.load();

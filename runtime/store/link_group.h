@@ -37,11 +37,21 @@
 #include "code/abi.h"
 #include "memory/fork.h"
 #include "rotor/result.h"
+#include "runtime/stop/watchdog.h"
 
 namespace rotor::runtime {
 
-class InstanceImpl;
-class Watchdog;
+/// An instance, as its group knows it: owned by the group.
+class GroupMember {
+ public:
+  virtual ~GroupMember() = default;
+  /// Config::interruptible, of its code.
+  virtual bool interruptible() const = 0;
+  /// What its context points to from now on: its code runs under the group's limits.
+  virtual void use(code::Activation& activation) = 0;
+  /// Whether the address lies in the reservation of one of its memories. Async-signal-safe.
+  virtual bool has_memory_at(uintptr_t address) const = 0;
+};
 
 /// A thread that waits for something, inside a group. On that thread's stack.
 class Sleeper {
@@ -54,7 +64,7 @@ class Sleeper {
   ~Sleeper() = default;
 };
 
-class LinkGroup : public std::enable_shared_from_this<LinkGroup> {
+class LinkGroup final : public Watched, public std::enable_shared_from_this<LinkGroup> {
  public:
   using Clock = std::chrono::steady_clock;
   /// Whether a stop is refused that code without Config::interruptible may outrun.
@@ -105,9 +115,9 @@ class LinkGroup : public std::enable_shared_from_this<LinkGroup> {
   void end_wait();
   /// Whether this thread entered it once, so that no call of its own runs in it.
   bool entered_once() { return root().depth_ == 1; }
-  std::span<InstanceImpl* const> members() { return root().members_; }
+  std::span<GroupMember* const> members() { return root().members_; }
   /// Pre: no other thread knows the group yet.
-  void add_member(InstanceImpl* instance);
+  void add_member(GroupMember* member);
   void add_owner();
 
   // By any thread.
@@ -123,12 +133,10 @@ class LinkGroup : public std::enable_shared_from_this<LinkGroup> {
   /// Stops what runs at `deadline` or later, until another one is set; Clock::time_point::max(): none. Errors: as of
   /// interrupt(sure); io (no thread).
   Result<void> set_deadline(Clock::time_point deadline, const std::shared_ptr<Watchdog>& watchdog);
-  /// For the watchdog: the deadline may have passed.
-  void check_deadline();
-  /// For the watchdog, in the child of a fork, where its thread is gone: the group, of which no call runs, asks for
-  /// another one before it runs again; or its deadline counts as passed.
-  void lose_watchdog_thread();
-  void expire_deadline();
+  // For the watchdog.
+  void check_deadline() override;
+  void lose_watchdog_thread() override;
+  void expire_deadline() override;
 
   /// May be called by any thread. Frees the group, or leaves that to the thread inside.
   void drop_owner();
@@ -178,7 +186,7 @@ class LinkGroup : public std::enable_shared_from_this<LinkGroup> {
   bool delivered_ = false;              ///< a call was ended by a stop since the group was entered
   std::atomic<bool> unsettled_{false};  ///< leaving has to look at stop_
   code::Activation activation_;
-  std::vector<InstanceImpl*> members_;
+  std::vector<GroupMember*> members_;
 
   memory::ForkMutex mutex_;  ///< for what follows: drops and stops, against merges too
   std::atomic<uint32_t> owners_{1};

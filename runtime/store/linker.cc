@@ -6,7 +6,6 @@
 #include "runtime/enter/func.h"
 #include "runtime/store/extern_type.h"
 #include "runtime/store/instance.h"
-#include "runtime/store/instantiate.h"
 
 namespace rotor::runtime {
 
@@ -146,14 +145,6 @@ Result<InstancePre> Linker::instantiate_pre(const Module& module) const {
   return InstancePre(std::move(pre));
 }
 
-Result<Instance> InstancePre::instantiate(const InstanceOptions& options) const {
-  return runtime::instantiate(*impl_, options);
-}
-Result<Instance> InstancePre::instantiate(const Snapshot& snapshot, const InstanceOptions& options) const {
-  if (!snapshot || &snapshot.module().impl() != &impl_->module.impl())
-    return fail(ErrorKind::invalid_argument, "the snapshot is of another module");
-  return runtime::instantiate(*impl_, options, snapshot.impl().get());
-}
 const Module& InstancePre::module() const { return impl_->module; }
 
 std::vector<std::string> InstancePre::shared_state() const {

@@ -25,7 +25,7 @@ ValType index_ref(uint32_t index) { return ValType::ref(HeapType::concrete(index
 
 class TypeRegistryTest : public testing::Test {
  protected:
-  EngineImpl engine_{Config()};
+  EngineImpl engine_{Config(), {}};
   TypeRegistry& types_ = engine_.types;
 };
 

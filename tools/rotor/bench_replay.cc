@@ -14,6 +14,7 @@
 #include "rotor/proxy.h"
 #include "tools/rotor/cli.h"
 #include "tools/rotor/latency.h"
+#include "tools/rotor/module_file.h"
 #include "tools/rotor/timeline.h"
 
 namespace rotor::cli {

@@ -16,8 +16,6 @@
 #include <mutex>
 #include <utility>
 
-#include "tools/rotor/module_file.h"
-
 namespace rotor::cli {
 namespace {
 
@@ -124,8 +122,9 @@ void EngineOptions::add_to(CLI::App& command, int default_opt, const char* defau
       ->check(CLI::Range(0.0, kMaxSeconds))
       ->capture_default_str();
   command.add_flag("--deterministic", deterministic, "canonical NaNs, and the same relaxed SIMD on any processor");
-  command.add_option("--compile-steps-per-byte", compile_steps_per_byte,
-                     "what compiling a function may come to, a byte, before its values are kept in memory")
+  command
+      .add_option("--compile-steps-per-byte", compile_steps_per_byte,
+                  "what compiling a function may come to, a byte, before its values are kept in memory")
       ->group("");
   command.add_flag("!--no-wide-products", wide_products, "leave products of 128 bits as wasm code computes them");
   add_features(command, features);
@@ -203,12 +202,6 @@ void update_cache(const Module& module) {
   auto warn = [](const Error& error) { print_error("rotor: code cache: {}\n", error.message); };
   if (auto outcome = module.cache_outcome(); outcome.failure) warn(*outcome.failure);
   if (auto updated = module.update_cache(); !updated) warn(updated.error());
-}
-
-LoadedModule load_module_or_die(const Engine& engine, const std::string& path) {
-  auto loaded = load_module(engine, path);
-  if (!loaded) die(loaded.error().file, loaded.error().error);
-  return std::move(*loaded);
 }
 
 struct Progress::State {

@@ -83,15 +83,6 @@ Engine engine_or_die(const EngineOptions& options);
 /// Puts what was compiled on demand into the cache. What goes wrong with the cache is a warning.
 void update_cache(const Module& module);
 
-struct LoadedModule {
-  Module module;
-  bool from_code_file = false;
-  double load_ms = 0;       ///< all that it took, compiling included
-  uint64_t file_bytes = 0;  ///< of the file
-};
-/// A .wasm or .wat file is compiled, with progress on a terminal; any other is taken as a code file.
-LoadedModule load_module_or_die(const Engine& engine, const std::string& path);
-
 /// A line on stderr that is rewritten in place, if that is a terminal. Thread-safe.
 class Progress {
  public:

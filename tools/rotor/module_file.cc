@@ -72,6 +72,12 @@ std::expected<LoadedModule, LoadFailure> load_module(const Engine& engine, const
   return LoadedModule{std::move(*module), is_code_file, watch.wall_ms(), file_bytes};
 }
 
+LoadedModule load_module_or_die(const Engine& engine, const std::string& path) {
+  auto loaded = load_module(engine, path);
+  if (!loaded) die(loaded.error().file, loaded.error().error);
+  return std::move(*loaded);
+}
+
 void die(const ModuleFile& file, const Error& error) {
   bool is_about_bytes = error.kind == ErrorKind::invalid || error.kind == ErrorKind::malformed ||
                         error.kind == ErrorKind::unsupported || error.kind == ErrorKind::limit;

@@ -28,6 +28,13 @@ ModuleFile module_file_or_die(const std::string& path, std::vector<uint8_t> byte
 /// By its first bytes.
 bool is_binary_module(std::span<const uint8_t> bytes);
 
+struct LoadedModule {
+  Module module;
+  bool from_code_file = false;
+  double load_ms = 0;       ///< all that it took, compiling included
+  uint64_t file_bytes = 0;  ///< of the file
+};
+
 /// A module that could not be loaded.
 struct LoadFailure {
   ModuleFile file;
@@ -36,6 +43,9 @@ struct LoadFailure {
 /// A .wasm or .wat file is compiled, with progress on a terminal; any other is taken as a code file. A file that can't
 /// be read, or a text that is none, ends the command.
 std::expected<LoadedModule, LoadFailure> load_module(const Engine& engine, const std::string& path);
+
+/// The same; a module that could not be loaded ends the command.
+LoadedModule load_module_or_die(const Engine& engine, const std::string& path);
 
 /// Ends the command with an error about the module: of a text with the line where it lies.
 [[noreturn]] void die(const ModuleFile& file, const Error& error);

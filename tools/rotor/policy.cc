@@ -9,6 +9,7 @@
 
 #include "rotor/proxy.h"
 #include "tools/rotor/cli.h"
+#include "tools/rotor/module_file.h"
 
 namespace rotor::cli {
 namespace {

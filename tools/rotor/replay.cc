@@ -8,6 +8,7 @@
 #include "hosts/wasm_bindgen/trace.h"
 #include "hosts/wasm_bindgen/trace_replayer.h"
 #include "tools/rotor/cli.h"
+#include "tools/rotor/module_file.h"
 
 namespace rotor::cli {
 namespace {

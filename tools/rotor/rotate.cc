@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "tools/rotor/module_file.h"
 #include "tools/rotor/output.h"
 #include "tools/rotor/rotate.h"
 

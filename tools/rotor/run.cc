@@ -4,6 +4,7 @@
 #include <chrono>
 
 #include "tools/rotor/cli.h"
+#include "tools/rotor/module_file.h"
 #include "tools/rotor/value_text.h"
 
 namespace rotor::cli {

@@ -3,10 +3,12 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "wasm/text/cursor.h"
-#include "wasm/text/script.h"
+#include "wasm/text/lexer.h"
+#include "wasm/text/script_commands.h"
 
 namespace rotor::wasm::text {
 

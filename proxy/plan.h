@@ -1,0 +1,85 @@
+// A plan: what the proxy does for each exported function of a module, and for each imported one.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "rotor/module.h"
+#include "rotor/proxy.h"
+
+namespace rotor::proxy {
+
+inline constexpr uint32_t kNoExport = UINT32_MAX;
+
+inline bool takes_data(ArgKind kind) { return kind >= ArgKind::bytes; }
+inline bool takes_handles(ArgKind kind) { return kind >= ArgKind::handles; }
+inline bool is_handle(ArgKind kind) { return kind == ArgKind::handle || kind == ArgKind::consumed; }
+inline bool holds_handle(ArgKind kind) { return is_handle(kind) || takes_handles(kind); }
+inline bool consumes(ArgKind kind) { return kind == ArgKind::consumed || kind == ArgKind::consumed_handles; }
+inline bool returns_handles(ResultKind kind) { return kind == ResultKind::handle || kind == ResultKind::handles; }
+
+/// What the proxy does for one exported function.
+struct ExportPlan {
+  std::string name;
+  std::string shown = {};  ///< the name as messages have it
+  FuncType type = {};
+  Effect effect = Effect::query;
+  bool once = false;
+  bool reads = false;
+  bool retry = false;
+  /// A query of scalars and handles that returns scalars, and is not retried: the proxy's shortest way.
+  bool simple = false;
+  /// Returns handles, of which the log must know how they came to be.
+  bool makes_handles = false;
+  std::optional<std::vector<uint32_t>> key = {};
+  const char* raw_only = nullptr;  ///< why it can only be called through Lease::raw
+  std::vector<ArgKind> args = {};
+  std::vector<ResultKind> results = {};
+  const ExportRule* rule = nullptr;  ///< that decided; null: none. Valid as long as the policy it came from
+  bool by_preset = false;            ///< a rule of the preset decided
+};
+
+/// What the proxy does for one imported function.
+struct ImportPlan {
+  std::string name;        ///< module.name
+  std::string shown = {};  ///< as of exports
+  FuncType type = {};
+  bool is_function = false;  ///< false: a memory, table or global, and the rest says nothing
+  ImportMode mode = ImportMode::answer;
+  std::vector<ImportArg> args = {};
+  const ImportRule* rule = nullptr;  ///< as of exports
+  bool by_preset = false;
+};
+
+/// Where memory use is read.
+struct Gauge {
+  enum class Kind : uint8_t { memory_size, function, global };
+  Kind kind = Kind::memory_size;
+  std::string name;
+  ValType type = ValType::i32;
+};
+
+struct Plan {
+  Preset preset = Preset::plain;
+  std::vector<ExportPlan> exports;
+  std::map<std::string, uint32_t, std::less<>> by_name;
+  std::vector<ImportPlan> imports;  ///< by index in Module::imports()
+  bool records_answers = false;     ///< a function import has mode `answer`
+  Gauge gauge;
+  GroupRule group;                ///< the policy's, with the exports that the preset knows
+  uint32_t allocate = kNoExport;  ///< index into `exports`
+  uint32_t deallocate = kNoExport;
+  uint32_t drop_reference = kNoExport;  ///< frees an element of the externref table
+  std::string reference_table;          ///< the exported externref table; empty: none
+
+  /// Errors: not_found, with the nearest name.
+  Result<uint32_t> find(std::string_view name) const;
+};
+
+}  // namespace rotor::proxy
