@@ -65,15 +65,14 @@ Error corrupt(const std::string& path, const std::string& why) {
 }  // namespace
 
 std::vector<uint8_t> without_code_section(std::span<const uint8_t> bytes, const wasm::Module& module) {
-  constexpr uint8_t kCodeSection = 10;
   for (const wasm::Section& section : module.sections) {
-    if (section.id != kCodeSection) continue;
+    if (section.id != wasm::SectionId::code) continue;
     // The section's id and size (a LEB128 of any length) stand before its contents.
     size_t begin = section.begin - 1;
     auto is_size_at = [&](size_t at) {
       uint64_t v = 0;
       for (size_t i = at, shift = 0; i < section.begin; ++i, shift += 7) v |= uint64_t{bytes[i] & 0x7fu} << shift;
-      return bytes[at - 1] == kCodeSection && v == section.end - section.begin;
+      return bytes[at - 1] == static_cast<uint8_t>(wasm::SectionId::code) && v == section.end - section.begin;
     };
     while (begin > 8 && section.begin - begin < 5 && !(is_size_at(begin))) --begin;
     std::vector<uint8_t> rest(bytes.begin(), bytes.begin() + static_cast<ptrdiff_t>(begin - 1));

@@ -4,7 +4,7 @@
 #include <string_view>
 
 #include "fuzz/heap_bound.h"
-#include "rotor/proxy.h"
+#include "rotor/proxy/policy.h"
 
 using namespace rotor;
 

@@ -4,7 +4,7 @@
 #include <iterator>
 
 #include "rotor/printable.h"
-#include "rotor/proxy.h"
+#include "rotor/proxy/counters.h"
 
 namespace rotor {
 namespace {

@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "rotor/module.h"
-#include "rotor/proxy.h"
+#include "rotor/proxy/policy.h"
 
 namespace rotor::proxy {
 

@@ -2,6 +2,8 @@
 #pragma once
 
 #include "proxy/plan.h"
+#include "rotor/module.h"
+#include "rotor/proxy/policy.h"
 
 namespace rotor::proxy {
 

@@ -6,7 +6,7 @@
 #include <string>
 #include <string_view>
 
-#include "rotor/proxy.h"
+#include "rotor/proxy/policy.h"
 
 namespace rotor::proxy {
 

@@ -4,7 +4,7 @@
 #include <string_view>
 #include <utility>
 
-#include "rotor/proxy.h"
+#include "rotor/proxy/policy.h"
 
 namespace rotor::proxy {
 

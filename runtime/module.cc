@@ -75,12 +75,10 @@ const ExternType* Module::export_type(std::string_view name) const {
 }
 
 std::vector<SectionInfo> Module::sections() const {
-  static constexpr const char* kNames[] = {"custom", "type",  "import",  "function", "table", "memory",     "global",
-                                           "export", "start", "element", "code",     "data",  "data count", "tag"};
   std::vector<SectionInfo> infos;
   for (const wasm::Section& section : impl_->wasm().sections) {
-    bool custom = section.id == 0;
-    std::string name = custom ? section.name : section.id < std::size(kNames) ? kNames[section.id] : "?";
+    bool custom = section.id == wasm::SectionId::custom;
+    std::string name = custom ? section.name : wasm::section_text(section.id);
     infos.push_back({std::move(name), custom, section.begin, section.end - section.begin});
   }
   return infos;
@@ -88,7 +86,7 @@ std::vector<SectionInfo> Module::sections() const {
 
 std::span<const uint8_t> Module::custom_section(std::string_view name) const {
   for (const wasm::Section& section : impl_->wasm().sections)
-    if (section.id == 0 && section.name == name)
+    if (section.id == wasm::SectionId::custom && section.name == name)
       return impl_->bytes().subspan(section.begin, section.end - section.begin);
   return {};
 }

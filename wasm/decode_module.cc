@@ -1,6 +1,7 @@
 #include "wasm/decode_module.h"
 
-#include <array>
+#include <algorithm>
+#include <iterator>
 
 #include "wasm/decode_body.h"
 #include "wasm/limits.h"
@@ -8,35 +9,11 @@
 
 namespace rotor::wasm {
 
-namespace {
-
-constexpr uint32_t kMagic = 0x6d736100;  // "\0asm"
-constexpr uint32_t kVersion = 1;
-/// Version field of the component model's binaries: version 13, layer 1.
-constexpr uint32_t kComponentVersion = 0x0001000d;
-
-/// Where each section must stand relative to the others (spec 5.5.16); 0: custom, anywhere.
-constexpr std::array<uint8_t, 14> kSectionRank = {
-    /*custom*/ 0, /*type*/ 1,  /*import*/ 2,   /*function*/ 3, /*table*/ 4, /*memory*/ 5,      /*global*/ 7,
-    /*export*/ 8, /*start*/ 9, /*element*/ 10, /*code*/ 12,    /*data*/ 13, /*data count*/ 11, /*tag*/ 6};
-
-}  // namespace
-
-bool ModuleDecoder::header() {
-  uint32_t magic = 0, version = 0;
-  if (!reader_.word(magic)) return false;
-  if (magic != kMagic) return reader_.fail(Message::bad_magic, 0);
-  if (!reader_.word(version)) return false;
-  if (version == kComponentVersion) return reader_.fail(Message::is_component, 4);
-  if (version != kVersion) return reader_.fail(Message::bad_version, 4);
-  return true;
-}
-
-bool ModuleDecoder::order(uint8_t id, uint64_t start) {
-  if (id >= kSectionRank.size()) return reader_.fail_index(Message::malformed_section_id, start, id);
-  if (id == 0) return true;
-  if (kSectionRank[id] <= last_rank_) return reader_.fail(Message::content_after_last_section, start);
-  last_rank_ = kSectionRank[id];
+bool ModuleDecoder::order(SectionId id, uint64_t start) {
+  if (id == SectionId::custom) return true;
+  const auto* place = std::find(std::begin(kSectionOrder) + sections_passed_, std::end(kSectionOrder), id);
+  if (place == std::end(kSectionOrder)) return reader_.fail(Message::content_after_last_section, start);
+  sections_passed_ = place - std::begin(kSectionOrder) + 1;
   return true;
 }
 
@@ -50,12 +27,16 @@ bool ModuleDecoder::custom_section(Section& section) {
 bool ModuleDecoder::section() {
   uint64_t start = reader_.offset();
   Section section;
+  uint8_t id = 0;
   uint32_t size = 0;
-  if (!reader_.u8(section.id) || !order(section.id, start) || !reader_.length(size)) return false;
+  if (!reader_.u8(id)) return false;
+  if (id >= kSectionCount) return reader_.fail_index(Message::malformed_section_id, start, id);
+  section.id = static_cast<SectionId>(id);
+  if (!order(section.id, start) || !reader_.length(size)) return false;
   section.begin = reader_.offset();
   section.end = section.begin + size;
   reader_.set_end(section.end);
-  bool ok = section.id == 0 ? custom_section(section) : contents(section.id, start);
+  bool ok = section.id == SectionId::custom ? custom_section(section) : contents(section.id, start);
   if (!ok) return false;
   if (!reader_.at_end()) return reader_.fail(Message::section_size_mismatch, reader_.offset());
   reader_.set_end(bytes_.size());
@@ -79,7 +60,7 @@ bool ModuleDecoder::decode() {
   if (bytes_.size() > kMaxModuleBytes) {
     return reader_.fail_limit(Message::limit_module_size, 0, bytes_.size(), kMaxModuleBytes);
   }
-  if (!header()) return false;
+  if (!reader_.module_header()) return false;
   while (!reader_.at_end()) {
     if (!section()) return false;
   }

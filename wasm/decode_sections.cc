@@ -6,22 +6,24 @@
 
 namespace rotor::wasm {
 
-bool ModuleDecoder::contents(uint8_t id, uint64_t start) {
+bool ModuleDecoder::contents(SectionId id, uint64_t start) {
   switch (id) {
-    case 1: return type_section();
-    case 2: return import_section();
-    case 3: return function_section();
-    case 4: return table_section();
-    case 5: return memory_section();
-    case 6: return global_section();
-    case 7: return export_section();
-    case 8: return start_section();
-    case 9: return element_section();
-    case 10: return code_section();
-    case 11: return data_section();
-    case 12: return data_count_section();
-    default: return reader_.fail_unsupported(Feature::exceptions, start);  // tags
+    case SectionId::custom: break;  // custom_section
+    case SectionId::type: return type_section();
+    case SectionId::import: return import_section();
+    case SectionId::function: return function_section();
+    case SectionId::table: return table_section();
+    case SectionId::memory: return memory_section();
+    case SectionId::global: return global_section();
+    case SectionId::export_: return export_section();
+    case SectionId::start: return start_section();
+    case SectionId::element: return element_section();
+    case SectionId::code: return code_section();
+    case SectionId::data: return data_section();
+    case SectionId::data_count: return data_count_section();
+    case SectionId::tag: return reader_.fail_unsupported(Feature::exceptions, start);
   }
+  return false;
 }
 
 bool ModuleDecoder::count(uint32_t& out, size_t have, Message too_many, uint32_t max) {

@@ -10,6 +10,7 @@
 
 #include "wasm/features.h"
 #include "wasm/opcodes.h"
+#include "wasm/sections.h"
 #include "wasm/types.h"
 
 namespace rotor::wasm {
@@ -74,7 +75,7 @@ struct FunctionBody {
   uint64_t end = 0;
 };
 struct Section {
-  uint8_t id = 0;               ///< 0: custom
+  SectionId id = SectionId::custom;
   std::string name;             ///< of a custom section
   uint64_t begin = 0, end = 0;  ///< of the contents (after the name, for a custom section)
 };

@@ -37,14 +37,13 @@ class ModuleDecoder {
 
  private:
   // decode_module.cc
-  bool header();
   bool section();
-  bool order(uint8_t id, uint64_t start);
+  bool order(SectionId id, uint64_t start);
   bool custom_section(Section& section);
   bool check_lengths();
 
   // decode_sections.cc
-  bool contents(uint8_t id, uint64_t start);
+  bool contents(SectionId id, uint64_t start);
   bool type_section();
   void canonicalise(RecGroup group);
   bool import_section();
@@ -78,7 +77,7 @@ class ModuleDecoder {
   TypeReader types_;
   RecGroups rec_groups_;
   ModuleOffsets offsets_;
-  unsigned last_rank_ = 0;
+  ptrdiff_t sections_passed_ = 0;  ///< of kSectionOrder: what comes is behind them
   bool has_code_ = false;
 };
 

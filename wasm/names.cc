@@ -25,7 +25,7 @@ void read_function_names(ByteReader& reader, size_t func_count, Names& names) {
 Names decode_names(const Module& module, std::span<const uint8_t> bytes) {
   Names names;
   for (const Section& section : module.sections) {
-    if (section.id != 0 || section.name != "name" || section.end > bytes.size()) continue;
+    if (section.id != SectionId::custom || section.name != "name" || section.end > bytes.size()) continue;
     ByteReader sections(bytes, section.begin, section.end);
     while (!sections.at_end()) {
       uint8_t id = 0;

@@ -107,4 +107,17 @@ bool is_utf8(std::span<const uint8_t> bytes) {
   return true;
 }
 
+bool ByteReader::module_header() {
+  constexpr uint32_t kMagic = 0x6d736100;  // "\0asm"
+  constexpr uint32_t kVersion = 1;
+  // The component model's binaries have version 13 and layer 1.
+  constexpr uint32_t kComponentVersion = 0x0001000d;
+  uint32_t magic = 0, version = 0;
+  if (!word(magic)) return false;
+  if (magic != kMagic) return fail(Message::bad_magic, 0);
+  if (!word(version)) return false;
+  if (version == kComponentVersion) return fail(Message::is_component, 4);
+  return version == kVersion || fail(Message::bad_version, 4);
+}
+
 }  // namespace rotor::wasm

@@ -56,6 +56,8 @@ class ByteReader : public ErrorSlot {
   bool f64_bits(uint64_t& out) { return fixed(out); }
   bool v128(V128& out) { return fixed(out); }
   bool word(uint32_t& out) { return fixed(out); }
+  /// What a binary module begins with (spec section 5.5.16): the magic number and the version.
+  bool module_header();
 
   /// An opcode as opcodes.def writes it. Sub-opcodes above 0xff are put behind a prefix shifted by 12.
   bool opcode(uint32_t& out) {

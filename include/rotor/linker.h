@@ -5,8 +5,12 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <type_traits>
+#include <utility>
 #include <vector>
 
+#include "rotor/detail/host_traits.h"
+#include "rotor/func.h"
 #include "rotor/instance.h"
 
 namespace rotor {

@@ -17,4 +17,5 @@
 #include "rotor/snapshot.h"
 #include "rotor/trap.h"
 #include "rotor/value.h"
+#include "rotor/version.h"
 #include "rotor/wat.h"

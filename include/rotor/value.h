@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <cstring>
 #include <memory>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -260,5 +261,15 @@ class Value {
   alignas(8) unsigned char bits_[16] = {};
   std::shared_ptr<void> token_;  ///< of a function reference
 };
+
+/// Bits of one argument or result: i32, i64, f32, f64 zero-extended, references as the engine keeps them. A v128 takes
+/// two slots, its low half first: what follows it is one further.
+using Slot = uint64_t;
+/// Slots that values of these types take.
+inline size_t slot_count(std::span<const ValType> types) {
+  size_t count = types.size();
+  for (ValType type : types) count += type == ValType::v128;
+  return count;
+}
 
 }  // namespace rotor

@@ -76,15 +76,15 @@ class LargeModule {
     wasm::ByteWriter out;
     out.bytes(std::span(bytes_).first(kHeaderBytes));
     for (const wasm::Section& section : module_.sections) {
-      if (section.id == kCustomSection) continue;
+      if (section.id == wasm::SectionId::custom) continue;
       wasm::ByteWriter contents;
-      if (section.id == kExportSection)
+      if (section.id == wasm::SectionId::export_)
         write_exports(contents, exported);
-      else if (section.id == kCodeSection)
+      else if (section.id == wasm::SectionId::code)
         write_code(contents, kept);
       else
         contents.bytes(std::span(bytes_).subspan(section.begin, section.end - section.begin));
-      out.u8(section.id);
+      out.u8(std::to_underlying(section.id));
       out.u64(contents.size());
       out.bytes(contents.view());
     }
@@ -96,7 +96,6 @@ class LargeModule {
 
  private:
   static constexpr size_t kHeaderBytes = 8;
-  static constexpr uint8_t kCustomSection = 0, kExportSection = 7, kCodeSection = 10;
 
   struct Summariser : wasm::EmptySink {
     FunctionSummary* summary = nullptr;

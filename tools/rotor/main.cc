@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "rotor/version.h"
 #include "tools/rotor/cli.h"
 
 namespace rotor::cli {

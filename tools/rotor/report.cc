@@ -9,6 +9,7 @@
 #include <map>
 #include <string_view>
 
+#include "rotor/version.h"
 #include "tools/rotor/report_chart.h"
 #include "tools/rotor/report_page.h"
 #include "tools/rotor/rotate.h"

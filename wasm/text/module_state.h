@@ -13,6 +13,7 @@
 #include "rotor/wat.h"
 #include "wasm/encode.h"
 #include "wasm/keyed_hash.h"
+#include "wasm/sections.h"
 #include "wasm/text/cursor.h"
 
 namespace rotor::wasm::text {
@@ -67,30 +68,6 @@ struct SectionWriter {
 
   void note(uint32_t text_offset) { map.push_back({static_cast<uint32_t>(bytes.size()), text_offset}); }
 };
-
-/// Section ids of the binary format.
-enum class SectionId : uint8_t {
-  custom,
-  type,
-  import,
-  function,
-  table,
-  memory,
-  global,
-  export_,
-  start,
-  element,
-  code,
-  data,
-  data_count,
-  tag,
-};
-inline constexpr size_t kSectionCount = 14;
-/// The order in which sections stand in a module.
-inline constexpr SectionId kSectionOrder[] = {
-    SectionId::type,       SectionId::import, SectionId::function, SectionId::table, SectionId::memory,
-    SectionId::tag,        SectionId::global, SectionId::export_,  SectionId::start, SectionId::element,
-    SectionId::data_count, SectionId::code,   SectionId::data};
 
 /// The word for a section that `(@custom ...)` names to say its place.
 struct SectionWord {

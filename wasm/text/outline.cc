@@ -13,12 +13,7 @@ class OutlineReader {
       : headers_(module), state_(module, kTextLimit), types_(state_) {}
 
   Result<ModuleOutline> run() {
-    constexpr uint32_t kMagic = 0x6d736100, kVersion = 1;
-    uint32_t magic = 0, version = 0;
-    if (!headers_.word(magic) || !headers_.word(version)) return std::unexpected(headers_.take_error());
-    if (magic != kMagic) headers_.fail(Message::bad_magic, 0);
-    if (magic == kMagic && version != kVersion) headers_.fail(Message::bad_version, 4);
-    if (magic != kMagic || version != kVersion) return std::unexpected(headers_.take_error());
+    if (!headers_.module_header()) return std::unexpected(headers_.take_error());
     while (!headers_.at_end())
       if (!section()) {
         note(headers_);
@@ -36,9 +31,6 @@ class OutlineReader {
   }
 
   bool section() {
-    static constexpr const char* kNames[] = {"custom", "type",  "import",  "function", "table", "memory",     "global",
-                                             "export", "start", "element", "code",     "data",  "data count", "tag"};
-    static_assert(std::size(kNames) == kSectionCount);
     const uint64_t start = headers_.offset();
     uint8_t id = 0;
     uint32_t size = 0;
@@ -48,7 +40,7 @@ class OutlineReader {
     const uint64_t end = headers_.offset() + size;
     ModuleOutline::Section& info = out_.sections.emplace_back();
     info.custom = id == 0;
-    info.name = kNames[id];
+    info.name = section_text(static_cast<SectionId>(id));
     if (info.custom) {
       ByteReader name(state_.module, headers_.offset(), end);
       if (!name.name(info.name)) note(name);

@@ -42,7 +42,6 @@ class ModulePrinter {
 
   // First pass.
   bool scan();
-  bool header();
   bool section(uint32_t& slot);
   bool custom(uint64_t end, uint32_t slot);
   bool scan_contents(SectionId id, Section& section);

@@ -7,20 +7,10 @@
 
 namespace rotor::wasm::text {
 
-bool ModulePrinter::header() {
-  constexpr uint32_t kMagic = 0x6d736100, kVersion = 1, kComponentVersion = 0x0001000d;
-  uint32_t magic = 0, version = 0;
-  if (!reader_.word(magic)) return false;
-  if (magic != kMagic) return reader_.fail(Message::bad_magic, 0);
-  if (!reader_.word(version)) return false;
-  if (version == kComponentVersion) return reader_.fail(Message::is_component, 4);
-  return version == kVersion || reader_.fail(Message::bad_version, 4);
-}
-
 bool ModulePrinter::scan() {
   if (state_.module.size() > kMaxModuleBytes)
     return reader_.fail_limit(Message::limit_module_size, 0, state_.module.size(), kMaxModuleBytes);
-  if (!header()) return false;
+  if (!reader_.module_header()) return false;
   uint32_t slot = 0;
   while (!reader_.at_end())
     if (!section(slot)) return false;

@@ -1,0 +1,110 @@
+// What a proxy tells of its work: events as they happen, and counters.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace rotor {
+
+/// Why an instance was exchanged: memory use, or Proxy::rotate; a trap; memory use, under a lease.
+enum class RotationCause : uint8_t { memory, trap, force };
+/// How the new one was made.
+enum class StandbyOrigin : uint8_t { replay, image };
+
+struct RotationEvent {
+  uint64_t rotation = 0;  ///< 1: the first
+  RotationCause cause = RotationCause::memory;
+  StandbyOrigin origin = StandbyOrigin::replay;
+  uint64_t calls = 0;           ///< export calls made through the proxy before it
+  uint64_t bytes_before = 0;    ///< memory of the retired instance
+  uint64_t bytes_after = 0;     ///< memory of the new active
+  uint64_t calls_replayed = 0;  ///< on the new active; those in its image apart
+  uint64_t warmup_ns = 0;       ///< instantiation and replay
+  uint64_t wait_ns = 0;         ///< the caller waited so long for the standby (`at_swap` = wait, a trap, `force_at`)
+  uint64_t swap_pause_ns = 0;   ///< from gate closed to gate open, the wait apart
+};
+
+/// What else may be told of, beside rotations.
+enum class ProxyEventKind : uint8_t {
+  warmup_begun,
+  warmup_done,     ///< `ns` it took
+  warmup_failed,   ///< `text` says why: an error, a divergence, futility
+  image_made,      ///< `bytes` that the system holds for it, `ns` it took beyond the warm-up
+  image_verified,  ///< `text`: empty, or how the replay differed
+  drained,         ///< a retired instance, or a standby that was dropped, was freed: `bytes` of its memory, `ns` since
+  drain_overdue,   ///< a lease of a retired instance did not end by the deadline
+  retried,         ///< `text`: the trap that nobody saw
+  log_compacted,   ///< `calls` that remain
+  rotation_ended,  ///< for good, and `text` says why: a bound of the log
+};
+struct ProxyEvent {
+  ProxyEventKind kind;
+  uint64_t ns = 0;
+  uint64_t bytes = 0;
+  uint64_t calls = 0;
+  std::string text = {};
+};
+
+/// A snapshot; counts since the proxy was created.
+struct ProxyCounters {
+  uint64_t calls = 0;    ///< export calls by the host
+  uint64_t leases = 0;   ///< outermost ones; those of one call included
+  uint64_t waiting = 0;  ///< threads that wait for a lease, as of now
+  uint64_t traps = 0;
+  uint64_t retries = 0;        ///< calls and with_lease functions that ran again after a trap
+  uint64_t stale_handles = 0;  ///< calls refused for a token
+
+  uint64_t rotations = 0;
+  uint64_t rotations_trap = 0;   ///< of them, for a trap
+  uint64_t rotations_force = 0;  ///< of them, under a lease
+  uint64_t rotations_image = 0;  ///< of them, with a standby from the image
+  uint64_t warmups = 0;          ///< begun
+  uint64_t warmups_failed = 0;   ///< `last_problem` says why
+  uint64_t futile = 0;           ///< of the failed, those whose standby stood above warm_at
+  uint64_t divergences = 0;      ///< of the failed, those where a replay went another way
+  uint64_t catch_up_failed = 0;  ///< of the failed, those that the log ran away from
+  uint64_t calls_replayed = 0;
+  uint64_t images = 0;          ///< made
+  uint64_t images_failed = 0;   ///< a standby went on without
+  uint64_t images_dropped = 0;  ///< no standby could be made from them: one was made from the log instead
+  uint64_t not_kept_ready = 0;  ///< images without Snapshot::keep_ready: the system refused
+  uint64_t verified = 0;        ///< images whose calls were replayed once more
+  uint64_t verify_failed = 0;   ///< of them, with another outcome
+
+  uint64_t log_calls = 0;
+  uint64_t log_bytes = 0;
+  uint64_t log_replay_ns = 0;  ///< what its calls took on the active
+  uint64_t log_recorded = 0;   ///< calls ever recorded
+  uint64_t log_compactions = 0;
+
+  uint64_t warmup_ns_last = 0;
+  uint64_t warmup_ns_total = 0;
+  uint64_t swap_pause_ns_last = 0;
+  uint64_t swap_pause_ns_max = 0;
+  uint64_t swap_pause_ns_total = 0;
+  uint64_t wait_ns_max = 0;
+  uint64_t drain_ns_last = 0;  ///< from swap to freed
+  uint64_t drain_ns_total = 0;
+  uint64_t drained = 0;        ///< retired instances that were freed
+  uint64_t drain_overdue = 0;  ///< leases that did not end by the deadline
+
+  uint64_t retired = 0;              ///< instances not yet freed, as of now
+  uint64_t memory_bytes = 0;         ///< of the active, as of the last lease's end
+  uint64_t standby_bytes = 0;        ///< memory of the standby, as of now; 0: none
+  uint64_t retired_bytes = 0;        ///< of those not yet freed
+  uint64_t image_bytes = 0;          ///< what the system holds for the image
+  uint64_t reclaimed_bytes = 0;      ///< what retired instances had more than those that took their place
+  uint64_t peak_together_bytes = 0;  ///< most that active, standby and retired ones had at once
+  uint64_t denied_growths = 0;       ///< of the active
+
+  bool rotating = false;     ///< rotation is on
+  std::string off_reason;    ///< why it is not: policy, environment or a bound of the log
+  std::string last_problem;  ///< of the last failed warm-up; or what an event's callback, or Guest::on_trap, threw
+};
+
+/// The counters in Prometheus' text format (0.0.4), each name with `rotor_` before it, times in seconds. `labels`, if
+/// any, go into each line's braces as they are: `guest="prover"`.
+std::string prometheus_text(const ProxyCounters& counters, std::string_view labels = {});
+
+}  // namespace rotor

@@ -1,0 +1,218 @@
+// Policies: when a proxy rotates, and what each export and import of its guest means.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "rotor/module.h"
+#include "rotor/result.h"
+#include "rotor/value.h"
+
+namespace rotor {
+
+/// What calling an export does to the guest's state.
+enum class Effect : uint8_t {
+  query,    ///< nothing that a later call needs: not recorded, unless it consumes a build's handle or a build takes its
+  build,    ///< makes or changes state: recorded, and replayed while something that it made or changed is alive
+  release,  ///< ends a handle: recorded if that handle was recorded
+};
+
+/// One argument of an export as the host sees it.
+enum class ArgKind : uint8_t {
+  scalar,            ///< one parameter, passed as it is
+  handle,            ///< one i32: an opaque pointer that the host keeps
+  consumed,          ///< a handle that the call ends
+  bytes,             ///< (ptr, len), filled through the guest's allocator
+  vector,            ///< (ptr, count) of u32 numbers
+  handles,           ///< (ptr, count) of handles
+  consumed_handles,  ///< (ptr, count) of handles that the call ends
+};
+
+/// One result of an export as the host sees it. At most one of `bytes`, `vector` and `handles`.
+enum class ResultKind : uint8_t {
+  scalar,   ///< one result, passed as it is
+  handle,   ///< one i32
+  bytes,    ///< (ptr, len), read and freed
+  vector,   ///< (ptr, count) of u32 numbers, read and freed
+  handles,  ///< (ptr, count) of handles, read and freed
+  error,    ///< (err, is_err), the last of the list: err is an index into the guest's externref table
+};
+
+/// What the policy says of one export, or of all that match a glob (`*` any run, `?` one character). An exact name
+/// wins over globs, a later glob over an earlier one. An export that nothing matches is a query of scalars.
+struct ExportRule {
+  std::string name;
+  Effect effect = Effect::query;
+  /// The build only fills a cache: of the calls with equal arguments the first is a build, the others are queries.
+  bool once = false;
+  /// The build does not change the handles it takes: it need not be replayed for their sake. (One that takes handles
+  /// and makes none is then never replayed.)
+  bool reads = false;
+  /// A call that traps runs once more, on a fresh instance, and is told what the host functions of the failed attempt
+  /// answered (those of ImportMode::answer; the others run again): its caller sees no trap. The trap is returned after
+  /// all if no instance can be had, if an argument is a query's handle, after Lease::raw, resolve or memory in the same
+  /// lease, and from within a host function. Not for releases, and not for what takes references.
+  bool retry = false;
+  /// Of builds with equal arguments at these positions, from 0 on, only the last one is replayed (a setting that is
+  /// overwritten). An empty list: of all builds by this export.
+  std::optional<std::vector<uint32_t>> key = {};
+  /// Unset: each parameter is a scalar; the first one of a release is consumed.
+  std::optional<std::vector<ArgKind>> args = {};
+  /// Unset: each result is a scalar.
+  std::optional<std::vector<ResultKind>> results = {};
+  uint32_t line = 0;  ///< in the policy file; 0: made in C++
+};
+
+/// What a host function's call within a recorded call is when that is replayed. Without a rule: `answer` with
+/// Preset::plain, `run` with Preset::wasm_bindgen.
+enum class ImportMode : uint8_t {
+  answer,  ///< not run: its results, and what it did to the guest, come from the log
+  run,     ///< run again, for the standby (views, casts, clones: no side effect outside the guest)
+};
+
+/// One argument of an import, as far as replaying an answer asks.
+enum class ImportArg : uint8_t {
+  scalar,   ///< must be what it was
+  pointer,  ///< may differ from instance to instance; what the host wrote is placed relative to it
+  any,      ///< may differ, and nothing is placed relative to it
+};
+
+/// What the policy says of an imported function, or of all that match a glob, by `module.name` or by `name` alone. The
+/// exact `module.name` wins over the exact `name`, that over globs, a later glob over an earlier one.
+struct ImportRule {
+  std::string name;
+  ImportMode mode = ImportMode::answer;
+  /// Unset: an i32 may be a pointer, every other number must be what it was, references may differ.
+  std::optional<std::vector<ImportArg>> args = {};
+  uint32_t line = 0;  ///< in the policy file; 0: made in C++
+};
+
+/// A guest that is several instances on one shared memory: the main one and workers, which wait inside the guest for
+/// work. It is paused for its image, and started anew on each standby. The exports are called by the host's `Guest`.
+struct GroupRule {
+  uint32_t workers = 0;  ///< 0: a guest without workers
+  // Names of exports. With Preset::wasm_bindgen empty ones are wasm-bindgen-rayon's, if the module has these.
+  std::string start = {};            ///< starts the pool
+  std::string stop = {};             ///< has each worker leave the guest
+  std::string thread_exit = {};      ///< called on each worker after that, else its stack is lost at each restart
+  uint64_t stop_deadline_ms = 5000;  ///< how long a worker has to leave before it is interrupted
+};
+
+/// How a guest allocates and frees, and which exports are releases.
+enum class Preset : uint8_t {
+  plain,         ///< malloc(size), free(ptr); the host keeps what it passes and the proxy frees it after the call
+  wasm_bindgen,  ///< __wbindgen_malloc(size, align), __wbindgen_free(ptr, size, align); the guest frees what it is
+                 ///< passed; `__wbg_*_free(ptr, 0)` is a release
+};
+
+/// What a caller gets who finds the active instance at `swap_at` and no standby ready: the active, the standby as soon
+/// as it is ready, or an error of kind `limit`. If none can be had, `wait` gives the active.
+enum class AtSwap : uint8_t { serve, wait, fail };
+/// What follows a trap, or a host function's error, within a call: a fresh instance, or the old one as that left it.
+enum class OnTrap : uint8_t { rotate, keep };
+/// How standbys are made.
+enum class ImageMode : uint8_t {
+  off,   ///< by replay, each of them
+  lazy,  ///< the first by replay, which then is imaged
+};
+
+/// What a policy makes of one function of a module.
+struct ExplainedExport {
+  std::string name;
+  FuncType type;
+  Effect effect = Effect::query;
+  bool once = false, reads = false, retry = false;
+  std::optional<std::vector<uint32_t>> key;
+  std::vector<ArgKind> args;
+  std::vector<ResultKind> results;
+  std::string raw_only;  ///< why it can only be called through Lease::raw; empty: it can be called
+  std::string rule;      ///< the name or glob that says so, with its line; "preset"; "default"
+};
+struct ExplainedImport {
+  std::string name;  ///< module.name
+  FuncType type;
+  ImportMode mode = ImportMode::answer;
+  std::vector<ImportArg> args;
+  std::string rule;
+};
+struct PolicyExplanation {
+  std::vector<ExplainedExport> exports;
+  std::vector<ExplainedImport> imports;
+};
+/// As policy files have them.
+const char* to_string(Effect effect);
+const char* to_string(ArgKind kind);
+const char* to_string(ResultKind kind);
+const char* to_string(ImportMode mode);
+const char* to_string(ImportArg kind);
+
+/// When to rotate, and what each export means. A plain value.
+struct Policy {
+  bool enabled = true;  ///< false, or ROTOR_ROTATION=off in the environment: no recording, tokens are raw values
+  Preset preset = Preset::plain;
+
+  /// Memory use (memory.size of the limit) from which on a standby is prepared.
+  double warm_at = 0.70;
+  /// Memory use from which on the active is exchanged, at the next call without lease and live query handle.
+  double swap_at = 0.90;
+  /// Memory use from which on no lease is given on the active any more, as long as a standby can be had: callers wait
+  /// for it. Live query handles no longer hold a swap up: they go stale. A lease that is held then, while another
+  /// thread waits, drains beside the new active: unless it is in a call that is recorded, or in a with_lease.
+  double force_at = 0.97;
+  /// What memory use is: an exported function without parameters or an exported global that gives bytes in use (i32 or
+  /// i64). Empty: memory.size, of memory 0. Asked at the end of each outermost lease, unrecorded: it must be a query,
+  /// and where it traps memory.size counts.
+  std::string gauge;
+  /// What memory use is relative to; 0, or more than the instance's own limit: that limit. It limits nothing itself.
+  uint64_t memory_limit_bytes = 0;
+  AtSwap at_swap = AtSwap::serve;
+  OnTrap on_trap = OnTrap::rotate;
+  /// A standby may be swapped in once the calls it has yet to replay took the active no longer than this.
+  uint64_t catch_up_ns = 1'000'000;
+  /// A standby that is behind by more than catch_up_ns after so many rounds of replaying what came meanwhile is given
+  /// up.
+  uint32_t catch_up_rounds = 8;
+  /// How long after the exchange a lease whose instance was exchanged under it may go on calling that. A call that runs
+  /// is not ended.
+  uint64_t drain_deadline_ms = 10'000;
+  /// Live query handles that `Proxy::call` returned, or `Lease::keep` kept, hold a swap up until so many calls after
+  /// the newest of them.
+  uint32_t query_handle_calls = 64;
+  /// Pause after a failed warm-up; doubled by each further one.
+  uint64_t backoff_first_ms = 100;
+  uint64_t backoff_max_ms = 60'000;
+
+  ImageMode image = ImageMode::lazy;
+  /// A standby that had to replay calls that took the active longer than this is imaged anew.
+  uint64_t image_tail_ns = 100'000'000;
+  /// Of so many images one is verified: the calls it was made from are replayed once more, on one more guest, in the
+  /// background, and the outcome is compared (Proxy::verify). 1: each. 0: none.
+  uint32_t verify_every = 0;
+
+  /// A log that is still above one of these bounds after compaction is given up: rotation ends, for the reason in the
+  /// counters.
+  uint64_t log_max_calls = 1'000'000;
+  uint64_t log_max_bytes = UINT64_C(256) << 20;
+  uint64_t log_max_replay_ns = UINT64_C(600'000'000'000);  ///< what its calls took on the active
+
+  GroupRule group;
+  std::vector<ImportRule> imports;
+  std::vector<ExportRule> exports;
+  std::string file;  ///< what errors name; empty: made in C++
+
+  /// Errors: corrupt (syntax, an unknown key or word, with the nearest right one), invalid_argument (out of range);
+  /// each begins with `file:line:`.
+  static Result<Policy> parse_toml(std::string_view text, std::string file = "policy");
+  /// Errors: those of parse_toml; io.
+  static Result<Policy> load_toml(const std::string& path);
+  /// Everything that can be told without running the guest. Errors: not_found (an export, with the nearest name),
+  /// type_mismatch (arguments or results that do not fit), invalid_argument (thresholds, what can't be recorded).
+  Result<void> check(const Module& module) const;
+  /// What each export and import of the module is taken for, and why. Errors: those of check.
+  Result<PolicyExplanation> explain(const Module& module) const;
+};
+
+}  // namespace rotor

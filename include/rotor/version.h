@@ -1,0 +1,13 @@
+// The version of the library, as semantic versioning has it: before 1.0.0 a new minor version may break what worked.
+#pragma once
+
+#define ROTOR_VERSION_MAJOR 0
+#define ROTOR_VERSION_MINOR 1
+#define ROTOR_VERSION_PATCH 0
+
+#define ROTOR_VERSION_TEXT_2(text) #text
+#define ROTOR_VERSION_TEXT(text) ROTOR_VERSION_TEXT_2(text)
+/// "0.1.0".
+#define ROTOR_VERSION                     \
+  ROTOR_VERSION_TEXT(ROTOR_VERSION_MAJOR) \
+  "." ROTOR_VERSION_TEXT(ROTOR_VERSION_MINOR) "." ROTOR_VERSION_TEXT(ROTOR_VERSION_PATCH)
