@@ -1,6 +1,6 @@
-// What it costs to compile the modules of jit/testing/costly_modules.h, in CPU time and memory a byte of the module,
-// each in a process of its own, in three sizes. Exits with 1 if one takes more than docs/decisions/compile-budget.md
-// promises.
+// Measures what it costs to compile the modules of jit/testing/costly_modules.h, in CPU time and memory per byte of the
+// module, each in a process of its own, in three sizes. Exits with 1 if one takes more than
+// docs/decisions/compile-budget.md promises.
 //
 //   compile_cost [--opt 0|1] [--only NAME] [--scale N] [--write FOLDER]
 #include <sys/resource.h>
@@ -37,15 +37,16 @@ struct Cost {
   std::string outcome;
 };
 
-/// CPU seconds a byte, seconds and MB in any case, MB a byte: what is promised.
+/// What docs/decisions/compile-budget.md promises: CPU time in us per byte plus constant seconds, memory in KiB per
+/// byte plus constant MB.
 struct Promise {
   double us_per_byte, constant_s, kib_per_byte, constant_mb;
 };
 constexpr Promise kPromises[] = {{200, 0.1, 10, 100}, {400, 0.1, 16, 100}};
-/// After so much CPU time a process is ended.
+/// Seconds of CPU time after which a process is ended.
 constexpr rlim_t kMostSeconds = 30;
 
-/// In this process, which is one of its own.
+/// Compiles the module in this process, which was made for it.
 [[noreturn]] void compile(OptLevel opt, const std::vector<uint8_t>& module) {
   rlimit limit{kMostSeconds, kMostSeconds};
   setrlimit(RLIMIT_CPU, &limit);
@@ -78,7 +79,7 @@ Cost measure(OptLevel opt, const std::vector<uint8_t>& module) {
   return cost;
 }
 
-/// False: over what is promised, or it failed.
+/// Reports one module. Returns false if it took more than promised, or failed.
 bool report(const CostlyModule& maker, int opt, uint32_t scale) {
   const Promise& promise = kPromises[opt];
   OptLevel level = opt == 0 ? OptLevel::o0 : OptLevel::o1;

@@ -13,7 +13,7 @@ namespace {
 
 using namespace rotor;
 
-/// What a benchmark needs is there, or the benchmark says what is not.
+/// Returns what a benchmark needs, or makes the benchmark report the error.
 template <class T>
 T must(benchmark::State& state, Result<T> result) {
   if (!result) {
@@ -75,7 +75,7 @@ void host_to_wasm_untyped(benchmark::State& state) {
   for (auto _ : state) benchmark::DoNotOptimize(must(state, add.call({Value(1), Value(2)})));
 }
 
-/// Per call, in a guest's loop of 1000.
+/// Measures a call of the host, in a guest's loop of 1000.
 void wasm_to_host(benchmark::State& state) {
   Fixture f = Fixture::make(state, bench::kCalls);
   Instance instance = must(state, f.pre.instantiate());
@@ -95,7 +95,7 @@ void trap_to_host(benchmark::State& state) {
   }
 }
 
-/// What Config::interruptible costs: arguments are the level and whether it is set.
+/// Measures what Config::interruptible costs: the arguments are the level and whether it is set.
 void kernel(benchmark::State& state, const char* name, int32_t argument) {
   Config config;
   config.opt = state.range(0) == 0 ? OptLevel::o0 : OptLevel::o1;
@@ -106,7 +106,7 @@ void kernel(benchmark::State& state, const char* name, int32_t argument) {
   for (auto _ : state) benchmark::DoNotOptimize(must(state, run(argument)));
 }
 
-/// A deadline a call, as a server sets it: moved, and never reached.
+/// Measures a call with a deadline, as a server sets it: moved with each call, and never reached.
 void host_to_wasm_deadline(benchmark::State& state) {
   Config config;
   config.interruptible = true;
@@ -123,7 +123,8 @@ void host_to_wasm_deadline(benchmark::State& state) {
   benchmark::DoNotOptimize(v);
 }
 
-/// From the interrupt to the trap that the other thread's call returns; that thread's start is in it, not in the time.
+/// Measures from the interrupt to the trap that the other thread's call returns; starting that thread is not part of
+/// the time.
 void interrupt_to_trap(benchmark::State& state) {
   using Clock = InterruptHandle::Clock;
   Config config;
@@ -134,7 +135,7 @@ void interrupt_to_trap(benchmark::State& state) {
   for (auto _ : state) {
     Clock::time_point ended;
     std::thread guest([&] {
-      // As long as it takes; a turn takes under 2 s.
+      // Calls until the interrupt comes; a call takes under 2 s.
       while (count(INT32_MIN)) {
       }
       ended = Clock::now();
@@ -149,8 +150,8 @@ void interrupt_to_trap(benchmark::State& state) {
 
 enum class Part : uint8_t { instantiate, call, drop, all };
 
-/// An instance stamped from a snapshot of 32 MiB of data, called once, and dropped. Arguments: pages of 4 KiB,
-/// scattered, that the call reads, and that it writes; whether the snapshot was taken without a copy.
+/// Measures an instance that is stamped from a snapshot of 32 MiB of data, called once, and dropped. Arguments: pages
+/// of 4 KiB, scattered, that the call reads, and that it writes; whether the snapshot was taken without a copy.
 void restore_32mib(benchmark::State& state, Part part) {
   using Clock = std::chrono::steady_clock;
   Fixture f = Fixture::make(state, bench::kWide);
@@ -178,7 +179,7 @@ void restore_32mib(benchmark::State& state, Part part) {
   }
 }
 
-/// Of 32 MiB that were just written.
+/// Measures a snapshot of 32 MiB that were just written.
 void snapshot_32mib(benchmark::State& state) {
   Fixture f = Fixture::make(state, bench::kWide);
   InstanceOptions options;

@@ -1,4 +1,4 @@
-// How programs that scripts start end, if something goes wrong: with a message.
+// Ends programs that scripts start with a message if something goes wrong.
 #pragma once
 
 #include <errno.h>
@@ -16,7 +16,7 @@
   std::exit(1);
 }
 
-/// The value, or the end of the process with the error.
+/// Returns the value, or ends the process with the error.
 template <class T>
 T must(rotor::Result<T> result) {
   if (!result) die(result.error().to_string());

@@ -1,5 +1,5 @@
-// What the proxy costs, and how long an exchange takes: `build/release/bench/rotation_bench`. Medians of several runs
-// on a quiet machine. The exchanges are timed one by one and reported as percentiles.
+// Measures what the proxy costs, and how long an exchange takes: `build/release/bench/rotation_bench`. Medians of
+// several runs on a quiet machine. The exchanges are timed one by one and reported as percentiles.
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
@@ -28,7 +28,7 @@ uint64_t now_ns() {
   return static_cast<uint64_t>(std::chrono::steady_clock::now().time_since_epoch() / std::chrono::nanoseconds(1));
 }
 
-/// When the guest of the last `touch` began to run, and when it had touched its pages.
+/// The times when the guest of the last `touch` began to run, and when it had touched its pages.
 uint64_t g_mark_ns = 0, g_done_ns = 0;
 
 struct Fixture {
@@ -125,7 +125,7 @@ void report(benchmark::State& state, const char* name, std::vector<uint64_t>& ns
   state.counters[std::string(name) + "_max_ns"] = ns.empty() ? 0 : static_cast<double>(ns.back());
 }
 
-/// Exchanges with a standby that is ready and level: gate closed to gate open.
+/// Measures exchanges with a standby that is ready and level, from closing the gate to opening it.
 void swap_pause(benchmark::State& state) {
   Fixture f = Fixture::make(state);
   Policy policy = Fixture::policy();
@@ -157,8 +157,8 @@ uint64_t resident_bytes() {
   return resident * 4096;
 }
 
-/// A million calls that each lose a page, in 8 MiB: resident memory of the process when a tenth is done, and at the
-/// end.
+/// Makes a million calls that each lose a page, in 8 MiB, and reports the resident memory of the process when a tenth
+/// is done, and at the end.
 void leak_million(benchmark::State& state) {
   Fixture f = Fixture::make(state);
   Policy policy = Fixture::policy();
@@ -181,7 +181,7 @@ void leak_million(benchmark::State& state) {
   state.counters["resident_MiB_end"] = static_cast<double>(resident_bytes()) / (1 << 20);
 }
 
-/// A log of so many calls on one object, replayed on a standby: time a call, instantiation included.
+/// Measures the replay on a standby of a log of so many calls on one object: time per call, instantiation included.
 void replayed_call(benchmark::State& state) {
   Fixture f = Fixture::make(state);
   Policy policy = Fixture::policy();
@@ -194,12 +194,12 @@ void replayed_call(benchmark::State& state) {
     if (auto done = proxy.rotate(); !done) return state.SkipWithError(done.error().to_string().c_str());
     if (auto done = proxy.prepare(); !done) return state.SkipWithError(done.error().to_string().c_str());
     state.SetIterationTime(static_cast<double>(proxy.counters().warmup_ns_last) / 1e9 / static_cast<double>(kCalls));
-    must(state, proxy.call("get", {handle}));  // takes it
+    must(state, proxy.call("get", {handle}));  // takes the standby
   }
 }
 
-/// Time to a ready standby with 32 MiB of state, by replay and from the image; the latter also by MiB, and with every
-/// page then read once.
+/// Measures the time to a ready standby with 32 MiB of state, by replay and from the image; the latter also per MiB,
+/// and with every page then read once.
 void standby_ready(benchmark::State& state) {
   constexpr int32_t kPages = 512;
   Fixture f = Fixture::make(state);
@@ -232,8 +232,9 @@ void standby_ready(benchmark::State& state) {
   state.counters["read_all_ns_a_MiB"] = static_cast<double>(touch_ns) / static_cast<double>(rounds) / mib;
 }
 
-/// A trapped active, and no standby: the next call is served from the image, of 32 MiB of state. `until_runs` is from
-/// the call's begin until the guest runs; `faults` how much longer its work then takes than the same work once more.
+/// Measures the next call after a trap of the active, without a standby: it is served from the image, of 32 MiB of
+/// state. `until_runs` is from the call's begin until the guest runs; `faults` how much longer its work then takes than
+/// the same work once more.
 template <class Call>
 void poisoned(benchmark::State& state, Call call) {
   Fixture f = Fixture::make(state);
@@ -266,7 +267,7 @@ void poisoned(benchmark::State& state, Call call) {
   report(state, "first", first);
 }
 
-/// The call reads and writes so many scattered pages.
+/// Measures it with a call that reads and writes so many scattered pages.
 void poisoned_touch(benchmark::State& state) {
   poisoned(state, [](benchmark::State& s, Proxy& proxy, uint32_t handle) {
     auto touch = must(s, proxy.get_typed<int32_t(uint32_t, int32_t, int32_t)>("touch"));
@@ -276,7 +277,7 @@ void poisoned_touch(benchmark::State& state) {
   });
 }
 
-/// The call makes 64 reads at random places, and loses a page of memory that it writes.
+/// Measures it with a call that makes 64 reads at random places, and loses a page of memory that it writes.
 void poisoned_request(benchmark::State& state) {
   poisoned(state, [](benchmark::State& s, Proxy& proxy, uint32_t handle) {
     auto request = must(s, proxy.get_typed<int32_t(uint32_t)>("request"));

@@ -1,5 +1,5 @@
-// The guest of rotation_bench.cc: objects, state of any size, a trap, and calls that say when they run and when they have
-// touched their pages.
+// The guest of rotation_bench.cc: objects, state of any size, a trap, and calls that say when they run and when they
+// have touched their pages.
 #pragma once
 
 #include <cstdint>

@@ -37,31 +37,33 @@ inline constexpr uint32_t kResultStride = 16;
 /// How compiled code keeps a memory's accesses inside it: a property of the memory's type alone, so that a module's
 /// import of one type never meets a memory that was made for another kind of code.
 enum class MemoryCheck : uint8_t {
-  /// 32-bit, in pages of 64 KiB. The whole reach of an index is reserved, and what is not backed faults.
+  /// For 32-bit memories in pages of 64 KiB. The whole reach of an index is reserved, and what is not backed faults.
   guard,
-  /// 64-bit, in pages of 64 KiB. The index is compared with the size; the guard takes what lies behind it.
+  /// For 64-bit memories in pages of 64 KiB. The index is compared with the size; the guard catches what offset and
+  /// access size add to it.
   index,
-  /// In pages of one byte: the size need not be one of the system's pages, behind which a guard could lie. The end of
-  /// an access is compared with it.
+  /// For memories in pages of one byte. Their size need not be a multiple of the system's page, behind which a guard
+  /// could lie, so the end of an access is compared with it.
   end,
 };
 constexpr MemoryCheck memory_check(const MemoryType& type) {
   if (type.page_size_log2 != 16) return MemoryCheck::end;
   return type.is64 ? MemoryCheck::index : MemoryCheck::guard;
 }
-/// Reserved behind a memory's reach. A static offset of up to this needs no check of its own: index + offset + access
-/// size stays inside the reservation, whose unbacked part faults.
+/// Bytes that are reserved behind a memory's reach. A static offset of up to this needs no check of its own: index +
+/// offset + access size stays inside the reservation, whose unbacked part faults.
 inline constexpr uint64_t kGuardBytes = 32 << 20;
-/// Of a memory whose check is `guard`: what a 32-bit index can reach, and the guard.
+/// Bytes that are reserved for a memory whose check is `guard`: what a 32-bit index can reach, and the guard.
 inline constexpr uint64_t kReservedBytes = (UINT64_C(4) << 30) + kGuardBytes;
 /// Largest access in bytes; offsets above kGuardBytes - kMaxAccessBytes take an explicit check.
 inline constexpr uint64_t kMaxAccessBytes = 16;
-/// No memory is larger. So a sum of a size and what a guest adds to it can be kept from wrapping.
+/// Bytes that no memory exceeds, so that a sum of a size and what a guest adds to it can be kept from wrapping.
 inline constexpr uint64_t kMaxMemoryBytes = UINT64_C(1) << 44;
 
 struct Context;
 
-/// What rotor_tail_call is to call. Valid from there to there only: nothing runs in between.
+/// The call that rotor_tail_call is to make. Valid only from the jump to rotor_tail_call until that reads it: nothing
+/// runs in between.
 struct TailCall {
   const void* code;
   Context* context;
@@ -69,7 +71,7 @@ struct TailCall {
   uint64_t result_words;  ///< in the `results` of the callee's context, for the caller's; 0: results are in registers
 };
 
-/// What compiled code needs to know of the entry from the host. One a link group; contexts point to it.
+/// What compiled code needs to know of the entry from the host. There is one per link group; contexts point to it.
 struct Activation {
   /// Functions whose frame would reach below it trap with stack_overflow, before they write to it. Any thread may raise
   /// it to kInterruptLimit, which loop heads of interruptible code compare with, too.
@@ -80,12 +82,12 @@ static_assert(sizeof(Activation) == 40 && offsetof(Activation, stack_limit) == 0
               offsetof(TailCall, code) == 0 && offsetof(TailCall, context) == 8 &&
               offsetof(TailCall, stack_words) == 16 && offsetof(TailCall, result_words) == 24);
 
-/// A function that calls nothing may take so much stack without comparing: below every limit that much is free.
+/// Bytes of stack that a function which calls nothing may take without a compare: below every limit that much is free.
 inline constexpr uint64_t kUncheckedFrameBytes = 1024;
 
-/// No frame lies above it: the limit of a group that has to stop.
+/// The stack limit of a group that has to stop: no frame lies above it, so every compare fails.
 inline constexpr uint64_t kInterruptLimit = UINT64_MAX;
-/// What a wait returns, beside the guest's 0 to 2, that was interrupted: the code traps.
+/// The result of a wait that was interrupted, on which the code traps; the guest sees only 0 to 2.
 inline constexpr uint32_t kWaitInterrupted = 3;
 
 /// A function as a value: what a funcref points to, what an import slot holds.
@@ -123,7 +125,7 @@ struct alignas(16) GlobalCell {
   uint64_t bits[2];
 };
 
-/// Where the arguments of a function travel, one after another.
+/// Assigns a function's arguments, one after another, to registers and stack words.
 class ArgumentPlaces {
  public:
   static constexpr uint32_t kGprs = 6;
@@ -157,12 +159,12 @@ struct alignas(16) Context {
   Activation* activation;  ///< of the link group; not invariant: groups merge
   uint64_t* results;       ///< more than kMaxRegisterResults results of this context's functions; a tail call's words
   void* instance;          ///< runtime::InstanceImpl; not for compiled code
-  void* host;              ///< runtime::HostFunction record, if this is a host function's context
+  void* host;              ///< runtime::HostImport, if this is a host function's context
 };
 static_assert(sizeof(Context) == 32 && offsetof(Context, activation) == 0 && offsetof(Context, results) == 8 &&
               offsetof(Context, instance) == 16);
 
-/// Where a module's instances keep what, as byte offsets in the context. A function of the module alone.
+/// The layout of a context, as byte offsets. It depends on the module alone.
 struct ContextLayout {
   uint32_t memories = 0;          ///< ContextMemory[memories]
   uint32_t tables = 0;            ///< TableDef*[tables]
@@ -180,12 +182,12 @@ struct ContextLayout {
 
   uint32_t memory(uint32_t index) const { return memories + index * uint32_t{sizeof(ContextMemory)}; }
   uint32_t table(uint32_t index) const { return tables + index * uint32_t{sizeof(void*)}; }
-  /// Of the pointer to an imported global's cell.
+  /// Returns the offset of the pointer to an imported global's cell.
   uint32_t imported_global(uint32_t index) const { return imported_globals + index * uint32_t{sizeof(void*)}; }
-  /// Of a defined global's cell; `index` counts defined globals only.
+  /// Returns the offset of a defined global's cell; `index` counts defined globals only.
   uint32_t global(uint32_t index) const { return globals + index * uint32_t{sizeof(GlobalCell)}; }
   uint32_t imported_func(uint32_t index) const { return imported_funcs + index * uint32_t{sizeof(FuncRef)}; }
-  /// Of the FuncRef of any function of the module; it must be imported or declared.
+  /// Returns the offset of the FuncRef of a function of the module, which must be imported or declared.
   uint32_t func_ref(const wasm::Module& module, uint32_t func_index) const;
 };
 

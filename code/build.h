@@ -1,4 +1,4 @@
-// The name of this build, which code that is kept belongs to.
+// The name of this build, to which code that is kept on disk belongs.
 #pragma once
 
 namespace rotor::code {

@@ -24,9 +24,9 @@ constexpr std::string_view kTemporaryEnding = ".tmp";
 constexpr size_t kRandomDigits = 16;  // of OutputFile
 constexpr mode_t kOthersMayWrite = S_IWGRP | S_IWOTH;
 constexpr int64_t kSecond_ns = 1'000'000'000;
-/// A temporary is locked an instant after it is made; one as young as this is left alone.
+/// A temporary is locked an instant after it is made, so one that is younger than this is left alone.
 constexpr int64_t kYoung_ns = 60 * kSecond_ns;
-/// Where the file system knows no locks: no writer takes that long.
+/// Where the file system knows no locks, a temporary older than this is abandoned: no writer takes that long.
 constexpr int64_t kAbandoned_ns = 3600 * kSecond_ns;
 
 bool is_hex(std::string_view text) {
@@ -49,14 +49,16 @@ bool is_temporary_name(std::string_view name) {
 
 int64_t to_ns(const timespec& time) { return int64_t{time.tv_sec} * kSecond_ns + time.tv_nsec; }
 
-/// Not the kernel's idea of "now" for files, which advances by milliseconds: the order of uses should hold.
+/// Returns the current time. The kernel's own "now" for files advances by milliseconds, which would not keep the order
+/// of uses.
 timespec now() {
   timespec time{};
   clock_gettime(CLOCK_REALTIME, &time);
   return time;
 }
 
-/// Access time as it is, modification time now. Reading an entry never changes the latter.
+/// Times for futimens: keep the access time, set the modification time to now. Reading an entry never changes the
+/// latter.
 struct UsedNow {
   timespec times[2] = {{.tv_sec = 0, .tv_nsec = UTIME_OMIT}, now()};
 };
@@ -98,7 +100,7 @@ Result<void> check_folder(const Descriptor& folder, const std::string& path) {
   return {};
 }
 
-/// True of a temporary whose writer is dead.
+/// Returns whether a temporary's writer is dead.
 bool is_abandoned(int folder, const std::string& name) {
   Descriptor file(openat(folder, name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
   struct stat info;
@@ -115,7 +117,7 @@ struct Listed {
   uint64_t bytes;
 };
 
-/// The entries by last use, oldest first.
+/// Returns the entries by last use, oldest first.
 std::vector<Listed> list_entries(int folder, const std::vector<std::string>& names) {
   std::vector<Listed> entries;
   for (const std::string& name : names) {
@@ -130,7 +132,7 @@ std::vector<Listed> list_entries(int folder, const std::vector<std::string>& nam
 }  // namespace
 
 CacheKey CacheKey::of(std::span<const uint8_t> module_bytes, std::string_view settings) {
-  // Each hashed on its own: no settings continue into the module.
+  // Settings and module are hashed separately, so that no end of the settings can pass for the beginning of the module.
   const XXH128_hash_t parts[] = {XXH3_128bits(settings.data(), settings.size()),
                                  XXH3_128bits(module_bytes.data(), module_bytes.size())};
   XXH128_canonical_t digest;
@@ -170,18 +172,18 @@ Result<std::unique_ptr<CodeCache>> CodeCache::open(CacheOptions options) {
 
 std::optional<CacheEntry> CodeCache::find(const CacheKey& key) const {
   std::string name = entry_name(key);
-  // O_NONBLOCK: a pipe of that name would wait for its writer.
+  // O_NONBLOCK, since opening a pipe of that name would wait for its writer.
   Descriptor file(openat(folder_.get(), name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
   struct stat info;
   if (!file || fstat(file.get(), &info) != 0 || !S_ISREG(info.st_mode) || !is_ours(info)) return std::nullopt;
-  (void)futimens(file.get(), UsedNow().times);  // a read-only file system keeps the order it has
+  (void)futimens(file.get(), UsedNow().times);  // on a read-only file system the order stays as it is
   return CacheEntry(std::move(file), path_ + '/' + name);
 }
 
 Result<void> CodeCache::put(const CacheKey& key, const Write& write) const {
   std::string name = entry_name(key);
   Result<void> written = write_entry(name, write);
-  // Also if it failed: the disk may be full of what dead writers left.
+  // Tidies also if the write failed: the disk may be full of what dead writers left.
   tidy(name);
   return written;
 }
@@ -200,9 +202,10 @@ Result<void> CodeCache::write_entry(const std::string& name, const Write& write)
 
 void CodeCache::remove(const CacheKey& key) const { (void)unlinkat(folder_.get(), entry_name(key).c_str(), 0); }
 
-/// Sweeps, then evicts. Failures are left to the next put.
+/// Deletes abandoned temporaries, then evicts entries. Failures are left to the next put.
 void CodeCache::tidy(const std::string& newest) const {
-  // A descriptor of its own, as the lock and the reading position are the open file's. Closing it ends the lock.
+  // Opens a descriptor of its own, since the lock and the reading position belong to the open file. Closing it ends the
+  // lock.
   int fd = openat(folder_.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (fd < 0) return;
   std::unique_ptr<DIR, int (*)(DIR*)> listing(fdopendir(fd), closedir);
@@ -210,7 +213,8 @@ void CodeCache::tidy(const std::string& newest) const {
     close(fd);
     return;
   }
-  // Two at once would delete more than needed, but nothing worse: no lock to be had is no reason to stop.
+  // Two processes tidying at once would delete more than needed, but nothing worse: so a lock that can't be had is no
+  // reason to stop, unless another holds it.
   if (flock(fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) return;
 
   std::vector<std::string> names;

@@ -1,8 +1,8 @@
 // The store behind the automatic code cache: opaque files in one folder, by key, up to a size. It knows nothing of what
-// a file holds; who reads one finds damage (code files have a checksum) and removes it.
+// a file holds; whoever reads a file finds damage (code files have a checksum) and removes it.
 //
-// Files are *trusted* as code is, so the folder is refused unless it is ours alone to write. All work after that goes
-// through the folder's descriptor: swapping the path for another folder changes nothing.
+// Files are *trusted* as code is, so the folder is refused unless only the effective user can write to it. All work
+// after that goes through the folder's descriptor: swapping the path for another folder changes nothing.
 #pragma once
 
 #include <array>
@@ -19,15 +19,15 @@
 
 namespace rotor::code {
 
-/// Names an entry by all that its contents depend on. XXH3 with 128 bits: it tells modules apart, but the author of one
-/// could make it share the key of another. So who reads an entry compares the module in it with the one at hand, byte
-/// for byte, which takes a third of the time of a cryptographic digest.
+/// The name of an entry: it depends on all that the entry's contents depend on. XXH3 with 128 bits: it tells modules
+/// apart, but the author of one could make it share the key of another. So whoever reads an entry compares the module
+/// in it with the one that is wanted, byte for byte, which takes a third of the time of a cryptographic digest.
 struct CacheKey {
   std::array<uint8_t, 16> bytes{};
 
-  /// `settings` states the rest: version, options, CPU features.
+  /// Returns the key of a module; `settings` states all else that the code depends on: version, options, CPU features.
   static CacheKey of(std::span<const uint8_t> module_bytes, std::string_view settings);
-  /// 32 lower-case digits.
+  /// Returns the key as 32 lower-case hex digits.
   std::string hex() const;
   friend bool operator==(const CacheKey&, const CacheKey&) = default;
 };
@@ -35,23 +35,24 @@ struct CacheKey {
 struct CacheOptions {
   /// Made with mode 0700 if it is not there, as are its parents. Empty: default_cache_folder().
   std::string folder;
-  /// Of all entries together, as file sizes.
+  /// Limit of the file sizes of all entries together, in bytes.
   uint64_t limit_bytes = UINT64_C(1) << 30;
 };
 
-/// `$XDG_CACHE_HOME/rotor/code`, or `$HOME/.cache/rotor/code` (a variable that is no absolute path is as good as none,
-/// and a setuid program has none). Not the folder above it, which scripts/setup.sh keeps other things in.
-/// Errors: not_found, neither is set.
+/// Returns `$XDG_CACHE_HOME/rotor/code`, or `$HOME/.cache/rotor/code` (a variable that is no absolute path is as good
+/// as none, and a setuid program has none). It is not the folder above it, in which scripts/setup.sh keeps other
+/// things. Errors: not_found, neither is set.
 Result<std::string> default_cache_folder();
 
 /// An entry, held open: it stays as it was found while others replace, evict or remove it.
 class CacheEntry {
  public:
-  /// For messages. Do not open it: by now it may be another file, so two readings may not fit each other.
+  /// Returns the path, for messages. Do not open it: by now it may be another file, so two readings may not fit each
+  /// other.
   const std::string& path() const { return path_; }
-  /// The same file each time it is opened, while this object lives (`/proc/self/fd/…`).
+  /// Returns a path that leads to the same file each time it is opened, while this object lives (`/proc/self/fd/…`).
   std::string pinned_path() const;
-  /// Open for reading, at offset 0; owned by this object.
+  /// Returns a descriptor that is open for reading, at offset 0; it is owned by this object.
   int descriptor() const { return file_.get(); }
 
  private:
@@ -72,22 +73,22 @@ class CodeCache {
   static Result<std::unique_ptr<CodeCache>> open(CacheOptions options = {});
   CodeCache(const CodeCache&) = delete;
 
-  /// Absolute if the options' was.
+  /// Returns the folder's path; absolute if the options' was.
   const std::string& folder() const { return path_; }
 
-  /// The entry, if it is there: a regular file, no symlink, the effective user's, not for others to write to. It is the
-  /// most recently used from now on. Whatever keeps it from being read is a miss.
+  /// Returns the entry, if it is there: a regular file, no symlink, the effective user's, not for others to write to.
+  /// It becomes the most recently used one. Whatever keeps it from being read is a miss.
   std::optional<CacheEntry> find(const CacheKey& key) const;
 
   /// Has `write` write a new entry, then puts it in place, instead of what has the key: whole or not at all. Then the
   /// least recently used entries are deleted until limit_bytes holds; never this one. While another process or thread
-  /// is at that, the limit is left to it, and to the next put. Also swept is what dead writers left. Not synced to the
-  /// disk, which takes longer than it saves: after a crash of the machine an entry may have holes, and its reader's
+  /// is doing that, the limit is left to it, and to the next put. What dead writers left is swept, too. Not synced to
+  /// the disk, which takes longer than it saves: after a crash of the machine an entry may have holes, and its reader's
   /// checksum finds them. Errors: io, naming the path; limit, it alone is over limit_bytes and is not kept; those of
   /// `write`.
   Result<void> put(const CacheKey& key, const Write& write) const;
 
-  /// For a damaged entry.
+  /// Deletes an entry, for one that is damaged.
   void remove(const CacheKey& key) const;
 
  private:

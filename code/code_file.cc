@@ -18,8 +18,8 @@ namespace {
 
 constexpr char kMagic[8] = {'R', 'O', 'T', 'O', 'R', 'C', '\r', '\n'};
 
-/// The file's first bytes. Sizes in bytes; the parts follow in the order of their sizes here, text and read-only data
-/// on page boundaries.
+/// The first bytes of the file. Sizes are in bytes; the parts follow in the order of their sizes here, text and
+/// read-only data on page boundaries.
 struct Header {
   char magic[8];
   uint32_t file_version;
@@ -38,7 +38,7 @@ struct Header {
 };
 static_assert(sizeof(Header) == 112);
 
-/// Zeroes between parts.
+/// Returns how many zeroes fill the gap from `at` to the next multiple of `to`.
 uint64_t padding(uint64_t at, uint64_t to) { return (to - at % to) % to; }
 
 struct Checksum {
@@ -136,7 +136,7 @@ Result<Header> check_header(const std::string& path, std::span<const uint8_t> by
   return header;
 }
 
-/// Cuts the parts out of the file; false: they do not fit in it.
+/// Cuts the parts out of the file. Returns false if they do not fit in it.
 bool cut(const Header& header, std::span<const uint8_t> bytes, CodeFile& file, std::span<const uint8_t>& features) {
   uint64_t at = sizeof header;
   auto take = [&](uint64_t size, std::span<const uint8_t>& part) {
@@ -157,7 +157,7 @@ bool cut(const Header& header, std::span<const uint8_t> bytes, CodeFile& file, s
   return take(header.rodata_bytes, file.rodata) && at == bytes.size();
 }
 
-/// What a right checksum does not say: that sizes and offsets fit together.
+/// Returns whether sizes and offsets fit together, which a right checksum does not say.
 bool consistent(const CodeFile& file) {
   constexpr uint64_t kReach = INT32_MAX;
   const RegionLayout& region = file.region;

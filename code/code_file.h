@@ -14,11 +14,12 @@
 namespace rotor::code {
 
 inline constexpr uint32_t kCodeFileVersion = 2;
-/// What a code file holds. To write one, fill it from a module; read, its spans are parts of the file's bytes.
+/// What a code file holds. To write one, fill it from a module; in one that was parsed, the spans are parts of the
+/// file's bytes.
 struct CodeFile {
   /// What the code was made with: part of the file, since code of another setting does not fit.
   enum Flag : uint32_t {
-    kHasStubs = 1,  ///< text begins with the stubs (abi.h), functions without code are compiled on demand
+    kHasStubs = 1,  ///< text begins with stubs (code/stubs.h); functions without code are compiled on demand
     kInterruptible = 2,
   };
   uint32_t flags = 0;
@@ -29,13 +30,13 @@ struct CodeFile {
   std::span<const uint8_t> lines;
   /// The module without its code section; empty in files that are kept for a module that is at hand.
   std::span<const uint8_t> module_bytes;
-  std::vector<std::string> cpu_features;  ///< needed, as /proc/cpuinfo spells them
-  // Read only:
+  std::vector<std::string> cpu_features;  ///< needed, as kFeatures in code/cpu.cc spells them
+  // Set by parsing only:
   uint64_t text_file_offset = 0;  ///< multiples of kCodePageBytes
   uint64_t rodata_file_offset = 0;
 };
 
-/// The module's bytes with the code section cut out: linked code takes its place.
+/// Returns the module's bytes with the code section cut out: linked code takes its place.
 std::vector<uint8_t> without_code_section(std::span<const uint8_t> bytes, const wasm::Module& module);
 
 /// Gives the bytes of a code file to `write`, in pieces: header, CPU features and functions, lines, the module, then on
@@ -50,7 +51,7 @@ enum class Check : bool { tables, all };
 /// corrupt: no code file, of another version, truncated, or a checksum is wrong; unsupported: it needs CPU features
 /// that this machine lacks, which are named.
 Result<CodeFile> parse_code_file(std::span<const uint8_t> bytes, const std::string& path, Check check);
-/// The same without checksums: for a fuzzer, which could not get past them.
+/// Parses without checking checksums: for a fuzzer, which could not get past them.
 Result<CodeFile> parse_code_file_unchecked(std::span<const uint8_t> bytes, const std::string& path);
 
 }  // namespace rotor::code

@@ -20,8 +20,8 @@ Result<RegionLayout> tiered_region(const wasm::Module& module, uint64_t code_lim
     return fail(ErrorKind::limit, fmt::format("{} functions are too many for the limit code_limit_bytes of {}",
                                               functions, code_limit_bytes));
   if (functions == 0) return region;
-  // All the room there may be: it is address space, which costs nothing, and a body's code can be any number of times
-  // its size (a call of 2 bytes may move 1,000 values).
+  // The region takes all the room that there may be: it is address space, which costs nothing, and a body's code can be
+  // any number of times its size (a call of 2 bytes may move 1,000 values).
   auto round_down = [](uint64_t bytes) { return bytes / kCodePageBytes * kCodePageBytes; };
   room -= region.run_page_bytes;
   region.rodata_bytes = round_down(std::min(room / 4, room - region.text_bytes));

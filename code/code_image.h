@@ -10,7 +10,7 @@
 
 namespace rotor::code {
 
-/// Parts of a region of code begin on such a boundary.
+/// Parts of a region of code begin at multiples of this.
 inline constexpr uint64_t kCodePageBytes = 4096;
 inline constexpr uint64_t round_up_to_page(uint64_t bytes) {
   return (bytes + kCodePageBytes - 1) / kCodePageBytes * kCodePageBytes;
@@ -29,7 +29,7 @@ struct RegionLayout {
   uint64_t total_bytes() const { return text_bytes + rodata_bytes + run_page_bytes; }
 };
 
-/// The region of a module whose functions are compiled on demand. Errors: limit.
+/// Returns the layout for a module whose functions are compiled on demand. Errors: limit.
 Result<RegionLayout> tiered_region(const wasm::Module& module, uint64_t code_limit_bytes);
 
 /// The machine code of one function. Also a record of the code file.
@@ -37,11 +37,11 @@ struct FunctionCode {
   uint32_t func;   ///< among the defined functions
   uint32_t begin;  ///< its entry: offset in the region's text
   uint32_t end;
-  /// Its sites: `lines[lines_begin, lines_end)` is a run of ULEB128 pairs (code offset delta, from the entry; zigzag
-  /// module offset delta, from 0), in code order.
+  /// The function's sites: `lines[lines_begin, lines_end)` is a run of ULEB128 pairs (code offset delta, from the
+  /// entry; zigzag module offset delta, from 0), in code order.
   uint32_t lines_begin;
   uint32_t lines_end;
-  uint32_t tier;  ///< 0, or 1: of two codes of a function the higher counts
+  uint32_t tier;  ///< 0 or 1; a function's code of the higher tier is the one in use
 };
 static_assert(sizeof(FunctionCode) == 24);
 
@@ -56,7 +56,7 @@ struct CodeImage {
   std::vector<uint8_t> lines;
 };
 
-/// The module offset of the instruction at `code_offset` (in the region's text); 0 if not known.
+/// Returns the module offset of the instruction at `code_offset` (in the region's text); 0 if it is not known.
 uint64_t module_offset_at(const FunctionCode& function, std::span<const uint8_t> lines, uint32_t code_offset);
 
 }  // namespace rotor::code

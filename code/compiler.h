@@ -22,12 +22,12 @@ namespace rotor::code {
 /// Stack of the threads that compile. LLVM recurses where loops nest.
 inline constexpr size_t kCompileStackBytes = 64 << 20;
 
-/// What compiling may take of memory at once, by estimates. Threads wait for each other; thread-safe.
+/// The memory, in bytes by estimates, that compiling may take at once. Threads wait for each other; thread-safe.
 class CompileMemory {
  public:
   explicit CompileMemory(uint64_t limit_bytes) : limit_bytes_(limit_bytes) {}
   uint64_t limit_bytes() const { return limit_bytes_; }
-  /// Waits until so much is free, or all is.
+  /// Waits until `bytes` are free, or nothing is taken, and takes them.
   void take(uint64_t bytes) {
     std::unique_lock lock(mutex_);
     freed_.wait(lock, [&] { return used_bytes_ == 0 || used_bytes_ + bytes <= limit_bytes_; });
@@ -51,12 +51,12 @@ class CompileMemory {
 struct CompileOptions {
   CodeSettings settings;
   unsigned workers = 0;           ///< 0: one a core
-  uint32_t batch_functions = 16;  ///< functions an LLVM module: what it makes stays in the cache until it is used
+  uint32_t batch_functions = 16;  ///< functions per LLVM module: so few stay in the CPU's cache until they are used
   std::shared_ptr<CompileMemory> memory =
       std::make_shared<CompileMemory>(Config().compile_memory_bytes);  ///< of the engine
   uint64_t code_limit_bytes = UINT64_C(1) << 30;
   std::function<void(uint32_t, uint32_t)> progress;
-  /// Of compile_module: called by each thread when it goes into LLVM for a batch (true) and comes back (false).
+  /// Called by each thread of compile_module when it enters LLVM for a batch (true) and when it returns (false).
   std::function<void(bool)> in_llvm;
 };
 
@@ -75,9 +75,9 @@ struct Compiled {
 Result<Compiled> compile_module(const wasm::Module& module, std::span<const uint8_t> bytes,
                                 const CompileOptions& options);
 
-/// What the compiler makes of one defined function or, batch after batch, of all, as text for people. With tiers it is
-/// tier-0 code that counts for o0; for o1 tier-1 code, in which functions call only themselves straight, but tier-0
-/// code of huge ones. Errors as of compile_module, of what is printed.
+/// Returns what the compiler makes of one defined function or, batch after batch, of all, as text for people. With
+/// tiers, o0 shows tier-0 code that counts; o1 shows tier-1 code, in which functions call only themselves straight,
+/// except that huge functions show their tier-0 code. Errors as of compile_module, of what is printed.
 Result<std::string> emit_text(const wasm::Module& module, std::span<const uint8_t> bytes, const CompileOptions& options,
                               CodeText text, std::optional<uint32_t> defined_func);
 
@@ -85,7 +85,7 @@ Result<std::string> emit_text(const wasm::Module& module, std::span<const uint8_
 class UnlinkedCode {
  public:
   virtual ~UnlinkedCode() = default;
-  /// Room it takes, in whole pages.
+  /// Return the bytes it takes in a region, in whole pages.
   virtual uint64_t text_bytes() const = 0;
   virtual uint64_t rodata_bytes() const = 0;
   /// Links it for a place in a region. Errors: internal (an undefined symbol, an absolute relocation).
@@ -97,12 +97,13 @@ class UnlinkedCode {
 /// ever compiled at once.
 class FunctionCompiler {
  public:
-  /// `module` and `bytes` must outlive it. Errors: invalid_argument (unknown cpu), unsupported (has_compiler).
+  /// Makes a compiler for a module; `module` and `bytes` must outlive it. Errors: invalid_argument (unknown cpu),
+  /// unsupported (there is no compiler).
   static Result<std::unique_ptr<FunctionCompiler>> create(const wasm::Module& module, std::span<const uint8_t> bytes,
                                                           const CompileOptions& options);
   virtual ~FunctionCompiler() = default;
   virtual const std::vector<std::string>& cpu_features() const = 0;
-  /// Makes ready what the first call of `compile` would.
+  /// Prepares what the first call of `compile` would otherwise have to prepare.
   virtual void warm_up() = 0;
   /// Compiles defined functions, at tier 0 (as --opt 0) or 1 (as --opt 1). Errors as of compile_module; limit: LLVM
   /// would take too long for one at tier 1, which stays at tier 0 for ever.

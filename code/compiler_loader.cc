@@ -1,4 +1,5 @@
-// The door to LLVM, opened when it is first used: loads the shared library that lies beside the program.
+// The functions of code/compiler.h by a shared library with LLVM, which lies beside the program and is loaded when it
+// is first used.
 #include <dlfcn.h>
 #include <fmt/format.h>
 
@@ -13,7 +14,7 @@ namespace rotor::code {
 
 namespace {
 
-/// The folder of the running program, with a slash.
+/// Returns the folder of the running program, with a slash at the end.
 std::string program_folder() {
   char path[PATH_MAX];
   ssize_t size = readlink("/proc/self/exe", path, sizeof path);
@@ -23,8 +24,8 @@ std::string program_folder() {
 
 Result<const CompilerPlugin*> load() {
   std::string path = program_folder() + kCompilerPluginFile;
-  // Its symbols serve nobody else, and it stays: the code of functions that it compiles does not need it, but its
-  // threads' destructors might.
+  // Its symbols are local to it, and it is never unloaded: the code of functions that it compiles does not need it, but
+  // its threads' destructors might.
   void* library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
   if (!library) return fail(ErrorKind::unsupported, fmt::format("the compiler could not be loaded: {}", dlerror()));
   auto* plugin = static_cast<const CompilerPlugin*>(dlsym(library, kCompilerPluginSymbol));
@@ -33,7 +34,7 @@ Result<const CompilerPlugin*> load() {
   return plugin;
 }
 
-/// Loaded once; the error stays too. Thread-safe.
+/// Returns the library's functions. It is loaded once; an error stays, too. Thread-safe.
 const Result<const CompilerPlugin*>& plugin() {
   static const Result<const CompilerPlugin*> loaded = load();
   return loaded;

@@ -11,7 +11,7 @@ namespace {
 struct Feature {
   const char* name;  ///< LLVM's spelling; the compiler's builtin wants literals and knows the same words
   bool (*is_here)();
-  /// The first of x86-64-v3 and v4 that has it; above: neither.
+  /// The first level that has it, 3 (x86-64-v3) or 4 (x86-64-v4); larger: neither has it.
   int level;
 };
 

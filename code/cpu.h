@@ -8,13 +8,14 @@
 
 namespace rotor::code {
 
-/// Those of the machine this runs on.
+/// Returns the features of the machine this runs on.
 std::vector<std::string> host_cpu_features();
-/// Those that Config::cpu names. Errors: invalid_argument, which lists the names.
+/// Returns the features that a value of Config::cpu stands for. Errors: invalid_argument, which lists the possible
+/// values.
 Result<std::vector<std::string>> cpu_features_named(const std::string& cpu);
-/// The members of `needed` that this machine lacks, or that are unknown.
+/// Returns the members of `needed` that this machine lacks, or that are unknown.
 std::vector<std::string> missing_cpu_features(const std::vector<std::string>& needed);
-/// Errors: unsupported, which names the features that code needs and this machine lacks.
+/// Fails if this machine lacks a feature of `needed`. Errors: unsupported, which names those it lacks.
 Result<void> check_cpu_features(const std::vector<std::string>& needed);
 
 }  // namespace rotor::code

@@ -35,12 +35,12 @@ PlainPath split(const std::string& path) {
 
 std::unexpected<Error> cant_write(const std::string& path) { return io_error("can't write", path); }
 
-/// Where a path leads when it is written to.
+/// The file that a path leads to when it is written to.
 struct Target {
   std::string path;
-  std::optional<struct stat> info;  // nullopt: nothing is there yet
-  bool is_descriptor = false;       // of a process, in /proc: no path can replace it
-  Descriptor ours;                  // if it is one of this process
+  std::optional<struct stat> info;  // nullopt: no file is there yet
+  bool is_descriptor = false;       // a process's descriptor, in /proc: no path can replace it
+  Descriptor ours;                  // a copy, if it is one of this process
 };
 
 bool is_in_proc(const std::string& folder) {
@@ -48,8 +48,8 @@ bool is_in_proc(const std::string& folder) {
   return statfs(folder.c_str(), &info) == 0 && info.f_type == PROC_SUPER_MAGIC;
 }
 
-/// A copy of the descriptor that a path in /proc names, if it is one of this process: it continues where that one
-/// stands, and is never truncated.
+/// Returns a copy of the descriptor that a path in /proc names, if it is one of this process: writing continues where
+/// that one stands, and nothing is truncated.
 Descriptor own_descriptor(const PlainPath& path) {
   char folder[PATH_MAX];
   int number = -1;
@@ -60,8 +60,9 @@ Descriptor own_descriptor(const PlainPath& path) {
   return Descriptor(fcntl(number, F_DUPFD_CLOEXEC, 0));
 }
 
-/// What a link says; nullopt with errno: it can't be read, or the kernel would not have followed it. That is
-/// fs.protected_symlinks, which also holds where it is off: in a folder like /tmp another user's link leads nowhere.
+/// Returns the path in a link; nullopt, with errno set, if it can't be read, or the kernel would not follow it. The
+/// latter is the rule of fs.protected_symlinks, which is applied here even where that is off: in a folder like /tmp
+/// another user's link leads nowhere.
 std::optional<std::string> read_link(const PlainPath& path) {
   Descriptor folder(open(path.folder.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
   Descriptor link(folder ? openat(folder.get(), path.name.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC) : -1);
@@ -83,7 +84,7 @@ std::optional<std::string> read_link(const PlainPath& path) {
   return std::string(text, static_cast<size_t>(size));
 }
 
-/// Follows the links, also one that leads to nothing yet. nullopt: errno says why not.
+/// Follows links, also one that leads to no file yet. Returns nullopt, with errno set, if it fails.
 std::optional<Target> follow(const std::string& path) {
   constexpr int kMaxLinks = 40;  // as many as the kernel follows
   Target target{.path = path, .info = {}, .is_descriptor = false, .ours = Descriptor()};
@@ -109,14 +110,15 @@ std::optional<Target> follow(const std::string& path) {
   return std::nullopt;
 }
 
-/// Gives a file the owner, group and mode of another, as far as the process may.
+/// Gives a file the owner, group and mode of another, as far as the process may. Returns false, with errno set, if it
+/// fails.
 bool take_after(int file, const struct stat& old) {
   struct stat now;
   if (fstat(file, &now) != 0) return false;
   mode_t mode = old.st_mode & 0777;
   const bool has_both =
       (now.st_uid == old.st_uid && now.st_gid == old.st_gid) || fchown(file, old.st_uid, old.st_gid) == 0;
-  // Another group than before must not get its rights.
+  // A group other than the old one must not get the old group's rights.
   if (!has_both && now.st_gid != old.st_gid && fchown(file, static_cast<uid_t>(-1), old.st_gid) != 0)
     mode &= ~static_cast<mode_t>(S_IRWXG) | (mode & S_IRWXO) << 3;
   return fchmod(file, mode) == 0;
@@ -160,7 +162,7 @@ bool OutputFile::make_named(mode_t mode) {
   if (!choose_temporary()) return false;
   file_ = Descriptor(openat(folder_, temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode));
   has_name_ = static_cast<bool>(file_);
-  // A file system without locks is no reason to fail: who looks for dead writers has to allow for it.
+  // A file system without locks is no reason to fail: whoever looks for dead writers has to allow for it.
   if (has_name_) (void)flock(file_.get(), LOCK_EX | LOCK_NB);
   return has_name_;
 }
@@ -204,7 +206,7 @@ Result<OutputFile> OutputFile::create(const std::string& path, mode_t mode) {
     return cant_write(path);
   file.own_folder_ = Descriptor(open(place.folder.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
   file.folder_ = file.own_folder_.get();
-  // A file that is replaced may be secret, so the temporary is nobody else's before it has its mode.
+  // A file that is replaced may be secret, so nobody else may open the temporary before it has its final mode.
   const mode_t first_mode = target->info ? 0600 : mode;
   if (!file.own_folder_ || (!file.make_unnamed(first_mode) && !file.make_named(first_mode)))
     return cant_write(fmt::format("{}: folder {}", path, place.folder));
@@ -225,7 +227,7 @@ Result<void> OutputFile::check(const std::string& path) {
 }
 
 OutputFile::~OutputFile() {
-  // While it is locked, that nobody takes it for a dead writer's.
+  // Unlinks it while it is still locked, so that nobody takes it for a dead writer's.
   if (file_ && has_name_) unlinkat(folder_, temporary_.c_str(), 0);
 }
 
@@ -240,10 +242,11 @@ Result<void> OutputFile::write(const void* data, size_t size_bytes) {
 }
 
 Result<void> OutputFile::flush(Durability durability) const {
-  // EINVAL: a pipe or a device, which has nothing to sync.
+  // EINVAL means a pipe or a device, which has nothing to sync.
   if (durability == Durability::disk && fsync(file_.get()) != 0 && errno != EINVAL && errno != EROFS)
     return cant_write(shown_path_);
-  // A network file system says only on close that it had no room; of a copy, as closing ours would end the lock.
+  // A network file system reports only on close that it had no room. A copy of the descriptor is closed, since closing
+  // the file's own would end the lock.
   int copy = fcntl(file_.get(), F_DUPFD_CLOEXEC, 0);
   if (copy < 0 || close(copy) != 0) return cant_write(shown_path_);
   return {};

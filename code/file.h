@@ -1,5 +1,5 @@
 // Files of the operating system: an owned descriptor, and a file that appears whole or not at all. The command line
-// tool writes by it, too.
+// tool writes its files through it, too.
 #pragma once
 
 #include <sys/types.h>
@@ -15,11 +15,11 @@
 
 namespace rotor::code {
 
-/// What errno says, as an error of kind io: "`what` `path`: reason".
+/// Returns what errno says, as an error of kind io: "`what` `path`: reason".
 std::unexpected<Error> io_error(const char* what, const std::string& path);
 
-/// All of the bytes to a descriptor, in as many writes as it takes; one that would block is waited for. False: errno
-/// says why not.
+/// Writes all of the bytes to a descriptor, in as many writes as it takes; waits where a write would block. Returns
+/// false, with errno set, if it fails.
 bool write_all(int descriptor, const void* data, size_t size_bytes);
 
 /// A file descriptor that closes itself.
@@ -45,39 +45,41 @@ enum class Durability : bool {
   disk,  ///< fsync before the file gets its name
 };
 
-/// A file that appears whole or not at all; all that Rotor writes to files is written by it, but for lines that are
-/// added to a file (code/perf_map.h). A temporary in the file's folder, without a name where the file system has
-/// such; else it is `<name>.<16 random hex digits>.tmp` (a long name is cut), so nobody else's, deleted unless kept,
-/// and locked (flock) while this object lives: one that can be locked was left behind by a process that was killed. One
-/// thread at a time. A write to a pipe that nobody reads raises SIGPIPE, and one past RLIMIT_FSIZE SIGXFSZ: a process
-/// that wants to live on ignores them.
+/// A file that appears whole or not at all; all that Rotor writes to files goes through it, except lines that are added
+/// to a file (code/perf_map.h). It is written to a temporary in the file's folder, which has no name where the file
+/// system supports that; else it is `<name>.<16 random hex digits>.tmp` (a long name is cut), so nobody else's, deleted
+/// unless kept, and locked (flock) while this object lives: a temporary that can be locked was left behind by a process
+/// that was killed. Used by one thread at a time. A write to a pipe that nobody reads raises SIGPIPE, and one past
+/// RLIMIT_FSIZE SIGXFSZ: a process that wants to live on ignores them.
 class OutputFile {
  public:
-  /// The file that a path leads to. Links are followed, and it is what they lead to that is replaced; the new file has
-  /// the mode of the old one, and its owner and group as far as the process may set them (else those who were not of
-  /// the group get no more than others). A new one has `mode`, less the umask. What is no regular file (a device, a
-  /// pipe, which waits for its reader) is written to as it is, and so are descriptors in /proc (/dev/stdout): whole or
-  /// not at all does not hold there. Errors: io, naming the path; also the folder, if that is what can't be written.
+  /// Begins a new version of the file that a path leads to. Links are followed, and it is what they lead to that is
+  /// replaced; the new file has the mode of the old one, and its owner and group as far as the process may set them
+  /// (else those who were not of the group get no more than others). A new one has `mode`, less the umask. What is no
+  /// regular file (a device, a pipe, which waits for its reader) is written to as it is, and so are descriptors in
+  /// /proc (/dev/stdout): whole or not at all does not hold there. Errors: io, naming the path; also the folder, if
+  /// that is what can't be written.
   static Result<OutputFile> create(const std::string& path, mode_t mode = 0666);
-  /// A file in a folder of ours, a descriptor which the caller keeps open: whatever has the name is replaced, links and
-  /// special files, too. The temporary has a name: who sweeps the folder finds dead ones. `shown_path` is for messages.
-  /// Errors: io.
+  /// Begins a file in a folder of Rotor's own, given as a descriptor that the caller keeps open: whatever has the name
+  /// is replaced, links and special files, too. The temporary has a name, so that whoever sweeps the folder finds dead
+  /// ones. `shown_path` is for messages. Errors: io.
   static Result<OutputFile> create_in(int folder, const std::string& name, std::string shown_path, mode_t mode);
-  /// Whether `create` would do: asked before long work, that its result is not lost. Errors: those of `create`.
+  /// Checks whether `create` would succeed: to be asked before long work, so that its result is not lost. Errors: those
+  /// of `create`.
   static Result<void> check(const std::string& path);
   OutputFile(OutputFile&&) noexcept = default;
   OutputFile& operator=(OutputFile&&) = delete;
   ~OutputFile();
 
-  /// Appends. Errors: io; a file that had one can't be kept.
+  /// Appends bytes. Errors: io; a file that had an error can't be kept.
   Result<void> write(const void* data, size_t size_bytes);
   uint64_t size_bytes() const { return size_bytes_; }
-  /// Gives the file its name, in place of what had it. The last call. Errors: io, and then no trace is left.
+  /// Gives the file its name, in place of what had it; must be the last call. Errors: io, and then no trace is left.
   Result<void> keep(Durability durability);
 
  private:
   explicit OutputFile(std::string shown_path) : shown_path_(std::move(shown_path)) {}
-  // False: errno says why not.
+  // These return false, with errno set, if they fail.
   bool choose_temporary();
   bool make_named(mode_t mode);
   bool make_unnamed(mode_t mode);
@@ -87,7 +89,7 @@ class OutputFile {
   Descriptor own_folder_;
   int folder_ = -1;  // own_folder_'s, or the caller's
   std::string name_, shown_path_;
-  std::string temporary_;  // empty: written to as it is
+  std::string temporary_;  // empty: the file itself is written to
   bool has_name_ = false;  // the temporary, on the disk
   Descriptor file_;
   uint64_t size_bytes_ = 0;

@@ -1,4 +1,4 @@
-// The door to LLVM, closed: for programs that only run code files.
+// The functions of code/compiler.h without a compiler, each of which fails: for programs that only run code files.
 #include "code/compiler.h"
 
 namespace rotor::code {

@@ -14,7 +14,7 @@ namespace rotor::code {
 
 namespace {
 
-/// A name as one word.
+/// Returns a name as one word.
 std::string word(const std::string& name) {
   std::string text = printable_name(name);
   std::ranges::replace(text, ' ', '_');
@@ -27,8 +27,8 @@ std::string module_word(const wasm::Names& names) { return names.module.empty() 
 
 Result<std::unique_ptr<PerfMap>> PerfMap::open() {
   std::string path = fmt::format("/tmp/perf-{}.map", getpid());
-  // /tmp is everybody's: a link that waits there must not lead the lines elsewhere.
-  // Nor may a pipe or another user's file get them, and a pipe without a reader must not be waited for.
+  // Anybody can write to /tmp: a link that was put there must not lead the lines elsewhere. Nor may a pipe or another
+  // user's file get them, and opening must not wait for a pipe's reader.
   Descriptor file(::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0644));
   struct stat info;
   if (!file || fstat(file.get(), &info) != 0) return io_error("can't write", path);

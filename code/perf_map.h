@@ -25,10 +25,10 @@ class PerfMap {
   static Result<std::unique_ptr<PerfMap>> open();
   PerfMap(const PerfMap&) = delete;
 
-  /// Functions whose code lies at their offsets from `text`.
+  /// Adds functions whose code lies at their offsets from `text`.
   void add(const uint8_t* text, std::span<const FunctionCode> functions, const wasm::Names& names,
            uint32_t imported_funcs);
-  /// A module's stubs: `size` bytes of code.
+  /// Adds a line for a module's stubs: `size` bytes of code.
   void add_stubs(const uint8_t* begin, uint64_t size, const wasm::Names& names);
 
  private:

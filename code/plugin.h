@@ -6,7 +6,7 @@
 
 namespace rotor::code {
 
-/// What the shared library offers: the functions of compiler.h. Both sides are of one build.
+/// What the shared library offers: the functions of compiler.h. Both sides must be of one build.
 struct CompilerPlugin {
   const char* (*build_name)();
   decltype(&compile_module) compile;

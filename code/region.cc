@@ -12,7 +12,7 @@ namespace rotor::code {
 
 namespace {
 
-/// Of a region: text that is code and text to come, read-only data and the same, the run page.
+/// The mappings of a region: text in use and text to come, read-only data in use and to come, and the run page.
 constexpr uint32_t kMappings = 5;
 
 }  // namespace
@@ -78,7 +78,7 @@ Result<void> CodeRegion::add_stubs() {
   CodeImage image;
   image.text = Stubs::code(defined, RunPageLayout(module), layout_.run_page());
   image.text.resize(round_up_to_page(image.text.size()), 0xcc);
-  // Functions come in any order.
+  // Functions are added in any order.
   ROTOR_CHECK(memory::os::unite_parts(base_, layout_.run_page()));
   ROTOR_TRY(Place place, allocate(image.text.size(), 0));
   image.text_offset = place.text_offset;
@@ -132,7 +132,7 @@ CodeRegion::Contents CodeRegion::contents() const {
   memory::ForkPass pass;
   std::scoped_lock lock(mutex_);
   Contents contents;
-  // What is allocated and not yet added reads as trap instructions.
+  // Places that are allocated and have no code yet read as trap instructions.
   contents.text.assign(text_used_, 0xcc);
   contents.rodata.assign(rodata_used_, 0);
   for (const auto& [begin, part] : parts_) {

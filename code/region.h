@@ -20,13 +20,13 @@
 
 namespace rotor::code {
 
-/// Whose code a region holds.
+/// The module whose code a region holds.
 class CodeOwner {
  public:
   virtual const wasm::Module& wasm() const = 0;
-  /// What messages call the module and its functions.
+  /// Returns what messages call the module and its functions.
   virtual const wasm::Names& names() const = 0;
-  /// What is known of an address in the region's text; nullopt: it lies in no function.
+  /// Returns what is known of an address in the region's text; nullopt if it lies in no function.
   virtual std::optional<Frame> frame_at(uintptr_t pc) const = 0;
 
  protected:
@@ -38,13 +38,13 @@ class CodeOwner {
 class CodeRegion {
  public:
   /// Reserves the region; there is no code yet, and the run page is zeroes. Its functions are listed in `perf_map`,
-  /// unless that is null. What it is given must outlive it.
+  /// unless that is null. `owner` and `perf_map` must outlive it.
   static Result<std::unique_ptr<CodeRegion>> create(const CodeOwner& owner, PerfMap* perf_map,
                                                     const RegionLayout& layout);
   ~CodeRegion();
   CodeRegion(const CodeRegion&) = delete;
 
-  /// Room for code to be linked for. Errors: limit.
+  /// Room that is allocated for code, which is then linked for it. Errors of `allocate`: limit.
   struct Place {
     uint64_t text_offset;
     uint64_t rodata_offset;
@@ -52,11 +52,11 @@ class CodeRegion {
   Result<Place> allocate(uint64_t text_bytes, uint64_t rodata_bytes);
   /// Puts linked code in its place, which was allocated, and knows its functions from then on.
   Result<void> add(CodeImage image);
-  /// The module's stubs, at the start of text. Pre: nothing was allocated.
+  /// Puts the module's stubs at the start of text. Pre: nothing was allocated.
   Result<void> add_stubs();
   /// Maps the code of a file from the region's start. Pre: nothing was allocated; `code` is of that file.
   Result<void> add_file(const CodeFile& code, std::shared_ptr<const MappedFile> file);
-  /// The same of a file's bytes in memory: the code is copied.
+  /// Copies the code of a file whose bytes are in memory. `tables_owner` keeps those alive. Pre: nothing was allocated.
   Result<void> add_copy(const CodeFile& code, std::shared_ptr<const void> tables_owner);
 
   const RegionLayout& layout() const { return layout_; }
@@ -85,11 +85,11 @@ class CodeRegion {
     std::vector<FunctionCode> functions;
   };
   Contents contents() const;
-  /// Text and read-only data in use.
+  /// Returns the bytes of text and read-only data in use.
   uint64_t code_bytes() const;
 
  private:
-  /// Code that came together; functions ascending by `begin`.
+  /// Code that was added in one step; functions ascending by `begin`.
   struct Part {
     Place place;
     uint64_t text_bytes;

@@ -16,14 +16,14 @@ struct Slot {
   std::atomic<uintptr_t> end{0};
   std::atomic<const CodeRegion*> region{nullptr};
 };
-/// Slots are never freed: a signal handler may be reading them at any time. They are used again.
+/// A chunk of slots. Slots are never freed, since a signal handler may be reading them at any time; they are reused.
 struct Chunk {
   static constexpr size_t kSlots = 256;
   Slot slots[kSlots];
   std::atomic<Chunk*> next{nullptr};
 };
 
-// Global, because a signal handler has nothing but an address to go by.
+// The table is global, because a signal handler has nothing but an address to go by.
 constinit Chunk g_regions;
 constinit std::mutex g_regions_mutex;  // for writers
 
@@ -65,7 +65,7 @@ const CodeRegion* find_code_region(uintptr_t pc) {
       uintptr_t end = slot.end.load(std::memory_order_acquire);
       if (pc >= end || pc < slot.begin.load(std::memory_order_acquire)) continue;
       const CodeRegion* region = slot.region.load(std::memory_order_acquire);
-      // Unchanged: the three belong together (a module whose code runs does not change its slot).
+      // `end` is unchanged, so the three values belong together (a module whose code runs does not change its slot).
       if (slot.end.load(std::memory_order_acquire) == end) return region;
     }
   }

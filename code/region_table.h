@@ -12,8 +12,8 @@ class CodeRegion;
 void add_to_table(const CodeRegion* region, uintptr_t begin, uintptr_t end);
 void take_from_table(const CodeRegion* region);
 
-/// The region whose text holds `pc`; nullptr: none. Lock-free and async-signal-safe. The result may be used while the
-/// caller knows that the module lives (it runs code of it).
+/// Returns the region whose text holds `pc`, or nullptr. Lock-free and async-signal-safe. The result may be used while
+/// the caller knows that the module lives (because it runs the module's code).
 const CodeRegion* find_code_region(uintptr_t pc);
 
 /// How many regions find_code_region knows, and how many places it has for them, which are used again and never fewer.

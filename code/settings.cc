@@ -23,7 +23,7 @@ CodeSettings CodeSettings::of(const Config& config) {
 }
 
 std::string CodeSettings::key() const {
-  // Names each member, so that one more does not compile until it is stated here.
+  // The binding names each member, so that a new one does not compile until it is added here.
   const auto& [features_, tiered_, opt_, cpu_, interruptible_, deterministic_, wide_products_, steps_, memory_,
                deadline_] = *this;
   return fmt::format(

@@ -9,7 +9,7 @@ std::vector<uint8_t> Stubs::code(uint32_t defined_funcs, const RunPageLayout& ru
   constexpr uint8_t kJmpMemory[] = {0xff, 0x25};
   constexpr uint8_t kCall[] = {0xe8};
   std::vector<uint8_t> text(stub(defined_funcs), 0xcc);
-  // An instruction that ends in a distance from its end.
+  // Puts an instruction that ends in a distance, counted from the instruction's end.
   auto put = [&](uint32_t at, std::span<const uint8_t> opcode, uint64_t target) {
     std::memcpy(&text[at], opcode.data(), opcode.size());
     auto end = at + static_cast<uint32_t>(opcode.size()) + 4;

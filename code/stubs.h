@@ -8,12 +8,13 @@
 
 namespace rotor::code {
 
-/// Where functions are compiled on demand or again, text begins with a stub a function. Its address stands for the
+/// Where functions are compiled on demand or again, text begins with one stub per function. Its address stands for the
 /// function in every FuncRef, and never changes; its second half is what an empty slot points to.
 ///   head:   jmp  [rip + lazy_entry]
 ///   stub i: jmp  [rip + slot i]
-///      + 6: call head                 ; pushes stub i + kStubReturn, which tells the function
-/// The lazy entry has the code made, which fills the slot, and jumps to it with the registers it was entered with.
+///      + 6: call head                 ; pushes stub i + kReturn, which tells the function
+/// The lazy entry has the code compiled, which fills the slot, and jumps to it with the registers that it was entered
+/// with.
 struct Stubs {
   static constexpr uint32_t kStubBytes = 16;
   static constexpr uint32_t kLazyBegin = 6;
@@ -27,7 +28,8 @@ struct Stubs {
   }
   /// The function whose stub holds that offset in text. Pre: one does.
   static constexpr uint32_t func_at(uint64_t offset) { return static_cast<uint32_t>(offset / kStubBytes - 1); }
-  /// The stubs of a module, as text from offset 0. `run_page_offset`: of the run page behind text.
+  /// Returns the stubs of a module, as text from offset 0. `run_page_offset` is that of the run page, counted from the
+  /// start of text.
   static std::vector<uint8_t> code(uint32_t defined_funcs, const RunPageLayout& run_page, uint64_t run_page_offset);
 };
 

@@ -1,5 +1,5 @@
-// Work that several threads share. Not by std::thread: where there is no thread to be had it throws, and the library is
-// compiled without exceptions.
+// Work that several threads share. std::thread is not used: it throws where the system gives no thread, and the library
+// is compiled without exceptions.
 #pragma once
 
 #include <pthread.h>
@@ -10,7 +10,7 @@
 
 namespace rotor::code {
 
-/// Starts a thread, with a stack of that size or, for 0, as the system gives it. 0, or what is wrong (errno).
+/// Starts a thread with a stack of `stack_bytes` or, for 0, of the system's default size. Returns 0 or an errno.
 inline int start_thread(pthread_t& thread, void* (*run)(void*), void* argument, size_t stack_bytes = 0) {
   pthread_attr_t attributes;
   int failed = pthread_attr_init(&attributes);
@@ -21,7 +21,8 @@ inline int start_thread(pthread_t& thread, void* (*run)(void*), void* argument, 
   return failed;
 }
 
-/// Starts `count` threads that do `work`, or as many of them as the system gives; what was wrong is left in `failed`.
+/// Starts `count` threads that do `work`, or as many of them as the system gives; `failed` gets 0, or the errno of the
+/// thread that could not be started.
 inline std::vector<pthread_t> start_threads(unsigned count, const std::function<void()>& work, int& failed,
                                             size_t stack_bytes = 0) {
   auto run = [](void* argument) -> void* {
@@ -37,7 +38,7 @@ inline std::vector<pthread_t> start_threads(unsigned count, const std::function<
 }
 
 /// Runs `work` on the calling thread and on `count` - 1 others, or as many of them as the system gives, and waits for
-/// all. The calling thread does `first` before, if there is something.
+/// all. The calling thread runs `first` before `work`, unless it is empty.
 inline void run_on_threads(unsigned count, const std::function<void()>& work,
                            const std::function<void()>& first = nullptr) {
   int failed;

@@ -1,4 +1,4 @@
-// The code file's parser: any bytes are an error or a CodeFile whose offsets lie within it.
+// Fuzzes the code file's parser: any bytes are an error or a CodeFile whose offsets lie within it.
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
@@ -12,7 +12,7 @@
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace rotor;
   fuzz::HeapBound bound("a code file", size, 1 << 10, 1 << 20);
-  std::vector<uint64_t> aligned(size / 8 + 1);  // as a mapping is
+  std::vector<uint64_t> aligned(size / 8 + 1);  // aligned as a mapping is
   if (size) std::memcpy(aligned.data(), data, size);
   auto file = code::parse_code_file_unchecked({reinterpret_cast<const uint8_t*>(aligned.data()), size}, "input");
   if (!file) return 0;

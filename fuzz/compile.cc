@@ -1,6 +1,6 @@
 // Fuzzes the whole way from bytes to machine code, at both levels. Nothing is run: fuzz/differential does that. A
-// module that validates must compile, for what docs/decisions/compile-budget.md promises; what is wrong with one is
-// told as a decoder tells it.
+// module that validates must compile, within what docs/decisions/compile-budget.md promises; an invalid one must give
+// the errors of a decoder.
 //
 // An input that begins as no module does is a recipe for one that asks for much (jit/testing/costly_modules.h).
 #include <cstddef>
@@ -31,21 +31,21 @@ Engine make_engine(OptLevel opt) {
   return *engine;
 }
 
-/// What is promised, in bytes for each of the module's, and in any case.
+/// Compiles within the promised memory: so many bytes for each byte of the module, plus a constant.
 Result<Module> compile_within_bounds(const Engine& engine, std::span<const uint8_t> bytes) {
   const bool fast = engine.config().opt == OptLevel::o0;
   fuzz::HeapBound bound(fast ? "o0" : "o1", bytes.size(), fast ? 10 << 10 : 16 << 10, 100 << 20);
   return Module::compile(engine, bytes);
 }
 
-/// What the bytes may be refused for; anything else is a bug of the compiler's.
+/// Checks that an error is one that bytes may be refused with; any other is a bug of the compiler.
 void expect_sound(const Error& error, size_t size) {
   bool refused = error.kind == ErrorKind::malformed || error.kind == ErrorKind::invalid ||
                  error.kind == ErrorKind::unsupported || error.kind == ErrorKind::limit;
   if (!refused || error.message.empty() || (error.offset && *error.offset > size)) std::abort();
 }
 
-/// The module that an input stands for.
+/// Returns the module that an input stands for.
 std::vector<uint8_t> module_of(std::span<const uint8_t> input) {
   if (input.size() < 4 || input[0] == 0) return {input.begin(), input.end()};
   auto makers = jit::costly_modules();
@@ -66,7 +66,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   auto at_o0 = compile_within_bounds(baseline, bytes);
   if (!at_o0) {
     expect_sound(at_o0.error(), bytes.size());
-    // A limit of the compiler's own is no matter of validity.
+    // A limit of the compiler does not make a module invalid.
     if (valid && at_o0.error().kind != ErrorKind::limit) std::abort();
     return 0;
   }

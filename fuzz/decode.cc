@@ -1,5 +1,5 @@
-// Fuzzes what meets untrusted bytes first: module decoder, body decoder, name section. Nothing but the sanitizers, the
-// assertions and a few properties judge the outcome.
+// Fuzzes the code that gets untrusted bytes first: module decoder, body decoder, name section. The outcome is judged
+// only by the sanitizers, the assertions and a few properties.
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -17,7 +17,7 @@ void expect(bool property) {
   if (!property) __builtin_trap();
 }
 
-/// An error must be of a kind that a decoder has, say something, and point into the bytes.
+/// Checks that an error is of a kind that a decoder has, has a message, and points into the bytes.
 void expect_sound(const Error& error, size_t size) {
   expect(error.kind == ErrorKind::malformed || error.kind == ErrorKind::invalid ||
          error.kind == ErrorKind::unsupported || error.kind == ErrorKind::limit);
@@ -25,7 +25,7 @@ void expect_sound(const Error& error, size_t size) {
   expect(error.offset && *error.offset <= size);
 }
 
-/// Ranges that later stages use unchecked.
+/// Checks the ranges that later stages use unchecked.
 void expect_in_bounds(const Module& module, size_t size) {
   for (const FunctionBody& body : module.bodies) expect(body.begin <= body.end && body.end <= size);
   for (const DataSegment& segment : module.data) expect(segment.begin <= size && segment.size <= size - segment.begin);

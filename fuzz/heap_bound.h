@@ -1,5 +1,5 @@
-// What an input may take of the heap: an oracle for what a few bytes can ask for. Time goes with the bytes that are
-// asked for in all, and does not depend on the machine.
+// A bound on the heap that an input may use: it finds inputs of a few bytes that ask for much. The bytes asked for in
+// all stand for time, and do not depend on the machine.
 #pragma once
 
 #include <sanitizer/allocator_interface.h>
@@ -12,8 +12,9 @@
 
 namespace rotor::fuzz {
 
-/// From its making to its end the process must not use more than `constant + a_byte * input` bytes beyond what it used
-/// before, nor ask for more than eight times that in all: else the process is aborted. One at a time.
+/// Checks that from its construction to its destruction the process does not use more than `constant + a_byte * input`
+/// bytes beyond what it used before, nor ask for more than eight times that in all; else aborts the process. There may
+/// be one at a time.
 class HeapBound {
  public:
   HeapBound(const char* what, size_t input, int64_t a_byte, int64_t constant)

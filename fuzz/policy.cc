@@ -1,4 +1,5 @@
-// The policy parser: any text is an error that names file and line, or a policy that says the same when read again.
+// Fuzzes the policy parser: any text is an error that names file and line, or a policy that says the same when read
+// again.
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
@@ -29,7 +30,7 @@ void expect_same(const Policy& a, const Policy& b) {
     expect(a.imports[i].name == b.imports[i].name && a.imports[i].mode == b.imports[i].mode);
 }
 
-/// Rules come from a line each, and in the order of the file.
+/// Checks that rules come from a line each, in the order of the file.
 void expect_in_order(const auto& rules) {
   for (size_t i = 0; i < rules.size(); ++i) {
     expect(rules[i].line > 0);

@@ -29,7 +29,7 @@ void check(std::span<const uint8_t> bytes, const WatPrintOptions& options) {
   auto module = wat_to_wasm(*text, {.names = true});
   expect(module.has_value());
   auto again = wasm_to_wat(*module, options);
-  // The limit of a text's length goes by the module's, which may have become shorter.
+  // The limit of a text's length depends on the module's length, which may have become shorter.
   if (!again) return expect(again.error().kind == ErrorKind::limit);
   expect(*again == *text);
   auto same = wat_to_wasm(*again, {.names = true});

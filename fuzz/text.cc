@@ -1,5 +1,5 @@
-// Fuzzes the text format: the module parser, the script reader, and whether what they make is sound. The binary of a text
-// goes through the decoder, which may refuse it but must find it a module.
+// Fuzzes the text format: the module parser, the script reader, and whether what they make is sound. The binary of a
+// text goes through the decoder, which may refuse it but must find it a module.
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -19,7 +19,7 @@ void expect(bool property) {
   if (!property) __builtin_trap();
 }
 
-/// An error must be of a kind that a parser has, say something in one line, and point into the text.
+/// Checks that an error is of a kind that a parser has, has a message of one line, and points into the text.
 void expect_sound(const Error& error, std::string_view text) {
   expect(error.kind == ErrorKind::malformed || error.kind == ErrorKind::invalid || error.kind == ErrorKind::limit);
   expect(!error.message.empty() && !error.message.contains('\n'));
@@ -35,7 +35,7 @@ void expect_sound(const WatModule& module, std::string_view text) {
   }
   auto decoded = decode_module(module.bytes, {.features = Features(), .bodies_elsewhere = false});
   if (decoded || decoded.error().kind != ErrorKind::malformed) return;
-  // Out of a well-formed text come only those few malformed binaries that the two formats disagree on.
+  // A well-formed text gives a malformed binary only in the few cases where the two formats disagree.
   expect(decoded.error().offset && *decoded.error().offset <= module.bytes.size());
 }
 

@@ -1,5 +1,5 @@
-// The trace parser: any text is an error that names file and line, or a trace whose indices lie within it. What comes
-// after a first NUL byte is read as the trace replayed next, whose handles may be of the first one.
+// Fuzzes the trace parser: any text is an error that names file and line, or a trace whose indices lie within it. What
+// comes after a first NUL byte is read as the trace replayed next, whose handles may be of the first one.
 #include "hosts/wasm_bindgen/trace.h"
 
 #include <cstddef>
@@ -26,7 +26,7 @@ void expect_earlier(const HandleRef& handle, uint64_t call) {
   expect(handle.call < call && handle.element >= HandleRef::kWhole);
 }
 
-/// What the replayer uses unchecked.
+/// Checks what the replayer uses unchecked.
 void expect_in_bounds(const Trace& trace) {
   for (size_t i = 0; i < trace.calls.size(); ++i) {
     const TraceCall& call = trace.calls[i];

@@ -1,5 +1,5 @@
-// The pass that recovers products of 128 bits: any bytes are a function (jit/testing/random_function.h) that it leaves
-// equal. At exit it says how much of what it saw was rewritten.
+// Fuzzes the pass that recovers products of 128 bits: any bytes are a function (jit/testing/random_function.h), whose
+// results the pass must leave equal. At exit it prints how much of what it saw was rewritten.
 #include <cstdio>
 #include <cstdlib>
 

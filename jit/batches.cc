@@ -6,9 +6,10 @@ namespace rotor::jit {
 
 namespace {
 
-/// Bodies a batch holds at most: a batch is what one worker has in memory and the grain of the work.
+/// The most bytes of bodies in a batch, which is what one worker has in memory and the grain of the work.
 constexpr uint64_t kBatchBytes = 128 << 10;
-/// Memory that the functions of one LLVM module take together, by estimates: they lie there until it is compiled.
+/// The most bytes that the functions of one LLVM module take together, by estimates: all of them are in memory until
+/// the module is compiled.
 constexpr uint64_t kPieceMemoryBytes = 256 << 20;
 
 }  // namespace

@@ -17,7 +17,7 @@ struct Batch {
   uint32_t count;
 };
 
-/// All functions of a module, at most `functions` (at least 1) a batch.
+/// Divides all functions of a module into batches of at most `functions` (at least 1).
 std::vector<Batch> make_batches(const wasm::Module& module, uint32_t functions);
 
 /// A function of a batch, and how it is to be emitted.
@@ -32,10 +32,12 @@ struct BatchFunction {
 struct SortedBatch {
   std::vector<BatchFunction> at_o0, at_o1;
 };
-/// Errors: limit, of the first function that may not be compiled, whose index is left in `bad`.
+/// Sorts the functions of a batch by the level at which they may be compiled. Errors: limit, for the first function
+/// that may not be compiled, whose index is left in `bad`.
 Result<SortedBatch> sort_batch(CostCounter& counter, std::span<const uint32_t> defined_funcs, OptLevel opt,
                                const code::CompileOptions& options, uint32_t imported_funcs, uint32_t& bad);
-/// The first of these functions, at least one, that are compiled together: as many as do not take much memory.
+/// Takes the first functions off `functions`, at least one, to be compiled together: as many as do not take much
+/// memory.
 std::span<const BatchFunction> take_piece(std::span<const BatchFunction>& functions, uint64_t& memory_bytes);
 
 }  // namespace rotor::jit

@@ -38,8 +38,8 @@ class Worker {
         emitter_(module, bytes, options.settings.features) {}
 
   using Objects = std::vector<std::vector<char>>;
-  /// Compiles functions, none to an empty object. `below`: what would take too long at `opt` is compiled at o0, else
-  /// it is an error. Errors: of the first bad function, whose index is left in `bad`; limit.
+  /// Compiles functions; no functions give an empty object. `below`: functions that would take too long at `opt` are
+  /// compiled at o0; else they are errors. Errors: that of the first bad function, whose index is left in `bad`; limit.
   Result<Objects> compile(const ModulePlan& plan, OptLevel opt, std::span<const uint32_t> defined_funcs, uint32_t& bad,
                           bool below = true) {
     ROTOR_TRY(SortedBatch sorted, sort_batch(counter_, defined_funcs, opt, options_, plan.module.imported_funcs, bad));
@@ -54,7 +54,7 @@ class Worker {
   }
 
  private:
-  /// Compiles the first of `rest` and takes them off.
+  /// Compiles the first functions of `rest`, and takes them off.
   Result<void> compile_piece(const ModulePlan& plan, OptLevel opt, std::span<const BatchFunction>& rest,
                              Objects& objects, uint32_t& bad) {
     std::unique_ptr<Pipeline>& pipeline = pipelines_[opt == OptLevel::o0 ? 0 : 1];
@@ -83,7 +83,7 @@ class Worker {
   std::unique_ptr<Pipeline> pipelines_[2];
 };
 
-/// A whole module, on several threads.
+/// Compiles a whole module, on several threads.
 class Compilation {
  public:
   Compilation(const wasm::Module& module, std::span<const uint8_t> bytes, const code::CompileOptions& options)
@@ -125,7 +125,7 @@ class Compilation {
     if (options_.in_llvm) options_.in_llvm(enters);
   }
 
-  /// One worker: batches until none is left or one failed.
+  /// Does the work of one worker: compiles batches until none is left or one failed.
   void work() {
     double before = thread_cpu_ms();
     Worker worker(module_, bytes_, options_, cpu_);
@@ -156,11 +156,11 @@ class Compilation {
     cpu_ms_ += thread_cpu_ms() - before;
   }
 
-  /// The level for what comes next, by what time it is.
+  /// Returns the level to compile the next functions at, by the time that is left.
   Result<OptLevel> level_in_time(uint32_t next_func) const {
     if (options_.settings.deadline_ms == 0) return opt_;
     auto gone = std::chrono::steady_clock::now() - start_;
-    constexpr uint64_t kAges = UINT64_C(1) << 40;  // more would overflow
+    constexpr uint64_t kAges = UINT64_C(1) << 40;  // ms; a larger one would overflow
     std::chrono::milliseconds deadline(std::min(options_.settings.deadline_ms, kAges));
     if (gone < deadline / 2) return opt_;
     if (gone < deadline) return OptLevel::o0;
@@ -237,7 +237,7 @@ class LlvmFunctionCompiler final : public code::FunctionCompiler {
   const std::vector<std::string>& cpu_features() const override { return cpu_.features; }
 
   void warm_up() override {
-    // A module without functions goes through all of LLVM.
+    // An LLVM module without functions still goes through all of LLVM, which is what warms it up.
     if (module_.bodies.empty()) return;
     std::unique_ptr<Worker> worker = take_worker();
     uint32_t bad;

@@ -12,25 +12,25 @@ using wasm::BlockSignature;
 using wasm::Opcode;
 
 namespace {
-/// What a short body may take beyond its bytes' share, in bytes.
+/// The bytes that are added to every body's own, for short bodies.
 constexpr uint64_t kBytesGiven = 32;
-/// What a function takes however short it is.
+/// The bytes of memory that a function takes however short it is.
 constexpr uint64_t kFunctionBytes = 64 << 10;
 
-// What LLVM's optimising code generator takes more than linear time over; a function with more is compiled as --opt 0
-// does. The largest function of kimchi has 193 local declarations and 39 KB.
-constexpr uint32_t kMaxLoopDepth = 100;    ///< 4,000: 22 s, and 50,000 overflow any stack
-constexpr uint32_t kMaxUsedLocals = 1000;  ///< live across a call, 4,000: 15 s
+// The most of what LLVM's optimising code generator takes more than linear time over; a function with more is compiled
+// as with --opt 0. The largest function of kimchi has 193 local declarations and 39 KB.
+constexpr uint32_t kMaxLoopDepth = 100;    ///< 4,000 take 22 s, and 50,000 overflow any stack
+constexpr uint32_t kMaxUsedLocals = 1000;  ///< 4,000 that are live across a call take 15 s
 constexpr uint64_t kMaxLivePerByte = 64;   ///< Cost::live
-constexpr uint64_t kMaxBlocks = 16'000;    ///< 64,000: over 20 s
+constexpr uint64_t kMaxBlocks = 16'000;    ///< 64,000 take over 20 s
 constexpr uint64_t kMaxBodyBytes = 512 << 10;
 
-/// An access with a larger static offset checks its end (jit/emit/memory.cc).
+/// The largest static offset without a check: an access with a larger one checks its end (jit/emit/memory.cc).
 constexpr uint64_t kGuardedOffset = code::kGuardBytes - code::kMaxAccessBytes;
 }  // namespace
 
-/// Weights are what the emitters come to at most, within a few instructions; what matters is that nothing which a body
-/// can repeat in a few bytes is missed.
+/// Counts a body. The weights are what the emitters make at most, within a few instructions; what matters is that
+/// nothing which a body can repeat in a few bytes is missed.
 class CostCounter::Sink : public wasm::EmptySink {
  public:
   struct Control : EmptySink::Control {
@@ -84,7 +84,8 @@ class CostCounter::Sink : public wasm::EmptySink {
     cost.operands = std::max(cost.operands, height_ + static_cast<uint32_t>(results.size()));
     if (reachable && !frame.is_loop) cost.phi_entries += fallthrough.size();
     if (frame.lacks_else) cost.phi_entries += results.size();
-    // A phi at most for each local that was set in it: at a loop's head, or where its end is reached in several ways.
+    // There is at most one phi for each local that was set in the block: at a loop's head, or where the block's end is
+    // reached in several ways.
     uint64_t joined = frame.joins + 1;
     if (frame.is_loop || joined > 1) cost.phi_entries += frame.sets * joined;
     if (frame.is_loop) --loops_;
@@ -136,7 +137,7 @@ class CostCounter::Sink : public wasm::EmptySink {
     add(1, 0);
     uint32_t& last = last_set_[raw(index)];
     if (last == 0 && raw(index) >= type_->params.size()) ++cost.used_locals;
-    // Counted once in each frame: taken back from the innermost one that has counted it before.
+    // A local counts once in each frame: it is taken back from the innermost frame that has counted it before.
     ++frames_.back().sets;
     if (last != 0) {
       auto after = std::ranges::upper_bound(frames_, last, {}, &Frame::begin);
@@ -195,7 +196,7 @@ class CostCounter::Sink : public wasm::EmptySink {
  private:
   static constexpr uint32_t kPrologue = 12, kLoopHead = 4, kTrap = 4, kSimd = 10;
 
-  /// A block that is open: what it is that phis at its label or end stand for.
+  /// An open block, with what decides how many phis its label or end gets.
   struct Frame {
     uint32_t begin;  ///< time_ when it was opened, plus 1
     bool is_loop;
@@ -229,7 +230,7 @@ class CostCounter::Sink : public wasm::EmptySink {
     return guarded && mem.offset <= kGuardedOffset ? one(6) : trapping(10, 2);
   }
   Value atomic(const wasm::MemArg& mem) { return trapping(8, 3), access(mem); }
-  /// The end of a block, or a call: what is on the stack lives across it.
+  /// Counts the end of a block, or a call: what is on the stack lives across it.
   void cross() { cost.live += height_; }
   void ret() { add(12 + 2 * type_->results.size(), 4); }
   void call(uint32_t instructions, uint32_t blocks, size_t args, std::span<Value> results) {
@@ -238,7 +239,8 @@ class CostCounter::Sink : public wasm::EmptySink {
     ++cost.calls;
     cross();
   }
-  /// Passes on as many stack words as the function itself has, to near code and to far.
+  /// Counts a tail call: it passes on as many stack words as the function itself has, once for code of the same context
+  /// and once for other code.
   void tail_call(size_t args) { add(36 + 3 * args + 2 * uint64_t{stack_words_}, 9); }
 
   const wasm::Module& module_;
@@ -264,7 +266,7 @@ Cost CostCounter::count(uint32_t defined_func) {
   return sink_->cost;
 }
 
-// Upper bounds of what bench/compile_cost.cc measures.
+// Returns upper bounds of what bench/compile_cost.cc measures.
 Estimate estimate(const Cost& cost, Form form) {
   const uint64_t steps = cost.instructions + cost.phi_entries;
   const uint64_t fast_bytes = 400 * steps + 2000 * cost.blocks + 3000 * uint64_t{cost.calls};
@@ -278,7 +280,7 @@ Estimate estimate(const Cost& cost, Form form) {
 
 namespace {
 
-/// Whether the terms that grow faster than the steps are within what the body's bytes allow.
+/// Returns whether the terms that grow faster than the steps are within what the body's bytes allow.
 bool may_be_optimised(const Cost& cost) {
   return cost.loop_depth <= kMaxLoopDepth && cost.used_locals <= kMaxUsedLocals && cost.blocks <= kMaxBlocks &&
          cost.body_bytes <= kMaxBodyBytes && cost.live <= kMaxLivePerByte * (cost.body_bytes + kBytesGiven);

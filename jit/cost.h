@@ -23,7 +23,7 @@ enum class Form : uint8_t {
 struct Cost {
   uint64_t body_bytes = 0;
   uint64_t instructions = 0;  ///< of LLVM's intermediate representation, phis apart
-  uint64_t phi_entries = 0;   ///< of operands and of locals: each phi, times what it joins
+  uint64_t phi_entries = 0;   ///< of phis of operands and of locals: one for each value that a phi joins
   uint64_t blocks = 0;
   uint64_t live = 0;  ///< operands on the stack, summed over calls and ends of blocks
   uint32_t calls = 0;
@@ -33,13 +33,13 @@ struct Cost {
   uint32_t loop_depth = 0;   ///< loops around each other, at most
 };
 
-/// Counts. Not thread-safe; one a worker.
+/// Counts the costs of a module's functions. Not thread-safe; each worker has its own.
 class CostCounter {
  public:
   /// `module` and `bytes` must outlive it.
   CostCounter(const wasm::Module& module, std::span<const uint8_t> bytes, const Features& features);
   ~CostCounter();
-  /// Of a body that does not validate: of what comes before the error, which is for the emitter to report.
+  /// Counts a body; in one that does not validate, what precedes the error, which the emitter reports.
   Cost count(uint32_t defined_func);
 
  private:
@@ -49,15 +49,15 @@ class CostCounter {
   std::unique_ptr<wasm::BodyDecoder<Sink>> decoder_;
 };
 
-/// What a form takes at most, of one thread.
+/// Upper bounds of what compiling a function in a form takes, on one thread.
 struct Estimate {
   uint64_t memory_bytes;
   uint64_t cpu_us;
 };
 Estimate estimate(const Cost& cost, Form form);
 
-/// The best form that a function may have by the bounds in `options`. Errors: limit, if it may have none; `func` is the
-/// module's index, for the message.
+/// Returns the best form that a function may have within the bounds in `options`. Errors: limit, if it may have none;
+/// `func` is the module's index, for the message.
 Result<Form> form_of(const Cost& cost, OptLevel opt, const code::CompileOptions& options, uint32_t func);
 
 }  // namespace rotor::jit

@@ -21,13 +21,13 @@ namespace rotor::jit {
 
 namespace {
 
-/// Comments, by the names that functions have in IR.
+/// The comments for functions, by their names in IR.
 class Comments {
  public:
   explicit Comments(const wasm::Names& names) {
     for (const auto& [index, name] : names.functions) functions_.emplace(index, quoted(name));
   }
-  /// Empty: none.
+  /// Returns the comment for a function; empty if there is none.
   const std::string& of_function(llvm::StringRef symbol) const {
     static const std::string kNone;
     auto index = function_of_symbol(symbol);
@@ -37,7 +37,7 @@ class Comments {
   static std::string of_offset(uint32_t offset) { return fmt::format("module offset {:#x}", offset); }
 
  private:
-  /// A name may hold anything, and must not end its comment.
+  /// Returns a name for a comment: it may hold any character, and must not end the comment.
   static std::string quoted(std::string_view name) {
     std::string text;
     for (char c : name) {
@@ -90,7 +90,7 @@ class AssemblyComments : public llvm::AsmPrinterHandler {
   uint32_t last_line_ = 0;
 };
 
-/// Adds the text of a batch to `out`. Errors: of the first bad function.
+/// Adds the text of batches to `out`. Errors: that of the first bad function.
 class TextWriter {
  public:
   TextWriter(const wasm::Module& module, std::span<const uint8_t> bytes, const code::CompileOptions& options,
@@ -141,7 +141,7 @@ Result<std::string> write_text(const wasm::Module& module, std::span<const uint8
   ROTOR_TRY(auto fast, Pipeline::create(OptLevel::o0, cpu, false));
   ROTOR_TRY(auto optimising, Pipeline::create(OptLevel::o1, cpu, options.settings.wide_products));
   const code::CodeSettings& settings = options.settings;
-  // Tier 0 is shown as it is where there is a tier 1.
+  // Tier-0 code is shown as it is where there is a tier 1: it counts.
   ModulePlan tier0(module, settings, Calls::slots, settings.tiered);
   ModulePlan tier1(module, settings, settings.tiered ? Calls::self : Calls::straight, false);
   TextWriter writer(module, bytes, options, text);

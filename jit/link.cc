@@ -42,7 +42,7 @@ void append_lines(std::vector<uint8_t>& lines, std::span<const Site> sites, uint
 
 uint64_t round_up(uint64_t v, uint64_t to) { return (v + to - 1) / to * to; }
 
-/// One object, parsed where it lies.
+/// One ELF object, parsed in place.
 struct Object {
   const uint8_t* bytes;
   size_t size;
@@ -87,7 +87,7 @@ class Linker final : public code::UnlinkedCode {
       ROTOR_CHECK(place(o));
       objects_.push_back(std::move(o));
     }
-    // A trap site is read with what follows it: it never ends at the end of what is mapped.
+    // The trap handler reads a few bytes from a trap site on, so text never ends right behind one.
     if (text_size_) text_size_ = round_up(text_size_ + kTrapSiteBytes, code::kCodePageBytes);
     rodata_size_ = round_up(rodata_size_, code::kCodePageBytes);
     return {};
@@ -102,7 +102,7 @@ class Linker final : public code::UnlinkedCode {
     image_ = {};
     image_.text_offset = text_offset;
     image_.rodata_offset = rodata_offset;
-    // Between functions lie traps, not fall-through.
+    // The gaps between functions are filled with traps, so that none falls through into another.
     image_.text.assign(text_size_, 0xcc);
     image_.rodata.assign(rodata_size_, 0);
     for (Object& o : objects_) {
@@ -134,11 +134,11 @@ class Linker final : public code::UnlinkedCode {
     return {};
   }
 
-  /// Offset in the region of a placed section.
+  /// Returns the offset of a placed section in the region.
   uint64_t region_offset(const Object& o, size_t section) const {
     return o.place[section] + (o.in_text[section] ? image_.text_offset : region_.rodata() + image_.rodata_offset);
   }
-  /// Where its bytes are.
+  /// Returns the bytes of a placed section in the image.
   uint8_t* contents(const Object& o, size_t section) {
     return (o.in_text[section] ? image_.text : image_.rodata).data() + o.place[section];
   }
@@ -149,13 +149,13 @@ class Linker final : public code::UnlinkedCode {
         std::memcpy(contents(o, i), o.bytes + o.sections[i].sh_offset, o.sections[i].sh_size);
   }
 
-  /// The function index that a symbol names, or kRunPage, or none.
+  /// Returns the function index that a symbol names, or kRunPage, or nullopt.
   static std::optional<uint32_t> symbol_meaning(std::string_view name) {
     if (name == "rotor_run_page") return kRunPage;
     return function_of_symbol(name);
   }
 
-  /// The object's site table.
+  /// Returns the object's site table.
   static std::span<const Site> sites(const Object& o) {
     for (const Elf64_Shdr& s : o.sections)
       if (std::string_view(o.section_name(s)) == kSiteSection)
@@ -163,7 +163,7 @@ class Linker final : public code::UnlinkedCode {
     return {};
   }
 
-  /// Takes down where each function of the object begins and ends, and its lines.
+  /// Records where each function of the object begins and ends, and its lines.
   Result<void> define(const Object& o, uint32_t tier) {
     std::span<const Site> table = sites(o);
     for (const Elf64_Sym& s : o.symbols) {
@@ -185,7 +185,7 @@ class Linker final : public code::UnlinkedCode {
     return {};
   }
 
-  /// As an offset in the region.
+  /// Returns a symbol's address as an offset in the region.
   Result<uint64_t> symbol_address(const Object& o, const Elf64_Sym& s) {
     if (s.st_shndx != SHN_UNDEF && s.st_shndx < SHN_LORESERVE && o.place[s.st_shndx] != kNotPlaced)
       return region_offset(o, s.st_shndx) + s.st_value;
@@ -204,7 +204,7 @@ class Linker final : public code::UnlinkedCode {
       for (size_t i = 0; i < s.sh_size / sizeof(Elf64_Rela); ++i) {
         const Elf64_Rela& r = relocations[i];
         uint32_t kind = ELF64_R_TYPE(r.r_info);
-        // Only distances: an absolute address would tie the image to one place.
+        // Only distances are allowed: an absolute address would tie the image to one place.
         if (kind != R_X86_64_PC32 && kind != R_X86_64_PLT32)
           return std::unexpected(
               unexpected(fmt::format("relocation of type {} in {}", kind, o.section_name(o.sections[s.sh_info]))));

@@ -11,12 +11,12 @@
 
 namespace rotor::jit {
 
-/// The function that a symbol names: `f` and the function's index; or `u`, the index, `.` and anything, for its uniform
-/// prototype (emit_module.h), of the same entry. Digits only, no sign.
+/// Returns the function that a symbol names: `f` and the function's index; or `u`, the index, `.` and anything, for its
+/// uniform prototype (jit/emit/module.h), which has the same entry. The index is digits only, without a sign.
 std::optional<uint32_t> function_of_symbol(std::string_view name);
 
-/// Each object holds some defined functions of `module`, which must outlive the result; none of them twice. Errors:
-/// internal: not what the contract allows (a section that could not be shared by instances).
+/// Parses ELF objects, each of which holds some defined functions of `module`, which must outlive the result; none of
+/// them twice. Errors: internal: not what the contract allows (a section that could not be shared by instances).
 Result<std::unique_ptr<code::UnlinkedCode>> parse_objects(std::vector<std::vector<char>> objects,
                                                           const wasm::Module& module);
 

@@ -37,7 +37,8 @@ namespace rotor::jit {
 
 namespace {
 
-/// Sets what LLVM takes from its command line only: in the whole process, for whoever else uses this LLVM.
+/// Sets an option that LLVM takes from its command line only. It holds in the whole process, for all users of this
+/// LLVM.
 void set_llvm_option(const char* name, const char* value) {
   auto& options = llvm::cl::getRegisteredOptions();
   auto found = options.find(name);
@@ -52,20 +53,20 @@ void initialize_llvm() {
     LLVMInitializeX86Target();
     LLVMInitializeX86TargetMC();
     LLVMInitializeX86AsmPrinter();
-    // Of a long interval that many others could be joined with, each join looks at all uses: with LLVM's 256 of them a
+    // Joining others with a long interval looks at all its uses each time: with LLVM's own bound of 256 such joins a
     // function of 112 KB took 16 s.
     set_llvm_option("large-interval-freq-threshold", "64");
   });
 }
 
-/// No function of any library is known: otherwise LLVM makes a call of memset out of a loop of stores.
+/// Returns library information that knows no function: otherwise LLVM makes a call of memset out of a loop of stores.
 llvm::TargetLibraryInfoImpl no_libraries(const llvm::Triple& triple) {
   llvm::TargetLibraryInfoImpl info(triple);
   info.disableAllFunctions();
   return info;
 }
 
-/// In builds that check assertions.
+/// Verifies a module in builds that check assertions.
 void verify([[maybe_unused]] const llvm::Module& module, [[maybe_unused]] const char* maker) {
 #ifndef NDEBUG
   std::string what;
@@ -74,7 +75,8 @@ void verify([[maybe_unused]] const llvm::Module& module, [[maybe_unused]] const 
 #endif
 }
 
-/// The instruction selector folds a load into what uses it, and keeps the location of the user: it gets the load's.
+/// Gives users of loads the loads' locations: the instruction selector folds a load into its user, and keeps the user's
+/// location.
 void locate_folded_loads(llvm::Function& function) {
   for (llvm::BasicBlock& block : function)
     for (llvm::Instruction& instruction : block) {
@@ -83,7 +85,7 @@ void locate_folded_loads(llvm::Function& function) {
         auto* used = llvm::dyn_cast<llvm::Instruction>(operand);
         bool may_fold = used && (llvm::isa<llvm::LoadInst>(used) || llvm::isa<llvm::CastInst>(used) ||
                                  llvm::isa<llvm::InsertElementInst>(used) || llvm::isa<llvm::ShuffleVectorInst>(used));
-        // Loads come before their users, and an extension or splat in between has got its location by now.
+        // Loads come before their users, and an extension or splat in between already has the load's location.
         if (may_fold && used->getParent() == &block && used->getDebugLoc()) {
           instruction.setDebugLoc(used->getDebugLoc());
           break;
@@ -120,7 +122,8 @@ Result<std::unique_ptr<Pipeline>> Pipeline::create(OptLevel opt, const CpuTarget
 
 Pipeline::Pipeline(OptLevel opt, std::unique_ptr<llvm::TargetMachine> target, bool wide_products)
     : opt_(opt), wide_products_(wide_products && opt == OptLevel::o1), target_(std::move(target)), out_(object_) {
-  // Those of the few passes below; all that a PassBuilder registers would cost more than it gives.
+  // Registers the analyses of the few passes below; registering all that a PassBuilder does would cost more than it
+  // gives.
   analyses_.registerPass([&] { return llvm::TargetLibraryAnalysis(no_libraries(target_->getTargetTriple())); });
   analyses_.registerPass([&] { return target_->getTargetIRAnalysis(); });
   analyses_.registerPass([] { return llvm::PassInstrumentationAnalysis(); });
@@ -187,7 +190,7 @@ void Pipeline::write_assembly(llvm::Module& module, llvm::SmallVectorImpl<char>&
   passes.run(module);
 }
 
-/// What TargetMachine::addPassesToEmitFile does, with a handler of ours on the printer.
+/// Does what TargetMachine::addPassesToEmitFile does, with Rotor's handler on the printer.
 void Pipeline::add_code_generator(llvm::legacy::PassManager& passes, llvm::raw_pwrite_stream& out,
                                   llvm::CodeGenFileType type, const MakeHandler& make_handler) {
   passes.add(new llvm::TargetLibraryInfoWrapperPass(no_libraries(target_->getTargetTriple())));
@@ -197,7 +200,7 @@ void Pipeline::add_code_generator(llvm::legacy::PassManager& passes, llvm::raw_p
   passes.add(config);
   passes.add(machine_module);
   add_guest_access_passes(*config);
-  // Behind CodeGenPrepare, which would merge again what was cut; with --opt 0 there is none.
+  // The pass runs behind CodeGenPrepare, which would merge again what was cut; with --opt 0 there is no CodeGenPrepare.
   if (opt_ == OptLevel::o0) {
     passes.add(create_split_blocks_pass());
   } else {

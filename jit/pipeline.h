@@ -22,7 +22,7 @@ namespace rotor::jit {
 
 /// The CPU that code is made for: x86-64-v2 and the listed features on top, which are the ones a code file names.
 struct CpuTarget {
-  std::vector<std::string> features;  ///< as kCpuFeatures in code/cpu.h spells them
+  std::vector<std::string> features;  ///< as kFeatures in code/cpu.cc spells them
   std::string tune;                   ///< LLVM's name of the CPU to schedule for
 };
 /// Errors: invalid_argument for a name that Config::cpu does not have.
@@ -35,14 +35,14 @@ class Pipeline {
   static Result<std::unique_ptr<Pipeline>> create(OptLevel opt, const CpuTarget& cpu, bool wide_products);
   ~Pipeline();
   llvm::TargetMachine& target() { return *target_; }
-  /// Whether it looks for products of 128 bits: at o1, if it was asked to.
+  /// Returns whether it looks for products of 128 bits: at o1, if it was asked to.
   bool wide_products() const { return wide_products_; }
-  /// For the next module, of so many functions. Pre: the last one is gone.
+  /// Returns the context for the next module, which has `functions` functions. Pre: the last module is gone.
   llvm::LLVMContext& context(size_t functions);
   /// Optimises a module of that context and writes its object, which is valid until the next call.
   std::span<const char> run(llvm::Module& module);
 
-  // Its halves, for people to read what is between and behind them.
+  // The two halves of `run`, so that people can read what comes out of each.
   void optimise(llvm::Module& module);
   /// Writes the assembly of an optimised module; what `make_handler` makes may add comments.
   using MakeHandler = std::function<std::unique_ptr<llvm::AsmPrinterHandler>(llvm::AsmPrinter&)>;

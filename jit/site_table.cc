@@ -13,7 +13,7 @@ void SiteTableHandler::beginInstruction(const llvm::MachineInstr* instruction) {
   if (instruction->isMetaInstruction()) return;
   const llvm::DebugLoc& location = instruction->getDebugLoc();
   uint32_t line = location ? location.getLine() : 0;
-  // What has no location of its own cannot fault and calls nothing: it may as well belong to its predecessor.
+  // An instruction without a location cannot fault and calls nothing: it may as well belong to its predecessor's site.
   if (line == 0 || line == last_line_) return;
   last_line_ = line;
   llvm::MCSymbol* label = printer_.OutContext.createTempSymbol();
@@ -25,12 +25,12 @@ void SiteTableHandler::endModule() {
   llvm::MCStreamer& out = *printer_.OutStreamer;
   llvm::MCSection* text = printer_.getObjFileLowering().getTextSection();
   out.switchSection(printer_.OutContext.getELFSection(kSiteSection, llvm::ELF::SHT_PROGBITS, 0));
-  out.emitValueToAlignment(llvm::Align(alignof(Site)));  // the linker reads it as an array where it lies
+  out.emitValueToAlignment(llvm::Align(alignof(Site)));  // the linker reads it in place, as an array
   for (const Label& label : labels_) {
     out.emitAbsoluteSymbolDiff(label.symbol, text->getBeginSymbol(), 4);
     out.emitInt32(label.line);
   }
-  labels_.clear();  // the printer goes on to another module
+  labels_.clear();  // the printer is used for another module afterwards
 }
 
 }  // namespace rotor::jit

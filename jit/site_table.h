@@ -1,9 +1,9 @@
-// Where an instruction of the module ends up in machine code, for backtraces. The emitters give calls and whatever may
-// fault a debug location whose line is the module offset; this handler writes (code offset, module offset) pairs into a
-// section of the object, for the linker to read.
+// The table of where instructions of the module end up in machine code, for backtraces. The emitters give calls and
+// whatever may fault a debug location whose line is the module offset; this handler writes (code offset, module offset)
+// pairs into a section of the object, for the linker to read.
 //
-// Not LLVM's own line table: a function with a DISubprogram makes the code generator track variables and scopes that
-// are not there, 27 % of the compile time of kimchi at --opt 0 (8.1 s against 5.9 s).
+// LLVM's own line table is not used: a function with a DISubprogram makes the code generator track variables and scopes
+// that are not there, 27 % of the compile time of kimchi at --opt 0 (8.1 s against 5.9 s).
 #pragma once
 
 #include <memory>

@@ -8,7 +8,7 @@ namespace rotor::memory::fault_injection {
 
 namespace {
 std::mutex mutex;
-// Under the mutex.
+// These are guarded by the mutex.
 uint64_t counted = 0;
 uint64_t fails_at = UINT64_MAX;
 Scope scope_of_calls = Scope::all_threads;

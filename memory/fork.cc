@@ -9,7 +9,7 @@ namespace rotor::memory {
 
 namespace detail { constinit std::atomic<uint32_t> g_fork_generation{0}; }
 
-/// The process's, in static storage: forks may come before and after anything.
+/// The registry of the process. It is in static storage, since forks may come before and after anything.
 struct ForkRegistry {
   static constexpr size_t kRanks = 4;
 
@@ -20,7 +20,8 @@ struct ForkRegistry {
   List lists[kRanks];
   std::mutex renewing;  ///< of ForkMutex
 
-  // Passes. Both sequentially consistent: either who comes sees the fork, or the fork sees who came.
+  // Passes. Both are sequentially consistent: either the thread that takes a pass sees the fork, or the fork sees the
+  // pass.
   std::atomic<bool> forking{false};
   std::atomic<uint32_t> passes{0};  ///< threads that hold one
 
@@ -37,7 +38,7 @@ struct ForkRegistry {
     if (hooks.next_) hooks.next_->previous_ = hooks.previous_;
     (hooks.previous_ ? hooks.previous_->next_ : list.first) = hooks.next_;
   }
-  /// Nothing of the rank comes or goes from here on.
+  /// Takes the locks of a rank; from then on no hooks of the rank are registered or removed.
   void take(ForkHooks::Rank rank) {
     List& list = lists[static_cast<size_t>(rank)];
     list.mutex.lock();
@@ -56,7 +57,7 @@ struct ForkRegistry {
 namespace {
 
 constinit ForkRegistry g_registry;
-/// Passes of this thread.
+/// The number of passes that this thread holds.
 thread_local constinit uint32_t t_passes = 0;
 
 void pause() {

@@ -1,7 +1,7 @@
-// After fork() the child has the thread that called it, and no other: what the others held stays locked, what they were
-// at stays half done. So a fork takes what it has to find whole (ForkHooks), and waits for what takes a while and can't
-// be taken up again (ForkPass). Locks of single instances are not worth that: they are found new in the child
-// (ForkMutex), and who was inside an instance stays there.
+// After fork() the child has the thread that called it, and no other: locks that the others held stay locked, and their
+// work stays half done. So a fork takes the locks of what the child has to find whole (ForkHooks), and waits for work
+// that takes a while and can't be resumed (ForkPass). Locks of single instances are not worth that: they are new in the
+// child (ForkMutex), and a thread that was inside an instance stays there.
 #pragma once
 
 #include <atomic>
@@ -12,28 +12,28 @@
 namespace rotor::memory {
 
 namespace detail { extern std::atomic<uint32_t> g_fork_generation; }
-/// How many forks lie between the process that loaded the library and this one.
+/// Returns how many forks lie between the process that loaded the library and this one.
 inline uint32_t fork_generation() { return detail::g_fork_generation.load(std::memory_order_acquire); }
 
 /// Something with locks, condition variables or threads that a child must be able to use.
 class ForkHooks {
  public:
-  /// The order in which forks take locks: that in which code takes them. Passes lie between the first two.
+  /// The order in which forks take locks, which is the one in which code takes them. Passes lie between the first two.
   enum class Rank : uint8_t { proxy, module, pool, watchdog };
 
   /// Takes the locks.
   virtual void before_fork() = 0;
-  /// Lets them go.
+  /// Releases the locks.
   virtual void after_fork_in_parent() = 0;
-  /// Makes locks and condition variables anew: threads that are gone wait there. There is no other thread.
+  /// Makes locks and condition variables anew, since threads that are gone wait on them. There is no other thread.
   virtual void after_fork_in_child() = 0;
 
  protected:
   ~ForkHooks() = default;
 };
 
-/// Makes forks call hooks while it lives: their last member, so that all that they need is there. A thread that holds
-/// their locks makes no others of the same rank, and must not fork.
+/// Makes forks call hooks while it lives. It has to be the last member of what has the hooks, so that all that they
+/// need exists. A thread that holds the hooks' locks registers no others of the same rank, and must not fork.
 class ForkRegistration {
  public:
   ForkRegistration(ForkHooks& hooks, ForkHooks::Rank rank);
@@ -57,12 +57,12 @@ class ForkPass {
   ~ForkPass() { give_back(); }
   ForkPass(const ForkPass&) = delete;
 
-  /// The same where it is no scope.
+  /// Take and give back a pass where the work is no scope.
   static void take();
   static void give_back();
 };
 
-/// A mutex that is free in the child. What it guards must do as a vanished thread may have left it.
+/// A mutex that is free in the child. What it guards must be usable as a vanished thread may have left it.
 class ForkMutex {
  public:
   void lock() {
@@ -76,8 +76,8 @@ class ForkMutex {
       renew();
     return mutex_.try_lock();
   }
-  /// The mutex itself, for condition variables. In the child, the first time: after `renewed()`, of which there is one
-  /// at once.
+  /// Returns the mutex itself, for condition variables. The first time in the child it calls `renewed()` before; one
+  /// thread at a time is in that.
   template <class Renewed>
   std::mutex& native(Renewed renewed) {
     if (generation_.load(std::memory_order_acquire) != fork_generation()) [[unlikely]]
@@ -92,7 +92,7 @@ class ForkMutex {
   std::mutex mutex_;
 };
 
-/// A new object in the place of one that can't be destroyed in the child.
+/// Constructs a new object in the place of one that can't be destroyed in the child.
 template <class T>
 void make_anew(T& object) {
   new (&object) T();

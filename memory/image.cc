@@ -50,7 +50,7 @@ Result<void> Image::visit(const std::function<Result<void>(uint64_t, std::span<c
 void Image::fault_in(const void* address) const {
   const auto* base = static_cast<const uint8_t*>(address);
   uint64_t left = kFaultInBytes;
-  // Not what was never written: a read of it would give the file a page of zeroes.
+  // Parts that were never written are skipped: a read of one would give the file a page of zeroes.
   for (uint64_t at = 0; at < mapped_bytes() && left > 0;) {
     auto range = file_.next_data(at);
     if (!range || range->begin == range->end) return;

@@ -15,36 +15,36 @@ namespace rotor::memory {
 /// Immutable; shared by whoever maps it or may still do so.
 class Image final : public SlotContents {
  public:
-  /// Takes the file over, which is of `size_bytes`, rounded up to the system's page, and zero behind them. Pre: no
-  /// shared mapping of it is left. Errors: io: the file is as it was.
+  /// Takes over a file that has `size_bytes`, rounded up to the system's page, and is zero behind them. Pre: no shared
+  /// mapping of it is left. Errors: io (the file is as it was).
   static Result<std::shared_ptr<const Image>> seal(os::MemoryFile& file, uint64_t size_bytes);
   Image(const Image&) = delete;
 
-  /// Of the memory.
+  /// Returns the size of the memory, in bytes.
   uint64_t size_bytes() const { return size_bytes_; }
-  /// Of what is mapped: size_bytes() in whole pages of the system.
+  /// Returns the bytes that are mapped: size_bytes() in whole pages of the system.
   uint64_t mapped_bytes() const override { return file_.size_bytes(); }
-  /// What the system holds of it: bytes.
+  /// Returns the bytes that the system holds for it.
   uint64_t resident_bytes() const { return file_.allocated_bytes(); }
-  /// Puts it at `address`, copy-on-write. Errors: those of os::map_private.
+  /// Maps the image at `address`, copy-on-write. Errors: those of os::map_private.
   Result<void> map(void* address) const override { return os::map_private(address, mapped_bytes(), file_, 0); }
-  /// Looks up in advance what is mapped at `address`, so that a first read takes no fault: of kFaultInBytes at most. (A
-  /// huge page takes 1.4 us, on its first read or here.)
+  /// Fills the page tables for the image that is mapped at `address`, kFaultInBytes of it at most, so that a first read
+  /// takes no fault. (A huge page takes 1.4 us, on its first read or here.)
   void fault_in(const void* address) const override;
   static constexpr uint64_t kFaultInBytes = uint64_t{256} << 20;
-  /// Gives every range that was written, in whole pages and in order, as offset and contents. Errors: io, those of
-  /// `see`.
+  /// Calls `see` with the offset and contents of every range that was written, in whole pages and in order. Errors: io,
+  /// those of `see`.
   Result<void> visit(const std::function<Result<void>(uint64_t, std::span<const uint8_t>)>& see) const;
-  /// The same, without the contents.
+  /// Returns the first such range at or behind `offset`, without its contents.
   Result<os::MemoryFile::Range> next_data(uint64_t offset) const { return file_.next_data(offset); }
-  /// Address space that is kept ready for the next memories.
+  /// Returns the address space that is kept ready for the next memories.
   SlotPool& slots() const { return slots_; }
 
  private:
   Image(os::MemoryFile file, uint64_t size_bytes) : file_(std::move(file)), size_bytes_(size_bytes) {}
-  /// Where all of a huge page was written, so that it costs no memory. A first read from an instance then maps
-  /// 2 MiB: reading 16 scattered pages takes 11 us instead of 44, and unmapping what was so mapped 15 instead of 46
-  /// (32 MiB of data; the huge pages are made in 10 ms).
+  /// Gathers pages into huge ones where all of a huge page was written, so that it costs no memory. A first read from
+  /// an instance then maps 2 MiB: reading 16 scattered pages takes 11 us instead of 44, and unmapping what was so
+  /// mapped 15 us instead of 46 (32 MiB of data; the huge pages are made in 10 ms).
   void gather_huge_pages() const;
 
   os::MemoryFile file_;

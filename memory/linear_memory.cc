@@ -48,7 +48,7 @@ Result<std::unique_ptr<LinearMemory>> LinearMemory::of_image(std::shared_ptr<con
 
 LinearMemory::~LinearMemory() {
   if (!base_) return;
-  // A file in place of the image would be mapped over it.
+  // If there is a file, it is mapped in place of the image, and the slots can't take the reservation.
   if (image_ && !file_ && image_->slots().give(*image_, base_, reserved_bytes_, accessible_bytes())) return;
   os::release(base_, reserved_bytes_, Image::kMappings);
 }
@@ -58,10 +58,10 @@ uint64_t LinearMemory::grow(uint64_t delta_bytes) {
   uint64_t old_bytes = size_bytes_->load(std::memory_order_relaxed);
   assert(old_bytes <= max_bytes_);
   if (delta_bytes > max_bytes_ - old_bytes) return UINT64_MAX;
-  // Pages of the system that become accessible: none, if the last one has room.
+  // [begin, end) are the system's pages that become accessible; none, if the last one has room.
   const uint64_t begin = os::round_up_to_page(old_bytes), end = os::round_up_to_page(old_bytes + delta_bytes);
   if (file_) {
-    // A file that is longer than the memory, after a failure, is zero there and does no harm.
+    // After a failure the file may be longer than the memory; it is zero there, which does no harm.
     if (!file_->resize(std::max(file_->size_bytes(), end))) return UINT64_MAX;
     if (!os::map_shared(base_ + begin, end - begin, *file_, begin)) return UINT64_MAX;
   } else if (!os::commit(base_ + begin, end - begin)) {
@@ -77,21 +77,22 @@ void LinearMemory::attach_size(std::atomic<uint64_t>* size) {
   size_bytes_ = size;
 }
 
-/// Another mapping of the same bytes takes the place of the shared one at once: threads that access them meanwhile find
-/// one or the other, and what they write to the file is seen through both.
+/// Seals the memory. Another mapping of the same bytes replaces the shared one at once: threads that access them
+/// meanwhile find one or the other, and what they write to the file is seen through both.
 void LinearMemory::before_fork() {
   grow_mutex_.lock();
   if (file_) (void)seal_in_place();
 }
 
 void LinearMemory::after_fork_in_child() {
-  // It could not be sealed, and is the parent's.
+  // The file could not be sealed, and belongs to the parent.
   if (file_) (void)lose(Error(ErrorKind::stale_handle, "a fork"));
 }
 
 Result<void> LinearMemory::lose(Error why) {
   uint64_t size = os::round_up_to_page(size_bytes_->exchange(0));
-  // What can be done: a guest of a memory of no bytes has no business there, but it is no one else's either.
+  // Taking away access is all that can be done. If it fails, a guest of a memory of no bytes could still reach these
+  // pages, but they are no one else's.
   (void)os::decommit(base_, size);
   file_.reset();
   image_.reset();
@@ -122,7 +123,8 @@ Result<std::shared_ptr<const Image>> LinearMemory::seal_in_place() {
     image_ = *image;
     return image;
   }
-  // Back to what it was. Should that fail, too, no mapping is left that can be vouched for.
+  // Sealing failed: the shared mapping is restored. If that fails, too, the state of the mapping is unknown, and the
+  // memory is lost.
   if (auto mapped = os::map_shared(base_, size, *file_, 0); !mapped) ROTOR_CHECK(lose(std::move(mapped).error()));
   return image;
 }
@@ -131,7 +133,7 @@ Result<std::shared_ptr<const Image>> LinearMemory::copy_to_image() const {
   uint64_t size = accessible_bytes();
   ROTOR_TRY(auto file, os::MemoryFile::create(size));
   uint64_t at = 0;
-  // What the image holds or the guest has written over it, then what was written elsewhere.
+  // Copies what the image holds or the guest has written over it, then what was written elsewhere.
   while (image_ && at < image_->mapped_bytes()) {
     ROTOR_TRY(auto range, image_->next_data(at));
     ROTOR_CHECK(copy_written(at, range.begin, file));
@@ -168,7 +170,7 @@ Result<void> LinearMemory::copy_written(uint64_t begin, uint64_t end, os::Memory
 Result<void> LinearMemory::cut(uint64_t new_bytes) {
   const uint64_t old_end = accessible_bytes(), new_end = os::round_up_to_page(new_bytes);
   if (old_end > new_end) {
-    // What lies below has been replaced: there is no way back.
+    // The contents below `new_bytes` have been replaced already: there is no way back.
     if (auto cut_off = os::decommit(base_ + new_end, old_end - new_end); !cut_off)
       return lose(std::move(cut_off).error());
   }

@@ -15,12 +15,13 @@
 namespace rotor::memory {
 
 /// [base, base + reserved): the first size_bytes(), rounded up to the system's page, are accessible, the rest faults.
-/// What lies between is nobody's until the memory grows over it: whoever accesses it must compare with the size.
-/// Thread-safe: several threads may grow it and read its size at once (memories that threads share).
+/// The bytes between size_bytes() and that rounded size belong to nobody until the memory grows over them: whoever
+/// accesses the memory must compare with the size. Thread-safe: several threads may grow it and read its size at once
+/// (memories that threads share).
 ///
-/// From the base up lie an image, mapped copy-on-write, if it was sealed or restored, and then anonymous pages. One
-/// that is imageable and not sealed is a shared mapping of its own file instead. A fork seals it, whoever accesses it
-/// meanwhile: parent and child must not share it.
+/// From the base up lie an image, mapped copy-on-write, if it was sealed or restored, and then anonymous pages. A
+/// memory that is imageable and not sealed is a shared mapping of its own file instead. A fork seals it, even while
+/// threads access it: parent and child must not share it.
 class LinearMemory final : ForkHooks {
  public:
   enum class Kind : uint8_t { plain, imageable };
@@ -29,11 +30,11 @@ class LinearMemory final : ForkHooks {
   /// space or memory).
   static Result<std::unique_ptr<LinearMemory>> create(uint64_t min_bytes, uint64_t max_bytes, uint64_t reserved_bytes,
                                                       Kind kind = Kind::plain);
-  /// One in an image's state, on a slot of the image's if one is ready. Pre: as of create, with the image's size.
-  /// Errors: io.
+  /// Makes a memory with the contents and size of an image, on a slot of the image's if one is ready. Pre: as of
+  /// create, with the image's size. Errors: io.
   static Result<std::unique_ptr<LinearMemory>> of_image(std::shared_ptr<const Image> image, uint64_t max_bytes,
                                                         uint64_t reserved_bytes);
-  /// Gives its address space to the image that it was made of, or back.
+  /// Gives its address space to the slots of the image that it was made of, or back to the system.
   ~LinearMemory();
   LinearMemory(const LinearMemory&) = delete;
 
@@ -41,20 +42,20 @@ class LinearMemory final : ForkHooks {
   uint64_t size_bytes() const { return size_bytes_->load(std::memory_order_acquire); }
   uint64_t max_bytes() const { return max_bytes_; }
   uint64_t reserved_bytes() const { return reserved_bytes_; }
-  /// Grows by `delta_bytes`: the old size in bytes, or UINT64_MAX if max_bytes or the system
-  /// forbids. Post: new bytes are zero. `size` as compiled code reads it (attach_size) is stored after the commit, so a
-  /// thread that sees the new size can use the bytes.
+  /// Grows by `delta_bytes`. Returns the old size in bytes, or UINT64_MAX if max_bytes or the system forbids. Post: new
+  /// bytes are zero. The size that compiled code reads (attach_size) is stored after the commit, so a thread that sees
+  /// the new size can use the bytes.
   uint64_t grow(uint64_t delta_bytes);
   /// Keeps the size in `*size` from now on (the field of code::MemoryDef that compiled code reads).
   void attach_size(std::atomic<uint64_t>* size);
-  /// True if `address` lies in the reservation: a fault there is the guest's.
+  /// Returns whether `address` lies in the reservation: a fault there is the guest's.
   bool contains(uintptr_t address) const { return address - reinterpret_cast<uintptr_t>(base_) < reserved_bytes_; }
 
   // Pre for these: nobody accesses the memory meanwhile.
   // Errors: io: size and contents are as they were; stale_handle: they are lost, and it has no bytes from now on.
 
-  /// What it holds. An imageable memory is sealed as it is and goes on as a private mapping of the image, so only the
-  /// first time; else what is not zero is copied. Pages that were never written are not read.
+  /// Returns an image of what the memory holds. An imageable memory is sealed as it is, the first time only, and goes
+  /// on as a private mapping of the image; else what is not zero is copied. Pages that were never written are not read.
   Result<std::shared_ptr<const Image>> seal_image();
   /// Takes on an image's size and contents, copy-on-write; an imageable memory takes a copy of it, so that it can be
   /// sealed. Pre: the image is of at most max_bytes.
@@ -65,13 +66,13 @@ class LinearMemory final : ForkHooks {
   uint64_t accessible_bytes() const { return os::round_up_to_page(size_bytes()); }
   Result<std::shared_ptr<const Image>> seal_in_place();
   Result<std::shared_ptr<const Image>> copy_to_image() const;
-  /// The parts of [begin, end) that may not be zero go into `file`.
+  /// Copies the parts of [begin, end) that may have been written into `file`.
   Result<void> copy_written(uint64_t begin, uint64_t end, os::MemoryFile& file) const;
   Result<void> restore_copy(const Image& image);
-  /// Takes access away from what lies above the first `new_bytes`, and stores the size.
+  /// Takes access away from what lies above the first `new_bytes`, and stores them as the size.
   Result<void> cut(uint64_t new_bytes);
   Result<void> lose(Error why);
-  /// The error of a mapping over some of the memory's bytes.
+  /// Returns the error of a mapping over some of the memory's bytes; if it says that those are lost, the memory is.
   Result<void> failed(Error why);
 
   void before_fork() override;
@@ -87,7 +88,7 @@ class LinearMemory final : ForkHooks {
   std::atomic<uint64_t> own_size_{0};
   std::atomic<uint64_t>* size_bytes_ = &own_size_;
   ForkMutex grow_mutex_;
-  std::optional<ForkRegistration> forks_;  ///< of one that is imageable
+  std::optional<ForkRegistration> forks_;  ///< if it is imageable
 };
 
 }  // namespace rotor::memory

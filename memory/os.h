@@ -1,5 +1,5 @@
-// The operating system's address-space calls, and the only place they are made (with runtime/trap_*.cc). Every size and
-// address is a multiple of page_bytes() unless said otherwise. Nothing here throws or prints.
+// The operating system's address-space calls, and the only place they are made (with runtime/enter/trap_linux.cc).
+// Every size and address is a multiple of page_bytes() unless said otherwise. Nothing here throws or prints.
 #pragma once
 
 #include <cstddef>
@@ -11,36 +11,38 @@
 
 namespace rotor::memory::os {
 
-/// Size of a page of the system: bytes.
+/// Returns the bytes of a page of the system.
 size_t page_bytes();
-/// Up to a multiple of it. Pre: below UINT64_MAX - page_bytes().
+/// Rounds up to a multiple of page_bytes(). Pre: below UINT64_MAX - page_bytes().
 inline uint64_t round_up_to_page(uint64_t bytes) { return (bytes + page_bytes() - 1) / page_bytes() * page_bytes(); }
 
-/// What the process has by the functions below. The kernel gives a process so many mappings and no more, and who finds
-/// none left can't start a thread: so a quarter of them is the rest of the process's, and as much of its address space.
+/// What the process has reserved and mapped through the functions below. The kernel gives a process a limited number of
+/// mappings, and a process that has none left can't start a thread: so a quarter of them is left to the rest of the
+/// process, and a quarter of the address space, too.
 struct AddressSpaceUse {
-  uint64_t mappings = 0;        ///< that there are, or may come to be, in what is reserved
+  uint64_t mappings = 0;        ///< that exist, or may come to exist, in what is reserved
   uint64_t mappings_limit = 0;  ///< three quarters of vm.max_map_count, as it was when it was first asked for
   uint64_t reserved_bytes = 0;
   uint64_t reserved_limit_bytes = 0;
 };
-/// Thread-safe.
+/// Returns what the process uses now. Thread-safe.
 AddressSpaceUse address_space_use();
 
-/// Mappings that a reservation can come to be: the part with access, and the rest.
+/// Mappings that a reservation can be divided into: the part with access, and the rest.
 inline constexpr uint32_t kReservationMappings = 2;
-/// Reserves address space that no access may touch, and of which the caller will make `mappings` with different access
-/// or of different files at most. Post: every byte faults. Errors: limit, one of AddressSpaceUse's; io, with the
-/// system's words.
+/// Reserves address space that no access may touch, and which the caller will divide into at most `mappings` parts with
+/// different access or of different files. Post: every byte faults. Errors: limit, one of AddressSpaceUse's; io, with
+/// the system's words.
 Result<uint8_t*> reserve(size_t bytes, uint32_t mappings = kReservationMappings);
 /// Gives a whole reservation back, with its `mappings`. Pre: `address` and `bytes` of a reserve or map_*. Post: the
 /// range is unmapped.
 void release(void* address, size_t bytes, uint32_t mappings = kReservationMappings);
 /// Makes a part of a reservation readable and writable. Post: it reads as zero where it was never committed.
 Result<void> commit(void* address, size_t bytes);
-/// Has parts of a reservation that are committed, written and protected later be one mapping where they lie side by
-/// side and have equal access, in whatever order that is done: 2,000 functions that are compiled by several threads
-/// took 600. (Where memory may not be overcommitted they may still.) Pre: nothing of it was ever committed. Errors: io.
+/// Lets parts of a reservation that are committed, written and protected later share one mapping where they are
+/// adjacent and have equal access, in whatever order that is done: without it, 2,000 functions compiled by several
+/// threads took 600 mappings. (Where memory may not be overcommitted they may still take many.) Pre: nothing of it was
+/// ever committed. Errors: io.
 Result<void> unite_parts(void* address, size_t bytes);
 /// Gives the pages of a committed part back. Post: it reads as zero (private mappings) and stays accessible.
 Result<void> discard(void* address, size_t bytes);
@@ -58,7 +60,7 @@ class InputFile {
   InputFile(InputFile&& other) noexcept;
   InputFile& operator=(InputFile&&) = delete;
   ~InputFile();
-  /// When it was opened.
+  /// Returns the size that the file had when it was opened.
   size_t size_bytes() const { return size_bytes_; }
   const std::string& path() const { return path_; }
   int descriptor() const { return descriptor_; }
@@ -69,37 +71,39 @@ class InputFile {
   size_t size_bytes_;
   std::string path_;
 };
-/// The same as map_code, straight from a file: a private mapping of [file_offset, + bytes). Errors: io: it is too
-/// short.
+/// Does the same as map_code straight from a file: by a private mapping of [file_offset, + bytes). Errors: io (the file
+/// is too short).
 Result<void> map_code_file(void* address, size_t bytes, const InputFile& file, uint64_t file_offset);
-/// The same for code that joins other code in a region: through a private writable mapping that only the caller knows
-/// of, which then becomes executable. Neighbours share one mapping of the kernel's.
+/// Does the same as map_code for code that joins other code in a region: through a private writable mapping that only
+/// the caller knows of, which then becomes executable. Adjacent pieces share one mapping of the kernel's.
 Result<void> add_code(void* address, size_t bytes, std::span<const uint8_t> code);
-/// A whole file, mapped read-only; given back with `release`, as one mapping. Errors: as of reserve.
+/// Maps a whole file read-only; to be given back with `release`, as one mapping. Errors: as of reserve.
 Result<std::span<const uint8_t>> map_file(const InputFile& file);
 
-/// A file that no path names and that lies in memory. What was never written of it takes none.
+/// A file that no path names and that lies in memory. Parts that were never written take none.
 class MemoryFile {
  public:
   struct Range {
     uint64_t begin = 0;
     uint64_t end = 0;
   };
-  /// Of that size, all zero. Errors: io.
+  /// Makes a file of that size, all zero. Errors: io.
   static Result<MemoryFile> create(uint64_t bytes);
   MemoryFile(MemoryFile&& other) noexcept;
   MemoryFile& operator=(MemoryFile&& other) noexcept;
   ~MemoryFile();
   uint64_t size_bytes() const { return size_bytes_; }
-  /// What grows is zero, and what shrinks is gone. Pre: nothing maps what is cut off. Errors: io (nothing changed).
+  /// Changes the size: bytes that are added are zero, bytes that are cut off are gone. Pre: nothing maps what is cut
+  /// off. Errors: io (nothing changed).
   Result<void> resize(uint64_t bytes);
-  /// Writes pages at `offset`, but not those that are zero. Pre: the file is zero there, and that long. Errors: io.
+  /// Writes those of the pages that are not zero at `offset`. Pre: the file is zero there, and that long. Errors: io.
   Result<void> write_nonzero(uint64_t offset, std::span<const uint8_t> pages);
-  /// Post: neither contents nor size ever change. Pre: no shared mapping of it is left. Errors: io.
+  /// Makes the file immutable: neither contents nor size ever change. Pre: no shared mapping of it is left. Errors: io.
   Result<void> seal();
-  /// The first range at or behind `offset` that was written, in whole pages; at the file's end: empty. Errors: io.
+  /// Returns the first range at or behind `offset` that was written, in whole pages; an empty one at the file's end.
+  /// Errors: io.
   Result<Range> next_data(uint64_t offset) const;
-  /// What it takes of the system's memory: bytes.
+  /// Returns the bytes of the system's memory that it takes.
   uint64_t allocated_bytes() const;
 
  private:
@@ -115,37 +119,39 @@ class MemoryFile {
 /// changed; stale_handle: the contents are gone and every byte faults.
 Result<void> map_shared(void* address, size_t bytes, const MemoryFile& file, uint64_t offset);
 Result<void> map_private(void* address, size_t bytes, const MemoryFile& file, uint64_t offset);
-/// The whole file read-only; given back with `release`, as one mapping. Lies so that huge pages can be used. Errors: as
-/// of reserve.
+/// Maps the whole file read-only; to be given back with `release`, as one mapping. The address is aligned so that huge
+/// pages can be used. Errors: as of reserve.
 Result<std::span<const uint8_t>> map_file(const MemoryFile& file);
 
-/// Size of a huge page: bytes.
+/// Bytes of a huge page.
 inline constexpr size_t kHugePageBytes = size_t{2} << 20;
 /// Gathers the pages of a mapped file into huge ones, where the system can: a fault then maps kHugePageBytes. Takes
 /// 0.3 ms a MiB. Pre: multiples of kHugePageBytes.
 void gather_huge_pages(const void* address, size_t bytes);
 
-/// Has the page tables show what is mapped, as reading every page would. Where the system can't, nothing happens.
+/// Fills the page tables for what is mapped, as reading every page would. Where the system can't do that, nothing
+/// happens.
 void fault_in(const void* address, size_t bytes);
 
-/// Says true of every page from `address` on that may differ from what is mapped there: from a private mapping's file,
-/// or from zero.
+/// Sets `pages[i]` to whether the i-th page from `address` on may differ from what is mapped there: from a private
+/// mapping's file, or from zero.
 void find_private_pages(const void* address, std::span<bool> pages);
 
-/// Whether every byte is zero. Pre: a multiple of 64 bytes.
+/// Returns whether every byte is zero. Pre: the size is a multiple of 64 bytes.
 bool is_zero(std::span<const uint8_t> bytes);
 /// Makes a mapped part read-only and not executable (read-only data), or read-write (the run page).
 Result<void> protect_read(void* address, size_t bytes);
 Result<void> protect_read_write(void* address, size_t bytes);
 
-/// Lowest and highest address of the calling thread's stack, without its guard. Main thread: what its rlimit allows.
+/// The lowest and highest address of the calling thread's stack, without its guard. For the main thread, what its
+/// rlimit allows.
 struct StackRange {
   uintptr_t low = 0;
   uintptr_t high = 0;
 };
 Result<StackRange> thread_stack();
 
-/// Resident set of this process: bytes; 0 if it can't be had.
+/// Returns the bytes of this process's resident set; 0 if they can't be had.
 uint64_t resident_bytes();
 
 }  // namespace rotor::memory::os

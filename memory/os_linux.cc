@@ -24,7 +24,7 @@ namespace {
 /// The kernel keeps this much free below a stack that grows (stack_guard_gap, 256 pages by default); a fault there
 /// kills the process although the rlimit is not reached.
 constexpr size_t kKernelStackGapBytes = size_t{1} << 20;
-/// What we take a main stack without limit to be.
+/// Bytes that a main stack without limit is taken to have.
 constexpr size_t kUnlimitedStackBytes = size_t{1} << 30;
 
 [[maybe_unused]] bool is_page_multiple(uintptr_t value) { return value % page_bytes() == 0; }
@@ -55,7 +55,7 @@ class File {
   int descriptor_;
 };
 
-/// read or write until all is done. False: errno says why (0: the file ended).
+/// Calls pread or pwrite until all is done. Returns false, with errno set, if that fails (0: the file ended).
 template <class Call, class Byte>
 bool transfer(Call call, int descriptor, Byte* bytes, size_t count, uint64_t offset) {
   while (count > 0) {
@@ -81,7 +81,7 @@ Result<void> protect(const char* what, void* address, size_t bytes, int protecti
   return {};
 }
 
-/// mmap in place of a part of a reservation. Errors: io: nothing changed; stale_handle: every byte faults.
+/// Maps something in place of a part of a reservation. Errors: io (nothing changed); stale_handle (every byte faults).
 Result<void> map_over(const char* what, void* address, size_t bytes, int protection, int flags, int file,
                       uint64_t offset) {
   assert(is_page_range(address, bytes) && is_page_multiple(offset));
@@ -89,8 +89,8 @@ Result<void> map_over(const char* what, void* address, size_t bytes, int protect
   if (fault_injection::fails_now()) return system_error(what, bytes);
   if (mmap(address, bytes, protection, flags | MAP_FIXED, file, static_cast<off_t>(offset)) != MAP_FAILED) return {};
   auto error = system_error(what, bytes);
-  // The kernel may fail when it has unmapped what was there. Somebody else's mapping must not come to lie where a guest
-  // can reach it; madvise tells whether there is a hole.
+  // The kernel may fail after it has unmapped what was there. No other mapping of the process may come to lie where a
+  // guest can reach it; madvise tells whether there is a hole.
   if (madvise(address, bytes, MADV_NORMAL) == 0 || errno != ENOMEM) return error;
   constexpr int kReservation = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED;
   [[maybe_unused]] void* covered = mmap(address, bytes, PROT_NONE, kReservation, -1, 0);
@@ -99,11 +99,11 @@ Result<void> map_over(const char* what, void* address, size_t bytes, int protect
   return error;
 }
 
-// What reserve and map_file have given out: a count of the process's, as the kernel's is.
+// What reserve and map_file have given out, counted for the process, as the kernel counts it.
 constinit std::atomic<uint64_t> g_mappings{0};
 constinit std::atomic<uint64_t> g_reserved_bytes{0};
 
-/// Of x86-64, with page tables of four levels.
+/// The address space of x86-64 with page tables of four levels.
 constexpr uint64_t kAddressSpaceBytes = uint64_t{1} << 47;
 
 uint64_t mappings_limit() {
@@ -125,7 +125,7 @@ void forget_reservation(uint64_t bytes, uint32_t mappings) {
   g_reserved_bytes.fetch_sub(bytes, std::memory_order_relaxed);
 }
 
-/// Counts a reservation that is to be made. Errors: limit: nothing was counted.
+/// Counts a reservation that is to be made. Errors: limit (nothing was counted).
 Result<void> note_reservation(uint64_t bytes, uint32_t mappings) {
   const uint64_t have = g_mappings.fetch_add(mappings, std::memory_order_relaxed);
   const uint64_t reserved = g_reserved_bytes.fetch_add(bytes, std::memory_order_relaxed);
@@ -149,7 +149,8 @@ void unmap(void* address, size_t bytes) {
   assert(!failed);
 }
 
-/// End of the highest mapping in [address - kKernelStackGapBytes, address); that range's low end if there is none.
+/// Returns the end of the highest mapping in [address - kKernelStackGapBytes, address), or that range's low end if
+/// there is none.
 uintptr_t end_of_mapping_below(uintptr_t address) {
   uintptr_t end = address - kKernelStackGapBytes;
   for (uintptr_t page = address; page > end; page -= page_bytes()) {
@@ -194,8 +195,8 @@ Result<void> commit(void* address, size_t bytes) {
 }
 
 Result<void> unite_parts(void* address, size_t bytes) {
-  // The kernel joins neighbours that share an anon_vma: one that is there before the mapping is split, all parts
-  // inherit.
+  // The kernel joins adjacent mappings that share an anon_vma. One that exists before the mapping is split is inherited
+  // by all parts.
   if (bytes == 0 || !commit(address, bytes)) return {};
   *static_cast<volatile uint8_t*>(address) = 0;
   return protect("reservation", address, bytes, PROT_NONE);
@@ -211,14 +212,15 @@ Result<void> discard(void* address, size_t bytes) {
 
 Result<void> decommit(void* address, size_t bytes) {
   assert(is_page_range(address, bytes));
-  // A new mapping in its place: drops the contents and the access in one step, and any file behind it.
+  // A new mapping in its place drops the contents, the access and any file behind it in one step.
   return map_over("decommit", address, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 }
 
 Result<void> map_code(void* address, size_t bytes, std::span<const uint8_t> code) {
   assert(is_page_range(address, bytes) && code.size() <= bytes);
   if (bytes == 0) return {};
-  // Written through a descriptor, never through a mapping: the only mapping there will ever be is the executable one.
+  // The code is written through a descriptor, never through a mapping: the only mapping there will ever be is the
+  // executable one.
   File file(memfd_create("rotor-code", MFD_CLOEXEC | MFD_ALLOW_SEALING));
   if (!file) return system_error("code file", bytes);
   if (ftruncate(file.get(), static_cast<off_t>(bytes)) != 0) return system_error("code file", bytes);
@@ -259,7 +261,7 @@ Result<void> map_code_file(void* address, size_t bytes, const InputFile& file, u
     return fail(ErrorKind::io, file.path() + ": the file is too short for the code it should hold");
   if (map_executable(address, bytes, file.descriptor(), file_offset)) return {};
   if (errno != EPERM && errno != ENODEV) return system_error("code mapping", bytes, file.path());
-  // A file system that is mounted noexec, or can't map: a copy of our own will do.
+  // On a file system that is mounted noexec, or can't map, the code is copied instead.
   std::vector<uint8_t> code(bytes);
   if (!transfer(pread, file.descriptor(), code.data(), bytes, file_offset))
     return system_error("read", bytes, file.path());
@@ -365,7 +367,8 @@ Result<void> map_shared(void* address, size_t bytes, const MemoryFile& file, uin
 
 Result<void> map_private(void* address, size_t bytes, const MemoryFile& file, uint64_t offset) {
   assert(offset + bytes <= file.size_bytes());
-  // No swap is set aside for pages that may never be written: an image of 1 GiB costs what is written of it.
+  // MAP_NORESERVE, so that no swap is set aside for pages that may never be written: an image of 1 GiB costs what is
+  // written of it.
   return map_over("private mapping", address, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_NORESERVE,
                   file.descriptor_, offset);
 }
@@ -373,7 +376,8 @@ Result<void> map_private(void* address, size_t bytes, const MemoryFile& file, ui
 Result<std::span<const uint8_t>> map_file(const MemoryFile& file) {
   size_t bytes = file.size_bytes();
   if (bytes == 0) return std::span<const uint8_t>();
-  // The kernel aligns to huge pages only what is a multiple of them (and from 6.7 on): room for doing it here.
+  // The kernel aligns only mappings that are a multiple of a huge page (and only from 6.7 on), so room is reserved to
+  // align here.
   ROTOR_TRY(uint8_t* room, reserve(bytes + kHugePageBytes, 1));
   const size_t before = (kHugePageBytes - reinterpret_cast<uintptr_t>(room) % kHugePageBytes) % kHugePageBytes;
   uint8_t* address = room + before;
@@ -390,7 +394,7 @@ Result<std::span<const uint8_t>> map_file(const MemoryFile& file) {
 
 void gather_huge_pages(const void* address, size_t bytes) {
   constexpr int kCollapse = 25;  // MADV_COLLAPSE, Linux 6.1
-  // Whatever it answers, the contents are as they were.
+  // The result does not matter: the contents are as they were.
   if (reinterpret_cast<uintptr_t>(address) % kHugePageBytes == 0 && bytes != 0)
     (void)madvise(const_cast<void*>(address), bytes, kCollapse);
 }

@@ -14,7 +14,7 @@ namespace {
 std::atomic<uint64_t> g_seed{0};
 std::atomic<uint64_t> g_threads{0};
 
-/// SplitMix64.
+/// Draws the next number of SplitMix64.
 uint64_t next(uint64_t& state) {
   uint64_t z = state += 0x9e3779b97f4a7c15;
   z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;

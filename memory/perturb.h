@@ -1,5 +1,5 @@
-// Delays where one thread lets go of something that another may then free or use again: so tests meet, in seconds,
-// orders that a scheduler gives once in a million. A build without ROTOR_PERTURB has nothing of it.
+// Delays at the places where one thread lets go of something that another may then free or use again, so that tests
+// meet, in seconds, orders that a scheduler gives once in a million. A build without ROTOR_PERTURB has no such delays.
 #pragma once
 
 #ifdef ROTOR_PERTURB
@@ -10,7 +10,8 @@ namespace rotor::memory {
 
 /// Delays the calling thread now and then, by random numbers of its own.
 void perturb();
-/// From now on threads delay by this seed; 0, as at first: not at all. Threads count in the order of their first delay.
+/// Makes threads delay by this seed from now on; 0, the initial value: not at all. Threads count in the order of their
+/// first delay.
 void set_perturb_seed(uint64_t seed);
 
 }  // namespace rotor::memory

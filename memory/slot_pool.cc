@@ -13,7 +13,8 @@ void release_all(const auto& slots) {
 }
 
 Result<void> make_clean(const SlotContents& contents, uint8_t* base, uint64_t used_bytes) {
-  // Of the file's mapping what was copied goes, so that the file shows again; what lies above it becomes reservation.
+  // In the file's mapping the copied pages are dropped, so that the file's contents show again; what lies above the
+  // mapping becomes reservation.
   ROTOR_CHECK(os::discard(base, std::min(used_bytes, contents.mapped_bytes())));
   if (used_bytes > contents.mapped_bytes())
     ROTOR_CHECK(os::decommit(base + contents.mapped_bytes(), used_bytes - contents.mapped_bytes()));
@@ -67,7 +68,7 @@ void SlotPool::add(uint8_t* base, uint64_t reserved_bytes) {
     slots_.push_back({base, reserved_bytes});
     return;
   }
-  // Fewer are wanted by now.
+  // Fewer slots are wanted by now.
   lock.unlock();
   os::release(base, reserved_bytes, SlotContents::kMappings);
 }

@@ -10,13 +10,14 @@
 
 namespace rotor::memory {
 
-/// What slots are filled with: an image, as they know it.
+/// What slots are filled with: the interface by which they know an image.
 class SlotContents {
  public:
   virtual uint64_t mapped_bytes() const = 0;
   virtual Result<void> map(void* address) const = 0;
   virtual void fault_in(const void* address) const = 0;
-  /// Of a memory's reservation: the contents, what the memory has grown by, and the rest (os::reserve).
+  /// The mappings that a memory's reservation can be divided into: the contents, what the memory has grown by, and the
+  /// rest (os::reserve).
   static constexpr uint32_t kMappings = 3;
 
  protected:
@@ -32,11 +33,11 @@ class SlotPool {
 
   /// Keeps `count` slots from now on, and makes those that are missing. Errors: io (there are fewer).
   Result<void> keep(const SlotContents& contents, size_t count, uint64_t reserved_bytes);
-  /// The base of a slot of that size, which is the caller's now. Null: there is none.
+  /// Takes a slot of that size, which is the caller's from then on, and returns its base; null if there is none.
   uint8_t* take(uint64_t reserved_bytes);
   /// Takes over a reservation that begins with a private mapping of the contents, of which the first `used_bytes` are
-  /// accessible (whole pages of the system). Post: nothing that was written there is left. False: it is still the
-  /// caller's.
+  /// accessible (whole pages of the system). Post: nothing that was written there is left. Returns false if it was not
+  /// taken over and is still the caller's.
   bool give(const SlotContents& contents, uint8_t* base, uint64_t reserved_bytes, uint64_t used_bytes);
 
  private:
@@ -45,7 +46,7 @@ class SlotPool {
     uint64_t reserved_bytes;
   };
 
-  /// Ends a pending reservation; null if it failed.
+  /// Ends the making of a slot (`coming_`); `base` is null if that failed.
   void add(uint8_t* base, uint64_t reserved_bytes);
 
   std::mutex mutex_;

@@ -1,4 +1,4 @@
-// Where the handles of recorded calls lie in one guest.
+// The guest's pointers for the handles of recorded calls.
 #pragma once
 
 #include <cstdint>
@@ -20,16 +20,16 @@ class HandleMap {
   explicit HandleMap(std::shared_ptr<const Table> base) : base_(std::move(base)) {}
 
   void set(HandleId id, uint32_t raw) { own_[id] = raw; }
-  /// Only forgets what it need not share.
+  /// Forgets a handle, unless it is in the part that is shared.
   void erase(HandleId id) { own_.erase(id); }
-  /// Null: it has no such handle.
+  /// Returns the guest's pointer, or null if it has no such handle.
   const uint32_t* find(HandleId id) const {
     if (auto found = own_.find(id); found != own_.end()) return &found->second;
     if (!base_) return nullptr;
     auto found = base_->find(id);
     return found == base_->end() ? nullptr : &found->second;
   }
-  /// All of it, to be shared from now on.
+  /// Returns the whole map, which is shared from now on.
   std::shared_ptr<const Table> share() {
     auto all = base_ ? std::make_shared<Table>(*base_) : std::make_shared<Table>();
     for (const auto& [id, raw] : own_) all->insert_or_assign(id, raw);

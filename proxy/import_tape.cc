@@ -10,7 +10,7 @@
 namespace rotor::proxy {
 namespace {
 
-/// An address farther from a pointer than this is not taken for one relative to it.
+/// An address farther from a pointer than this many bytes is not taken as relative to it.
 constexpr uint64_t kMaxReachBytes = UINT64_C(16) << 20;
 /// A number below it is no address: guests keep the first page for null pointers or their stack.
 constexpr uint64_t kMinAddress = 1024;
@@ -72,7 +72,7 @@ Result<void> ImportTape::on_import(uint32_t import_index, Caller& caller, Slot* 
   const ImportPlan& plan = plan_.imports[import_index];
   if (mode_ == Mode::idle) return host(caller, slots);
   if (plan.mode == ImportMode::run) {
-    // What it does to the guest it does again: no part of the answer around it.
+    // A function that is run does again what it does to the guest, so that is no part of the answer around it.
     const size_t open = std::exchange(open_, kNone);
     Result<void> done = detail::guarded("a host function", [&] { return host(caller, slots); });
     open_ = open;
@@ -81,7 +81,7 @@ Result<void> ImportTape::on_import(uint32_t import_index, Caller& caller, Slot* 
   if (mode_ == Mode::recording) return record_answer(plan, import_index, caller, slots, host);
   if (next_ == answers_.size()) {
     if (!then_live_) return diverged(fmt::format("the host function {} was called, which once was not", plan.shown));
-    mode_ = Mode::recording;  // behind what was given
+    mode_ = Mode::recording;  // behind the answers that were given
     return record_answer(plan, import_index, caller, slots, host);
   }
   if (const HostAnswer& next = answers_[next_]; next.import_index != import_index)
@@ -203,7 +203,8 @@ void ImportTape::on_nested_call(std::string_view name, std::span<const Value> ar
   for (const Value& result : results) nested_.push_back(result.type() == ValType::i32 ? result.bits() : 0);
 }
 
-/// The error reaches the guest's caller, which then is not recorded; or the host function keeps it to itself.
+/// Handles the error of a nested call. If the host function returns it, the guest's call fails and is not recorded; if
+/// it keeps the error to itself, the call can't be replayed.
 void ImportTape::on_nested_error(std::string_view name, std::span<const Value> /*args*/, const Error& /*error*/) {
   if (mode_ == Mode::recording && open_ != kNone && unrecordable_.empty())
     unrecordable_ = fmt::format(

@@ -14,27 +14,28 @@ namespace rotor::proxy {
 
 /// Stands between one guest and its host. Used by the thread that is in the guest.
 ///
-/// An answer is: results, and effects on the guest in their order. What of it is an address differs from instance to
-/// instance, so addresses are kept as what they were relative to: a pointer among the import's arguments (the nearest
-/// below), or what a nested call returned (the guest's allocator, mostly).
+/// An answer is the results, and the effects on the guest in their order. Addresses in it differ from instance to
+/// instance, so they are kept relative to a pointer among the import's arguments (the nearest below), or to what a
+/// nested call returned (the guest's allocator, mostly).
 class ImportTape final : public ImportObserver {
  public:
   explicit ImportTape(const Plan& plan) : plan_(plan) {}
 
-  /// From now on answers are kept.
+  /// Begins recording answers.
   void record();
-  /// From now on answers come from these; host functions whose mode is `run` are run. `then_live`: when they are used
-  /// up, host functions answer themselves, and all is recorded; else that is a divergence.
+  /// Begins giving `answers`; host functions whose mode is `run` are run. When the answers are used up, and
+  /// `then_live`, host functions answer themselves, and all is recorded; without `then_live` a further call is a
+  /// divergence.
   void replay(std::span<const HostAnswer> answers, bool then_live);
-  /// What was recorded, behind what of `replay` was given; back to doing nothing.
+  /// Stops, and returns the answers of `replay` that were given, followed by those that were recorded.
   std::vector<HostAnswer> stop();
-  /// How many answers of `replay` were given.
+  /// Returns how many answers of `replay` were given.
   size_t given() const { return next_; }
   /// Ends a replay. Errors: internal (divergence: the guest called, or did not call, other host functions).
   Result<void> end_replay();
-  /// Why what was recorded can't be replayed; empty: it can.
+  /// Returns why what was recorded can't be replayed; empty if it can.
   const std::string& unrecordable() const { return unrecordable_; }
-  /// What the replay diverged by, while it ran; empty: nothing.
+  /// Returns how the replay has diverged so far; empty if it has not.
   const std::string& divergence() const { return divergence_; }
 
   Result<void> on_import(uint32_t import_index, Caller& caller, Slot* slots, const HostFunction& host) override;
@@ -54,7 +55,7 @@ class ImportTape final : public ImportObserver {
   Result<void> give_answer(const ImportPlan& plan, Caller& caller, Slot* slots);
   Result<void> give_effect(const HostEffect& effect, Caller& caller, const Slot* args, std::vector<Slot>& nested);
   std::unexpected<Error> diverged(std::string what);
-  /// What the open answer knows a number by.
+  /// Returns what stands for a number in the open answer.
   Symbol symbol_of(uint64_t value) const;
   Symbol base_of(uint64_t address, uint64_t* offset) const;
   HostEffect* add_effect(HostEffect::Kind kind);
@@ -63,7 +64,7 @@ class ImportTape final : public ImportObserver {
   Mode mode_ = Mode::idle;
   bool then_live_ = false;
   std::vector<HostAnswer> answers_;
-  size_t next_ = 0;           ///< to be given
+  size_t next_ = 0;           ///< index of the answer to be given next
   size_t open_ = kNone;       ///< index of the answer being recorded; kNone: none, or a function that runs
   std::vector<Slot> nested_;  ///< results of the open answer's nested calls
   std::string unrecordable_;

@@ -10,7 +10,7 @@
 namespace rotor::proxy {
 namespace {
 
-/// Most calls have few arguments and results: their slots need no heap.
+/// The slots of a call. Most calls have few arguments and results, whose slots need no heap.
 class Slots {
  public:
   explicit Slots(const FuncType& type) {
@@ -55,7 +55,7 @@ Result<std::unique_ptr<LiveGuest>> GuestSource::make(const StandbyImage* image, 
 }
 
 LiveGuest::~LiveGuest() {
-  // A trapped guest's workers are the guest's to end.
+  // The workers of a trapped guest are ended by the guest object itself.
   if (guest_ && !poison) (void)stop_workers();
 }
 
@@ -84,7 +84,7 @@ Result<std::shared_ptr<const StandbyImage>> LiveGuest::make_image(std::vector<st
     return {};
   };
   Result<void> taken = take();
-  // What was refused left the guest as it was, but for a memory that the system took and did not give back.
+  // A refused snapshot left the guest as it was, unless the system took a memory and did not give it back.
   if (!taken && taken.error().kind == ErrorKind::stale_handle) return std::unexpected(std::move(taken).error());
   ROTOR_CHECK(start_workers());
   *usable = true;
@@ -119,7 +119,7 @@ Result<void> LiveGuest::find_gauge() {
 uint64_t LiveGuest::gauge_bytes() {
   Slot slot[1] = {};
   if (plan_.gauge.kind == Gauge::Kind::function) {
-    // A gauge that traps: what it would say is not known, the memory's size is an upper bound.
+    // A gauge that traps gives no value; the memory's size is an upper bound.
     if (!gauge_func_.call_raw(slot)) return memory_bytes();
   } else {
     auto value = gauge_global_.get();
@@ -134,7 +134,7 @@ Result<void> LiveGuest::call(uint32_t export_index, std::span<const RawArg> args
   ROTOR_TRY(const Func* func, this->func(export_index));
   Slots slots(plan.type);
   size_t at = 0;
-  std::vector<uint32_t> lent;  // what a plain guest does not free
+  std::vector<uint32_t> lent;  // data that a plain guest does not free
   for (size_t i = 0; i < plan.args.size(); i++) {
     if (!takes_data(plan.args[i])) {
       slots[at++] = args[i].slot;

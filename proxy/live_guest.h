@@ -37,22 +37,22 @@ struct StandbyImage {
   Snapshot snapshot;
   std::shared_ptr<const void> saved = {};  ///< Guest::save
   std::shared_ptr<const HandleMap::Table> handles = {};
-  /// What it was made by, all of it, in order.
+  /// All calls that the state was made by, in order.
   std::vector<std::shared_ptr<const LogCall>> calls = {};
-  uint64_t resident_bytes = 0;  ///< what the system holds for it
+  uint64_t resident_bytes = 0;  ///< that the system holds for it
 };
 
 class LiveGuest;
 
-/// The factory, for whoever needs a guest: it is never called twice at once.
+/// Makes guests by the factory, which it never calls twice at once.
 class GuestSource {
  public:
   GuestSource(const Plan& plan, const GuestFactory& factory, uint64_t memory_limit_bytes, bool rotates)
       : plan_(plan), factory_(factory), memory_limit_bytes_(memory_limit_bytes), rotates_(rotates) {}
-  /// `image`: restored from it, null: a fresh start. `imageable`: GuestRequest. Errors: those of the factory;
-  /// invalid_argument (it made none).
+  /// Makes a guest: restored from `image` or, if that is null, fresh. `imageable`: see GuestRequest. Errors: those of
+  /// the factory; invalid_argument (it made none).
   Result<std::unique_ptr<LiveGuest>> make(const StandbyImage* image, bool imageable);
-  /// A thread that was making one is gone.
+  /// Makes the mutex anew: a thread that was making a guest is gone.
   void after_fork_in_child() { new (&mutex_) std::mutex(); }
 
  private:
@@ -66,7 +66,7 @@ class GuestSource {
 
 class LiveGuest {
  public:
-  /// Without a guest yet, which GuestSource puts in.
+  /// Begins without a guest, which GuestSource puts in.
   explicit LiveGuest(const Plan& plan)
       : plan_(plan),
         tape_(std::make_unique<ImportTape>(plan)),
@@ -74,43 +74,44 @@ class LiveGuest {
         simple_(plan.exports.size()) {}
   ~LiveGuest();
 
-  /// Errors: trap, host; limit (its allocator failed); invalid_argument (it returned data outside its memory).
+  /// Calls an export of the guest. Errors: trap, host; limit (its allocator failed); invalid_argument (it returned data
+  /// outside its memory).
   Result<void> call(uint32_t export_index, std::span<const RawArg> args, RawReply& reply);
-  /// Looked up on first use; lives as long as this.
+  /// Returns the function of an export, looked up on first use; it lives as long as this.
   Result<const Func*> func(uint32_t export_index) {
     if (const Func& func = funcs_[export_index]; func.handle().object) [[likely]]
       return &func;
     return find_func(export_index);
   }
-  /// What the shortest way needs of an export.
+  /// What the proxy's shortest way of calling needs of an export (ExportPlan::simple).
   struct Simple {
     const Func* func = nullptr;  ///< null: not looked up yet, or not ExportPlan::simple
-    uint32_t handle_params = 0;  ///< a bit for each
+    uint32_t handle_params = 0;  ///< one bit per parameter that is a handle
   };
   const Simple& simple(uint32_t export_index) const { return simple_[export_index]; }
   Instance& instance() { return guest_->instance(); }
   Guest& guest() { return *guest_; }
   ImportTape& tape() { return *tape_; }
 
-  /// The workers of a group (Plan::group): none of a guest without.
+  /// Start and stop the workers of a group (Plan::group); do nothing for a guest without workers.
   Result<void> start_workers();
   Result<void> stop_workers();
-  /// The guest's state as an image that knows `calls`; stops the workers for it and starts them again. Errors: those of
-  /// Guest and Instance::snapshot; after one the guest must not be used if `*usable` is false.
+  /// Makes an image of the guest's state, which keeps `calls`; stops the workers for it and starts them again. Errors:
+  /// those of Guest and Instance::snapshot; after an error the guest must not be used if `*usable` is false.
   Result<std::shared_ptr<const StandbyImage>> make_image(std::vector<std::shared_ptr<const LogCall>> calls,
                                                          bool* usable);
 
-  /// By any thread.
+  /// These may be called by any thread.
   uint64_t memory_bytes() const { return memory_.size_bytes(); }
   uint64_t denied_growths() const { return memory_.denied_growths(); }
-  /// Memory in use, of the limit. While no call runs, if there is a gauge.
+  /// Returns the memory in use, as a fraction of the limit. Must be called while no call runs, if there is a gauge.
   double use() {
     const uint64_t bytes = plan_.gauge.kind == Gauge::Kind::memory_size ? memory_bytes() : gauge_bytes();
     return limit_bytes_ ? static_cast<double>(bytes) / static_cast<double>(limit_bytes_) : 0;
   }
 
   HandleMap handles;
-  uint64_t number = 0;  ///< from 1: another one for each guest of the proxy
+  uint64_t number = 0;  ///< from 1; each guest of the proxy has another one
   StandbyOrigin origin = StandbyOrigin::replay;
   uint64_t calls_replayed = 0;
   uint64_t warmup_ns = 0;
@@ -133,7 +134,7 @@ class LiveGuest {
   std::unique_ptr<Guest> guest_;
   Memory memory_;
   uint64_t limit_bytes_ = 0;
-  // By export index, looked up on first use.
+  // These are indexed by export, and looked up on first use.
   std::vector<Func> funcs_;
   std::vector<Simple> simple_;
   Func gauge_func_;

@@ -5,7 +5,7 @@
 namespace rotor::proxy {
 namespace {
 
-/// The calls that neither a fresh instance needs nor one that stands at any of the positions.
+/// Returns the calls that neither a fresh instance needs nor one that stands at any of the positions.
 std::unordered_set<const LogCall*> unneeded(const Plan& plan, const Calls& calls,
                                             std::span<const LogPosition> positions,
                                             const std::unordered_set<HandleId>& pinned) {
@@ -34,7 +34,7 @@ void Log::note_changes(const LogCall& call) {
     touches = true;
     if (builds && !plan.reads && !ends) changes_[id].changed = std::max(changes_[id].changed, call.seq);
     if (!ends) return;
-    // Nobody can take it any more but a query that did and may yet be recorded.
+    // A handle that ended matters only to a query that took it and may yet be recorded, which pins it.
     if (pins_.contains(id))
       changes_[id].ended = call.seq;
     else
@@ -67,8 +67,8 @@ void Log::unpin(HandleId id) {
 
 Log::Appended Log::append(std::shared_ptr<const LogCall> call) {
   note_changes(*call);
-  // Taken first, for the order of the locks. Beside a reader that moves nothing may be dropped: then the log may
-  // outgrow its bounds for a while, up to twice.
+  // This lock comes first in the order of locks, but is only tried below. While a reader moves, nothing may be dropped:
+  // then the log may outgrow its bounds for a while, up to twice.
   std::unique_lock reading(reading_mutex_, std::defer_lock);
   std::unique_lock lock(mutex_);
   if (given_up_) return Appended::full;
@@ -136,7 +136,7 @@ uint64_t Log::compact(std::span<const LogPosition> positions) {
     std::lock_guard lock(mutex_);
     calls = copy(0, &pinned);
   }
-  // Beside traffic: what is appended meanwhile can't need what is dropped here, for nobody holds a handle of it.
+  // Calls go on meanwhile: what they append can't need what is dropped here, since nobody holds a handle of it.
   const std::unordered_set<const LogCall*> dropped = unneeded(plan_, calls, positions, pinned);
   std::lock_guard lock(mutex_);
   drop(dropped);
@@ -203,8 +203,8 @@ Result<Calls> Log::tail_calls(LogPosition& position, const HasHandle& has) const
     calls = copy(first_behind(position.seq), &pinned);
     position = {.seq = std::max(position.seq, end().seq), .late = late_.size()};
   }
-  // Sliced here, too: what compaction kept for another reader, who stands farther on, may take what this one never
-  // made.
+  // The tail is sliced, too: calls that compaction kept for another reader, who stands farther on, may take handles
+  // that this one never made.
   return sliced(plan_, std::move(calls), has, pinned);
 }
 

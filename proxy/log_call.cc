@@ -44,7 +44,7 @@ std::string LogCall::key(const ExportPlan& plan) const {
 }
 
 uint64_t hash_bytes(uint64_t seed, std::span<const uint8_t> bytes) {
-  // FNV-1a over words: it tells a replay that went another way, not an attacker.
+  // FNV-1a over words: it detects a replay that diverged, not an attacker.
   uint64_t hash = seed ^ 0xcbf29ce484222325;
   size_t at = 0;
   for (; at + 8 <= bytes.size(); at += 8) {

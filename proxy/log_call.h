@@ -1,4 +1,4 @@
-// A recorded call: what entered the guest from the host, symbolically, and what came of it.
+// A recorded call: what the host passed to the guest, symbolically, and what the call returned.
 #pragma once
 
 #include <cstdint>
@@ -16,7 +16,7 @@ namespace rotor::proxy {
 using HandleId = uint64_t;
 inline constexpr HandleId kNullHandle = 0;
 
-/// What stood for a number of the host's that means an address in the guest.
+/// The symbol for a number of the host's that is an address in the guest: where the host had it from.
 struct Symbol {
   enum class Kind : uint8_t { none, argument, nested };
   Kind kind = Kind::none;
@@ -45,7 +45,7 @@ struct HostAnswer {
   std::vector<Slot> results = {};
   std::vector<Symbol> result_symbols = {};
   std::vector<HostEffect> effects = {};
-  std::optional<Error> error = {};  ///< it failed with
+  std::optional<Error> error = {};  ///< that it failed with
 
   uint64_t size_bytes() const;
 };
@@ -54,30 +54,30 @@ struct HostAnswer {
 struct LogCall {
   uint64_t seq = 0;  ///< place in the order of calls
   uint32_t export_index = 0;
-  /// By argument: a scalar's bits, a HandleId, or how many bytes of `data` are its.
+  /// Per argument: a scalar's bits, a HandleId, or how many bytes of `data` belong to it.
   std::vector<Slot> args = {};
   /// Contents of the arguments that are bytes or vectors, one after the other. Handles as HandleIds.
   std::vector<uint8_t> data = {};
 
-  // What it returned; a replay that returns anything else has diverged.
+  // The results; a replay that returns anything else has diverged.
   std::vector<Slot> scalars = {};
   std::vector<HandleId> made = {};  ///< single or in a vector; kNullHandle where the guest returned null
   uint64_t data_hash = 0;           ///< of bytes and vectors of numbers
   bool guest_error = false;
 
-  /// It was a query until a build took a handle of it.
+  /// Whether it was a query until a build took a handle that it returned.
   bool promoted = false;
   std::vector<HostAnswer> answers = {};
-  uint64_t cost_ns = 0;  ///< what it took on the active
+  uint64_t cost_ns = 0;  ///< that it took on the active
 
   uint64_t size_bytes() const;
-  /// Export and arguments: equal for calls that are.
+  /// Returns export and arguments as a string: equal for calls that are equal.
   std::string identity() const;
-  /// What `key` in the policy makes of it: equal for calls of which the last one wins.
+  /// Returns the string that the policy's `key` makes of the call: equal for calls of which the last one wins.
   std::string key(const ExportPlan& plan) const;
 };
 
-/// Calls `visit(HandleId, bool ends)` for each handle among the arguments; null ones apart.
+/// Calls `visit(HandleId, bool ends)` for each handle among the arguments that is not null.
 template <class Visit>
 void each_taken(const ExportPlan& plan, const LogCall& call, Visit visit) {
   size_t at = 0;

@@ -11,7 +11,7 @@ namespace {
 
 constexpr uint64_t kNsPerSecond = 1'000'000'000;
 
-/// Within a label's value.
+/// Escapes text for a label's value.
 std::string escaped(std::string_view text) {
   std::string out;
   for (char c : printable_lines(text)) {
@@ -33,7 +33,7 @@ class Writer {
   void seconds_total(const char* name, const char* help, uint64_t ns) { seconds(name, "counter", help, ns); }
   void seconds_gauge(const char* name, const char* help, uint64_t ns) { seconds(name, "gauge", help, ns); }
 
-  /// Text goes into a label of a series of its own: as a label of a counter it would end the counter's series each time
+  /// Puts text into a label of a series of its own: as a label of a counter it would end the counter's series each time
   /// that it changes.
   void info(const char* name, const char* help, const char* label, const std::string& text) {
     if (text.empty()) return;
@@ -44,7 +44,7 @@ class Writer {
   void begin(const char* name, const char* type, const char* help) {
     fmt::format_to(std::back_inserter(text_), "# HELP rotor_{0} {1}\n# TYPE rotor_{0} {2}\n", name, help, type);
   }
-  /// One line. `label`: one more, as `role="active"`; empty: none.
+  /// Puts one line. `label` is one more label, such as `role="active"`, or empty.
   void sample(const char* name, std::string_view label, std::string_view value) {
     const bool both = !labels_.empty() && !label.empty();
     fmt::format_to(std::back_inserter(text_), "rotor_{}", name);

@@ -33,31 +33,32 @@ struct ExportPlan {
   bool once = false;
   bool reads = false;
   bool retry = false;
-  /// A query of scalars and handles that returns scalars, and is not retried: the proxy's shortest way.
+  /// Whether it is a query of scalars and handles that returns scalars, and is not retried: such calls take the proxy's
+  /// shortest way.
   bool simple = false;
-  /// Returns handles, of which the log must know how they came to be.
+  /// Whether it returns handles, whose origin the log must know.
   bool makes_handles = false;
   std::optional<std::vector<uint32_t>> key = {};
   const char* raw_only = nullptr;  ///< why it can only be called through Lease::raw
   std::vector<ArgKind> args = {};
   std::vector<ResultKind> results = {};
-  const ExportRule* rule = nullptr;  ///< that decided; null: none. Valid as long as the policy it came from
-  bool by_preset = false;            ///< a rule of the preset decided
+  const ExportRule* rule = nullptr;  ///< that decided; null: none. It lives as long as the policy
+  bool by_preset = false;            ///< whether a rule of the preset decided
 };
 
 /// What the proxy does for one imported function.
 struct ImportPlan {
   std::string name;        ///< module.name
-  std::string shown = {};  ///< as of exports
+  std::string shown = {};  ///< as in ExportPlan
   FuncType type = {};
-  bool is_function = false;  ///< false: a memory, table or global, and the rest says nothing
+  bool is_function = false;  ///< false: a memory, table or global; the other members are unset
   ImportMode mode = ImportMode::answer;
   std::vector<ImportArg> args = {};
-  const ImportRule* rule = nullptr;  ///< as of exports
+  const ImportRule* rule = nullptr;  ///< as in ExportPlan
   bool by_preset = false;
 };
 
-/// Where memory use is read.
+/// The source that memory use is read from.
 struct Gauge {
   enum class Kind : uint8_t { memory_size, function, global };
   Kind kind = Kind::memory_size;
@@ -78,7 +79,7 @@ struct Plan {
   uint32_t drop_reference = kNoExport;  ///< frees an element of the externref table
   std::string reference_table;          ///< the exported externref table; empty: none
 
-  /// Errors: not_found, with the nearest name.
+  /// Returns the index of an export. Errors: not_found, with the nearest name.
   Result<uint32_t> find(std::string_view name) const;
 };
 

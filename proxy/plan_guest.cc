@@ -1,4 +1,4 @@
-// What a policy says of the guest as a whole: where memory use is read, and how its workers start and stop.
+// Plans what a policy says of the guest as a whole: where memory use is read, and how its workers start and stop.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -12,7 +12,7 @@ namespace {
 
 bool is_integer(ValType type) { return type == ValType::i32 || type == ValType::i64; }
 
-/// "; did you mean …" among the exports that `fits` takes.
+/// Returns "; did you mean …" for the nearest of the exports that `fits` accepts.
 template <class Fits>
 std::string nearest_export(const Module& module, std::string_view name, Fits fits) {
   std::vector<std::string_view> candidates;
@@ -48,7 +48,7 @@ Result<void> plan_gauge(const Policy& policy, const Module& module, Plan& plan) 
                  fmt::format("the gauge \"{}\" must be a function [] -> [i32] or [] -> [i64], or a global of i32 or "
                              "i64; it is {}",
                              printable_name(policy.gauge), to_string(*type)));
-  // It is called at the end of leases, unrecorded.
+  // A gauge function is called at the end of leases, unrecorded.
   if (auto found = plan.by_name.find(policy.gauge); found != plan.by_name.end()) {
     const ExportPlan& item = plan.exports[found->second];
     if (item.effect != Effect::query)
@@ -63,7 +63,7 @@ Result<void> plan_group(const Policy& policy, const Module& module, Plan& plan) 
   plan.group = policy.group;
   struct Part {
     const char* key;
-    const char* bindgen;  // what wasm-bindgen-rayon calls it
+    const char* bindgen;  // its name in wasm-bindgen-rayon
     std::string& name;
     bool optional;
   };

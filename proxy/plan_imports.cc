@@ -1,4 +1,4 @@
-// What a policy says of a module's imports: which host functions run again in a replay, which are answered.
+// Plans what a policy says of a module's imports: which host functions run again in a replay, and which are answered.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -10,7 +10,8 @@
 namespace rotor::proxy {
 namespace {
 
-/// Unless a rule says more: an i32 may be a pointer, other numbers must be what they were, references may differ.
+/// Returns how an argument is compared if no rule says more: an i32 may be a pointer, other numbers must be what they
+/// were, references may differ.
 ImportArg default_arg(ValType type) {
   if (type == ValType::i32) return ImportArg::pointer;
   return type.is_ref() ? ImportArg::any : ImportArg::scalar;
@@ -21,7 +22,7 @@ bool matches(const ImportRule& rule, const ImportPlan& plan, std::string_view fi
   return glob_matches(rule.name, plan.name) || glob_matches(rule.name, field);
 }
 
-/// The rule that is about an import: exactly `module.name`, exactly `name`, else the last glob that matches.
+/// Returns the rule about an import: exactly `module.name`, exactly `name`, else the last glob that matches.
 const ImportRule* winner(const Policy& policy, const ImportPlan& plan, std::string_view field) {
   const ImportRule* best = nullptr;
   int best_rank = 0;
@@ -35,7 +36,7 @@ const ImportRule* winner(const Policy& policy, const ImportPlan& plan, std::stri
   return best;
 }
 
-/// Every rule must be about something. Errors: not_found, type_mismatch.
+/// Checks that a rule is about something. Errors: not_found, type_mismatch.
 Result<void> check_rule(const Policy& policy, const ImportRule& rule, const Plan& plan, const Module& module) {
   auto wrong = [&](ErrorKind kind, std::string text) { return fail(kind, place(policy, rule.line) + text); };
   const std::vector<ImportInfo>& imports = module.imports();
@@ -59,7 +60,7 @@ Result<void> check_rule(const Policy& policy, const ImportRule& rule, const Plan
                                                  did_you_mean(rule.name, candidates)));
 }
 
-/// Errors without place.
+/// Fills in an import's plan from its rule. Errors do not name the place in the policy.
 Result<void> apply(const ImportRule& rule, ImportPlan& plan) {
   plan.mode = rule.mode;
   if (!rule.args) return {};
@@ -72,7 +73,7 @@ Result<void> apply(const ImportRule& rule, ImportPlan& plan) {
     if (kind == ImportArg::pointer && params[i] != ValType::i32)
       return fail(ErrorKind::type_mismatch,
                   fmt::format("argument {} can't be a pointer, it is {} in", i + 1, to_string(params[i])));
-    // What a reference stands for is the host's to know: its bits differ from instance to instance.
+    // Only the host knows what a reference stands for: its bits differ from instance to instance.
     if (kind == ImportArg::scalar && params[i].is_ref())
       return fail(ErrorKind::type_mismatch,
                   fmt::format("argument {} can't be a scalar, it is {} in", i + 1, to_string(params[i])));
@@ -84,7 +85,7 @@ Result<void> apply(const ImportRule& rule, ImportPlan& plan) {
 }  // namespace
 
 Result<void> plan_imports(const Policy& policy, const Module& module, Plan& plan) {
-  // What a wasm-bindgen guest imports works on objects of its own host context, which a standby has anew.
+  // The imports of a wasm-bindgen guest work on objects of its own host context, which each standby has anew.
   const bool bindgen = policy.preset == Preset::wasm_bindgen;
   for (const ImportInfo& info : module.imports()) {
     ImportPlan& item = plan.imports.emplace_back();

@@ -5,9 +5,9 @@
 
 namespace rotor::proxy {
 
-/// Fills in what the policy says of the module's imports. Errors: those of Policy::check.
+/// Fills in the plan of the module's imports. Errors: those of Policy::check.
 Result<void> plan_imports(const Policy& policy, const Module& module, Plan& plan);
-/// Finds the gauge among the exports. After the exports are planned.
+/// Finds the gauge among the exports. Called after the exports are planned.
 Result<void> plan_gauge(const Policy& policy, const Module& module, Plan& plan);
 /// Finds the exports that start and stop workers; those of wasm-bindgen need not be named.
 Result<void> plan_group(const Policy& policy, const Module& module, Plan& plan);

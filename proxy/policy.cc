@@ -22,15 +22,15 @@ bool passes_function(const FuncType& type) {
          std::ranges::any_of(type.results, &ValType::is_func_ref);
 }
 
-/// Why an export's values can't be recorded or translated; null: they can.
+/// Returns why an export's values can't be recorded or translated; null if they can.
 const char* unrecordable_values(const FuncType& type) {
   if (passes_function(type)) return kPassesFunction;
-  // What a call is recorded as has 64 bits a value.
+  // A recorded call has 64 bits for each value.
   return slot_count(type.params) + slot_count(type.results) != type.params.size() + type.results.size() ? kPassesVector
                                                                                                         : nullptr;
 }
 
-/// Rules that come with a preset; whatever the policy says wins over them.
+/// Returns the rules that come with a preset; those of the policy take precedence.
 std::vector<ExportRule> preset_rules(Preset preset) {
   if (preset == Preset::plain) return {};
   return {{.name = "__wbg_*_free", .effect = Effect::release}};
@@ -53,7 +53,7 @@ Result<void> check_thresholds(const Policy& policy) {
   return {};
 }
 
-/// Lays the kinds over wasm types. Errors: type_mismatch.
+/// Checks that the kinds fit the wasm types they stand for. Errors: type_mismatch.
 template <class Kind, class Width>
 Result<void> lay_over(const std::vector<Kind>& kinds, const std::vector<ValType>& types, const char* what,
                       Width width) {
@@ -82,7 +82,7 @@ Result<void> check_results(const std::vector<ResultKind>& results) {
   return {};
 }
 
-/// What is said of builds alone, and of calls that are run again. Errors without place.
+/// Checks what may be said of builds only, and of calls that are retried. Errors do not name the place in the policy.
 Result<void> check_flags(const ExportRule& rule, const ExportPlan& plan) {
   auto wrong = [](std::string text) { return fail(ErrorKind::invalid_argument, std::move(text)); };
   const bool is_build = rule.effect == Effect::build;
@@ -106,7 +106,7 @@ Result<void> check_flags(const ExportRule& rule, const ExportPlan& plan) {
         return wrong(fmt::format("`key` names argument {} twice", position));
     }
   }
-  // What a release frees is gone with the instance that trapped.
+  // What a release frees is gone with the instance that trapped, so it can't be freed again.
   if (rule.retry && rule.effect == Effect::release) return wrong("`retry` is not for releases");
   if (std::ranges::none_of(plan.type.params, &ValType::is_ref)) return {};
   if (rule.effect != Effect::query) return wrong("takes a reference, which can't be recorded");
@@ -114,7 +114,7 @@ Result<void> check_flags(const ExportRule& rule, const ExportPlan& plan) {
   return {};
 }
 
-/// Fills in the plan of one export from the rule that won. Errors without place.
+/// Fills in the plan of one export from its rule. Errors do not name the place in the policy.
 Result<void> apply(const ExportRule& rule, ExportPlan& plan) {
   plan.effect = rule.effect;
   plan.once = rule.once;
@@ -138,7 +138,8 @@ Result<void> apply(const ExportRule& rule, ExportPlan& plan) {
   return check_flags(rule, plan);
 }
 
-/// The exports that move data in and out. A rule that moves data without them is an error, at that rule.
+/// Finds the exports that move data in and out. A rule that moves data where they are missing is an error, at that
+/// rule.
 class Allocator {
  public:
   Allocator(Plan& plan, const Module& module) : plan_(plan) {
@@ -189,7 +190,7 @@ class Allocator {
   const char* deallocate_name_;
 };
 
-/// Every rule must be about something. Errors: not_found, type_mismatch.
+/// Checks that a rule is about something. Errors: not_found, type_mismatch.
 Result<void> check_name(const Policy& policy, const ExportRule& rule, const Plan& plan, const Module& module) {
   auto wrong = [&](ErrorKind kind, std::string text) { return fail(kind, place(policy, rule.line) + text); };
   if (is_glob(rule.name)) {
@@ -207,7 +208,7 @@ Result<void> check_name(const Policy& policy, const ExportRule& rule, const Plan
                fmt::format("no export \"{}\"{}", printable_name(rule.name), did_you_mean(rule.name, names)));
 }
 
-/// The policy's rule about an export: an exact name, else the last glob that matches.
+/// Returns the policy's rule about an export: an exact name, else the last glob that matches.
 const ExportRule* winner(const Policy& policy, const ExportPlan& plan) {
   const ExportRule* best = nullptr;
   for (const ExportRule& rule : policy.exports) {
@@ -224,7 +225,8 @@ const ExportRule* preset_winner(const std::vector<ExportRule>& rules, const Expo
   return best;
 }
 
-/// What follows from the rest. The shortest way leaves out the log, the translation of data and the second try.
+/// Sets what follows from the rest of a plan. The shortest way leaves out the log, the translation of data and the
+/// retry.
 void derive(ExportPlan& plan) {
   plan.makes_handles = std::ranges::any_of(plan.results, returns_handles);
   plan.simple = plan.effect == Effect::query && !plan.retry && !plan.raw_only && !unrecordable_values(plan.type) &&

@@ -7,7 +7,7 @@
 
 namespace rotor::proxy {
 
-/// Errors: those of Policy::check. The plan points to rules of `policy`.
+/// Makes the plan of a module. The plan points to rules of `policy`. Errors: those of Policy::check.
 Result<Plan> make_plan(const Policy& policy, const Module& module);
 
 }  // namespace rotor::proxy

@@ -1,4 +1,4 @@
-// What a policy makes of a module, for people.
+// Explains to people what a policy makes of a module.
 #include <fmt/format.h>
 
 #include "proxy/plan_parts.h"
@@ -11,7 +11,7 @@ namespace {
 template <class T, size_t n>
 const char* word_of(const proxy::Word<T> (&words)[n], T value) {
   for (const auto& [name, word] : words)
-    if (word == value) return name.data();  // of a literal
+    if (word == value) return name.data();  // the view is of a literal, so it ends with a NUL
   return "?";
 }
 

@@ -34,7 +34,7 @@ std::string place(const Policy& policy, uint32_t line) {
 bool is_glob(std::string_view pattern) { return pattern.find_first_of("*?") != std::string_view::npos; }
 
 bool glob_matches(std::string_view pattern, std::string_view name) {
-  // On a mismatch the last `*` takes one character more; earlier ones need no second try.
+  // On a mismatch the last `*` takes one character more; earlier ones need not be retried.
   size_t p = 0, n = 0, star = std::string_view::npos, resume = 0;
   while (n < name.size()) {
     if (p < pattern.size() && pattern[p] == '*') {

@@ -1,4 +1,4 @@
-// Names in policies: where one stands, patterns, and what a wrong one may have meant.
+// Names in policies: their place in the file, patterns, and suggestions for one that is wrong.
 #pragma once
 
 #include <cstdint>
@@ -10,12 +10,12 @@
 
 namespace rotor::proxy {
 
-/// "file:line: ", or "file: " for line 0: how errors about a policy begin.
+/// Returns "file:line: ", or "file: " for line 0: the beginning of errors about a policy.
 std::string place(const Policy& policy, uint32_t line);
 
 bool is_glob(std::string_view pattern);
 bool glob_matches(std::string_view pattern, std::string_view name);
-/// "; did you mean \"…\"?" with the candidate of least edit distance; empty if none is near.
+/// Returns "; did you mean \"…\"?" with the candidate of least edit distance; empty if none is near.
 std::string did_you_mean(std::string_view name, std::span<const std::string_view> candidates);
 
 }  // namespace rotor::proxy

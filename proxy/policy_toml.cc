@@ -49,7 +49,7 @@ class Reader {
  private:
   using Keys = std::initializer_list<std::string_view>;
 
-  /// Calls `visit` for each key of a table. Errors: a key that is not among `known`.
+  /// Calls `visit` for each key of a table. Errors: those of a key that is not among `known`.
   template <class Visit>
   Result<void> each_key(const toml::table& table, Keys known, Visit visit) {
     for (const auto& [key, node] : table) {
@@ -130,7 +130,7 @@ class Reader {
     return {};
   }
 
-  /// Milliseconds, kept as nanoseconds.
+  /// Reads milliseconds, which are kept as nanoseconds.
   Result<void> milliseconds(std::string_view key, const toml::node& node, uint64_t& out_ns) {
     uint64_t ms = 0;
     ROTOR_CHECK(count(key, node, ms));
@@ -140,7 +140,7 @@ class Reader {
     return {};
   }
 
-  /// Bytes: a whole number, or "8 MiB".
+  /// Reads bytes: a whole number, or "8 MiB".
   Result<void> size(std::string_view key, const toml::node& node, uint64_t& out) {
     if (node.is_integer()) return count(key, node, out);
     std::string_view text = node.value_or(std::string_view());
@@ -236,7 +236,7 @@ class Reader {
     return {};
   }
 
-  /// `env.log = "run"` is a table of a table to TOML.
+  /// Refuses a dotted name without quotes: to TOML, `env.log = "run"` is a table in a table.
   Result<void> no_dotted_name(std::string_view name, const toml::table& table) {
     for (const auto& [key, node] : table)
       if (key.str() != "mode" && key.str() != "args" && (node.is_table() || node.is_string()) && !table.is_inline())
@@ -283,7 +283,7 @@ Result<Policy> Policy::parse_toml(std::string_view text, std::string file) {
 
 Result<Policy> Policy::load_toml(const std::string& path) {
   std::ifstream in(path, std::ios::binary);
-  in.peek();  // finds what opens but can't be read, a folder
+  in.peek();  // fails for what can be opened but not read, such as a folder
   if (!in.is_open() || in.bad()) return fail(ErrorKind::io, fmt::format("can't read {}", path));
   std::ostringstream text;
   text << in.rdbuf();

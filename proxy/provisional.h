@@ -17,11 +17,12 @@ struct Provisional {
     for (HandleId id : pins) log.unpin(id);
   }
 
-  /// One reason less to keep it. The last one breaks its ties to others, which may hold it in turn (`ends`).
+  /// Takes away one reason to keep the query. With the last one its ties to others are cut, which may hold it in turn
+  /// (`ends`).
   void let_go() {
     if (--alive > 0) return;
     for (const std::shared_ptr<Provisional>& need : std::exchange(needs, {})) {
-      // What needed more than one query can't be repeated once one of them is gone.
+      // A query that needed several queries can't be repeated once one of them is gone.
       need->let_go();
     }
     is_over = true;
@@ -30,8 +31,8 @@ struct Provisional {
   Log& log;
   std::shared_ptr<LogCall> call;
   std::vector<std::shared_ptr<Provisional>> needs;  ///< queries whose handles it took; counted in their `alive`
-  /// Calls that ended a handle of it, without being part of the state: follow it into the log, so that a replay ends
-  /// what it makes.
+  /// Calls that ended a handle of it without being part of the state. They follow it into the log, so that a replay
+  /// ends the handles that it makes.
   std::vector<std::shared_ptr<Provisional>> ends;
   std::vector<HandleId> pins;
   std::vector<uint32_t> tokens;  ///< of its handles

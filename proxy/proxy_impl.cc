@@ -30,7 +30,7 @@ ProxyImpl::ProxyImpl(Policy policy, GuestFactory factory, ProxyOptions options)
 
 ProxyImpl::~ProxyImpl() { assert(slot_.is_free() && "leases end before their proxy"); }
 
-// Locks in the order in which code takes them.
+// These lock in the order in which other code does.
 
 void ProxyImpl::before_fork() {
   slot_.before_fork();
@@ -116,7 +116,7 @@ Result<void> ProxyImpl::acquire(bool is_explicit) {
     }
     Result<void> ready = ready_active();
     preparing_ = false;
-    attention_ = false;  // first: rotate() sets what is read below, then this
+    attention_ = false;  // cleared before the conditions below are read: rotate() sets those first, then this
     if (slot_.active().poison || use_ >= policy_.swap_at || wanted_) attention_ = true;
     if (!ready) {
       slot_.leave(hold);
@@ -155,23 +155,24 @@ void ProxyImpl::end_lease() {
   recorder_->end_lease();
   retire();
   sample_if_grown();
-  // A trapped instance is replaced by the next who comes; its standby may start now.
+  // A trapped instance is replaced by the next thread that comes in; its standby may be started now.
   if ((warms_ || attention_.load(std::memory_order_relaxed)) && rotating_.load(std::memory_order_relaxed)) {
     const bool poisoned = slot_.active().poison.has_value();
     denied_growths_.set(slot_.active().denied_growths());
-    // From an image it takes less than to wake the thread that would make it.
+    // With an image the next thread makes the instance itself, in less time than it takes to wake the background
+    // thread.
     if (poisoned ? !warmer_->image() : warms_ && !warmer_->is_engaged()) warmer_->request(poisoned);
   }
   slot_.open();
 }
 
-/// With the gate closed, before a lease begins: it may be time to exchange the active.
+/// Called with the gate closed, before a lease begins: exchanges the active if it is time.
 Result<void> ProxyImpl::ready_active() {
   LiveGuest& active = slot_.active();
   const bool poisoned = active.poison.has_value();
   if (!poisoned && use_ < policy_.swap_at && !wanted_) return {};
   if (!rotating_) {
-    active.poison.reset();  // nothing to replace it with: as on_trap = keep
+    active.poison.reset();  // there is nothing to replace it with: it is kept, as with on_trap = keep
     return {};
   }
   const uint64_t start_ns = now_ns();
@@ -268,7 +269,7 @@ bool ProxyImpl::swap(std::unique_ptr<LiveGuest> next, uint64_t start_ns, uint64_
 
 // ---- exchange under a holder ----------------------------------------------------------------------------------------
 
-/// On a waiter's thread, with the holder's phase open and the slot's mutex held.
+/// Called on a waiter's thread, with the holder's phase open and the slot's mutex held.
 std::unique_ptr<LiveGuest> ProxyImpl::exchange_under(LiveGuest& old, Hold& holder) {
   // A gauge can't be asked while the holder may be in the guest.
   const double use = plan_.gauge.kind == Gauge::Kind::memory_size ? old.use() : use_;
@@ -309,7 +310,7 @@ Result<void> ProxyImpl::check_drain(const Hold& hold) const {
   return retired_error(fmt::format("its drain deadline of {} ms has passed", policy_.drain_deadline_ms));
 }
 
-/// On the instance that the lease was left with: queries that return no handle still run there.
+/// Calls the instance that the lease was left with: queries that return no handle still run there.
 Result<Reply> ProxyImpl::call_retired(Hold& hold, uint32_t index, std::span<const Arg> args) {
   const ExportPlan& plan = plan_.exports[index];
   ROTOR_CHECK(check_drain(hold));
@@ -325,7 +326,7 @@ Result<Reply> ProxyImpl::call_retired(Hold& hold, uint32_t index, std::span<cons
 
 namespace {
 
-/// Closes the calling thread's phase for as long as it touches what is the lease's; reopens it if it was open.
+/// Closes the calling thread's phase while it touches members of the lease, and reopens it if it was open.
 class PhaseScope {
  public:
   PhaseScope(ActiveSlot& slot, Hold& hold) : slot_(slot), hold_(hold), was_open_(ActiveSlot::is_open(hold)) {
@@ -335,9 +336,9 @@ class PhaseScope {
     if (was_open_) slot_.allow_exchange(hold_);
   }
   PhaseScope(const PhaseScope&) = delete;
-  /// False: the lease is on a retired instance.
+  /// Returns false if the lease is on a retired instance.
   bool alive() const { return alive_; }
-  /// Whether a call into the guest may open it.
+  /// Returns whether a call into the guest may open the phase.
   bool may_open() const { return was_open_ || hold_.guest_depth == 0; }
 
  private:
@@ -411,7 +412,8 @@ Result<RawReply> ProxyImpl::run_guest(Hold& hold, bool may_open, uint32_t index,
   return raw;
 }
 
-/// `answers`: what host functions are to answer before they are asked.
+/// Begins to record or replay a call. `answers`: those that host functions are to give before they are called
+/// themselves.
 void ProxyImpl::begin_tape(ImportTape& tape, std::span<const HostAnswer> answers) {
   if (attempt_ && attempt_->used < attempt_->given.size())
     tape.replay(std::span(attempt_->given).subspan(attempt_->used), true);
@@ -437,7 +439,7 @@ Result<Reply> ProxyImpl::finish(Hold& hold, uint32_t index, PreparedCall& call, 
   if (LogCall* kept = call.kept()) kept->answers = std::move(answers);
   if (!unrecordable.empty() && call.provisional)
     call.provisional->stuck = "and what its host answered can't be recorded: " + unrecordable;
-  if (hold.is_retired)  // nothing of the lease's is touched: it returns no handle and ends none
+  if (hold.is_retired)  // no member of the lease is touched: the call returns no handle and ends none
     return Recorder::plain_reply(plan_.exports[index], std::move(raw));
   const LiveGuest& active = slot_.active();
   auto reply =
@@ -452,7 +454,7 @@ Result<Reply> ProxyImpl::finish(Hold& hold, uint32_t index, PreparedCall& call, 
   return reply;
 }
 
-/// The call trapped; its caller need not know, if a fresh instance makes it.
+/// Makes a call that trapped once more on a fresh instance; if that works, its caller does not learn of the trap.
 Result<Reply> ProxyImpl::retry(Hold& hold, uint32_t index, std::span<const Arg> args, Error trapped,
                                std::vector<HostAnswer> answers) {
   const uint64_t start_ns = now_ns();
@@ -460,7 +462,7 @@ Result<Reply> ProxyImpl::retry(Hold& hold, uint32_t index, std::span<const Arg> 
   auto next = get_standby(true, &wait_ns);
   if (!next || !swap(std::move(next), start_ns, wait_ns)) return std::unexpected(std::move(trapped));
   PreparedCall call;
-  // A handle of a query went with the old instance.
+  // This fails if the call takes a handle of a query, which went with the old instance.
   if (!recorder_->prepare(index, args, slot_.active(), call)) return std::unexpected(std::move(trapped));
   retries_.add();
   emit({.kind = ProxyEventKind::retried, .text = printable(trapped.message)});
@@ -504,10 +506,10 @@ Result<void> ProxyImpl::call_own(uint32_t index, Slot* slots) {
 
 Result<void> ProxyImpl::call_slots(uint32_t index, Slot* slots) {
   Hold& hold = slot_.mine();
-  // As PhaseScope; but a call that went well has nothing to do afterwards for which the phase would have to be closed.
+  // This does what PhaseScope does, except that after a call that went well the phase need not be closed.
   const bool was_open = ActiveSlot::is_open(hold);
   const bool alive = was_open ? slot_.close(hold) : !hold.is_retired.load(std::memory_order_acquire);
-  LiveGuest* active = alive ? &slot_.active() : nullptr;  // else it is another holder's to look at
+  LiveGuest* active = alive ? &slot_.active() : nullptr;  // else another holder may be using it
   if (active && !active->poison && !retired_) [[likely]] {
     if (const Func* func = simple_func(*active, index, slots)) [[likely]] {
       calls_.add();
@@ -532,7 +534,7 @@ Result<void> ProxyImpl::call_slots(uint32_t index, Slot* slots) {
 Result<void> ProxyImpl::call_general(Hold& hold, bool alive, bool may_open, uint32_t index, Slot* slots) {
   const ExportPlan& plan = plan_.exports[index];
   if (alive && slot_.active().poison) return std::unexpected(about_poison(slot_.active(), "earlier in this lease"));
-  if (alive && plan.simple) ROTOR_CHECK(slot_.active().func(index));  // known from now on
+  if (alive && plan.simple) ROTOR_CHECK(slot_.active().func(index));  // looked up for the next call
   std::vector<Arg> args;
   for (size_t i = 0; i < plan.args.size(); i++) args.push_back(Arg::from_slot(plan.type.params[i], slots[i]));
   Result<Reply> reply = alive ? call_active(hold, may_open, index, args) : call_retired(hold, index, args);
@@ -596,7 +598,7 @@ Result<Memory> ProxyImpl::memory() {
   return (phase.alive() ? slot_.active() : *hold.guest).instance().memory0();
 }
 
-/// Takes down a failed call. One that did not return left the guest in the middle of something.
+/// Notes a failed call. One that did not return left the guest in the middle of something.
 Error ProxyImpl::note(LiveGuest& guest, Error error) {
   if (error.kind != ErrorKind::trap && error.kind != ErrorKind::host && error.kind != ErrorKind::internal) return error;
   traps_++;
@@ -609,7 +611,7 @@ Error ProxyImpl::note(LiveGuest& guest, Error error) {
   return error;
 }
 
-/// The trap that made an instance unusable, and what came of it.
+/// Returns the trap that made an instance unusable, with what followed from it.
 Error ProxyImpl::about_poison(const LiveGuest& guest, std::string what) const {
   Error error = *guest.poison;
   error.message = fmt::format("the instance trapped ({}), {}", printable(guest.poison->message), what);
@@ -735,7 +737,8 @@ ProxyCounters ProxyImpl::counters() const {
   counters.drain_overdue = drain_overdue_;
   counters.rotating = rotating_;
   warmer_->count(counters);
-  // Not yet the background thread's: those that leases stay on, and the one kept back until the next call.
+  // These retired instances are not yet the background thread's: those that leases stay on, and the one kept back until
+  // the next call.
   counters.retired += slot_.draining(&counters.retired_bytes) + (kept_back_bytes_ ? 1 : 0);
   counters.retired_bytes += kept_back_bytes_;
   std::lock_guard lock(off_reason_mutex_);

@@ -1,4 +1,4 @@
-// What stands behind rotor::Proxy: leases, calls, and when to exchange the active.
+// The implementation of rotor::Proxy: leases, calls, and when to exchange the active.
 #pragma once
 
 #include <atomic>
@@ -31,16 +31,16 @@ class LeaseCount {
   std::atomic<uint64_t> value_{0};
 };
 
-/// One of with_lease's attempts: what host functions answered in it, for the next one.
+/// One attempt of with_lease: what host functions answered in it, for the next attempt.
 struct Attempt {
-  std::vector<HostAnswer> given = {};  ///< by the attempt before
-  size_t used = 0;                     ///< of them
+  std::vector<HostAnswer> given = {};  ///< answers of the attempt before
+  size_t used = 0;                     ///< how many of them were given
   std::vector<HostAnswer> answers = {};
   bool is_unrepeatable = false;  ///< a host function did what can't be done again in its place
 };
 
-/// What is said to be the lease's is touched only by the thread that the gate let in, with its phase closed; or by a
-/// waiter that exchanges under it.
+/// Members that are said to be the lease's are touched only by the thread that the gate let in, with its phase closed,
+/// or by a waiter that exchanges under it.
 class ProxyImpl final : memory::ForkHooks {
  public:
   ProxyImpl(Policy policy, GuestFactory factory, ProxyOptions options);
@@ -50,7 +50,7 @@ class ProxyImpl final : memory::ForkHooks {
   Result<void> acquire(bool is_explicit);
   void release();
   Result<Reply> call(std::string_view name, std::span<const Arg> args);
-  /// Of ProxyFunc, in a lease of its own or in the one that the thread holds.
+  /// Makes a call of ProxyFunc, in a lease of its own or in the one that the thread holds.
   Result<void> call_own(uint32_t export_index, Slot* slots);
   Result<void> call_slots(uint32_t export_index, Slot* slots);
   Result<std::vector<Value>> raw(std::string_view name, std::span<const Value> args);
@@ -58,11 +58,11 @@ class ProxyImpl final : memory::ForkHooks {
   Result<void> keep(uint32_t token);
   Result<Memory> memory();
   Result<uint32_t> export_of(std::string_view name, const FuncType& type) const;
-  /// Within a lease of acquire(): what is recorded from now on can be taken back. False: the lease is one within
-  /// another, and can't be begun again.
+  /// Begins an attempt within a lease of acquire(): what is recorded from now on can be taken back. Returns false if
+  /// that can't be: the lease is within another, was exchanged under, or no trap rotates.
   bool begin_attempt(Attempt& attempt);
-  /// True: the guest trapped, what was recorded is taken back, and a next attempt will find a fresh instance. `last`:
-  /// there will be none.
+  /// Ends an attempt. Returns true if the guest trapped: what was recorded is taken back, and the next attempt will
+  /// find a fresh instance. `last`: there will be no next attempt.
   bool end_attempt(bool last);
 
   Result<void> prepare();
@@ -77,9 +77,9 @@ class ProxyImpl final : memory::ForkHooks {
   void after_fork_in_child() override;
 
   Result<void> ready_active();
-  /// Null: none can be had. `must`: waits for it.
+  /// Returns a standby, or null if none can be had. `must`: waits for one.
   std::unique_ptr<LiveGuest> get_standby(bool must, uint64_t* wait_ns);
-  /// False: the new guest refused to take over, and is dropped.
+  /// Makes `next` the active. Returns false if it refused to take over, and is dropped.
   bool swap(std::unique_ptr<LiveGuest> next, uint64_t start_ns, uint64_t wait_ns);
   /// Counts an exchange, and tells the recorder.
   RotationEvent count_exchange(const LiveGuest& old, const LiveGuest& next, RotationCause cause, uint64_t wait_ns);
@@ -93,14 +93,15 @@ class ProxyImpl final : memory::ForkHooks {
   Result<Reply> call_active(Hold& hold, bool may_open, uint32_t index, std::span<const Arg> args);
   Result<Reply> retry(Hold& hold, uint32_t index, std::span<const Arg> args, Error trapped,
                       std::vector<HostAnswer> answers);
-  /// `answers`: in: what host functions are to answer; out: what they did.
+  /// Runs a call in the guest. `answers`: in, what host functions are to answer; out, what they answered.
   Result<RawReply> run_guest(Hold& hold, bool may_open, uint32_t index, PreparedCall& call,
                              std::vector<HostAnswer>& answers, std::string& unrecordable);
   void begin_tape(ImportTape& tape, std::span<const HostAnswer> answers);
   std::vector<HostAnswer> end_tape(ImportTape& tape);
   Result<Reply> finish(Hold& hold, uint32_t index, PreparedCall& call, RawReply&& raw, std::vector<HostAnswer> answers,
                        const std::string& unrecordable, uint64_t number);
-  /// Null: the call can't be made the shortest way. Its handles are translated.
+  /// Returns the function for a call the shortest way, with the handles in `slots` translated; null if the call can't
+  /// be made that way.
   const Func* simple_func(LiveGuest& active, uint32_t index, Slot* slots) {
     const LiveGuest::Simple& simple = active.simple(index);
     if (!simple.func || attempt_ || !recorder_->translate(simple.handle_params, slots, active)) [[unlikely]]
@@ -108,7 +109,7 @@ class ProxyImpl final : memory::ForkHooks {
     return simple.func;
   }
   Result<void> call_general(Hold& hold, bool alive, bool may_open, uint32_t index, Slot* slots);
-  /// Of the outermost lease, whose stay is over: opens the gate.
+  /// Ends the outermost lease, whose stay is over, and opens the gate.
   void end_lease();
   Error note(LiveGuest& guest, Error error);
   Error about_poison(const LiveGuest& guest, std::string what) const;
@@ -118,19 +119,20 @@ class ProxyImpl final : memory::ForkHooks {
     warmer_->retire(std::move(retired_));
     kept_back_bytes_.set(0);
   }
-  /// The log may have grown: rotation ends if that filled it, else the background thread is told.
+  /// Called when the log may have grown: ends rotation if that filled it, else tells the background thread.
   void tell_recorded();
   void give_up(std::string why);
   void sample();
-  /// Cheaper: where the memory's size did not change, nothing did.
+  /// Samples only where needed, which is cheaper: if the memory's size did not change, and no gauge is read, nothing
+  /// did.
   void sample_if_grown() {
     if (gauged_ || slot_.active().memory_bytes() != memory_bytes_) [[unlikely]]
       sample();
   }
-  // The embedder's code; what it throws is counters' last_problem.
+  // These call the embedder's code; what it throws becomes ProxyCounters::last_problem.
   void emit(const ProxyEvent& event);
   void tell(const RotationEvent& event);
-  /// Guest::on_rotate. Errors: its own; host (it threw).
+  /// Calls Guest::on_rotate. Errors: its own; host (it threw).
   static Result<void> hand_over(LiveGuest& old, LiveGuest& next);
 
   const Policy policy_;
@@ -144,16 +146,16 @@ class ProxyImpl final : memory::ForkHooks {
   ActiveSlot::Force force_;
   std::optional<Warmer> warmer_;  // after the log that it reads
 
-  // The lease's.
+  // Members of the lease:
   std::optional<Recorder> recorder_;
   bool gauged_ = false;
   bool preparing_ = false;               ///< inside ready_active
-  Attempt* attempt_ = nullptr;           ///< of the with_lease that runs
-  std::optional<RotationEvent> forced_;  ///< an exchange under a holder that is yet to be told of
+  Attempt* attempt_ = nullptr;           ///< of the with_lease that runs; else null
+  std::optional<RotationEvent> forced_;  ///< an exchange under a holder that on_rotation has yet to be told of
   double use_ = 0;                       ///< of the active's memory, at the end of the last lease
-  bool warms_ = false;                   ///< it is at warm_at
-  /// Handed to the background thread after the next call: waking that within the swap made some pauses 100 times
-  /// longer.
+  bool warms_ = false;                   ///< `use_` has reached warm_at
+  /// The retired instance, which is handed to the background thread after the next call: waking that within the swap
+  /// made some pauses 100 times longer.
   std::unique_ptr<LiveGuest> retired_;
 
   // Written by the lease's thread, read by any.
@@ -169,7 +171,7 @@ class ProxyImpl final : memory::ForkHooks {
   std::atomic<uint64_t> drain_overdue_ = 0;
   mutable std::mutex off_reason_mutex_;
   std::string off_reason_;
-  /// Made by start, when all is there.
+  /// Made by `start`, once all members are.
   std::optional<memory::ForkRegistration> forks_;
 };
 

@@ -172,7 +172,7 @@ Result<Reply> Recorder::finish(uint32_t export_index, PreparedCall& call, RawRep
   const ExportPlan& plan = plan_.exports[export_index];
   end_consumed(call);
   LogCall* kept = call.kept();
-  // First, so that what it needs comes before it in the log.
+  // Queries that the call needs are promoted first, so that they come before it in the log.
   if (call.record)
     for (const auto& need : call.needs) promote(*need);
   if (kept) kept->seq = log_.next_seq();
@@ -210,7 +210,7 @@ Result<Reply> Recorder::finish(uint32_t export_index, PreparedCall& call, RawRep
       call.provisional->pins.push_back(id);
     }
     for (const auto& need : call.needs) {
-      if (need->is_over) continue;  // it is in the log's way only through its own `ends`
+      if (need->is_over) continue;  // a query that is over is tied to this call by its own `ends` only
       need->alive++;
       call.provisional->needs.push_back(need);
     }
@@ -271,11 +271,11 @@ Result<Reply> Recorder::call_detached(uint32_t export_index, std::span<const Arg
   return plain_reply(plan, std::move(raw));
 }
 
-/// Before results are given: a handle that comes back at once is another one.
+/// Ends consumed tokens. Called before results are translated: a handle that comes back at once is another one.
 void Recorder::end_consumed(PreparedCall& call) {
   for (uint32_t token : call.consumed) {
     TokenTable::Entry* entry = tokens_.live(token);
-    if (!entry) continue;  // it may be there twice
+    if (!entry) continue;  // the same token may be passed twice
     if (auto query = provisional_.find(entry->id); query != provisional_.end() && call.provisional) {
       Provisional& made = *query->second;
       made.ends.push_back(call.provisional);
@@ -325,12 +325,12 @@ Result<uint32_t> Recorder::give_handle(uint32_t export_index, uint32_t raw, Prep
   return token;
 }
 
-/// A build takes a handle of the query: it becomes part of the log, and so do the queries that it needs.
+/// Makes a query part of the log because a build takes a handle of it, and so the queries that it needs.
 void Recorder::promote(Provisional& query) {
   if (query.promoted) return;
   query.promoted = true;
   for (const auto& need : query.needs) promote(*need);
-  // Where nothing changed since, it may as well have been made now. Else it must come where it was.
+  // If nothing that it read changed since, it may as well have been made now. Else it must keep its place in the log.
   if (unchanged_since(query)) query.call->seq = log_.next_seq();
   for (uint32_t token : query.tokens) {
     TokenTable::Entry* entry = tokens_.live(token);
@@ -346,7 +346,7 @@ void Recorder::promote(Provisional& query) {
   for (const auto& need : std::exchange(query.needs, {})) need->let_go();
 }
 
-/// Whether what the query read is as it was: by the log, and by what is not yet in it.
+/// Returns whether what the query read is as it was, by the log and by the calls that are not yet in it.
 bool Recorder::unchanged_since(const Provisional& query) const {
   const uint64_t seq = query.call->seq;
   return log_.unchanged_since(seq, query.pins) && std::ranges::none_of(pending_, [&](const auto& call) {
@@ -388,7 +388,7 @@ Result<void> Recorder::keep(uint32_t token, uint64_t calls) {
   if (!enabled_ || token == 0) return {};
   ROTOR_CHECK(tokens_.find(token));
   auto found = std::ranges::find(lease_handles_, token);
-  if (found == lease_handles_.end()) return {};  // it lives longer than the lease as it is
+  if (found == lease_handles_.end()) return {};  // it outlives the lease anyway
   lease_handles_.erase(found);
   kept_handles_.push_back(token);
   last_kept_call_ = calls;
@@ -437,13 +437,13 @@ void Recorder::roll_back() {
   undoing_ = false;
   pending_.clear();
   tokens_.roll_back();
-  // Not part of the state after all, and their instance is gone with the attempt.
+  // These handles are no part of the state after all, and their instance is gone with the attempt.
   for (uint32_t token : std::exchange(promoted_, {}))
     if (TokenTable::Entry* entry = tokens_.live(token)) {
       entry->state = TokenTable::State::query;
       kept_handles_.push_back(token);
     }
-  // What the attempt's own queries returned is no more: nothing that they read need be repeated for them.
+  // The handles that the attempt's own queries returned are gone, so nothing that they read need be kept for them.
   std::erase_if(provisional_, [&](const auto& item) {
     Provisional& query = *item.second;
     const bool lives = std::ranges::any_of(query.tokens, [&](uint32_t token) {

@@ -1,4 +1,4 @@
-// Between the host's calls and the guest's: translates tokens both ways and records what builds state.
+// Stands between the host's calls and the guest's: translates tokens both ways, and records what builds state.
 #pragma once
 
 #include <bit>
@@ -20,11 +20,11 @@ namespace rotor::proxy {
 /// A call on its way into the guest.
 struct PreparedCall {
   std::vector<RawArg> args;
-  std::vector<std::vector<uint32_t>> raw_handles;   ///< of vectors of handles; `args` points into it
+  std::vector<std::vector<uint32_t>> raw_handles;   ///< the pointers for vectors of handles; `args` points into it
   std::vector<uint32_t> consumed;                   ///< tokens that end when it returns
   bool builds = false;                              ///< the handles it returns are part of the state
-  std::shared_ptr<LogCall> record;                  ///< goes into the log; null: not now
-  std::shared_ptr<Provisional> provisional;         ///< kept in case that a build takes what it returns
+  std::shared_ptr<LogCall> record;                  ///< what goes into the log; null: nothing for now
+  std::shared_ptr<Provisional> provisional;         ///< kept in case a build takes a handle that it returns
   std::vector<std::shared_ptr<Provisional>> needs;  ///< queries whose handles it takes
   std::vector<HandleId> takes_built;
 
@@ -32,10 +32,10 @@ struct PreparedCall {
   LogCall* kept() const { return record ? record.get() : provisional ? provisional->call.get() : nullptr; }
 };
 
-/// Of results that are bytes or numbers; 0: it has none.
+/// Returns the hash of results that are bytes or a vector of numbers; 0 if there are none.
 uint64_t hash_of(const ExportPlan& plan, std::span<const uint8_t> bytes, std::span<const uint32_t> vector);
 
-/// Used by the thread that holds the lease.
+/// Used only by the thread that holds the lease.
 class Recorder {
  public:
   Recorder(const Plan& plan, Log& log, bool enabled)
@@ -48,17 +48,18 @@ class Recorder {
   Result<Reply> finish(uint32_t export_index, PreparedCall& call, RawReply&& raw, const LiveGuest& active,
                        std::optional<uint64_t> call_number);
 
-  /// The same for a call that neither takes nor gives a handle of the host's: nothing is looked up.
+  /// Translates the results of a call that neither takes nor returns a handle of the host's: nothing is looked up.
   static Result<Reply> plain_reply(const ExportPlan& plan, RawReply&& raw);
-  /// A whole call on a guest that is retired, with what its handles were then. Pre: it returns no handle and ends none.
+  /// Makes a whole call on a guest that is retired; `raw_of` maps tokens to its pointers. Pre: the call returns no
+  /// handle and ends none.
   Result<Reply> call_detached(uint32_t export_index, std::span<const Arg> args, LiveGuest& guest,
                               const std::unordered_map<uint32_t, uint32_t>& raw_of) const;
 
-  /// The shortest way: the handles among the slots, as the bits say, become pointers. False: `resolve` has to look at
-  /// one of them, and nothing is changed.
+  /// Replaces the handles among the slots (a bit per parameter in `handle_params`) by pointers, the shortest way.
+  /// Returns false, and changes nothing, if `resolve` has to look at one of them.
   bool translate(uint32_t handle_params, Slot* slots, const LiveGuest& active) {
     if (!enabled_) return true;
-    // Looked at first, and only then put in: none is translated if one can't be.
+    // All are looked at first, and only then replaced: none is translated if one can't be.
     for (uint32_t left = handle_params; left; left &= left - 1) {
       const auto token = static_cast<uint32_t>(slots[std::countr_zero(left)]);
       const TokenTable::Entry* entry = tokens_.live(token);
@@ -72,10 +73,10 @@ class Recorder {
     return true;
   }
   Result<uint32_t> resolve(uint32_t token, const LiveGuest& active);
-  /// (token, raw) of all live handles, for a lease that stays behind on the guest.
+  /// Returns (token, raw) of all live handles, for a lease that stays behind on the guest.
   std::vector<std::pair<uint32_t, uint32_t>> all_raw(const LiveGuest& guest) { return tokens_.all_raw(guest); }
 
-  /// Has a query handle outlive its lease. Errors: stale_handle.
+  /// Makes a query handle outlive its lease. Errors: stale_handle.
   Result<void> keep(uint32_t token, uint64_t calls);
   /// Ends the query handles that the ending lease got.
   void end_lease() {
@@ -84,20 +85,21 @@ class Recorder {
   }
   /// Ends all query handles: their instance is retired.
   void swapped(uint64_t rotation);
-  /// Whether there is a live query handle of no lease that is younger than `bound` calls.
+  /// Returns whether there is a live query handle of no lease, the last of which was given less than `bound` calls ago.
   bool holds_swap(uint64_t calls, uint64_t bound);
 
-  /// False: off, or the log was given up; tokens stay.
+  /// Returns whether calls are recorded: not if rotation is off, or the log was given up; tokens are used even so.
   bool recording() const { return recording_; }
   /// Stops recording for good: something can't be recorded.
   void give_up() {
     recording_ = false;
     log_.give_up();
   }
-  /// The log grew by enough to be worth a compaction.
+  /// Returns, once, whether the log grew by enough to be worth a compaction.
   bool compaction_due() { return std::exchange(compaction_due_, false); }
 
-  /// What is recorded from now on, and the tokens that end or are given, can be taken back.
+  /// Begins a span that roll_back can take back: what is recorded, and the tokens that end or are given. `commit` keeps
+  /// it.
   void begin_undo();
   void commit();
   void roll_back();
@@ -107,7 +109,7 @@ class Recorder {
     uint32_t raw = 0;
     HandleId id = kNullHandle;
   };
-  /// What the arguments of one call are made of, as far as recording asks.
+  /// What recording has to know of one call's arguments.
   struct Seen {
     bool ends_built = false;
     bool ends_query = false;

@@ -7,7 +7,7 @@
 namespace rotor::proxy {
 namespace {
 
-/// A call that may end handles and does nothing else that later calls can see.
+/// Returns whether a call may end handles and does nothing else that later calls can see.
 bool only_ends(const ExportPlan& plan, const LogCall& call) { return plan.effect != Effect::build && !call.promoted; }
 
 class Slicer {
@@ -27,7 +27,7 @@ class Slicer {
 
   std::vector<bool> run() {
     std::vector<bool> kept;
-    // What has to stay as the end of a handle may need other handles, whose makers have ends of their own.
+    // A call that has to stay because it ends a handle may need other handles, whose makers have ends of their own.
     do kept = scan();
     while (force_ends(kept));
     return kept;
@@ -70,7 +70,7 @@ class Slicer {
       touches = true;
       orphan |= !maker_.contains(id) && !has_(id);
       changes_needed |= !ends && !plan.reads && !call.promoted && needed.contains(id);
-      // A handle from before lives unless it is ended here.
+      // A handle made before these calls lives, unless one of them ends it.
       changes_needed |= !ends && !plan.reads && !call.promoted && !maker_.contains(id) && !ender_.contains(id);
     });
     if (orphan) return false;

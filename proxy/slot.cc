@@ -20,7 +20,7 @@ bool membarrier(int command) { return syscall(SYS_membarrier, command, 0, 0) == 
 ActiveSlot::ActiveSlot()
     : asymmetric_(membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED)), current_(std::make_unique<Hold>()) {
 #if defined(__SANITIZE_THREAD__)
-  asymmetric_ = false;  // it knows fences of threads only
+  asymmetric_ = false;  // ThreadSanitizer does not know membarrier
 #endif
   hold_.store(current_.get());
 }
@@ -30,7 +30,7 @@ ActiveSlot::Entry ActiveSlot::enter(const Force& force) {
   Hold* hold = hold_.load(std::memory_order_acquire);
   ROTOR_PERTURB_POINT();
   if (hold->owner.load(std::memory_order_relaxed) == thread) {
-    // A thread only ever finds itself here by its own doing; and it may have been exchanged under, while it was open.
+    // Only the thread itself writes its id here. It may have been exchanged under meanwhile, if its phase was open.
     hold->depth++;
     return hold->is_retired.load(std::memory_order_acquire) ? Entry::joined_retired : Entry::joined;
   }
@@ -53,14 +53,14 @@ ActiveSlot::Entry ActiveSlot::enter(const Force& force) {
       return come_in(thread);
     }
   }
-  // From here on the holder hands over with the mutex.
+  // From here on the holder sees has_waiters_, and hands over under the mutex.
   wait_in_line(lock, force);
   return come_in(thread);
 }
 
 bool ActiveSlot::barrier() {
   if (!asymmetric_) return false;
-  // In a child of the process that registered, it may have to be done once more.
+  // In a child of the process that registered, the registration may have to be repeated.
   if (membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED) ||
       (membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED) && membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED)))
     return true;
@@ -86,7 +86,7 @@ void ActiveSlot::wait_in_line(std::unique_lock<std::mutex>& lock, const Force& f
     }
     waiter.turn.wait_for(lock, kForcePoll);
     if (waiter.let_in || waiters_.front() != &waiter) continue;
-    // Who opened the gate without a fence may have missed that somebody waits.
+    // A holder that opened the gate without a fence may have missed that somebody waits.
     bool taken = false;
     const bool found_open = !asymmetric_ && taken_.compare_exchange_strong(taken, true);
     if (!found_open && !(force.wanted() && try_force(force))) continue;
@@ -125,7 +125,7 @@ bool ActiveSlot::try_force(const Force& force) {
   return done;
 }
 
-/// A waiter is at work, or has just been: with the mutex, it is known what came of it.
+/// Waits for a waiter that is exchanging, or just was: with the mutex held, the outcome is known.
 void ActiveSlot::wait_for_claim() { std::lock_guard lock(mutex_); }
 
 Hold* ActiveSlot::find_retired_or_null(uintptr_t thread) {
@@ -148,14 +148,15 @@ bool ActiveSlot::leave(Hold& hold) {
 
 void ActiveSlot::hand_over() {
   std::lock_guard lock(mutex_);
-  // Who comes first finds the gate open, or this thread finds it in line: it takes the gate for it, so that no newcomer
-  // gets in between. Somebody who was in the middle of coming in when the line began may have taken it: it hands over.
+  // Either the first waiter finds the gate open, or this thread finds the waiter in line, and takes the gate for it, so
+  // that no newcomer gets in between. A thread that was coming in when the line began may have taken the gate: then
+  // that thread hands over.
   bool taken = false;
   if (waiters_.empty() || !taken_.compare_exchange_strong(taken, true)) return;
   Waiter* next = waiters_.front();
   waiters_.pop_front();
   next->let_in = true;
-  next->turn.notify_one();  // with the mutex: the waiter owns `turn`
+  next->turn.notify_one();  // under the mutex: the waiter owns `turn`
 }
 
 std::unique_ptr<LiveGuest> ActiveSlot::end_retired(Hold& hold) {
@@ -181,7 +182,8 @@ void ActiveSlot::after_fork_in_child() {
   has_waiters_ = claimed_ = false;
   const uintptr_t thread = self();
   lost_ = taken_ && current_->owner != thread;
-  // Holders that are gone are for ever in the guest that they had: what would end their stay is kept from it.
+  // Holders whose threads are gone are inside their guest for ever: their Holds are leaked, so that nothing ends their
+  // stays.
   if (lost_) {
     (void)current_.release();
     current_ = std::make_unique<Hold>();

@@ -88,7 +88,8 @@ void TokenTable::commit() {
 
 void TokenTable::roll_back() {
   undoing_ = false;
-  // Last one first: what was made and ended within comes back as made, to be ended below.
+  // Entries are restored last one first: one that was made and ended within the span comes back as made, and is ended
+  // below.
   for (; !ended_.empty(); ended_.pop_back()) entries_[ended_.back().first] = ended_.back().second;
   for (uint32_t token : added_) end(token, State::rolled_back);
   added_.clear();

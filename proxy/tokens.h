@@ -1,4 +1,4 @@
-// Tokens: what the host holds in place of the guest's pointers.
+// Tokens, which the host holds in place of the guest's pointers.
 //
 // A token has bit 31 set, so that one which reaches a guest untranslated is out of reach of most memories; below it a
 // generation and an index into the table. An entry that ended is reused as late as possible, and remembers until then
@@ -35,9 +35,9 @@ class TokenTable {
 
   explicit TokenTable(const Plan& plan) : plan_(plan) {}
 
-  /// A token for a handle of guest number `guest`; 0 stands for 0. Errors: limit (kMaxLive).
+  /// Returns a token for a handle of guest number `guest`; 0 for the handle 0. Errors: limit (kMaxLive).
   Result<uint32_t> add(State state, uint32_t export_index, HandleId id, uint32_t raw, uint64_t guest);
-  /// Null if the token is none or has ended. Valid until the next add.
+  /// Returns the entry of a token, or null if it is none or has ended. Valid until the next add.
   Entry* live(uint32_t token) {
     const uint32_t index = index_of(token);
     if (!(token & kTokenBit) || index >= entries_.size()) return nullptr;
@@ -45,23 +45,24 @@ class TokenTable {
     if (generation_of(token) != entry.generation || entry.state > State::query) return nullptr;
     return &entry;
   }
-  /// The same. Errors: stale_handle, saying what the token was and what ended it.
+  /// Returns the entry of a token, as `live`. Errors: stale_handle, saying what the token was and what ended it.
   Result<Entry*> find(uint32_t token) {
     if (Entry* entry = live(token)) [[likely]]
       return entry;
     return std::unexpected(stale(token));
   }
-  /// The guest's pointer behind a live entry. Errors: stale_handle (the guest has no such handle: a bug of ours).
+  /// Returns the guest's pointer behind a live entry. Errors: stale_handle (the guest has no such handle, which is a
+  /// bug in Rotor).
   Result<uint32_t> raw(Entry& entry, const LiveGuest& guest) {
     if (entry.guest == guest.number) [[likely]]
       return entry.raw;
     return look_up(entry, guest);
   }
   void end(uint32_t token, State why, uint64_t rotation = 0);
-  /// (token, raw) of all that live.
+  /// Returns (token, raw) of all live entries.
   std::vector<std::pair<uint32_t, uint32_t>> all_raw(const LiveGuest& guest);
 
-  /// What is ended from now on can be brought back.
+  /// Begins a span that roll_back can take back: tokens that are added or ended. `commit` keeps it.
   void begin_undo() { undoing_ = true; }
   void commit();
   void roll_back();
@@ -80,7 +81,7 @@ class TokenTable {
   std::vector<Entry> entries_;
   std::deque<uint32_t> free_;  ///< indices in the order they ended
   bool undoing_ = false;
-  std::vector<std::pair<uint32_t, Entry>> ended_;  ///< index, and what it was
+  std::vector<std::pair<uint32_t, Entry>> ended_;  ///< index, and the entry before it ended
   std::vector<uint32_t> added_;                    ///< tokens
 };
 

@@ -11,7 +11,8 @@
 #define TOML_MAX_NESTED_VALUES 16  // arrays and inline tables: toml++ recurses
 
 // `[*a]` fails an assertion, which under clang with NDEBUG is an assumption, though the error for it is the next branch
-// (pull request 301 of marzer/tomlplusplus). So neither: without NDEBUG an assumption is an assertion, here nothing.
+// (pull request 301 of marzer/tomlplusplus). So it is neither: without NDEBUG an assumption is an assertion, and the
+// assertion is defined here to do nothing.
 #pragma push_macro("NDEBUG")
 #undef NDEBUG
 #define TOML_ASSERT(expr) static_assert(true)
@@ -35,7 +36,7 @@ namespace rotor::proxy {
 /// toml++ calls itself for each part of a dotted key, and 100,000 are more than a stack holds. No key crosses a line.
 inline constexpr ptrdiff_t kMaxTomlLineDots = 100;
 
-/// The first line with more dots than kMaxTomlLineDots, from 1; 0: none.
+/// Returns the first line with more dots than kMaxTomlLineDots, counted from 1; 0 if there is none.
 inline uint32_t too_deep_toml_line(std::string_view text) {
   for (uint32_t line = 1; !text.empty(); ++line) {
     std::string_view first = text.substr(0, text.find('\n'));

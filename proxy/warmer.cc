@@ -37,7 +37,7 @@ Result<void> Warmer::start() {
 
 Result<void> Warmer::see_to_thread() {
   if (started_) return {};
-  // Not std::thread: that throws where there is no thread to be had, and its stack is too small for a guest.
+  // std::thread is not used: it throws where the system gives no thread, and its stack is too small for a guest.
   pthread_attr_t attributes;
   pthread_attr_init(&attributes);
   pthread_attr_setstacksize(&attributes, kStackBytes);
@@ -64,7 +64,7 @@ void Warmer::after_fork_in_child() {
   memory::make_anew(changed_);
   log_.after_fork_in_child();
   started_ = false;
-  // While it is busy, the thread has the standby.
+  // While it was busy, the parent's thread had the standby.
   if (phase_ == Phase::warming || busy_) enter(Phase::none);
   busy_ = false;
   draining_ = 0;
@@ -118,7 +118,8 @@ std::unique_ptr<LiveGuest> Warmer::take(uint64_t tail_ns) {
   };
   if (!is_near()) return nullptr;
   if (!log_.at_end(position_)) {
-    // Before the lock is taken that compaction asks: one that begins later no longer knows of the standby.
+    // The reading lock, which compaction waits for, comes before the mutex. A compaction that begins later no longer
+    // knows of the standby.
     lock.unlock();
     reading = log_.reading();
     lock.lock();
@@ -130,7 +131,7 @@ std::unique_ptr<LiveGuest> Warmer::take(uint64_t tail_ns) {
   std::unique_ptr<LiveGuest> guest = std::move(standby_);
   LogPosition position = position_;
   if (!log_.at_end(position)) {
-    // By this thread: to wake the other one would take longer.
+    // This thread replays the rest: waking the background thread would take longer.
     lock.unlock();
     Result<void> replayed = replay_tail(*guest, position, nullptr);
     lock.lock();
@@ -148,7 +149,7 @@ std::unique_ptr<LiveGuest> Warmer::take(uint64_t tail_ns) {
 
 std::unique_ptr<LiveGuest> Warmer::stamp(uint64_t tail_ns, bool at_any_use) {
   if (!image()) return nullptr;
-  auto reading = log_.reading();  // first, as above
+  auto reading = log_.reading();  // before the mutex, as above
   std::unique_lock lock(mutex_);
   if (!image_ || given_up_ || log_.missed_one(image_position_)) return nullptr;
   LogPosition position = image_position_;
@@ -172,11 +173,11 @@ std::unique_ptr<LiveGuest> Warmer::stamp(uint64_t tail_ns, bool at_any_use) {
     last_problem_ = done.error().to_string();
     later({.kind = ProxyEventKind::warmup_failed, .text = last_problem_});
     if (made) push_retired(std::move(*made));
-    return nullptr;  // no back-off: the background thread, asked next, can do without the image
+    return nullptr;  // no back-off: the background thread, which is asked next, can do without the image
   }
   if (!at_any_use && (*made)->use() >= policy_.warm_at) {
     retire(std::move(*made));
-    return nullptr;  // a warm-up will find it futile, or make it anew from the log
+    return nullptr;  // a warm-up will find rotation futile, or make an instance from the log
   }
   (*made)->warmup_ns = now_ns() - start;
   lock.lock();
@@ -196,7 +197,8 @@ std::shared_ptr<const StandbyImage> Warmer::image() const {
 }
 
 void Warmer::notify(bool compact) {
-  // A standby that is not yet seen here looks at the log, whose lock orders the two, before the thread waits.
+  // If a standby became ready just now, unseen here, the thread looks at the log once more before it waits; the log's
+  // lock orders the two.
   if (!compact && !following_.load(std::memory_order_relaxed)) return;
   std::lock_guard lock(mutex_);
   compact_ |= compact;
@@ -206,7 +208,7 @@ void Warmer::notify(bool compact) {
 void Warmer::retire(std::unique_ptr<LiveGuest> guest) {
   std::lock_guard lock(mutex_);
   push_retired(std::move(guest));
-  (void)see_to_thread();  // without one it waits for the next, or for the end
+  (void)see_to_thread();  // without a thread, the guest waits for the next one, or for the end
   work_.notify_one();
 }
 
@@ -290,7 +292,7 @@ void Warmer::run() {
     }
   }
   flush_events(lock);
-  // Freed here, where guests may be entered.
+  // Guests are freed on this thread, where they may be entered.
   std::vector<std::unique_ptr<LiveGuest>> rest = std::move(retired_);
   if (standby_) rest.push_back(std::move(standby_));
   image_.reset();
@@ -372,11 +374,11 @@ void Warmer::warm(std::unique_lock<std::mutex>& lock) {
   warming.position = image_position_;
   const bool at_any_use = at_any_use_;
   lock.unlock();
-  auto reading = log_.reading();  // until its position is known to who compacts
+  auto reading = log_.reading();  // held until its position is published for compactions
   const uint64_t start = now_ns();
   auto made = make(warming, at_any_use);
   if (!made && warming.image && !stop_) {
-    // What went wrong with the image need not go wrong without: its state may be what is too big.
+    // What failed with the image need not fail without it: its state may be what is too big.
     lock.lock();
     image_.reset();
     if (warming.guest) push_retired(std::move(warming.guest));
@@ -436,7 +438,8 @@ std::expected<void, Warmer::Failure> Warmer::make(Warming& warming, bool at_any_
   return {};
 }
 
-/// What is recorded while the standby is made is replayed in rounds, each shorter than the one before, if all is well.
+/// Replays the calls that were recorded while the standby was made, in rounds, each shorter than the one before if all
+/// is well.
 std::expected<void, Warmer::Failure> Warmer::catch_up(Warming& warming) {
   for (uint32_t round = 0; !log_.at_end(warming.position); round++) {
     if (round == policy_.catch_up_rounds && log_.tail_ns(warming.position) > policy_.catch_up_ns)
@@ -466,12 +469,13 @@ Result<void> Warmer::replay_one(const LogCall& call, LiveGuest& guest) {
   return {};
 }
 
-/// A standby that can't be imaged serves without; one that did not survive it is dropped.
+/// Makes an image of a standby. One that can't be imaged serves without; one that did not survive the attempt is
+/// dropped.
 void Warmer::take_image(Warming& warming) {
   const uint64_t start = now_ns();
   bool usable = false;
   auto image = warming.guest->make_image(std::move(warming.calls), &usable);
-  // Where address space for the next one can't be had, it is mapped when it is needed.
+  // If address space for the next instance can't be had in advance, it is mapped when it is needed.
   Result<void> ready;
   if (image) ready = (*image)->snapshot.keep_ready(1);
   std::lock_guard lock(mutex_);
@@ -519,7 +523,7 @@ void Warmer::compact(std::unique_lock<std::mutex>& lock) {
   std::vector<LogPosition> positions;
   if (standby_) positions.push_back(position_);
   if (image_) positions.push_back(image_position_);
-  // No standby comes or goes meanwhile but by `take`, which needs less.
+  // Meanwhile only `take` can change what is ready, and without the standby fewer calls are needed.
   lock.unlock();
   const uint64_t calls = log_.compact(positions);
   lock.lock();
@@ -564,7 +568,7 @@ Result<VerifyReport> Warmer::verify(const StandbyImage& image) {
       ROTOR_CHECK(replay_one(*call, *guest));
       report.calls++;
     }
-    // Threads allocate in another order each time: of a group only what its calls return can be compared.
+    // Threads allocate in another order each time, so for a group with workers only the calls' results are compared.
     report.compared_digests = plan_.group.workers == 0;
     if (!report.compared_digests) return report;
     ROTOR_TRY(Snapshot again, guest->instance().snapshot());

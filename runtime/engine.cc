@@ -15,7 +15,7 @@ unsigned compile_threads(const Config& config) {
 
 }  // namespace
 
-// Half of the threads in the background: the guest runs meanwhile.
+// The background gets half of the threads, since the guest runs meanwhile.
 EngineImpl::EngineImpl(Config c, const std::array<const void*, code::kLibcallCount>& addresses)
     : config(std::move(c)),
       libcalls(addresses),

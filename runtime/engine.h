@@ -19,18 +19,18 @@ namespace rotor::runtime {
 class EngineImpl : public std::enable_shared_from_this<EngineImpl> {
  public:
   EngineImpl(Config c, const std::array<const void*, code::kLibcallCount>& libcalls);
-  /// Joins the watchdog's thread, which holds neither engines nor what holds them: it is never that thread.
+  /// Joins the watchdog's thread. That thread holds neither engines nor what holds them, so this never runs on it.
   ~EngineImpl() { watchdog->stop(); }
   EngineImpl(const EngineImpl&) = delete;
 
   const Config config;
   /// Addresses of the helpers that compiled code calls, in the order of code::Libcall.
   const std::array<const void*, code::kLibcallCount> libcalls;
-  /// Null: there is none.
+  /// The code cache; null if there is none.
   std::unique_ptr<code::CodeCache> cache;
-  /// Null unless Config::perf_map.
+  /// The list of functions for perf; null unless Config::perf_map.
   std::unique_ptr<code::PerfMap> perf_map;
-  /// What of it code depends on.
+  /// The part of `config` that code depends on.
   const code::CodeSettings settings;
   const std::shared_ptr<code::CompileMemory> compile_memory;
   code::CompileOptions compile_options() const {
@@ -40,17 +40,17 @@ class EngineImpl : public std::enable_shared_from_this<EngineImpl> {
     options.memory = compile_memory;
     return options;
   }
-  /// Compiles what threads wait for.
+  /// Compiles functions that threads wait for, or may soon call.
   CompilePool foreground;
   /// Compiles hot functions again, at low priority.
   CompilePool background;
-  /// Interrupt handles may outlive the engine.
+  /// Ends calls at their deadlines; shared, since interrupt handles may outlive the engine.
   const std::shared_ptr<Watchdog> watchdog = std::make_shared<Watchdog>();
 
   TypeRegistry types{*this};
 };
 
-/// Installs the signal handlers, once a process (trap_linux.cc). Errors: io.
+/// Installs the signal handlers, once a process (runtime/enter/trap_linux.cc). Errors: io.
 Result<void> install_trap_handlers();
 
 }  // namespace rotor::runtime

@@ -108,7 +108,7 @@ Result<std::shared_ptr<ModuleImpl>> ModuleImpl::compile(std::shared_ptr<EngineIm
     module->cache_key_ = code::CacheKey::of(bytes, engine->settings.key());
     auto taken = module->take_cached(bytes);
     if (taken && *taken) return module;
-    // What is there and can't be used is made again; of it the module keeps nothing.
+    // An entry that can't be used is made again; the module keeps nothing of it.
     code::CacheKey key = module->cache_key_;
     module.reset(new ModuleImpl(std::move(engine)));
     module->cache_key_ = key;
@@ -134,7 +134,7 @@ Result<bool> ModuleImpl::take_cached(std::span<const uint8_t> bytes) {
   if (!std::ranges::equal(code.module_bytes, bytes)) return false;
   bytes_ = code.module_bytes;
   file_ = file;
-  // It was valid when it was compiled, with the features that the key states.
+  // The bodies were valid when they were compiled, with the features that the key states.
   ROTOR_TRY(wasm_, wasm::decode_module(bytes_, {.features = config.features, .bodies_elsewhere = false}));
   ROTOR_CHECK(describe());
   ROTOR_CHECK(adopt(code, {entry->path(), std::move(file), nullptr}));
@@ -146,7 +146,8 @@ Result<bool> ModuleImpl::take_cached(std::span<const uint8_t> bytes) {
   return true;
 }
 
-/// Another process, or another module of the same bytes, may have come further and have been there first.
+/// Returns whether the cache has more code than `ours`: another process, or another module of the same bytes, may have
+/// compiled more, and may have put it there first.
 bool ModuleImpl::cache_has_more(const code::CodeFile& ours) const {
   auto entry = engine_->cache->find(cache_key_);
   if (!entry) return false;
@@ -168,7 +169,7 @@ Result<void> ModuleImpl::put_in_cache() const {
 }
 
 Result<void> ModuleImpl::update_cache() const {
-  // A module that came from a code file is not the cache's.
+  // A module that came from a code file was never in the cache.
   if (!engine_->cache || !tiering_ || !tiering_->take_new_code()) return {};
   Result<void> put = put_in_cache();
   if (!put) tiering_->return_new_code();
@@ -190,7 +191,7 @@ ModuleImpl::~ModuleImpl() {
 
 void ModuleImpl::tier_up(uint32_t defined_func) const {
   if (tiering_) return tiering_->tier_up(defined_func);
-  // Code of a file, without the function's body: it stays as it is.
+  // The code is from a file without the function's body, so it stays as it is: the counter is stopped.
   auto* counter = reinterpret_cast<int32_t*>(region_->run_page() + run_page_.counter(defined_func));
   std::atomic_ref(*counter).store(INT32_MAX, std::memory_order_relaxed);
 }
@@ -325,7 +326,7 @@ Result<void> ModuleImpl::serialize(const std::function<Result<void>(const void*,
 
 Result<void> ModuleImpl::save(const std::string& path) const {
   ROTOR_CHECK(code::OutputFile::check(path));
-  // Before there is a temporary, which a process that is killed while it compiles would leave behind.
+  // All is compiled before there is a temporary, which a process that is killed while it compiles would leave behind.
   if (tiering_) ROTOR_CHECK(tiering_->complete());
   constexpr mode_t kCodeMode = 0644;  // it is trusted as code is, whatever the umask lets others write to
   ROTOR_TRY(auto file, code::OutputFile::create(path, kCodeMode));
@@ -368,7 +369,7 @@ void ModuleImpl::fill_run_page() {
   for (uint32_t i = 0; i < types_.size(); ++i) store(layout.type(i), types_[i]->id());
   store(layout.lazy_entry, reinterpret_cast<uint64_t>(&rotor_lazy_entry));
   store(layout.tail_call, reinterpret_cast<uint64_t>(&rotor_tail_call));
-  // A function's tier-1 code is behind its tier-0 code.
+  // A function's tier-1 code comes after its tier-0 code, so it ends up in the slot.
   region_->for_each_function([&](const code::FunctionCode& code) {
     store(layout.slot(code.func), reinterpret_cast<uint64_t>(region_->text() + code.begin));
   });
@@ -389,7 +390,7 @@ std::optional<uint32_t> ModuleImpl::find_export(std::string_view name) const {
 
 std::vector<std::string> ModuleImpl::required_features() const {
   uint32_t used = wasm_.used_features;
-  // A module from a code file has no bodies to look at.
+  // A module from a code file has no bodies.
   if (!wasm_.bodies.empty()) used |= wasm::features_of_bodies(wasm_, bytes_, engine_->config.features);
   std::vector<std::string> names;
   for (uint32_t i = 1; i < wasm::kFeatureCount; ++i)  // 0: the MVP
@@ -405,7 +406,7 @@ const wasm::Names& ModuleImpl::names() const {
 
 std::optional<code::CodeRegion::Site> ModuleImpl::site_at(uint64_t text_offset) const {
   const auto defined = static_cast<uint32_t>(wasm_.funcs.size() - wasm_.imported_funcs);
-  // A function that was stopped before there was code of it, or before it began.
+  // In the stubs lies the address of a function that was stopped before it had code, or before it began.
   if (has_stubs_ && text_offset >= code::Stubs::stub(0) && text_offset < code::Stubs::stub(defined))
     return code::CodeRegion::Site{code::Stubs::func_at(text_offset), 0};
   return region_->site_at(text_offset);

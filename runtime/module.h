@@ -42,44 +42,46 @@ class ModuleImpl final : public code::CodeOwner {
 
   EngineImpl& engine() const { return *engine_; }
   const std::shared_ptr<EngineImpl>& shared_engine() const { return engine_; }
-  /// As given to compile; without the code section if the module was loaded from a code file.
+  /// Returns the bytes that were given to compile; without the code section if the module was loaded from a code file.
   std::span<const uint8_t> bytes() const { return bytes_; }
   const wasm::Module& wasm() const override { return wasm_; }
   const code::ContextLayout& layout() const { return layout_; }
   const Signature& signature(wasm::TypeIndex index) const { return *types_[raw(index)]; }
   const Signature& signature(wasm::FuncIndex index) const { return signature(wasm_.funcs[raw(index)]); }
-  /// The module's types as those of the engine.
+  /// Returns the module's types as types of the engine.
   std::span<const Signature* const> types() const { return types_; }
-  /// Words of the results buffer that an instance's context needs: for results, and arguments of tail calls.
+  /// Returns the words of the results buffer that an instance's context needs: for results, and arguments of tail
+  /// calls.
   uint32_t result_words() const { return result_words_; }
-  /// What stands for a defined function for as long as the module lives: its stub, if its code may change.
+  /// Returns the address that stands for a defined function as long as the module lives: its stub, if its code may
+  /// change.
   const void* entry(uint32_t defined_func) const;
   const code::CodeRegion& region() const { return *region_; }
-  /// Null if all code was made ahead of time.
+  /// Returns the module's tiering; null if all code was made ahead of time.
   Tiering* tiering() const { return tiering_.get(); }
-  /// A counter of tier-0 code fell below 0.
+  /// Handles a counter of tier-0 code that fell below 0.
   void tier_up(uint32_t defined_func) const;
 
   const std::vector<ImportInfo>& imports() const { return imports_; }
   const std::vector<ExportInfo>& exports() const { return exports_; }
   const wasm::KeyedMap<std::string_view, uint32_t>& export_index() const { return export_index_; }
-  /// Index among the exports.
+  /// Returns the index of an export among the exports.
   std::optional<uint32_t> find_export(std::string_view name) const;
   const CompileStats& stats() const { return stats_; }
   TierStats tier_stats() const;
-  /// Config::interruptible as the code was compiled with.
+  /// Returns the Config::interruptible that the code was compiled with.
   bool interruptible() const { return interruptible_; }
   std::vector<std::string> required_features() const;
-  /// Errors: unsupported: the code is for more than this machine's CPU has.
+  /// Checks that this machine can run the code. Errors: unsupported (it is for more than this machine's CPU has).
   Result<void> check_cpu() const {
     if (cpu_error_) [[unlikely]]
       return std::unexpected(*cpu_error_);
     return {};
   }
 
-  /// What messages call the module and its functions. Decoded when first asked for.
+  /// Returns what messages call the module and its functions; decoded when first asked for.
   const wasm::Names& names() const override;
-  /// What is known of an address in the module's text; nullopt: it lies in no function.
+  /// Returns what is known of an address in the module's text; nullopt if it lies in no function.
   std::optional<Frame> frame_at(uintptr_t pc) const override;
 
  private:
@@ -89,19 +91,20 @@ class ModuleImpl final : public code::CodeOwner {
   /// Compiles or prepares, as Config::mode says, and keeps the bytes. Pre: wasm_ is there.
   Result<void> make_code(std::span<const uint8_t> bytes);
   Result<void> compile_now();
-  /// What its code may use of a CPU.
+  /// Sets the CPU features that the code may use, and checks them (check_cpu).
   void need_cpu(std::vector<std::string> features);
-  /// Where a code file's bytes are: in a mapping, whose code is mapped too, or in a buffer, whose code is copied.
+  /// The place of a code file's bytes: a mapping, whose code is mapped too, or a buffer, whose code is copied.
   struct Source {
     std::string name;  ///< for messages
     std::shared_ptr<const code::MappedFile> mapping;
     std::shared_ptr<const std::vector<uint8_t>> buffer;
   };
-  /// Takes the code of a file for this module's. Pre: described. Errors: corrupt (it does not fit), io.
+  /// Takes the code of a file for this module's. Pre: `describe` was called. Errors: corrupt (it does not fit), io.
   Result<void> adopt(const code::CodeFile& code, const Source& source);
-  /// The module of a whole code file, as `load` and `load_file` have it. Errors as of `adopt` and decoding.
+  /// Becomes the module of a whole code file, for `load` and `load_file`. Errors as of `adopt` and decoding.
   Result<void> take_file(const code::CodeFile& code, const Source& source);
-  /// What is in the cache for these bytes. Errors: corrupt and others: what is there can't be used.
+  /// Takes what the cache has for these bytes, if it has something. Errors: corrupt and others: what is there can't be
+  /// used.
   Result<bool> take_cached(std::span<const uint8_t> bytes);
   Result<void> put_in_cache() const;
   bool cache_has_more(const code::CodeFile& ours) const;

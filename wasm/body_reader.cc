@@ -17,7 +17,7 @@ bool BodyReader::locals(std::vector<ValType>& locals) {
     total += count;
     if (total > UINT32_MAX) return fail(Message::too_many_locals, at);
     if (!read_value_type(*this, scope(), type)) return false;
-    // Over our limit is reported only after the whole list: it may yet turn out malformed.
+    // Too many locals are reported only after the whole list, which may yet turn out malformed.
     if (total <= kMaxLocals) locals.resize(total, type);
   }
   if (total > kMaxLocals) return fail_limit(Message::limit_locals, start, total, kMaxLocals);

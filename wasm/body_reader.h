@@ -17,13 +17,13 @@
 
 namespace rotor::wasm {
 
-/// What of reading a body does not depend on the sink.
+/// The part of reading a function body that does not depend on the sink.
 class BodyReader : public ByteReader {
  public:
   BodyReader(const Module& module, std::span<const uint8_t> bytes, const Features& features)
       : ByteReader(bytes), module_(module), enabled_(enabled_features(features)) {}
 
-  /// Local declarations; `locals` holds the parameters.
+  /// Reads the local declarations and appends their types to `locals`, which holds those of the parameters.
   bool locals(std::vector<ValType>& locals);
   bool block_type(BlockSignature& out) {
     switch (peek()) {
@@ -36,25 +36,26 @@ class BodyReader : public ByteReader {
     }
     return skip(1);
   }
-  /// `exact`: the alignment must be the natural one (atomics).
+  /// Reads a memory argument. `exact`: its alignment must be the natural one (atomics).
   bool mem_arg(uint32_t natural_log2, bool exact, MemArg& out);
   bool memory_index(MemoryIndex& out);
   bool table_index(TableIndex& out);
   bool func_index(FuncIndex& out);
   bool func_type_index(TypeIndex& out);
   bool global_index(GlobalIndex& out);
-  /// Segment indices are checked apart, with known(): the memory or table that follows is checked first.
+  /// Read segment indices, which are checked separately, with known(): the memory or table that follows is checked
+  /// first.
   bool data_index(DataIndex& out);
   bool elem_index(ElemIndex& out);
   bool known(DataIndex segment);
   bool known(ElemIndex segment);
-  /// The types of a select: one.
+  /// Reads the result types of a typed select, of which there must be exactly one.
   bool select_type(ValType& out);
-  /// The type of what ref.null yields.
+  /// Reads the heap type of a ref.null; `out` is the nullable reference type of its result.
   bool ref_null_type(ValType& out);
-  /// The index of one of `lanes` lanes.
+  /// Reads a lane index, which must be below `lanes`.
   bool lane_index(uint32_t lanes, uint8_t& out);
-  /// Indices among the lanes of two vectors of bytes.
+  /// Reads the 16 lane indices of an i8x16.shuffle, each below 32: the bytes of two vectors.
   bool shuffle_lanes(std::array<uint8_t, 16>& out);
   bool zero_byte();
 

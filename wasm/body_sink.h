@@ -25,12 +25,12 @@ struct EmptySink {
   struct Value {};
   struct Control {};
 
-  /// Before everything else. `locals`: the types of all locals, parameters first.
+  /// Called before everything else. `locals`: the types of all locals, parameters first.
   void function_begin(Control& frame, FuncIndex func, const FuncType& type, std::span<const ValType> locals) {}
-  /// After the final `end`.
+  /// Called after the final `end`.
   void function_end() {}
-  /// Before each reachable instruction: its byte offset in the module, and how many operands are on the stack. (Of an
-  /// `else` or `end` that is reached by branches alone, the number means nothing.)
+  /// Called before each reachable instruction with its byte offset in the module and the number of operands on the
+  /// stack. (At an `else` or `end` that only branches reach, the number is meaningless.)
   void at(uint64_t offset, uint32_t operands) {}
 
   // Structured control. `type` is the block's type.
@@ -38,16 +38,17 @@ struct EmptySink {
   /// `params` come in as the values on entry and go out as the values inside the loop (phis).
   void loop(Control& control, const BlockSignature& type, std::span<Value> params) {}
   void if_(Control& control, const BlockSignature& type, Value condition, std::span<const Value> params) {}
-  /// The end of the first arm; `reachable`: it falls through, with `results`. `params`: out, the second arm's.
+  /// Ends an if's first arm, which falls through with `results` if `reachable`. Out: `params`, the second arm's
+  /// parameters.
   void else_(Control& control, bool reachable, std::span<const Value> results, std::span<Value> params) {}
-  /// The end of a block, loop, if or the function; `reachable`: the code before falls through, with `fallthrough`.
-  /// `results`: out, the values after the block. For an `if` without `else` the sink itself adds the path past it.
-  /// For the function's frame, `results` is empty: falling through returns.
+  /// Ends a block, loop, if or the function; if `reachable`, the code before the end falls through with `fallthrough`.
+  /// Out: `results`, the values after the block. For an `if` without `else` the sink itself adds the path past it. For
+  /// the function's frame, `results` is empty: falling through returns.
   void end(Control& control, bool reachable, std::span<const Value> fallthrough, std::span<Value> results) {}
-  /// A branch; to a loop, `args` are its parameters.
+  /// Branches to a label; if that is a loop's, `args` are its parameters.
   void br(Control& target, std::span<const Value> args) {}
   void br_if(Control& target, Value condition, std::span<const Value> args) {}
-  /// The last target is the default. The same `args` for each.
+  /// The last target is the default. All targets get the same `args`.
   void br_table(Value index, std::span<Control* const> targets, std::span<const Value> args) {}
   void return_(std::span<const Value> args) {}
   void unreachable() {}
@@ -57,19 +58,19 @@ struct EmptySink {
   /// `ref`: a reference to a function of `type`; `ref_type` says whether it may be null.
   void call_ref(const FuncType& type, ValType ref_type, Value ref, std::span<const Value> args,
                 std::span<Value> results) {}
-  /// Calls whose results are the function's, whose frame is gone by then.
+  /// Tail calls: the callee's results are the function's, whose frame is gone by then.
   void return_call(FuncIndex func, const FuncType& type, std::span<const Value> args) {}
   void return_call_indirect(TableIndex table, TypeIndex type_index, const FuncType& type, Value index,
                             std::span<const Value> args) {}
   void return_call_ref(const FuncType& type, ValType ref_type, Value ref, std::span<const Value> args) {}
-  /// Branches by whether `ref` is null. Of br_on_non_null, it is the last of `args` as well.
+  /// Branches if `ref` is null or, for br_on_non_null, if it is not; there `ref` is also the last of `args`.
   void br_on_null(Control& target, ValType ref_type, Value ref, std::span<const Value> args) {}
   void br_on_non_null(Control& target, ValType ref_type, Value ref, std::span<const Value> args) {}
 
   // Parametric, variables, references.
   Value select(ValType type, Value condition, Value if_true, Value if_false) { return {}; }
   Value local_get(LocalIndex index, ValType type) { return {}; }
-  /// Also local.tee, whose result is the operand itself.
+  /// Called for local.tee, too, whose result is the operand itself.
   void local_set(LocalIndex index, ValType type, Value value) {}
   Value global_get(GlobalIndex index, const GlobalType& type) { return {}; }
   void global_set(GlobalIndex index, const GlobalType& type, Value value) {}
@@ -120,14 +121,14 @@ struct EmptySink {
   Value simd_constant(const V128& value) { return {}; }
   Value simd_load(Opcode op, const MemArg& mem, Value address) { return {}; }
   void simd_store(Opcode op, const MemArg& mem, Value address, Value value) {}
-  /// One lane of `vector` is replaced by what is loaded.
+  /// Loads one lane; the result is `vector` with that lane replaced.
   Value simd_load_lane(Opcode op, const MemArg& mem, uint8_t lane, Value address, Value vector) { return {}; }
   void simd_store_lane(Opcode op, const MemArg& mem, uint8_t lane, Value address, Value vector) {}
-  /// `lanes`: for each byte of the result, which of the 32 of `a` and `b`.
+  /// `lanes` says, for each byte of the result, which of the 32 bytes of `a` and `b` it is.
   Value simd_shuffle(const std::array<uint8_t, 16>& lanes, Value a, Value b) { return {}; }
-  /// Extract (operand: vector) and replace (vector, number).
+  /// extract_lane (operand: vector) and replace_lane (vector, number).
   Value simd_lane(Opcode op, uint8_t lane, std::span<const Value> operands) { return {}; }
-  /// One to three operands.
+  /// Any instruction of the SIMD_NUMERIC group; one to three operands.
   Value simd_numeric(Opcode op, std::span<const Value> operands) { return {}; }
 };
 

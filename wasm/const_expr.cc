@@ -9,7 +9,7 @@ namespace rotor::wasm {
 
 namespace {
 
-/// True for an instruction that this engine knows, and that is no constant one.
+/// Returns whether an opcode is an instruction of a proposal that this engine supports.
 bool is_plain_opcode(Opcode op) {
   switch (op) {
 #define ROTOR_OP(code, Name, text, immediate, signature, feature) \
@@ -77,7 +77,7 @@ bool read_immediate(ByteReader& reader, const TypeScope& scope, uint64_t start, 
   }
 }
 
-/// Type, and the number of operands, of what an instruction yields.
+/// The type of an instruction's result, and the number of its operands.
 struct Effect {
   ValType type;
   uint32_t operands = 0;
@@ -96,7 +96,7 @@ bool effect_of(ErrorSlot& errors, const Module& module, const ConstExpr& expr, c
       if (instr.bits >= module.funcs.size()) {
         return errors.fail_index(Message::unknown_function, expr.offset, instr.bits);
       }
-      // A function that is imported or defined has a type by now: those were checked first.
+      // An imported or defined function's type is valid here: function types were checked first.
       out = {module.ref_type(module.funcs[instr.bits])};
       return true;
     case Opcode::GlobalGet: {

@@ -11,7 +11,7 @@
 
 namespace rotor::wasm {
 
-/// Reads up to and with the final `end`.
+/// Reads an expression up to and including the final `end`.
 bool read_const_expr(ByteReader& reader, const TypeScope& scope, ConstExpr& out);
 
 /// Checks that the expression yields one value that matches `wanted`. It may read the first `visible_globals` globals,
@@ -19,8 +19,8 @@ bool read_const_expr(ByteReader& reader, const TypeScope& scope, ConstExpr& out)
 bool check_const_expr(ErrorSlot& errors, const Module& module, const ConstExpr& expr, ValType wanted,
                       size_t visible_globals);
 
-/// The value of a checked expression, as a slot's 64 bits (i32 and f32: zero-extended; null: 0). Not for a v128: no
-/// instruction combines those, so that its expression is one instruction.
+/// Returns the value of a checked expression as a slot's 64 bits (i32 and f32: zero-extended; null: 0). Must not be
+/// called for a v128: since no instruction combines those, such an expression is a single instruction.
 /// `get_global(GlobalIndex)` and `get_func(FuncIndex)` return such bits.
 template <class GetGlobal, class GetFunc>
 uint64_t eval_const_expr(const ConstExpr& expr, GetGlobal&& get_global, GetFunc&& get_func) {

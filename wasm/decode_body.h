@@ -34,7 +34,7 @@ class BodyDecoder {
   BodyDecoder(const BodyDecoder&) = delete;
   BodyDecoder& operator=(const BodyDecoder&) = delete;
 
-  /// `func` is of the function index space (imports first) and defined in the module.
+  /// Decodes one body. `func` is of the function index space (imports first) and defined in the module.
   Result<void> decode(FuncIndex func, Sink& sink) {
     assert(!module_.is_imported(func) && raw(func) - module_.imported_funcs < module_.bodies.size());
     sink_ = &sink;
@@ -43,7 +43,7 @@ class BodyDecoder {
     return {};
   }
 
-  /// One bit a Feature that the bodies decoded so far use.
+  /// Returns one bit per Feature that the bodies decoded so far use.
   uint32_t used_features() const { return reader_.used(); }
 
  private:
@@ -152,7 +152,7 @@ class BodyDecoder {
   bool require_one(ValType type) { return state_.require({&type, 1}); }
   ValType index_type(MemoryIndex memory) const { return wasm::index_type(module_.memories[raw(memory)]); }
   ValType index_type(TableIndex table) const { return wasm::index_type(module_.tables[raw(table)].type); }
-  /// The operands of an access; `signature` is that for a 32-bit memory.
+  /// Requires the operands of an access; `signature` is that for a 32-bit memory.
   template <Signature signature>
   bool require_access(const MemArg& mem) {
     if (!module_.memories[raw(mem.memory)].is64) [[likely]]
@@ -164,7 +164,8 @@ class BodyDecoder {
     }();
     return state_.require(kParams64);
   }
-  /// What bulk instructions take: where to, where from, how much. Of a copy the size has the smaller of the types.
+  /// Require the operands of bulk instructions: destination, source, size. The size of a copy has the smaller of the
+  /// two index types.
   bool require_init(ValType index) { return state_.require(std::array{index, ValType::i32, ValType::i32}); }
   bool require_copy(ValType dst, ValType src) {
     return state_.require(std::array{dst, src, dst == ValType::i64 ? src : dst});
@@ -172,7 +173,7 @@ class BodyDecoder {
 
   // Plain instructions, by group.
 
-  /// Tells of a row whose operands are required: `event(operands)` gives the result, if it has one.
+  /// Reports an instruction whose operands were already required: `event(operands)` returns its result, if it has one.
   template <Signature signature, class Event>
   bool apply(Event event) {
     constexpr uint32_t count = signature.params_count;
@@ -184,14 +185,14 @@ class BodyDecoder {
       return replace(count, kResult<signature>, result);
     }
   }
-  /// The same of an access to memory: `event(mem, operands)`.
+  /// Reads and requires what a memory access takes and reports the access through `event(mem, operands)`, like apply.
   template <Signature signature, class Event>
   bool access(uint32_t natural, bool exact, Event event) {
     MemArg mem;
     if (!reader_.mem_arg(natural, exact, mem) || !require_access<signature>(mem)) return false;
     return apply<signature>([&](auto v) { return event(mem, v); });
   }
-  /// The same of an access to one lane: `event(mem, lane, operands)`.
+  /// Does the same for an access to one lane, through `event(mem, lane, operands)`.
   template <Signature signature, class Event>
   bool access_lane(uint32_t natural, uint8_t lanes, Event event) {
     MemArg mem;
@@ -363,7 +364,7 @@ class BodyDecoder {
   // Branches and calls.
   using FrameType = Frame<Control>;
 
-  /// A label's frame; nullptr after an error.
+  /// Reads a label and returns its frame; nullptr after an error.
   FrameType* label() {
     uint64_t start = reader_.offset();
     uint32_t index = 0;
@@ -433,7 +434,8 @@ class BodyDecoder {
     state_.set_unreachable();
     return true;
   }
-  /// Checks the arguments, makes room for the results above them, has `emit(args, results)` told, drops the arguments.
+  /// Checks the arguments, makes room for the results above them, calls `emit(args, results)` if the code is live, and
+  /// drops the arguments.
   template <class Emit>
   bool call(const FuncType& type, Emit&& emit) {
     if (!state_.require(type.params) || !state_.push_types(type.results)) return false;
@@ -449,7 +451,7 @@ class BodyDecoder {
     return call(type,
                 [&](std::span<const Value> args, std::span<Value> results) { sink_->call(func, type, args, results); });
   }
-  /// The operand of call_indirect, and what it is called through.
+  /// Reads the type and the table of a call_indirect, and takes its operand, the index, off the stack.
   bool indirect_callee(TypeIndex& type_index, TableIndex& table, Value& index) {
     if (!reader_.func_type_index(type_index) || !reader_.table_index(table)) return false;
     ValType element = table_type(table);
@@ -470,7 +472,8 @@ class BodyDecoder {
     });
   }
 
-  /// A call whose results are the function's: checks both, has `emit(args)` told, ends the block.
+  /// Checks that a tail call's results are the function's, and its arguments; calls `emit(args)` if the code is live,
+  /// and makes the rest of the block unreachable.
   template <class Emit>
   bool tail_call(const FuncType& type, Emit&& emit) {
     if (!std::ranges::equal(type.results, type_->results, matches)) {
@@ -497,7 +500,7 @@ class BodyDecoder {
     return tail_call(
         type, [&](std::span<const Value> args) { sink_->return_call_indirect(table, type_index, type, index, args); });
   }
-  /// The operand of call_ref: `ref` gets its value, `operand` its type, which may be without null.
+  /// Takes the operand of a call_ref off the stack: `ref` gets its value, `operand` its type, which may be non-null.
   bool callee(TypeIndex& type_index, ValType& operand, Value& ref) {
     if (!reader_.func_type_index(type_index)) return false;
     ValType wanted = module_.ref_type(type_index).nullable_form();
@@ -526,7 +529,7 @@ class BodyDecoder {
     return tail_call(type, [&](std::span<const Value> args) { sink_->return_call_ref(type, operand, ref, args); });
   }
 
-  /// Any reference on top of the stack; unreachable code provides one of the bottom type.
+  /// Requires a reference of any type on top of the stack; unreachable code provides one of the bottom type.
   bool require_ref(ValType& type) {
     if (!state_.require_any(type)) return false;
     if (type.is_bottom()) type = ValType::ref(HeapType::Abstract::bottom, /*nullable=*/false);
@@ -560,7 +563,7 @@ class BodyDecoder {
     if (wanted.empty() || !wanted.back().is_ref()) {
       return reader_.fail_detail(Message::type_mismatch, state_.offset(), "the label takes no reference");
     }
-    // The reference goes with the branch alone: as one without null.
+    // Only the branch passes the reference on, typed as non-null.
     replace(1, type.non_null(), state_.top());
     if (!state_.require(wanted)) return false;
     if (live()) {

@@ -18,17 +18,18 @@ Result<Module> decode_module(std::span<const uint8_t> bytes, const DecodeOptions
 /// Decodes and validates every body (with EmptySink). Errors as above, of the first bad function.
 Result<void> validate_bodies(const Module& module, std::span<const uint8_t> bytes, const Features& features);
 
-/// The functions that some bodies name in their calls, in the order of the calls; those that can't be reached are not
-/// among them.
+/// The callees of the direct calls in some bodies, in the order of the calls; calls in unreachable code are left out.
 struct DirectCalls {
   std::vector<uint32_t> targets;  ///< function indices
   std::vector<uint32_t> ends;     ///< for each body the end of its targets
 };
-/// The same of defined functions [first, last). Adds to `calls`, if it is there.
+/// Decodes and validates the bodies of the defined functions [first, last) only. Appends their callees to `calls`,
+/// unless it is null.
 Result<void> validate_bodies(const Module& module, std::span<const uint8_t> bytes, const Features& features,
                              uint32_t first, uint32_t last, DirectCalls* calls = nullptr);
 
-/// Names of the features a module uses, bodies included (`used_features` of the module covers its sections only).
+/// Returns one bit per Feature that the module's bodies use, up to the first that is invalid. (Module::used_features
+/// covers the sections only.)
 uint32_t features_of_bodies(const Module& module, std::span<const uint8_t> bytes, const Features& features);
 
 }  // namespace rotor::wasm

@@ -1,4 +1,4 @@
-// What a module is decoded by.
+// The options that a module is decoded with.
 #pragma once
 
 #include "rotor/config.h"

@@ -8,7 +8,7 @@ namespace rotor::wasm {
 
 namespace {
 
-/// The proposal that brought a one-byte code of a heap type; mvp: it is no such code.
+/// Returns the proposal that brought a one-byte code of a heap type; mvp if it is no such code.
 Feature heap_type_feature(uint8_t code) {
   if (code >= 0x6a && code <= 0x6e) return Feature::gc;  // array, struct, i31, eq, any
   if (code >= 0x71 && code <= 0x73) return Feature::gc;  // none, noextern, nofunc
@@ -28,7 +28,7 @@ bool fail_heap_type(ByteReader& reader, uint64_t start, uint8_t code, Message ot
   return reader.fail(otherwise, start);
 }
 
-/// A reference type whose code, `code` at `start`, was read.
+/// Finishes a reference type whose code, `code` at `start`, was read.
 bool finish_ref_type(ByteReader& reader, const TypeScope& scope, uint64_t start, uint8_t code, Message otherwise,
                      ValType& out) {
   switch (code) {
@@ -130,7 +130,7 @@ bool TypeReader::table_type(TableType& out) {
   uint8_t flags = 0;
   if (!reader_.u8(flags)) return false;
   if (flags > 7 || (flags & 2)) return reader_.fail(Message::malformed_limits_flags, start);
-  // A table of funcref is older than the proposal.
+  // A table of funcref does not use the reference-types proposal: it is older than that.
   if (out.element == ValType::funcref) scope_.used = used_before;
   out.is64 = flags & 4;
   if (out.is64 && !use(Feature::memory64, start)) return false;

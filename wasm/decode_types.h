@@ -1,4 +1,4 @@
-// Reading types (spec section 5.3). What a later proposal added is an error that names the proposal.
+// Reading types (spec section 5.3). A type that an unsupported proposal added is an error that names the proposal.
 #pragma once
 
 #include <cstdint>
@@ -9,19 +9,19 @@
 
 namespace rotor::wasm {
 
-/// What a type may refer to and use.
+/// The types that a type may refer to, and the features that it may use.
 struct TypeScope {
   const Module& module;  ///< whose types are known
   uint32_t enabled;      ///< one bit a Feature
   uint32_t& used;        ///< receives the bits of the features seen
 };
 
-/// Types that are read name canonical types only.
+/// Read a type. The index of a concrete heap type is replaced by that of its canonical type.
 bool read_value_type(ByteReader& reader, const TypeScope& scope, ValType& out);
 bool read_ref_type(ByteReader& reader, const TypeScope& scope, ValType& out);
 bool read_heap_type(ByteReader& reader, const TypeScope& scope, HeapType& out);
 
-/// The types that sections share.
+/// Reads the types that several sections share.
 class TypeReader {
  public:
   TypeReader(ByteReader& reader, const TypeScope& scope) : reader_(reader), scope_(scope) {}
@@ -35,7 +35,7 @@ class TypeReader {
   bool type_list(std::vector<ValType>& out, Message too_many, uint32_t max);
   bool limits(uint8_t flags, SizeLimits& out);
   bool page_size(MemoryType& out);
-  /// Notes the feature. False: it is off, and that is an error at `start`.
+  /// Notes the feature as used. Returns false, with an error at `start`, if it is off.
   bool use(Feature feature, uint64_t start);
 
   ByteReader& reader_;

@@ -27,17 +27,17 @@ class ByteWriter {
     bytes_.push_back(static_cast<uint8_t>(value & 0x7f));
   }
   void s32(int32_t value) { s64(value); }
-  /// The low `count` bytes of `value`, little-endian.
+  /// Writes the low `count` bytes of `value`, little-endian.
   void fixed(uint64_t value, unsigned count) {
     for (unsigned i = 0; i < count; ++i) bytes_.push_back(static_cast<uint8_t>(value >> 8 * i));
   }
   void bytes(std::span<const uint8_t> bytes) { bytes_.insert(bytes_.end(), bytes.begin(), bytes.end()); }
-  /// A name: length and bytes.
+  /// Writes a name: its length and its bytes.
   void string(std::string_view text) {
     u64(text.size());
     bytes_.insert(bytes_.end(), text.begin(), text.end());
   }
-  /// An opcode as opcodes.def writes it.
+  /// Writes an opcode that is given in the form of opcodes.def.
   void opcode(uint32_t code) {
     if (code <= 0xff) {
       u8(static_cast<uint8_t>(code));

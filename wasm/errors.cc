@@ -19,7 +19,7 @@ constexpr MessageRow kMessages[] = {
 
 const MessageRow& row(Message message) { return kMessages[static_cast<size_t>(message)]; }
 
-/// "[i32 i64]"; long lists are cut, or a hostile module's message would be as large as the module.
+/// Returns "[i32 i64]"; long lists are cut, or a hostile module's message would be as large as the module.
 std::string list(std::span<const ValType> types) {
   constexpr size_t kShown = 8;
   std::string text = "[";

@@ -1,4 +1,4 @@
-// The features that modules may use, generated from features.def, and as bits.
+// The features that modules may use, generated from features.def, as an enumeration and as bits.
 #pragma once
 
 #include <cstdint>
@@ -16,10 +16,10 @@ inline constexpr uint32_t kFeatureCount = 0
 #include "wasm/features.def"
     ;
 
-/// The proposal's name ("bulk-memory").
+/// Returns the proposal's name ("bulk-memory").
 const char* feature_text(Feature feature);
 
-/// The bit of a feature in `used_features` and the like.
+/// Returns the bit of a feature in `used_features` and the like.
 constexpr uint32_t feature_bit(Feature feature) { return uint32_t{1} << static_cast<unsigned>(feature); }
 
 enum class FeatureState : uint8_t { always, option, unsupported };
@@ -33,7 +33,7 @@ constexpr FeatureState feature_state(Feature feature) {
   return FeatureState::unsupported;
 }
 
-/// One bit a feature that a module may use.
+/// Returns one bit per feature that `features` lets a module use.
 uint32_t enabled_features(const Features& features);
 
 }  // namespace rotor::wasm

@@ -1,4 +1,5 @@
-// One struct per immediate kind of opcodes.def; each decodes itself (the reading is in body_reader.h).
+// The immediates that are more than one index or number: memory arguments and block types. BodyReader (body_reader.h)
+// reads them.
 #pragma once
 
 #include <cstdint>

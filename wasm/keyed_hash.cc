@@ -10,7 +10,8 @@ namespace rotor::wasm {
 const KeyedHasher::Key& KeyedHasher::process_key() {
   static const Key key = [] {
     Key drawn{};
-    // Of so few bytes none is ever left out. Where the call is forbidden, the kernel's 16 bytes for this process do.
+    // getrandom never returns fewer than so few bytes. Where the call is forbidden, the 16 bytes that the kernel drew
+    // for this process are used.
     if (getrandom(&drawn, sizeof drawn, 0) == sizeof drawn) return drawn;
     if (const auto* bytes = reinterpret_cast<const void*>(getauxval(AT_RANDOM)))
       std::memcpy(&drawn, bytes, sizeof drawn);

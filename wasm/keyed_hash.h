@@ -19,7 +19,7 @@ class KeyedHasher {
   struct Key {
     uint64_t k0, k1;
   };
-  /// Random, drawn when the process first asks for it.
+  /// Returns the process's random key, drawn when it is first asked for.
   static const Key& process_key();
 
   explicit KeyedHasher(const Key& key = process_key())
@@ -32,7 +32,7 @@ class KeyedHasher {
     length_ += sizeof word;
     compress(word);
   }
-  /// The last ones: nothing can follow, for they may end within a word.
+  /// Adds the last bytes: nothing may be added after them, since they may end within a word.
   void add_last(std::string_view bytes);
   /// Pre: add_last was called once at most.
   uint64_t finish();
@@ -57,7 +57,7 @@ class KeyedHasher {
   uint64_t tail_ = 0;    ///< bytes that fill no word
 };
 
-/// For the standard library's tables; found by a view as well.
+/// The hash function of the standard library's tables; one with string keys can be searched by a string_view.
 struct KeyedHash {
   using is_transparent = void;
   size_t operator()(std::string_view bytes) const {

@@ -23,16 +23,18 @@ inline constexpr uint32_t kMaxLocals = 50'000;
 inline constexpr uint32_t kMaxParams = 1'000;
 inline constexpr uint32_t kMaxResults = 1'000;
 inline constexpr uint32_t kMaxBrTableTargets = 65'520;
-/// Of a table when it is made. A larger one validates (the suite has one of 2^32-1), but cannot be instantiated.
+/// Elements that a table can have when it is made. A larger one validates (the suite has one of 2^32-1), but cannot be
+/// instantiated.
 inline constexpr uint32_t kMaxTableElements = 10'000'000;
 
-/// Pages that a memory can have (these are the spec's): of 64 KiB each, or of one byte. Of the latter a 64-bit memory
-/// can have any number.
+/// Pages that a memory can have (these are the spec's): of 64 KiB each, or of one byte. A 64-bit memory can have any
+/// number of the latter.
 inline constexpr uint64_t kMaxMemory32Pages = 65'536;
 inline constexpr uint64_t kMaxMemory64Pages = uint64_t{1} << 48;
 inline constexpr uint64_t kMaxMemory32BytePages = UINT32_MAX;
 
-// Ours. A call takes two bytes and can push 1,000 operands: without a bound, one body could ask for gigabytes.
+// Rotor's own limits. A call takes two bytes and can push 1,000 operands: without a bound, one body could ask for
+// gigabytes.
 inline constexpr uint32_t kMaxOperands = 1'000'000;
 inline constexpr uint32_t kMaxNesting = 100'000;
 inline constexpr uint32_t kMaxConstInstructions = 1'000'000;

@@ -83,7 +83,8 @@ struct Section {
 struct Module {
   std::vector<SubType> types;
   std::vector<RecGroup> rec_groups;
-  /// Of each type the first one that is equal to it. Value types name only those, so that equal ones are `==`.
+  /// For each type, the first type that is equal to it. Value types name only those, so that equal value types are
+  /// `==`.
   std::vector<TypeIndex> canonical_types;
   std::vector<Import> imports;
   /// Index spaces: imports first.
@@ -99,15 +100,16 @@ struct Module {
   std::vector<FunctionBody> bodies;  ///< one a defined function
   std::vector<DataSegment> data;
   std::vector<Section> sections;  ///< in file order
-  /// Functions that a `ref.func` may name (spec 3.4.x, C.refs): in exports, element segments, globals. One a function.
+  /// Functions that a `ref.func` may name (spec 3.4.x, C.refs): in exports, element segments, globals. One flag per
+  /// function.
   std::vector<bool> declared_funcs;
-  /// One bit a Feature that the module's sections were seen to use.
+  /// One bit per Feature that the module's sections use.
   uint32_t used_features = 0;
 
   const FuncType& func_type(TypeIndex index) const { return std::get<FuncType>(types[raw(index)].composite); }
   const FuncType& func_type(FuncIndex index) const { return func_type(funcs[raw(index)]); }
   TypeIndex canonical(TypeIndex index) const { return canonical_types[raw(index)]; }
-  /// The type of a reference to a function of that type, null excepted.
+  /// Returns the non-null type of references to functions of that type.
   ValType ref_type(TypeIndex index) const {
     return ValType::ref(HeapType::concrete(raw(canonical(index))), /*nullable=*/false);
   }

@@ -65,7 +65,8 @@ class ModuleDecoder {
   bool element_items(ElementSegment& segment, bool are_exprs);
   bool data(DataSegment& segment);
   bool const_expr(ConstExpr& out) { return read_const_expr(reader_, scope_, out); }
-  /// A vector's length: at most what the rest of the section can hold, and with `have` not over a named limit.
+  /// Reads a vector's length. Errors: it exceeds what the rest of the section can hold; with the `have` items that
+  /// exist already it exceeds `max` (the error `too_many`).
   bool count(uint32_t& out, size_t have, Message too_many, uint32_t max);
   void use(Feature feature) { module_.used_features |= feature_bit(feature); }
 

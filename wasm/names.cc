@@ -8,7 +8,7 @@ namespace {
 
 constexpr uint8_t kModuleName = 0, kFunctionNames = 1;
 
-/// Damage ends a subsection; the ones before it and what it held so far are kept.
+/// Reads a subsection of function names. Damage ends it; names that were read before are kept.
 void read_function_names(ByteReader& reader, size_t func_count, Names& names) {
   uint32_t count = 0;
   if (!reader.count(count)) return;

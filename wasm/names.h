@@ -16,9 +16,11 @@ struct Names {
   KeyedMap<uint32_t, std::string> functions;
 };
 
-/// A damaged name section is no error (spec: "must not invalidate the module"): what could be read is returned.
+/// Reads the name section. A damaged one is no error (spec: "must not invalidate the module"): what could be read is
+/// returned.
 Names decode_names(const Module& module, std::span<const uint8_t> bytes);
-/// What to call functions before people: the same, and where it names no function, its first export does.
+/// Returns the names to show to people: those of the name section, and for a function that it does not name, the name
+/// of the function's first export.
 Names decode_display_names(const Module& module, std::span<const uint8_t> bytes);
 
 }  // namespace rotor::wasm

@@ -10,7 +10,7 @@ enum class Opcode : uint32_t {
 #include "wasm/opcodes.def"
 };
 
-/// The text format's word ("i32.add"); nullptr for a code that is not in the table.
+/// Returns the text format's word ("i32.add"); nullptr for a code that is not in the table.
 const char* opcode_text(Opcode op);
 
 }  // namespace rotor::wasm

@@ -13,7 +13,7 @@ struct Character {
   size_t length = 0;  ///< in bytes; 0: no UTF-8
 };
 
-/// Pre: not empty.
+/// Returns the first character of a text. Pre: `text` is not empty.
 Character first_of(std::string_view text) {
   const auto byte = [&](size_t i) { return static_cast<uint8_t>(text[i]); };
   if (byte(0) < 0x80) return {byte(0), 1};

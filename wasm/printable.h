@@ -1,4 +1,4 @@
-// What must not reach a terminal as it is (rotor/printable.h).
+// The characters that must not reach a terminal as they are (rotor/printable.h).
 #pragma once
 
 #include <cstddef>
@@ -8,7 +8,8 @@
 
 namespace rotor::wasm {
 
-/// The length in bytes of what `text` begins with, if that is not to be shown as it is; 0: it may be. Pre: not empty.
+/// Returns the length in bytes of the character at the start of `text` if it must not be shown as it is, else 0. Pre:
+/// `text` is not empty.
 size_t unprintable_length(std::string_view text);
 
 }  // namespace rotor::wasm

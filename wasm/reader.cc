@@ -13,7 +13,7 @@ bool ByteReader::leb(T& out) {
   uint64_t start = offset();
   uint64_t value = 0;
   for (unsigned i = 0;; ++i) {
-    // An overlong integer is told as such even where it runs over the end of a section.
+    // An overlong integer is reported as such even where it runs over the end of a section.
     if (pos_ == limit_) return fail_end();
     uint8_t byte = *pos_++;
     value |= uint64_t{byte & 0x7fu} << (7 * i);

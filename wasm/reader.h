@@ -1,4 +1,5 @@
-// A bounds-checked cursor over a module's bytes. Offsets are absolute: of the module, not of the part at hand.
+// A bounds-checked cursor over a module's bytes. Offsets are absolute: they count from the start of the module, not of
+// the part being read.
 #pragma once
 
 #include <bit>
@@ -13,7 +14,7 @@
 
 namespace rotor::wasm {
 
-/// True for well-formed UTF-8: no overlong forms, no surrogates, nothing above U+10FFFF.
+/// Returns whether the bytes are well-formed UTF-8: no overlong forms, no surrogates, nothing above U+10FFFF.
 bool is_utf8(std::span<const uint8_t> bytes);
 
 /// Every read returns false on failure and leaves the error in the slot; the cursor then stands anywhere.
@@ -32,7 +33,7 @@ class ByteReader : public ErrorSlot {
   void set_end(uint64_t end) { end_ = base_ + end; }
   void seek(uint64_t offset) { pos_ = base_ + offset; }
 
-  /// The next byte, not consumed; 0 at the end.
+  /// Returns the next byte without consuming it; 0 at the end.
   uint8_t peek() const { return pos_ == end_ ? 0 : *pos_; }
   bool u8(uint8_t& out) {
     if (pos_ == end_) [[unlikely]]
@@ -51,7 +52,7 @@ class ByteReader : public ErrorSlot {
   bool s32(int32_t& out) { return short_signed(out) || leb<int32_t, 32>(out); }
   bool s33(int64_t& out) { return short_signed(out) || leb<int64_t, 33>(out); }
   bool s64(int64_t& out) { return short_signed(out) || leb<int64_t, 64>(out); }
-  /// IEEE bits, little-endian.
+  /// Read IEEE bits, little-endian.
   bool f32_bits(uint32_t& out) { return fixed(out); }
   bool f64_bits(uint64_t& out) { return fixed(out); }
   bool v128(V128& out) { return fixed(out); }
@@ -59,7 +60,8 @@ class ByteReader : public ErrorSlot {
   /// What a binary module begins with (spec section 5.5.16): the magic number and the version.
   bool module_header();
 
-  /// An opcode as opcodes.def writes it. Sub-opcodes above 0xff are put behind a prefix shifted by 12.
+  /// Reads an opcode into the form that opcodes.def writes: a prefix is shifted by 8, or by 12 if the sub-opcode is
+  /// above 0xff.
   bool opcode(uint32_t& out) {
     if (pos_ == end_) [[unlikely]]
       return fail_end();
@@ -68,12 +70,12 @@ class ByteReader : public ErrorSlot {
       return true;
     return prefixed_opcode(out);
   }
-  /// A size in bytes: more than are left is "length out of bounds".
+  /// Reads a size in bytes; more than are left is the error "length out of bounds".
   bool length(uint32_t& out);
-  /// A vector's length. Each item takes a byte at least: more items than bytes are left would meet the end. So what
-  /// passes may be allocated for.
+  /// Reads a vector's length. Each item takes at least one byte, so a length above the number of bytes left is an
+  /// error, and memory may be allocated for one that passes.
   bool count(uint32_t& out);
-  /// A name: UTF-8, its length first.
+  /// Reads a name: its length, then UTF-8.
   bool name(std::string& out);
 
  private:

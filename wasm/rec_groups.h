@@ -1,5 +1,5 @@
-// Which types are equal (spec section 3.3.3): recursion groups are, whose types are equal one by one, where a reference
-// into the group itself counts by its place in the group, and any other by the type it names.
+// Equality of types (spec section 3.3.3): two recursion groups are equal if their types are equal one by one. A
+// reference into the group itself is compared by its place in the group, any other by the type it names.
 #pragma once
 
 #include <cstdint>
@@ -10,11 +10,11 @@
 
 namespace rotor::wasm {
 
-/// A set of recursion groups, no two of them equal. The types themselves are the caller's, a module's.
+/// A set of recursion groups, no two of them equal. The types themselves belong to the caller's module.
 class RecGroups {
  public:
-  /// The first type of the group in the set that is equal to `group`, which is added if there is none. In all groups,
-  /// references that leave the group must name types of the set.
+  /// Returns the index of the first type of the set's group that is equal to `group`; `group` itself is added if there
+  /// is none. In all groups, references that leave the group must name types of the set.
   uint32_t intern(std::span<const SubType> types, RecGroup group);
 
  private:

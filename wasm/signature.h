@@ -23,9 +23,9 @@ consteval Signature parse_signature(const char* text) {
   return signature;
 }
 
-/// "mem2" -> 2.
+/// Returns the base-2 logarithm of the natural alignment: "mem2" -> 2.
 consteval uint32_t natural_align_log2(const char* immediate) { return static_cast<uint32_t>(immediate[3] - '0'); }
-/// "lane16", "mem0_lane16" -> 16.
+/// Returns the number of lanes: "lane16", "mem0_lane16" -> 16.
 consteval uint8_t lanes_of(const char* immediate) {
   uint32_t lanes = 0;
   for (; *immediate; ++immediate)

@@ -24,7 +24,7 @@ const char* abstract_text(HeapType::Abstract heap) {
   return "?";
 }
 
-/// The short form of a nullable reference to an abstract heap type ("funcref"); nullptr: it has none.
+/// Returns the short form of a nullable reference to an abstract heap type ("funcref"), or nullptr if it has none.
 const char* short_text(HeapType::Abstract heap) {
   using enum HeapType::Abstract;
   switch (heap) {
@@ -93,7 +93,7 @@ namespace {
 bool heap_matches(HeapType actual, HeapType wanted) {
   using enum HeapType::Abstract;
   if (actual == wanted || actual == HeapType(bottom)) return true;
-  return actual.is_concrete() && wanted == HeapType(func);  // every defined type is one of functions
+  return actual.is_concrete() && wanted == HeapType(func);  // every defined type is a function type
 }
 
 }  // namespace

@@ -20,13 +20,13 @@ enum class ElemIndex : uint32_t {};
 enum class DataIndex : uint32_t {};
 enum class LocalIndex : uint32_t {};
 
-/// The number in an index.
+/// Returns the number in an index.
 template <class Index>
 constexpr uint32_t raw(Index index) {
   return std::to_underlying(index);
 }
 
-/// The type of a memory's addresses, of a table's indices.
+/// Return the type of a memory's addresses, or of a table's indices.
 inline ValType index_type(const MemoryType& type) { return type.is64 ? ValType::i64 : ValType::i32; }
 inline ValType index_type(const TableType& type) { return type.is64 ? ValType::i64 : ValType::i32; }
 
@@ -74,8 +74,8 @@ void for_each_type(Composite& composite, Visit&& visit) {
   }
 }
 
-/// Whether a value of type `actual` may stand where one of type `wanted` is asked for (spec section 3.3.5). The indices
-/// of defined types are canonical on both sides: equal types have equal indices.
+/// Returns whether a value of type `actual` may stand where one of type `wanted` is required (spec section 3.3.5). The
+/// indices of defined types are canonical on both sides: equal types have equal indices.
 bool matches(ValType actual, ValType wanted);
 
 }  // namespace rotor::wasm

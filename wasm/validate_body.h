@@ -21,11 +21,11 @@ enum class FrameKind : uint8_t { function, block, loop, if_, else_ };
 template <class Control>
 struct Frame {
   FrameKind kind = FrameKind::block;
-  /// After an unconditional branch: operands below `height` may be taken as any type.
+  /// Set after an unconditional branch: operands that are missing above `height` may be taken as any type.
   bool polymorphic = false;
-  /// The sink was told of this block.
+  /// Whether the sink was told of this block.
   bool live_on_entry = false;
-  /// Something other than falling through reaches the end: a live branch, or an if's first arm.
+  /// Whether something other than falling through reaches the end: a live branch, or an if's first arm.
   bool branched = false;
   uint32_t height = 0;              ///< operands below the block's own
   uint32_t seen_by = 0;             ///< number of the last br_table that checked this label
@@ -56,7 +56,8 @@ class Locals {
     is_initialized_[raw(index)] = true;
     initialized_.push_back(raw(index));
   }
-  /// What was set inside a block counts until its end.
+  /// A local that is set inside a block counts as initialized until the block's end: `height` is noted at its
+  /// beginning, `forget` undoes what came after.
   uint32_t height() const { return static_cast<uint32_t>(initialized_.size()); }
   void forget(uint32_t height) {
     for (; initialized_.size() > height; initialized_.pop_back()) is_initialized_[initialized_.back()] = false;
@@ -64,7 +65,7 @@ class Locals {
 
  private:
   uint32_t params_ = 0;
-  std::vector<uint32_t> initialized_;  ///< in the order they were
+  std::vector<uint32_t> initialized_;  ///< in the order in which they were set
   std::vector<bool> is_initialized_;   ///< empty until one is
 };
 
@@ -88,7 +89,7 @@ class BodyState {
     br_tables_ = 0;
   }
 
-  /// Where errors are reported: the instruction at hand.
+  /// Sets the offset at which errors are reported: that of the current instruction.
   void set_offset(uint64_t offset) { offset_ = offset; }
   uint64_t offset() const { return offset_; }
   bool live() const { return live_; }
@@ -96,11 +97,11 @@ class BodyState {
 
   // Operands.
   uint32_t size() const { return static_cast<uint32_t>(types_.size()); }
-  /// The values of the topmost operands.
+  /// Returns the values of the topmost operands.
   std::span<Value> window(uint32_t count) { return {values_.data() + (values_.size() - count), count}; }
   Value& top() { return values_.back(); }
   ValType top_type() const { return types_.back(); }
-  /// The block at hand has an operand on the stack.
+  /// Returns whether the current block has an operand on the stack.
   bool has_operand() { return available() != 0; }
   void push(ValType type, Value value) {
     types_.push_back(type);
@@ -130,7 +131,7 @@ class BodyState {
       return require_slow(wanted);
     return true;
   }
-  /// As above for one operand of any type; bottom if unreachable code provides it.
+  /// Checks that there is one operand, and gives its type; bottom if unreachable code provides it.
   bool require_any(ValType& type) {
     if (available() == 0) {
       if (!frame().polymorphic) return fail_top({});
@@ -139,7 +140,8 @@ class BodyState {
     type = top_type();
     return true;
   }
-  /// Like require, but changes nothing: a br_table's labels may want what unreachable code provides as different types.
+  /// Like require, but changes nothing: the labels of a br_table may require different types of an operand that
+  /// unreachable code provides.
   bool check(std::span<const ValType> wanted) {
     if (fits(wanted)) [[likely]]
       return true;
@@ -149,11 +151,11 @@ class BodyState {
   // Control.
   uint32_t depth() const { return depth_; }
   FrameType& frame() { return *top_frame_; }
-  /// The frame a label names; its index must be below depth().
+  /// Returns the frame that a label names; its index must be below depth().
   FrameType& label(uint32_t index) { return frames_[depth_ - 1 - index]; }
   FrameType& function_frame() { return frames_[0]; }
 
-  /// The topmost operands of `type.params` become the block's own.
+  /// Pushes a frame; the topmost operands, those of `type.params`, become the block's own.
   bool push_frame(FrameKind kind, const BlockSignature& type) {
     if (depth_ == kMaxNesting) [[unlikely]] {
       return errors_.fail_limit(Message::limit_nesting, offset_, depth_ + 1, kMaxNesting);
@@ -176,7 +178,7 @@ class BodyState {
     --depth_;
     top_frame_ = depth_ == 0 ? nullptr : &frames_[depth_ - 1];
   }
-  /// The block's results, and nothing else, must be on the stack.
+  /// Checks that the block's results, and nothing else, are on its stack.
   bool check_block_end() {
     FrameType& block = frame();
     if (!require(block.type.results())) return false;
@@ -187,13 +189,13 @@ class BodyState {
     }
     return true;
   }
-  /// After an instruction that does not return.
+  /// Makes the rest of the block unreachable, after an instruction that does not return.
   void set_unreachable() {
     drop(available());
     frame().polymorphic = true;
     live_ = false;
   }
-  /// A number for the br_table at hand, to check each label once however often it is named.
+  /// Returns a number for the current br_table, by which each label is checked once however often it is named.
   uint32_t next_br_table() { return ++br_tables_; }
 
  private:

@@ -77,7 +77,7 @@ class ModuleValidator {
     for (size_t i = 0; i < offsets_.tables.size(); ++i) {
       const Table& table = module_.tables[module_.imported_tables + i];
       if (!table_type(table.type, offsets_.tables[i])) return false;
-      // The table section stands before the globals that are defined.
+      // The table section precedes the global section, so initialisers may read imported globals only.
       if (table.init && !const_expr(*table.init, table.type.element, module_.imported_globals)) return false;
       if (!table.init && !table.type.element.is_defaultable()) {
         return errors_.fail_detail(Message::type_mismatch, offsets_.tables[i],
@@ -94,7 +94,8 @@ class ModuleValidator {
     return true;
   }
 
-  /// `visible`: as in check_const_expr. A function that the expression names counts as declared.
+  /// Checks an expression; `visible` is as in check_const_expr. A function that the expression names counts as
+  /// declared.
   bool const_expr(const ConstExpr& expr, ValType wanted, size_t visible) {
     if (!check_const_expr(errors_, module_, expr, wanted, visible)) return false;
     for (const ConstInstr& instr : expr.code) {
@@ -104,7 +105,7 @@ class ModuleValidator {
   }
 
   bool globals() {
-    // A global may read those before it (spec 3.0; 2.0 had it read imported ones only).
+    // A global may read the globals before it (since spec 3.0; in 2.0 only imported ones).
     for (size_t i = module_.imported_globals; i < module_.globals.size(); ++i) {
       if (!const_expr(module_.globals[i].init, module_.globals[i].type.value, i)) return false;
     }

@@ -1,4 +1,4 @@
-// What can be done about a guest that leaks, side by side. One process runs one approach and prints one line of JSON;
+// Compares what can be done about a guest that leaks. One process runs one approach and prints one line of JSON;
 // `bench/approaches/run.py` starts it for each of them.
 //
 //   approaches compile MODULE.wasm CODE_FILE

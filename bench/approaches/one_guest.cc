@@ -17,7 +17,7 @@ using namespace wasm_bindgen;
 
 namespace {
 
-/// A host with its pool, and the state built.
+/// A host with its pool, whose state is built.
 struct Served {
   std::unique_ptr<BindgenHost> host;
   std::unique_ptr<HostExecutor> executor;
@@ -77,7 +77,7 @@ Result<Outcome> reload(const Workload& workload) {
   for (uint64_t i = 0; i < workload.calls; i++) {
     Stopwatch watch;
     if (served.host->memory_bytes() >= threshold) {
-      served = {};  // first, so that there is memory for one only
+      served = {};  // before the new one, so that memory for one guest is enough
       ROTOR_TRY(served, Served::create(workload));
       out.exchanges++;
       out.pause(watch.ms());
@@ -96,7 +96,7 @@ Result<Outcome> reload(const Workload& workload) {
 
 namespace {
 
-/// Runs calls and keeps what they return: the child's answer.
+/// Runs calls and keeps what they return, which is the child's answer.
 class Collector final : public TraceExecutor {
  public:
   explicit Collector(TraceExecutor& inner) : inner_(inner) {}
@@ -151,7 +151,7 @@ bool read_all(int file, void* data, size_t size) {
   return true;
 }
 
-/// Before the results' bytes.
+/// The header that is sent before the results' bytes.
 struct JobHeader {
   uint64_t checked = 0;
   uint64_t equal = 0;
@@ -166,7 +166,7 @@ struct Forker {
   Collector& collector;
   TraceReplayer& replayer;
 
-  /// The child's life. Handles are the parent's: its memory is a copy. Its pool is its own.
+  /// Runs the child. Its handles are the parent's, since its memory is a copy; its pool is its own.
   void run_child(int results, int end, const Stopwatch& since_fork) {
     JobHeader header;
     Result<void> done;
@@ -184,19 +184,20 @@ struct Forker {
     header.result_bytes = collector.bytes.size();
     bool sent = write_all(results, &header, sizeof header) &&
                 write_all(results, collector.bytes.data(), collector.bytes.size());
-    // Waits for a byte (its memory is asked for), or for the end of the pipe.
+    // Waits for a byte, which asks for its memory use, or for the end of the pipe.
     uint8_t asked;
     if (sent && read_all(end, &asked, 1)) {
       const uint64_t bytes = proportional_bytes();
       sent = write_all(results, &bytes, sizeof bytes) && read_all(end, &asked, 1);
     }
-    _exit(0);  // nothing of the parent's may be torn down here
+    _exit(0);  // nothing that is the parent's may be torn down here
   }
 
   Result<void> run_job(Outcome& out, bool measure, ReplayReport& report, double& ms);
 };
 
-/// `ms`: until the results are here. The child's end, which another core can see to, is in the CPU time.
+/// Runs one call in a child. `ms` gets the time until the results have arrived. The child's exit, which another core
+/// can handle, is part of the CPU time only.
 Result<void> Forker::run_job(Outcome& out, bool measure, ReplayReport& report, double& ms) {
   ROTOR_TRY(Pipe results, Pipe::create());
   ROTOR_TRY(Pipe end, Pipe::create());

@@ -37,7 +37,7 @@ Result<Outcome> rotate(const Workload& workload, bool images) {
     ReplayReport report;
     ROTOR_CHECK(replayer.run(workload.setup, report));
   }
-  // As a server would before it serves: the first standby is the one that takes long.
+  // Prepares, as a server would before it serves: the first standby is the one that takes long.
   ROTOR_CHECK(proxy.prepare());
   out.setup_ms = setup.ms();
   in_load = true;

@@ -1,5 +1,5 @@
-// What an embedder waits for before kimchi_wasm gives its first result. One process measures one thing and prints one
-// line of JSON; `bench/start/run.py` starts it, and the same programs for other engines, several times over.
+// Measures what an embedder waits for before kimchi_wasm gives its first result. One process measures one thing and
+// prints one line of JSON; `bench/start/run.py` starts it, and the same programs for other engines, several times over.
 //
 //   start_bench cold    MODULE.wasm OPT              bytes in memory to the first result, all cores
 //   start_bench compile MODULE.wasm OPT [ARTIFACT]   all of it on one thread; writes the artifact afterwards
@@ -50,7 +50,8 @@ class Stopwatch {
   double cpu_begin_ = cpu_now();
 };
 
-/// The most memory this process has had resident. Not ru_maxrss, which knows of the process before exec too.
+/// Returns the peak of this process's resident memory, in MB. ru_maxrss is not used, since it includes the process
+/// before exec.
 double peak_mb() {
   std::ifstream status("/proc/self/status");
   for (std::string line; std::getline(status, line);)
@@ -78,7 +79,7 @@ std::vector<Value> call(BindgenHost& host, std::string_view name, std::initializ
   return must(must(host.instance().get_func(name)).call(std::span(args.begin(), args.size())));
 }
 
-/// From a module to the first result, and a check of that result, outside the time.
+/// Times a module from here to the first result, and checks that result outside the time.
 void run_guest(const Engine& engine, const Module& module, const Stopwatch& watch) {
   const double module_ms = watch.ms();
   auto host = must(BindgenHost::create(engine, module));  // calls the guest's __wbindgen_start

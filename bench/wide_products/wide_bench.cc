@@ -1,5 +1,5 @@
-// Runs exports `i64 NAME(i64 turns)` of a module and times them; `bench/wide_products/run.py` and the test beside it
-// ask.
+// Runs exports `i64 NAME(i64 turns)` of a module and times them, for `bench/wide_products/run.py` and the test beside
+// it.
 //
 //   wide_bench MODULE.wasm o0 | o1 | o1-narrow
 //

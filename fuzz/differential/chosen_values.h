@@ -23,7 +23,7 @@ class ChosenValues {
     return z ^ (z >> 31);
   }
 
-  /// The bits of a number: a quarter are at the edges of some instruction, a quarter are small.
+  /// Returns the bits of a number: a quarter are at the edges of some instruction, a quarter are small.
   uint64_t bits(ValType::Kind kind) {
     uint64_t r = next();
     uint64_t bits = r >> 2 & 0xff;

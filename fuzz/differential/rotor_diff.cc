@@ -1,5 +1,5 @@
-// rotor_diff: what Rotor makes of modules, as text. fuzz/differential/wasmtime_side.py prints the same of Wasmtime, and
-// fuzz/differential/run.py compares the two.
+// rotor_diff: prints what Rotor makes of modules, as text. fuzz/differential/wasmtime_side.py prints the same of
+// Wasmtime, and fuzz/differential/run.py compares the two.
 //
 // Reads lines `SEED FILE` and answers each with a transcript, which the line "end" ends:
 //
@@ -32,8 +32,9 @@ namespace {
 
 constexpr int kCallsOfEach = 3;
 
-/// Traps by the classes that engines agree on. Wasmtime does not tell a call past a table's end from other accesses,
-/// and looks at the bounds first where a `memory.atomic.notify` is past 4 GiB and unaligned as well.
+/// Returns the class of a trap, by the classes that engines agree on. Wasmtime does not tell a call past a table's end
+/// from other accesses, and looks at the bounds first where a `memory.atomic.notify` is past 4 GiB and unaligned as
+/// well.
 const char* class_of(TrapKind kind) {
   switch (kind) {
     case TrapKind::undefined_element: return to_string(TrapKind::out_of_bounds_table);
@@ -67,7 +68,7 @@ std::string text_of(const Value& value) {
   return fmt::format("v128:{:016x}{:016x}", halves[1], halves[0]);
 }
 
-/// A number of any type.
+/// Returns a chosen number of any type.
 Value chosen(ChosenValues& values, ValType type) {
   if (type != ValType::v128) return Value::from_bits(type, values.bits(type.kind()));
   uint64_t low = values.bits(ValType::Kind::i64);
@@ -80,7 +81,7 @@ std::string text_of(std::span<const Value> values) {
   return text;
 }
 
-/// What a module that was compiled does: instances of it, and what their imports see.
+/// Runs a compiled module: makes instances of it, and notes what their imports see.
 class Run {
  public:
   Run(const Engine& engine, const Module& module, uint64_t seed, std::string& out)
@@ -124,7 +125,7 @@ class Run {
     return true;
   }
 
-  /// Import number i: constants that its number decides. References are null.
+  /// Defines import number i by constants that its number decides. References are null.
   bool define(Linker& linker, size_t i) {
     const ImportInfo& import = module_.imports()[i];
     if (auto* func = std::get_if<FuncType>(&import.type)) {
@@ -177,7 +178,7 @@ class Run {
     host_crc_ = static_cast<uint32_t>(crc32(host_crc_, reinterpret_cast<const Bytef*>(&bits), sizeof bits));
   }
 
-  /// False: nothing more can be said of this module.
+  /// Calls export e. Returns false if nothing more can be compared for this module.
   bool call(size_t e) {
     const ExportInfo& exported = module_.exports()[e];
     auto func = instance_.get_func(exported.name);
@@ -202,7 +203,8 @@ class Run {
     return instantiate();
   }
 
-  /// A number; a reference is null or, if it may be, the function that is called or a small number.
+  /// Returns an argument: a chosen number; a reference is null or, if its type allows, the function that is called or a
+  /// small number.
   Value argument(ValType type, const Func& func) {
     if (!type.is_ref()) return chosen(values_, type);
     uint64_t r = values_.next();
@@ -253,7 +255,7 @@ std::string transcript(const Engine& engine, uint64_t seed, const std::string& p
   return out;
 }
 
-/// `--opt 0|1`, `--mode aot|eager|lazy`, `--wide-products on|off`, `--frames on|off` and `--cpu NAME`.
+/// Parses `--opt 0|1`, `--mode aot|eager|lazy`, `--wide-products on|off`, `--frames on|off` and `--cpu NAME`.
 std::optional<Config> config_of(std::span<char*> args) {
   static const std::map<std::string_view, OptLevel> levels = {{"0", OptLevel::o0}, {"1", OptLevel::o1}};
   static const std::map<std::string_view, CompileMode> modes = {

@@ -22,7 +22,7 @@ Result<void> BindgenGuest::start_workers(const GroupRule& group) {
 Result<void> BindgenGuest::stop_workers(const GroupRule& group) {
   apply(group);
   ROTOR_CHECK(host_->stop());
-  // What it panicked on may be locked or half-done in the guest's memory.
+  // A worker that failed may have left locks held, and work half done, in the guest's memory.
   std::vector<Error> ended_badly = host_->take_worker_errors();
   if (!ended_badly.empty()) return std::unexpected(std::move(ended_badly.front()));
   return {};

@@ -19,9 +19,9 @@ class BindgenGuest final : public Guest {
   BindgenHost& host() { return *host_; }
   Instance& instance() override { return host_->instance(); }
   std::string describe_error(ExternRef error) override { return host_->describe(error); }
-  /// Names that the rule leaves empty, and a deadline of 0, are those of BindgenOptions::pool.
+  /// Starts the workers. For names that the rule leaves empty, and a deadline of 0, BindgenOptions::pool counts.
   Result<void> start_workers(const GroupRule& group) override;
-  /// Errors: those of BindgenHost::stop; of a worker that ended badly since the last time.
+  /// Stops the workers. Errors: those of BindgenHost::stop; that of a worker that failed since the last stop.
   Result<void> stop_workers(const GroupRule& group) override;
   Result<std::shared_ptr<const void>> save() override { return host_->save_objects(); }
   void on_trap() override { host_->set_trapped(); }
@@ -33,7 +33,8 @@ class BindgenGuest final : public Guest {
   const PoolOptions defaults_;
 };
 
-/// All guests draw random bytes from one generator, `options.random`, so none repeats what another has drawn.
+/// Returns a factory whose guests all draw random bytes from one generator, `options.random`, so that none repeats what
+/// another has drawn.
 GuestFactory bindgen_guests(const Engine& engine, const Module& module, BindgenOptions options = {});
 
 }  // namespace rotor::wasm_bindgen

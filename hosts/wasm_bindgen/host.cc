@@ -10,7 +10,7 @@
 namespace rotor::wasm_bindgen {
 namespace {
 
-/// The memory the module imports, made; nothing if it imports none.
+/// Makes and defines the memory that the module imports, if it imports one.
 Result<void> define_memory(Linker& linker, const Engine& engine, const Module& module, const BindgenOptions& options,
                            const GuestRequest* request) {
   for (const ImportInfo& import : module.imports()) {
@@ -57,7 +57,7 @@ Result<std::unique_ptr<BindgenHost>> BindgenHost::create(const Engine& engine, c
   std::unique_ptr<BindgenHost> host(new BindgenHost(std::move(shared), std::move(pre), options));
   ROTOR_CHECK(host->instantiate(request));
   ROTOR_CHECK(host->bind());
-  // A restored guest did so in the life that it was saved from.
+  // A restored guest was started in the life that it was saved from.
   if (!request || !request->snapshot) ROTOR_CHECK(host->start());
   return host;
 }
@@ -72,7 +72,7 @@ Result<void> BindgenHost::instantiate(const GuestRequest* request) {
   }
   if (request->snapshot) {
     if (!request->saved) return fail(ErrorKind::invalid_argument, "a snapshot without the host objects saved with it");
-    // Each guest goes on with a copy of its own.
+    // Each restored guest gets a copy of its own.
     shared_->objects = ObjectTable(*static_cast<const ObjectTable*>(request->saved.get()));
   }
   ROTOR_TRY(instance_, request->instantiate(pre_, instance_options));
@@ -141,7 +141,7 @@ Result<void> BindgenHost::start_pool(uint32_t workers) {
 Result<void> BindgenHost::stop() {
   if (!pool_) return {};
   const size_t workers = pool_->size(), interrupted = pool_->interrupted();
-  bool as_told = true;  // each worker left because it was told, or nobody could tell it
+  bool as_told = true;  // each worker left because it was told to, or could not be told
   if (!workers) {
   } else if (!trapped_ && module().export_type(options_.pool.stop)) {
     auto left = call(options_.pool.stop, {});
@@ -186,7 +186,7 @@ Result<GuestSpan> BindgenHost::put_u32s(std::span<const uint32_t> elements) {
 }
 
 Result<std::vector<uint8_t>> BindgenHost::take(GuestSpan span) {
-  // Checked before the copy is allocated: the guest may say any length.
+  // The range is checked before the copy is allocated: the guest may state any length.
   if (uint64_t{span.pointer} + span.count > memory_bytes())
     return fail(ErrorKind::host, "the guest returned bytes that end past its memory");
   std::vector<uint8_t> bytes(span.count);

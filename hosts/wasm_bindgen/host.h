@@ -25,26 +25,27 @@ namespace rotor::wasm_bindgen {
 struct PoolOptions {
   std::string start = "initThreadPool";
   std::string stop = "exitThreadPool";
-  /// Called on each worker that has left the pool: without it each restart would leak the worker's stack.
+  /// Export that each worker calls when it has left the pool: without it each restart would leak the worker's stack.
   std::string thread_exit = "__wbindgen_thread_destroy";
-  /// How long `stop` waits for workers to leave the guest before it interrupts them.
+  /// The time that `stop` waits for workers to leave the guest before it interrupts them.
   uint64_t stop_deadline_ms = 5000;
 };
 
 struct BindgenOptions {
   /// Most pages that the guest's memory may have, whether it imports or defines it. The module's own maximum holds too.
   uint32_t max_pages = 65536;
-  /// Where the guest's random bytes come from; null: a generator of its own with seed 1.
+  /// The source of the guest's random bytes; null: a generator of its own with seed 1.
   std::shared_ptr<SharedRandom> random;
-  /// Told what the guest writes with console.error (a panic, mostly), on the thread that wrote it.
+  /// Called with what the guest writes with console.error (a panic, mostly), on the thread that wrote it.
   std::function<void(std::string_view)> on_guest_error;
-  /// Told, on its thread, of a worker that ended badly: who waits for its work may then sleep in the guest for ever.
+  /// Called with the error of a worker that failed, on its thread: whoever waits for its work may then sleep in the
+  /// guest for ever.
   std::function<void(const Error&)> on_worker_error;
   Limits limits;
   PoolOptions pool;
 };
 
-/// (pointer, length) as the guest knows it; the length counts bytes or u32s.
+/// A range in the guest's memory as the guest passes it: pointer and length, which counts bytes or u32s.
 struct GuestSpan {
   uint32_t pointer = 0;
   uint32_t count = 0;
@@ -54,9 +55,9 @@ struct GuestSpan {
 class BindgenHost {
  public:
   /// Instantiates and calls `__wbindgen_start` if the module has it. A guest without `__wbindgen_malloc` but with
-  /// `malloc` and `free` (the plain ABI) is welcome too. `request`: what a proxy asks of the guest, and maybe the state
-  /// that it is to be in; nothing is called then, and `GuestRequest::saved` must be what `save_objects` gave. Errors:
-  /// those of Memory::create, linking and instantiation.
+  /// `malloc` and `free` (the plain ABI) is accepted, too. `request`: what a proxy asks of the guest, and possibly the
+  /// state that it is to be in; nothing is called then, and `GuestRequest::saved` must be what `save_objects` returned.
+  /// Errors: those of Memory::create, linking and instantiation.
   static Result<std::unique_ptr<BindgenHost>> create(const Engine& engine, const Module& module,
                                                      BindgenOptions options = {},
                                                      const GuestRequest* request = nullptr);
@@ -67,15 +68,16 @@ class BindgenHost {
   Instance& instance() { return instance_; }
   const Module& module() const { return instance_.module(); }
   const Memory& memory() const { return memory_; }
-  /// Bytes the guest's memory has now.
+  /// Returns the current size of the guest's memory, in bytes.
   uint64_t memory_bytes() const { return memory_.size_bytes(); }
   const SharedRandom& random() const { return *shared_->random; }
 
-  /// What external references stand for, as of now: a copy. They are part of the guest's state as much as its memory.
+  /// Returns a copy of what external references stand for now, which is part of the guest's state as much as its
+  /// memory.
   std::shared_ptr<const ObjectTable> save_objects() const;
 
   const PoolOptions& pool_options() const { return options_.pool; }
-  /// For pools started from now on, and for `stop`.
+  /// Sets the options of pools started from now on, and of `stop`.
   void set_pool_options(PoolOptions pool) { options_.pool = std::move(pool); }
   /// Starts a rayon pool as wasm-bindgen-rayon does: `workers` instances on the same memory. Errors: not_found (the
   /// guest has no pool), and whatever starting it gives; those of `stop`, if a worker of an earlier pool is abandoned.
@@ -91,26 +93,27 @@ class BindgenHost {
   size_t workers() const { return pool_ ? pool_->size() : 0; }
   size_t interrupted_workers() const { return pool_ ? pool_->interrupted() : 0; }
   size_t abandoned_workers() const { return pool_ ? pool_->abandoned() : 0; }
-  /// How workers ended that ended badly.
+  /// Returns the errors of the workers that failed.
   std::vector<Error> worker_errors() const { return pool_ ? pool_->errors() : std::vector<Error>(); }
-  /// The same, of those that `stop` has joined, and forgets them.
+  /// Returns, and forgets, the errors of the failed workers that `stop` has joined.
   std::vector<Error> take_worker_errors() { return pool_ ? pool_->take_errors() : std::vector<Error>(); }
 
   // ---- values through the guest's allocator ----
   Result<GuestSpan> put(std::span<const uint8_t> bytes);
   Result<GuestSpan> put_u32s(std::span<const uint32_t> elements);
-  /// Reads, then frees.
+  /// Read a value out of the guest's memory, then free it there.
   Result<std::vector<uint8_t>> take(GuestSpan bytes);
   Result<std::vector<uint32_t>> take_u32s(GuestSpan elements);
-  /// Under the plain ABI the host keeps what it passes and frees it after the call; a wasm-bindgen guest frees it
-  /// itself.
+  /// Returns whether the host has to free what it passes after the call, as under the plain ABI; a wasm-bindgen guest
+  /// frees it itself.
   bool frees_arguments() const { return abi_ == Abi::plain; }
   Result<void> free(GuestSpan bytes);
 
-  /// Text of the error object at an index of the guest's table, as functions return it beside their results.
+  /// Returns the text of the error object at an index of the guest's table, which functions return beside their
+  /// results.
   std::string describe_error(uint32_t table_index);
   std::string describe(ExternRef value) const { return shared_->objects.describe(value); }
-  /// What the guest wrote last with console.error.
+  /// Returns what the guest wrote last with console.error.
   std::string last_panic() const { return shared_->last_panic(); }
 
  private:

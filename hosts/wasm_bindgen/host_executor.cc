@@ -45,7 +45,7 @@ Result<void> HostExecutor::push(const Target& target, size_t& next, const TraceN
   if (next == target.type.params.size()) return fail(ErrorKind::type_mismatch, "more arguments than the export takes");
   ValType type = target.type.params[next];
   if (!type.is_numeric()) return fail(ErrorKind::type_mismatch, "the export takes a " + to_string(type));
-  // What JavaScript would convert silently is a fault of the trace here.
+  // A number that JavaScript would convert silently is an error of the trace here.
   auto* value = std::get_if<double>(&number);
   bool is_integer = type.kind() == ValType::Kind::i32 || type.kind() == ValType::Kind::i64;
   if (value && is_integer) return fail(ErrorKind::type_mismatch, fmt::format("{} is no {}", *value, to_string(type)));
@@ -87,7 +87,7 @@ Result<void> HostExecutor::unmarshal(const Target& target, TraceResult result, R
     case TraceResult::none: return {};
     case TraceResult::integer: reply.number = to_number(types[0], slots_[0]); return {};
     case TraceResult::handle:
-      // (handle, error, is_error)
+      // The results are (handle, error, is_error).
       if (types.size() >= 3 && static_cast<uint32_t>(slots_[types.size() - 1]))
         return fail(ErrorKind::host, "the guest returned an error: " +
                                          host_.describe_error(static_cast<uint32_t>(slots_[types.size() - 2])));

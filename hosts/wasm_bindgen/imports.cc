@@ -34,7 +34,8 @@ Result<std::string> text(Caller& caller, uint32_t address, uint32_t size_bytes) 
   return out;
 }
 
-/// Its export name, for Caller's functions on tables: what is changed through a handle an ImportObserver would not see.
+/// Returns the export name of the table of external references, for Caller's functions on tables: a change through a
+/// handle would be unseen by an ImportObserver.
 Result<std::string_view> externref_table(Caller& caller) {
   const std::string& name = context(caller).shared->externref_table;
   if (name.empty()) return fail(ErrorKind::host, "the guest exports no table of external references");
@@ -113,7 +114,7 @@ Result<ExternRef> view_part(Caller& caller, ExternRef, uint32_t address, uint32_
   return objects(caller).add_view({address, size});
 }
 
-/// new Uint8Array(memory.buffer)
+/// Does `new Uint8Array(memory.buffer)`.
 Result<ExternRef> view_whole(Caller& caller, ExternRef) {
   ROTOR_TRY(uint64_t size_bytes, caller.memory_bytes());
   return objects(caller).add_view({0, size_bytes});
@@ -183,7 +184,7 @@ Result<void> console_error(Caller& caller, uint32_t address, uint32_t size) {
 
 void console_log(Caller&, uint32_t, uint32_t) {}
 
-/// new Error(), asked for its stack by the panic hook: an empty one.
+/// Does `new Error()`, which the panic hook asks for its stack: that is empty.
 Result<ExternRef> error_for_stack(Caller& caller) { return objects(caller).add(JsError{}); }
 Result<void> error_stack(Caller& caller, uint32_t result, ExternRef) {
   const uint8_t empty[8] = {1};  // (address, length); an address that the guest never frees

@@ -21,9 +21,9 @@ struct GuestShared {
   std::shared_ptr<SharedRandom> random;
   /// Export name of the table of external references; empty: none.
   std::string externref_table;
-  /// Told what the guest writes with console.error, on the thread that wrote it: a panic, mostly.
+  /// Called with what the guest writes with console.error (a panic, mostly), on the thread that wrote it.
   std::function<void(std::string_view)> on_guest_error;
-  /// Told on its thread of a worker that ended badly.
+  /// Called with the error of a worker that failed, on its thread.
   std::function<void(const Error&)> on_worker_error;
 
   void set_last_panic(std::string text);

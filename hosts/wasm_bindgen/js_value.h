@@ -16,7 +16,8 @@
 
 namespace rotor::wasm_bindgen {
 
-/// What a reference stands for. JavaScript's null is `ref.null`; its undefined is a reference like any other.
+/// The kind of value that a reference stands for. JavaScript's null is `ref.null`; its undefined is a reference like
+/// any other.
 enum class JsKind : uint8_t {
   null = 0,
   undefined,
@@ -30,7 +31,7 @@ enum class JsKind : uint8_t {
   require,  ///< a function
   memory,
   buffer,       ///< memory.buffer
-  object,       ///< one of which nothing is asked
+  object,       ///< an object that is never inspected
   memory_view,  ///< new Uint8Array(memory.buffer): payload is its pages
   guest_view,   ///< a Uint8Array on guest memory: payload is length << 32 | address
   slice,        ///< a Uint8Array on host bytes: payload is length << 40 | start << 24 | index in the table
@@ -66,8 +67,8 @@ using JsObject = std::variant<JsString, JsError, JsNumber, GuestView, HostSlice>
 class ObjectTable {
  public:
   ObjectTable() = default;
-  /// Every reference stands for an object of the same value. Bytes are copied, since a guest may write to them through
-  /// one reference and read them through another; slices that shared bytes share the copy.
+  /// Copies the table: every reference stands for an object of the same value. Bytes are copied, since a guest may
+  /// write to them through one reference and read them through another; slices that shared bytes share the copy.
   ObjectTable(const ObjectTable& other);
   ObjectTable& operator=(ObjectTable&& other) noexcept;
 
@@ -79,27 +80,27 @@ class ObjectTable {
   }
   static JsKind kind(ExternRef value) { return static_cast<JsKind>(value.bits >> 56); }
 
-  /// Errors: limit (kMaxObjects, kMaxBytes).
+  /// Adds an object and returns its reference. Errors: limit (kMaxObjects, kMaxBytes).
   Result<ExternRef> add(JsObject object);
   Result<ExternRef> add_view(GuestView view);
-  /// `new Uint8Array(size)`.
+  /// Adds what `new Uint8Array(size)` makes.
   Result<ExternRef> add_bytes(size_t size_bytes);
-  /// A part of a Uint8Array. Errors: host (not one, or out of its bounds); limit.
+  /// Adds a part of a Uint8Array. Errors: host (not a Uint8Array, or out of its bounds); limit.
   Result<ExternRef> subarray(ExternRef array, uint32_t begin, uint32_t end);
 
-  /// A Uint8Array. Errors: host (it is none).
+  /// Returns the Uint8Array that a reference stands for. Errors: host (it stands for none).
   Result<std::variant<GuestView, HostSlice>> array(ExternRef value) const;
 
   bool is_undefined(ExternRef value) const { return kind(value) == JsKind::undefined; }
   bool is_object(ExternRef value) const;
   bool is_string(ExternRef value) const;
   bool is_function(ExternRef value) const { return kind(value) == JsKind::require; }
-  /// For messages: an error's message, a string's text, a word for anything else.
+  /// Returns a description for messages: an error's message, a string's text, a word for anything else.
   std::string describe(ExternRef value) const;
   size_t size() const;
 
  private:
-  /// nullptr: no such object.
+  /// Returns the object at an index, or nullptr.
   const JsObject* find(uint64_t index) const;
 
   mutable std::mutex mutex_;

@@ -15,13 +15,14 @@ class LeaseExecutor final : public TraceExecutor {
  public:
   LeaseExecutor(const Module& module, bool rotating) : module_(module), rotating_(rotating) {}
 
-  /// The lease that the calls to come are part of. `compare_with`: results must equal those of the first lease that had
-  /// the same; null: they are not compared. Data of which the trace says that it varies need only be as long.
+  /// Sets the lease that the following calls are part of. `compare_with`: their results must equal those of the first
+  /// lease that was begun with the same trace; null: they are not compared. Where the trace says that data varies, only
+  /// its size is compared.
   void begin(Lease& lease, const Trace* compare_with);
   Result<void> prepare(std::span<const std::string> names) override;
   Result<void> call(uint32_t name, std::span<const ReplayArg> args, TraceResult result, ReplayReply& reply) override;
 
-  /// Results of this lease's calls that differ from the first one's.
+  /// Returns how many results of this lease's calls differ from those of the first lease.
   uint64_t differing() const { return differing_; }
 
  private:

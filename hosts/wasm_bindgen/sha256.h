@@ -9,7 +9,7 @@
 namespace rotor::wasm_bindgen {
 
 std::array<uint8_t, 32> sha256(std::span<const uint8_t> bytes);
-/// Lower-case hex digits.
+/// Returns the bytes as lower-case hex digits.
 std::string to_hex(std::span<const uint8_t> bytes);
 
 }  // namespace rotor::wasm_bindgen

@@ -26,7 +26,7 @@ std::string shortened(const Json& value) {
   return text.size() > 60 ? text.substr(0, 60) + "…" : text;
 }
 
-/// Deeper values would be too much for the stack where an error quotes them.
+/// The deepest nesting of a value: deeper ones would exhaust the stack where an error quotes them.
 constexpr int kMaxDepth = 64;
 
 bool check_depth(int depth, Json::parse_event_t, const Json&) {
@@ -150,7 +150,7 @@ class Parser {
     return ref;
   }
 
-  /// nullptr: of a trace further back.
+  /// Returns a call of this trace or the one before; nullptr if it is of an earlier trace.
   const TraceCall* call_of(uint32_t call) const {
     if (call >= trace_.first_call) return &trace_.calls[call - trace_.first_call];
     if (before_ && call >= before_->first_call) return &before_->calls[call - before_->first_call];
@@ -191,7 +191,7 @@ Result<std::string> read_file(const std::string& path) {
   return bytes;
 }
 
-/// Members of a gzip file, one after another.
+/// Unzips a gzip file, one member after another.
 Result<std::string> unzip(const std::string& zipped, const std::string& path) {
   std::string text;
   z_stream stream{};

@@ -24,7 +24,7 @@ struct HandleRef {
   int32_t element = kWhole;  ///< of the vector it returned
 };
 
-/// An integer as integer: handles and u32s pass through no double.
+/// A number of a trace. Integers stay integers: handles and u32s pass through no double.
 using TraceNumber = std::variant<int64_t, double>;
 
 struct TraceElement {
@@ -46,10 +46,11 @@ enum class TraceResult : uint8_t { none, integer, handle, data, handles };
 
 struct ExpectedData {
   uint64_t size_bytes = 0;
-  /// All of it up to 64 bytes, else the first 32 digits of its SHA-256. Empty: only the size is compared.
+  /// The data in hex if it is up to 64 bytes, else the first 32 digits of its SHA-256. Empty: only the size is
+  /// compared.
   std::string hex;
 };
-/// monostate: not compared. A number: of "i" the value, of "u" the count.
+/// The result that a trace expects. monostate: not compared; a number: the value for "i", the count for "u".
 using Expected = std::variant<std::monostate, TraceNumber, ExpectedData>;
 
 struct TraceCall {
@@ -65,7 +66,7 @@ struct Trace {
   static constexpr uint64_t kMaxBytes = UINT64_C(1) << 30;  ///< of the text, unzipped
 
   std::string file;
-  /// Number of the first call: that of the calls of the traces before it.
+  /// The number of the first call: how many calls the traces before it have.
   uint32_t first_call = 0;
   std::vector<std::string> names;
   std::vector<TraceCall> calls;
@@ -73,7 +74,7 @@ struct Trace {
   std::vector<TraceElement> elements;
   std::vector<uint8_t> bytes;
   uint32_t checked = 0;  ///< calls with an expected result
-  /// Calls whose data differs from run to run (proofs take random bytes): the trace states no more than its size.
+  /// The number of calls whose data differs from run to run (proofs take random bytes): the trace states only its size.
   uint32_t varying = 0;
 
   std::span<const TraceArg> args_of(const TraceCall& call) const {

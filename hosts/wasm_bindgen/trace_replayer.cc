@@ -17,7 +17,7 @@ bool equal(const TraceNumber& a, const TraceNumber& b) {
   return as_double(a) == as_double(b);
 }
 
-/// Whether the reply is as expected; if not, both as text.
+/// Returns whether the reply is as expected; if not, `mismatch` gets both as text.
 bool check(const TraceCall& call, const ReplayReply& reply, Mismatch& mismatch) {
   if (auto* data = std::get_if<ExpectedData>(&call.expected)) {
     ExpectedData actual = digest(reply.data);
@@ -67,7 +67,7 @@ Result<void> TraceReplayer::resolve(const Trace& trace, const TraceCall& call) {
   size_t count = 0;
   for (const TraceArg& arg : trace.args_of(call))
     if (arg.kind == TraceArg::Kind::u32s) count += arg.count;
-  elements_.reserve(count);  // spans into it stay
+  elements_.reserve(count);  // so that spans into it stay valid
   for (const TraceArg& arg : trace.args_of(call)) {
     ReplayArg& out = args_.emplace_back();
     switch (arg.kind) {

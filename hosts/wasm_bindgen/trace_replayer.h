@@ -1,4 +1,4 @@
-// Replays traces on whatever can run their calls, and compares every result.
+// Replays traces on a TraceExecutor, and compares every result.
 #pragma once
 
 #include <cstdint>
@@ -15,7 +15,7 @@ namespace rotor::wasm_bindgen {
 
 /// An argument with its handles put in.
 struct ReplayArg {
-  enum class Kind : uint8_t { number, handle, bytes, u32s, handles };  ///< handles: u32s of which at least one is one
+  enum class Kind : uint8_t { number, handle, bytes, u32s, handles };  ///< handles: u32s, at least one of them a handle
   Kind kind = Kind::number;
   TraceNumber number;
   uint32_t handle = 0;
@@ -31,13 +31,13 @@ struct ReplayReply {
   std::vector<uint32_t> handles;
 };
 
-/// Runs single calls: a plain host, or a proxy's lease. Handles are whatever it returned for them.
+/// Runs single calls: on a plain host, or through a proxy's lease. A handle is any number that it returned for one.
 class TraceExecutor {
  public:
   virtual ~TraceExecutor() = default;
   /// Called before the calls of a trace that names these exports, again if they change. Errors: not_found.
   virtual Result<void> prepare(std::span<const std::string> names) = 0;
-  /// `name`: index in what `prepare` was given.
+  /// Runs a call. `name` is an index in what `prepare` was given.
   virtual Result<void> call(uint32_t name, std::span<const ReplayArg> args, TraceResult result, ReplayReply& reply) = 0;
 };
 
@@ -62,10 +62,11 @@ class TraceReplayer {
  public:
   explicit TraceReplayer(TraceExecutor& executor) : executor_(executor) {}
 
-  /// Told (calls done, calls in all) before each call, if set.
+  /// Called with (calls done, calls in all) before each call, if set.
   std::function<void(uint64_t, uint64_t)> on_progress;
 
-  /// Adds to `report`, also if it fails half-way. Errors: those of the executor, `file:line: export: what` in front.
+  /// Replays a trace and adds to `report`, also if it fails half-way. Errors: those of the executor, with `file:line:
+  /// export: ` in front.
   Result<void> run(const Trace& trace, ReplayReport& report);
 
  private:
@@ -84,7 +85,7 @@ class TraceReplayer {
   ReplayReply reply_;
 };
 
-/// As a trace states results: for messages, and to compare.
+/// Return results as a trace states them: for messages, and to compare.
 std::string to_text(const TraceNumber& number);
 std::string to_text(const ExpectedData& data);
 ExpectedData digest(std::span<const uint8_t> data);

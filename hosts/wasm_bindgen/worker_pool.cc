@@ -7,7 +7,7 @@
 
 namespace rotor::wasm_bindgen {
 
-/// Owned by the pool and by its thread: an abandoned thread still finds all it needs.
+/// A worker. The pool and the worker's thread own it, so that an abandoned thread still finds all that it needs.
 struct WorkerPool::Worker {
   Worker(InstancePre p, std::shared_ptr<GuestShared> s, Limits l, uint32_t r, std::string e)
       : pre(std::move(p)), context(std::move(s)), limits(std::move(l)), receiver(r), thread_exit(std::move(e)) {}
@@ -23,7 +23,7 @@ struct WorkerPool::Worker {
     std::unique_lock lock(mutex);
     return changed.wait_until(lock, deadline, [&] { return state == State::ended; });
   }
-  /// An interrupt of the pool's is how it was to end.
+  /// Returns whether a worker ended as the pool wanted: by the pool's own interrupt.
   bool ended_as_wanted(const Error& problem) const {
     std::lock_guard lock(mutex);
     return interrupted && problem.trap && problem.trap->kind == TrapKind::interrupted;
@@ -97,7 +97,7 @@ Result<void> WorkerPool::serve(Worker& worker) {
   ROTOR_CHECK(serve(worker.receiver));
   // Without it each restart of the pool would leak the worker's stack and thread-local storage in the guest's memory.
   if (auto destroy = instance.get_typed<void(uint32_t, uint32_t, uint32_t)>(worker.thread_exit))
-    return (*destroy)(0, 0, 0);  // zeros: the calling thread's own
+    return (*destroy)(0, 0, 0);  // zeros mean those of the calling thread
   return {};
 }
 
@@ -130,7 +130,8 @@ void WorkerPool::interrupt_unended() {
     if (worker->state == Worker::State::ended) continue;
     worker->interrupted = true;
     ++interrupted_;
-    // Whatever its code was compiled with: most of them sleep. Fails if its instance is gone already.
+    // Interrupts whatever the code was compiled with, since most workers sleep. It fails if the instance is gone
+    // already.
     (void)worker->interrupt.interrupt_best_effort();
   }
 }

@@ -22,7 +22,7 @@ struct Features {
   bool custom_page_sizes = false;   ///< memories in pages of one byte
   bool wide_arithmetic = false;     ///< 128-bit sums and products of i64
 
-  /// Switches a proposal by its name ("tail-call"). False if no switch has this name.
+  /// Switches a proposal by its name ("tail-call"). Returns false if no switch has this name.
   bool set(std::string_view name, bool on);
   bool operator==(const Features&) const = default;
 };
@@ -40,26 +40,26 @@ enum class CompileMode : uint8_t {
   /// All of them by Module::compile, at o0; hot ones again at o1 in the background.
   eager,
   /// The module is validated; each function is compiled at its first call, at o0, and again at o1 in the background
-  /// when
-  /// it has become hot. A thread that calls such a function waits for it.
+  /// when it has become hot. A thread that calls such a function waits for it.
   lazy,
 };
 
 /// The cache on disk of compiled code, for the engine's own use: Module::compile looks there first. Entries are keyed
-/// by the module's bytes, Rotor's version, the settings that matter and the CPU's features. Who can write to the folder
-/// can run code in this process: it is made with mode 0700 and refused if others may write to it (docs/security.md).
+/// by the module's bytes, Rotor's version, the settings that matter and the CPU's features. Whoever can write to the
+/// folder can run code in this process: it is made with mode 0700 and refused if others may write to it
+/// (docs/security.md).
 struct CacheConfig {
   bool enabled = false;
   /// Empty: `$XDG_CACHE_HOME/rotor/code`, or `$HOME/.cache/rotor/code`.
   std::string folder;
-  /// Of all entries together: bytes. The least recently used go first.
+  /// Bytes that all entries together may take. The least recently used ones are deleted first.
   uint64_t limit_bytes = UINT64_C(1) << 30;
 };
 
 struct Config {
   Features features;
   CompileMode mode = CompileMode::aot;
-  /// In the modes eager and lazy the highest tier: o0 never compiles a function again.
+  /// The optimisation level; in the modes eager and lazy, that of the highest tier: o0 never compiles a function again.
   OptLevel opt = OptLevel::o1;
   /// A function is hot when its calls and the turns of its loops have come to this number. Larger functions take longer
   /// to compile, and need more: this much a KiB of body on top. At least 1.
@@ -67,21 +67,21 @@ struct Config {
   CacheConfig cache;
   /// Compile threads; 0: one a core.
   unsigned compile_workers = 0;
-  /// What compiling a function may come to, in steps a byte of its body: instructions and entries of phis that LLVM is
-  /// given, counted beforehand. A function that would take more keeps its locals and operands in memory, which takes
-  /// linear time and memory whatever the body says, and runs slower. 0: every function does (for tests).
+  /// The most steps per byte of its body that compiling a function may take: instructions and entries of phis that LLVM
+  /// is given, counted beforehand. A function that would take more keeps its locals and operands in memory, which takes
+  /// linear time and memory to compile, whatever the body says, and runs slower. 0: every function does so (for tests).
   uint32_t compile_steps_per_byte = 16;
-  /// The most memory that compiling takes at once, of all threads of the engine: bytes, by an estimate made of each
-  /// function beforehand. Threads wait for each other; a function that alone would take more is compiled at o0, and if
-  /// that would too, not at all: a `limit` error names it.
+  /// The most bytes that all threads of the engine together take for compiling, by an estimate made of each function
+  /// beforehand. Threads wait for each other; a function that alone would take more is compiled at o0, or if that would
+  /// take more, too, not at all: a `limit` error names it.
   uint64_t compile_memory_bytes = UINT64_C(1) << 30;
   /// Milliseconds that Module::compile may take; 0: any number. Once half of them are over, what is left is compiled at
   /// o0; once all are, the call ends with a `limit` error that names the function it has come to. A function at hand is
-  /// finished first: LLVM can't be interrupted, which is why its steps are counted. In the mode lazy this holds for each
-  /// function that is compiled, by an estimate made beforehand.
+  /// finished first: LLVM can't be interrupted, which is why its steps are counted. In the mode lazy this holds for
+  /// each function that is compiled, by an estimate made beforehand.
   uint64_t compile_deadline_ms = 600'000;
-  /// "native": this machine; "baseline": x86-64-v2; "x86-64-v3"; "x86-64-v4". Code for more than this machine has can be
-  /// made and written to a file here; to instantiate it is an error that names what is missing.
+  /// "native": this machine; "baseline": x86-64-v2; "x86-64-v3"; "x86-64-v4". Code for features that this machine lacks
+  /// can be made and written to a file here; to instantiate it is an error that names the missing features.
   std::string cpu = "native";
   /// Makes calls of the modules compiled from now on endable from outside (rotor/interrupt.h): each turn of a loop
   /// looks for a stop then. Without it `InterruptHandle::interrupt` and deadlines are errors. A property of the
@@ -99,7 +99,7 @@ struct Config {
   /// Lists all code, as it comes, in /tmp/perf-PID.map, where Linux's `perf` looks for the names of functions. Lines
   /// are added and never taken back: code of modules that are gone stays listed.
   bool perf_map = false;
-  /// Told (functions done, functions in all) now and then while a module is compiled, from any compile thread.
+  /// Called with (functions done, functions in all) now and then while a module is compiled, from any compile thread.
   std::function<void(uint32_t, uint32_t)> compile_progress;
 };
 

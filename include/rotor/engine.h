@@ -12,12 +12,12 @@
 namespace rotor {
 namespace runtime { class EngineImpl; }
 
-/// What an engine and its process have that modules and instances take of.
+/// Counts and limits of an engine and its process that modules and instances draw on.
 struct EngineUsage {
   uint64_t types = 0;  ///< function types that modules and host functions, or what the host keeps, use
-  // Of the process: all engines, modules, memories, images and tables of the host's. What would go over a limit is
-  // refused: ErrorKind::limit.
-  uint64_t mappings = 0;        ///< of the kernel's (vm.max_map_count): that there are, or may come to be
+  // The following count for the process: all engines, modules, memories, images and tables of the host's. What would
+  // exceed a limit is refused: ErrorKind::limit.
+  uint64_t mappings = 0;        ///< mappings by the kernel's count (vm.max_map_count) that exist, or may come to exist
   uint64_t mappings_limit = 0;  ///< three quarters of vm.max_map_count
   uint64_t reserved_bytes = 0;  ///< of address space
   uint64_t reserved_limit_bytes = 0;
@@ -35,11 +35,12 @@ class Engine {
   /// that stack away, asks for this before its next one. Errors: io.
   static Result<void> prepare_thread();
   const Config& config() const;
-  /// The heap type of references to functions of that type, for ValType::ref. It is the engine's for ever: for types
-  /// that the host knows, and not for whatever modules bring. Errors: stale_handle: the type names one that is gone.
+  /// Returns the heap type of references to functions of that type, for ValType::ref. The engine keeps it for ever: so
+  /// ask for types that the host knows, and not for whatever modules bring. Errors: stale_handle (the type names one
+  /// that is gone).
   Result<HeapType> heap_type(const FuncType& type) const;
-  /// The function type that a heap type names in what this engine's modules and functions say of themselves; nullopt:
-  /// it is an abstract one, or gone with all that used it.
+  /// Returns the function type that a heap type names in the types of this engine's modules and functions; nullopt if
+  /// the heap type is abstract, or its type is gone with all that used it.
   std::optional<FuncType> func_type(HeapType heap) const;
   EngineUsage usage() const;
   runtime::EngineImpl& impl() const { return *impl_; }

@@ -9,8 +9,8 @@ namespace rotor {
 
 /// Tells Rotor where a stack begins and ends. The stack that a thread was started with is found; on any other one
 /// (makecontext's, a fiber library's, an alternate signal stack) a call into a guest is an error, invalid_argument,
-/// unless it is declared: how deep a guest may go can't be guessed. Declared once, it serves whichever thread runs on it,
-/// and any number of stacks may take turns on one thread. It need not have a guard page.
+/// unless it is declared: how deep a guest may go can't be guessed. Declared once, it serves whichever thread runs on
+/// it, and any number of stacks may take turns on one thread. It need not have a guard page.
 ///
 ///     auto declared = rotor::FiberStack::declare(stack.data(), stack.size());
 ///     if (!declared) …
@@ -19,7 +19,8 @@ namespace rotor {
 /// not while a call is running on the stack.
 class FiberStack {
  public:
-  /// Of the memory [low, low + size_bytes). Errors: invalid_argument: it wraps, or overlaps one that is declared.
+  /// Declares the memory [low, low + size_bytes) as a stack. Errors: invalid_argument (it wraps, or overlaps one that
+  /// is declared).
   static Result<FiberStack> declare(void* low, size_t size_bytes);
 
   FiberStack(FiberStack&& other) noexcept : low_(other.low_) { other.low_ = nullptr; }

@@ -1,4 +1,4 @@
-// For the library's own use: calls of the embedder's code, which may throw.
+// Calls of the embedder's code, which may throw. For the library's own use.
 #pragma once
 
 #include <optional>
@@ -9,11 +9,12 @@
 
 namespace rotor::detail {
 
-/// What the exception that is being handled says, as an error of kind `host`: "`who` threw: what()". An exception by
-/// which a thread ends (pthread_exit, pthread_cancel) goes on instead, for it must. Only within a handler.
+/// Returns what the exception that is being handled says, as an error of kind `host`: "`who` threw: what()". An
+/// exception by which a thread ends (pthread_exit, pthread_cancel) is thrown on instead, as it has to be. Must be
+/// called within a handler.
 Error thrown_error(const char* who);
 
-/// Calls `run(argument)`; what it throws comes back as an error.
+/// Calls `run(argument)`, and returns what it throws as an error.
 std::optional<Error> guard(const char* who, void (*run)(void*), void* argument);
 
 template <class T>
@@ -25,8 +26,9 @@ struct Guarded<Result<T>> {
   using type = Result<T>;
 };
 
-/// The Result of `call`, or its value as a Result; what it throws is an error, too. (The library's own code is compiled
-/// without exceptions. They pass its frames without a clean-up, so there must be none between this and what may throw.)
+/// Returns the Result of `call`, or its value as a Result; what it throws becomes an error, too. (The library's own
+/// code is compiled without exceptions. They pass its frames without a clean-up, so there must be none between this and
+/// what may throw.)
 template <class Call>
 auto guarded(const char* who, Call&& call) {
   using Returned = std::invoke_result_t<Call&>;

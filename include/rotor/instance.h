@@ -27,19 +27,21 @@ using Extern = std::variant<Func, Table, Memory, Global>;
 
 struct InstanceOptions {
   Limits limits;
-  /// What `Caller::data` gives host functions. The host keeps it alive as long as the instance.
+  /// The pointer that `Caller::data` gives host functions. The host keeps what it points to alive as long as the
+  /// instance.
   void* host_data = nullptr;
-  /// InterruptHandle::set_deadline, before the start function runs. It goes on to hold for calls.
+  /// The deadline that InterruptHandle::set_deadline sets, before the start function runs. It goes on to hold for
+  /// calls.
   std::optional<InterruptHandle::Clock::time_point> deadline = std::nullopt;
-  /// Given the instance's handle before the start function runs, on the instantiating thread.
+  /// Called with the instance's handle before the start function runs, on the instantiating thread.
   std::function<void(const InterruptHandle&)> on_interrupt_handle = nullptr;
   /// Stands between the instance and the host functions it imports. The host keeps it alive as long as the instance.
   ImportObserver* import_observer = nullptr;
 };
 
-/// Keeps a thread inside an instance, and what that is linked to, between calls: a call costs it some 10 ns less, other
-/// threads' calls fail as they would during one, and a drop takes effect at the end. Made by Instance::stay; ended by
-/// the thread that made it.
+/// Keeps a thread inside an instance, and what that is linked to, between calls: its calls cost some 10 ns less, other
+/// threads' calls fail as they would during a call, and dropping the instance takes effect when the stay ends. Made by
+/// Instance::stay; ended by the thread that made it.
 class [[nodiscard]] Stay {
  public:
   Stay() = default;
@@ -88,30 +90,31 @@ class Instance {
     ROTOR_TRY(Func func, get_func(name));
     return func.typed<Signature>();
   }
-  /// Memory 0, exported or not. Errors: not_found.
+  /// Returns memory 0, exported or not. Errors: not_found.
   Result<Memory> memory0() const;
   void* host_data() const;
 
-  /// The state between calls. Takes no copy of memories that were made with MemoryLimits::imageable and have not been
-  /// part of a snapshot: they go on as copy-on-write mappings of it. Of others it copies what is not zero. Memories
-  /// that the module imports are part of it. Takes some 0.3 ms a MiB for huge pages, so that instances start fast, and
-  /// 0.5 ms a MiB for a copy. No other thread may access the memories meanwhile.
-  /// Errors: invalid_argument (a call runs in the instance or in one that it is linked to; a memory is in use by
-  /// another instance); unsupported (a table or global holds a function of another instance; a table or mutable global
-  /// is imported); io (the system refused: the instance is as it was); stale_handle (the system took a mapping and
-  /// refused another one: the memory has no bytes from now on, so that every access traps).
+  /// Takes a snapshot of the state between calls. Makes no copy of memories that were made with MemoryLimits::imageable
+  /// and have not been part of a snapshot: they go on as copy-on-write mappings of it. Of other memories it copies what
+  /// is not zero. Memories that the module imports are part of the snapshot. Takes some 0.3 ms a MiB for huge pages, so
+  /// that instances start fast, and 0.5 ms a MiB for a copy. No other thread may access the memories meanwhile. Errors:
+  /// invalid_argument (a call runs in the instance or in one that it is linked to; a memory is in use by another
+  /// instance); unsupported (a table or global holds a function of another instance; a table or mutable global is
+  /// imported); io (the system refused: the instance is as it was); stale_handle (the system took a mapping and refused
+  /// another one: the memory has no bytes from now on, so that every access traps).
   Result<Snapshot> snapshot() const;
 
-  /// Of an empty instance: nothing. For any thread that knows that nobody moves or drops this handle meanwhile.
+  /// Returns what the instance uses; zeroes for an empty handle. May be called by any thread that knows that nobody
+  /// moves or drops this handle meanwhile.
   InstanceUsage usage() const;
 
   /// Errors: stale_handle; invalid_argument (another thread is inside).
   Result<Stay> stay() const;
 
-  /// Of an empty instance: a stale one.
+  /// Returns a handle to end the instance's calls; a stale one for an empty handle.
   InterruptHandle interrupt_handle() const;
-  /// InterruptHandle's, for threads that know that nobody moves or drops this handle meanwhile; others take the
-  /// InterruptHandle.
+  /// These call InterruptHandle's functions, for threads that know that nobody moves or drops this handle meanwhile;
+  /// other threads use the InterruptHandle.
   Result<void> interrupt() const { return interrupt_handle().interrupt(); }
   Result<void> set_deadline(InterruptHandle::Clock::time_point deadline) const {
     return interrupt_handle().set_deadline(deadline);

@@ -21,29 +21,29 @@ class Watchdog;
 /// thread asleep in `memory.atomic.wait` is woken for it. Host functions run to their end: if the guest called one, the
 /// trap follows its return. One bulk instruction (`memory.fill`) runs to its end too.
 ///
-/// Turns of a loop are looked at only in code compiled with Config::interruptible. What needs that is an error,
-/// invalid_argument, if a module of the group was not; it has no effect then.
+/// Turns of a loop check for a stop only in code compiled with Config::interruptible. Functions that need that fail
+/// with invalid_argument, and have no effect, if a module of the group was compiled without.
 class InterruptHandle {
  public:
   using Clock = std::chrono::steady_clock;
 
-  InterruptHandle() = default;  ///< of nothing: stale
+  InterruptHandle() = default;  ///< a stale handle, of no instance
 
   /// Ends the call that runs; if none does, the next one, before it begins. The stop lasts until the outermost call
   /// leaves the group, if a call was ended by it: host functions in between get the error, and what they call in the
   /// group ends at once. After that the instance works again. A call that returns without having met the stop leaves it
   /// to the next; see cancel. Errors: stale_handle (the instance is gone); invalid_argument (Config::interruptible).
   Result<void> interrupt() const;
-  /// The same for any code. Code without Config::interruptible ends at the next function entry or wait: never, if it
-  /// loops without either. Errors: stale_handle.
+  /// Does the same for any code. Code without Config::interruptible ends at the next function entry or wait: never, if
+  /// it loops without either. Errors: stale_handle.
   Result<void> interrupt_best_effort() const;
-  /// Takes back an interrupt that has not ended a call: for one that may have come too late.
+  /// Takes back an interrupt that has not ended a call, since it may have come too late.
   void cancel() const;
 
-  /// Ends a call that still runs at `deadline`, and each that begins after it, until the deadline is set anew. There is
-  /// one for the link group: the last that was set or, when groups are joined, the earlier. A thread that the engine
-  /// starts for its first deadline keeps time. Host functions may move the deadline of the call they are in. Errors:
-  /// stale_handle; invalid_argument (Config::interruptible); io (no thread).
+  /// Ends a call that still runs at `deadline`, and each that begins after it, until the deadline is set anew. A link
+  /// group has one deadline: the last that was set or, when groups are joined, the earlier of the two. A thread that
+  /// the engine starts for its first deadline watches the clock. Host functions may move the deadline of the call they
+  /// are in. Errors: stale_handle; invalid_argument (Config::interruptible); io (no thread).
   Result<void> set_deadline(Clock::time_point deadline) const;
   void clear_deadline() const;
 

@@ -1,4 +1,4 @@
-// Limits of an instance, and what it has of what they bound. Every one has a name, a unit and a default.
+// Limits of an instance, and its use of what they bound. Each limit has a name, a unit and a default.
 #pragma once
 
 #include <cstdint>
@@ -6,54 +6,56 @@
 
 namespace rotor {
 
-/// What a watermark callback is told. Bytes of what the limit is of: all the memories that an instance defines, or the
-/// one that the host made.
+/// What a watermark callback is told: bytes of all the memories that an instance defines, or of the one that the host
+/// made, as the limit counts them.
 struct MemoryGrowth {
   uint64_t old_bytes = 0;
   uint64_t new_bytes = 0;
-  uint64_t limit_bytes = 0;  ///< the smaller of MemoryLimits::limit_bytes and of what the declared maxima come to
+  uint64_t limit_bytes = 0;  ///< the smaller of MemoryLimits::limit_bytes and the sum of the declared maxima
 };
 
 /// Limits of a memory that the host creates, or of the memories that an instance defines.
 struct MemoryLimits {
-  /// Of all the memories together. A `memory.grow` past it returns -1 and is counted. The declared maxima hold too. Of
-  /// each memory with 64-bit addresses or a page size of its own this much address space is reserved, or the declared
-  /// maximum if that is smaller; above 16 TiB it counts as 16 TiB.
+  /// Bytes that all the memories together may have. A `memory.grow` past it returns -1 and is counted. The declared
+  /// maxima hold, too. For each memory with 64-bit addresses or a page size of its own this much address space is
+  /// reserved, or the declared maximum if that is smaller; above 16 TiB it counts as 16 TiB.
   uint64_t limit_bytes = UINT64_C(4) << 30;
-  /// Fraction of limit_bytes from which on `on_watermark` is asked; above 1: never.
+  /// Fraction of limit_bytes from which on `on_watermark` is called; above 1: never.
   double watermark = 2.0;
-  /// Called on the growing thread, within the guest's `memory.grow`. False refuses the growth.
+  /// Called on the growing thread, within the guest's `memory.grow`. If it returns false, the growth is refused.
   std::function<bool(const MemoryGrowth&)> on_watermark;
   /// Made so that the first `Instance::snapshot` takes no copy: until then the memory is a shared mapping of its own
   /// file in memory. Its first touches of a page cost more.
   bool imageable = false;
 };
 
-/// An instance that has more from the start is refused: ErrorKind::limit, with the limit's name. None of them is of
-/// what the instance imports.
+/// Limits of an instance. One that would exceed a limit from the start is refused: ErrorKind::limit, with the limit's
+/// name. What the instance imports does not count.
 struct Limits {
   MemoryLimits memory;
-  /// Memories. Each takes three of the process's mappings (vm.max_map_count) and 4 GiB or more of its address space.
+  /// Memories that it may define. Each takes three of the process's mappings (vm.max_map_count) and 4 GiB or more of
+  /// its address space.
   uint32_t memories = 100;
   uint32_t tables = 100'000;
   /// Elements of all the tables together, of 8 bytes. A `table.grow` past it returns -1 and is counted.
   uint64_t table_elements = 10'000'000;
-  /// Guest stack of one entry from the host, within what the thread, or a declared FiberStack, has: bytes.
+  /// Bytes of stack that the guest may use in one entry from the host, within what the thread, or a declared
+  /// FiberStack, has.
   uint64_t stack_bytes = UINT64_C(8) << 20;
-  /// Part of the stack that host functions find free when the guest calls them: bytes. At most a quarter of the stack,
-  /// and at least kLeastHostStackReserveBytes: a guest on a stack of 64 KiB leaves that, and on one that is not much
-  /// larger than it, every call is a trap, stack_overflow.
+  /// Bytes of the stack that host functions find free when the guest calls them. At most a quarter of the stack, and at
+  /// least kLeastHostStackReserveBytes: a guest on a stack of 64 KiB leaves that, and on one that is not much larger
+  /// than it, every call is a trap, stack_overflow.
   uint64_t host_stack_reserve_bytes = 128 << 10;
-  /// What Rotor's own helpers take when compiled code calls them: growing and filling memories and tables, waiting,
-  /// having a function compiled.
+  /// Bytes of stack that Rotor's own helpers may take when compiled code calls them: growing and filling memories and
+  /// tables, waiting, having a function compiled.
   static constexpr uint64_t kLeastHostStackReserveBytes = 16 << 10;
 };
 
-/// What an instance has, of the memories and tables that it defines.
+/// What an instance uses, in the memories and tables that it defines.
 struct InstanceUsage {
   uint32_t memories = 0;
   uint64_t memory_bytes = 0;
-  uint64_t memory_limit_bytes = 0;     ///< as of MemoryGrowth
+  uint64_t memory_limit_bytes = 0;     ///< as in MemoryGrowth
   uint64_t denied_memory_growths = 0;  ///< by a limit, a declared maximum, the callback or the system
   uint32_t tables = 0;
   uint64_t table_elements = 0;

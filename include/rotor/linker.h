@@ -19,23 +19,24 @@ struct LinkerImpl;
 struct InstancePreImpl;
 }  // namespace runtime
 
-/// A module with every import resolved; instantiates without looking up a name. Copies share one. Thread-safe.
+/// A module with every import resolved, so that instantiating it looks up no name. A cheap handle, shared by its
+/// copies. Thread-safe.
 class InstancePre {
  public:
-  /// The spec's instantiation (4.7.2). Errors: trap (segments or start function), limit, stale_handle.
+  /// Instantiates the module (spec section 4.7.2). Errors: trap (segments or start function), limit, stale_handle.
   /// After a trap in the start function or in a segment, writes already made to imported memories and tables stay.
   Result<Instance> instantiate(const InstanceOptions& options = {}) const;
-  /// An instance in the state of a snapshot: memories are mapped copy-on-write, globals, tables and dropped segments
-  /// are as they were; neither active segments nor the start function are run. A memory that the module imports takes
-  /// on the snapshot's contents, and must not be in use by another instance. Costs the same for any size of memory, but
-  /// takes a copy for a memory with MemoryLimits::imageable.
-  /// Errors: invalid_argument (a snapshot of another module; a memory in use), limit (the snapshot's memories or tables
-  /// are above `options.limits` or the imported memory's), io: an imported memory is as it was; stale_handle (what is
-  /// imported is gone; or the system took a mapping and refused another one, and an imported memory has no bytes now).
+  /// Makes an instance in the state of a snapshot: memories are mapped copy-on-write, globals, tables and dropped
+  /// segments are as they were; neither active segments nor the start function are run. A memory that the module
+  /// imports takes on the snapshot's contents, and must not be in use by another instance. Costs the same for any size
+  /// of memory, but copies a memory with MemoryLimits::imageable. Errors: invalid_argument (a snapshot of another
+  /// module; a memory in use), limit (the snapshot's memories or tables are above `options.limits` or the imported
+  /// memory's), io (an imported memory is as it was); stale_handle (what is imported is gone; or the system took a
+  /// mapping and refused another one, and an imported memory has no bytes now).
   Result<Instance> instantiate(const Snapshot& snapshot, const InstanceOptions& options = {}) const;
   const Module& module() const;
-  /// Imports that all instances made from this share and may change: `module.name` of memories, tables and mutable
-  /// globals that the linker defines once, not per instance.
+  /// Returns the imports that all instances made from this share and may change: `module.name` of memories, tables and
+  /// mutable globals that the linker defines once, not per instance.
   std::vector<std::string> shared_state() const;
 
   explicit InstancePre(std::shared_ptr<const runtime::InstancePreImpl> impl) : impl_(std::move(impl)) {}
@@ -54,9 +55,10 @@ class Linker {
   Linker& operator=(Linker&&) noexcept;
   ~Linker();
 
-  /// One definition shared by every instance. A later definition of the same name replaces the earlier one.
+  /// Defines an import that all instances share. A later definition of the same name replaces the earlier one.
   void define(std::string_view module, std::string_view name, Extern item);
-  /// A typed host function: `R(Args...)` or `R(Caller&, Args...)`, R a value, a tuple, void or a Result of these.
+  /// Defines a typed host function: `R(Args...)` or `R(Caller&, Args...)`, R a value, a tuple, void or a Result of
+  /// these.
   template <class Fn>
     requires requires {
       typename detail::HostTraits<std::decay_t<Fn>>;
@@ -66,12 +68,13 @@ class Linker {
     using Traits = detail::HostTraits<std::decay_t<Fn>>;
     define_func(module, name, Traits::type(), Traits::wrap(std::move(fn)));
   }
-  /// A host function over raw slots. If `type` names a type that is gone, it can't be imported: stale_handle.
+  /// Defines a host function over raw slots. If `type` names a type that is gone, it can't be imported: stale_handle.
   void define_func(std::string_view module, std::string_view name, FuncType type, HostFunction fn);
-  /// Made anew for each instance, at instantiation (a guest that imports its memory wants its own).
+  /// Defines an import that is made anew for each instance, at instantiation (a guest that imports its memory wants its
+  /// own).
   void define_per_instance(std::string_view module, std::string_view name, ExternType type,
                            std::function<Result<Extern>(const InstanceOptions&)> make);
-  /// All exports of an instance under one module name.
+  /// Defines all exports of an instance under one module name.
   void define_instance(std::string_view module, const Instance& instance);
   bool defined(std::string_view module, std::string_view name) const;
 

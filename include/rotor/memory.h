@@ -1,4 +1,4 @@
-// Memory, Table and Global: handles to what instances and hosts share.
+// Memory, Table and Global: handles to memories, tables and globals that instances and hosts share.
 #pragma once
 
 #include <cstdint>
@@ -17,33 +17,35 @@ class TableImpl;
 class GlobalImpl;
 }  // namespace runtime
 
-/// A linear memory. Memories are counted on their own: one that `create` returned lives while a copy of that
-/// handle or an instance holds it; one taken from an instance is weak. The base address never changes.
+/// A linear memory. Each memory is reference-counted: one that `create` returned lives while a copy of that handle or
+/// an instance holds it; one taken from an instance is weak. The base address never changes.
 class Memory {
  public:
-  /// Of a page, but where the type says otherwise (MemoryType::page_size_log2).
+  /// Bytes of a page, unless the type says otherwise (MemoryType::page_size_log2).
   static constexpr uint64_t kPageBytes = 65536;
 
-  /// A memory of the host's, to be imported. Errors: limit, io (no address space), invalid_argument (no such type).
+  /// Makes a memory of the host's, to be imported. Errors: limit, io (no address space), invalid_argument (no such
+  /// type).
   static Result<Memory> create(const Engine& engine, const MemoryType& type, MemoryLimits limits = {});
 
   bool alive() const;
-  /// Address of byte 0; nullptr if the memory is gone.
+  /// Returns the address of byte 0; nullptr if the memory is gone.
   uint8_t* data() const;
   uint64_t size_bytes() const;  ///< 0 if the memory is gone
   uint64_t page_bytes() const;
   uint64_t size_pages() const { return size_bytes() / page_bytes(); }
   uint64_t limit_bytes() const;
-  /// `memory.grow`: the old size in pages. Errors: limit, stale_handle; host (MemoryLimits::on_watermark threw).
+  /// Grows it as `memory.grow` does, and returns the old size in pages. Errors: limit, stale_handle; host
+  /// (MemoryLimits::on_watermark threw).
   Result<uint64_t> grow(uint64_t delta_pages) const;
-  /// Growths that the limit, the callback or the system refused.
+  /// Returns the number of growths that the limit, the callback or the system refused.
   uint64_t denied_growths() const;
-  /// Errors: trap-free out_of_bounds as invalid_argument; stale_handle.
+  /// Read and write bytes. Errors: invalid_argument (out of bounds, which is no trap here); stale_handle.
   Result<void> read(uint64_t address, std::span<uint8_t> out) const;
   Result<void> write(uint64_t address, std::span<const uint8_t> bytes) const;
   MemoryType type() const;
-  /// A handle that keeps the memory alive, whoever drops it; of one that is gone, one that is gone. Its size_bytes() is
-  /// a plain read.
+  /// Returns a handle that keeps the memory alive, whoever drops it; its size_bytes() is a plain read. If the memory is
+  /// gone, it is gone for that handle, too.
   Memory pinned() const {
     Memory m;
     m.strong_ = lock();
@@ -65,14 +67,14 @@ class Memory {
 /// A table. One taken from an instance is weak; one that `create` returned belongs to its handle.
 class Table {
  public:
-  /// A table of the host's, to be imported. Errors: limit, io, invalid_argument; type_mismatch, stale_handle: of
-  /// `init`; stale_handle: the type names one that is gone.
+  /// Makes a table of the host's, to be imported. Errors: limit, io, invalid_argument; type_mismatch, stale_handle
+  /// (those of `init`); stale_handle (the type names one that is gone).
   static Result<Table> create(const Engine& engine, const TableType& type, const Value& init,
                               uint64_t limit_elements = 10'000'000);
   uint64_t size() const;  ///< in elements; 0 if the table is gone
   Result<Value> get(uint64_t index) const;
   Result<void> set(uint64_t index, const Value& value) const;
-  /// The old size in elements. Errors: limit, type_mismatch, stale_handle.
+  /// Grows it, and returns the old size in elements. Errors: limit, type_mismatch, stale_handle.
   Result<uint64_t> grow(uint64_t delta_elements, const Value& init) const;
   TableType type() const;
 
@@ -91,8 +93,8 @@ class Table {
 /// A global. One taken from an instance is weak; one that `create` returned belongs to its handle.
 class Global {
  public:
-  /// A global of the host's, to be imported. Errors: type_mismatch, stale_handle: of `init`; stale_handle: the type
-  /// names one that is gone.
+  /// Makes a global of the host's, to be imported. Errors: type_mismatch, stale_handle (those of `init`); stale_handle
+  /// (the type names one that is gone).
   static Result<Global> create(const Engine& engine, const GlobalType& type, const Value& init);
   Result<Value> get() const;
   /// Errors: invalid_argument (immutable), type_mismatch, stale_handle.

@@ -28,7 +28,7 @@ enum class ErrorKind : uint8_t {
   retired,           ///< a lease's instance was exchanged under it; what it asks for can't be done there any more
   corrupt,           ///< a damaged or foreign code file, trace or policy
   io,                ///< the operating system refused
-  internal,          ///< a bug of ours; please report it
+  internal,          ///< a bug in Rotor; please report it
 };
 
 const char* to_string(ErrorKind kind);
@@ -46,7 +46,7 @@ struct [[nodiscard]] Error {
   Error(ErrorKind error_kind, std::string text) : kind(error_kind), message(std::move(text)) {}
   Error(ErrorKind error_kind, std::string text, uint64_t at) : kind(error_kind), message(std::move(text)), offset(at) {}
 
-  /// One line (a trap: one line, then a line a frame), as rotor/printable.h has it.
+  /// Returns one line (for a trap, one line more per frame), made printable as by rotor/printable.h.
   std::string to_string() const;
 };
 

@@ -1,4 +1,4 @@
-// Snapshot: the state of an instance between calls, from which others are stamped.
+// Snapshot: the state of an instance between calls, from which other instances are made ("stamped").
 #pragma once
 
 #include <cstddef>
@@ -11,14 +11,14 @@
 namespace rotor {
 namespace runtime { struct SnapshotImpl; }
 
-/// Equal for equal state: XXH3-128.
+/// A digest of a snapshot's state (XXH3-128): equal states have equal digests.
 struct SnapshotDigest {
   uint64_t low = 0;
   uint64_t high = 0;
   bool operator==(const SnapshotDigest&) const = default;
 };
 
-/// What an instance is made of when no call runs in it: the contents of its memories, the globals and tables that it
+/// The state of an instance when no call runs in it: the contents of its memories, the globals and tables that it
 /// defines, and which segments are dropped. (There is no wasm stack to save.) Taken by `Instance::snapshot`, used by
 /// `InstancePre::instantiate`. Immutable; copies share one; thread-safe. The system gives the memory's contents back
 /// when the last copy and the last instance stamped from it are gone.
@@ -30,18 +30,18 @@ class Snapshot {
   Snapshot() = default;
   explicit operator bool() const { return impl_ != nullptr; }
   const Module& module() const;
-  /// Sizes of its memories, together: bytes.
+  /// Returns the sum of the sizes of its memories, in bytes.
   uint64_t memory_bytes() const;
-  /// What the system holds for them: bytes. Pages that were never written cost nothing.
+  /// Returns the bytes that the system holds for them. Pages that were never written cost nothing.
   uint64_t resident_bytes() const;
   /// Keeps address space ready for the memories of `count` instances to come, with what the snapshot holds mapped and
-  /// looked up: to stamp one then takes no mapping, and its first reads no faults. Of instances that are dropped it
-  /// keeps what is missing, which takes 1.4 us a huge page there. Only for memories that the module defines. Takes no
-  /// memory, but 4 GiB of address space each; a process's resident set counts what is mapped twice. 0 (the default):
-  /// gives it back. Errors: io (there is less).
+  /// the page tables filled: to stamp one then takes no mapping, and its first reads no faults. It keeps the address
+  /// space of dropped instances as long as some is missing, which takes 1.4 us a huge page when they are dropped. Only
+  /// for memories that the module defines. Takes no memory, but 4 GiB of address space each; a process's resident set
+  /// counts what is mapped twice. 0 (the default): gives it back. Errors: io (there is less).
   Result<void> keep_ready(size_t count) const;
-  /// Of memories, globals, tables and flags; of two snapshots equal exactly if these are. Takes some 0.1 ms a MiB.
-  /// Errors: io.
+  /// Returns a digest of memories, globals, tables and flags; those of two snapshots are equal exactly if these are.
+  /// Takes some 0.1 ms a MiB. Errors: io.
   Result<SnapshotDigest> digest() const;
 
   const std::shared_ptr<const runtime::SnapshotImpl>& impl() const { return impl_; }

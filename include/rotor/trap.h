@@ -31,7 +31,7 @@ enum class TrapKind : uint8_t {
 };
 inline constexpr uint8_t kTrapKindCount = 16;
 
-/// The spec suite's words for it ("integer divide by zero").
+/// Returns the spec suite's words for a trap ("integer divide by zero").
 const char* to_string(TrapKind kind);
 
 /// One wasm frame.
@@ -49,7 +49,7 @@ struct Trap {
   std::string message;
   std::vector<Frame> frames;
 
-  /// The message, then one line a frame, with names as rotor/printable.h has them.
+  /// Returns the message, then one line per frame, with names made printable as by rotor/printable.h.
   std::string to_string() const;
 };
 

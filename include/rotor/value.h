@@ -16,8 +16,8 @@
 namespace rotor {
 
 /// A heap type: an abstract one, or a defined type: in this API by the name that its engine gave it
-/// (Engine::func_type), inside wasm/ by its index in the module. An engine gives no name twice: that of a type that is
-/// gone is of none.
+/// (Engine::func_type), inside wasm/ by its index in the module. An engine gives no name twice: the name of a type that
+/// is gone names no other.
 class HeapType {
  public:
   enum class Abstract : uint8_t {
@@ -33,7 +33,7 @@ class HeapType {
     none,
     exn,
     noexn,
-    bottom  ///< only in the validator: of a reference that unreachable code produces
+    bottom  ///< only in the validator: the heap type of a reference that unreachable code produces
   };
   constexpr HeapType(Abstract kind) : bits_(static_cast<uint64_t>(kind)) {}
   static constexpr HeapType concrete(uint32_t type_index) { return HeapType(kConcrete | type_index, 0); }
@@ -80,14 +80,14 @@ class ValType {
   constexpr bool is_numeric() const { return kind() >= Kind::i32 && kind() <= Kind::f64; }
   constexpr bool nullable() const { return bits_ & kNullable; }
   constexpr HeapType heap() const { return HeapType(bits_ >> 8, 0); }
-  /// True for a reference to something of a defined type.
+  /// Returns whether it is a reference to something of a defined type.
   constexpr bool is_concrete_ref() const { return is_ref() && heap().is_concrete(); }
-  /// True if there is a value that a local or table element of this type has by itself.
+  /// Returns whether a local or table element of this type has a default value.
   constexpr bool is_defaultable() const { return !is_ref() || nullable(); }
-  /// The same reference type with and without null.
+  /// Return the same reference type with and without null.
   constexpr ValType nullable_form() const { return ValType(bits_ | kNullable, 0); }
   constexpr ValType non_null() const { return ValType(bits_ & ~kNullable, 0); }
-  /// True for references that fit in a table of functions (of any nullability).
+  /// Returns whether it is a reference that fits in a table of functions (of any nullability).
   constexpr bool is_func_ref() const {
     return is_ref() && (heap().is_concrete() || heap() == HeapType(HeapType::Abstract::func) ||
                         heap() == HeapType(HeapType::Abstract::nofunc));
@@ -113,7 +113,7 @@ inline constexpr ValType ValType::v128{ValType::Kind::v128};
 inline constexpr ValType ValType::funcref = ValType::ref(HeapType::Abstract::func, true);
 inline constexpr ValType ValType::externref = ValType::ref(HeapType::Abstract::extern_, true);
 
-/// The text format's word for a type ("i32", "funcref", "(ref null 3)").
+/// Returns the text format's word for a type ("i32", "funcref", "(ref null 3)").
 std::string to_string(ValType type);
 
 /// A function type.
@@ -166,7 +166,7 @@ struct alignas(16) V128 {
 
   template <class T>
   static constexpr size_t lane_count = 16 / sizeof(T);
-  /// `V128::of<float>({1, 2, 3, 4})`.
+  /// Makes a vector of its lanes: `V128::of<float>({1, 2, 3, 4})`.
   template <class T>
   static constexpr V128 of(const std::array<T, lane_count<T>>& lanes) {
     return {std::bit_cast<std::array<uint8_t, 16>>(lanes)};
@@ -187,7 +187,7 @@ struct alignas(16) V128 {
   constexpr T lane(size_t index) const {
     return lanes<T>()[index];
   }
-  /// The same with one lane replaced.
+  /// Returns the vector with one lane replaced.
   template <class T>
   constexpr V128 with_lane(size_t index, T value) const {
     std::array<T, lane_count<T>> all = lanes<T>();
@@ -196,7 +196,8 @@ struct alignas(16) V128 {
   }
   constexpr bool operator==(const V128&) const = default;
 };
-/// As the text format writes it, in lanes of 32 bits: "i32x4 0x00000001 0x00000000 0x00000000 0x80000000".
+/// Returns the vector as the text format writes it, in lanes of 32 bits: "i32x4 0x00000001 0x00000000 0x00000000
+/// 0x80000000".
 std::string to_string(const V128& vector);
 
 namespace detail {
@@ -227,7 +228,7 @@ class Value {
     v.type_ = type;
     return v;
   }
-  /// A number of up to 64 bits from its bits: keeps the payload of a NaN.
+  /// Makes a number of up to 64 bits from its bits, which keeps the payload of a NaN.
   static Value from_bits(ValType type, uint64_t bits) {
     Value v;
     v.type_ = type;
@@ -242,10 +243,10 @@ class Value {
   double f64() const { return get<double>(); }
   V128 v128() const { return get<V128>(); }
   ExternRef externref() const { return get<ExternRef>(); }
-  /// The low 64 bits, whatever the type.
+  /// Returns the low 64 bits, whatever the type.
   uint64_t bits() const { return get<uint64_t>(); }
   bool is_null() const { return type_.is_ref() && bits() == 0; }
-  /// The function of a non-null function reference.
+  /// Returns the function of a non-null function reference.
   Func func() const;
 
  private:

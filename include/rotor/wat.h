@@ -1,4 +1,5 @@
-// The text format (spec section 6): modules as people write them, to the bytes that `Module::compile` takes.
+// The text format (spec section 6): encodes modules as people write them to the bytes that `Module::compile` takes, and
+// prints such bytes as text.
 #pragma once
 
 #include <cstdint>
@@ -17,7 +18,7 @@ struct WatOptions {
   bool names = false;
 };
 
-/// Where in the text the parts of a binary come from: of each module field and each instruction its first byte.
+/// Maps parts of a binary to the text that they come from: the first byte of each module field and of each instruction.
 struct WatSourceMap {
   struct Entry {
     uint32_t binary = 0;
@@ -25,7 +26,7 @@ struct WatSourceMap {
   };
   std::vector<Entry> entries;  ///< in the order of `binary`
 
-  /// The text offset of what the byte at `binary` belongs to; 0 if nothing lies before it.
+  /// Returns the text offset of the part that the byte at `binary` belongs to; 0 if no part begins before it.
   uint64_t text_offset(uint64_t binary) const;
 };
 
@@ -39,11 +40,11 @@ struct WatModule {
 /// formed but wrong becomes a binary that is wrong in the same way.
 /// Errors: malformed, invalid (a branch hint on no branch) or limit, each with the text's byte offset.
 Result<WatModule> parse_wat(std::string_view text, const WatOptions& options = {});
-/// Its bytes only.
+/// Encodes one module, and returns its bytes only.
 Result<std::vector<uint8_t>> wat_to_wasm(std::string_view text, const WatOptions& options = {});
 
 struct WatPrintOptions {
-  /// The name section's names stand for indices; else all are numbers.
+  /// Prints names from the name section in place of indices; else all indices are numbers.
   bool names = true;
   /// Custom sections become `(@custom ...)` annotations and branch hints `(@metadata.code.branch_hint ...)`; else they
   /// are left out.
@@ -54,17 +55,18 @@ struct WatPrintOptions {
 /// `parse_wat` understands is printed, and reads back, with WatOptions::names, as the same module: byte for byte if
 /// `parse_wat` encoded it, or a toolchain that uses the freedoms of the binary format as it does.
 ///
-/// Kept are all names (duplicate and empty ones by `(@name "...")`), a data count section that nothing needs (by
+/// Kept are: all names (duplicate and empty ones by `(@name "...")`), a data count section that nothing needs (by
 /// `(@rotor.data_count)`, which others take for a comment), custom sections with their contents, their order and the
-/// sections that they stand between, and branch hints. Not kept is what the text can't say: integers longer than they
-/// need be, long forms of types and segments that have a short one, sections that are empty, locals of one type in
+/// sections that they stand between, and branch hints. Not kept is what the text can't express: integers longer than
+/// they need be, long forms of types and segments that have a short one, sections that are empty, locals of one type in
 /// several groups, subsections of the name section that are unordered, unknown or repeated, names of what is not there,
-/// and a name section that stands anywhere but behind all others that are not custom.
-/// Errors: malformed, unsupported (instructions that the text format has no more) or limit (text of hundreds of times
-/// the module's size), each with the byte offset in the module.
+/// and a name section that stands anywhere but behind all others that are not custom. Errors: malformed, unsupported
+/// (instructions that the text format has no more) or limit (text of hundreds of times the module's size), each with
+/// the byte offset in the module.
 Result<std::string> wasm_to_wat(std::span<const uint8_t> module, const WatPrintOptions& options = {});
 
-/// What a binary module has, whether or not the engine can run it: of WebAssembly 3.0 all that the text format knows.
+/// The sections, imports and exports of a binary module, whether or not the engine can run it: all of WebAssembly 3.0
+/// that the text format knows.
 struct ModuleOutline {
   struct Section {
     std::string name;  ///< "type", "code", or a custom section's name
@@ -85,12 +87,12 @@ struct ModuleOutline {
   std::vector<Section> sections;
   std::vector<Import> imports;
   std::vector<Export> exports;
-  /// What could not be read, if anything: then imports and exports may be missing, and sections behind it if it is
-  /// their bounds.
+  /// The error of a part that could not be read, if any: then imports and exports may be missing, and the sections
+  /// behind it, if their bounds could not be read.
   std::optional<Error> problem;
 };
 /// Reads a module's sections, imports and exports; nothing is validated. Names are as the module has them
-/// (rotor/printable.h). Errors: malformed, it does not begin as a module.
+/// (rotor/printable.h). Errors: malformed (it does not begin as a module).
 Result<ModuleOutline> outline_module(std::span<const uint8_t> module);
 
 /// A place in a text, both counted from 1; columns in characters.
@@ -101,9 +103,9 @@ struct TextPosition {
 };
 TextPosition text_position(std::string_view text, uint64_t offset);
 
-/// `FILE:LINE:COLUMN: error: MESSAGE`, the line and a caret below it; three lines, without a newline at the end. The
-/// line is as rotor/printable.h has it, but for tabs. `error.offset` is one of `text`: that of a module which did not
-/// validate goes through the source map first.
+/// Returns `FILE:LINE:COLUMN: error: MESSAGE`, the line and a caret below it; three lines, without a newline at the
+/// end. The line is made printable as by rotor/printable.h, but tabs stay. `error.offset` is an offset in `text`: that
+/// of a module which did not validate has to go through the source map first.
 std::string render_text_error(std::string_view file, std::string_view text, const Error& error);
 
 }  // namespace rotor

@@ -13,7 +13,7 @@ using wasm::Opcode;
 
 namespace {
 
-/// Width of an atomic's access in bytes, from the table's immediate column (memN: 2^N bytes).
+/// Returns the width of an atomic's access in bytes, from the table's immediate column (memN: 2^N bytes).
 uint32_t atomic_bytes(Opcode op) {
   constexpr uint32_t mem0 = 1, mem1 = 2, mem2 = 4, mem3 = 8, fence = 0;
   switch (op) {
@@ -31,8 +31,8 @@ uint32_t atomic_bytes(Opcode op) {
   }
 }
 
-/// True for the i64 forms, from the code's place in its group of seven (i32, i64, i32 8, i32 16, i64 8, i64 16, i64
-/// 32).
+/// Returns whether it is an i64 form, from the code's place in its group of seven (i32, i64, i32 8, i32 16, i64 8, i64
+/// 16, i64 32).
 bool is_i64(Opcode op) {
   uint32_t place = (static_cast<uint32_t>(op) - static_cast<uint32_t>(Opcode::I32AtomicLoad)) % 7;
   return place == 1 || place >= 4;

@@ -7,19 +7,20 @@ namespace rotor::jit {
 
 namespace {
 
-/// __multi3 has 150 to 250 bytes, depending on who compiled it.
+/// The longest body of a product routine, in bytes: __multi3 has 150 to 250, depending on who compiled it.
 constexpr uint64_t kMaxRoutineBytes = 400;
-/// Of a routine, parameters not counted: a local declaration of two bytes may make thousands, and each call of two
-/// bytes would make as many again. __multi3 has up to 12.
+/// The most locals of a product routine, parameters not counted: a local declaration of two bytes may make thousands,
+/// and each call of two bytes would make as many again. __multi3 has up to 12.
 constexpr uint64_t kMaxRoutineLocals = 64;
-/// What is inlined into one function, bytes of bodies: so many times its own body, which a call is a part of, and this
-/// much. A routine called as often as can be, with two bytes a call, would make 200 times the body of it.
+/// The most bytes of bodies that are inlined into one function: so many times its own body, which the calls are part
+/// of, plus this much. A routine called as often as possible, with two bytes a call, would make 200 times the body.
 constexpr uint64_t kMaxInlinedTimes = 16;
 constexpr uint64_t kMaxInlinedBytes = 4 << 10;
-/// A product of 128 bits takes four, or three if its low word is of one of them.
+/// The least multiplications of a product routine: a product of 128 bits takes four, or three if its low word comes
+/// from one of them.
 constexpr unsigned kMinMultiplications = 3;
 
-/// Passes the immediates of an instruction. False: not one of a product routine.
+/// Passes the immediates of an instruction. Returns false if the instruction has no place in a product routine.
 bool pass_straight(wasm::ByteReader& reader, wasm::Opcode op) {
   using enum wasm::Opcode;
   uint32_t index;
@@ -32,7 +33,7 @@ bool pass_straight(wasm::ByteReader& reader, wasm::Opcode op) {
     case LocalTee: return reader.u32(index);
     case I32Const: return reader.s32(number32);
     case I64Const: return reader.s64(number64);
-    // Of memory 0: another's index would be another bit of the first number, which is refused.
+    // Only memory 0 is accepted: for another one the first number has another bit set, which is refused.
     case I32Load:
     case I64Load:
     case I32Store:
@@ -55,8 +56,8 @@ bool pass_straight(wasm::ByteReader& reader, wasm::Opcode op) {
   }
 }
 
-/// Whether a body is short, straight-line integer code with several 64-bit multiplications in it and nothing that
-/// calls, branches or traps but accesses to memory. The body may be invalid.
+/// Returns whether a body is short, straight-line integer code with several 64-bit multiplications in it and nothing
+/// that calls, branches or traps but accesses to memory. The body may be invalid.
 bool is_product_routine(std::span<const uint8_t> bytes, const wasm::FunctionBody& body) {
   if (body.end - body.begin > kMaxRoutineBytes) return false;
   wasm::ByteReader reader(bytes, body.begin, body.end);
@@ -102,7 +103,7 @@ bool BatchEmitter::inline_call(FunctionEmitter& caller, wasm::FuncIndex func, st
   FunctionEmitter inlined(caller, args, results);
   mark_inlined(*caller.function());
   if (!inlined_decoder_.decode(func, inlined)) {
-    // An invalid body, which is for its own batch to report. The caller goes on with anything.
+    // The body is invalid, which its own batch reports. The caller goes on with any values.
     inlining_failed_ = true;
     const FuncType& type = module_.func_type(func);
     for (size_t i = 0; i < results.size(); ++i)

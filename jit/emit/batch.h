@@ -2,8 +2,8 @@
 //
 // LLVM makes of a product of 128 bits, on wasm32, a call of __multi3, which returns through memory: 16 bytes on the
 // caller's stack in linear memory. Where such a routine's body stands in the caller's place, jit/passes/wide_products.h
-// finds the product in it, and jit/passes/stored_words.h takes the result past memory. What is inlined is asked of the
-// body alone, never of a name: anything short and straight, with multiplications in it.
+// finds the product in it, and jit/passes/stored_words.h takes the result past memory. Whether to inline a function is
+// decided by its body alone, never by a name: anything short and without branches that contains multiplications.
 //
 // Seen from outside: an access that traps in an inlined body is reported where the call stands, one frame less.
 #pragma once
@@ -20,7 +20,7 @@
 
 namespace rotor::jit {
 
-/// Not thread-safe; one a worker.
+/// Emits batches of a module's functions. Not thread-safe; each worker has its own.
 class BatchEmitter final : private CallInliner {
  public:
   /// `module` and `bytes` must outlive it.
@@ -31,7 +31,7 @@ class BatchEmitter final : private CallInliner {
         frame_decoder_(module, bytes, features),
         inlined_decoder_(module, bytes, features) {}
 
-  /// Errors: of the first bad function, whose index is left in `bad`.
+  /// Emits `functions` into a new LLVM module. Errors: that of the first bad function, whose index is left in `bad`.
   Result<std::unique_ptr<llvm::Module>> emit(const ModulePlan& plan, llvm::TargetMachine& target,
                                              llvm::LLVMContext& context, std::span<const BatchFunction> functions,
                                              bool inline_products, uint32_t& bad);
@@ -48,7 +48,7 @@ class BatchEmitter final : private CallInliner {
   wasm::BodyDecoder<FunctionEmitter> inlined_decoder_;
   std::unordered_map<uint32_t, bool> is_product_routine_;
   bool inlining_failed_ = false;
-  uint32_t inlined_into_ = UINT32_MAX;  ///< the defined function at work, if anything was inlined into it
+  uint32_t inlined_into_ = UINT32_MAX;  ///< the last defined function that anything was inlined into
   uint64_t inlined_bytes_ = 0;          ///< of bodies, into that function
 };
 

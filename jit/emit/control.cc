@@ -80,11 +80,11 @@ void FunctionEmitter::function_end() {
   if (inlined_) inlined_->caller.memory_base_ = memory_base_;
 }
 
-/// Takes `turns` off the function's counter, and has it compiled again if nothing is left. At entries, and where a
-/// function with loops returns: a running loop goes on as it is, and counts in a register. A counter in memory would
-/// hold it up: 1.9 ns a turn instead of 0.6.
+/// Takes `turns` off the function's counter, and has it compiled again if nothing is left. Emitted at entries, and
+/// where a function with loops returns: a running loop goes on as it is, and counts in a register. A counter in memory
+/// would hold it up: 1.9 ns a turn instead of 0.6.
 void FunctionEmitter::emit_count(Value turns) {
-  // Volatile: every thread and instance counts here at once, and a count that gets lost is no loss.
+  // Volatile: all threads and instances use this counter at once, and a count that gets lost does not matter.
   Value counter = module_.run_page(plan_.run_page.counter(defined_func_));
   Value left = b_.CreateSub(b_.CreateSExt(b_.CreateLoad(module_.i32, counter, true), module_.i64), turns);
   BasicBlock* hot = new_block();
@@ -100,12 +100,12 @@ void FunctionEmitter::emit_count(Value turns) {
   b_.SetInsertPoint(next);
 }
 
-/// At a loop's head. Function entries need none: they compare with the same limit.
+/// Emits the check at a loop's head. Function entries need none: they compare with the same limit.
 void FunctionEmitter::emit_interrupt_check() {
-  // May be hoisted from a loop without calls: groups merge in calls only.
+  // LLVM may hoist this load out of a loop without calls: groups merge in calls only.
   Value activation = b_.CreateLoad(module_.ptr, context_address(offsetof(code::Context, activation)));
-  // Volatile, since other threads write it; not atomic, which the fast instruction selector does not know. Equality and
-  // not the frame's address: a leaf may lie below the limit.
+  // Volatile, since other threads write it; not atomic, which the fast instruction selector does not know. It is
+  // compared for equality with kInterruptLimit, not with the frame's address: a leaf may lie below the limit.
   Value limit = b_.CreateLoad(module_.i64, activation, /*isVolatile=*/true);
   trap_if(b_.CreateICmpEQ(limit, int64(code::kInterruptLimit)), TrapKind::interrupted);
 }
@@ -141,7 +141,7 @@ void FunctionEmitter::trap(TrapKind kind) {
     return;
   }
   auto* call = mark(b_.CreateIntrinsic(llvm::Intrinsic::ubsantrap, {}, {b_.getInt8(static_cast<uint8_t>(kind))}));
-  // Without it LLVM folds the sites of one kind together, and the backtrace names the wrong instruction.
+  // Without NoMerge, LLVM folds the trap sites of one kind together, and the backtrace names the wrong instruction.
   call->addFnAttr(llvm::Attribute::NoMerge);
   b_.CreateUnreachable();
 }
@@ -284,7 +284,7 @@ void FunctionEmitter::br_table(Value index, std::span<Control* const> targets, s
   for (size_t i = 0; i < cases; ++i) {
     if (targets[i] == targets[cases]) continue;  // the default already goes there
     table->addCase(int32(static_cast<uint32_t>(i)), target_of(*targets[i]));
-    add_incoming(*targets[i], args);  // a phi wants one entry an edge
+    add_incoming(*targets[i], args);  // a phi needs one entry per edge
   }
 }
 

@@ -1,5 +1,5 @@
-// A function body to LLVM IR: the compiler's sink (wasm/body_sink.h). The methods are spread over emit_*.cc by operator
-// family.
+// A function body to LLVM IR: the compiler's sink (wasm/body_sink.h). The methods are spread over the files
+// jit/emit/*.cc by operator family.
 #pragma once
 
 #include <optional>
@@ -20,7 +20,8 @@ class FunctionEmitter;
 /// Emits the body of a function in the place of a call of it.
 class CallInliner {
  public:
-  /// False: it is to be called. `caller` stands at the call.
+  /// Emits the body at the insertion point of `caller`, which is where the call would be. Returns false if the function
+  /// is to be called instead.
   virtual bool inline_call(FunctionEmitter& caller, wasm::FuncIndex func, std::span<llvm::Value* const> args,
                            std::span<llvm::Value*> results) = 0;
 
@@ -35,7 +36,7 @@ class FunctionEmitter {
   struct Control {
     enum class Kind : uint8_t { function, block, loop, if_ } kind = Kind::block;
     wasm::BlockSignature type;
-    /// Where a branch goes; created at the first one (a loop's at its start).
+    /// The block that a branch goes to; created at the first branch (a loop's at its start).
     llvm::BasicBlock* target = nullptr;
     llvm::SmallVector<llvm::PHINode*, 2> phis;
     llvm::BasicBlock* else_block = nullptr;  ///< of an `if` whose second arm did not begin yet
@@ -45,7 +46,8 @@ class FunctionEmitter {
   /// `inliner` may be null, and must outlive it.
   FunctionEmitter(ModuleEmitter& module, CallInliner* inliner)
       : module_(module), plan_(module.plan), b_(module.builder), simd_(module), inliner_(inliner) {}
-  /// For one function without control, in the place of a call that `caller` stands at, as if the call did what it does.
+  /// Emits one function without control instructions at the insertion point of `caller`, in the place of a call: what
+  /// traps in it traps at the call.
   FunctionEmitter(FunctionEmitter& caller, std::span<const Value> args, std::span<Value> results);
   ModuleEmitter& module() { return module_; }
   llvm::Function* function() { return function_; }
@@ -138,7 +140,7 @@ class FunctionEmitter {
   llvm::ConstantInt* int64(uint64_t v) { return b_.getInt64(v); }
   llvm::BasicBlock* new_block() { return llvm::BasicBlock::Create(module_.context, "", function_); }
   Value context_address(uint32_t offset);
-  /// A load of something that never changes while the function runs.
+  /// Emits a load of something that never changes while the function runs.
   Value invariant_load(llvm::Type* type, Value address);
   /// Gives an instruction that may fault, or a call, the current module offset.
   template <class Inst>
@@ -147,7 +149,7 @@ class FunctionEmitter {
     return inst;
   }
   llvm::DebugLoc location();
-  /// `i32 != 0`, looking through the extension of a comparison's result.
+  /// Emits `i32 != 0`; takes the bit itself where the i32 is an extended comparison's result.
   Value to_bool(Value condition);
   Value from_bool(Value bit) { return b_.CreateZExt(bit, module_.i32); }
 
@@ -158,15 +160,16 @@ class FunctionEmitter {
   // Control.
   llvm::BasicBlock* target_of(Control& control);
   void add_incoming(Control& control, std::span<const Value> args);
-  /// `condition` is an i1.
+  /// Emits a branch to a label if `condition`, an i1, is true.
   void branch_if(Control& target, Value condition, std::span<const Value> args);
-  /// What stands at a loop's head beside its parameters.
+  /// Emits what stands at a loop's head beside its parameters: the count of turns and the check for an interrupt.
   void begin_turn();
-  /// LLVM's fast instruction selector goes up a block, and leaves all that is above an instruction it does not know to
-  /// the slow one. It does not know a swiftcc return nor a switch: those get a block of their own.
+  /// Begins a block for an instruction that LLVM's fast instruction selector does not know: that goes through a block
+  /// from its end, and leaves all that is above such an instruction to the slow selector. It knows neither a swiftcc
+  /// return nor a switch, so those get a block of their own.
   void begin_slow_block();
   void begin_inlined(const FuncType& type, std::span<const ValType> locals);
-  /// Begins `function`, which is to be the code of `func`.
+  /// Begins emitting `function`, which is to be the code of `func`.
   void begin_function(llvm::Function* function, wasm::FuncIndex func, const FuncType& type);
   void emit_return(std::span<const Value> results);
   void emit_count(Value turns);
@@ -177,33 +180,33 @@ class FunctionEmitter {
     Value code;
     Value context;
   };
-  /// The code of a function as its slot has it.
+  /// Loads the address of a function's code from its slot.
   Value slot_code(wasm::FuncIndex func);
   bool is_straight(wasm::FuncIndex func) const;
   Callee imported_callee(wasm::FuncIndex func);
-  /// Of a `const FuncRef*`, not null.
+  /// Loads the callee from a `const FuncRef*`, which is not null.
   Callee callee_of(Value ref);
-  /// The checked `const FuncRef*` of a call_indirect.
+  /// Returns the checked `const FuncRef*` of a call_indirect.
   Value indirect_ref(wasm::TableIndex table, wasm::TypeIndex type_index, Value index);
-  /// The `const FuncRef*` of a call_ref.
+  /// Returns the `const FuncRef*` of a call_ref, checked for null where its type allows that.
   Value checked_ref(ValType ref_type, Value ref);
-  /// A call as the contract has it, of whatever prototype. `operands` begins with the callee's context.
+  /// Emits a call by the contract (code/abi.h), of any prototype. `operands` begins with the callee's context.
   llvm::CallInst* emit_call(llvm::FunctionType* prototype, Value code, std::span<const Value> operands);
   void emit_call(const FuncType& type, Value code, Value callee_context, std::span<const Value> args,
                  std::span<Value> results);
-  /// Where a function with that context left its results, if they are too many for registers.
+  /// Returns the address where a function with that context left its results, if they are too many for registers.
   Value results_of(Value callee_context);
   Value emit_libcall(code::Libcall call, std::initializer_list<Value> args);
 
   // Tail calls.
-  /// Arguments as the uniform prototype has them: of every register, and the stack words.
+  /// Arguments as the uniform prototype has them: one for every register, and the stack words.
   struct UniformArgs {
     llvm::SmallVector<Value, 24> registers;
     llvm::SmallVector<Value, 8> stack;
   };
   void become_uniform();
   UniformArgs uniform_args(const FuncType& type, std::span<const Value> args);
-  /// A value as a whole register or stack word(s), and back.
+  /// Convert a value to a whole register or stack word(s), and back.
   Value to_word(Value value);
   Value to_xmm(Value value);
   Value from_word(Value word, ValType type);
@@ -212,7 +215,7 @@ class FunctionEmitter {
   void begin_tail_call();
   void jump(Value code, const UniformArgs& args);
   void jump_by_runtime(const FuncType& type, const Callee& callee, const UniformArgs& args);
-  /// The same, if the stack words are where rotor_tail_call looks for them.
+  /// Does the same where the stack words are already where rotor_tail_call looks for them.
   void jump_by_runtime(const FuncType& type, const Callee& callee, std::span<const Value> registers,
                        size_t stack_words);
   void tail_call_ref(const FuncType& type, Value ref, std::span<const Value> args);
@@ -225,13 +228,13 @@ class FunctionEmitter {
   };
   static constexpr uint32_t access_bytes(const Access& a) { return a.bytes; }
   Access access_of(wasm::Opcode op);
-  /// An address, index or number of pages or elements, zero-extended if it is 32 bits.
+  /// Returns an address, index or number of pages or elements, zero-extended if it has 32 bits.
   Value index64(Value index);
-  /// A number that fits in an index, as one.
+  /// Converts a number that fits in an index to the type of one.
   Value index_result(bool is64, Value number);
-  /// index + offset; of a 64-bit memory modulo 2^64.
+  /// Returns index + offset; for a 64-bit memory, modulo 2^64.
   Value effective_address(const wasm::MemArg& mem, Value address);
-  /// The address of an access, checked where the guard does not do it.
+  /// Returns the address of an access, checked where the guard does not do that.
   Value access_pointer(const wasm::MemArg& mem, Value address, uint32_t bytes);
   code::MemoryCheck check_of(uint32_t memory) const { return code::memory_check(plan_.module.memories[memory]); }
   Value memory_bytes(uint32_t memory);
@@ -266,7 +269,7 @@ class FunctionEmitter {
   llvm::IRBuilder<>& b_;
   SimdEmitter simd_;
   CallInliner* const inliner_ = nullptr;
-  /// Of a function that is emitted in the place of a call.
+  /// What a function that is emitted in the place of a call knows of that call.
   struct Inlined {
     FunctionEmitter& caller;
     std::span<const Value> args;
@@ -276,15 +279,17 @@ class FunctionEmitter {
   const FuncType* type_ = nullptr;
   llvm::Function* function_ = nullptr;
   llvm::Value* context_ = nullptr;
-  llvm::BasicBlock* entry_ = nullptr;   ///< where parameters are stored: what is loaded once goes to its beginning
+  /// The block where parameters are stored; what is loaded once per function is loaded at its beginning.
+  llvm::BasicBlock* entry_ = nullptr;
   llvm::Value* memory_base_ = nullptr;  ///< of memory 0, once loaded
   std::vector<llvm::AllocaInst*> locals_;
   uint64_t offset_ = 0;
   llvm::DebugLoc location_;
   uint32_t defined_func_ = 0;
-  bool uniform_ = false;               ///< function_ is of the uniform prototype: it makes tail calls
-  uint32_t stack_words_ = 0;           ///< of the parameters, if so
-  llvm::AllocaInst* turns_ = nullptr;  ///< of all loops, once one has begun: not yet taken off the counter
+  bool uniform_ = false;      ///< function_ is of the uniform prototype: it makes tail calls
+  uint32_t stack_words_ = 0;  ///< of the parameters, if so
+  /// Turns of all loops that are not yet taken off the counter; null until a loop begins.
+  llvm::AllocaInst* turns_ = nullptr;
 };
 
 }  // namespace rotor::jit

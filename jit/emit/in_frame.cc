@@ -13,9 +13,10 @@ using PlaceKind = code::ArgumentPlaces::Place::Kind;
 
 namespace {
 
-/// So many values an instruction moves one by one; more by a loop.
+/// The most values that an instruction moves one by one; more are moved by a loop.
 constexpr size_t kFewValues = 8;
-/// Where the caller's stack words begin, from the frame pointer: behind it and the return address.
+/// Offset of the caller's stack words from the frame pointer: they lie behind the saved frame pointer and the return
+/// address.
 constexpr uint64_t kWordsFromFrame = 16;
 
 bool is_few(const FuncType& type) { return type.params.size() <= kFewValues; }
@@ -78,8 +79,8 @@ void FrameEmitter::function_begin(Control& frame, wasm::FuncIndex func, const Fu
   frame.type.results_data = type.results.data();
   frame.type.results_count = static_cast<uint32_t>(type.results.size());
   frame_ = &frame;
-  // With many parameters it takes those in registers as the uniform prototype has them, and finds the stack words by
-  // its frame pointer: so it needs none of its own where it makes a tail call.
+  // A function with many parameters takes those in registers as the uniform prototype has them, and finds the stack
+  // words by its frame pointer: so it needs no stack words in its prototype where it makes a tail call.
   begin_function(is_few(type) ? module_.function(func) : module_.uniform_function(func, 0), func, type);
   uniform_ = !is_few(type);
   stack_words_ = 0;
@@ -154,7 +155,7 @@ void FrameEmitter::else_(Control& control, bool reachable, std::span<const Value
   if (reachable) b_.CreateBr(target_of(control));
   b_.SetInsertPoint(control.else_block);
   control.else_block = nullptr;
-  // On the way to here nobody has written to them.
+  // The parameters' slots have not been written on the way here.
   set_types(control.type.params(), params);
 }
 
@@ -312,7 +313,8 @@ llvm::SmallVector<llvm::Value*, 24> FrameEmitter::pack(const Packing& packing, c
                                                        llvm::Value*& words) {
   words = area(packing);
   llvm::Value* from = slot(first);
-  // Upwards within each kind: what a copy writes behind its own place is written after it, or nobody's.
+  // Within each kind the copies go upwards: what a copy writes behind its own place is overwritten by a later copy, or
+  // belongs to nobody.
   repeat(type.params.size(), [&](llvm::Value* i) {
     auto* value = b_.CreateLoad(module_.v128, b_.CreateGEP(module_.v128, from, i));
     b_.CreateAlignedStore(value, packed_offset(packing, i), llvm::Align(8));

@@ -18,7 +18,7 @@ namespace rotor::jit {
 
 class FrameEmitter : private FunctionEmitter {
  public:
-  /// Of an operand the slot is known: its height.
+  /// An operand is its type only: its slot follows from its height on the stack.
   struct Value {
     llvm::Type* type = nullptr;
   };
@@ -34,7 +34,7 @@ class FrameEmitter : private FunctionEmitter {
   };
 
   explicit FrameEmitter(ModuleEmitter& module) : FunctionEmitter(module, nullptr) {}
-  /// Of the next function: the most operands that are on its stack at once.
+  /// Sets the most operands that are on the next function's stack at once.
   void set_operands(uint32_t operands) { max_operands_ = operands; }
 
   // The sink; wasm/body_sink.h says what each is told.
@@ -176,21 +176,21 @@ class FrameEmitter : private FunctionEmitter {
 
   llvm::Value* local_slot(uint32_t index) { return b_.CreateConstGEP1_64(module_.i8, slots_, index * kSlotBytes); }
   llvm::Value* slot(uint32_t height) { return local_slot(locals_count_ + height); }
-  /// An operand, counted from the top of the stack as it was before the instruction.
+  /// Loads an operand, counted from the top of the stack as it was before the instruction.
   llvm::Value* top(uint32_t depth, Value operand) { return b_.CreateLoad(operand.type, slot(height_ - 1 - depth)); }
-  /// `operands` begin at this height.
+  /// Loads `operands`, the first of which has this height.
   Operands operands_at(uint32_t height, std::span<const Value> operands);
   Operands all(std::span<const Value> operands) {
     return operands_at(height_ - static_cast<uint32_t>(operands.size()), operands);
   }
-  /// The result of an instruction in the place of its topmost operands.
+  /// Stores the result of an instruction in the place of its topmost operands.
   Value put(size_t operands, llvm::Value* result) {
     b_.CreateStore(result, slot(height_ - static_cast<uint32_t>(operands)));
     return {result->getType()};
   }
   void set_types(std::span<const ValType> types, std::span<Value> values);
 
-  /// `count` units, upwards: the places may overlap if the first is not above the second.
+  /// Copies `count` units of `unit_bytes`, upwards: the places may overlap if `to` is not above `from`.
   void copy(llvm::Value* to, llvm::Value* from, uint64_t count, uint32_t unit_bytes);
   void clear(llvm::Value* to, uint64_t slots);
   /// Emits `body(i)` for i from 0 to below `count`, as a loop.
@@ -199,9 +199,10 @@ class FrameEmitter : private FunctionEmitter {
 
   // Control.
   llvm::BasicBlock* target_of(Control& control);
-  /// Where a branch goes to a label with operands that begin at this height. All such branches share what moves them.
+  /// Returns the block for branches to a label with `count` operands, the first at height `first`. All such branches
+  /// share the code that moves the operands.
   llvm::BasicBlock* edge_to(Control& target, uint32_t first, size_t count);
-  /// Whether operands that begin there have to be moved first.
+  /// Returns whether operands that begin at height `first` have to be moved.
   static bool moves(const Control& target, uint32_t first, size_t count) { return count != 0 && target.base != first; }
   void branch_if(Control& target, llvm::Value* condition, uint32_t first, size_t count);
   void emit_return_from_slots();
@@ -210,8 +211,8 @@ class FrameEmitter : private FunctionEmitter {
   // passed as one block of memory.
   struct Packing {
     uint32_t stack_words;
-    uint32_t gprs, xmms;            ///< that are used
-    llvm::GlobalVariable* offsets;  ///< uint16_t of each parameter, in the area
+    uint32_t gprs, xmms;            ///< registers of each kind that are used
+    llvm::GlobalVariable* offsets;  ///< each parameter's offset in the area, as uint16_t
   };
   static constexpr uint32_t kSlotBytes = code::kResultStride;
   static constexpr uint32_t gprs_offset(const Packing& packing) {
@@ -228,10 +229,12 @@ class FrameEmitter : private FunctionEmitter {
   llvm::Value* area(const Packing& packing);
   llvm::Value* packed_offset(const Packing& packing, llvm::Value* param);
   void unpack_params(const FuncType& type);
-  /// Registers of a call whose arguments begin at this height, and the area with the stack words.
+  /// Packs the arguments of a call, the first at height `first`: returns those in registers; `words` gets the area with
+  /// the stack words.
   llvm::SmallVector<llvm::Value*, 24> pack(const Packing& packing, const FuncType& type, uint32_t first,
                                            llvm::Value*& words);
-  /// `packed`: code of the callee if it is named by its prototype, for many arguments.
+  /// Emits a call whose arguments begin at height `first`. Where they are many, a callee that is named has the packed
+  /// prototype.
   void emit_call_at(const FuncType& type, const Callee& callee, uint32_t first, std::span<const Value> args,
                     std::span<Value> results);
   /// Pre: begin_tail_call().

@@ -4,16 +4,16 @@
 // (MemoryCheck). A size that is read for a check can only be too small by the time of the access: memories never shrink
 // while code runs, and never move.
 //
-// guard. The index is 32 bits, zero-extended here by hand: LLVM sign-extends GEP indices to 64 bits, and an index above
-// 2^31 would reach below the memory. The reservation behind the base covers every index plus kGuardBytes, so a static
-// offset up to that needs no check: what lies past the memory's size faults. Larger offsets are checked against the
-// size.
+// MemoryCheck::guard. The index is 32 bits, zero-extended here by hand: LLVM sign-extends GEP indices to 64 bits, and
+// an index above 2^31 would reach below the memory. The reservation behind the base covers every index plus
+// kGuardBytes, so a static offset up to that needs no check: what lies past the memory's size faults. Larger offsets
+// are checked against the size.
 //
-// index. An index below the size plus an offset and an access within kGuardBytes stays in the reservation, which covers
-// the largest size plus kGuardBytes, and what lies past the size faults. With larger offsets the end of the access is
-// compared.
+// MemoryCheck::index. An index below the size plus an offset and an access within kGuardBytes stays in the reservation,
+// which covers the largest size plus kGuardBytes, and what lies past the size faults. With larger offsets the end of
+// the access is compared.
 //
-// end. The end of the access is compared: bytes behind the size are backed up to the system's next page.
+// MemoryCheck::end. The end of the access is compared: bytes behind the size are backed up to the system's next page.
 //
 // Loads and stores are volatile: a load that LLVM finds dead must still trap, and no store may move across a trap.
 #include "code/abi.h"
@@ -48,7 +48,7 @@ void FunctionEmitter::global_set(wasm::GlobalIndex index, const GlobalType&, Val
   Value address = raw(index) < imported
                       ? invariant_load(module_.ptr, context_address(plan_.context.imported_global(raw(index))))
                       : context_address(plan_.context.global(raw(index) - imported));
-  // Volatile: a global is seen after a trap, so its stores keep their place among what may trap.
+  // Volatile: a global can be read after a trap, so its stores keep their place among what may trap.
   b_.CreateStore(value, address, /*isVolatile=*/true);
 }
 
@@ -74,7 +74,7 @@ Value FunctionEmitter::index_result(bool is64, Value number) {
 }
 
 Value FunctionEmitter::effective_address(const MemArg& mem, Value address) {
-  // Of 32-bit indices both terms are below 2^32: the sum does not wrap. Of 64-bit ones it may: see check_end.
+  // With a 32-bit index both terms are below 2^32, and the sum does not wrap. With a 64-bit one it may: see check_end.
   Value index = index64(address);
   return mem.offset ? b_.CreateAdd(index, int64(mem.offset)) : index;
 }
@@ -86,7 +86,8 @@ Value FunctionEmitter::memory_bytes(uint32_t memory) {
   auto* size =
       b_.CreateAlignedLoad(module_.i64, b_.CreateConstGEP1_32(module_.i8, def, offsetof(code::MemoryDef, size_bytes)),
                            llvm::Align(8), /*isVolatile=*/true);
-  // Not where every access reads it: the fast instruction selector knows no atomic loads, and an aligned one is whole.
+  // It is atomic only where not every access reads the size: the fast instruction selector knows no atomic loads, and
+  // an aligned load is whole anyway.
   if (check_of(memory) == code::MemoryCheck::guard) size->setAtomic(llvm::AtomicOrdering::Monotonic);
   return size;
 }
@@ -95,7 +96,7 @@ void FunctionEmitter::check_end(const MemArg& mem, Value effective, uint32_t byt
   uint32_t memory = raw(mem.memory);
   TrapKind kind = TrapKind::out_of_bounds_memory;
   if (mem.offset > code::kMaxMemoryBytes) {
-    // No memory is that large.
+    // The offset alone exceeds kMaxMemoryBytes: no memory is that large.
     trap_if(b_.getTrue(), kind);
     return;
   }
@@ -118,7 +119,8 @@ Value FunctionEmitter::memory_base(uint32_t memory) {
   };
   if (memory != 0) return load_base();
   if (!memory_base_) {
-    // Once a function, at its entry: every other place would have to load it again, or keep it as well.
+    // The base is loaded once a function, at its entry: every other place would have to load it again, or keep it as
+    // well.
     llvm::IRBuilderBase::InsertPointGuard guard(b_);
     b_.SetInsertPoint(entry_, entry_->begin());
     memory_base_ = load_base();

@@ -29,7 +29,7 @@ ModuleEmitter::ModuleEmitter(const ModulePlan& p, llvm::TargetMachine& target, l
   llvm_module->setTargetTriple(target.getTargetTriple());
   llvm_module->setDataLayout(target.createDataLayout());
   llvm_module->setPICLevel(llvm::PICLevel::BigPIC);
-  // Locations need a scope; the functions themselves get none, and no debug information is written (site_table.h).
+  // Locations need a scope; the functions themselves get none, and no debug information is written (jit/site_table.h).
   llvm::DIBuilder debug(*llvm_module);
   llvm::DIFile* file = debug.createFile("m", "");
   auto* unit = debug.createCompileUnit(llvm::DISourceLanguageName(llvm::dwarf::DW_LANG_C), file, "", true, "", 0, "",
@@ -115,7 +115,7 @@ void ModuleEmitter::pass_words(llvm::CallInst& call, uint32_t stack_words) {
 llvm::Function* ModuleEmitter::declare(const std::string& name, llvm::FunctionType* type) {
   auto* f = llvm::Function::Create(type, llvm::GlobalValue::ExternalLinkage, name, *llvm_module);
   f->setCallingConv(llvm::CallingConv::Swift);
-  // Hidden and local: a call is a relative jump, never through a PLT or GOT.
+  // Hidden and local, so that a call is relative and never goes through a PLT or GOT.
   f->setVisibility(llvm::GlobalValue::HiddenVisibility);
   f->setDSOLocal(true);
   f->addParamAttr(0, llvm::Attribute::SwiftSelf);

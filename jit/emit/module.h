@@ -33,8 +33,8 @@ struct ModulePlan {
   code::RunPageLayout run_page;
   Calls calls;
   bool counts;          ///< code counts entries and turns of loops
-  bool fast_selection;  ///< of the pipeline for o0: traps are emitted for jit/passes/trap_kinds.h
-  bool interruptible;   ///< loop heads look for a stop
+  bool fast_selection;  ///< for the pipeline at o0: traps are emitted for jit/passes/trap_kinds.h
+  bool interruptible;   ///< loop heads check whether the group has to stop
   bool deterministic;   ///< Config::deterministic
 
   ModulePlan(const wasm::Module& m, const code::CodeSettings& settings, Calls how, bool count)
@@ -48,7 +48,7 @@ struct ModulePlan {
         deterministic(settings.deterministic) {}
 };
 
-/// Name of the run page's symbol. Those of functions: function_of_symbol in jit/link.h.
+/// The name of the run page's symbol. Those of functions are described at function_of_symbol in jit/link.h.
 inline constexpr const char* kRunPageSymbol = "rotor_run_page";
 
 class ModuleEmitter {
@@ -59,7 +59,7 @@ class ModuleEmitter {
   llvm::LLVMContext& context;
   std::unique_ptr<llvm::Module> llvm_module;
   llvm::IRBuilder<> builder;
-  llvm::DISubprogram* scope;  ///< of every location
+  llvm::DISubprogram* scope;  ///< the scope of every debug location
   const bool has_fma;         ///< the target has fused multiply-add
 
   llvm::Type* const void_type;
@@ -71,15 +71,16 @@ class ModuleEmitter {
   llvm::Type* const f32;
   llvm::Type* const f64;
   llvm::Type* const xmm;              ///< a whole vector register
-  llvm::FixedVectorType* const v128;  ///< two i64: what an instruction takes for other lanes it casts
+  llvm::FixedVectorType* const v128;  ///< two i64; an instruction with other lanes casts it
   llvm::PointerType* const ptr;
 
-  /// The LLVM type of a value: references are i64.
+  /// Returns the LLVM type of a value: references are i64.
   llvm::Type* value_type(ValType type) const;
-  /// (ptr swiftself context, params...) -> results in a struct, or void where they go through memory.
+  /// Returns the LLVM type of a function: (ptr swiftself context, params...) -> results in a struct, or void where they
+  /// go through memory.
   llvm::FunctionType* function_type(const FuncType& type);
   static bool results_in_registers(const FuncType& type) { return type.results.size() <= code::kMaxRegisterResults; }
-  /// The declaration of a defined function, in this batch or another.
+  /// Returns the declaration of a defined function of this batch or another.
   llvm::Function* function(wasm::FuncIndex func);
 
   // The uniform prototype: all argument registers, whole, and some stack words. At its machine level a function can be
@@ -94,12 +95,13 @@ class ModuleEmitter {
   llvm::Function* packed_function(wasm::FuncIndex func);
   void pass_words(llvm::CallInst& call, uint32_t stack_words);
 
-  /// Address in the run page.
+  /// Returns an address in the run page.
   llvm::Value* run_page(uint32_t offset);
-  /// A float result, scalars or vectors, as it has to be: any NaN is the positive canonical one in a deterministic
-  /// engine.
+  /// Returns a float result, scalar or vector, as the engine has to give it: in a deterministic engine every NaN is
+  /// replaced by the positive canonical one.
   llvm::Value* canonical_nan(llvm::Value* result);
-  /// A float constant that LLVM may not fold: read from memory it must think unknown.
+  /// Returns a float constant that LLVM can't fold, for it is read from memory whose contents LLVM must take as
+  /// unknown.
   llvm::Value* opaque_float(llvm::Type* type, uint64_t bits);
 
  private:

@@ -1,4 +1,4 @@
-// The target's instructions and registers by their names: LLVM's headers do not have their numbers.
+// The target's instructions and registers by their names: LLVM's public headers do not have their numbers.
 #pragma once
 
 #include <initializer_list>
@@ -12,7 +12,8 @@ namespace rotor::jit {
 
 using NumberByName = std::pair<const char*, unsigned&>;
 
-/// Looks names up by `name_of(number)`. Names that are not there end the process: LLVM is not the one we know.
+/// Looks names up by `name_of(number)`. A name that is not there ends the process: this LLVM is not the one that Rotor
+/// was written for.
 template <class NameOf>
 void find_by_name(unsigned count, NameOf&& name_of, std::initializer_list<NumberByName> wanted) {
   size_t found = 0;

@@ -1,10 +1,10 @@
-// SIMD instructions on values: LLVM vectors of 128 bits in, the same or an i32 out. Those that access memory are
-// FunctionEmitter's (emit_simd_memory.cc).
+// SIMD instructions on values: LLVM vectors of 128 bits in, such vectors or a scalar out. Those that access memory are
+// FunctionEmitter's (jit/emit/simd_memory.cc).
 //
-// What the code must not leave to LLVM is the same as with scalars (emit_numeric.cc): no poison, no call of a library,
-// no folding across NaN bits. A vector constant may become a float operand in more ways than a scalar one, so all
-// functions that have float instructions on vectors get kVectorFloatsAttribute, and jit/passes/opaque_floats.h sees to
-// them.
+// What the code must not leave to LLVM is the same as with scalars (jit/emit/numeric.cc): no poison, no call of a
+// library, no folding across NaN bits. A vector constant may become a float operand in more ways than a scalar one, so
+// all functions that have float instructions on vectors are marked (mark_floats), and the pass in
+// jit/passes/opaque_floats.h treats them.
 #pragma once
 
 #include <array>
@@ -30,17 +30,17 @@ class SimdEmitter {
   Value numeric(wasm::Opcode op, std::span<const Value> operands);
 
   llvm::FixedVectorType* type_of(Shape shape);
-  /// The vector divided into lanes.
+  /// Casts a vector to the lanes of `shape`.
   Value as(Shape shape, Value vector);
-  /// The other way; what is no vector stays what it is.
+  /// Casts lanes back to ModuleEmitter::v128; a value that is no vector stays what it is.
   Value whole(Value value);
   Value splat(Shape shape, Value lane);
-  /// Half of the lanes at twice the width: of the lower half, or of the upper.
+  /// Extends half of the lanes, the upper ones if `high`, to twice their width.
   Value extend(Shape from, Value vector, bool high, bool is_signed);
 
  private:
   using Operands = std::span<const Value>;
-  // Families of instructions: nullptr if it is of another.
+  // Families of instructions. Each returns nullptr if the instruction belongs to another family.
   Value bitwise(wasm::Opcode op, Operands v);
   Value integer(wasm::Opcode op, Operands v);
   Value integer_arithmetic(wasm::Opcode op, Value a, Value b);
@@ -60,7 +60,7 @@ class SimdEmitter {
   Value binary(unsigned id, Value a, Value b);
   Value int_splat(Shape shape, uint64_t lane);
   Value float_splat(Shape shape, double lane);
-  /// All bits of a lane for true.
+  /// Sets all bits of each lane whose bit is true.
   Value mask(Value bits);
   Value minimum(Value a, Value b, bool want_max);
   Value trunc_sat_f32(Value a, bool is_signed);

@@ -21,7 +21,7 @@ Value SimdEmitter::minimum(Value a, Value b, bool want_max) {
   Value one = whole(b_.CreateSelect(b_.CreateFCmp(predicate, a, b), a, b));
   Value other = whole(b_.CreateSelect(b_.CreateFCmp(predicate, b, a), b, a));
   Value ordered = b_.CreateBitCast(want_max ? b_.CreateAnd(one, other) : b_.CreateOr(one, other), a->getType());
-  // The sum of a NaN and anything is a quiet NaN.
+  // Where a or b is a NaN the result is their sum, which is a quiet NaN.
   return b_.CreateSelect(b_.CreateFCmpUNO(a, b), b_.CreateFAdd(a, b), ordered);
 }
 
@@ -54,7 +54,7 @@ Value SimdEmitter::floating(Opcode op, Operands v) {
   uint64_t sign = UINT64_C(1) << (lane_bits(shape) - 1);
   Shape bits = integer_form(shape);
   switch (op) {
-    // Bits, not numbers: a NaN's payload stays.
+    // Works on bits, not numbers: a NaN's payload stays.
     case Opcode::F32x4Abs:
     case Opcode::F64x2Abs: return b_.CreateAnd(as(bits, v[0]), int_splat(bits, sign - 1));
     case Opcode::F32x4Neg:
@@ -81,7 +81,7 @@ Value SimdEmitter::floating(Opcode op, Operands v) {
     case Opcode::F64x2Min: return canonical(minimum(a, b, false));
     case Opcode::F32x4Max:
     case Opcode::F64x2Max: return canonical(minimum(a, b, true));
-    // b < a ? b : a, and so on: the operands themselves, NaNs too.
+    // b < a ? b : a, and so on: the result is one of the operands as it is, NaNs included.
     case Opcode::F32x4Pmin:
     case Opcode::F64x2Pmin: return b_.CreateSelect(b_.CreateFCmpOLT(b, a), b, a);
     case Opcode::F32x4Pmax:
@@ -100,7 +100,8 @@ Value SimdEmitter::trunc_sat_f32(Value a, bool is_signed) {
   Value limit = float_splat(Shape::f32x4, 0x1p31);
   if (is_signed) {
     Value number = b_.CreateSelect(b_.CreateFCmpORD(a, a), a, float_splat(Shape::f32x4, 0));
-    // Of what does not fit, only the positive is wrong: the complement of 0x80000000 is the maximum.
+    // Of the numbers that do not fit, only the positive ones get a wrong result: the complement of 0x80000000 is the
+    // maximum.
     return b_.CreateXor(truncate(number), mask(b_.CreateFCmpOGE(number, limit)));
   }
   Value zero = float_splat(Shape::f32x4, 0);
@@ -122,7 +123,7 @@ Value SimdEmitter::trunc_sat_f64(Value a, bool is_signed) {
   Value limit = float_splat(Shape::f64x2, UINT32_MAX);
   Value number = b_.CreateSelect(b_.CreateFCmpOGT(a, zero), a, zero);
   number = b_.CreateSelect(b_.CreateFCmpOLT(number, limit), number, limit);
-  // 2^52 and an integer below it: the integer is the low bits of the sum.
+  // The low bits of the sum of 2^52 and an integer below it are that integer.
   Value sum = b_.CreateFAdd(unary(llvm::Intrinsic::trunc, number), float_splat(Shape::f64x2, 0x1p52));
   Value words = b_.CreateBitCast(sum, type_of(Shape::i32x4));
   return b_.CreateShuffleVector(words, int_splat(Shape::i32x4, 0), llvm::ArrayRef<int>{0, 2, 4, 5});
@@ -139,7 +140,8 @@ Value SimdEmitter::convert(Opcode op, Value vector) {
     case Opcode::F32x4ConvertI32x4U: return b_.CreateUIToFP(as(Shape::i32x4, vector), type_of(Shape::f32x4));
     case Opcode::F64x2ConvertLowI32x4S: return b_.CreateSIToFP(low_half(Shape::i32x4), type_of(Shape::f64x2));
     case Opcode::F64x2ConvertLowI32x4U: return b_.CreateUIToFP(low_half(Shape::i32x4), type_of(Shape::f64x2));
-    // Not LLVM's fptrunc, which it would fold with a promotion to nothing: a signalling NaN has to become quiet.
+    // LLVM's fptrunc is not used, since LLVM would fold it with a promotion to nothing: a signalling NaN has to become
+    // quiet.
     case Opcode::F32x4DemoteF64x2Zero:
       return module_.canonical_nan(intrinsic(llvm::Intrinsic::x86_sse2_cvtpd2ps, {as(Shape::f64x2, vector)}));
     case Opcode::F64x2PromoteLowF32x4:
@@ -168,7 +170,8 @@ Value SimdEmitter::multiply_add(Shape shape, Operands v, bool negate) {
 }
 
 Value SimdEmitter::dot_i8(Value a, Value b) {
-  // pmaddubsw: its first operand is unsigned, the sum of a pair saturates. Alike if b is of seven bits.
+  // pmaddubsw takes its first operand as unsigned, and the sum of a pair saturates. If b has seven bits the result is
+  // that of the deterministic form.
   if (!module_.plan.deterministic)
     return intrinsic(llvm::Intrinsic::x86_ssse3_pmadd_ub_sw_128, {as(Shape::i8x16, b), as(Shape::i8x16, a)});
   auto even = [&](Value x) {
@@ -198,7 +201,7 @@ Value SimdEmitter::relaxed(Opcode op, Operands v) {
     case Opcode::I32x4RelaxedTruncF64x2SZero:
       if (deterministic) return trunc_sat_f64(as(Shape::f64x2, v[0]), true);
       return intrinsic(llvm::Intrinsic::x86_sse2_cvttpd2dq, {as(Shape::f64x2, v[0])});
-    // Without AVX-512 there is no instruction for these.
+    // Without AVX-512 there is no instruction for the unsigned conversions.
     case Opcode::I32x4RelaxedTruncF32x4U: return trunc_sat_f32(as(Shape::f32x4, v[0]), false);
     case Opcode::I32x4RelaxedTruncF64x2UZero: return trunc_sat_f64(as(Shape::f64x2, v[0]), false);
     case Opcode::F32x4RelaxedMadd:

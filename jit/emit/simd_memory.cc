@@ -1,5 +1,5 @@
-// SIMD loads and stores. Addresses and bounds are emit_memory.cc's. Each is one volatile access of its whole width: it
-// traps as a whole, and a store that traps has written nothing.
+// SIMD loads and stores. Addresses and bounds are computed in jit/emit/memory.cc. Each is one volatile access of its
+// whole width: it traps as a whole, and a store that traps has written nothing.
 #include "jit/emit/function.h"
 #include "jit/emit/simd.h"
 
@@ -11,7 +11,7 @@ using wasm::Opcode;
 
 namespace {
 
-/// Width of an access in bytes, from the table's immediate column (memN, memN_laneL: 2^N bytes).
+/// Returns the width of an access in bytes, from the table's immediate column (memN, memN_laneL: 2^N bytes).
 uint32_t simd_bytes(Opcode op) {
   switch (op) {
 #define ROTOR_OP(code, Name, text, immediate, signature, feature)
@@ -27,7 +27,7 @@ uint32_t simd_bytes(Opcode op) {
   }
 }
 
-/// Integer lanes of that many bytes.
+/// Returns the shape with integer lanes of that many bytes.
 Shape shape_of_bytes(uint32_t bytes) {
   return bytes == 1 ? Shape::i8x16 : bytes == 2 ? Shape::i16x8 : bytes == 4 ? Shape::i32x4 : Shape::i64x2;
 }
@@ -43,7 +43,7 @@ Value FunctionEmitter::simd_load(Opcode op, const MemArg& mem, Value address) {
   if (op == Opcode::V128Load) return load_bytes(mem, address, module_.v128, bytes);
   Value number = load_bytes(mem, address, b_.getIntNTy(bytes * 8), bytes);
   auto first_lane = [&](Value others) { return b_.CreateInsertElement(others, number, uint64_t{0}); };
-  // The half that was loaded, as the lower one of a vector; the upper is not looked at.
+  // The half that was loaded becomes the lower half of a vector, whose upper half is not used.
   auto half = [&] { return simd_.whole(first_lane(llvm::PoisonValue::get(module_.v128))); };
   switch (op) {
     case Opcode::V128Load8x8S: return simd_.whole(simd_.extend(Shape::i8x16, half(), false, true));

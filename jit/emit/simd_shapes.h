@@ -22,7 +22,7 @@ consteval Shape parse_shape(std::string_view text) {
   return Shape::v128;
 }
 
-/// Of the result, where an instruction changes the shape.
+/// Returns the shape that an instruction is named by: the result's, where the instruction changes it.
 constexpr Shape shape_of(wasm::Opcode op) {
   switch (op) {
 #define ROTOR_OP(code, Name, text, immediate, signature, feature)
@@ -36,14 +36,14 @@ constexpr Shape shape_of(wasm::Opcode op) {
   }
 }
 
-/// Lanes half as wide, of integers.
+/// Returns the integer shape whose lanes are half as wide.
 constexpr Shape narrower(Shape shape) { return static_cast<Shape>(static_cast<uint8_t>(shape) - 1); }
 constexpr uint32_t lane_bits(Shape shape) {
   constexpr uint32_t kBits[] = {8, 16, 32, 64, 32, 64, 128};
   return kBits[static_cast<uint8_t>(shape)];
 }
 constexpr bool is_float(Shape shape) { return shape == Shape::f32x4 || shape == Shape::f64x2; }
-/// The integer lanes of the same width.
+/// Returns the integer shape with lanes of the same width.
 constexpr Shape integer_form(Shape shape) {
   return shape == Shape::f32x4 ? Shape::i32x4 : shape == Shape::f64x2 ? Shape::i64x2 : shape;
 }

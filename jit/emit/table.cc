@@ -28,7 +28,7 @@ Value FunctionEmitter::table_get(TableIndex table, ValType, Value index) {
 }
 
 void FunctionEmitter::table_set(TableIndex table, ValType, Value index, Value value) {
-  // Volatile, as everything that is seen after a trap.
+  // Volatile, as all stores whose effect can be seen after a trap.
   b_.CreateStore(value, table_slot(table, index, TrapKind::out_of_bounds_table), /*isVolatile=*/true);
 }
 

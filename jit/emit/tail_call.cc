@@ -1,7 +1,7 @@
-// Tail calls (abi.h, "Tail calls"). LLVM guarantees one between functions of equal prototype only, unless they are of a
-// calling convention whose callee pops its arguments, which does not link with swiftcc. So a function that makes a tail
-// call is compiled with the uniform prototype, whose registers and stack words are those of its own type, and takes its
-// callees to be of the same one, whatever they are: what they don't read is poison and costs nothing.
+// Tail calls (code/abi.h, "Tail calls"). LLVM guarantees one between functions of equal prototype only, unless they are
+// of a calling convention whose callee pops its arguments, which does not link with swiftcc. So a function that makes a
+// tail call is compiled with the uniform prototype, whose registers and stack words are those of its own type, and
+// takes its callees to be of the same one, whatever they are: what they don't read is poison and costs nothing.
 #include "code/abi.h"
 #include "jit/emit/function.h"
 #include "jit/passes/stack_check.h"
@@ -13,7 +13,7 @@ using Value = FunctionEmitter::Value;
 using PlaceKind = code::ArgumentPlaces::Place::Kind;
 
 namespace {
-/// Of the uniform prototype's parameters; the context is the first.
+/// Indices of the uniform prototype's parameters; the context is the first.
 constexpr unsigned kFirstGpr = 1;
 constexpr unsigned kFirstXmm = kFirstGpr + code::ArgumentPlaces::kGprs;
 constexpr unsigned kFirstStackWord = kFirstXmm + code::ArgumentPlaces::kXmms;
@@ -47,7 +47,7 @@ Value FunctionEmitter::from_xmm(Value xmm, ValType type) {
   return b_.CreateExtractElement(b_.CreateBitCast(xmm, vector), uint64_t{0});
 }
 
-/// A parameter of the function, out of those of the uniform prototype.
+/// Returns a parameter of the function, out of those of the uniform prototype.
 Value FunctionEmitter::parameter(code::ArgumentPlaces::Place place, ValType type) {
   auto arg = [&](unsigned index) { return function_->getArg(index); };
   switch (place.kind) {
@@ -83,7 +83,7 @@ void FunctionEmitter::become_uniform() {
     ValType param = type_->params[i];
     typed->getArg(i + 1)->replaceAllUsesWith(parameter(places.next(param), param));
   }
-  // What calls it by its type goes on to do so: a declaration is left for them.
+  // A declaration is left for the callers that call the function by its type.
   if (typed->use_empty()) typed->eraseFromParent();
 }
 
@@ -110,13 +110,14 @@ FunctionEmitter::UniformArgs FunctionEmitter::uniform_args(const FuncType& type,
 }
 
 void FunctionEmitter::begin_tail_call() {
-  // A tail call is a call to the stack check: the one at the entry is also where a loop of tail calls is stopped.
+  // A tail call counts as a call for the stack check: the check at the entry is also where a loop of tail calls is
+  // stopped.
   become_uniform();
   if (turns_) emit_count(b_.CreateLoad(module_.i64, turns_));
   begin_slow_block();
 }
 
-/// Goes to code of the same context. Pre: its stack words fit into the function's.
+/// Jumps to code of the same context. Pre: its stack words fit into the function's.
 void FunctionEmitter::jump(Value code, const UniformArgs& args) {
   llvm::SmallVector<Value, 24> operands{context_};
   operands.append(args.registers);
@@ -130,7 +131,7 @@ void FunctionEmitter::jump(Value code, const UniformArgs& args) {
     b_.CreateRet(call);
 }
 
-/// Goes to any code, through rotor_tail_call.
+/// Jumps to any code, through rotor_tail_call.
 void FunctionEmitter::jump_by_runtime(const FuncType& type, const Callee& callee, const UniformArgs& args) {
   if (!args.stack.empty()) {
     Value words = results_of(context_);

@@ -13,13 +13,13 @@ using namespace llvm::PatternMatch;
 using llvm::Instruction;
 using llvm::Value;
 
-/// The bit that is extended, perhaps twice; null if there is none.
+/// Returns the bit that a value extends, perhaps in two steps; null if it extends none.
 Value* bit_of(Value* value) {
   while (auto* extension = llvm::dyn_cast<llvm::ZExtInst>(value)) value = extension->getOperand(0);
   return value->getType()->isIntegerTy(1) ? value : nullptr;
 }
 
-/// less < more, without a sign.
+/// An unsigned comparison less < more.
 struct Below {
   Value *less, *more;
 };
@@ -31,27 +31,27 @@ bool match_below(Value* bit, Below& below) {
   return compare->getPredicate() == llvm::ICmpInst::ICMP_ULT || compare->getPredicate() == llvm::ICmpInst::ICMP_UGT;
 }
 
-/// The carry out of a sum (that is below one of its terms).
+/// Returns whether a comparison is the carry out of `sum`: that it is below one of its terms.
 bool is_carry_of(const Below& below, Value* sum) {
   return below.less == sum && match(sum, m_c_Add(m_Specific(below.more), m_Value()));
 }
 
-/// `second` is the carry out of adding one bit to a sum of which `first` is the carry, or the borrow of taking one bit
-/// off a difference of which `first` is the borrow.
+/// Returns whether two bits can't both be set: `first` is the carry out of a sum and `second` that of adding one bit to
+/// the sum, or `first` is the borrow of a difference and `second` that of taking one bit off it.
 bool exclude_each_other(Value* first, Value* second) {
   Below one, two;
   if (!match_below(first, one) || !match_below(second, two)) return false;
-  // two: sum + bit < sum, or < bit; one: sum < term of it
+  // The carries: `two` is sum + bit < sum, or < bit; `one` is sum < a term of it.
   Value *x, *y;
   if (match(two.less, m_Add(m_Value(x), m_Value(y))) && is_carry_of(two, two.less)) {
     if (bit_of(x)) std::swap(x, y);
     if (bit_of(y) && one.less == x && is_carry_of(one, x)) return true;
   }
-  // two: difference < bit; one: a < b, of a - b
+  // The borrows: `two` is difference < bit; `one` is a < b, where the difference is a - b.
   return bit_of(two.more) && match(two.less, m_Sub(m_Specific(one.less), m_Specific(one.more)));
 }
 
-/// A bit that equals the value, or null.
+/// Makes a bit that equals the value of a sum of two carries, or returns null if it is none.
 Value* disjunction(Instruction& op) {
   if (op.getOpcode() != Instruction::Add && op.getOpcode() != Instruction::Or && op.getOpcode() != Instruction::Xor)
     return nullptr;
@@ -61,7 +61,7 @@ Value* disjunction(Instruction& op) {
   return llvm::IRBuilder<>(&op).CreateOr(x, y);
 }
 
-/// What a program asks of a carry that it has as a number: whether it is 1, or not 0.
+/// Returns the bit that a comparison asks for, where it asks whether a carry as a number is 1, or not 0; else null.
 Value* asked_bit(Instruction& op) {
   auto* compare = llvm::dyn_cast<llvm::ICmpInst>(&op);
   if (!compare || !llvm::isa<llvm::ZExtInst>(op.getOperand(0))) return nullptr;

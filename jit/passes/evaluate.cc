@@ -53,7 +53,7 @@ U128 Evaluation::operator()(const llvm::Value* value) {
   return values_[value] = number;
 }
 
-/// xorshift64, and halves of words at the edges half of the time.
+/// Draws a number by xorshift64; half of the time, halves of words are at their edges.
 U128 Evaluation::any(unsigned bits) {
   static constexpr uint32_t kEdges[] = {0, 1, 2, 0x7fffffff, 0x80000000, 0xfffffffe, 0xffffffff};
   auto next = [&] {

@@ -1,5 +1,6 @@
-// What a function's integer instructions come to, if all else that is in it (parameters, loads, calls, phis) is any
-// number: a check of rewriting that is independent of the reasons for it. Straight through all blocks, no control.
+// The values of a function's integer instructions when everything else in it (parameters, loads, calls, phis) is given
+// some number: a check of rewriting that is independent of the reasons for it. It goes straight through all blocks and
+// ignores control.
 #pragma once
 
 #include <cstdint>
@@ -11,9 +12,10 @@ namespace rotor::jit {
 
 class Evaluation {
  public:
-  /// Of integers of 128 bits or fewer. `seed` chooses the numbers: some random, some at the edges of words and halves.
+  /// Evaluates the instructions on integers of 128 bits or fewer. `seed` chooses the numbers: some random, some at the
+  /// edges of words and halves.
   Evaluation(const llvm::Function& function, uint64_t seed);
-  /// Without a sign. Pre: an integer of 128 bits or fewer.
+  /// Returns a value, read as unsigned. Pre: it is an integer of 128 bits or fewer.
   unsigned __int128 operator()(const llvm::Value* value);
 
  private:

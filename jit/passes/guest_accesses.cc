@@ -92,7 +92,7 @@ class GuestAccessesPass : public llvm::MachineFunctionPass {
   }
 
  private:
-  /// Whether the pass has been here before.
+  /// Returns whether the load is there already: the pass may run twice.
   bool is_loaded_before(MachineInstr& instruction, const MemoryUse& use, const llvm::MachineMemOperand& access) const {
     const MachineInstr* before = instruction.getPrevNode();
     if (!before || before->getOpcode() != opcodes_->load_of(access.getSize().getValue(), avx_)) return false;
@@ -101,7 +101,7 @@ class GuestAccessesPass : public llvm::MachineFunctionPass {
     return true;
   }
 
-  /// Loads all that `access` is, into a new register. Its bytes are 1, 2, 4, 8 or 16.
+  /// Emits a load of all bytes of `access`, 1, 2, 4, 8 or 16, into a new register, which is returned.
   llvm::Register load_before(MachineInstr& instruction, const MemoryUse& use, const llvm::MachineMemOperand& access) {
     llvm::MachineFunction& function = *instruction.getMF();
     const llvm::TargetInstrInfo& instructions = *function.getSubtarget().getInstrInfo();
@@ -113,7 +113,7 @@ class GuestAccessesPass : public llvm::MachineFunctionPass {
     for (unsigned i = 0; i < kAddressOperands; ++i) {
       const llvm::MachineOperand& operand = instruction.getOperand(use.address + i);
       builder.add(operand);
-      // The instruction reads the register after this one.
+      // The instruction itself reads the register after the load, which therefore does not end its life.
       if (operand.isReg()) builder->getOperand(1 + i).setIsKill(false);
     }
     auto flags = llvm::MachineMemOperand::MOLoad | llvm::MachineMemOperand::MOVolatile;
@@ -159,7 +159,7 @@ void add_to_registry(const char* name) {
 }  // namespace
 
 void add_guest_access_passes(llvm::TargetPassConfig& config) {
-  // LLVM makes inserted passes by their names in its registry.
+  // LLVM makes inserted passes by their names in its registry, so they are registered there.
   static std::once_flag once;
   std::call_once(once, [] {
     add_to_registry<AfterSelection>("rotor-guest-accesses");

@@ -1,7 +1,7 @@
-// Keeps a guest's accesses whole: what may trap does, whatever LLVM made of the value.
+// Keeps a guest's accesses whole: an access that is to trap does so, whatever LLVM makes of its value.
 //
-// LLVM may fold a load into its user. To LLVM it is the same whether all of a volatile access happens then, or only
-// what the user needs of it; to a guest it is not, for what is not accessed can't trap. Three kinds of users are at
+// LLVM may fold a load into its user. LLVM does not mind whether all of a volatile access then happens, or only the
+// bytes that the user needs; for a guest it matters, since what is not accessed can't trap. Three kinds of users are at
 // fault:
 //
 // - a conditional move: the pass "x86-cmov-conversion" makes a branch of it and moves its load into one of the arms;

@@ -35,7 +35,7 @@ class Halves {
       if (op.getOpcode() == Instruction::Mul && op.getType() == i64_)
         for (Value* factor : op.operands()) note(factor);
     for (auto [half, whole] : high_) {
-      // Of a mask or shift that no low half goes with it would be no better than it is.
+      // If no low half goes with the mask or shift, replacing the upper half would gain nothing.
       auto [x, part] = whole;
       if (part.shift ? !shifted_low_.contains({x, part.shift}) : cut_.contains(x) || !low_.contains(x)) continue;
       replace(half, llvm::IRBuilder<>(half).CreateLShr(made(x, part), kHalf));
@@ -50,7 +50,7 @@ class Halves {
   }
 
  private:
-  /// x & mask, or x >> shift.
+  /// What a half is cut from: x & mask or, if `shift` is not 0, x >> shift.
   struct Part {
     uint64_t mask, shift;
   };
@@ -81,7 +81,8 @@ class Halves {
     }
   }
 
-  /// (x & (2^32 - 2^k)) + y, of which nobody wants the lowest k bits: where y has none, those of x carry nowhere.
+  /// Makes (x & (2^32 - 2^k)) + y, of which no user reads the lowest k bits, use the mask of a whole half: if the
+  /// lowest k bits of y are 0, those of x carry nowhere.
   void widen_mask(Instruction& half) {
     uint64_t mask;
     unsigned k, length;
@@ -105,10 +106,10 @@ class Halves {
     if (!llvm::is_contained(halves, half)) halves.push_back(half);
   }
 
-  /// Masks are above 2^32, shifts below.
+  /// Returns the key of x with a mask or shift: masks are above 2^32, shifts below.
   static std::pair<Value*, uint64_t> key(Value* x, Part part) { return {x, part.shift ? part.shift : part.mask}; }
 
-  /// Right behind x, where all halves can use it.
+  /// Returns the masked or shifted x, made right behind x, where all halves can use it.
   Value* made(Value* x, Part part) {
     Value*& whole = made_[key(x, part)];
     if (whole) return whole;
@@ -127,9 +128,9 @@ class Halves {
 
   llvm::Function& function_;
   llvm::Type* const i64_;
-  llvm::MapVector<Instruction*, std::pair<Value*, Part>> high_;     ///< upper halves, and of what
-  llvm::MapVector<Instruction*, std::pair<Value*, Part>> wholes_;   ///< masked and shifted values that are there
-  llvm::DenseMap<Value*, llvm::SmallVector<Instruction*, 2>> low_;  ///< low halves, by what they are of
+  llvm::MapVector<Instruction*, std::pair<Value*, Part>> high_;     ///< upper halves, and what they are halves of
+  llvm::MapVector<Instruction*, std::pair<Value*, Part>> wholes_;   ///< masked and shifted values that the program has
+  llvm::DenseMap<Value*, llvm::SmallVector<Instruction*, 2>> low_;  ///< low halves, by what they are halves of
   llvm::DenseMap<std::pair<Value*, uint64_t>, llvm::SmallVector<Instruction*, 2>> shifted_low_;
   llvm::DenseSet<Value*> cut_;  ///< an upper half of them is multiplied as it is
   llvm::DenseMap<std::pair<Value*, uint64_t>, Value*> made_;

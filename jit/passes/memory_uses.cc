@@ -21,9 +21,9 @@ llvm::MCOperand address_operand(unsigned index) {
   }
 }
 
-/// Of an instruction in Intel's syntax.
+/// Returns the bytes that an instruction accesses, from its text in Intel's syntax.
 uint8_t bytes_of(llvm::StringRef text) {
-  // "word ptr" is in all but the first.
+  // "word ptr" is part of all but "byte ptr", so it is looked for last.
   static constexpr std::pair<llvm::StringLiteral, uint8_t> kWords[] = {
       {"byte ptr", 1},     {"dword ptr", 4},    {"qword ptr", 8}, {"xmmword ptr", 16},
       {"ymmword ptr", 32}, {"zmmword ptr", 64}, {"word ptr", 2}};

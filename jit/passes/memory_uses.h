@@ -18,7 +18,7 @@ struct MemoryUse {
   bool known = false;     ///< the rest was found out
   bool masked = false;    ///< it may leave out bytes, by a mask register
   bool moves_if = false;  ///< a conditional move
-  uint8_t address = 0;    ///< index of the address's first operand
+  uint8_t address = 0;    ///< index of the first operand of the address
   uint8_t bytes = 0;      ///< that are accessed; 0: none, or not told
 };
 
@@ -42,8 +42,8 @@ class MemoryUses {
   std::vector<MemoryUse> uses_;  ///< by opcode
 };
 
-/// The guest's access of an instruction, or null: guests' accesses, and nobody else's of 16 bytes or under a condition,
-/// are volatile or atomic.
+/// Returns the memory operand of an instruction that is a guest's access, or null. Guests' accesses are volatile or
+/// atomic; no other access of 16 bytes, or under a condition, is.
 const llvm::MachineMemOperand* guest_access(const llvm::MachineInstr& instruction);
 
 }  // namespace rotor::jit

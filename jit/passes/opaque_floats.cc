@@ -13,7 +13,7 @@ namespace {
 
 constexpr const char* kAttribute = "rotor-floats";
 
-/// An instruction whose identities LLVM knows: x * 1, x / 1, x + -0, x - 0, -0 - x.
+/// Returns whether LLVM knows identities of an instruction: x * 1, x / 1, x + -0, x - 0, -0 - x.
 bool has_identities(const llvm::Instruction& instruction) {
   switch (instruction.getOpcode()) {
     case llvm::Instruction::FAdd:
@@ -26,13 +26,14 @@ bool has_identities(const llvm::Instruction& instruction) {
   return call && call->getIntrinsicID() == llvm::Intrinsic::fma;
 }
 
-/// +-0, +-1, or not known to be another number.
+/// Returns whether a constant is +-0 or +-1, or not known to be another number.
 bool is_telling_number(const llvm::Constant* constant) {
   auto* number = llvm::dyn_cast_or_null<llvm::ConstantFP>(constant);
   return !number || number->isZero() || number->isExactlyValue(1.0) || number->isExactlyValue(-1.0);
 }
 
-/// Of a vector one such lane is enough, since LLVM looks at lanes alone where only those are used.
+/// Returns whether a constant may be part of an identity. In a vector one such lane is enough, since LLVM looks at
+/// single lanes where only those are used.
 bool is_telling(const llvm::Constant& constant) {
   if (!constant.getType()->isFPOrFPVectorTy()) return false;  // an intrinsic's callee
   auto* type = llvm::dyn_cast<llvm::FixedVectorType>(constant.getType());
@@ -72,7 +73,8 @@ llvm::PreservedAnalyses OpaqueFloatsPass::run(llvm::Function& function, llvm::Fu
             changed = true;
           }
       } else if (!instruction.mayReadOrWriteMemory()) {
-        // What the next pass would make a constant of becomes one before it comes to a float instruction.
+        // An instruction that the next pass would make a constant becomes one here, before it gets to a float
+        // instruction.
         if (llvm::Value* simple = llvm::simplifyInstruction(&instruction, query);
             llvm::isa_and_nonnull<llvm::Constant>(simple)) {
           instruction.replaceAllUsesWith(simple);

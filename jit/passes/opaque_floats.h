@@ -10,7 +10,7 @@
 
 namespace rotor::jit {
 
-/// The function has float instructions that know identities.
+/// Marks a function that has float instructions with identities (such as x * 1.0).
 void mark_floats(llvm::Function& function);
 
 /// Runs on functions so marked, after mem2reg and before anything that simplifies.

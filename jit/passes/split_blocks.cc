@@ -11,10 +11,10 @@ namespace {
 using llvm::BasicBlock;
 using llvm::Instruction;
 
-/// Where the block has to be cut, in order: before these instructions.
+/// Finds where a block has to be cut: before these instructions, in order.
 void find_cuts(BasicBlock& block, llvm::SmallVectorImpl<Instruction*>& cuts) {
   auto begin = block.getFirstNonPHIIt();
-  // Behind the frame's slots, which are static in the entry block only.
+  // Cuts only behind the frame's slots: they are static in the entry block only.
   if (block.isEntryBlock())
     for (auto i = begin; i != block.end(); ++i)
       if (llvm::isa<llvm::AllocaInst>(*i)) begin = std::next(i);
@@ -57,7 +57,7 @@ bool split_blocks(llvm::Function& function) {
   for (BasicBlock* block : blocks) {
     cuts.clear();
     find_cuts(*block, cuts);
-    // From the end, so that each instruction moves once.
+    // Cuts from the end, so that each instruction moves only once.
     for (Instruction* cut : llvm::reverse(cuts)) block->splitBasicBlock(cut->getIterator());
     changed |= !cuts.empty();
   }

@@ -10,15 +10,15 @@
 
 namespace rotor::jit {
 
-/// Instructions in a block, at most.
+/// The most instructions in a block.
 inline constexpr uint32_t kBlockInstructions = 2048;
-/// Additions that one sum is made of within a block, at most.
+/// The most additions that one sum is made of within a block.
 inline constexpr uint32_t kSumTerms = 48;
 
-/// True if it cut anything.
+/// Cuts a function's long blocks. Returns whether it cut any.
 bool split_blocks(llvm::Function& function);
 
-/// The same as a pass among those of the code generator, behind whatever merges blocks.
+/// Returns a pass of the code generator that does the same, to be run after whatever merges blocks.
 llvm::FunctionPass* create_split_blocks_pass();
 
 }  // namespace rotor::jit

@@ -25,12 +25,13 @@ using llvm::MachineBasicBlock;
 constexpr const char* kEntryLocation = "rotor.entry";
 constexpr const char* kTailCallWords = "rotor-tail-call-words";
 
-/// What rotor_tail_call pushes beside the words: rbp, a context, a count, a word for alignment, a return address.
+/// The bytes that rotor_tail_call pushes beside the words: rbp, a context, a count, a word for alignment, a return
+/// address.
 constexpr uint64_t kTailCallFrameBytes = 40;
-/// A function that calls nothing may write so far below its stack pointer (System V).
+/// The bytes below its stack pointer that a function which calls nothing may write (System V).
 constexpr uint64_t kRedZoneBytes = 128;
 constexpr uint64_t kReturnAddressBytes = 8;
-/// No stack lies in the first page: with a frame of at most so much, rsp - frame does not wrap.
+/// The largest frame for which rsp - frame can't wrap: no stack lies in the first page.
 constexpr uint64_t kFirstPageBytes = 4096;
 /// x86's number of the condition "below": unsigned less than.
 constexpr int64_t kBelow = 2;
@@ -42,8 +43,8 @@ bool calls(const llvm::MachineFunction& function) {
   return false;
 }
 
-/// All that the function, or rotor_tail_call in its place, writes below the stack pointer that it is entered with, and
-/// the return address of what it calls.
+/// Returns the bytes that the function, or rotor_tail_call in its place, writes below the stack pointer that it is
+/// entered with, with the return address of what it calls.
 uint64_t frame_bytes(const llvm::MachineFunction& function, bool calls) {
   const llvm::MachineFrameInfo& frame = function.getFrameInfo();
   const llvm::TargetSubtargetInfo& target = function.getSubtarget();
@@ -75,7 +76,8 @@ class StackCheckPass : public llvm::MachineFunctionPass {
     if (!opcodes_) opcodes_.emplace(function);
     const Opcodes& op = *opcodes_;
     MachineBasicBlock& body = function.front();
-    // Blocks of their own: should the body's first be the head of a loop, the check does not become part of it.
+    // The check gets blocks of its own: if the body's first block is the head of a loop, the check does not become part
+    // of the loop.
     auto new_block = [&](llvm::MachineFunction::iterator before) {
       MachineBasicBlock* block = function.CreateMachineBasicBlock();
       function.insert(before, block);

@@ -1,4 +1,4 @@
-// Where a function compares the stack that it takes with what there is.
+// The place where a function compares the stack that it takes with what there is.
 //
 // The compare stands before all that the function writes to the stack, and takes off just what its frame takes, which
 // is known only once registers are allocated and the frame is laid out: callee-saved registers, spilled values,
@@ -20,15 +20,15 @@
 
 namespace rotor::jit {
 
-/// Says where in the module the function begins: of its trap.
+/// Sets the location (module offset) at which the function's stack overflow traps.
 void set_entry_location(llvm::Function& function, llvm::DILocation* location);
-/// Gives `to` what `from` has been told here.
+/// Copies to `to` what was set and noted here for `from`.
 void copy_stack_check(const llvm::Function& from, llvm::Function& to);
-/// The function jumps to rotor_tail_call with so many stack words, which pushes them from where the function was
-/// entered.
+/// Notes that the function jumps to rotor_tail_call with `words` stack words, which that pushes below the stack pointer
+/// that the function was entered with.
 void note_tail_call_words(llvm::Function& function, uint64_t words);
 
-/// Owned by the pass manager it is added to.
+/// Returns the pass, which the pass manager it is added to owns.
 llvm::MachineFunctionPass* create_stack_check_pass();
 
 }  // namespace rotor::jit

@@ -17,23 +17,24 @@ using llvm::Value;
 
 constexpr const char* kInlined = "rotor-inlined";
 constexpr uint32_t kWordBytes = 8;
-/// As many are remembered, of words and of indices, so that time is linear. A result has two, and is read soon.
+/// The most words, and the most indices, that are remembered, so that time is linear. A result has two words, and is
+/// read soon.
 constexpr size_t kMaxWords = 64;
 
-/// base + ((index + offset) mod 2^32), for addresses below 2^32.
+/// The address base + ((index + offset) mod 2^32), for addresses below 2^32.
 struct Place {
   const Value* base;   ///< of a memory
   const Value* index;  ///< an i32
   uint32_t offset;
 
   bool same_index(const Place& other) const { return base == other.base && index == other.index; }
-  /// Pre: same_index. Both are words.
+  /// Returns whether two words overlap. Pre: same_index.
   bool overlaps(const Place& other) const {
     return offset - other.offset < kWordBytes || other.offset - offset < kWordBytes;
   }
 };
 
-/// The pointer that constants were added to, and their sum.
+/// Returns the pointer that constants were added to; `offset` gets their sum.
 const Value* without_constants(const Value* pointer, uint64_t& offset) {
   while (auto* gep = llvm::dyn_cast<llvm::GetElementPtrInst>(pointer)) {
     auto* constant = llvm::dyn_cast<llvm::ConstantInt>(gep->getOperand(1));
@@ -44,7 +45,7 @@ const Value* without_constants(const Value* pointer, uint64_t& offset) {
   return pointer;
 }
 
-/// base + index + offset: how an access is written.
+/// The address base + index + offset, as an access is written.
 struct Address {
   const Value* base;   ///< of a memory
   const Value* index;  ///< an i32
@@ -72,7 +73,7 @@ std::optional<Place> place_of(const Value* pointer) {
   return Place{base, index, static_cast<uint32_t>(offset)};
 }
 
-/// How far behind base + index memory has been accessed. It is there to stay: memories do not shrink.
+/// How far behind base + index memory has been accessed. So far it can't trap any more: memories do not shrink.
 struct Reached {
   const Value* base;
   const Value* index;
@@ -81,7 +82,7 @@ struct Reached {
 
 uint64_t bytes_of(const llvm::Type& type) { return type.getPrimitiveSizeInBits() / 8; }
 
-/// Notes an access. False: it may be the first that goes that far, and trap.
+/// Notes an access. Returns false if it may be the first that goes so far, and may trap.
 bool reach(const Value* pointer, uint64_t bytes, llvm::SmallVectorImpl<Reached>& reached) {
   auto address = address_of(pointer);
   if (!address || address->offset > UINT32_MAX) return false;
@@ -101,7 +102,7 @@ struct StoredWord {
   Value* value;
 };
 
-/// What of the words known to be in memory is left after an instruction other than a load.
+/// Forgets the words in memory that an instruction other than a load may have changed.
 void forget(const Instruction& op, llvm::SmallVectorImpl<StoredWord>& words) {
   if (!op.mayWriteToMemory()) return;
   auto* store = llvm::dyn_cast<llvm::StoreInst>(&op);
@@ -112,7 +113,7 @@ void forget(const Instruction& op, llvm::SmallVectorImpl<StoredWord>& words) {
                  [&](const StoredWord& word) { return !word.place.same_index(*place) || word.place.overlaps(*place); });
 }
 
-/// Globals are in the context: no memory reaches there.
+/// Returns whether an instruction stores to the context, where globals are: no access to a memory reaches there.
 bool is_of_context(const Instruction& op, const llvm::Argument* context) {
   auto* store = llvm::dyn_cast<llvm::StoreInst>(&op);
   uint64_t offset;
@@ -134,7 +135,7 @@ llvm::PreservedAnalyses StoredWordsPass::run(llvm::Function& function, llvm::Fun
     reached.clear();
     for (Instruction& op : llvm::make_early_inc_range(block)) {
       if (auto* load = llvm::dyn_cast<llvm::LoadInst>(&op)) {
-        // Behind an atomic access memory is what another thread made of it.
+        // After an atomic access, memory may hold what another thread wrote.
         if (load->isAtomic()) words.clear();
         const bool traps = !reach(load->getPointerOperand(), bytes_of(*load->getType()), reached);
         auto place = place_of(load->getPointerOperand());
@@ -144,7 +145,7 @@ llvm::PreservedAnalyses StoredWordsPass::run(llvm::Function& function, llvm::Fun
         });
         if (word == words.end()) continue;
         load->replaceAllUsesWith(word->value);
-        if (!traps) load->eraseFromParent();  // no atomic one: it left no words
+        if (!traps) load->eraseFromParent();  // it is not atomic: such a load leaves no words
         changed = true;
         continue;
       }

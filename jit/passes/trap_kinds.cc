@@ -20,7 +20,7 @@ class TrapKindsPass : public llvm::MachineFunctionPass {
     if (!ud1_) find_opcodes(instructions, {{"TRAP", trap_}, {"UBSAN_UD1", ud1_}});
     bool changed = false;
     for (llvm::MachineBasicBlock& block : function) {
-      // `unreachable` follows, which is no instruction: a trap is the last of its block.
+      // A trap is the last instruction of its block: `unreachable` follows it, which makes no machine instruction.
       if (block.empty() || block.back().getOpcode() != trap_) continue;
       llvm::MachineInstr& trap = block.back();
       unsigned column = trap.getDebugLoc() ? trap.getDebugLoc().getCol() : 0;

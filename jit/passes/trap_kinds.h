@@ -11,7 +11,7 @@ namespace rotor::jit {
 /// The column that stands for a kind; 0 is a location without one.
 inline constexpr unsigned trap_column(TrapKind kind) { return static_cast<unsigned>(kind) + 1; }
 
-/// Owned by the pass manager it is added to.
+/// Returns the pass, which the pass manager it is added to owns.
 llvm::MachineFunctionPass* create_trap_kinds_pass();
 
 }  // namespace rotor::jit

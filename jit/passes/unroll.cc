@@ -16,7 +16,7 @@ namespace rotor::jit {
 namespace {
 
 constexpr unsigned kMaxTurns = 8;
-/// Of IR, of all turns. A field product of four limbs takes 200.
+/// The most IR instructions of all turns together. A field product of four limbs takes 200.
 constexpr size_t kMaxInstructions = 2000;
 
 size_t instructions(const llvm::Loop& loop) {
@@ -25,7 +25,7 @@ size_t instructions(const llvm::Loop& loop) {
   return count;
 }
 
-/// Innermost loops; unrolling one may make another of its parent, which is left.
+/// Returns the innermost loops. Unrolling one may make its parent an innermost loop, which is left as it is.
 llvm::SmallVector<llvm::Loop*, 4> innermost_loops(const llvm::LoopInfo& loops) {
   llvm::SmallVector<llvm::Loop*, 4> result;
   for (llvm::Loop* loop : loops.getLoopsInPreorder())

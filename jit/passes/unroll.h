@@ -7,8 +7,8 @@
 
 namespace rotor::jit {
 
-/// Unrolls innermost loops whose number of turns is a small constant, if the result is not large. True: it
-/// did, and all analyses are void.
+/// Unrolls innermost loops whose number of turns is a small constant, if the result is not large. Returns whether it
+/// did; then all analyses are void.
 bool unroll_short_loops(llvm::Function& function, llvm::FunctionAnalysisManager& analyses);
 
 }  // namespace rotor::jit

@@ -70,7 +70,7 @@ bool Coefficient::multiply(const Coefficient& other) {
     }
     product[i + 4] = carry;
   }
-  // 256 bits behind the point by now: the middle of it is the result.
+  // The product has 256 bits behind the point; the middle of it is the result.
   bool exact = !(product[0] | product[1] | product[6] | product[7]);
   std::copy(product + 2, product + 6, limbs_);
   return exact && !is_negative() && (!negative || negate());
@@ -80,7 +80,7 @@ void Coefficient::reduce() { limbs_[3] = static_cast<int64_t>(limbs_[2]) < 0 ? ~
 
 Coefficient Coefficient::multiple_of_power(unsigned exponent) const {
   Coefficient half(1), result = *this;
-  // Half of the power, which may be 1/2. Reduced numbers leave room for it.
+  // `half` is half of the power, which may be 1/2. Reduced numbers leave room for it.
   (void)half.shift_left(exponent);
   (void)half.shift_right(1);
   (void)result.add(half);
@@ -106,7 +106,7 @@ Form Form::constant(uint64_t value) { return Form().add(Monomial(), Coefficient(
 Form Form::of(const Monomial& monomial) { return Form().add(monomial, Coefficient(1)); }
 
 size_t Form::hash() const {
-  // Keyed: a module chooses what its functions calculate.
+  // The hash is keyed, since a module chooses what its functions calculate.
   wasm::KeyedHasher hash;
   for (const Term& term : terms_) {
     term.monomial.a.add_to(hash);

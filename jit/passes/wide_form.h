@@ -3,7 +3,7 @@
 // An atom is a value x of 64 bits, or its low part lo_n(x) = x mod 2^n. A form is a sum of terms k * a * b, k * a and
 // k, where a and b are atoms and k is a dyadic fraction: shifts to the right divide. What does not fit (a coefficient
 // of more than 127 bits before or 128 behind the point, a third factor, too many terms) makes a form void, and stays so
-// through whatever is done with it: nobody goes on with a form that is almost right.
+// through whatever is done with it, so that no result is based on a form that is almost right.
 #pragma once
 
 #include <cstdint>
@@ -36,11 +36,11 @@ class Coefficient {
   [[nodiscard]] bool shift_right(unsigned bits);  ///< below 256
   [[nodiscard]] bool multiply(const Coefficient& other);
 
-  /// The representative modulo 2^64 of least magnitude.
+  /// Replaces the number by its representative modulo 2^64 of least magnitude.
   void reduce();
-  /// The nearest multiple of 2^exponent, of two the one above. Pre: exponent < 64; reduced.
+  /// Returns the nearest multiple of 2^exponent, or the upper one if two are equally near. Pre: exponent < 64; reduced.
   Coefficient multiple_of_power(unsigned exponent) const;
-  /// Modulo 2^bits, if it is an integer. Pre: bits <= 64.
+  /// Returns the number modulo 2^bits, if it is an integer. Pre: bits <= 64.
   std::optional<uint64_t> residue(unsigned bits) const;
 
   /// The magnitude as whole + fraction / 2^64, if it is below 2^64 and has no bits behind those.
@@ -54,7 +54,7 @@ class Coefficient {
   uint64_t limbs_[4] = {};  // the least first
 };
 
-/// A value by its number, whole or its low bits. Atoms of one value stand together in order.
+/// A value or its low bits; the value is named by its number. Atoms of one value are adjacent in the order.
 class Atom {
  public:
   static constexpr unsigned kWhole = 64;
@@ -62,14 +62,14 @@ class Atom {
   explicit Atom(uint32_t value, unsigned bits = kWhole) : code_((value + 1) * 64 + (bits & 63)) {}
   explicit operator bool() const { return code_ != 0; }
   uint32_t value() const { return code_ / 64 - 1; }
-  /// Of the low part, 1 to 63, or kWhole.
+  /// Returns how many bits the low part has, 1 to 63, or kWhole.
   unsigned bits() const { return code_ % 64 ? code_ % 64 : kWhole; }
   bool is_low_part() const { return code_ % 64 != 0; }
   Atom whole() const { return Atom(value()); }
   auto operator<=>(const Atom&) const = default;
   void add_to(wasm::KeyedHasher& hash) const { hash.add(code_); }
 
-  /// Values are numbered from 0 to this, not included.
+  /// The number of possible values: they are numbered from 0, below this.
   static constexpr uint32_t kMaxValues = UINT32_MAX / 64 - 1;
 
  private:
@@ -94,7 +94,7 @@ struct Term {
 
 class Form {
  public:
-  /// More make a form void. A field product of four limbs takes 3 to 8 in each of its values.
+  /// The most terms of a form: more make it void. A field product of four limbs takes 3 to 8 in each of its values.
   static constexpr unsigned kMaxTerms = 40;
 
   Form() = default;  ///< zero
@@ -109,7 +109,7 @@ class Form {
   }
   bool has_low_part() const;
   llvm::ArrayRef<Term> terms() const { return terms_; }  ///< by monomial, none zero
-  /// Void ones equal nothing.
+  /// A void form equals no form, not even itself.
   bool operator==(const Form& other) const { return !void_ && !other.void_ && terms_ == other.terms_; }
   size_t hash() const;
 

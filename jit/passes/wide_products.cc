@@ -25,7 +25,7 @@ namespace {
 using llvm::Instruction;
 using llvm::Value;
 
-/// Makes products of the values of one function.
+/// Recovers the wide products of one function.
 class WideProducts {
  public:
   WideProducts(llvm::Function& function, llvm::FunctionAnalysisManager& analyses)
@@ -35,7 +35,7 @@ class WideProducts {
         i64_(llvm::Type::getInt64Ty(function.getContext())),
         i128_(llvm::Type::getInt128Ty(function.getContext())) {}
 
-  /// Whether anything was rewritten.
+  /// Rewrites the function. Returns whether it rewrote anything.
   bool run();
 
  private:
@@ -68,7 +68,7 @@ class WideProducts {
   llvm::Type* const i64_;
   llvm::Type* const i128_;
   llvm::MapVector<Value*, Value*> replaced_;
-  llvm::DenseMap<Factors, llvm::WeakVH> products_;                ///< in i128
+  llvm::DenseMap<Factors, llvm::WeakVH> products_;                ///< i128 values
   std::unordered_multimap<size_t, std::pair<Sum, Value*>> sums_;  ///< by hash
 };
 
@@ -77,14 +77,15 @@ Value* WideProducts::now(Value* value) const {
   return value;
 }
 
-/// Whether a value is there at `at`. In one block everything that was met or made by now is: blocks are walked in
-/// order, and to ask the dominator tree there would number the block anew after each insertion.
+/// Returns whether a value is available at `at`. In the same block everything that was met or made so far is: blocks
+/// are walked in order, and to ask the dominator tree within a block would number the block anew after each insertion.
 bool WideProducts::is_available(Value* value, Instruction& at) {
   auto* op = llvm::dyn_cast<Instruction>(value);
   return !op || op->getParent() == at.getParent() || dominators().dominates(op->getParent(), at.getParent());
 }
 
-/// A partial product that a carry was explained by may be defined elsewhere. Low parts can't be made.
+/// Returns whether all factors of a sum are available at `at`: a partial product that explained a carry may be defined
+/// elsewhere. Low parts can't be made.
 bool WideProducts::are_available(const Sum& sum, Instruction& at) {
   return std::ranges::all_of(sum, [&](const Multiple& term) {
     for (Atom atom : {term.monomial.a, term.monomial.b})
@@ -93,14 +94,14 @@ bool WideProducts::are_available(const Sum& sum, Instruction& at) {
   });
 }
 
-/// x * y in i128. Factors of 64 bits or fewer.
+/// Makes x * y in i128, from factors of 64 bits or fewer.
 Value* WideProducts::product(llvm::IRBuilder<>& b, Value* x, Value* y, Instruction& at) {
   llvm::WeakVH& made = products_[factors(x, y)];
   if (!made || !is_available(made, at)) made = multiply(b, x, y);
   return made;
 }
 
-/// In i128, modulo 2^128.
+/// Makes a term in i128, modulo 2^128.
 Value* WideProducts::multiple(llvm::IRBuilder<>& b, const Multiple& term, Instruction& at) {
   if (term.monomial.degree() == 0) return llvm::ConstantInt::get(i128_, term.factor);
   Value* x = now(values_.value(term.monomial.a));
@@ -113,7 +114,7 @@ Value* WideProducts::multiple(llvm::IRBuilder<>& b, const Multiple& term, Instru
   return b.CreateMul(result, llvm::ConstantInt::get(i128_, term.factor));
 }
 
-/// The low and the high word of a product are of one sum.
+/// Makes a sum in i128. The low and the high word of a product share one.
 Value* WideProducts::sum(llvm::IRBuilder<>& b, Sum terms, Instruction& at) {
   wasm::KeyedHasher hasher;
   for (const Multiple& term : terms) term.add_to(hasher);
@@ -122,7 +123,7 @@ Value* WideProducts::sum(llvm::IRBuilder<>& b, Sum terms, Instruction& at) {
   for (auto it = begin; it != end; ++it)
     if (it->second.first == terms && is_available(it->second.second, at)) return it->second.second;
   Sum key = terms;
-  // Products first.
+  // Puts products first.
   std::ranges::stable_sort(terms, std::greater{},
                            [](const Multiple& term) { return term.monomial.degree() + (term.factor > 1); });
   Value* result = nullptr;
@@ -134,7 +135,7 @@ Value* WideProducts::sum(llvm::IRBuilder<>& b, Sum terms, Instruction& at) {
   return result;
 }
 
-/// The value that stands in for `at`, or null.
+/// Makes the value that replaces `at`, or returns null.
 Value* WideProducts::rewrite(Instruction& at, const Split& split) {
   if (!are_available(split.whole, at) || !are_available(split.high, at) || !are_available(split.less, at) ||
       !std::ranges::all_of(split.words, [&](const Sum& word) { return are_available(word, at); }) ||
@@ -160,7 +161,7 @@ Value* WideProducts::rewrite(Instruction& at, const Split& split) {
   return result;
 }
 
-/// Multiplications that are left once values are replaced and what nobody needs is gone.
+/// Returns how many multiplications are left once values are replaced and what is no longer needed is gone.
 size_t WideProducts::multiplications_after() const {
   llvm::DenseSet<const Instruction*> needed;
   std::vector<const Instruction*> todo;
@@ -180,8 +181,8 @@ size_t WideProducts::multiplications_after() const {
   return count;
 }
 
-/// Whether replacements equal what they replace on some numbers. They always do; one wrong bit in a signature or a
-/// proof is so costly that the reasoning is not trusted with it alone.
+/// Returns whether replacements equal what they replace, on some numbers. They always should; but one wrong bit in a
+/// signature or a proof is so costly that the reasoning alone is not relied on.
 bool WideProducts::is_confirmed() const {
   constexpr uint64_t kEvaluations = 8;
   for (uint64_t seed = 1; seed <= kEvaluations; ++seed) {
@@ -204,7 +205,7 @@ void WideProducts::replace_all() {
   llvm::RecursivelyDeleteTriviallyDeadInstructionsPermissive(dead);
 }
 
-/// A low word that the program has from a multiplication of its own is half of the wide product.
+/// Takes a low word that the program computes by a multiplication of its own from the wide product instead.
 void WideProducts::join_low_products() {
   llvm::DenseMap<const Instruction*, size_t> places;
   for (Instruction& op : llvm::instructions(function_)) places[&op] = places.size();
@@ -218,11 +219,11 @@ void WideProducts::join_low_products() {
     auto found = products_.find(factors(x, y));
     if (found == products_.end() || !found->second) continue;
     auto* wide = llvm::dyn_cast<Instruction>(found->second);
-    if (!wide) continue;  // of constants
+    if (!wide) continue;  // a product of constants
     llvm::IRBuilder<> b(&low);
     if (!precedes(wide, &low)) {
       if (!precedes(&low, wide)) continue;
-      // Its factors are there where they are multiplied first.
+      // The factors are available where they are multiplied first.
       auto* earlier = llvm::cast<Instruction>(multiply(b, x, y));
       places[earlier] = places.lookup(&low);
       wide->replaceAllUsesWith(earlier);
@@ -244,7 +245,7 @@ bool WideProducts::run() {
       if (Value* replacement = rewrite(op, *parts)) replaced_[&op] = replacement;
     }
   if (replaced_.empty()) return false;
-  // More multiplications than before: the program needs a product's halves for something else as well.
+  // If there are no fewer multiplications than before, the program needs a product's halves for something else as well.
   if (multiplications_after() >= values_.multiplications() || !is_confirmed()) {
     llvm::SmallVector<llvm::WeakTrackingVH, 16> unused;
     for (auto& [value, replacement] : replaced_) unused.emplace_back(replacement);

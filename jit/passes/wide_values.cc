@@ -22,7 +22,7 @@ std::optional<uint64_t> constant_of(const Value* value) {
   return constant->getZExtValue();
 }
 
-/// The other operand, and the constant, of an operator that has one.
+/// An operator with a constant operand: the other operand, and the constant.
 struct WithConstant {
   Value* x;
   uint64_t c;
@@ -36,7 +36,7 @@ std::optional<WithConstant> with_constant(const Instruction& op) {
 
 constexpr auto low_mask = llvm::maskTrailingOnes<uint64_t>;
 
-/// x - y, if it fits.
+/// Returns x - y, if it fits.
 std::optional<Coefficient> exact_difference(const Coefficient& x, Coefficient y) {
   if (!y.negate() || !y.add(x)) return std::nullopt;
   return y;
@@ -71,12 +71,12 @@ uint32_t WideValues::number(Value* value) {
   return it->second;
 }
 
-/// Whether halves of it are of interest.
+/// Returns whether halves of a value are of interest.
 bool WideValues::is_cut(Value* value) {
   return constant_of(value) || cut_.contains(value) || exact(value).exact_open || modular(value).modular_open;
 }
 
-/// What its users see of a value: the form of an open one, itself of others.
+/// Returns what users see of a value: the form of an open one, else the value itself.
 Form WideValues::seen(Value* value) {
   Facts& facts = exact(value);
   return facts.exact_open || constant_of(value) ? *facts.exact : Form::of(Atom(number(value)));
@@ -87,12 +87,12 @@ Form WideValues::seen_modular(Value* value) {
   return facts.modular_open || constant_of(value) ? *facts.modular : Form::of(Atom(number(value)));
 }
 
-/// lo_bits(value), exactly.
+/// Returns the exact form of the low `bits` of a value.
 Form WideValues::low_part(Value* value, unsigned bits) {
   Facts& facts = exact(value);
   if (facts.max <= low_mask(bits)) return seen(value);
   if (facts.trailing_zeros() >= bits) return {};
-  // A part of a part, unless that is what is cut.
+  // The low part of a shifted or masked x is a part of x, unless the value itself is cut in halves.
   if (!cut_.contains(value)) {
     Value* x;
     uint64_t mask, shift;
@@ -111,8 +111,9 @@ Form WideValues::low_part(Value* value, unsigned bits) {
   return Form::of(low_atom(normalise(std::move(shifted.shift_left(64 - bits))), bits, value));
 }
 
-/// The atom of low parts whose multiple by 2^(64-bits) is so modulo 2^64: what is congruent has the same low part. If
-/// there is none yet, it is of `value`, or of a value that the program does not have, if that is null.
+/// Returns the atom for low parts whose multiple by 2^(64-bits) has the form `shifted` modulo 2^64: values that are
+/// congruent have the same low part. If there is none yet, it becomes the low part of `value` or, if that is null, of a
+/// value that the program does not have.
 Atom WideValues::low_atom(Form shifted, unsigned bits, Value* value) {
   if (const Low* known = lows_.find(shifted); known && known->atom.bits() == bits) return known->atom;
   Atom atom(value ? number(value) : add_value(nullptr), bits);
@@ -131,8 +132,8 @@ WideValues::Facts& WideValues::exact(Value* value) {
     facts.max = facts.possible = *c;
     facts.exact = Form::constant(*c);
   } else if (constexpr unsigned kMaxDepth = 24; op && type && type->getBitWidth() <= 64 && depth_ < kMaxDepth) {
-    // Values come in order of their definitions, so that operands are mostly known. Where they are not, a value that is
-    // too deep has no form: it stands for itself.
+    // Values come in order of their definitions, so that the facts of operands are mostly known. Where they are not, a
+    // value that is too deep in the recursion gets no form: it stands for itself.
     ++depth_;
     facts.exact = derive(*op, facts);
     --depth_;
@@ -151,7 +152,7 @@ WideValues::Facts& WideValues::exact(Value* value) {
   return facts_.back();
 }
 
-/// The exact form, if there is one, and the bounds.
+/// Returns the exact form, if there is one, and sets the bounds in `facts`.
 std::optional<Form> WideValues::derive(Instruction& op, Facts& facts) {
   switch (op.getOpcode()) {
     case Instruction::And: return derive_and(op, facts);
@@ -198,7 +199,7 @@ std::optional<Form> WideValues::derive_and(Instruction& op, Facts& facts) {
   facts.max = std::min(of_x.max, c);
   facts.possible = of_x.possible & c;
   if (!is_cut(x)) return std::nullopt;
-  // A mask may have been narrowed to bits that can be set.
+  // LLVM may have narrowed a mask to the bits that can be set.
   uint64_t zeros = ~of_x.possible & low_mask(op.getType()->getIntegerBitWidth());
   c |= zeros & low_mask(static_cast<unsigned>(std::bit_width(c)));
   unsigned from, length;
@@ -232,7 +233,7 @@ std::optional<Form> WideValues::derive_sum(Instruction& op, Facts& facts) {
   Facts &of_x = exact(x), &of_y = exact(y);
   bool disjoint = !(of_x.possible & of_y.possible);
   bool wraps = of_y.max > facts.max || of_x.max > facts.max - of_y.max;
-  if (!wraps) facts.max = of_x.max + of_y.max;  // and a disjunction is never more than the sum
+  if (!wraps) facts.max = of_x.max + of_y.max;  // a disjunction is never more than the sum, either
   if (op.getOpcode() == Instruction::Or || disjoint)
     facts.possible = of_x.possible | of_y.possible;
   else
@@ -247,7 +248,7 @@ std::optional<Form> WideValues::derive_product(Instruction& op, Facts& facts) {
   facts.possible &= ~low_mask(std::min(64u, of_x.trailing_zeros() + of_y.trailing_zeros()));
   if (x == y) facts.possible &= ~UINT64_C(2);  // a square is 0 or 1 modulo 4
   if (of_x.max && of_y.max > facts.max / of_x.max) {
-    // (x << 32) * c, as x * (c << 32).
+    // The operator is (x << 32) * c, written as x * (c << 32).
     auto factor = with_constant(op);
     if (!factor || op.getType() != i64_ || std::countr_zero(factor->c) < 32 || !exact(factor->x).exact_open)
       return std::nullopt;
@@ -260,7 +261,7 @@ std::optional<Form> WideValues::derive_product(Instruction& op, Facts& facts) {
   facts.max = of_x.max * of_y.max;
   Form product = seen(x) * seen(y);
   if (op.getType() == i64_ && product.terms().size() <= 4 && !product.is_void()) {
-    // Kept for carries, see exact_of.
+    // The product is kept for carries: see exact_of.
     Form shifted = normalise(product);
     partials_.add({shifted, product});
     low_atom(normalise(std::move(shifted.shift_left(32))), 32, &op);
@@ -268,7 +269,7 @@ std::optional<Form> WideValues::derive_product(Instruction& op, Facts& facts) {
   return product;
 }
 
-/// w = x + y wraps if and only if w < x, and if and only if w < y.
+/// Returns the form of a comparison that is a carry: w = x + y wraps if and only if w < x, and if and only if w < y.
 std::optional<Form> WideValues::derive_carry(llvm::ICmpInst& compare, Facts& facts) {
   Value *w = compare.getOperand(0), *x = compare.getOperand(1);
   if (w->getType() != i64_) return std::nullopt;
@@ -279,7 +280,7 @@ std::optional<Form> WideValues::derive_carry(llvm::ICmpInst& compare, Facts& fac
   Value *a, *b;
   if (match(w, m_Add(m_Value(a), m_Value(b))) && (x == a || x == b)) {
     if (exact(a).max <= UINT64_MAX - exact(b).max) {
-      // No carry, and the sum's form has none either.
+      // The sum can't carry, and its form has no carry in it either.
       facts.max = facts.possible = 0;
       return Form();
     }
@@ -287,8 +288,8 @@ std::optional<Form> WideValues::derive_carry(llvm::ICmpInst& compare, Facts& fac
   }
   auto is_itself = [&](Value* value) { return *modular(value).modular == Form::of(Atom(number(value))); };
   if (is_itself(w) && is_itself(x)) return std::nullopt;
-  // The low word of a product may come about without an addition of this kind, but what it is more than x modulo 2^64
-  // has carried all the same.
+  // The low word of a product may be computed without such an addition, but what it has more than x modulo 2^64 has
+  // carried all the same.
   for (const Form& addend : {seen_modular(x), *modular(x).modular}) {
     Form difference = *modular(w).modular;
     difference = normalise(std::move(difference.subtract(addend)));
@@ -299,12 +300,12 @@ std::optional<Form> WideValues::derive_carry(llvm::ICmpInst& compare, Facts& fac
   return std::nullopt;
 }
 
-/// A form modulo 2^64 in which factors stand for what they are odd multiples of. Of q = k * x the low word of q * c is
-/// x * (k * c), and where k * c is -1, -x.
+/// Returns a form modulo 2^64 in which values are replaced by the factors that are odd multiples of them. For q = k * x
+/// the low word of q * c is x * (k * c), and where k * c is -1 that is -x.
 Form WideValues::in_multiples(const Form& modular) {
   Form result;
   for (const Term& term : modular.terms()) {
-    // Of integers only: x / 2 is not known by what x is congruent to.
+    // Only integer coefficients are replaced: x / 2 does not follow from what x is congruent to.
     auto times = term.coefficient.residue(64);
     if (const OddMultiple* known = times ? multiple_of(term.monomial, *times) : nullptr)
       result.add(Monomial(known->factor), Coefficient(*times * known->inverse));
@@ -314,7 +315,8 @@ Form WideValues::in_multiples(const Form& modular) {
   return normalise(std::move(result));
 }
 
-/// Of x, or of what x itself is a multiple of: then `times` is multiplied. Null: none is known.
+/// Returns the odd multiple that is known of x, or of the value that x itself is a multiple of: then `times` is
+/// multiplied. Null if none is known.
 const WideValues::OddMultiple* WideValues::multiple_of(const Monomial& x, uint64_t& times) const {
   if (x.degree() != 1 || x.has_low_part()) return nullptr;
   auto known = multiples_.find(x.a.value());
@@ -331,13 +333,13 @@ const WideValues::OddMultiple* WideValues::multiple_of(const Monomial& x, uint64
   return &known->second;
 }
 
-/// What a value is that has this normalised form modulo 2^64, exactly: a partial product, or one shifted left. Both are
-/// below 2^64, so that being congruent they are equal.
+/// Returns the exact form of a value that has this normalised form modulo 2^64: a partial product, or one shifted left.
+/// Both are below 2^64, so being congruent they are equal.
 std::optional<Form> WideValues::exact_of(const Form& modular) {
   if (modular.is_void()) return std::nullopt;
   if (const Partial* known = partials_.find(modular)) return known->exact;
   if (const Low* low = lows_.find(modular)) return Form::of(low->atom).shift_left(64 - low->atom.bits());
-  // One that the program never made: of two low halves, or of one and half of a constant.
+  // It may be a partial product that the program never computes: of two low halves, or of one and half of a constant.
   for (const Term& term : modular.terms()) {
     auto [a, b] = term.monomial;
     Form product;
@@ -352,7 +354,7 @@ std::optional<Form> WideValues::exact_of(const Form& modular) {
   return std::nullopt;
 }
 
-/// factor * low modulo 2^64, without the low part. Pre: factor is a multiple of 2^(64 - low.bits()).
+/// Returns factor * low modulo 2^64 without the low part. Pre: factor is a multiple of 2^(64 - low.bits()).
 Form WideValues::widened(Atom low, Coefficient factor) {
   if (Value* value = values_[low.value()]) return seen_modular(value).scale(factor);
   Form form = made_up_.at(low.value())->form;
@@ -360,7 +362,7 @@ Form WideValues::widened(Atom low, Coefficient factor) {
   return form.scale(factor);
 }
 
-/// A form modulo 2^64 with low parts eliminated where their coefficients allow it.
+/// Returns a form modulo 2^64 with low parts eliminated where their coefficients allow it.
 Form WideValues::normalise(Form form) {
   constexpr int kMaxRounds = 8;
   form.reduce();
@@ -430,7 +432,7 @@ std::optional<Form> WideValues::derive_modular(Value* value, bool& absorbed) {
         if (auto c = constant_of(op->getOperand(0))) return operand(1).scale(Coefficient(*c));
         if (cut_.contains(op->getOperand(0)) && cut_.contains(op->getOperand(1)))
           return Form::of(Monomial(Atom(number(op->getOperand(0))), Atom(number(op->getOperand(1)))));
-        // (ah + bh) * ch, which may wrap. Both forms are integers, so their product is congruent.
+        // This is (ah + bh) * ch, which may wrap. Both forms are integers, so their product is congruent.
         if (!exact(value).exact && exact(op->getOperand(0)).exact_open && exact(op->getOperand(1)).exact_open)
           return operand(0) * operand(1);
         break;
@@ -441,15 +443,16 @@ std::optional<Form> WideValues::derive_modular(Value* value, bool& absorbed) {
   return exact(value).exact;
 }
 
-/// A multiple that is cut in halves is a factor of others, and what it is a multiple of is none of theirs, unless it is
-/// a partial product: that may be the low half of a factor that is not cut itself.
+/// Returns whether a multiple is an atom of its own. One that is cut in halves is a factor of products, and the value
+/// that it is a multiple of is not, unless the multiple is a partial product: that may be the low half of a factor that
+/// is not cut itself.
 bool WideValues::is_factor(const Instruction& op) {
   const bool is_multiple = op.getOpcode() == Instruction::Mul || op.getOpcode() == Instruction::Shl;
   return is_multiple && cut_.contains(&op) &&
          llvm::any_of(op.operands(), [&](Value* x) { return exact(x).max > UINT32_MAX; });
 }
 
-/// For in_multiples.
+/// Notes a factor that is an odd multiple of another value, for in_multiples.
 void WideValues::note_multiple(Instruction& factor) {
   auto multiple = with_constant(factor);
   if (!multiple || factor.getOpcode() != Instruction::Mul || multiple->c % 2 == 0) return;
@@ -457,7 +460,7 @@ void WideValues::note_multiple(Instruction& factor) {
   multiples_.try_emplace(number(multiple->x), Atom(number(&factor)), inverse);
 }
 
-/// Whether a multiplication is among the open values that its form was made of, as far as is known.
+/// Returns whether a multiplication is among the open values that an operator's form was made of, as far as is known.
 bool WideValues::absorbs_product(const Instruction& op) const {
   return llvm::any_of(op.operands(), [&](Value* x) {
     const Facts* facts = facts_of_.lookup(x);
@@ -471,7 +474,7 @@ WideValues::Facts& WideValues::modular(Value* value) {
   Facts& facts = exact(value);
   if (facts.modular) return facts;
   Form self = Form::of(Atom(number(value)));
-  facts.modular = self;  // meanwhile
+  facts.modular = self;  // while it is being derived
   bool absorbed = false;
   std::optional<Form> form;
   if (auto* op = llvm::dyn_cast<Instruction>(value); op && is_factor(*op))
@@ -485,7 +488,7 @@ WideValues::Facts& WideValues::modular(Value* value) {
   }
   facts.modular = std::move(form);
   facts.absorbed = absorbed;
-  // Another value may be known that is congruent.
+  // A congruent form whose exact form is known may exist.
   if (absorbed && !facts.exact)
     if (auto known = exact_of(*facts.modular)) {
       facts.exact = std::move(known);
@@ -498,7 +501,7 @@ WideValues::Facts& WideValues::modular(Value* value) {
     facts.is_high_word = facts.exact.has_value();
     return facts;
   }
-  // Open: what can't be made, is not yet whole, or hangs on what is open.
+  // A value is open if it can't be made, is not yet whole, or depends on open values.
   bool open = !split(*facts.modular) || facts.modular->is_zero() || facts.modular->has_low_part() ||
               (absorbed && !is_worth_it(value, facts));
   for (const Term& term : facts.modular->terms())
@@ -511,7 +514,7 @@ WideValues::Facts& WideValues::modular(Value* value) {
   return facts;
 }
 
-/// (p - low word of p) / 2^64: nothing can be missing.
+/// Returns whether a form is (p - low word of p) / 2^64: then no further term can be missing.
 bool WideValues::is_high_word(const Form& form) {
   Sum positive, negative;
   for (const Term& term : form.terms()) {
@@ -525,8 +528,8 @@ bool WideValues::is_high_word(const Form& form) {
   return positive.empty() && negative.empty();
 }
 
-/// Carries and high words that were done with, for all that was known then: some of what they are has to cancel here.
-/// Changes nothing if that does not make the form one that can be made.
+/// Replaces carries and high words that were closed, too early as it turns out, by their exact forms, since some of
+/// their terms have to cancel here. Changes nothing unless the result is a form that can be made.
 void WideValues::expand_closed(Form& form) {
   Form expanded = form;
   bool found = false;
@@ -544,7 +547,7 @@ void WideValues::expand_closed(Form& form) {
   if (!expanded.is_void() && split(expanded)) form = std::move(expanded);
 }
 
-/// Whether to make it anew: a sum in which a product has come together.
+/// Returns whether to compute a value anew: whether it is a sum in which a product has come together.
 bool WideValues::is_worth_it(Value* value, const Facts& facts) {
   constexpr unsigned kMaxTerms = 32;
   auto* op = llvm::dyn_cast<Instruction>(value);
@@ -572,8 +575,9 @@ uint64_t WideValues::max_of(Atom atom) {
   return std::min(facts.max, mask & ~low_mask(std::min(facts.trailing_zeros(), atom.bits())));
 }
 
-/// Pre: the form is an integer, as one that equals a value modulo 2^64 is. Of what is to the right of its point, the
-/// negative terms that are below 2^64 together need not be known: they are what makes it an integer.
+/// Returns how a form can be calculated, or nullopt. Pre: the form is an integer, as one that equals a value modulo
+/// 2^64 is. Negative fractional terms that are below 1 together need not be known: they are what makes the sum an
+/// integer.
 std::optional<Split> WideValues::split(const Form& form) {
   Split result;
   Sum negative;
@@ -581,13 +585,14 @@ std::optional<Split> WideValues::split(const Form& form) {
     auto parts = term.coefficient.magnitude();
     if (!parts) return std::nullopt;
     bool minus = term.coefficient.is_negative();
-    // Low parts are not made; they may only be among what is dropped.
+    // Low parts can't be made; they may only be among the terms that are dropped.
     if (term.monomial.has_low_part() && (parts->whole || term.monomial.degree() == 2)) return std::nullopt;
     if (parts->whole) result.whole.push_back({term.monomial, minus ? 0 - parts->whole : parts->whole});
     if (parts->fraction) (minus ? negative : result.high).push_back({term.monomial, parts->fraction});
   }
   result.has_fraction = !result.high.empty() || !negative.empty();
-  // And of what is itself replaced, or as half of a word: the half that a factor is cut to is no end.
+  // They may be dropped only as low parts of values that are replaced themselves, or as half of a word: with the low
+  // half of a factor left, the form is not complete.
   auto is_cut_factor = [&](const Multiple& term) {
     Value* x = term.monomial.has_low_part() ? values_[term.monomial.a.value()] : nullptr;
     return x && !exact(x).exact_open;
@@ -602,8 +607,8 @@ std::optional<Split> WideValues::split(const Form& form) {
   return std::nullopt;
 }
 
-/// Leaves out negative fractions that are below 1 together, and puts the others into `less`. False: one of them can't
-/// be made.
+/// Leaves out negative fractions that are below 1 together, and puts the others into `less`. Returns false if one of
+/// them can't be made.
 bool WideValues::drop_below_one(Split& split, const Sum& negative) {
   if (std::ranges::any_of(split.high, [](const Multiple& term) { return term.monomial.has_low_part(); })) return false;
   split.less.clear();
@@ -626,9 +631,9 @@ bool WideValues::drop_below_one(Split& split, const Sum& negative) {
   return true;
 }
 
-/// High words of several products, added up before any of them was whole: each has a low word of its own, in two
-/// halves, among the fractions of the other sign. Two halves that are congruent to a product (and what was accumulated)
-/// are its low word.
+/// Takes complete words out of a sum of high words of several products that were added up before any of them was whole.
+/// Each product has its own low word, in two halves, among the fractions of the other sign. Two halves that are
+/// congruent to a product (and what was accumulated) are its low word.
 void WideValues::take_complete_words(Sum& products, Sum& low_halves, llvm::SmallVectorImpl<Sum>& words) {
   constexpr uint64_t kHalf = UINT64_C(1) << 32;
   auto is_half = [](const Multiple& term, uint64_t factor) {
@@ -663,7 +668,8 @@ void WideValues::take_complete_words(Sum& products, Sum& low_halves, llvm::Small
 
 std::optional<Split> WideValues::rewriting(Value* value) {
   Facts& facts = modular(value);
-  // The low word of x * (c << 32) is not a sum, and what it is added to, if it is, makes another one of it.
+  // The low word of x * (c << 32) is no sum, so is_worth_it does not take it; if it is added to something, the result
+  // is another value.
   const Form& form = *facts.modular;
   bool is_shifted = match(value, m_Shl(m_Value(), m_ConstantInt())) && facts.multiplied && facts.absorbed &&
                     form.terms().size() == 1 && form.terms()[0].monomial.degree() == 1;

@@ -44,11 +44,11 @@ class WideValues {
 
   /// Looks for values of which a half is multiplied. Most functions have none, and are not to be looked at further.
   bool find_cut_values();
-  /// Of 64 bits, that the function has.
+  /// Returns how many 64-bit multiplications the function has.
   size_t multiplications() const { return multiplications_; }
-  /// How to make a value anew, if that is worth it: a sum in which a product has come together.
+  /// Returns how to compute a value anew, if that is worth it: if it is a sum in which a product has come together.
   std::optional<Split> rewriting(llvm::Value* value);
-  /// The value of an atom; null: none of the program's.
+  /// Returns the value of an atom; null if it is none of the program's.
   llvm::Value* value(Atom atom) const { return values_[atom.value()]; }
 
  private:
@@ -60,18 +60,18 @@ class WideValues {
     bool exact_open = false;
     std::optional<Form> modular;  ///< equals it modulo 2^64; not there until asked for
     bool modular_open = false;
-    bool is_high_word = false;  ///< of a product that is whole; closed, its exact form kept
-    bool absorbed = false;      ///< the modular form has those of open operands in it
+    bool is_high_word = false;  ///< it is the high word of a whole product: closed, but its exact form is kept
+    bool absorbed = false;      ///< the modular form contains those of open operands
     bool multiplied = false;    ///< a multiplication is among what was absorbed
 
-    /// It is a multiple of 2^this; 64: it is 0.
+    /// Returns the largest known n for which the value is a multiple of 2^n; 64 if it is 0.
     unsigned trailing_zeros() const { return static_cast<unsigned>(std::countr_zero(possible)); }
   };
 
-  /// A factor that is one, modulo 2^64.
+  /// A factor of a multiplication that is itself an odd multiple of another value, modulo 2^64.
   struct OddMultiple {
     Atom factor;
-    uint64_t inverse;  ///< of what it was multiplied with, modulo 2^64
+    uint64_t inverse;  ///< of the odd constant, modulo 2^64
   };
 
   uint32_t add_value(llvm::Value* value);
@@ -106,7 +106,7 @@ class WideValues {
   void take_complete_words(Sum& products, Sum& low_halves, llvm::SmallVectorImpl<Sum>& words);
   bool drop_below_one(Split& split, const Sum& negative);
 
-  /// Found by the form that stands first in it.
+  /// Entries that are found by their member `form`.
   template <class Entry>
   struct ByForm {
     std::deque<Entry> entries;  ///< they stay where they are
@@ -118,7 +118,7 @@ class WideValues {
         if (it->second->form == form) return it->second;
       return nullptr;
     }
-    /// Null: the form is void.
+    /// Adds an entry and returns it; null if its form is void.
     const Entry* add(Entry entry) {
       if (entry.form.is_void()) return nullptr;
       entries.push_back(std::move(entry));
@@ -126,11 +126,11 @@ class WideValues {
       return &entries.back();
     }
   };
-  /// Partial products by what they are modulo 2^64.
+  /// A partial product, found by its form modulo 2^64.
   struct Partial {
     Form form, exact;
   };
-  /// Low parts by what they are congruent to: shifted to the left, modulo 2^64.
+  /// A low part, found by the form that it is congruent to: shifted to the left, modulo 2^64.
   struct Low {
     Form form;
     Atom atom;
@@ -148,7 +148,7 @@ class WideValues {
   ByForm<Partial> partials_;
   ByForm<Low> lows_;
   std::unordered_map<uint32_t, OddMultiple> multiples_;  ///< by the number of what they are multiples of
-  std::unordered_map<uint32_t, const Low*> made_up_;     ///< of values that the program does not have, by number
+  std::unordered_map<uint32_t, const Low*> made_up_;     ///< low parts that the program has no value for, by number
 };
 
 }  // namespace rotor::jit

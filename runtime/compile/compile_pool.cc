@@ -85,7 +85,7 @@ CompilePool::Job CompilePool::take() {
 }
 
 void CompilePool::work() {
-  // Of this thread alone, as Linux has it. Where it fails the thread runs as the others do.
+  // On Linux this sets the niceness of this thread alone. Where it fails the thread runs as the others do.
   if (nice_) (void)setpriority(PRIO_PROCESS, static_cast<id_t>(gettid()), nice_);
   std::unique_lock lock(mutex_);
   for (;;) {
@@ -93,7 +93,7 @@ void CompilePool::work() {
     wake_.wait(lock, [&] { return stop_ || can_take(); });
     --idle_;
     if (!can_take()) return;
-    // In this order: a job that was taken is not lost in a fork.
+    // The pass is taken before the job, so that a job that was taken is not lost in a fork.
     lock.unlock();
     memory::ForkPass pass;
     lock.lock();

@@ -18,19 +18,21 @@ namespace rotor::runtime {
 /// run; in the child those that were queued still are, and threads are started anew.
 class CompilePool final : memory::ForkHooks {
  public:
-  /// At most `threads` threads; `nice` is added to their niceness (Linux: 0 to 19).
+  /// Makes a pool of at most `threads` threads; `nice` is added to their niceness (Linux: 0 to 19).
   CompilePool(unsigned threads, int nice) : limit_(threads), nice_(nice) {}
   /// Waits for the jobs that run. Pre: nothing is queued.
   ~CompilePool();
   CompilePool(const CompilePool&) = delete;
 
-  /// Patient jobs run when there is none that somebody waits for, on at most half of the threads.
+  /// Patient jobs run when no job is queued that somebody waits for, on at most half of the threads.
   enum class Urgency : bool { patient, waited_for };
-  /// Where the system gives no thread, those that there are do it. Errors: io (there is none; the job is not queued).
+  /// Queues a job. Where the system gives no new thread, the existing ones run it. Errors: io (no thread exists; the
+  /// job is not queued).
   Result<void> submit(const void* owner, Urgency urgency, std::function<void()> job);
-  /// For who is about to wait for a job: in the child of a fork nothing has been submitted yet. Errors: io (as above).
+  /// Starts a thread for queued jobs if none exists: to be called before waiting for a job, since in the child of a
+  /// fork there are jobs but no threads. Errors: io (as above).
   Result<void> see_to_threads();
-  /// Drops the owner's queued jobs and waits for those that run. Not from a job of the pool's.
+  /// Drops the owner's queued jobs and waits for those that run. Must not be called from a job of the pool.
   void cancel(const void* owner);
 
  private:
@@ -44,7 +46,7 @@ class CompilePool final : memory::ForkHooks {
   // Pre for these: mutex_ is held.
   bool can_take() const;
   Job take();
-  /// One more, if there is a use for it.
+  /// Starts one more thread, if there is a use for it.
   Result<void> start_thread();
 
   void before_fork() override { mutex_.lock(); }
@@ -54,8 +56,8 @@ class CompilePool final : memory::ForkHooks {
   const unsigned limit_;
   const int nice_;
   std::mutex mutex_;
-  std::condition_variable wake_;  ///< of workers
-  std::condition_variable done_;  ///< of cancel
+  std::condition_variable wake_;  ///< wakes workers
+  std::condition_variable done_;  ///< wakes cancel
   std::deque<Job> queue_;
   std::deque<Job> patient_queue_;
   unsigned patient_running_ = 0;

@@ -17,7 +17,7 @@ namespace rotor {
 
 namespace {
 
-/// All functions of a name, ascending. An export's is one function's alone.
+/// Returns all functions of a name, ascending. The name of an export belongs to one function only.
 std::vector<uint32_t> functions_named(const wasm::Module& module, std::span<const uint8_t> bytes,
                                       std::string_view name) {
   for (const wasm::Export& item : module.exports)
@@ -29,7 +29,7 @@ std::vector<uint32_t> functions_named(const wasm::Module& module, std::span<cons
   return found;
 }
 
-/// The index of the function that `func` means, among the defined ones.
+/// Returns the index, among the defined functions, of the function that `func` means.
 Result<uint32_t> find_function(const wasm::Module& module, std::span<const uint8_t> bytes, std::string_view func) {
   uint32_t index = 0;
   if (func.find_first_not_of("0123456789") == func.npos) {

@@ -83,7 +83,7 @@ code::FunctionCompiler* Tiering::compiler() {
   return compiler_.get();
 }
 
-/// A guest's wait for a function.
+/// The wait of a guest's thread for a function.
 class Tiering::Wait final : public Sleeper {
  public:
   explicit Wait(Tiering& tiering) : tiering_(tiering) {}
@@ -92,7 +92,7 @@ class Tiering::Wait final : public Sleeper {
     interrupted_ = true;
     tiering_.changed_.notify_all();
   }
-  /// Until the function is compiled, or can't be. False: it was interrupted before.
+  /// Waits until the function is compiled, or can't be. Returns false if it was interrupted before.
   bool run(uint32_t defined_func) {
     std::unique_lock lock(tiering_.mutex_);
     auto is_over = [&] { return tiering_.states_[defined_func] != State::compiling; };
@@ -102,7 +102,7 @@ class Tiering::Wait final : public Sleeper {
 
  private:
   Tiering& tiering_;
-  bool interrupted_ = false;  ///< under the mutex
+  bool interrupted_ = false;  ///< guarded by the mutex
 };
 
 Result<const void*> Tiering::code_of(uint32_t defined_func, LinkGroup& group) {
@@ -119,7 +119,7 @@ Result<const void*> Tiering::code_of(uint32_t defined_func, LinkGroup& group) {
         return reinterpret_cast<const void*>(slot(defined_func).load(std::memory_order_acquire));
     }
     ROTOR_CHECK(engine_.foreground.see_to_threads());
-    // Without the mutex: the group's comes before it.
+    // The wait begins without the mutex: the group's mutex comes before it in the order of locks.
     Wait self(*this);
     if (!group.begin_wait(self)) return nullptr;
     const bool is_over = self.run(defined_func);
@@ -155,7 +155,7 @@ void Tiering::guess_calls_of(uint32_t defined_func) {
 }
 
 void Tiering::warm_up() {
-  // Without a thread the first function finds out.
+  // If there is no thread, the first function's compilation reports that.
   (void)engine_.foreground.submit(this, CompilePool::Urgency::waited_for, [this] {
     if (code::FunctionCompiler* compiler = this->compiler()) compiler->warm_up();
   });
@@ -163,7 +163,8 @@ void Tiering::warm_up() {
 
 void Tiering::tier_up(uint32_t defined_func) {
   std::scoped_lock lock(mutex_);
-  // Code is in its slot, for other threads to run, a little before it counts as tier 0: let it ask again.
+  // Code is in its slot, for other threads to run, a little before the state says tier 0: the function is to count, and
+  // to ask, again.
   bool too_early = states_[defined_func] == State::compiling;
   counter(defined_func).store(too_early ? hot_count(defined_func) : INT32_MAX, std::memory_order_relaxed);
   if (states_[defined_func] != State::tier0 || engine_.config.opt == OptLevel::o0) return;
@@ -172,7 +173,7 @@ void Tiering::tier_up(uint32_t defined_func) {
   auto submitted = engine_.background.submit(this, CompilePool::Urgency::waited_for,
                                              [this, defined_func] { compile({defined_func}, 1); });
   if (submitted) return;
-  // It stays at tier 0; should there be a thread later, it has turned hot once more by then.
+  // The function stays at tier 0, and asks again when it has become hot once more: there may be a thread by then.
   states_[defined_func] = State::tier0;
   --background_;
   counter(defined_func).store(hot_count(defined_func), std::memory_order_relaxed);
@@ -190,11 +191,11 @@ Result<void> Tiering::complete() {
 
 void Tiering::wait_for_background() {
   std::unique_lock lock(mutex_);
-  if (!engine_.background.see_to_threads()) return;  // nobody will
+  if (!engine_.background.see_to_threads()) return;  // nobody will do it
   changed_.wait(lock, [&] { return background_ == 0; });
 }
 
-/// What is queued is still to be compiled there (CompilePool).
+/// Keeps the states: what is queued is still to be compiled in the child (CompilePool).
 void Tiering::after_fork_in_child() {
   memory::make_anew(mutex_);
   memory::make_anew(changed_);
@@ -217,7 +218,7 @@ void Tiering::compile(const std::vector<uint32_t>& functions, uint32_t tier) {
       }
       new_code_ = true;
     } else if (tier) {
-      // Tier-0 code goes on where tier 1 could not be had.
+      // Where tier 1 could not be had, tier-0 code stays in use.
       for (uint32_t i : functions) states_[i] = State::tier0;
     } else {
       const bool for_good = done.error().kind != ErrorKind::io;
@@ -239,7 +240,7 @@ Result<void> Tiering::compile_and_add(const std::vector<uint32_t>& functions, ui
   std::vector<code::FunctionCode> linked = image.functions;
   ROTOR_CHECK(region_.add(std::move(image)));
   ROTOR_PERTURB_POINT();
-  // From now on other threads run it: it was mapped before.
+  // From now on other threads may run the code, which is mapped already.
   for (const code::FunctionCode& function : linked)
     slot(function.func).store(reinterpret_cast<uint64_t>(region_.text() + function.begin), std::memory_order_release);
   return {};

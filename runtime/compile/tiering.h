@@ -21,42 +21,44 @@ namespace rotor::runtime {
 class EngineImpl;
 class LinkGroup;
 
-/// Of one module. Compiling happens on the engine's threads, never on a guest's stack: LLVM takes more of it than the
-/// guest must leave. Thread-safe.
+/// The tiers of one module's functions. Compiling happens on the engine's threads, never on a guest's stack: LLVM takes
+/// more of it than the guest must leave. Thread-safe.
 class Tiering final : memory::ForkHooks {
  public:
-  /// What `region` holds is known and its slots are filled; functions that it has no code for get slots that come here.
-  /// All references must outlive it.
+  /// Takes note of the code that `region` holds, whose slots are filled already; functions without code get slots that
+  /// lead here. All references must outlive it.
   static std::unique_ptr<Tiering> create(EngineImpl& engine, const wasm::Module& module, std::span<const uint8_t> bytes,
                                          code::CodeRegion& region, CallGraph calls);
   /// Drops what is queued and waits for what is being compiled.
   ~Tiering();
   Tiering(const Tiering&) = delete;
 
-  /// Has a compile thread made ready for the first function.
+  /// Has a compile thread prepare for the first function.
   void warm_up();
-  /// The code of a function, compiled now if it has none. Waits, until the group has to stop: nullptr then, and the
-  /// function goes on to be compiled. Errors: limit (code_limit_bytes), internal; io, which the next call may not meet.
+  /// Returns the code of a function, which is compiled now if it has none. Waits for that, unless the group has to
+  /// stop: then it returns nullptr, and compiling goes on. Errors: limit (code_limit_bytes), internal; io, which the
+  /// next call may not meet.
   Result<const void*> code_of(uint32_t defined_func, LinkGroup& group);
-  /// A counter fell below 0: compiles the function again in the background.
+  /// Compiles a function again in the background, since its counter fell below 0.
   void tier_up(uint32_t defined_func);
-  /// Compiles all that has no code yet. Waits.
+  /// Compiles all functions that have no code yet, and waits for that.
   Result<void> complete();
   /// Waits until no function is queued for tier 1 or being compiled for it: for tests and measurements.
   void wait_for_background();
 
-  /// Adds to what is there: counts and times.
+  /// Adds its counts and times to `stats`.
   void add_to(TierStats& stats) const;
   /// Drops what is queued and waits for what is being compiled; the last call but the destructor.
   void stop();
-  /// True if functions were compiled since it was made, or since the last call.
+  /// Returns whether functions were compiled since this was made, or since the last call.
   bool take_new_code();
-  /// What was taken could not be kept: it is new again.
+  /// Undoes take_new_code: the code could not be kept, and is new again.
   void return_new_code();
 
  private:
-  /// Below `compiling`: to be compiled when it is called. `guessed` is queued, but nobody waits for it; `refused` could
-  /// not be compiled when it was called, for want of something that there may be later.
+  /// States below `compiling` mean that the function is to be compiled when it is called. `guessed`: it is queued, but
+  /// nobody waits for it. `refused`: it could not be compiled when it was called, for want of something that may be had
+  /// later.
   enum class State : uint8_t { empty, guessed, refused, compiling, failed, tier0, tier1_queued, tier1 };
   class Wait;
 
@@ -64,14 +66,15 @@ class Tiering final : memory::ForkHooks {
           CallGraph calls);
   std::atomic_ref<uint64_t> slot(uint32_t defined_func) const;
   std::atomic_ref<int32_t> counter(uint32_t defined_func) const;
-  /// How often a function is called before it is hot.
+  /// Returns how many calls and turns of loops make a function hot.
   int32_t hot_count(uint32_t defined_func) const;
-  /// Made when first asked for; null: see compiler_error_.
+  /// Returns the compiler, made when it is first asked for; null if that failed (compiler_error_).
   code::FunctionCompiler* compiler();
-  /// Pre: mutex_ is held, the function has no code and is not being compiled. Post: it is `compiling`. Errors: io (no
-  /// thread; it is `empty`).
+  /// Queues a function for tier 0. Pre: mutex_ is held, the function has no code and is not being compiled. Post: it is
+  /// `compiling`. Errors: io (no thread; it is `empty`).
   Result<void> submit_tier0(uint32_t defined_func);
-  /// Functions that one calls by name are compiled when a thread has nothing better to do. Pre: mutex_ is held.
+  /// Queues the functions that a function calls by name, to be compiled when a thread has nothing better to do. Pre:
+  /// mutex_ is held.
   void guess_calls_of(uint32_t defined_func);
   void compile(const std::vector<uint32_t>& functions, uint32_t tier);
   Result<void> compile_and_add(const std::vector<uint32_t>& functions, uint32_t tier);
@@ -96,7 +99,7 @@ class Tiering final : memory::ForkHooks {
   std::map<uint32_t, Error> errors_;  ///< of functions that are `refused` or `failed`
   bool new_code_ = false;
   uint32_t background_ = 0;  ///< functions queued for tier 1 or being compiled for it
-  TierStats stats_;          ///< its counts of this process
+  TierStats stats_;          ///< counts and times of this process only
   const memory::ForkRegistration forks_{*this, Rank::module};
 };
 

@@ -26,7 +26,7 @@ Result<CallGraph> validate_in_parallel(const wasm::Module& module, std::span<con
                                       std::min(first + CallGraph::kRun, functions), &graph.runs[run]);
       if (ok) continue;
       std::scoped_lock lock(mutex);
-      // What comes before was taken before, by somebody.
+      // Every lower run is already claimed, so its error will still be seen.
       next = graph.runs.size();
       if (run < bad) error = std::move(ok).error();
       bad = std::min(bad, run);

@@ -13,10 +13,10 @@ namespace rotor::runtime {
 
 /// Who calls whom by name: for each defined function, in runs of kRun functions.
 struct CallGraph {
-  static constexpr uint32_t kRun = 128;  ///< what one thread validates at a time: some 0.5 ms
+  static constexpr uint32_t kRun = 128;  ///< functions that one thread validates at a time: some 0.5 ms
   std::vector<wasm::DirectCalls> runs;
 
-  /// Function indices, imported ones among them; empty if nothing is known.
+  /// Returns function indices, imported ones among them; empty if nothing is known.
   std::span<const uint32_t> calls_of(uint32_t defined_func) const {
     if (runs.empty()) return {};
     const wasm::DirectCalls& run = runs[defined_func / kRun];
@@ -26,8 +26,8 @@ struct CallGraph {
   }
 };
 
-/// Decodes and validates every body, on as many threads as `config` allows; `meanwhile` is other work, done once,
-/// beside it. Errors: of the first bad function.
+/// Decodes and validates every body, on as many threads as `config` allows; `meanwhile` is other work that one of the
+/// threads does once, beside that. Errors: that of the first bad function.
 Result<CallGraph> validate_in_parallel(const wasm::Module& module, std::span<const uint8_t> bytes, const Config& config,
                                        const std::function<void()>& meanwhile);
 

@@ -14,19 +14,20 @@ namespace rotor::runtime {
 
 namespace {
 
-/// Stack that an entry itself takes before compiled code's first check: the frames of invoke and rotor_enter.
+/// Bytes of stack that an entry itself takes before compiled code's first check: the frames of invoke and rotor_enter.
 constexpr uint64_t kEntryFrameBytes = 4096;
 
-/// Stack that the way to a host function takes: rotor_host_entry, rotor_host_dispatch and what converts values.
+/// Bytes of stack that the way to a host function takes: rotor_host_entry, rotor_host_dispatch and what converts
+/// values.
 constexpr uint64_t kHostEntryBytes = 2048;
 
-/// What the guest leaves free at the low end of a stack.
+/// Returns the bytes that the guest leaves free at the low end of a stack.
 uint64_t reserve_of(const memory::os::StackRange& stack, const Limits& limits) {
   uint64_t wanted = std::min<uint64_t>(limits.host_stack_reserve_bytes, (stack.high - stack.low) / 4);
   return std::max(wanted, Limits::kLeastHostStackReserveBytes) + kHostEntryBytes + code::kUncheckedFrameBytes;
 }
 
-/// The stack that `sp` lies in; nullopt: it is neither the thread's own nor a declared one.
+/// Returns the stack that `sp` lies in; nullopt if that is neither the thread's own nor a declared one.
 std::optional<memory::os::StackRange> stack_of(ThreadState& thread, uintptr_t sp) {
   if (sp >= thread.stack_low && sp < thread.stack_high) [[likely]]
     return memory::os::StackRange{thread.stack_low, thread.stack_high};
@@ -39,13 +40,14 @@ std::optional<memory::os::StackRange> stack_of(ThreadState& thread, uintptr_t sp
                "the call is made on a stack that is not the thread's own: declare it with rotor::FiberStack");
 }
 
-/// Where the guest's stack ends: the reserve above the stack's low end, or stack_bytes below here.
+/// Returns the address where the guest's stack ends: the reserve above the stack's low end, or stack_bytes below `sp`.
 uint64_t stack_limit_of(const memory::os::StackRange& stack, const Limits& limits, uintptr_t sp) {
   uint64_t by_entry = sp > limits.stack_bytes ? sp - limits.stack_bytes : 0;
   return std::max<uint64_t>(by_entry, stack.low + reserve_of(stack, limits));
 }
 
-/// Argument words in the order of CallRegs, then of the stack; on the stack unless there are very many.
+/// The argument words of a call, in the order of CallRegs and then of the guest's stack; kept on the host's stack
+/// unless there are very many.
 class CallWords {
  public:
   explicit CallWords(uint32_t stack_words) {
@@ -80,7 +82,7 @@ void load_results(const Signature& type, const code::Context& context, const Cal
   return trap_error(record.kind, pcs);
 }
 
-/// A call that did not begin: its backtrace is the function.
+/// Returns the error of a call that was stopped before it began: its backtrace is the function alone.
 [[gnu::noinline, gnu::cold]] Error stopped_error(const code::FuncRef& ref) {
   auto pc = reinterpret_cast<uintptr_t>(ref.code);
   return trap_error(TrapKind::interrupted, {&pc, 1});
@@ -104,7 +106,7 @@ Result<void> invoke(LinkGroup& group, const code::FuncRef& ref, Slot* slots) {
   record.group = &group;
   record.stack_low = stack->low;
   record.stack_limit = stack_limit_of(*stack, instance->options.limits, sp);
-  // Guest and host calling each other in turn end here, not in a host function.
+  // Where guest and host call each other in turn, the stack overflows here, not in a host function.
   if (sp < record.stack_limit + kEntryFrameBytes + type.stack_words * 8) [[unlikely]]
     return std::unexpected(trap_error(TrapKind::stack_overflow));
 
@@ -122,7 +124,7 @@ Result<void> invoke(LinkGroup& group, const code::FuncRef& ref, Slot* slots) {
     FloatControl::set(record.host_float_control);
   thread.top = record.previous;
   if (record.previous) {
-    // The entry around this one goes on with its own limit. Groups may have merged meanwhile.
+    // The entry around this one goes on with its own stack limit. Groups may have merged meanwhile.
     LinkGroup& root = group.root();
     for (EntryRecord* outer = record.previous; outer; outer = outer->previous) {
       if (&outer->group->root() != &root) continue;
@@ -139,8 +141,8 @@ Result<void> invoke(LinkGroup& group, const code::FuncRef& ref, Slot* slots) {
 uint32_t walk_frames(const EntryRecord& record, uintptr_t frame, uintptr_t* pcs, uint32_t capacity) {
   uint32_t count = 0;
   uintptr_t end = record.frame();
-  // Each frame lies above the one before and below the entry's; anything else is no chain of ours. The frame that
-  // compiled code was entered by returns into rotor_enter and is not counted.
+  // Each frame lies above the one before and below the entry's; anything else is no chain of guest frames. The frame
+  // that compiled code was entered by returns into rotor_enter and is not counted.
   for (uintptr_t inner = frame - 1; count < capacity && frame > inner && frame < end && frame % 8 == 0;) {
     const auto* words = reinterpret_cast<const uintptr_t*>(frame);
     if (words[0] == end) break;

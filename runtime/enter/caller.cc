@@ -6,7 +6,7 @@
 
 namespace rotor {
 
-// The instance is inside a call: it lives, and this thread is inside its group.
+// A Caller's instance is inside a call, so it lives, and this thread is inside its group.
 
 namespace {
 

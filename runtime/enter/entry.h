@@ -1,4 +1,4 @@
-// The door between C++ and compiled code (entry_x86_64.S), and what is kept of each passage.
+// The passage between C++ and compiled code (entry_x86_64.S), and what is kept of each entry.
 #pragma once
 
 #include <cstddef>
@@ -27,9 +27,9 @@ struct alignas(16) CallRegs {
 };
 static_assert(sizeof(CallRegs) == 176);
 
-/// What rotor_enter has to know of a signature: twice the number of argument words on the stack, and 1 if whole vectors
-/// are among the arguments in registers. Floats are loaded by halves: a load of the whole would wait for the store of a
-/// half to leave the processor's store buffer.
+/// Returns what rotor_enter has to know of a signature: twice the number of argument words on the stack, plus 1 if
+/// whole vectors are among the arguments in registers. Floats are loaded by halves: a load of the whole would wait for
+/// the store of a half to leave the processor's store buffer.
 constexpr uint64_t entry_shape(uint32_t stack_words, bool vectors) { return uint64_t{stack_words} * 2 + vectors; }
 
 extern "C" {
@@ -37,27 +37,28 @@ extern "C" {
 /// failing host function left through rotor_enter_landing.
 uint64_t rotor_enter(const void* code, code::Context* context, CallRegs* regs, const uint64_t* stack_args,
                      uint64_t shape, void** saved_sp);
-/// Where the trap handler continues, with rsp = saved_sp. Not a function.
+/// The address where the trap handler continues, with rsp = saved_sp. Not a function.
 void rotor_enter_landing();
 /// Leaves the guest for rotor_enter_landing. Pre: no frame up to the guest's has anything to clean up.
 [[noreturn]] void rotor_leave(void* saved_sp);
 /// The entry of every host function. Not callable from C++.
 void rotor_host_entry();
-/// Where the stubs of functions without code go (code/abi.h, Stubs). Not callable from C++.
+/// The target of the stubs of functions without code (code/stubs.h). Not callable from C++.
 void rotor_lazy_entry();
-/// Where tail calls go that a jump alone can't do (code/abi.h). Not callable from C++.
+/// The target of tail calls that a jump alone can't do (code/abi.h). Not callable from C++.
 void rotor_tail_call();
 }
 
 /// rotor_enter's frame pointer lies this far above saved_sp: six pushes.
 inline constexpr uintptr_t kSavedSpToFrame = 48;
 
-/// The control bits of MXCSR: what is masked, how is rounded, whether denormals count as zero. The guest has its own,
-/// on which its results depend, and the host has its own outside of the guest and in host functions. The flags beside
-/// them are common to both. Loading the register takes long, reading it does not: it is loaded only to change them.
+/// The control bits of MXCSR: which exceptions are masked, how results are rounded, whether denormals count as zero.
+/// The guest has its own, on which its results depend, and the host has its own outside of the guest and in host
+/// functions. The flags beside them are common to both. Loading the register takes long, reading it does not: it is
+/// loaded only to change them.
 struct FloatControl {
   static constexpr uint32_t kMask = 0xffc0;
-  static constexpr uint32_t kGuest = 0x1f80;  ///< all masked, to nearest, denormals as they are: as a process begins
+  static constexpr uint32_t kGuest = 0x1f80;  ///< exceptions masked, to nearest, denormals kept: as a process begins
 
   static uint32_t get() { return __builtin_ia32_stmxcsr() & kMask; }
   static void set(uint32_t control) { __builtin_ia32_ldmxcsr((__builtin_ia32_stmxcsr() & ~kMask) | control); }
@@ -67,13 +68,13 @@ struct FloatControl {
 struct EntryRecord {
   void* saved_sp = nullptr;
   EntryRecord* previous = nullptr;
-  LinkGroup* group = nullptr;  ///< as entered; its root is the group now
+  LinkGroup* group = nullptr;  ///< the group that was entered; by now it may be part of its root
   uint64_t stack_limit = 0;
-  uintptr_t stack_low = 0;  ///< of the stack that it is on
+  uintptr_t stack_low = 0;  ///< of the stack that the entry is on
   uint32_t host_float_control = FloatControl::kGuest;
   std::optional<Error> host_error;
 
-  // What the trap handler leaves.
+  // Written by the trap handler:
   TrapKind kind = TrapKind::unreachable;
   uint32_t pc_count = 0;
   uintptr_t pcs[Trap::kMaxFrames];  ///< the first is the trap's, the others are return addresses
@@ -81,7 +82,7 @@ struct EntryRecord {
   uintptr_t frame() const { return reinterpret_cast<uintptr_t>(saved_sp) + kSavedSpToFrame; }
 };
 
-/// What a thread keeps. Read by the signal handler, so it has neither constructor nor destructor.
+/// A thread's state. The signal handler reads it, so it has neither constructor nor destructor.
 struct ThreadState {
   EntryRecord* top = nullptr;
   uintptr_t stack_low = 0;
@@ -91,7 +92,7 @@ struct ThreadState {
 };
 extern thread_local constinit ThreadState t_thread __attribute__((tls_model("initial-exec")));
 
-/// Host code for a scope within a guest's call: its floating-point control, which it may change.
+/// A scope of host code within a guest's call: it runs with the host's floating-point control, which it may change.
 class HostScope {
  public:
   explicit HostScope(EntryRecord& record) : record_(record) {

@@ -12,15 +12,16 @@ namespace rotor {
 namespace runtime {
 namespace {
 
-/// Of the process, as threads are: one fiber may call into several engines.
+/// The declared stacks of the process, to which threads belong, too: one fiber may call into several engines.
 struct Declared {
   std::mutex mutex;
-  std::map<uintptr_t, uintptr_t> ends;  ///< by their low addresses
-  /// Raised under the mutex, with each change. What a thread remembers of an earlier generation may be gone.
+  std::map<uintptr_t, uintptr_t> ends;  ///< ends of stacks, by their low addresses
+  /// Incremented under the mutex with each change. A stack that a thread remembers from an earlier generation may be
+  /// gone.
   std::atomic<uint64_t> generation{1};
 };
 
-/// Never destroyed: threads may still be running when the process exits.
+/// Returns the declared stacks. They are never destroyed: threads may still be running when the process exits.
 Declared& declared() {
   static auto* stacks = new Declared;
   return *stacks;

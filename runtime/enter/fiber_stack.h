@@ -13,8 +13,8 @@ struct FoundFiberStack {
   uint64_t generation = 0;  ///< of the declarations, when it was found
 };
 
-/// The declared stack that `sp` lies in, looked up in `last` first, which is where it is left; nullptr: none. Takes no
-/// lock if it is the one found last and nothing was declared since.
+/// Returns the declared stack that `sp` lies in, or nullptr. Looks in `last` first, and leaves there what it finds.
+/// Takes no lock if the stack is the one found last and nothing was declared since.
 const memory::os::StackRange* find_fiber_stack(FoundFiberStack& last, uintptr_t sp);
 
 }  // namespace rotor::runtime

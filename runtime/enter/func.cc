@@ -13,7 +13,7 @@ namespace rotor::runtime {
 
 Func func_of_ref(const code::FuncRef* ref) {
   auto* instance = static_cast<InstanceImpl*>(ref->context->instance);
-  // What the handle holds is a reference's address, which may lie in another member's context: they die together.
+  // The handle holds the address of a reference, which may lie in another member's context: members die together.
   return Func::from_handle({instance->group, const_cast<code::FuncRef*>(ref)});
 }
 
@@ -33,7 +33,7 @@ bool slot_fits(uint64_t slot, ValType wanted, const EngineImpl* engine) {
   if (!slot) return wanted.nullable();
   if (!wanted.is_concrete_ref()) return true;
   const Signature& actual = Signature::of(reinterpret_cast<const code::FuncRef*>(slot)->type);
-  // Of another engine, the same name is another type.
+  // In another engine the same name is another type.
   return actual.engine == engine && actual.name == wanted.heap().type_name();
 }
 
@@ -126,7 +126,7 @@ Result<std::vector<Value>> Func::call(std::span<const Value> args) const {
     }
     slots[slot] = args[i].bits();
     if (type.params[slot].is_func && slots[slot]) {
-      // By the handle's token: unlike the slot it can tell that its instance is gone.
+      // The group is taken from the handle's token, which, unlike the slot, tells whether its instance is gone.
       LinkGroup* other = runtime::group_of(args[i].func().handle());
       if (!other) return runtime::gone();
       ROTOR_CHECK(LinkGroup::merge(*group, *other));

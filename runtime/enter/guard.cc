@@ -1,4 +1,5 @@
-// With runtime/enter/host_function.cc the only code of the library that is compiled with exceptions: it catches them.
+// Catches exceptions. This file and runtime/enter/host_function.cc are the only code of the library that is compiled
+// with exceptions.
 #include "rotor/guard.h"
 
 #include <cxxabi.h>
@@ -8,7 +9,7 @@
 
 namespace rotor::detail {
 
-// Not for UndefinedBehaviorSanitizer: a thread that ends throws no object, and the reference binds to none.
+// Not checked by UndefinedBehaviorSanitizer: a thread that ends throws no object, so the reference binds to none.
 [[gnu::no_sanitize("null")]] Error thrown_error(const char* who) {
   try {
     throw;

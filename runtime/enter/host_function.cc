@@ -32,7 +32,7 @@ code::FuncRef HostImport::ref() { return {type->id(), reinterpret_cast<const voi
 
 namespace {
 
-/// The embedder's code: with its own floating-point control, and what it throws is an error.
+/// Runs the embedder's code with the host's floating-point control; what it throws becomes an error.
 Result<void> run_host(HostImport& import, Slot* slots) {
   HostScope host(*t_thread.top);
   Caller caller(import.instance);
@@ -68,7 +68,8 @@ Result<void> call_host(HostImport& import, CallRegs& regs, const uint64_t* stack
 
 }  // namespace
 
-/// Called by rotor_host_entry, whose frame is `frame`. nullptr: done; else the stack pointer to leave the guest to.
+/// Called by rotor_host_entry, whose frame is `frame`. Returns nullptr if the call returned normally, else the stack
+/// pointer to leave the guest to.
 extern "C" [[gnu::visibility("hidden"), gnu::used]] void* rotor_host_dispatch(code::Context* context, CallRegs* regs,
                                                                               const uint64_t* stack_args,
                                                                               uintptr_t frame) {

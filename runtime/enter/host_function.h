@@ -21,17 +21,19 @@ struct HostDefinition {
   HostFunction function;
 };
 
-/// The callee's context of one imported host function of one instance: so the host function knows who calls it.
+/// One imported host function of one instance, with a context of its own as the callee, so that the host function knows
+/// who calls it.
 struct HostImport {
   code::Context context{};  ///< `host` points back here
   InstanceImpl* instance = nullptr;
   std::shared_ptr<const HostDefinition> definition;
   const Signature* type = nullptr;
-  std::unique_ptr<uint64_t[]> results;  ///< if they go through memory
+  std::unique_ptr<uint64_t[]> results;  ///< null if results are in registers
   uint32_t import_index = 0;            ///< among the imports of all kinds
 
-  /// `wanted`: the type that the module imports it by, which is written as the host's is. The host has one type for
-  /// what may be several of the modules' (a type that names itself, and one that names the first).
+  /// Binds it to an importer. `wanted` is the type that the module imports it by, which reads the same as the host's.
+  /// (The host has one type for what may be several of the modules': a type that names itself, and one that names the
+  /// first.)
   void bind(InstanceImpl* importer, std::shared_ptr<const HostDefinition> host, const Signature& wanted,
             uint32_t index);
   code::FuncRef ref();

@@ -1,5 +1,5 @@
-// Each function is called by compiled code, inside the instance's group; the guest left host_stack_reserve_bytes of
-// stack. Operands are guest values of up to 64 bits: every one is checked here, without sums that could wrap.
+// Helpers that compiled code calls, inside the instance's group; the guest left host_stack_reserve_bytes of stack.
+// Operands are guest values of up to 64 bits: every one is checked here, without sums that could wrap.
 #include "runtime/enter/libcalls.h"
 
 #include <algorithm>
@@ -24,15 +24,15 @@ namespace libcalls {
 constexpr int32_t kOk = 0;
 constexpr int32_t kTrap = 1;
 
-/// Of a grow whose callback threw: keeps the error, for the call to end with. `frame` is the helper's, which the guest
-/// called. The stack pointer to leave the guest to.
+/// Keeps the error of a grow whose callback threw, for the call to end with. `frame` is the frame of the helper that
+/// the guest called. Returns the stack pointer to leave the guest to.
 void* keep_error(EntryRecord& record, Error&& error, uintptr_t frame) {
   record.host_error = std::move(error);
   record.pc_count = walk_frames(record, frame, record.pcs, Trap::kMaxFrames);
   return record.saved_sp;
 }
 
-/// UINT64_MAX, which MemoryImpl and TableImpl say for "refused", is -1 in either index type.
+/// Runs memory.grow. UINT64_MAX, which MemoryImpl and TableImpl return for "refused", is -1 in either index type.
 uint64_t memory_grow(code::Context* context, uint32_t memory, uint64_t delta) {
   EntryRecord& record = *t_thread.top;
   void* leave_to = nullptr;
@@ -43,7 +43,7 @@ uint64_t memory_grow(code::Context* context, uint32_t memory, uint64_t delta) {
       return *grown;
     leave_to = keep_error(record, std::move(grown).error(), reinterpret_cast<uintptr_t>(__builtin_frame_address(0)));
   }
-  rotor_leave(leave_to);  // nothing of this frame is left to clean up
+  rotor_leave(leave_to);  // this frame has nothing left to clean up
 }
 
 int32_t memory_copy(code::Context* context, uint32_t dst_memory, uint32_t src_memory, uint64_t dst, uint64_t src,
@@ -96,7 +96,7 @@ int32_t table_copy(code::Context* context, uint32_t dst_table, uint32_t src_tabl
 
 void elem_drop(code::Context* context, uint32_t segment) { instance_of(context).dropped_elements[segment] = true; }
 
-// Compiled code has checked bounds, alignment and, for waits, sharedness.
+// Compiled code has checked bounds, alignment and, for waits, that the memory is shared.
 
 int32_t atomic_notify(code::Context* context, uint32_t memory, uint64_t address, uint32_t count) {
   return static_cast<int32_t>(memory_of(context, memory).waiters.notify(address, count));
@@ -141,8 +141,8 @@ void tier_up(code::Context* context, uint32_t defined_func) { instance_of(contex
 }  // namespace libcalls
 }  // namespace
 
-/// Called by rotor_lazy_entry: `return_address` lies in the stub of the function to compile, `frame` is that entry's
-/// frame. The code to go on with, or the stack pointer to leave the guest to.
+/// What rotor_lazy_entry gets: the code to go on with, or the stack pointer to leave the guest to. It passes
+/// `return_address`, which lies in the stub of the function to compile, and its own frame as `frame`.
 struct LazyResult {
   const void* code;
   void* saved_sp;
@@ -158,7 +158,7 @@ extern "C" [[gnu::visibility("hidden"), gnu::used]] LazyResult rotor_lazy_dispat
     return {*code, nullptr};
   EntryRecord& record = *t_thread.top;
   if (code) {
-    // As if the function had begun: it is the innermost of the backtrace.
+    // The trap is reported as if the function had begun: it is the innermost of the backtrace.
     record.kind = TrapKind::interrupted;
     record.pcs[0] = return_address - code::Stubs::kReturn;
     record.pc_count = 1 + walk_frames(record, frame, record.pcs + 1, Trap::kMaxFrames - 1);

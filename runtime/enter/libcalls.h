@@ -7,7 +7,7 @@
 
 namespace rotor::runtime {
 
-/// Their addresses, in the order of code::Libcall.
+/// Returns their addresses, in the order of code::Libcall.
 std::array<const void*, code::kLibcallCount> libcall_addresses();
 
 }  // namespace rotor::runtime

@@ -6,7 +6,7 @@ namespace rotor::runtime {
 
 namespace {
 
-/// The places of one value, the first of which is `word`: one a slot.
+/// Appends the places of one value, one per slot, the first of which is `word`.
 void append_places(std::vector<ValuePlace>& places, ValType type, uint32_t word) {
   bool is32 = type == ValType::i32 || type == ValType::f32;
   places.push_back({static_cast<uint16_t>(word), is32, type.is_func_ref()});

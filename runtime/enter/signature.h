@@ -12,8 +12,8 @@ namespace rotor::runtime {
 
 class EngineImpl;
 
-/// Where one slot travels, of an argument or result: below CallRegs::kWords a word of CallRegs, else a stack word. Of
-/// results in memory: a word of Context::results.
+/// The place of one slot of an argument or result: `word` below CallRegs::kWords is a word of CallRegs, else a stack
+/// word. For results in memory it is a word of Context::results.
 struct ValuePlace {
   uint16_t word = 0;
   bool is32 = false;     ///< the upper half of the word is garbage
@@ -22,7 +22,7 @@ struct ValuePlace {
 
 /// A function type of an engine. Equal types of one engine are one object: its address is the canonical type id that
 /// compiled code compares (code::FuncRef::type). It lives while something uses it (TypeUses): the module whose code
-/// compares it, and that of each function that such code can meet.
+/// compares it, and the module of each function that such code can meet.
 struct Signature {
   Signature(const EngineImpl& owner, uint64_t type_name, FuncType func_type);
   Signature(const Signature&) = delete;
@@ -33,13 +33,13 @@ struct Signature {
   const EngineImpl* engine;
   uint64_t name;  ///< in the engine's TypeRegistry: what a HeapType names it by
   FuncType type;  ///< in terms of the engine's types
-  /// One a slot (rotor::Slot): a v128 has two.
+  /// One place per slot (rotor::Slot): a v128 has two.
   std::vector<ValuePlace> params;
   std::vector<ValuePlace> results;
   uint32_t stack_words = 0;   ///< of the arguments
   uint32_t result_words = 0;  ///< in Context::results; 0: results are in registers
   uint64_t shape = 0;         ///< entry_shape of the arguments
-  /// Slots that a call needs: of the arguments or of the results.
+  /// Returns the slots that a call needs: those of the arguments or of the results, whichever are more.
   size_t slot_count() const { return std::max(params.size(), results.size()); }
   bool has_ref_params = false;
   bool has_ref_results = false;

@@ -51,7 +51,7 @@ void append_frames(Trap& trap, std::span<const uintptr_t> pcs, bool first_is_pc)
   for (size_t i = 0; i < pcs.size() && trap.frames.size() < Trap::kMaxFrames; ++i) {
     uintptr_t pc = pcs[i] - (i == 0 && first_is_pc ? 0 : 1);
     const code::CodeRegion* region = code::find_code_region(pc);
-    if (!region) continue;  // a frame of the entry's, or of a host function that was called directly
+    if (!region) continue;  // the entry's frame, or that of a host function that was called directly
     if (auto frame = region->owner().frame_at(pc)) trap.frames.push_back(std::move(*frame));
   }
 }
@@ -67,7 +67,7 @@ Error trap_error(TrapKind kind, std::span<const uintptr_t> pcs) {
 }
 
 Error host_error(Error error, std::span<const uintptr_t> pcs) {
-  // A default-constructed Error says nothing of its kind.
+  // A default-constructed Error has no kind of its own.
   if (error.kind == ErrorKind::internal && error.message.empty()) {
     error.kind = ErrorKind::host;
     error.message = to_string(TrapKind::host);

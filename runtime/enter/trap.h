@@ -1,4 +1,4 @@
-// From what a trap left behind to a Trap.
+// Makes a Trap from what one left behind.
 #pragma once
 
 #include <cstdint>
@@ -13,11 +13,11 @@ namespace rotor::runtime {
 /// the first one is the address of an instruction instead. Pre: the code's instances are alive.
 void append_frames(Trap& trap, std::span<const uintptr_t> pcs, bool first_is_pc);
 
-/// A trap as an error.
+/// Makes an error of a trap.
 Error trap_error(TrapKind kind, std::span<const uintptr_t> pcs = {});
 
-/// The error that a host function ended the guest's call with, `pcs` being the guest's frames up to the entry: a trap
-/// of a nested call gets them appended, the host's own error gets a backtrace.
+/// Completes the error that a host function ended the guest's call with. `pcs` are the guest's frames up to the entry:
+/// they are appended to a trap of a nested call; the host's own error gets a backtrace of them.
 Error host_error(Error error, std::span<const uintptr_t> pcs);
 
 }  // namespace rotor::runtime

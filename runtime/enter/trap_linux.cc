@@ -1,4 +1,4 @@
-// Signals: where a guest's fault becomes a trap. The only place with signal calls.
+// Signals: turns a guest's fault into a trap. The only file with signal calls.
 #include <signal.h>
 #include <ucontext.h>
 
@@ -22,13 +22,13 @@ namespace {
 
 // SIGFPE is not among them: compiled code compares before it divides.
 constexpr int kSignals[] = {SIGSEGV, SIGBUS, SIGILL};
-/// What was installed before us. Written before our handler can run.
+/// The actions that were installed before Rotor's. Written before its handler can run.
 struct sigaction g_previous[std::size(kSignals)];
 
-/// A fault that far below the thread's stack can still be a probe of its guard.
+/// A fault that is at most this far below the thread's stack can still be a probe of its guard.
 constexpr uintptr_t kStackGuardReachBytes = 1 << 20;
 
-/// Reads the kind off a trap site. What follows text is mapped too (the run page): reading 5 bytes is safe.
+/// Reads the kind of a trap site. What follows text is mapped, too (the run page), so reading 5 bytes is safe.
 bool decode_trap_site(const uint8_t* code, TrapKind& kind) {
   constexpr uint8_t kNoDisplacement = 0x00;
   if (std::memcmp(code, code::kTrapBytes, sizeof code::kTrapBytes) == 0) {
@@ -42,7 +42,7 @@ bool decode_trap_site(const uint8_t* code, TrapKind& kind) {
   return true;
 }
 
-/// True for a fault of a guest's access; `kind` says of what.
+/// Returns whether a fault is that of a guest's access; `kind` gets the kind of trap.
 bool classify_access(const EntryRecord& record, uintptr_t address, TrapKind& kind) {
   // Safe to read: this thread is inside the group and in compiled code, so nobody changes the lists.
   for (const GroupMember* member : record.group->members()) {
@@ -50,8 +50,8 @@ bool classify_access(const EntryRecord& record, uintptr_t address, TrapKind& kin
     kind = TrapKind::out_of_bounds_memory;
     return true;
   }
-  // Compiled code compares before it writes. This is for a stack that does not go down as far as the system said;
-  // frames above a page are probed, so they meet what lies below and do not jump it.
+  // Compiled code compares before it writes, so this is for a stack that does not go down as far as the system said.
+  // Frames above a page are probed, so they fault in what lies below and do not jump over it.
   uintptr_t low = record.stack_low;
   if (address < record.stack_limit && address >= low - std::min(low, kStackGuardReachBytes)) {
     kind = TrapKind::stack_overflow;
@@ -60,14 +60,14 @@ bool classify_access(const EntryRecord& record, uintptr_t address, TrapKind& kin
   return false;
 }
 
-/// Whether the frame of a function that stopped at its entry would have fitted: its check leaves in r10 how far down it
-/// reaches (jit/passes/stack_check.h). If that wrapped, it did not.
+/// Returns whether the frame of a function that stopped at its entry would have fitted: its check leaves in r10 how far
+/// down the frame reaches (jit/passes/stack_check.h). If that wrapped, it did not fit.
 bool fits_stack(const gregset_t& registers, uint64_t limit) {
   auto low = static_cast<uint64_t>(registers[REG_R10]);
   return low >= limit && low <= static_cast<uint64_t>(registers[REG_RSP]);
 }
 
-/// Turns a guest's fault into a trap: true if it was one.
+/// Turns a guest's fault into a trap. Returns whether the fault was a guest's.
 bool take_trap(int signal, const siginfo_t& info, ucontext_t& context) {
   EntryRecord* record = t_thread.top;
   if (!record || info.si_code <= 0) return false;  // not inside a guest, or sent by somebody
@@ -87,8 +87,8 @@ bool take_trap(int signal, const siginfo_t& info, ucontext_t& context) {
   record->kind = kind;
   record->pcs[0] = pc;
   record->pc_count = 1;
-  // The frame of a function that stopped at its entry is not there yet: rbp is its caller's, and on top of the stack
-  // lies where it returns to. If that is rotor_enter, it is no frame of the guest's.
+  // A function that stopped at its entry has no frame yet: rbp is its caller's, and its return address is on top of the
+  // stack. If the caller is rotor_enter, it is no frame of the guest's.
   if (at_entry && static_cast<uintptr_t>(registers[REG_RBP]) != record->frame())
     record->pcs[record->pc_count++] = *reinterpret_cast<const uintptr_t*>(registers[REG_RSP]);
   auto frame = static_cast<uintptr_t>(registers[REG_RBP]);
@@ -100,7 +100,7 @@ bool take_trap(int signal, const siginfo_t& info, ucontext_t& context) {
   return true;
 }
 
-/// Does what would have happened without us.
+/// Does what would have happened without Rotor's handler.
 void forward(int signal, siginfo_t* info, void* context) {
   struct sigaction* previous = nullptr;
   for (size_t i = 0; i < std::size(kSignals); ++i)
@@ -113,7 +113,7 @@ void forward(int signal, siginfo_t* info, void* context) {
     struct sigaction fallback{};
     fallback.sa_handler = SIG_DFL;
     sigaction(signal, &fallback, nullptr);
-    if (info->si_code <= 0) raise(signal);  // pending until we return
+    if (info->si_code <= 0) raise(signal);  // pending until this handler returns
     return;
   }
   struct sigaction handler = *previous;
@@ -121,7 +121,7 @@ void forward(int signal, siginfo_t* info, void* context) {
     previous->sa_flags &= ~SA_SIGINFO;
     previous->sa_handler = SIG_DFL;
   }
-  // The mask it asked for, as the kernel would set it.
+  // The mask that the handler asked for, as the kernel would set it.
   sigset_t mask = handler.sa_mask, before;
   sigaddset(&mask, signal);
   pthread_sigmask(SIG_BLOCK, &mask, &before);
@@ -148,7 +148,7 @@ std::unexpected<Error> system_error(const char* what) {
   return fail(ErrorKind::io, std::string(what) + ": " + std::strerror(errno));
 }
 
-/// The thread's alternate signal stack, if it had none that is large enough; given back when the thread ends.
+/// An alternate signal stack for a thread that has none that is large enough; given back when the thread ends.
 class SignalStack {
  public:
   Result<void> ensure() {
@@ -180,7 +180,7 @@ class SignalStack {
  private:
   static constexpr size_t kBytes = 64 << 10;
   static constexpr size_t kGuardBytes = 4 << 10;
-  /// A signal frame with AVX-512 state takes under 4 KiB, our handler little more.
+  /// A signal frame with AVX-512 state takes under 4 KiB, and Rotor's handler little more.
   static constexpr size_t kEnoughBytes = 16 << 10;
   uint8_t* base_ = nullptr;
 };
@@ -211,11 +211,12 @@ Result<void> install_trap_handlers() {
   if (installed) return {};
   struct sigaction action{};
   action.sa_sigaction = handle_signal;
-  // The guest may have no stack left.
+  // The handler needs a stack of its own: the guest may have none left.
   action.sa_flags = SA_SIGINFO | SA_ONSTACK;
   sigemptyset(&action.sa_mask);
   for (size_t i = 0; i < std::size(kSignals); ++i) {
-    // Asked for before, not with, the installation: a fault of another thread between the two finds it.
+    // The old action is asked for before the installation, not with it, so that a fault of another thread in between
+    // finds it.
     if (sigaction(kSignals[i], nullptr, &g_previous[i]) != 0 || sigaction(kSignals[i], &action, nullptr) != 0)
       return system_error("sigaction");
   }

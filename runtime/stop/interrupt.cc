@@ -30,7 +30,7 @@ Result<void> InterruptHandle::set_deadline(Clock::time_point deadline) const {
 }
 
 void InterruptHandle::clear_deadline() const {
-  // What could fail never had a deadline.
+  // A group for which this fails never had a deadline.
   if (group_) (void)group_->set_deadline(Clock::time_point::max(), watchdog_);
 }
 

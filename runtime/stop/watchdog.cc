@@ -15,8 +15,8 @@ Result<void> Watchdog::watch(std::shared_ptr<Watched> watched, Clock::time_point
   if (endless) return {};
   auto place = queue_.emplace(deadline, Item{watched.get(), watched});
   places_.emplace(watched.get(), place);
-  // A deadline that only moves away, as that of call after call does, wakes nobody: the thread finds out at the old
-  // one.
+  // A deadline that only moves to a later time, as that of call after call does, wakes nobody: the thread notices at
+  // the old one.
   if (deadline < sleeps_until_) changed_.notify_one();
   return {};
 }
@@ -39,7 +39,8 @@ void Watchdog::after_fork_in_child() {
   memory::make_anew(changed_);
   started_ = false;
   sleeps_until_ = Clock::time_point::min();
-  // Where a host function forked, its guest goes on. Else a thread would be in the way of what a child may be made for.
+  // Only where a host function forked, and its guest goes on, is a thread started. Else it would be in the way of what
+  // the child is made for.
   const bool runs = t_thread.top && !queue_.empty();
   const bool has_thread = runs && see_to_thread();
   for (const auto& [deadline, item] : queue_) {

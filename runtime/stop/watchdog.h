@@ -1,4 +1,4 @@
-// The thread that ends calls at their deadline: one an engine, from the first deadline on.
+// The thread that ends calls at their deadline: one per engine, from the first deadline on.
 #pragma once
 
 #include <pthread.h>
@@ -15,21 +15,22 @@
 
 namespace rotor::runtime {
 
-/// What has a deadline: a link group, as the watchdog knows it.
+/// Something with a deadline: the interface by which the watchdog knows a link group.
 class Watched {
  public:
   virtual ~Watched() = default;
-  /// The deadline may have passed.
+  /// Called when the deadline may have passed.
   virtual void check_deadline() = 0;
-  /// In the child of a fork, where the watchdog's thread is gone: the group, of which no call runs, asks for another
-  /// one before it runs again.
+  /// Called in the child of a fork that was made outside of guests, where the watchdog's thread is gone: makes the
+  /// group ask for another thread before it runs again.
   virtual void lose_watchdog_thread() = 0;
-  /// The same where a call runs: its deadline counts as passed.
+  /// Called in the child of a fork that a host function made, if no thread can be had there: the deadline counts as
+  /// passed.
   virtual void expire_deadline() = 0;
 };
 
-/// Thread-safe. What is watched calls it with its own mutex held, so that nothing here calls one under a lock.
-/// In the child of a fork a new thread takes over, before a group that it watches runs.
+/// Thread-safe. What is watched calls the watchdog with its own mutex held, so the watchdog never calls it under a lock
+/// of its own. In the child of a fork a new thread takes over, before a group that it watches runs.
 class Watchdog final : memory::ForkHooks {
  public:
   using Clock = std::chrono::steady_clock;
@@ -37,13 +38,13 @@ class Watchdog final : memory::ForkHooks {
   Watchdog() = default;
   Watchdog(const Watchdog&) = delete;
 
-  /// Calls check_deadline at `deadline`; Clock::time_point::max(): no longer. Replaces what was asked for before.
-  /// Errors: io (no thread).
+  /// Has check_deadline called at `deadline`, or not at all for Clock::time_point::max(). Replaces what was asked for
+  /// before. Errors: io (no thread).
   Result<void> watch(std::shared_ptr<Watched> watched, Clock::time_point deadline);
   void forget(const Watched& watched);
-  /// Starts the thread if there is none. Errors: io (none to be had).
+  /// Starts the thread if there is none. Errors: io (the system gives none).
   Result<void> see_to_thread();
-  /// Joins the thread; there is no other from then on. Not on that thread.
+  /// Joins the thread, after which none is started any more. Must not be called on that thread.
   void stop();
 
  private:
@@ -65,8 +66,8 @@ class Watchdog final : memory::ForkHooks {
   std::mutex mutex_;
   std::condition_variable changed_;
   Queue queue_;
-  std::unordered_map<const Watched*, Queue::iterator> places_;  ///< one each
-  Clock::time_point sleeps_until_ = Clock::time_point::min();   ///< the thread, if it sleeps
+  std::unordered_map<const Watched*, Queue::iterator> places_;  ///< at most one per group
+  Clock::time_point sleeps_until_ = Clock::time_point::min();   ///< of the thread; min: it does not sleep
   pthread_t thread_{};
   bool started_ = false;
   bool stopping_ = false;

@@ -1,4 +1,4 @@
-// What an instance has of something that Limits bound in sum.
+// Amounts that an instance's memories or tables have in sum, and that Limits bound.
 #pragma once
 
 #include <atomic>
@@ -13,7 +13,7 @@ class Budget {
   explicit Budget(uint64_t limit) : limit_(limit) {}
   Budget(const Budget&) = delete;
 
-  /// Takes `amount`: what is in use with it; nullopt: that would be over the limit, and nothing was taken.
+  /// Takes `amount` and returns what is in use with it; nullopt if that would be over the limit, and nothing was taken.
   std::optional<uint64_t> take(uint64_t amount) {
     uint64_t used = used_.load(std::memory_order_relaxed);
     do {
@@ -37,7 +37,8 @@ class Budget {
   std::atomic<uint64_t> denied_{0};
 };
 
-/// Of the memories and tables that an instance defines, which may outlive it; each of them shares it.
+/// The budget of the memories and tables that an instance defines, each of which shares it, since they may outlive the
+/// instance.
 struct InstanceBudget {
   InstanceBudget(uint64_t limit_bytes, uint64_t limit_elements)
       : memory_bytes(limit_bytes), table_elements(limit_elements) {}

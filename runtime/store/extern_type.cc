@@ -100,7 +100,7 @@ bool matches(const ExternType& found, const ExternType& wanted) {
   }
   if (auto* global = std::get_if<GlobalType>(&found)) {
     auto& want = std::get<GlobalType>(wanted);
-    // What can be written must be of one type for both sides.
+    // A mutable global must have the same type on both sides.
     if (global->is_mutable || want.is_mutable) return *global == want;
     return wasm::matches(global->value, want.value);
   }

@@ -14,7 +14,7 @@ namespace {
 
 std::unexpected<Error> gone() { return fail(ErrorKind::stale_handle, "the global is gone"); }
 
-/// i32 and f32 live in the low half of a cell; compiled code writes no more than that.
+/// Returns whether a type lives in the low half of a cell, as i32 and f32 do; compiled code writes no more than that.
 bool is32(ValType type) { return type == ValType::i32 || type == ValType::f32; }
 
 Result<code::GlobalCell> cell_of_value(const Value& value, ValType wanted, const runtime::EngineImpl* engine,

@@ -14,10 +14,10 @@ class EngineImpl;
 
 class GlobalImpl : public std::enable_shared_from_this<GlobalImpl> {
  public:
-  /// A global of the host's, with a cell of its own; `uses` keeps what its type names.
+  /// Makes a global of the host's, with a cell of its own; `uses` keeps the types that its type names.
   GlobalImpl(std::shared_ptr<const EngineImpl> engine, TypeUses uses, const GlobalType& type)
       : engine_(std::move(engine)), type_uses_(std::move(uses)), type_(type), own_{}, cell_(&own_) {}
-  /// A global that an instance of `group` defines; its cell is in the instance's context.
+  /// Makes a global that an instance of `group` defines; its cell is in the instance's context.
   GlobalImpl(std::shared_ptr<const EngineImpl> engine, const GlobalType& type, code::GlobalCell* cell,
              std::shared_ptr<LinkGroup> group)
       : engine_(std::move(engine)), type_(type), own_{}, cell_(cell) {
@@ -26,7 +26,7 @@ class GlobalImpl : public std::enable_shared_from_this<GlobalImpl> {
   GlobalImpl(const GlobalImpl&) = delete;
 
   const GlobalType& type() const { return type_; }
-  /// Whose type its type names.
+  /// Returns the engine to which the types that its type names belong.
   const EngineImpl* engine() const { return engine_.get(); }
   code::GlobalCell* cell() const { return cell_; }
 

@@ -18,7 +18,7 @@ Result<std::unique_ptr<InstanceImpl>> InstanceImpl::allocate(const Module& modul
   const ModuleImpl& impl = module.impl();
   ROTOR_CHECK(impl.check_cpu());
   std::unique_ptr<InstanceImpl> instance(new InstanceImpl(module, options));
-  // The results buffer stands behind the context: one block.
+  // The results buffer lies behind the context, in one block.
   size_t context_bytes = impl.layout().size_bytes;
   size_t bytes = (context_bytes + impl.result_words() * sizeof(uint64_t) + 63) / 64 * 64;
   void* block = std::aligned_alloc(64, bytes);
@@ -137,7 +137,7 @@ uint64_t InstanceImpl::evaluate(const wasm::ConstExpr& expr) const {
 }
 
 code::GlobalCell InstanceImpl::initial_value(const wasm::ConstExpr& expr) const {
-  // No instruction combines values of more than 64 bits: where there is one, it is the expression.
+  // No instruction combines values of more than 64 bits, so a v128.const is the whole expression.
   const wasm::ConstInstr& first = expr.code.front();
   if (first.op == wasm::Opcode::V128Const) return {{first.bits, first.high_bits}};
   if (first.op == wasm::Opcode::GlobalGet && expr.code.size() == 1)
@@ -185,7 +185,8 @@ Instance& Instance::operator=(Instance&& other) noexcept {
 
 Instance::~Instance() {
   if (!impl_) return;
-  // A copy: another thread that is inside may free the members, and with them what they hold of the group.
+  // The group is copied: another thread that is inside may free the members, and with them their references to the
+  // group.
   std::shared_ptr<runtime::LinkGroup> group = impl_->group;
   group->drop_owner();
 }

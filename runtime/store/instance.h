@@ -20,7 +20,7 @@ namespace rotor::runtime {
 /// Owned by its link group, which deletes it.
 class InstanceImpl final : public GroupMember {
  public:
-  /// Context and empty lists; not yet a member of a group. Errors: io (no memory).
+  /// Makes an instance with a context and empty lists, which is not yet a member of a group. Errors: io (no memory).
   static Result<std::unique_ptr<InstanceImpl>> allocate(const Module& module, const InstanceOptions& options);
   ~InstanceImpl() override;
   InstanceImpl(const InstanceImpl&) = delete;
@@ -34,12 +34,12 @@ class InstanceImpl final : public GroupMember {
   T* at(uint32_t context_offset) const {
     return reinterpret_cast<T*>(reinterpret_cast<uint8_t*>(context) + context_offset);
   }
-  /// The reference to a function that is imported or declared as a reference.
+  /// Returns the reference to a function that is imported or declared as a reference.
   const code::FuncRef* func_ref(uint32_t func_index) const {
     return at<code::FuncRef>(impl().layout().func_ref(impl().wasm(), func_index));
   }
   code::GlobalCell* global_cell(uint32_t index) const;
-  /// The host's view of a global; made at the first call for those defined here.
+  /// Returns the host's view of a global; those of globals defined here are made at the first call.
   std::shared_ptr<GlobalImpl> global(uint32_t index);
 
   Result<Extern> get(std::string_view name);
@@ -52,14 +52,15 @@ class InstanceImpl final : public GroupMember {
   InstanceUsage usage() const;
   InterruptHandle interrupt_handle() const { return {group, impl().engine().watchdog}; }
 
-  /// table.init and memory.init, which active segments are too. False: out of bounds, and nothing was written.
+  /// Run table.init and memory.init, also for active segments. Return false if that is out of bounds, and nothing was
+  /// written.
   bool table_init(uint32_t table, uint32_t segment, uint64_t dst, uint64_t src, uint64_t size);
   bool memory_init(uint32_t memory, uint32_t segment, uint64_t dst, uint64_t src, uint64_t size);
-  /// Pre: none of its functions can be called any more.
+  /// Lets go of the memories. Pre: none of its functions can be called any more.
   void release_memories();
-  /// The value of a constant expression of the module's.
+  /// Returns the value of a constant expression of the module's, as a slot's 64 bits.
   uint64_t evaluate(const wasm::ConstExpr& expr) const;
-  /// The same for a value of any type, as a global holds it.
+  /// Returns the value of a constant expression of any type, as a global holds it.
   code::GlobalCell initial_value(const wasm::ConstExpr& expr) const;
 
   const Module module;
@@ -77,7 +78,8 @@ class InstanceImpl final : public GroupMember {
 
  private:
   InstanceImpl(const Module& m, const InstanceOptions& o) : module(m), options(o) {}
-  /// Errors: not_found: no such export, or what it is instead.
+  /// Returns the index of an export of that kind. Errors: not_found (no such export, or of another kind, which the
+  /// message names).
   Result<uint32_t> export_of_kind(std::string_view name, wasm::ExternKind kind) const;
   Func func_at(uint32_t index) const;
 

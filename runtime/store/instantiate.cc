@@ -17,8 +17,8 @@ namespace rotor::runtime {
 
 namespace {
 
-/// The spec's steps, in order. An error leaves what was written to imported memories and tables; an instance whose
-/// functions may have been put in one has joined its group by then, and lives as long as that.
+/// Does the spec's steps, in order. After an error, what was written to imported memories and tables stays; an instance
+/// whose functions may have been put in a table has joined that table's group by then, and lives as long as the group.
 class Instantiation {
  public:
   Instantiation(const InstancePreImpl& pre, InstanceImpl& instance)
@@ -34,7 +34,7 @@ class Instantiation {
     ROTOR_CHECK(restore_tables(snapshot));
     instance_.dropped_data = snapshot.dropped_data;
     instance_.dropped_elements = snapshot.dropped_elements;
-    // Last, so that after an error they are as they were.
+    // Imported memories are restored last, so that after an error they are as they were.
     return restore_imported_memories(snapshot);
   }
 
@@ -56,7 +56,7 @@ class Instantiation {
     return fail(ErrorKind::limit,
                 fmt::format("the module defines {} {}, over the limit {} = {}", count, what, what, limit));
   }
-  /// Of what the module defines. Errors: limit.
+  /// Sets the budget of the memories and tables that the module defines. Errors: limit.
   Result<void> set_budget() {
     const Limits& limits = instance_.options.limits;
     ROTOR_CHECK(check_count(wasm_.memories.size() - wasm_.imported_memories, limits.memories, "memories"));
@@ -105,7 +105,7 @@ class Instantiation {
                   fmt::format("import {}: what it was defined as is gone", import_text(import)));
     };
     if (auto* func = std::get_if<Func>(&item)) {
-      // Merging fails if the function's instance is gone: the reference is read after it only.
+      // Merging fails if the function's instance is gone, so the reference is read only after it.
       ROTOR_CHECK(LinkGroup::merge(*instance_.group, *group_of(func->handle())));
       next_func_slot() = *func_ref_of(func->handle());
       return {};
@@ -131,7 +131,8 @@ class Instantiation {
     return {};
   }
 
-  /// The engine, for what has to keep it: a count that all threads share, so not in vain.
+  /// Returns the engine for a type that has to keep it alive, else null: its reference count is shared by all threads,
+  /// so it is not taken without need.
   std::shared_ptr<const EngineImpl> type_owner(ValType type) const {
     return type.is_concrete_ref() ? module_.shared_engine() : nullptr;
   }
@@ -141,7 +142,7 @@ class Instantiation {
     memory->add_user();
     instance_.memories[index] = std::move(memory);
   }
-  /// Of the object itself and not of a host's handle to it (HostHold): instances don't keep those.
+  /// Sets a table, given as the object itself and not as a host's handle to it (HostHold): instances don't keep those.
   void set_table(uint32_t index, std::shared_ptr<TableImpl> table) {
     *instance_.at<code::TableDef*>(layout_.table(index)) = table->def();
     instance_.tables[index] = std::move(table);
@@ -197,14 +198,14 @@ class Instantiation {
       impl->tie.belong_to(instance_.group);
       uint64_t* slots = impl->slots(0);
       bool holds_funcs = type.element.is_func_ref();
-      // What is null is there already, and may lie in a page that was never touched.
+      // Null elements are there already, and may lie in pages that were never touched.
       for (size_t k = 0; k < elements.size(); ++k)
         if (elements[k]) slots[k] = holds_funcs ? func_slot(elements[k]) : elements[k];
       set_table(i, std::move(impl));
     }
     return {};
   }
-  /// Of a function as a snapshot keeps it.
+  /// Returns the slot of a function as a snapshot keeps it.
   uint64_t func_slot(uint64_t context_offset) const {
     return context_offset ? reinterpret_cast<uint64_t>(instance_.context) + context_offset : 0;
   }
@@ -238,7 +239,7 @@ class Instantiation {
     return {};
   }
 
-  /// Of a segment. An i32 has garbage above, if it is a global's.
+  /// Returns the offset of a segment. An i32 that comes from a global may have garbage in its upper half.
   uint64_t offset_of(const wasm::ConstExpr& expr, bool is64) const {
     uint64_t offset = instance_.evaluate(expr);
     return is64 ? offset : static_cast<uint32_t>(offset);
@@ -294,14 +295,14 @@ Result<Instance> instantiate(const InstancePreImpl& pre, const InstanceOptions& 
   ROTOR_TRY(auto allocated, InstanceImpl::allocate(pre.module, options));
   std::shared_ptr<LinkGroup> group = LinkGroup::create();
   allocated->group = group;
-  // Inside until the end: a drop on the way takes effect when it is left.
+  // The thread stays inside the group until the end: a drop in between takes effect when it leaves.
   ROTOR_TRY(GroupEntry inside, GroupEntry::enter(group.get()));
   InstanceImpl* instance = allocated.release();
   group->add_member(instance);
   Instance handle(instance);  // the group's first owner
   if (options.deadline) ROTOR_CHECK(handle.set_deadline(*options.deadline));
   if (options.on_interrupt_handle) {
-    const InterruptHandle interrupt_handle = handle.interrupt_handle();  // here: guarded() cleans up nothing inside
+    const InterruptHandle interrupt_handle = handle.interrupt_handle();  // guarded() cleans up nothing made inside it
     auto tell = [&] { options.on_interrupt_handle(interrupt_handle); };
     ROTOR_CHECK(detail::guarded("on_interrupt_handle", tell));
   }
@@ -309,7 +310,8 @@ Result<Instance> instantiate(const InstancePreImpl& pre, const InstanceOptions& 
   if (!snapshot) {
     ROTOR_CHECK(steps.run());
   } else if (auto restored = steps.restore(*snapshot); !restored) {
-    // Linked to what it imports from, it may live on, but nobody has got hold of it: its memories are free to be used.
+    // The instance may live on, linked to what it imports from, but nobody has a handle to it: its memories can be used
+    // by others.
     instance->release_memories();
     return std::unexpected(std::move(restored).error());
   }

@@ -7,7 +7,7 @@
 
 namespace rotor::runtime {
 
-/// In the state of `snapshot` instead, if there is one.
+/// Instantiates a module; in the state of `snapshot` instead of its initial one, unless that is null.
 Result<Instance> instantiate(const InstancePreImpl& pre, const InstanceOptions& options,
                              const SnapshotImpl* snapshot = nullptr);
 

@@ -35,7 +35,8 @@ Result<void> LinkGroup::enter() {
       if (group.parent_.load(std::memory_order_acquire)) continue;
       return fail(ErrorKind::invalid_argument, "another thread is inside the instance or one that it is linked to");
     }
-    // It may have been absorbed between the look-up and the exchange. The bit of the last owner's drop is not set then.
+    // The group may have been absorbed between the look-up and the exchange. The bit of the last owner's drop is not
+    // set then.
     if (!group.parent_.load(std::memory_order_acquire)) [[likely]] {
       assert(group.depth_ == 0 && group.stays_ == 0);
       group.depth_ = 1;
@@ -61,7 +62,7 @@ void LinkGroup::leave() {
 void LinkGroup::let_go_of_unowned() {
   uintptr_t me = this_thread();
   do {
-    // First the bit, then the count: a drop that comes between sets it again.
+    // The bit is cleared before the count is read: a drop in between sets the bit again.
     holder_.fetch_and(~kUnowned);
     if (owners_.load() == 0) {
       holder_.store(kFreed);
@@ -76,7 +77,7 @@ Result<void> LinkGroup::begin_stay() {
   ROTOR_CHECK(enter());
   LinkGroup& group = root();
   ++group.stays_;
-  --group.depth_;  // a stay is no call: what stops one is over when the last call has left
+  --group.depth_;  // a stay is no call: a stop that ended a call is over when the last call has left
   return {};
 }
 
@@ -107,7 +108,7 @@ void LinkGroup::drop_owner() {
 bool LinkGroup::remove_owner() {
   assert(owners_.load() > 0);
   if (--owners_ > 0) return false;
-  // No merge meanwhile: that takes the mutex.
+  // No merge can happen meanwhile: that takes the mutex.
   uintptr_t holder = holder_.load();
   for (;;) {
     if (holder == kFreed) return false;
@@ -119,7 +120,7 @@ void LinkGroup::free_members() {
   // Freeing drops the last references of members to the group.
   std::shared_ptr<LinkGroup> keep = shared_from_this();
   {
-    // Behind a set_deadline that still found it alive.
+    // The mutex orders this after a set_deadline that still found the group alive.
     std::lock_guard lock(mutex_);
     if (watchdog_) watchdog_->forget(*this);
   }
@@ -155,7 +156,7 @@ Result<void> LinkGroup::merge(LinkGroup& a, LinkGroup& b) {
   return {};
 }
 
-/// Pre: the calling thread is inside both, and both are roots.
+/// Makes `from` part of `into`. Pre: the calling thread is inside both, and both are roots.
 void LinkGroup::absorb(LinkGroup& into, LinkGroup& from) {
   std::scoped_lock lock(into.mutex_, from.mutex_);
   for (GroupMember* member : from.members_) {
@@ -183,7 +184,8 @@ void LinkGroup::absorb(LinkGroup& into, LinkGroup& from) {
   if (!into.watchdog_) into.watchdog_ = from.watchdog_;
   if (from.deadline_ < into.deadline_) {
     into.deadline_ = from.deadline_;
-    // A thread was started for one of the two. (Were it of another engine and none to be had: see check_deadline.)
+    // The watchdog's thread was started for one of the two groups' deadlines. (If that was another engine's, and this
+    // one gets no thread, change_limit stops the next entry that sets a limit.)
     (void)into.watchdog_->watch(into.shared_from_this(), into.deadline_);
   }
   from.parent_.store(&into, std::memory_order_release);
@@ -199,7 +201,7 @@ bool LinkGroup::change_limit(uint64_t stack_limit) {
   }
   running_limit_ = stack_limit;
   if (watchdog_ && deadline_ != Clock::time_point::max() && !watchdog_->see_to_thread()) {
-    // In the child of a fork: without a thread nobody would stop it.
+    // In the child of a fork there may be no thread to be had, and nobody would stop the call.
     set_stop(stop_.load() | kDeadline);
     return false;
   }
@@ -227,12 +229,12 @@ void LinkGroup::set_stop(uint32_t stop) {
 void LinkGroup::withdraw_stop(uint32_t bits) {
   uint32_t stop = stop_.load();
   if (!(stop & bits)) return;
-  // The inside thread may have met the limit already, and its trap handler asks why.
+  // The inside thread may have met the limit already; its trap handler then asks stopped_at for the reason.
   unsettled_.store(true);
   set_stop((stop & ~bits) | kWithdrawn);
 }
 
-/// The inside thread leaves: what ended its calls is over.
+/// Called when the inside thread leaves: the interrupt that ended its calls is over.
 void LinkGroup::settle() {
   std::lock_guard lock(mutex_);
   unsettled_.store(false);
@@ -253,7 +255,7 @@ bool LinkGroup::begin_wait(Sleeper& sleeper) {
 }
 
 void LinkGroup::end_wait() {
-  // The same root as in begin_wait: merging takes a thread that is inside, and this one slept.
+  // This is the same root as in begin_wait: only a thread that is inside can merge, and this one slept.
   LinkGroup& group = root();
   std::lock_guard lock(group.mutex_);
   group.sleeper_ = nullptr;
@@ -284,7 +286,7 @@ Result<void> LinkGroup::set_deadline(Clock::time_point deadline, const std::shar
     bool clears = deadline == Clock::time_point::max();
     ROTOR_CHECK(group.check_stoppable(clears ? Promptness::best_effort : Promptness::sure));
     if (!group.watchdog_) group.watchdog_ = watchdog;
-    // Nothing changes if there is no thread to watch it.
+    // If there is no thread to watch the deadline, nothing changes.
     ROTOR_CHECK(group.watchdog_->watch(group.shared_from_this(), deadline));
     group.deadline_ = deadline;
     if (deadline <= Clock::now())
@@ -307,7 +309,7 @@ void LinkGroup::expire_deadline() {
 
 void LinkGroup::lose_watchdog_thread() {
   locked([](LinkGroup& group) {
-    // No entry has this limit, so that the next one comes to change_limit.
+    // No entry has this limit, so the next one calls change_limit.
     group.activation_.stack_limit.store(code::kInterruptLimit);
   });
 }

@@ -11,12 +11,12 @@
 // Locking. `holder_` is a lock that is never waited for: a thread that finds another one inside gets an error. What is
 // not said to belong to `mutex_` is touched only while holding it.
 //
-// Letting go. The group lives by its members, which hold it, and by handles that others hold: so a thread that leaves
-// must not touch it after the exchange that lets go of `holder_`. What it has to know by then, that the last owner
-// went, is a bit of that very word (kUnowned): whoever drops the last owner frees the group if nobody is inside, and
-// else sets the bit, with which the exchange of the thread inside fails.
+// Letting go. The group is kept alive by its members, which hold it, and by handles that others hold: so a thread that
+// leaves must not touch it after the exchange that lets go of `holder_`. What the thread has to know by then, that the
+// last owner went, is a bit of that very word (kUnowned): whoever drops the last owner frees the group if nobody is
+// inside, and else sets the bit, with which the exchange of the thread inside fails.
 //
-// Forks. In the child a thread that was inside is so for ever: others get the error. `mutex_` is free there.
+// Forks. In the child, a thread that was inside stays inside for ever: others get the error. `mutex_` is free there.
 //
 // Stopping. Any thread may stop what the group runs: it sets bits of `stop_` and raises the activation's limit to
 // code::kInterruptLimit, so that the next function entry or loop head of interruptible code traps; a thread that waits
@@ -41,23 +41,23 @@
 
 namespace rotor::runtime {
 
-/// An instance, as its group knows it: owned by the group.
+/// The interface by which a group knows an instance; the group owns it.
 class GroupMember {
  public:
   virtual ~GroupMember() = default;
-  /// Config::interruptible, of its code.
+  /// Returns the Config::interruptible that its code was compiled with.
   virtual bool interruptible() const = 0;
-  /// What its context points to from now on: its code runs under the group's limits.
+  /// Makes its context point to `activation` from now on, so that its code runs under the group's limits.
   virtual void use(code::Activation& activation) = 0;
-  /// Whether the address lies in the reservation of one of its memories. Async-signal-safe.
+  /// Returns whether the address lies in the reservation of one of its memories. Async-signal-safe.
   virtual bool has_memory_at(uintptr_t address) const = 0;
 };
 
-/// A thread that waits for something, inside a group. On that thread's stack.
+/// A thread's wait for something, inside a group. It lies on that thread's stack.
 class Sleeper {
  public:
-  /// Ends a wait that is under way or about to begin. Called with the group's mutex, which the waiting thread must not
-  /// ask for with a lock that this takes.
+  /// Ends a wait that is under way or about to begin. Called with the group's mutex held, which the waiting thread must
+  /// not ask for while it holds a lock that this takes.
   virtual void interrupt() = 0;
 
  protected:
@@ -67,17 +67,17 @@ class Sleeper {
 class LinkGroup final : public Watched, public std::enable_shared_from_this<LinkGroup> {
  public:
   using Clock = std::chrono::steady_clock;
-  /// Whether a stop is refused that code without Config::interruptible may outrun.
+  /// Whether to refuse (`sure`) a stop that code without Config::interruptible may outrun.
   enum class Promptness : bool { best_effort, sure };
 
-  /// A group of one member to be, with one owner.
+  /// Makes a group for one member to be added, with one owner.
   static std::shared_ptr<LinkGroup> create() { return std::make_shared<LinkGroup>(); }
   LinkGroup() = default;
   LinkGroup(const LinkGroup&) = delete;
 
-  /// The group that this one has become part of.
+  /// Returns the group that this one has become part of, or itself.
   LinkGroup& root();
-  /// True until the members are freed.
+  /// Returns whether the members are not yet freed.
   bool alive() { return !root().is_freed(); }
 
   /// Lets the calling thread in; it may enter again while inside. Errors: stale_handle; invalid_argument: another
@@ -87,43 +87,44 @@ class LinkGroup final : public Watched, public std::enable_shared_from_this<Link
   void leave();
   /// Keeps the calling thread inside between its calls, which then cost it no exchange on the bus. Errors: as of enter.
   Result<void> begin_stay();
-  /// By the same thread.
+  /// Ends a stay; must be called by the thread that began it.
   void end_stay();
 
   /// Pre for these: the calling thread is inside.
 
-  /// The stack limit of an entry into compiled code. False: the group has to stop, and nothing is to be entered.
+  /// Sets the stack limit of an entry into compiled code. Returns false if the group has to stop, and nothing may be
+  /// entered.
   bool begin_call(uint64_t stack_limit) {
     LinkGroup& group = root();
     if (group.activation_.stack_limit.load(std::memory_order_relaxed) == stack_limit) [[likely]]
       return true;
     return group.change_limit(stack_limit);
   }
-  /// The limit of the entry around the one that was left.
+  /// Restores the stack limit of the entry around the one that was left.
   void resume_call(uint64_t stack_limit) {
     LinkGroup& group = root();
     if (group.activation_.stack_limit.load(std::memory_order_relaxed) != stack_limit) group.restore_limit(stack_limit);
   }
-  /// A call ended with TrapKind::interrupted: when the thread leaves the group, the interrupt is over.
+  /// Notes that a call ended with TrapKind::interrupted: when the thread leaves the group, the interrupt is over.
   void stop_was_delivered() {
     LinkGroup& group = root();
     group.delivered_ = true;
     group.unsettled_.store(true, std::memory_order_relaxed);
   }
-  /// True: `sleeper` is woken if the group has to stop, until end_wait. False: it has to stop.
+  /// Has `sleeper` woken if the group has to stop, until end_wait. Returns false if it has to stop already.
   bool begin_wait(Sleeper& sleeper);
   void end_wait();
-  /// Whether this thread entered it once, so that no call of its own runs in it.
+  /// Returns whether this thread, which is inside, entered the group only once, so that no call of its own runs in it.
   bool entered_once() { return root().depth_ == 1; }
   std::span<GroupMember* const> members() { return root().members_; }
   /// Pre: no other thread knows the group yet.
   void add_member(GroupMember* member);
   void add_owner();
 
-  // By any thread.
+  // The following may be called by any thread.
 
-  /// Whether a function entry that trapped met a stop's limit. `fits_stack`: it did not meet the one of the entry from
-  /// the host. Async-signal-safe.
+  /// Returns whether a function entry that trapped met the limit of a stop. `fits_stack`: its frame fits above the
+  /// limit of the entry from the host. Async-signal-safe.
   bool stopped_at(bool fits_stack);
   /// Stops what runs now or, if nothing does, the next call. Errors: stale_handle; invalid_argument: `sure`, and a
   /// member's code is not interruptible.
@@ -133,7 +134,7 @@ class LinkGroup final : public Watched, public std::enable_shared_from_this<Link
   /// Stops what runs at `deadline` or later, until another one is set; Clock::time_point::max(): none. Errors: as of
   /// interrupt(sure); io (no thread).
   Result<void> set_deadline(Clock::time_point deadline, const std::shared_ptr<Watchdog>& watchdog);
-  // For the watchdog.
+  // Called by the watchdog:
   void check_deadline() override;
   void lose_watchdog_thread() override;
   void expire_deadline() override;
@@ -144,27 +145,27 @@ class LinkGroup final : public Watched, public std::enable_shared_from_this<Link
   /// Makes one group of two. Errors: as of enter, for either of them.
   static Result<void> merge(LinkGroup& a, LinkGroup& b);
 
-  /// For tests.
+  /// Returns the number of owners, for tests.
   uint32_t owners() { return root().owners_.load(); }
 
  private:
-  // Of holder_, beside the address of a ThreadState.
-  static constexpr uintptr_t kFreed = 1;    ///< the word is this
-  static constexpr uintptr_t kUnowned = 2;  ///< a bit: who leaves has to look at owners_
+  // Values of holder_, beside the address of a ThreadState.
+  static constexpr uintptr_t kFreed = 1;    ///< the whole word
+  static constexpr uintptr_t kUnowned = 2;  ///< a bit: the thread that leaves has to look at owners_
 
   // Bits of stop_.
   static constexpr uint32_t kInterrupt = 1;  ///< until the call that it ended is left
   static constexpr uint32_t kDeadline = 2;   ///< until another deadline is set
   static constexpr uint32_t kStop = kInterrupt | kDeadline;
-  static constexpr uint32_t kWithdrawn = 4;  ///< a stop was taken back while or before the inside thread was inside
+  static constexpr uint32_t kWithdrawn = 4;  ///< a stop was taken back, whose limit the inside thread may have met
 
   bool is_freed() const { return holder_.load(std::memory_order_acquire) == kFreed; }
   static void absorb(LinkGroup& into, LinkGroup& from);
-  /// With the mutex: an owner goes. True: the caller frees the members, for nobody else will.
+  /// Removes an owner. Returns true if the caller has to free the members, for nobody else will. Pre: mutex_ is held.
   bool remove_owner();
-  /// The inside thread leaves, and may have been left with the members.
+  /// Lets the inside thread leave, which may have to free the members.
   void let_go_of_unowned();
-  /// Pre: holder_ is kFreed, by this thread.
+  /// Frees the members. Pre: this thread set holder_ to kFreed.
   void free_members();
   /// Calls `action(root)` with the root's mutex held.
   template <class Action>
@@ -179,7 +180,7 @@ class LinkGroup final : public Watched, public std::enable_shared_from_this<Link
   void apply_limit();
 
   std::atomic<uintptr_t> holder_{0};  ///< 0, kFreed, or the inside thread's ThreadState and kUnowned
-  uint32_t depth_ = 0;                ///< of enter
+  uint32_t depth_ = 0;                ///< how often the inside thread entered
   uint32_t stays_ = 0;
   std::atomic<LinkGroup*> parent_{nullptr};
   std::shared_ptr<LinkGroup> parent_kept_;
@@ -188,17 +189,17 @@ class LinkGroup final : public Watched, public std::enable_shared_from_this<Link
   code::Activation activation_;
   std::vector<GroupMember*> members_;
 
-  memory::ForkMutex mutex_;  ///< for what follows: drops and stops, against merges too
+  memory::ForkMutex mutex_;  ///< guards what follows; excludes drops, stops and merges
   std::atomic<uint32_t> owners_{1};
   std::atomic<uint32_t> stop_{0};  ///< written under the mutex
   uint64_t running_limit_ = 0;
   uint32_t uninterruptible_ = 0;  ///< members whose code has no checks at loop heads
   Sleeper* sleeper_ = nullptr;    ///< the inside thread's, while it waits
   Clock::time_point deadline_ = Clock::time_point::max();
-  std::shared_ptr<Watchdog> watchdog_;  ///< once there was a deadline
+  std::shared_ptr<Watchdog> watchdog_;  ///< null until there was a deadline
 };
 
-/// Being inside a group for a scope; of no group: nothing.
+/// Keeps the thread inside a group for a scope; does nothing for a null group.
 class GroupEntry {
  public:
   static Result<GroupEntry> enter(LinkGroup* group) {
@@ -216,17 +217,17 @@ class GroupEntry {
   LinkGroup* group_;
 };
 
-/// What ties a table or global to a group: it is a member's, or functions of the group may be in it. A host-created one
-/// belongs to no group until then; from then on the host's handle to it is an owner of the group, so that what it holds
-/// stays callable. The owning count belongs to the handle and not to the object, which instances of the group keep too:
-/// that would be a cycle.
+/// The tie of a table or global to a group: it is a member's, or functions of the group may be in it. A host-created
+/// one belongs to no group until then; from then on the host's handle to it is an owner of the group, so that what it
+/// holds stays callable. The owning count belongs to the handle and not to the object, which instances of the group
+/// keep too: that would be a cycle.
 class GroupTie {
  public:
-  /// For one that an instance defines.
+  /// Ties what an instance defines to the instance's group.
   void belong_to(std::shared_ptr<LinkGroup> group) { group_ = std::move(group); }
   /// Merges with the group of functions that are put in, or of an importing instance.
   Result<void> join(LinkGroup& group);
-  /// nullptr: none.
+  /// Returns the group, or nullptr.
   std::shared_ptr<LinkGroup> group();
 
   void host_holds();
@@ -242,7 +243,7 @@ class GroupTie {
 template <class T>
 class HostHold {
  public:
-  /// A pointer to `object` that lets it go with its last copy.
+  /// Returns a pointer to `object`; the host lets the object go with the pointer's last copy.
   static std::shared_ptr<T> take(std::shared_ptr<T> object) {
     auto hold = std::make_shared<HostHold>(std::move(object));
     T* raw = hold->object_.get();

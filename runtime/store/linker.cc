@@ -29,7 +29,8 @@ Result<void> check_type(const ExternType& found, const ImportInfo& wanted) {
   return matches(found, wanted.type) ? Result<void>() : incompatible(wanted, found);
 }
 
-/// Functions are compared by canonical type in compiled code, so they have to come from the same engine.
+/// Checks a host function. Compiled code compares functions by canonical type, so they have to come from the same
+/// engine.
 Result<void> check_host_func(const Signature& found, const ModuleImpl& module, uint32_t import) {
   const ImportInfo& wanted = module.imports()[import];
   ROTOR_CHECK(check_type(found.type, wanted));
@@ -44,7 +45,7 @@ Result<void> check_func(const Signature& found, const ModuleImpl& module, uint32
   return incompatible(module.imports()[import], found.type);
 }
 
-/// A name is of one engine.
+/// Checks that the engine of a type is the module's: the name of a type belongs to one engine.
 Result<void> check_engine(ValType type, const EngineImpl* owner, const ModuleImpl& module, uint32_t import) {
   if (!type.is_concrete_ref() || owner == &module.engine()) return {};
   const ImportInfo& wanted = module.imports()[import];

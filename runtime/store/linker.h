@@ -14,7 +14,7 @@
 
 namespace rotor::runtime {
 
-/// Made anew for each instance.
+/// A definition that is made anew for each instance.
 struct PerInstance {
   ExternType type;
   std::function<Result<Extern>(const InstanceOptions&)> make;
@@ -29,10 +29,10 @@ struct LinkerImpl {
   const Definition* find(std::string_view module, std::string_view name) const;
 };
 
-/// Never holds an instance, so that instances may be made from it for ever.
+/// A module with its imports resolved. It never holds an instance, so that instances may be made from it for ever.
 struct InstancePreImpl {
   Module module;
-  std::vector<Definition> imports;  ///< in the module's order; they fit
+  std::vector<Definition> imports;  ///< in the module's order; their types fit
 };
 
 /// Checks that an item may be what a module imports, by index among its imports. Errors: link (in the suite's words,

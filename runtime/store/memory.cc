@@ -14,13 +14,13 @@ namespace rotor::runtime {
 
 namespace {
 
-/// Pages that an index of the memory's type reaches, within what we can have.
+/// Returns the pages that an index of the memory's type reaches, at most those of kMaxMemoryBytes.
 uint64_t most_pages(const MemoryType& type) {
   if (type.is64) return code::kMaxMemoryBytes >> type.page_size_log2;
   return type.page_size_log2 ? wasm::kMaxMemory32Pages : wasm::kMaxMemory32BytePages;
 }
 
-/// A module's types were validated; the host's may be anything.
+/// Checks a type of the host's, which may be anything; a module's were validated.
 Result<void> check_type(const MemoryType& type) {
   if (type.page_size_log2 != 0 && type.page_size_log2 != 16)
     return fail(ErrorKind::invalid_argument, "a memory's pages are of 1 or 65536 bytes");
@@ -63,9 +63,10 @@ Result<std::shared_ptr<MemoryImpl>> MemoryImpl::create(const MemoryType& type, c
 }
 
 uint64_t MemoryImpl::reserved_bytes() const {
-  // The whole reach of a 32-bit index and a static offset, whatever the limit: compiled code checks no bound.
+  // Returns the whole reach of a 32-bit index and a static offset, whatever the limit: compiled code checks no bound.
   if (code::memory_check(type_) == code::MemoryCheck::guard) return code::kReservedBytes;
-  // Here it compares with the size. What the memory may grow to is reserved, so that its base never moves.
+  // For other checks compiled code compares with the size. What the memory may grow to is reserved, so that its base
+  // never moves.
   return memory::os::round_up_to_page(limit_bytes_) + code::kGuardBytes;
 }
 
@@ -128,7 +129,7 @@ Result<uint64_t> MemoryImpl::grow(uint64_t delta_pages) {
   const uint32_t log2 = type_.page_size_log2;
   if (delta_pages == 0) return old_bytes >> log2;
   uint64_t grown = UINT64_MAX;
-  // What fits in the limit does not wrap in bytes. Should another thread grow meanwhile, LinearMemory still keeps to
+  // Pages that fit in the limit do not wrap in bytes. If another thread grows meanwhile, LinearMemory still keeps to
   // limit_bytes_.
   Result<bool> may = delta_pages <= (limit_bytes_ - old_bytes) >> log2;
   const uint64_t delta_bytes = delta_pages << log2;

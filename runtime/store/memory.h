@@ -1,5 +1,5 @@
-// Linear memories: address space, limits and waiters. Counted on their own; instances and the host's handles share
-// them.
+// Linear memories: address space, limits and waiters. Each is reference-counted; instances and the host's handles share
+// it.
 #pragma once
 
 #include <atomic>
@@ -16,40 +16,40 @@ namespace rotor::runtime {
 
 class MemoryImpl {
  public:
-  /// With the contents and size of `image`, if there is one. Its bytes are taken from `budget`; null: from one of its
-  /// own. Errors: limit, io, invalid_argument (no such type).
+  /// Makes a memory, with the contents and size of `image` unless that is null. Its bytes are taken from `budget`, or
+  /// from a budget of its own if that is null. Errors: limit, io, invalid_argument (no such type).
   static Result<std::shared_ptr<MemoryImpl>> create(const MemoryType& type, const MemoryLimits& limits,
                                                     std::shared_ptr<Budget> budget = nullptr,
                                                     const std::shared_ptr<const memory::Image>& image = nullptr);
-  /// The most that a memory of that type can have under a limit: bytes.
+  /// Returns the most bytes that a memory of that type can have under a limit.
   static uint64_t reach_bytes(const MemoryType& type, uint64_t limit_bytes);
   ~MemoryImpl();
   MemoryImpl(const MemoryImpl&) = delete;
 
-  /// `memory.grow`: the old size in pages, or UINT64_MAX, which is counted. Thread-safe if the memory is shared.
-  /// Errors: host (the callback threw; the growth is refused and counted).
+  /// Runs `memory.grow`: returns the old size in pages, or UINT64_MAX if the growth is refused, which is counted.
+  /// Thread-safe if the memory is shared. Errors: host (the callback threw; the growth is refused and counted).
   Result<uint64_t> grow(uint64_t delta_pages);
 
   code::MemoryDef* def() { return &def_; }
   uint8_t* base() const { return def_.base; }
   uint64_t size_bytes() const { return def_.size_bytes.load(std::memory_order_acquire); }
-  /// The smaller of the limit and the declared maximum. Other memories of the instance may leave less.
+  /// Returns the smaller of the limit and the declared maximum. Other memories of the instance may leave less.
   uint64_t limit_bytes() const { return limit_bytes_; }
-  /// Address space that it takes: a function of its type and limits.
+  /// Returns the bytes of address space that it takes, which depend on its type and limits alone.
   uint64_t reserved_bytes() const;
   uint64_t denied_growths() const { return denied_.load(std::memory_order_relaxed); }
-  /// With the current size as minimum.
+  /// Returns its type, with the current size as the minimum.
   MemoryType type() const;
   bool contains(uintptr_t address) const { return space_->contains(address); }
 
-  /// Pointer to [address, address + size) if it lies in the memory now, else nullptr. No sum here wraps: both terms of
-  /// a comparison are at most the size.
+  /// Returns a pointer to [address, address + size) if that lies in the memory now, else nullptr. No sum here wraps:
+  /// both terms of a comparison are at most the size.
   uint8_t* range(uint64_t address, uint64_t size) const {
     uint64_t have = size_bytes();
     return size <= have && address <= have - size ? base() + address : nullptr;
   }
 
-  /// Instances that have it, whether the host still holds them or their link group does.
+  /// Count the instances that have it, whether the host still holds them or their link group does.
   void add_user() { users_.fetch_add(1); }
   void remove_user() { users_.fetch_sub(1); }
   uint32_t users() const { return users_.load(); }
@@ -62,11 +62,12 @@ class MemoryImpl {
 
  private:
   MemoryImpl(const MemoryType& type, const MemoryLimits& limits) : type_(type), limits_(limits) {}
-  /// Takes from the budget what a memory of `pages` has, if it has not done so. Errors: limit.
+  /// Takes what a memory of `pages` needs from the budget, except what it took before. Errors: limit.
   Result<void> charge(uint64_t pages);
   /// Gives back what was taken and is not needed. Pre: no other thread grows it.
   void settle();
-  /// Takes `delta_bytes` and asks the callback. False: nothing was taken. Errors: as of the callback; nor then.
+  /// Takes `delta_bytes` from the budget and asks the callback. Returns false if the growth is refused, and nothing was
+  /// taken. Errors: that of a callback that threw; nothing was taken then, either.
   Result<bool> charge_growth(uint64_t delta_bytes);
 
   code::MemoryDef def_{};

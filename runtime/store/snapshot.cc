@@ -10,7 +10,7 @@ namespace rotor::runtime {
 
 namespace {
 
-/// i32 and f32 live in the low half of a cell.
+/// Returns whether a type lives in the low half of a cell, as i32 and f32 do.
 bool is32(ValType type) { return type == ValType::i32 || type == ValType::f32; }
 
 class Taking {
@@ -24,7 +24,7 @@ class Taking {
     ROTOR_CHECK(take_tables(*snapshot));
     snapshot->dropped_data = instance_.dropped_data;
     snapshot->dropped_elements = instance_.dropped_elements;
-    // Last: nothing that is refused has changed a memory.
+    // Memories are sealed last, so that a snapshot that is refused has changed none.
     for (const std::shared_ptr<MemoryImpl>& memory : instance_.memories) {
       ROTOR_TRY(snapshot->memories.emplace_back(), memory->seal_image());
       snapshot->reserved_bytes.push_back(memory->reserved_bytes());
@@ -73,7 +73,7 @@ class Taking {
   Result<uint64_t> offset_of(uint64_t func_ref, const char* what, uint32_t index) const {
     if (!func_ref) return 0;
     const code::ContextLayout& layout = instance_.impl().layout();
-    // Of another instance: a huge number.
+    // A foreign context makes this subtraction wrap; the range check rejects it.
     uint64_t offset = func_ref - reinterpret_cast<uint64_t>(instance_.context);
     if (offset >= layout.imported_funcs && offset < layout.size_bytes) return offset;
     return fail(ErrorKind::unsupported, fmt::format("{} {} holds a function of another instance", what, index));
@@ -83,7 +83,7 @@ class Taking {
   const wasm::Module& wasm_;
 };
 
-/// XXH3-128 of what is put in, in turn.
+/// Computes the XXH3-128 of what is added, in order.
 class Digest {
  public:
   Digest() : state_(XXH3_createState()) {
@@ -112,7 +112,7 @@ class Digest {
   std::unique_ptr<XXH3_state_t, Free> state_;
 };
 
-/// Whether a page of zeroes was written or is a hole makes no difference.
+/// Adds an image. Whether a page of zeroes was written or is a hole makes no difference.
 Result<void> add_image(Digest& digest, const memory::Image& image) {
   constexpr uint64_t kEnd = UINT64_MAX;
   digest.add(image.size_bytes());

@@ -12,19 +12,20 @@ namespace rotor::runtime {
 
 class InstanceImpl;
 
-/// A function reference is the offset of its code::FuncRef in the instance's context: what the instance can refer to by
-/// itself, imported or defined, has one there, at the same place in every instance of the module. 0: null.
+/// The state of an instance. A function reference is the offset of its code::FuncRef in the instance's context, or 0
+/// for null: every function that the instance can refer to by itself, imported or defined, has one there, at the same
+/// place in every instance of the module.
 struct SnapshotImpl {
   Module module;
   std::vector<std::shared_ptr<const memory::Image>> memories;
   std::vector<uint64_t> reserved_bytes;  ///< address space that the instance's memories had
-  std::vector<uint64_t> globals;         ///< those the module defines; two words for a v128
+  std::vector<uint64_t> globals;         ///< values of the globals that the module defines; two words for a v128
   std::vector<std::vector<uint64_t>> tables;
   std::vector<bool> dropped_data;
   std::vector<bool> dropped_elements;
 };
 
-/// Errors: as of Instance::snapshot.
+/// Takes the state of an instance. Errors: as of Instance::snapshot.
 Result<std::shared_ptr<const SnapshotImpl>> take_snapshot(InstanceImpl& instance);
 
 }  // namespace rotor::runtime

@@ -13,7 +13,8 @@ namespace rotor::runtime {
 
 namespace {
 
-/// What a 32-bit index reaches, for 64-bit ones too: it also keeps products with an element's size from wrapping.
+/// The most elements of a table: those that a 32-bit index reaches, also where indices have 64 bits. It keeps products
+/// with an element's size from wrapping.
 constexpr uint64_t kMaxElements = UINT64_C(0xffffffff);
 
 }  // namespace
@@ -72,7 +73,7 @@ bool TableImpl::make_room(uint64_t elements) {
     room_bytes_ = need;
     return true;
   }
-  // Twice what there was, so that a table that grows by one element after another is copied a few times only.
+  // The room doubles, so that a table that grows by one element after another is copied a few times only.
   need = std::max(need, std::min(2 * room_bytes_, max_elements_ * sizeof(uint64_t)));
   auto* moved = static_cast<uint64_t*>(std::calloc(need, 1));
   if (!moved) return false;
@@ -86,7 +87,7 @@ uint64_t TableImpl::grow(uint64_t delta, uint64_t init) {
   uint64_t old_size = def_.size;
   if (delta <= max_elements_ - old_size && budget_->take(delta)) {
     if (make_room(old_size + delta)) {
-      if (init) std::fill_n(def_.elements + old_size, delta, init);  // else: they are zero, null
+      if (init) std::fill_n(def_.elements + old_size, delta, init);  // else they are null already
       def_.size = old_size + delta;
       return old_size;
     }

@@ -7,12 +7,12 @@
 
 namespace rotor::runtime {
 
-/// A recursion group of the engine's.
+/// A recursion group of an engine's types.
 struct TypeGroup {
   uint64_t hash = 0;
   std::vector<std::unique_ptr<Signature>> types;  ///< their names follow one another
   std::vector<TypeGroup*> named;                  ///< other groups that these types name, each once
-  uint64_t uses = 0;                              ///< of TypeUses, of groups that name it
+  uint64_t uses = 0;                              ///< by TypeUses, and by groups that name it
   bool for_ever = false;
 
   uint64_t first() const { return types.front()->name; }
@@ -23,10 +23,10 @@ namespace {
 bool names_place(ValType type) { return type.is_concrete_ref() && type.heap().type_name() < HeapType::kFirstTypeName; }
 bool names_type(ValType type) { return type.is_concrete_ref() && !names_place(type); }
 
-/// A type of a group as a candidate has it.
+/// Returns a type of a group as a candidate has it: references into the group by place.
 ValType relative(ValType type, const TypeGroup& group) {
   if (!type.is_concrete_ref()) return type;
-  // A name before the group's wraps to a huge place.
+  // A name before the group's first makes this wrap to a huge place, which the check rejects.
   const uint64_t place = type.heap().type_name() - group.first();
   if (place >= group.types.size()) return type;
   return ValType::ref(HeapType::concrete(static_cast<uint32_t>(place)), type.nullable());
@@ -194,7 +194,7 @@ size_t TypeRegistry::size() const {
 void TypeRegistry::drop(std::span<TypeGroup* const> groups) {
   memory::ForkPass pass;
   std::lock_guard lock(mutex_);
-  // No recursion: a module may make a million types, each of which names the one before.
+  // Groups are dropped without recursion: a module may make a million types, each of which names the one before.
   std::vector<TypeGroup*> unused;
   auto drop_use = [&](TypeGroup* group) {
     if (--group->uses == 0) unused.push_back(group);

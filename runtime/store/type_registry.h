@@ -1,4 +1,4 @@
-// The types of an engine's modules and host functions: equal ones are one.
+// The types of an engine's modules and host functions: types that are equal become one.
 #pragma once
 
 #include <cstdint>
@@ -35,25 +35,26 @@ class TypeUses {
   std::vector<TypeGroup*> groups_;
 };
 
-/// Types are named here, in every ValType outside wasm/ and jit/. A type lives while somebody uses it, or a type that
-/// names it; its name is never given again. Thread-safe.
+/// Gives types the names that every ValType outside wasm/ and jit/ has. A type lives while something uses it, or a type
+/// that names it; its name is never given again. Thread-safe.
 class TypeRegistry {
  public:
   explicit TypeRegistry(const EngineImpl& engine);
   ~TypeRegistry();
   TypeRegistry(const TypeRegistry&) = delete;
 
-  /// A module's types, in its order, for as long as `uses`.
+  /// Adds a module's types, in its order, and keeps them as long as `uses` lives.
   std::vector<const Signature*> add(const wasm::Module& module, TypeUses& uses);
-  /// The one Signature of a type, for as long as `uses`. Errors: stale_handle: it names a type that is gone.
+  /// Returns the only Signature of a type, and keeps it as long as `uses` lives. Errors: stale_handle (it names a type
+  /// that is gone).
   Result<const Signature*> add(const FuncType& type, TypeUses& uses);
-  /// The same for as long as the registry.
+  /// Returns the only Signature of a type, and keeps it as long as the registry lives.
   Result<const Signature*> add_for_ever(const FuncType& type);
-  /// Keeps what a value type names. Errors: stale_handle: it is gone.
+  /// Keeps the type that a value type names, as long as `uses` lives. Errors: stale_handle (it is gone).
   Result<void> use(ValType type, TypeUses& uses);
-  /// What a name is of; nullopt: of nothing, or of what is gone.
+  /// Returns the type that has a name; nullopt if no type has it, or one that is gone had it.
   std::optional<FuncType> find(uint64_t name) const;
-  /// Types there are.
+  /// Returns the number of types.
   size_t size() const;
 
  private:
@@ -63,12 +64,13 @@ class TypeRegistry {
 
   // Pre for these: the mutex is held.
 
-  /// The group that is equal, made if there is none. Pre: what the candidate names is there.
+  /// Returns the group that is equal to the candidate, which is made if there is none. Pre: the types that the
+  /// candidate names exist.
   TypeGroup& intern(Candidate candidate);
   TypeGroup& make_group(uint64_t hash, Candidate candidate);
   Result<TypeGroup*> intern(const FuncType& type);
   void add_use(TypeGroup& group, TypeUses& uses);
-  /// nullptr: there is none.
+  /// Returns the group that has the type of that name, or nullptr.
   TypeGroup* find_group(uint64_t name) const;
 
   void drop(std::span<TypeGroup* const> groups);
@@ -76,7 +78,7 @@ class TypeRegistry {
   const EngineImpl& engine_;
   mutable std::mutex mutex_;
   uint64_t next_name_ = HeapType::kFirstTypeName;
-  std::map<uint64_t, std::unique_ptr<TypeGroup>> by_name_;  ///< by that of a group's first type
+  std::map<uint64_t, std::unique_ptr<TypeGroup>> by_name_;  ///< by the name of the group's first type
   std::unordered_multimap<uint64_t, TypeGroup*> by_hash_;   ///< keyed: a module can't choose types that collide
   size_t types_ = 0;
 };

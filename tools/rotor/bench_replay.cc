@@ -1,5 +1,5 @@
-// rotor bench replay: what replaying, restoring and swapping cost, for a module, its policy and a trace that builds
-// state.
+// rotor bench replay: measures the cost of replaying, restoring and swapping, for a module, its policy and a trace that
+// builds state.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -44,16 +44,16 @@ struct Inputs {
   Module module;
 };
 
-/// A proxy with the state built.
+/// A proxy whose state is built.
 class Built {
  public:
-  /// `with_state` false: nothing was called.
+  /// Makes a proxy and, if `with_state`, builds the state; else nothing is called.
   static std::unique_ptr<Built> make(const BenchOptions& options, const Inputs& in, ImageMode image, bool with_state) {
     Policy policy = in.policy;
     policy.enabled = true;
     policy.image = image;
     policy.verify_every = 0;
-    // Rotation happens when it is asked for, not when the load has filled the memory.
+    // Lets rotation happen only when it is asked for, not when the load has filled the memory.
     policy.warm_at = policy.swap_at = policy.force_at = 1;
     const uint64_t limit = policy.memory_limit_bytes ? policy.memory_limit_bytes : kDefaultLimit;
     BindgenOptions guest;
@@ -75,14 +75,14 @@ class Built {
     return fail(ErrorKind::host, fmt::format("{} of {} checked results equal", report.equal, report.checked));
   }
 
-  /// Proxy::prepare, timed: ms.
+  /// Runs Proxy::prepare and returns the ms that it took.
   double prepare(const BenchOptions& options) {
     Stopwatch watch;
     check_or_die(options.policy, proxy.prepare());
     return watch.wall_ms();
   }
 
-  /// Proxy::rotate and the lease that swaps.
+  /// Runs Proxy::rotate and the lease that swaps.
   void rotate(const BenchOptions& options) {
     check_or_die(options.policy, proxy.rotate());
     Lease lease = value_or_die(options.policy, proxy.acquire());
@@ -102,7 +102,7 @@ struct Samples {
   std::vector<double> image_ms;     ///< a standby from the image
   std::vector<double> imaging_ms;   ///< the first standby, by replay, and its image
   std::vector<double> read_ms;      ///< first touch of each page, reading
-  std::vector<double> write_ms;     ///< and writing
+  std::vector<double> write_ms;     ///< first touch of each page, writing
   std::vector<double> call_ns;      ///< a replayed call
   std::vector<double> recorded_ns;  ///< a call of the setup, as it was recorded
   uint64_t calls_replayed = 0;
@@ -165,7 +165,7 @@ void measure_image(const BenchOptions& options, const Inputs& in, Samples& out) 
   out.peak_together = std::max(out.peak_together, built->proxy.counters().peak_together_bytes);
 }
 
-/// Calls of the load, with a swap to a prepared standby in the middle of each run.
+/// Measures calls of the load, with a swap to a prepared standby in the middle of each run.
 void measure_swaps(const BenchOptions& options, const Inputs& in, Samples& out) {
   auto built = Built::make(options, in, ImageMode::lazy, true);
   std::vector<Repetition> repetitions;

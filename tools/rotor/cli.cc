@@ -179,7 +179,7 @@ Config EngineOptions::config() const {
 
 Engine engine_or_die(const EngineOptions& options) {
   if (options.perf_map) {
-    // The engine adds to what is there: here, what another process of this id left.
+    // Removes what another process of this id left, since the engine only adds to the file.
     std::error_code ignored;
     std::filesystem::remove(fmt::format("/tmp/perf-{}.map", getpid()), ignored);
   }

@@ -1,4 +1,4 @@
-// What the commands of the tool share.
+// Functions and options that the commands of the tool share.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -21,13 +21,13 @@ enum class Exit : int {
   usage = 2,   ///< the command can't be run as given
 };
 
-/// What the process ends with: `code`, unless something of standard output was lost, which is told.
+/// Returns the exit code of the process: `code`, unless some of standard output was lost, which is reported.
 Exit exit_code(Exit code);
 /// Ends the command: thrown past CLI11's parse to main.
 [[noreturn]] void finish(Exit code);
 /// Prints "rotor: what" to stderr and ends the command.
 [[noreturn]] void die(Exit code, std::string_view what);
-/// The same for an error about a file: file, message, offset. Misuse and missing files end with `usage`.
+/// Does the same for an error about a file: prints file, message and offset. Misuse and missing files end with `usage`.
 [[noreturn]] void die(const std::string& file, const Error& error);
 
 template <class T>
@@ -39,14 +39,14 @@ inline void check_or_die(const std::string& file, const Result<void>& result) {
   if (!result) die(file, result.error());
 }
 
-/// What to open to read the file of that name: `-` is standard input, which can be named once.
+/// Returns the path to open to read the file of that name: `-` is standard input, which can be named once.
 std::string input_path(const std::string& path);
 std::vector<uint8_t> read_file_or_die(const std::string& path);
 
-/// What a guest wrote for people, to stderr: each line marked, so that it passes for none of ours.
+/// Prints what a guest wrote for people to stderr, each line marked, so that none passes for a line of the tool's own.
 void print_guest_error(std::string_view text);
 
-/// --enable and --disable. `features` must live as long as the command.
+/// Adds --enable and --disable. `features` must live as long as the command.
 void add_features(CLI::App& command, Features& features);
 
 /// The longest time that an option may name.
@@ -71,16 +71,16 @@ struct EngineOptions {
   std::string cache_folder;
 
   void add_to(CLI::App& command, int default_opt = 1, const char* default_mode = "aot");
-  /// Options of the code cache.
+  /// Adds the options of the code cache.
   void add_cache_to(CLI::App& command, bool by_default);
-  /// Of commands that run guests.
+  /// Adds --perf-map, for commands that run guests.
   void add_perf_map_to(CLI::App& command);
   Config config() const;
 };
 
-/// A cache folder that can't be had is a warning.
+/// Makes the engine, or ends the command. A cache folder that can't be used is only a warning.
 Engine engine_or_die(const EngineOptions& options);
-/// Puts what was compiled on demand into the cache. What goes wrong with the cache is a warning.
+/// Puts what was compiled on demand into the cache. An error of the cache is only a warning.
 void update_cache(const Module& module);
 
 /// A line on stderr that is rewritten in place, if that is a terminal. Thread-safe.
@@ -96,7 +96,7 @@ class Progress {
   std::unique_ptr<State> state_;  // null: no terminal
 };
 
-/// Wall and process CPU time since it was made.
+/// Measures wall and process CPU time since it was made.
 class Stopwatch {
  public:
   Stopwatch();
@@ -108,12 +108,13 @@ class Stopwatch {
   uint64_t cpu_ns_;
 };
 
-/// Bytes as a person writes them: "4096", "8MiB", "8MB" (both 2^20), "1g". CLI::ValidationError if it is none.
+/// Parses a number of bytes as a person writes it: "4096", "8MiB", "8MB" (both 2^20), "1g". Throws CLI::ValidationError
+/// if it is none.
 uint64_t parse_size(const std::string& text);
-/// The same as a check of an option.
+/// Checks an option's value: throws as parse_size does, else returns an empty string.
 std::string check_size(const std::string& text);
 
-/// Stands before arguments of `rotor run` that CLI11 must not take for options.
+/// A mark that is put before arguments of `rotor run` that CLI11 must not take for options.
 inline constexpr const char* kNumberMark = "\x01";
 
 // The commands, one a file.

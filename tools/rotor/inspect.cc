@@ -1,4 +1,4 @@
-// rotor inspect: what is in a module.
+// rotor inspect: shows what is in a module.
 #include <fmt/format.h>
 
 #include <nlohmann/json.hpp>
@@ -13,7 +13,7 @@ using Json = nlohmann::ordered_json;
 
 constexpr const char* kKinds[] = {"func", "table", "memory", "global"};
 
-/// How many of each kind, in the order of kKinds.
+/// Counts the items of each kind, in the order of kKinds.
 template <class Item>
 std::array<size_t, 4> count_kinds(const std::vector<Item>& items) {
   std::array<size_t, 4> counts{};
@@ -87,7 +87,7 @@ void print_text(const std::string& file, uint64_t file_bytes, const Module& modu
   for (const ExportInfo& item : module.exports()) print("  {}: {}\n", printable_name(item.name), to_string(item.type));
 }
 
-// Of a module that can't be run, what its sections say.
+// For a module that can't be run, prints what its sections say.
 
 void print_json(const std::string& file, uint64_t file_bytes, const ModuleOutline& outline, const Error& error) {
   Json json;

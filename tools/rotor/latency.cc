@@ -18,7 +18,7 @@ Percentiles percentiles_of(std::vector<double> values) {
 
 LatencyBySwap latency_by_swap(std::span<const Repetition> repetitions) {
   std::vector<double> all, before, during, after;
-  size_t next_swap = 0;  // the first one from here on
+  size_t next_swap = 0;  // the first swap from here on
   std::optional<size_t> last_swap;
   for (size_t i = 0; i < repetitions.size(); i++) {
     const Repetition& item = repetitions[i];

@@ -1,4 +1,4 @@
-// Percentiles of what repetitions took, and of those around swaps.
+// Percentiles of the time that repetitions took, and of those around swaps.
 #pragma once
 
 #include <cstddef>
@@ -8,7 +8,7 @@
 namespace rotor::cli {
 
 struct Percentiles {
-  size_t count = 0;  ///< 0: the rest says nothing
+  size_t count = 0;  ///< 0: the other members are unset
   double p50 = 0;
   double p90 = 0;
   double p99 = 0;
@@ -16,7 +16,7 @@ struct Percentiles {
   double max = 0;
 };
 
-/// Nearest rank: each percentile is one of the values.
+/// Returns percentiles by nearest rank: each is one of the values.
 Percentiles percentiles_of(std::vector<double> values);
 
 /// One repetition: what it took, and whether an instance was exchanged in it or while it waited for its lease.
@@ -31,7 +31,8 @@ struct LatencyBySwap {
   Percentiles during;  ///< of those with a swap
   Percentiles after;   ///< of the kAroundSwap repetitions after
 };
-/// Repetitions between two swaps that are nearer than that are before the one and after the other.
+/// How many repetitions count as before, and as after, a swap. Those between two swaps that are nearer than that count
+/// as both.
 inline constexpr size_t kAroundSwap = 20;
 
 LatencyBySwap latency_by_swap(std::span<const Repetition> repetitions);

@@ -15,20 +15,21 @@
 namespace rotor::cli {
 namespace {
 
-/// What the process was started without would be the next file that it opens. Open the wrong way round, standard
-/// streams fail as closed ones do.
+/// Opens standard streams that the process was started without: else the next file that it opens would be one. They are
+/// opened the wrong way round, so that they fail as closed ones do.
 void fill_standard_streams() {
   for (int stream : {0, 1, 2})
     if (fcntl(stream, F_GETFD) < 0) (void)open("/dev/null", stream == 0 ? O_WRONLY : O_RDONLY);
 }
 
-/// Whether it is a number that CLI11 takes for options, because no digit follows the sign.
+/// Returns whether an argument is a number that CLI11 takes for options, because no digit follows the sign.
 bool is_number_like_options(std::string_view argument) {
   return argument == "-inf" || argument == "-infinity" || argument == "-nan" || argument.starts_with("-nan:0x") ||
          argument.starts_with("-.");
 }
 
-/// The arguments as CLI11 wants them, the last first. Numbers like options get a mark, which `rotor run` takes off.
+/// Returns the arguments as CLI11 wants them, the last first. Numbers like options get a mark, which `rotor run` takes
+/// off.
 std::vector<std::string> arguments(int argc, char** argv) {
   std::vector<std::string> all(argv + std::min(argc, 1), argv + argc);
   if (!all.empty() && all.front() == "run")
@@ -61,7 +62,7 @@ Exit run(int argc, char** argv) {
   } catch (const CLI::RuntimeError& end) {
     return static_cast<Exit>(end.get_exit_code());
   } catch (const CLI::ParseError& error) {
-    // Help, or what is wrong with the arguments.
+    // CLI11 prints help, or what is wrong with the arguments.
     std::ostringstream out, err;
     const bool is_good = app.exit(error, out, err) == 0;
     write_out(out.view());
@@ -80,7 +81,7 @@ Exit run(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   rotor::cli::fill_standard_streams();
-  // A file that may not be so large is an error like any other, and leaves no temporary.
+  // Makes a write past the limit on file sizes an error like any other, which leaves no temporary.
   std::signal(SIGXFSZ, SIG_IGN);
   return static_cast<int>(rotor::cli::exit_code(rotor::cli::run(argc, argv)));
 }

@@ -11,8 +11,8 @@ namespace {
 
 constexpr std::string_view kMagic("\0asm", 4);
 
-/// Binaries begin with a zero byte and code files with a letter: a text begins with a parenthesis or a comment. What is
-/// called a text is one, unless it begins as a binary does.
+/// Returns whether a file is a text. Binaries begin with a zero byte and code files with a letter; a text begins with a
+/// parenthesis or a comment. A file named .wat is a text, unless it begins as a binary does.
 bool is_text(const std::string& path, std::string_view bytes) {
   if (path.ends_with(".wat")) return !bytes.starts_with(kMagic);
   size_t first = bytes.find_first_not_of(" \t\r\n");
@@ -62,7 +62,7 @@ std::expected<LoadedModule, LoadFailure> load_module(const Engine& engine, const
   auto load = [&] {
     if (!is_code_file) return Module::compile(engine, bytes);
     std::error_code failed;
-    // What is no regular file was read, and can't be read again.
+    // A file that is not regular has been read, and can't be read again.
     if (!std::filesystem::is_regular_file(path, failed)) return Module::deserialize(engine, bytes);
     file.module.bytes = {};
     return Module::deserialize_file(engine, path, Module::Verify::all);

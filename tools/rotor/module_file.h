@@ -14,7 +14,7 @@ namespace rotor::cli {
 
 struct ModuleFile {
   std::string path;
-  WatModule module;   ///< of a file that is no text: its bytes as they are
+  WatModule module;   ///< for a file that is no text, its bytes as they are
   std::string text;   ///< empty: the file is no text
   uint64_t size = 0;  ///< of the file
 };
@@ -22,16 +22,16 @@ struct ModuleFile {
 /// Reads a file, and encodes it if it is a text. A text that is none ends the command, with the line and a caret.
 /// Names are kept, for backtraces.
 ModuleFile read_module_file_or_die(const std::string& path);
-/// The same of bytes that were read already.
+/// Does the same for bytes that were read already.
 ModuleFile module_file_or_die(const std::string& path, std::vector<uint8_t> bytes, const WatOptions& options);
 
-/// By its first bytes.
+/// Returns whether the bytes are a binary module, judged by the first ones.
 bool is_binary_module(std::span<const uint8_t> bytes);
 
 struct LoadedModule {
   Module module;
   bool from_code_file = false;
-  double load_ms = 0;       ///< all that it took, compiling included
+  double load_ms = 0;       ///< in all, compiling included
   uint64_t file_bytes = 0;  ///< of the file
 };
 
@@ -40,14 +40,14 @@ struct LoadFailure {
   ModuleFile file;
   Error error;
 };
-/// A .wasm or .wat file is compiled, with progress on a terminal; any other is taken as a code file. A file that can't
-/// be read, or a text that is none, ends the command.
+/// Loads a module: a .wasm or .wat file is compiled, with progress on a terminal; any other is taken as a code file. A
+/// file that can't be read, or a text that is none, ends the command.
 std::expected<LoadedModule, LoadFailure> load_module(const Engine& engine, const std::string& path);
 
-/// The same; a module that could not be loaded ends the command.
+/// Does the same; a module that could not be loaded ends the command.
 LoadedModule load_module_or_die(const Engine& engine, const std::string& path);
 
-/// Ends the command with an error about the module: of a text with the line where it lies.
+/// Ends the command with an error about the module; for a text, with the line that the error is about.
 [[noreturn]] void die(const ModuleFile& file, const Error& error);
 
 template <class T>

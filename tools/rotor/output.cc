@@ -31,7 +31,7 @@ std::string json_text(const nlohmann::ordered_json& json, int indent) {
 
 Result<void> finish_output() {
   if (std::fflush(stdout) != 0) note_lost();
-  const int lost = g_lost.exchange(0);  // told once
+  const int lost = g_lost.exchange(0);  // reported once
   if (lost == 0 && !std::ferror(stdout)) return {};
   std::clearerr(stdout);
   errno = lost ? lost : EIO;

@@ -1,4 +1,4 @@
-// What commands write: standard output and error, and files that appear whole or not at all.
+// Output of the commands: standard output and error, and files that appear whole or not at all.
 #pragma once
 
 #include <fmt/format.h>
@@ -12,28 +12,29 @@
 
 namespace rotor::cli {
 
-/// To standard output. What can't be written is told by `finish_output`, when the command ends.
+/// Writes to standard output. What can't be written is reported by `finish_output`, when the command ends.
 void write_out(std::string_view text);
 template <class... Args>
 void print(fmt::format_string<Args...> format, Args&&... args) {
   write_out(fmt::format(format, std::forward<Args>(args)...));
 }
 
-/// To standard error; what can't be written is lost.
+/// Writes to standard error; what can't be written is lost.
 void write_error(std::string_view text);
 template <class... Args>
 void print_error(fmt::format_string<Args...> format, Args&&... args) {
   write_error(fmt::format(format, std::forward<Args>(args)...));
 }
 
-/// JSON that is as safe to print as rotor/printable.h makes text, without a change to what it says: all but ASCII is
-/// `\u` and digits. `indent`: as nlohmann's dump; -1: one line.
+/// Returns JSON that is as safe to print as text from rotor/printable.h, without a change of its meaning: all but ASCII
+/// is `\u` and digits. `indent`: as for nlohmann's dump; -1: one line.
 std::string json_text(const nlohmann::ordered_json& json, int indent = -1);
 
-/// Writes out what standard output holds. Errors: io, also for what was lost before.
+/// Writes out what is buffered for standard output. Errors: io, also for what was lost before.
 Result<void> finish_output();
 
-/// Whether `write_output_file` may work: asked before a long run, so that its result is not lost. Errors: io.
+/// Checks whether `write_output_file` may work: to be called before a long run, so that its result is not lost. Errors:
+/// io.
 Result<void> check_output_file(const std::string& path);
 /// Writes a file as code/file.h does; `-` is standard output. Errors: io, naming the file.
 Result<void> write_output_file(const std::string& path, std::string_view text);

@@ -1,4 +1,4 @@
-// rotor policy check: what a policy takes each export and import of a module for, and by which rule.
+// rotor policy check: shows what a policy takes each export and import of a module for, and by which rule.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -14,7 +14,7 @@
 namespace rotor::cli {
 namespace {
 
-constexpr size_t kMaxColumn = 60;  // characters: what is longer pushes the rest of its line only
+constexpr size_t kMaxColumn = 60;  // characters; longer text only shifts the rest of its own line
 
 struct PolicyCheckOptions {
   std::string module;
@@ -59,7 +59,7 @@ std::string effect_text(const ExplainedExport& item) {
   return text;
 }
 
-/// By which rule, as text: that an exact name is about itself need not be said.
+/// Returns the rule as text; a name in it that is the export's own is left out.
 std::string rule_text(const std::string& rule, const std::string& name) {
   return rule.ends_with(" " + name) ? rule.substr(0, rule.size() - name.size() - 1) : rule;
 }
@@ -144,7 +144,7 @@ void check(const PolicyCheckOptions& options) {
   auto policy = Policy::load_toml(input_path(options.policy));
   if (!policy) die(Exit::usage, policy.error().message);
   EngineOptions engine_options;
-  engine_options.mode = "lazy";  // the module's types are all that is asked for
+  engine_options.mode = "lazy";  // only the module's types are needed
   Engine engine = engine_or_die(engine_options);
   const Module module = load_module_or_die(engine, options.module).module;
   auto explained = policy->explain(module);

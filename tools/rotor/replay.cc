@@ -26,7 +26,7 @@ struct ReplayOptions {
 
 struct Measured {
   ReplayReport report;
-  double wall_ms = 0;  ///< of the calls
+  double wall_ms = 0;  ///< for the calls
   double cpu_ms = 0;   ///< of the process, instance and pool included
   uint64_t memory_bytes = 0;
   size_t abandoned_workers = 0;
@@ -62,7 +62,7 @@ Measured replay(const ReplayOptions& options, const Engine& engine, const Module
   host_options.on_worker_error = [](const Error& error) {
     print_error("rotor: a worker ended: {}\n", error.to_string());
     std::fflush(stderr);
-    std::_Exit(static_cast<int>(Exit::failed));  // the main instance may wait for its work for ever
+    std::_Exit(static_cast<int>(Exit::failed));  // the main instance may wait for the worker's work for ever
   };
   if (!options.memory_limit.empty())
     host_options.max_pages =

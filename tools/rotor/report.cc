@@ -1,4 +1,4 @@
-// The report of rotor rotate: what a run looked like, beside the same load without rotation.
+// The report of rotor rotate: shows a run, beside the same load without rotation.
 #include <fmt/format.h>
 #include <sys/utsname.h>
 
@@ -21,7 +21,7 @@ constexpr size_t kHoverPoints = 2000;  // of a chart's data
 constexpr size_t kTableRows = 400;     // of rotations; of more, the first and the last ones
 constexpr size_t kRules = 120;         // more swaps than that are shown in their lane only
 constexpr size_t kZoomFrom = 20;       // more swaps than that are shown once more, larger
-constexpr size_t kZoomed = 7;          // up to this one, counted from 0
+constexpr size_t kZoomed = 7;          // the last rotation that is shown larger, counted from 0
 constexpr double kShortLoad = 0.35;    // of the time: a load shorter than that is shown once more, larger
 constexpr double kHeadroom = 1.06;     // above the highest value
 
@@ -41,7 +41,7 @@ std::string system_name() {
   return uname(&name) == 0 ? fmt::format("{} {} {}", name.sysname, name.release, name.machine) : "unknown";
 }
 
-/// As it was typed, about: words with blanks in quotes.
+/// Returns the command line about as it was typed: words with blanks are in quotes.
 std::string command_line() {
   std::ifstream in("/proc/self/cmdline", std::ios::binary);
   std::string out;
@@ -198,7 +198,7 @@ class Report {
       if (y <= chart.top_bytes) chart.levels.push_back({css, std::move(label), y});
     };
     level("limit", "limit", limit);
-    if (!p.gauge.empty() || !run_.counters.rotating) return;  // thresholds of a gauge are none of memory.size
+    if (!p.gauge.empty() || !run_.counters.rotating) return;  // thresholds of a gauge don't apply to memory.size
     level("force", fmt::format("force {:.3g} %", p.force_at * 100), limit * p.force_at);
     level("swap", fmt::format("swap {:.3g} %", p.swap_at * 100), limit * p.swap_at);
     level("warm", fmt::format("warm {:.3g} %", p.warm_at * 100), limit * p.warm_at);
@@ -219,7 +219,7 @@ class Report {
     double top = 0;
     for (const ChartLine& line : chart.lines) top = std::max(top, highest(line.points));
     const double limit = static_cast<double>(run_.limit_bytes);
-    // A limit far above what is used would press the curves onto the axis.
+    // A limit far above what is used is left out of the scale: it would press the curves onto the axis.
     chart.top_bytes = std::max(1.0, (limit <= 3 * top ? std::max(limit, top) : top) * kHeadroom);
     add_levels(chart);
     if (run_.timeline.swaps.size() <= kRules)
@@ -232,7 +232,8 @@ class Report {
     return chart;
   }
 
-  /// Where single rotations can't be seen: the first few of them, or the load if the setup took most of the time.
+  /// Returns a second, larger chart where single rotations can't be seen: of the first few of them, or of the load if
+  /// the setup took most of the time.
   std::optional<TimeChart> zoomed(TimeChart chart) const {
     const std::vector<SwapMark>& swaps = run_.timeline.swaps;
     const double load_begin = load_begin_ms(run_);
@@ -444,7 +445,7 @@ class Report {
     html_.add("</dl></section>\n");
   }
 
-  /// What a pointer over a chart is told: the values at some thousand times from `begin` to `end`.
+  /// Returns the values that are shown at a pointer over a chart: those at some thousand times from `begin` to `end`.
   nlohmann::ordered_json hover_data(double begin, double end) const {
     std::vector<const MemorySample*> samples;
     for (const MemorySample& sample : run_.timeline.samples)

@@ -16,7 +16,7 @@ constexpr double kPlotHeight = 250;
 constexpr double kLabelHeight = 14;  // of text, so that labels do not overlap
 constexpr double kCharWidth = 6.2;   // of the labels' font, at most
 
-/// Where things are in one of the two drawings.
+/// The positions of things in one of the two drawings.
 struct Layout {
   const char* css_class;
   double width;
@@ -32,7 +32,7 @@ struct TimeUnit {
   const char* name;
   double ms;
 };
-/// That times up to `scale_ms` are written in.
+/// Returns the unit that times up to `scale_ms` are written in.
 TimeUnit time_unit(double scale_ms) {
   if (scale_ms < 2000) return {"ms", 1};
   if (scale_ms < 300'000) return {"s", 1000};
@@ -51,7 +51,7 @@ class Svg {
   std::string text_;
 };
 
-/// One time chart in one width.
+/// Draws one time chart in one width.
 class Drawing {
  public:
   Drawing(const TimeChart& chart, const Layout& layout) : chart_(chart), layout_(layout) {
@@ -113,11 +113,11 @@ class Drawing {
     svg_.add(R"(<text class="tick" x="{:.0f}" y="{:.0f}" text-anchor="middle">time since the proxy was made</text>)",
              (layout_.left + plot_right()) / 2, lanes_bottom_ + 35);
   }
-  /// Ticks are round in the unit that they are written in.
+  /// Returns the unit of the ticks in bytes: ticks are round in the unit that they are written in.
   double byte_step() const { return std::exp2(10 * std::floor(std::log2(std::max(chart_.top_bytes, 2.0)) / 10)); }
 
   void levels() {
-    // From the top; a label that would touch the one above moves down, with a leader to its line.
+    // Labels are placed from the top; one that would touch the one above moves down, with a leader to its line.
     std::vector<const ChartLevel*> order;
     for (const ChartLevel& level : chart_.levels) order.push_back(&level);
     std::ranges::sort(order, std::greater(), [](const ChartLevel* level) { return level->y; });
@@ -166,7 +166,7 @@ class Drawing {
       for (const LaneSpan& span : lane.spans) {
         if (span.end < chart_.begin_ms || span.begin > chart_.end_ms) continue;
         const double from = x(span.begin), width = std::max(1.5, x(span.end) - from);
-        if (from + width < drawn_to + 0.7) continue;  // nothing that could be seen
+        if (from + width < drawn_to + 0.7) continue;  // too narrow to be seen
         drawn_to = from + width;
         svg_.add(
             R"(<rect class="bar {}" x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{}" rx="1.5"><title>{}</title></rect>)",
@@ -214,7 +214,7 @@ std::string draw_ranges_in(std::span<const RangeRow> rows, std::string_view titl
   for (double decade = first; decade <= last; decade++) {
     for (double factor : {1.0, 2.0, 5.0}) {
       const double value = factor * std::pow(10, decade);
-      // One or two decades have room for more ticks.
+      // Only one or two decades have room for more ticks.
       if (factor > 1 && (last - first > layout.decades_with_ticks || decade == last)) break;
       const double at = x(value);
       svg.add(R"(<line class="grid" x1="{0:.1f}" x2="{0:.1f}" y1="{1}" y2="{2:.0f}"/>)", at, kTop, bottom);
@@ -244,7 +244,7 @@ std::string draw_ranges_in(std::span<const RangeRow> rows, std::string_view titl
   return svg.take();
 }
 
-/// Three digits, without zeros at the end.
+/// Returns a number with three digits, without zeros at the end.
 std::string short_number(double value) {
   std::string text = fmt::format("{:.{}f}", value, value >= 100 ? 0 : value >= 10 ? 1 : 2);
   if (text.find('.') == text.npos) return text;

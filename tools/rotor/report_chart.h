@@ -14,18 +14,18 @@ struct Point {
   double y = 0;
 };
 
-/// At most some 2 × `buckets` of the points, in order of x: of each stretch of x the lowest and the highest, so that
-/// peaks stay.
+/// Returns at most some 2 × `buckets` of the points, in order of x: the lowest and the highest of each stretch of x, so
+/// that peaks stay.
 std::vector<Point> downsample(std::span<const Point> points, size_t buckets);
 
-/// Round numbers from `low` to `high`, some `wanted` of them.
+/// Returns round numbers from `low` to `high`, some `wanted` of them.
 std::vector<double> nice_ticks(double low, double high, int wanted);
 
-/// "0", "250 ms", "1.5 s", "12 min": with the unit that `scale_ms` asks for.
+/// Returns "0", "250 ms", "1.5 s", "12 min": with the unit that `scale_ms` asks for.
 std::string time_text(double ms, double scale_ms);
-/// "0", "512 KiB", "8 MiB", "1.5 GiB".
+/// Returns "0", "512 KiB", "8 MiB", "1.5 GiB".
 std::string bytes_text(double bytes);
-/// A duration with three digits: "812 ns", "1.25 ms", "3.4 s".
+/// Returns a duration with three digits: "812 ns", "1.25 ms", "3.4 s".
 std::string duration_text(double ms);
 
 struct ChartLine {
@@ -63,7 +63,7 @@ struct ChartMark {
 /// Bytes over milliseconds.
 struct TimeChart {
   std::string id;
-  std::string title;  ///< for readers of the page by ear
+  std::string title;  ///< for screen readers
   double begin_ms = 0;
   double end_ms = 1;
   double top_bytes = 1;
@@ -74,7 +74,7 @@ struct TimeChart {
   std::optional<ChartMark> mark;
 };
 
-/// In two widths, of which the page shows one: text stays readable on a narrow screen.
+/// Draws the chart in two widths, of which the page shows one, so that text stays readable on a narrow screen.
 std::string draw(const TimeChart& chart);
 
 struct RangeRow {
@@ -82,10 +82,10 @@ struct RangeRow {
   std::string css_class;
   std::vector<double> values_ms;  ///< ascending: p50, p90, p99, p99.9, max
 };
-/// Percentiles as points on a logarithmic axis, a row each.
+/// Draws percentiles as points on a logarithmic axis, one row for each of `rows`.
 std::string draw_ranges(std::span<const RangeRow> rows, std::string_view title);
 
-/// For text and attributes.
+/// Escapes text for HTML text and attributes.
 std::string escape_html(std::string_view text);
 
 }  // namespace rotor::cli

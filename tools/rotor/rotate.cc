@@ -97,7 +97,7 @@ RotateObserver observer_of(const RotateOptions& options, const RotateTraces& tra
   return observer;
 }
 
-/// The same load without rotation, for the report: it ends at the first failure.
+/// Runs the same load without rotation, for the report; it ends at the first failure.
 std::optional<Measured> run_baseline(const RotateOptions& options, const RotateTraces& traces, const Engine& engine,
                                      const Module& module, Policy policy) {
   if (options.report.empty() || options.report_baseline_calls == 0 || !policy.enabled) return std::nullopt;
@@ -119,7 +119,7 @@ std::optional<Measured> run_baseline(const RotateOptions& options, const RotateT
 }
 
 void run(const RotateOptions& options) {
-  // A run may take hours: what would lose its result is said before.
+  // A run may take hours: an error that would lose its result is reported before.
   for (const std::string& path : {options.report, options.metrics})
     if (!path.empty()) check_or_die(path, check_output_file(path));
   const Policy policy = policy_of(options);

@@ -1,4 +1,4 @@
-// rotor rotate, in parts: the run, its summary, its report.
+// The parts of `rotor rotate`: the run, its summary, its report.
 #pragma once
 
 #include <cstdint>
@@ -48,7 +48,7 @@ struct RotateTraces {
   std::optional<wasm_bindgen::Trace> also;
 };
 
-/// How often a trace was run, each time one lease. One repetition is one call here.
+/// Counts how often a trace was run, each time in one lease. One repetition is one call here.
 struct Tally {
   uint64_t calls = 0;  ///< begun
   uint64_t ok = 0;     ///< returned, with every result right
@@ -75,7 +75,7 @@ struct Measured {
   uint64_t limit_bytes = 0;
 };
 
-/// What a run tells while it runs; null: nobody is told.
+/// Callbacks for a run while it runs; each may be null.
 struct RotateObserver {
   std::function<void(const RotationEvent&, uint64_t call)> on_rotation;
   std::function<void(const Measured&)> on_setup_done;
@@ -83,9 +83,9 @@ struct RotateObserver {
   std::function<void(std::string_view)> on_guest_error;
 };
 
-/// Builds the state, then repeats the load `calls` times. Without rotation the first failure ends it: what follows
-/// means nothing. Errors: those of creating the proxy, of the setup and of Proxy::prepare, with the file they are
-/// about.
+/// Builds the state, then repeats the load `calls` times. Without rotation the first failure ends the run: what would
+/// follow means nothing. Errors: those of creating the proxy, of the setup and of Proxy::prepare, with the file they
+/// are about.
 Result<Measured> run_load(const RotateOptions& options, const RotateTraces& traces, const Engine& engine,
                           const Module& module, Policy policy, uint64_t calls, const RotateObserver& observer);
 
@@ -95,7 +95,7 @@ const char* cause_text(RotationCause cause);
 nlohmann::ordered_json rotation_json(const RotationEvent& event, uint64_t call);
 nlohmann::ordered_json summary_json(const RotateOptions& options, const Measured& measured);
 
-/// The report as one HTML page. `baseline`: the same load without rotation; null: there is none.
+/// Returns the report as one HTML page. `baseline`: the same load without rotation; null if there is none.
 std::string rotate_report(const RotateOptions& options, const Measured& measured, const Measured* baseline);
 
 }  // namespace rotor::cli

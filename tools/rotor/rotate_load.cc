@@ -19,8 +19,8 @@ Error about(const std::string& file, Error error) {
   return error;
 }
 
-/// Guests whose main instance is ended when a worker of theirs ended badly: it may wait for that worker's work for
-/// ever. The call then traps, as it does in a guest without workers.
+/// Returns a factory of guests whose main instance is ended when one of their workers fails: it may wait for that
+/// worker's work for ever. The call then traps, as it does in a guest without workers.
 GuestFactory guests_that_end(const Engine& engine, const Module& module, BindgenOptions options) {
   struct Main {
     std::mutex mutex;
@@ -64,7 +64,7 @@ class Load {
     return {};
   }
 
-  /// One lease. Errors: of a call that did not return.
+  /// Runs a trace in one lease. Errors: that of a call that did not return.
   Result<void> run(const Trace& trace, Tally& tally, ReplayReport& report) {
     const uint64_t equal_before = report.equal, checked_before = report.checked;
     tally.calls++;

@@ -1,4 +1,4 @@
-// What rotor rotate prints of a run as JSON.
+// Makes the JSON that rotor rotate prints of a run.
 #include "tools/rotor/rotate.h"
 
 #include <algorithm>

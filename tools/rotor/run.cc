@@ -18,7 +18,8 @@ struct RunOptions {
   EngineOptions engine;
 };
 
-/// The imports that nothing defines here, each named. WASI is known by name.
+/// Ends the command with the names of imports, if there are any, since nothing defines them here. WASI is known by
+/// name.
 void check_imports(const std::string& file, const Module& module) {
   if (module.imports().empty()) return;
   std::string missing;
@@ -55,7 +56,7 @@ InstanceOptions instance_options(const RunOptions& options) {
   return instance;
 }
 
-/// Of an argument what the user wrote.
+/// Restores an argument as the user wrote it.
 void unmark(std::string& argument) {
   if (argument.starts_with(kNumberMark)) argument.erase(0, 1);
 }
@@ -95,7 +96,7 @@ void add_run(CLI::App& app) {
   options->engine.add_to(*command, 1, "lazy");
   options->engine.add_cache_to(*command, true);
   options->engine.add_perf_map_to(*command);
-  // Arguments such as -1 are no options.
+  // These let arguments such as -1 pass as numbers, not options.
   command->positionals_at_end(false);
   command->prefix_command(false);
   command->callback([options] {

@@ -5,7 +5,7 @@
 
 namespace rotor::cli {
 
-/// Functions, globals, table and memories, shared by all that the linker instantiates.
+/// Defines its functions, globals, table and memories, which are shared by all that the linker instantiates.
 Result<void> define_spectest(const Engine& engine, Linker& linker);
 
 }  // namespace rotor::cli

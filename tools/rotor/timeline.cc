@@ -47,7 +47,7 @@ void Timeline::on_event(const ProxyEvent& event) {
       break;
     case ProxyEventKind::image_made: data_.images++; break;
     case ProxyEventKind::drained: {
-      // The event says how long ago the swap was, not which one it was.
+      // The event tells how long ago the swap was, not which one it was, so the nearest is taken.
       const double swapped = now - static_cast<double>(event.ns) / 1e6;
       SwapMark* nearest = nullptr;
       for (SwapMark& swap : data_.swaps) {

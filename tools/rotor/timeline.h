@@ -1,4 +1,4 @@
-// What a run through a proxy looked like over time: memory, warm-ups, swaps, drains.
+// The course of a run through a proxy: memory, warm-ups, swaps, drains.
 #pragma once
 
 #include <atomic>
@@ -14,7 +14,7 @@
 
 namespace rotor::cli {
 
-/// Physical memory of this process: bytes.
+/// Returns the bytes of physical memory of this process.
 uint64_t resident_bytes();
 
 struct MemorySample {
@@ -48,26 +48,26 @@ struct TimelineData {
   uint64_t overdue = 0;
 };
 
-/// Collects it. Thread-safe.
+/// Collects TimelineData. Thread-safe.
 class Timeline {
  public:
-  /// Times count from now.
+  /// Begins to count times.
   Timeline() : begin_(std::chrono::steady_clock::now()) {}
   ~Timeline() { stop(); }
 
   double now_ms() const;
-  /// For ProxyOptions.
+  /// These are for ProxyOptions.
   void on_rotation(const RotationEvent& event);
   void on_event(const ProxyEvent& event);
   /// Samples `proxy` from a thread each `every_ms`, until `stop`. The proxy must live until then.
   void start(const Proxy& proxy, uint32_t every_ms);
   void stop();
-  /// One more sample: after a repetition.
+  /// Takes one more sample: after a repetition.
   void sample(const Proxy& proxy);
   void set_repetition(uint64_t repetition) { repetition_ = repetition; }
   uint64_t swaps() const { return swaps_; }
 
-  /// What was collected. After `stop`.
+  /// Returns what was collected. Must be called after `stop`.
   TimelineData take();
 
  private:

@@ -16,14 +16,14 @@ namespace {
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 bool is_hex_digit(char c) { return is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F'); }
 
-/// Takes a sign off; true: minus.
+/// Takes a sign off. Returns whether it was a minus.
 bool take_sign(std::string_view& text) {
   const bool is_negative = text.starts_with('-');
   if (is_negative || text.starts_with('+')) text.remove_prefix(1);
   return is_negative;
 }
 
-/// Digits with single underscores between them, as the text format has them, without the underscores.
+/// Returns digits without the single underscores that the text format allows between them.
 std::optional<std::string> without_underscores(std::string_view text) {
   std::string out;
   for (size_t i = 0; i < text.size(); ++i) {
@@ -36,7 +36,7 @@ std::optional<std::string> without_underscores(std::string_view text) {
   return out;
 }
 
-/// Decimal digits, or hexadecimal ones after 0x.
+/// Parses decimal digits, or hexadecimal ones after 0x.
 std::optional<uint64_t> parse_natural(std::string_view text) {
   const bool is_hex = text.starts_with("0x") || text.starts_with("0X");
   std::optional<std::string> digits = without_underscores(is_hex ? text.substr(2) : text);
@@ -47,7 +47,7 @@ std::optional<uint64_t> parse_natural(std::string_view text) {
   return failed == std::errc() && at == end ? std::optional(value) : std::nullopt;
 }
 
-/// All of the text as an integer of that many bits, signed or unsigned: its bits.
+/// Parses all of the text as an integer of that many bits, signed or unsigned, and returns its bits.
 std::optional<uint64_t> parse_integer(std::string_view text, unsigned bits) {
   const bool is_negative = take_sign(text);
   const std::optional<uint64_t> magnitude = parse_natural(text);
@@ -59,7 +59,7 @@ std::optional<uint64_t> parse_integer(std::string_view text, unsigned bits) {
 template <class T>
 using BitsOf = std::conditional_t<sizeof(T) == 4, uint32_t, uint64_t>;
 
-/// Of a NaN: what the processor makes.
+/// The bit that makes a NaN quiet, which is all of the payload of the processor's own NaNs.
 template <class T>
 constexpr BitsOf<T> kQuietBit = BitsOf<T>{1} << (std::numeric_limits<T>::digits - 2);
 
@@ -98,7 +98,8 @@ std::string float_text(T value) {
   return payload == kQuietBit<T> ? fmt::format("{}nan", sign) : fmt::format("{}nan:0x{:x}", sign, payload);
 }
 
-/// Lanes until the end of the text, after one of `separators` each. nullopt: too few, too many, or no such numbers.
+/// Parses lanes until the end of the text, each after a separator. Returns nullopt if there are too few, too many, or
+/// they are no such numbers.
 template <class Lane, class Parse>
 std::optional<V128> parse_lanes(std::string_view text, Parse parse) {
   std::array<Lane, 16 / sizeof(Lane)> lanes{};

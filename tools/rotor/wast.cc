@@ -70,7 +70,7 @@ ExpectedFailures load_expected(const std::string& path) {
   return value_or_die(path, ExpectedFailures::parse(text, path));
 }
 
-/// Counts, and says what failed.
+/// Counts outcomes, and prints what failed.
 class Judge {
  public:
   Judge(ExpectedFailures expected, bool shows_words) : expected_(std::move(expected)), shows_words_(shows_words) {}
@@ -104,7 +104,7 @@ class Judge {
           ++passed_;
         return;
       case Outcome::Kind::failed:
-        // What a module that could not be made would have done to another's table or memory is missed there.
+        // A command may fail because a module that could not be made did not write to another's table or memory.
         if (listed)
           expect(listed->feature);
         else
@@ -141,7 +141,8 @@ class Judge {
   std::map<std::string, uint64_t> reasons_;
 };
 
-/// The list for review: what failed in this run for want of a proposal, or after that.
+/// Returns the list for review: the commands that failed in this run for want of a proposal, or as a consequence of
+/// that.
 std::string failures_of(const FileResult& file) {
   std::vector<uint64_t> lines;
   std::vector<Failure> failures;

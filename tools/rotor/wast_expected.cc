@@ -39,7 +39,7 @@ bool parse_line_number(std::string_view text, uint64_t& number) {
   return error == std::errc() && end == text.data() + text.size() && number > 0;
 }
 
-/// "path:line" or "path:first-last".
+/// Parses "path:line" or "path:first-last".
 bool parse_place(std::string_view place, ExpectedFailures::Entry& entry) {
   size_t colon = place.rfind(':');
   entry.file = place.substr(0, colon);

@@ -4,8 +4,8 @@
 //   core/table.wast:12 gc
 //   core/exceptions/throw.wast:3-54 exceptions
 //
-// A path matches if it ends with what the list says; `*` is any run of characters. Each command in listed lines must
-// fail, and if it says which proposal it lacks, it must be that one.
+// A path matches if it ends with the listed one; `*` is any run of characters. Each command in the listed lines must
+// fail, and if its failure says which proposal is lacking, it must be the listed one.
 #pragma once
 
 #include <cstdint>
@@ -28,10 +28,10 @@ class ExpectedFailures {
 
   /// Errors: corrupt (`file:line: what`).
   static Result<ExpectedFailures> parse(std::string_view text, const std::string& file);
-  /// The list that the tool was built with. Errors: those of parse.
+  /// Returns the list that the tool was built with. Errors: those of parse.
   static Result<ExpectedFailures> built_in();
 
-  /// nullptr: not listed.
+  /// Returns the entry that lists a command, or nullptr.
   const Entry* find(std::string_view path, uint64_t line) const;
 
  private:
@@ -43,10 +43,11 @@ struct Failure {
   uint64_t line = 0;
   std::string feature;
 };
-/// Lines of the list for one file. `lines`: those of all its commands, in order, which tell what a range takes in.
+/// Returns the list's lines for one file. `lines` are those of all its commands, in order, so that it is known which
+/// commands a range takes in.
 std::string failure_lines(std::string_view path, const std::vector<uint64_t>& lines,
                           const std::vector<Failure>& failures);
-/// As lists name files: from the last "core" or "proposals" on, else folder and file.
+/// Returns a path as lists name it: from the last "core" or "proposals" on, else folder and file.
 std::string listed_name(std::string_view path);
 
 }  // namespace rotor::cli

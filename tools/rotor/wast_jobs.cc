@@ -33,7 +33,7 @@ class Reporter {
     flush();
   }
   void end(uint64_t line, const Outcome& outcome) {
-    // Without a newline, or a script's words would be taken for reports.
+    // The detail must not contain a newline, or a script's words would be taken for reports.
     buffer_ += fmt::format("{}{} {}\n", kMarks[static_cast<int>(outcome.kind)], line, printable(outcome.detail));
   }
   void flush() {
@@ -50,7 +50,7 @@ class Reporter {
   std::string buffer_;
 };
 
-/// Runs one script. Empty: all of its commands ran; else why not.
+/// Runs one script. Returns why not all of its commands ran, or an empty string.
 std::string run_script(const Config& config, const std::string& path, const OnCommand& on_command) {
   std::ifstream in(path, std::ios::binary);
   std::string source(std::istreambuf_iterator<char>(in), {});
@@ -107,7 +107,7 @@ class Child {
   int fd() const { return fd_; }
   Clock::time_point deadline() const { return deadline_; }
 
-  /// False: the child has closed its end.
+  /// Reads some output. Returns false if the child has closed its end.
   bool read_some() {
     char chunk[65536];
     ssize_t n = read(fd_, chunk, sizeof chunk);
@@ -176,7 +176,7 @@ Result<Child> start(const WastJobs& jobs, const std::string& path) {
   return Child(pid, ends[0], path, Clock::now() + std::chrono::seconds(jobs.timeout_s));
 }
 
-/// Waits for output or the nearest deadline, and gives out those that ended.
+/// Waits for output or the nearest deadline, and passes the results of children that ended to `on_file`.
 void attend(const WastJobs& jobs, std::vector<Child>& running, const std::function<void(FileResult&&)>& on_file) {
   std::vector<pollfd> fds;
   auto nearest = Clock::time_point::max();

@@ -14,7 +14,7 @@ namespace rotor::cli {
 struct WastJobs {
   Config config;
   unsigned jobs = 1;        ///< processes at once; 0: this one runs them all, one after the other
-  unsigned timeout_s = 60;  ///< of one file, in a process of its own
+  unsigned timeout_s = 60;  ///< for one file, in a process of its own
 };
 
 struct CommandResult {
@@ -24,9 +24,9 @@ struct CommandResult {
 struct FileResult {
   std::string path;
   std::vector<CommandResult> commands;
-  /// The last command that was begun, if the process ended badly; 0: none.
+  /// Line of the last command that was begun, if the process ended badly; 0: none.
   uint64_t last_line = 0;
-  /// How the process ended ("crashed with signal 11", "timed out after 60 s"); empty: well.
+  /// How the process ended badly ("crashed with signal 11", "timed out after 60 s"); empty if it ended well.
   std::string ending;
 };
 

@@ -17,7 +17,7 @@ using Kind = Outcome::Kind;
 Outcome failed(std::string what) { return {Kind::failed, std::move(what)}; }
 Outcome unsupported(std::string feature) { return {Kind::unsupported, std::move(feature)}; }
 
-/// The proposal in "unsupported feature: NAME".
+/// Returns the proposal in "unsupported feature: NAME".
 std::string feature_in(const Error& error) {
   size_t colon = error.message.rfind(": ");
   std::string name = colon == std::string::npos ? error.message : error.message.substr(colon + 2);
@@ -36,8 +36,8 @@ std::string values_text(const std::vector<Value>& values) {
   return "(" + text + ")";
 }
 
-/// Whether a trap is the expected one. The suite's texts are prefixes of ours, or ours of theirs ("uninitialized
-/// element 2").
+/// Returns whether a trap is the expected one. The suite's texts are prefixes of Rotor's, or Rotor's of the suite's
+/// ("uninitialized element 2").
 bool is_trap(const Error& error, const std::string& text) {
   if (error.kind != ErrorKind::trap || !error.trap) return false;
   std::string kind = to_string(error.trap->kind);
@@ -252,11 +252,11 @@ Outcome WastScript::do_assert_exception(const Command& command) {
   Acted acted = act(command.action);
   if (auto* outcome = std::get_if<Outcome>(&acted)) return std::move(*outcome);
   auto& values = std::get<1>(acted);
-  // A module that could throw is one the engine does not take.
+  // The engine accepts no module that could throw.
   return failed("expected an exception, got " + (values ? values_text(*values) : first_line(values.error())));
 }
 
-/// A module that is malformed or invalid, as text or as the bytes that the text stands for.
+/// Checks that a module is malformed or invalid, as text or as the bytes that the text stands for.
 Outcome WastScript::do_assert_rejected(const Command& command) {
   const bool is_malformed =
       command.kind == Command::Kind::assert_malformed || command.kind == Command::Kind::assert_malformed_custom;
@@ -294,7 +294,8 @@ Outcome WastScript::do_assert_link(const Command& command) {
 
 // ---- threads --------------------------------------------------------------------------------------------------------
 
-/// A thread has a store of its own but for the modules it shares, of which it sees the exports.
+/// Runs the commands of a thread. It has a store of its own, except for the modules that it shares, whose exports it
+/// sees.
 Outcome WastScript::do_thread(const Command& command) {
   auto script = std::make_shared<WastScript>(engine_, script_, on_command_);
   script->report_mutex_ = report_mutex_;
@@ -308,7 +309,7 @@ Outcome WastScript::do_thread(const Command& command) {
     script->current_ = slot;
   }
   auto thread = std::make_unique<Thread>();
-  // The command lies in the script, which both keep.
+  // The command lies in the script, which both threads keep alive.
   thread->thread = std::thread([script, problem = &thread->problem, commands = &command.commands]() mutable {
     try {
       script->run(*commands);

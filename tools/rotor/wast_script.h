@@ -18,7 +18,7 @@
 
 namespace rotor::cli {
 
-/// What became of a command.
+/// The outcome of a command.
 struct Outcome {
   enum class Kind : uint8_t {
     passed,
@@ -27,10 +27,10 @@ struct Outcome {
     reworded,     ///< passed: rejected for the right reason, not in the suite's words
   };
   Kind kind = Kind::passed;
-  std::string detail;  ///< failed: what; unsupported: the proposal; reworded: their words, and ours
+  std::string detail;  ///< failed: what failed; unsupported: the proposal; reworded: the suite's words, and Rotor's
 };
 
-/// Told of each command: before it runs (with no outcome), and after. Never called by two threads at once.
+/// Called for each command before it runs (with no outcome), and after. Never called by two threads at once.
 using OnCommand = std::function<void(uint64_t line, const Outcome* outcome)>;
 
 /// Modules, instances and registered names of one script, or of one thread of it.
@@ -39,9 +39,9 @@ class WastScript {
   WastScript(const Engine& engine, std::shared_ptr<const wasm::text::Script> script, OnCommand on_command);
   ~WastScript();
 
-  /// Errors: internal (the spectest module can't be made).
+  /// Defines the spectest module. Errors: internal (it can't be made).
   Result<void> prepare();
-  /// All commands of the script.
+  /// Runs all commands of the script.
   void run() { run(script_->commands()); }
 
  private:
@@ -49,7 +49,7 @@ class WastScript {
 
   /// An instance, or why there is none.
   struct Slot {
-    std::shared_ptr<Instance> instance;  ///< of this thread; null: one of another's, or none
+    std::shared_ptr<Instance> instance;  ///< null: another thread's, or none
     std::vector<std::pair<std::string, Extern>> exports;
     std::string missing_feature;  ///< that the module needs
     std::string failure;          ///< why it could not be made
@@ -81,12 +81,12 @@ class WastScript {
 
   Definition define(const wasm::text::ScriptModule& module);
   Slot instantiate(const Definition& definition);
-  /// The proposal that a module registered under an imported name lacked.
+  /// Returns the proposal that is lacking for a module that was registered under a name which `module` imports.
   std::string missing_import_feature(const Module& module) const;
   void keep(const std::string& name, std::shared_ptr<Slot> slot);
-  /// The instance of that name; of an empty one the last.
+  /// Returns the instance of that name; for an empty name, the last one.
   std::shared_ptr<Slot> find(const std::string& name) const;
-  /// Runs an invoke or get. An Outcome: it could not be run.
+  /// Runs an invoke or get. Returns an Outcome if it could not be run.
   Acted act(const wasm::text::ScriptAction& action);
   void join_all();
 

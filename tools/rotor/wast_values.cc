@@ -14,7 +14,7 @@ using wasm::text::NanPattern;
 using wasm::text::ScriptValue;
 using Kind = ScriptValue::Kind;
 
-/// Whether the bits of a float, without its sign, are as the pattern says.
+/// Returns whether the bits of a float, without its sign, are as the pattern says.
 template <class Bits>
 bool matches_float(NanPattern pattern, Bits expected, Bits actual) {
   if (pattern == NanPattern::none) return actual == expected;
@@ -36,7 +36,7 @@ bool matches_lanes(const ScriptValue& expected, const uint8_t* actual) {
   return true;
 }
 
-/// The proposal that a heap type needs; empty: none that is missing.
+/// Returns the missing proposal that a heap type needs; empty if none is missing.
 std::string feature_of(const HeapType& heap) {
   if (heap.is_concrete()) return {};
   switch (heap.abstract()) {
@@ -48,7 +48,7 @@ std::string feature_of(const HeapType& heap) {
   }
 }
 
-/// Whether a reference can be of the heap type's hierarchy.
+/// Returns whether a reference can be of the heap type's hierarchy.
 bool is_of(const HeapType& heap, const Value& actual) {
   if (heap.is_concrete() || heap.abstract() == Abstract::func) return actual.type().is_func_ref();
   return actual.type().is_extern_ref();
@@ -68,7 +68,7 @@ std::string scalar_text(const char* type, const ScriptValue& value) {
 
 std::string heap_text(const ScriptValue& value) {
   if (!value.heap) return {};
-  // "(ref null func)" without what is around the heap type
+  // Returns the heap type in "(ref null func)", without what is around it.
   std::string text = to_string(ValType::ref(*value.heap, false));
   if (text.starts_with("(ref ")) return " " + text.substr(5, text.size() - 6);
   return " " + text;

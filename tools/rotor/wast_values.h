@@ -1,4 +1,4 @@
-// Values of scripts: arguments, and what results are compared with.
+// Values of scripts: arguments, and expected results.
 #pragma once
 
 #include <string>
@@ -13,11 +13,11 @@ struct UnsupportedValue {
   std::string feature;
 };
 
-/// An argument. `(ref.extern N)` is the reference with bits N + 1. Throws UnsupportedValue.
+/// Makes a value of an argument. `(ref.extern N)` is the reference with bits N + 1. Throws UnsupportedValue.
 Value argument(const wasm::text::ScriptValue& value);
-/// Whether a result is as the script expects it. Throws UnsupportedValue.
+/// Returns whether a result is as the script expects it. Throws UnsupportedValue.
 bool matches(const wasm::text::ScriptValue& expected, const Value& actual);
-/// For messages.
+/// Returns an expected value as text, for messages.
 std::string expected_text(const wasm::text::ScriptValue& expected);
 
 }  // namespace rotor::cli

@@ -15,10 +15,10 @@ inline constexpr uint8_t kEmptyBlock = 0x40;
 // Flags of limits.
 inline constexpr uint8_t kHasMax = 1, kShared = 2, kIs64 = 4, kHasPageSize = 8;
 
-/// Of a memory argument's alignment: a memory's index follows.
+/// A flag in a memory argument's alignment: a memory index follows.
 inline constexpr uint32_t kHasMemory = 0x40;
 
-/// What precedes the type of a table that has an initialiser.
+/// The bytes before the type of a table that has an initialiser.
 inline constexpr uint8_t kTableInit[] = {0x40, 0x00};
 
 // Flags of an element segment (section 5.5.12).

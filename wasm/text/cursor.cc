@@ -10,7 +10,7 @@
 namespace rotor::wasm::text {
 namespace {
 
-/// Long tokens are cut: a message is a line.
+/// Cuts long tokens: a message is one line.
 std::string shorten(std::string_view text) {
   constexpr size_t kMost = 60;
   return printable(text, kMost);

@@ -24,11 +24,11 @@ class Cursor {
   uint32_t offset() const { return peek().offset; }
   bool at(TokenKind kind) const { return peek().kind == kind; }
   bool at_keyword(std::string_view word) const { return at(TokenKind::keyword) && text(peek()) == word; }
-  /// Whether `(word` is next.
+  /// Returns whether `(word` is next.
   bool at_open(std::string_view word) const {
     return at(TokenKind::open) && peek(1).kind == TokenKind::keyword && text(peek(1)) == word;
   }
-  /// Whether `(@id` is next.
+  /// Returns whether `(@id` is next.
   bool at_annotation(std::string_view id) const {
     return at(TokenKind::annotation) && annotation_id(text(peek())) == id;
   }
@@ -44,7 +44,7 @@ class Cursor {
     if (token.kind != TokenKind::end) ++pos_;
     return token;
   }
-  /// Behind the `)` of the parenthesis that is next.
+  /// Moves behind the `)` that closes the parenthesis that is next.
   void skip_parenthesis();
   bool take(TokenKind kind) { return at(kind) && advance(1); }
   bool take_keyword(std::string_view word) { return at_keyword(word) && advance(1); }
@@ -56,15 +56,15 @@ class Cursor {
     if (!take_open(word)) unexpected("(" + std::string(word));
   }
 
-  /// The name of an id token; lives as long as the cursor.
+  /// Returns the name of an id token; it lives as long as the cursor.
   std::string_view id_name(const Token& token);
-  /// The next token's name if it is an id.
+  /// Takes the next token if it is an id, and returns its name.
   std::optional<std::string_view> take_id();
-  /// The bytes of a string.
+  /// Takes a string and returns its bytes.
   std::string expect_string();
-  /// A string that must be UTF-8.
+  /// Takes a string that must be UTF-8.
   std::string expect_name();
-  /// A natural number up to `max`; the error names `type` ("i32").
+  /// Takes a natural number up to `max`; the error names `type` ("i32").
   uint64_t expect_natural(uint64_t max, const char* type);
 
   // Errors.
@@ -88,7 +88,7 @@ class Cursor {
 
 bool is_utf8(std::string_view bytes);
 
-/// The form in which a name is shown: `$name`, with quotes where it needs them.
+/// Returns a name as it is shown: `$name`, with quotes where it needs them.
 std::string show_id(std::string_view name);
 
 }  // namespace rotor::wasm::text

@@ -1,4 +1,4 @@
-// What stands between an instruction's word and its operands.
+// Parses what stands between an instruction's word and its operands.
 #include "wasm/text/instruction_parser.h"
 
 #include <bit>
@@ -221,7 +221,7 @@ std::optional<uint64_t> InstructionParser::memory_argument(std::string_view pref
 
 void InstructionParser::memory_access(uint32_t natural_align_log2, bool has_lane, ByteWriter& out) {
   uint32_t memory = 0;
-  // Of two numbers the first is the memory, of one it is the lane.
+  // Where two numbers follow, the first is the memory; a single one is the lane.
   if (cursor_.at_index()) {
     TokenKind after = cursor_.peek(1).kind;
     bool is_lane =
@@ -267,7 +267,7 @@ void InstructionParser::number_f64(ByteWriter& out) { out.fixed(read_lane(cursor
 void InstructionParser::lane(ByteWriter& out) { out.u8(static_cast<uint8_t>(cursor_.expect_natural(0xff, "i8"))); }
 
 void InstructionParser::data_instruction() {
-  // Only code comes late enough in the binary to need the count ahead; constant expressions do without.
+  // Only code needs the data count ahead, since it precedes the data section; constant expressions do without.
   if (in_function_) state_.needs_data_count = true;
 }
 

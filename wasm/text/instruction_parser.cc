@@ -263,7 +263,7 @@ void InstructionParser::begin_instruction(uint32_t text_offset, int8_t hint) {
 void InstructionParser::local_declarations(IndexSpace& locals, std::vector<NamedIndex>* local_names) {
   ByteWriter& out = local_declarations_;
   out.clear();
-  // Neighbours of one type are one entry.
+  // Adjacent locals of one type share an entry.
   ByteWriter runs, type, previous;
   uint32_t run_count = 0;
   uint32_t run_length = 0;

@@ -1,5 +1,5 @@
 // Instructions of the text format (spec section 6.5), flat and folded, encoded in the order in which they run. What is
-// nested lies on a stack of ours: no depth of the text can exhaust the C++ stack.
+// nested lies on an explicit stack: no depth of the text can exhaust the C++ stack.
 #pragma once
 
 #include <cstdint>
@@ -21,12 +21,12 @@ class InstructionParser {
  public:
   InstructionParser(ModuleState& state, TypeParser& types) : state_(state), cursor_(state.cursor), types_(types) {}
 
-  /// A constant expression: instructions up to the `)` of what encloses them. With its `end`.
+  /// Parses a constant expression: instructions up to the enclosing `)`. Writes the final `end`, too.
   void expression(SectionWriter& out);
-  /// One folded instruction as a constant expression.
+  /// Parses one folded instruction as a constant expression.
   void folded_expression(SectionWriter& out);
-  /// A function's local declarations and instructions, after its type use. `locals` has the parameters, and takes the
-  /// rest. Appends the body's size and contents to the code section.
+  /// Parses a function's local declarations and instructions, after its type use. `locals` has the parameters; the
+  /// other locals are added to it. Appends the body's size and contents to the code section.
   void function(uint32_t index, IndexSpace& locals, std::vector<NamedIndex>* local_names);
 
  private:
@@ -68,24 +68,24 @@ class InstructionParser {
 
   void push(Frame frame);
   void pop() { frames_.pop_back(); }
-  /// The id token of a label, if one is next; 0: none.
+  /// Takes a label's id token if one is next, and returns its index, else 0.
   uint32_t take_label();
   void push_label(uint32_t id_token);
   void pop_label();
-  /// `else` and `end` may repeat the label of their block.
+  /// Checks the label that `else` and `end` may repeat: it must be that of their block.
   void check_label(const Frame& frame);
   const Instruction* expect_instruction();
   void branch_hint();
-  /// The hint at hand stands before nothing that branches.
+  /// Fails: the pending branch hint does not stand before an `if` or `br_if`.
   void refuse_hint();
-  /// Notes where an instruction comes from, and its hint.
+  /// Notes the place in the text of the instruction that is written next, and its hint.
   void begin_instruction(uint32_t text_offset, int8_t hint);
-  /// The hint that stands before the instruction that begins here.
+  /// Takes the hint that stands before the instruction that begins here; kNoHint: there is none.
   int8_t take_hint(Opcode op);
 
   // Opcode and immediates, appended to `out` (instruction_immediates.cc).
   void plain(const Instruction& instruction, ByteWriter& out);
-  /// A block's opcode and type, with the clauses of a try_table. Returns its label.
+  /// Writes a block's opcode and type, with the clauses of a try_table. Returns the id token of its label.
   uint32_t block_header(const Instruction& instruction, ByteWriter& out);
   void block_type(ByteWriter& out);
   void immediates(const Instruction& instruction, ByteWriter& out);
@@ -98,7 +98,7 @@ class InstructionParser {
   void br_on_cast(ByteWriter& out);
   void field(ByteWriter& out);
   void memory_access(uint32_t natural_align_log2, bool has_lane, ByteWriter& out);
-  /// The number in `offset=N` or `align=N`, if that is next.
+  /// Takes `offset=N` or `align=N`, if that is next, and returns N.
   std::optional<uint64_t> memory_argument(std::string_view prefix);
   void two_indices(Space first, Space second, bool first_is_optional, bool second_goes_first, ByteWriter& out);
   void copy(Space space, ByteWriter& out);
@@ -108,7 +108,7 @@ class InstructionParser {
   void lane(ByteWriter& out);
   void shuffle(ByteWriter& out);
   void vector(ByteWriter& out);
-  /// An instruction that names a data segment.
+  /// Notes an instruction that names a data segment, which needs a data count section.
   void data_instruction();
 
   void local_declarations(IndexSpace& locals, std::vector<NamedIndex>* local_names);
@@ -119,14 +119,14 @@ class InstructionParser {
   SectionWriter* out_ = nullptr;
   const IndexSpace* locals_ = nullptr;
   std::vector<Frame> frames_;
-  /// Folded instructions that wait for their operands.
+  /// The encodings of folded instructions whose operands are still being parsed.
   ByteWriter pending_;
   std::vector<Label> labels_;
   KeyedMap<std::string_view, uint32_t> label_of_;
   std::optional<uint8_t> hint_;
   uint32_t hint_offset_ = 0;
 
-  // Of the function at hand.
+  // The function that is being parsed.
   bool in_function_ = false;
   SectionWriter body_;
   ByteWriter local_declarations_;

@@ -19,7 +19,8 @@ constexpr uint32_t hash(std::string_view word) {
   return value ^ value >> 15;
 }
 
-/// Open addressing at a load below a half; an entry is 1 + the index of the row, 0 is empty.
+/// The hash table uses open addressing at a load below a half; an entry is 1 + the index of the row, or 0 if it is
+/// empty.
 constexpr size_t kSlots = 2048;
 static_assert(kInstructionCount * 2 < kSlots);
 constexpr std::array<uint16_t, kSlots> kTable = [] {
@@ -33,7 +34,7 @@ constexpr std::array<uint16_t, kSlots> kTable = [] {
   return table;
 }();
 
-/// The keywords of everything but instructions and types. Sorted.
+/// The keywords of everything but instructions and types, sorted.
 constexpr std::string_view kWords[] = {
     "after",
     "array",
@@ -114,13 +115,13 @@ constexpr std::string_view kWords[] = {
 };
 static_assert(std::ranges::is_sorted(kWords));
 
-/// Where an opcode's row stands: those of one byte, then those of each prefix.
+/// Returns the slot of an opcode's row: first those of one byte, then those of each prefix.
 constexpr uint32_t kFirstPrefix = 0xfb, kPrefixes = 4, kSubOpcodes = 0x120;
 constexpr uint32_t opcode_slot(uint32_t code) {
   if (code <= 0xff) return code;
   uint32_t shift = code <= 0xffff ? 8 : 12;
   uint32_t prefix = (code >> shift) - kFirstPrefix, sub = code & ((1u << shift) - 1);
-  // Those that the table has no room for share the slot of a prefix without its code, which is no instruction.
+  // Opcodes that the table has no room for share the slot of the bare prefix 0xfb, which is no instruction.
   return prefix < kPrefixes && sub < kSubOpcodes ? 0x100 + prefix * kSubOpcodes + sub : kFirstPrefix;
 }
 constexpr auto kRowOfOpcode = [] {

@@ -8,7 +8,7 @@
 
 namespace rotor::wasm::text {
 
-/// What follows an instruction's word: the immediate kinds of opcodes.def.
+/// The kinds of immediates that follow an instruction's word, as in opcodes.def.
 enum class ImmediateKind : uint8_t {
   none,
   block,
@@ -65,22 +65,23 @@ struct Instruction {
   ImmediateKind immediate;
 };
 
-/// The instruction of a word; of several with one word (`select`, `ref.test`) the first row. nullptr: none.
+/// Returns the instruction of a word, or nullptr. Where several have one word (`select`, `ref.test`) it is the first
+/// row.
 const Instruction* find_instruction(std::string_view word);
 
-/// The row of an opcode; nullptr: none.
+/// Returns the row of an opcode, or nullptr.
 const Instruction* find_instruction(Opcode op);
 
-/// Whether the format has this keyword at all: others are "unknown operator", wherever they stand.
+/// Returns whether the format has this keyword at all: others are "unknown operator", wherever they stand.
 bool is_known_word(std::string_view word);
 
-/// A value type or shorthand in one word: its byte in the binary; 0: not one.
+/// Return the binary's byte for a type or shorthand that is one word; 0 if the word is not of that family.
 uint8_t number_type_code(std::string_view word);    ///< i32 i64 f32 f64 v128
 uint8_t packed_type_code(std::string_view word);    ///< i8 i16
 uint8_t heap_type_code(std::string_view word);      ///< func extern any …
 uint8_t ref_shorthand_code(std::string_view word);  ///< funcref externref anyref …
 
-/// The word of such a code; empty: it is none of them.
+/// Return the word of such a byte; empty if it is not of that family.
 std::string_view number_type_word(uint8_t code);
 std::string_view packed_type_word(uint8_t code);
 std::string_view heap_type_word(uint8_t code);

@@ -8,7 +8,7 @@
 
 namespace rotor::wasm::text {
 
-/// How the lanes of a v128 are written.
+/// The shapes in which the lanes of a v128 are written.
 enum class LaneShape : uint8_t { i8x16, i16x8, i32x4, i64x2, f32x4, f64x2 };
 
 constexpr unsigned lane_count(LaneShape shape) {
@@ -17,11 +17,11 @@ constexpr unsigned lane_count(LaneShape shape) {
 }
 constexpr bool has_float_lanes(LaneShape shape) { return shape >= LaneShape::f32x4; }
 
-/// Reads `i32x4` and the like. nullopt: the cursor has failed.
+/// Takes `i32x4` and the like. Returns nullopt if the cursor has failed.
 std::optional<LaneShape> take_lane_shape(Cursor& cursor);
-/// Whether exactly `count` numbers, of whatever form, are next; if not, the cursor has failed with `message`.
+/// Returns whether exactly `count` numbers, of whatever form, are next; if not, the cursor has failed with `message`.
 bool expect_numbers(Cursor& cursor, unsigned count, const char* message);
-/// The bits of one lane. nullopt: the cursor has failed.
+/// Reads one lane and returns its bits, or nullopt if the cursor has failed.
 std::optional<uint64_t> read_lane(Cursor& cursor, LaneShape shape);
 
 }  // namespace rotor::wasm::text

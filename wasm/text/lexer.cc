@@ -73,14 +73,14 @@ class Lexer {
     out_.tokens.push_back({static_cast<uint32_t>(begin), 0, kind, false});
   }
 
-  // Each reads what begins at pos_, and returns false on an error.
+  // Each of these reads the token that begins at pos_, and returns false on an error.
   bool lex_one();
   bool lex_block_comment();
   bool lex_open();
   bool lex_annotation();
   bool lex_word();
   bool lex_close();
-  /// The string that begins at `pos`; moves it behind the closing quote.
+  /// Scans the string that begins at `pos`, which is moved behind the closing quote.
   bool scan_string(size_t& pos, bool& escaped);
   bool scan_escape(size_t& pos);
   bool scan_unicode_escape(size_t& pos);
@@ -91,7 +91,7 @@ class Lexer {
   TokenList out_;
   size_t pos_ = 0;
   std::vector<uint32_t> opens_;
-  /// Parentheses open inside of an annotation that is left out, its own included.
+  /// How many parentheses are open inside of an annotation that is left out, its own included.
   uint32_t skipping_ = 0;
   size_t skipped_offset_ = 0;
   size_t error_offset_ = 0;
@@ -102,7 +102,7 @@ TokenList Lexer::run() {
   if (source.size() > kMaxSourceBytes) {
     fail(0, "source text too long", ErrorKind::limit);
   } else if (!is_utf8(bytes_of(source))) {
-    // The first offset before which all is well formed, to the character.
+    // `good` becomes the end of the longest prefix that is well-formed UTF-8.
     size_t good = 0;
     for (size_t length; good < source.size(); good += length) {
       length = 1;
@@ -203,7 +203,7 @@ bool Lexer::lex_block_comment() {
 bool Lexer::lex_annotation() {
   size_t begin = pos_;
   if (skipping_ > 0) {
-    // Within an annotation anything goes, also what is no annotation.
+    // Inside an annotation any token may stand, also a `(@` that begins no annotation.
     ++pos_;
     ++skipping_;
     return true;
@@ -371,7 +371,8 @@ std::string_view TokenList::text(const Token& token) const {
     case TokenKind::close: return source.substr(token.offset, 1);
     case TokenKind::end: return {};
     case TokenKind::annotation: {
-      // Its extent is the partner: the id is read again, a string up to the quote that no backslash escapes.
+      // The token's extent is its partner, so the id is scanned again: a string up to the first quote that no backslash
+      // escapes.
       size_t end = token.offset + 2;
       if (source[end] == '"') {
         for (++end; source[end] != '"'; ++end)

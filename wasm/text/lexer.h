@@ -12,14 +12,15 @@
 
 namespace rotor::wasm::text {
 
-/// Longest source, in bytes, and most tokens of one: each takes 12 bytes, and may be one byte long.
+/// The longest source, in bytes, and the most tokens of one: a token takes 12 bytes of memory, and may be one byte long
+/// in the source.
 inline constexpr size_t kMaxSourceBytes = size_t{1} << 29;
 inline constexpr size_t kMaxTokens = size_t{1} << 26;
 
 enum class TokenKind : uint8_t {
   open,        ///< `(`
   close,       ///< `)`
-  annotation,  ///< `(@id` of an annotation that we know; it has a `)` as an `open` has
+  annotation,  ///< `(@id` of an annotation that is kept; a `)` is its partner, as for an `open`
   keyword,     ///< begins with a lower-case letter
   id,          ///< `$name` or `$"name"`, never empty
   string,      ///< with its quotes; escapes are well-formed
@@ -32,10 +33,10 @@ enum class TokenKind : uint8_t {
 
 struct Token {
   uint32_t offset = 0;
-  /// Length in bytes; of an `open` or `annotation`: the index of the `close` (or of the end, if there is none).
+  /// Length in bytes; for an `open` or `annotation`, the index of the `close` (or of the end, if there is none).
   uint32_t extent = 0;
   TokenKind kind = TokenKind::end;
-  /// Of a string, or of an id in quotes: has escapes.
+  /// Whether a string, or an id in quotes, has escapes.
   bool escaped = false;
 };
 
@@ -43,22 +44,23 @@ struct TokenList {
   std::string_view source;
   /// Ends with two `end` tokens, so that one may look past the first.
   std::vector<Token> tokens;
-  /// Why the list ends where it does, if not with the source.
+  /// Says why the list ends before the source does; empty if it does not.
   std::string error;
   ErrorKind error_kind = ErrorKind::malformed;  ///< or `limit`
 
-  /// The source of a token; of an annotation: with its `(@`.
+  /// Returns the source of a token; an annotation's begins with its `(@`.
   std::string_view text(const Token& token) const;
 };
 
-/// Annotations other than `@custom`, `@name` and `@metadata.code.branch_hint` are checked and left out.
+/// Splits a source into tokens. Annotations other than `@custom`, `@name` and `@metadata.code.branch_hint` are checked
+/// and left out.
 TokenList lex(std::string_view source);
 
-/// Whether an id may hold this character without quotes.
+/// Returns whether an id may hold this character without quotes.
 bool is_id_character(char c);
-/// The bytes of a string token (`"..."`, with quotes), or of an id without its `$`. Appends to `out`.
+/// Appends to `out` the bytes of a string token (`"..."`, with quotes), or of an id without its `$`.
 void decode_string(std::string_view quoted, std::string& out);
-/// The id of an annotation token: of `(@name` or `(@"name"`.
+/// Returns the id of an annotation token, `(@name` or `(@"name"`.
 std::string annotation_id(std::string_view text);
 
 }  // namespace rotor::wasm::text

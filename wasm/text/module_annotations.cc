@@ -7,7 +7,7 @@ namespace rotor::wasm::text {
 namespace {
 
 constexpr uint32_t kLastSlot = std::size(kSectionOrder);
-/// Behind the name section, too.
+/// The slot behind all sections, and behind the name section, too.
 constexpr uint32_t kVeryLastSlot = kLastSlot + 1;
 
 uint32_t slot_before(SectionId id) {

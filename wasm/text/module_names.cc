@@ -1,4 +1,4 @@
-// The first pass: which names stand for which indices, and what the types are.
+// The first pass: finds which names stand for which indices, and what the types are.
 #include "wasm/text/module_parser.h"
 
 namespace rotor::wasm::text {

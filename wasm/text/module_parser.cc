@@ -5,7 +5,7 @@
 namespace rotor::wasm::text {
 namespace {
 
-/// The code of an import or export.
+/// Returns the code of a space in imports and exports.
 uint8_t extern_code(Space space) {
   uint8_t code = 0;
   while (kExternSpaces[code] != space) ++code;
@@ -24,7 +24,7 @@ Result<WatModule> parse_module(const TokenList& tokens, const WatOptions& option
   uint32_t begin = 0;
   std::string name;
   uint32_t module = cursor.position();
-  // An annotation before the module is one of its fields' if there is no `(module`; else it is misplaced.
+  // An annotation before the module belongs to the fields if there is no `(module`; else it is misplaced.
   if (cursor.take_open("module")) {
     if (auto id = cursor.take_id()) name = *id;
     begin = cursor.position();

@@ -18,7 +18,7 @@ namespace rotor::wasm::text {
 /// Encodes the module whose fields are the tokens from `begin` up to a `)` or the end.
 Result<WatModule> parse_module(const TokenList& tokens, uint32_t begin, std::string_view name,
                                const WatOptions& options);
-/// A text that is `(module ...)` or fields alone.
+/// Encodes a text that is `(module ...)` or fields alone.
 Result<WatModule> parse_module(const TokenList& tokens, const WatOptions& options);
 
 class ModuleParser {
@@ -34,7 +34,7 @@ class ModuleParser {
   void collect_types(uint32_t position);
   void collect_import();
   void collect_definition(Space space);
-  /// Takes the next index of a space, and the id that is next for its name.
+  /// Takes the next index of a space and, if an id is the next token, names the index by it.
   uint32_t declare(Space space);
   void note_import(uint32_t offset);
 
@@ -49,17 +49,17 @@ class ModuleParser {
   void export_field(uint32_t offset);
   void start_field(uint32_t offset);
 
-  // What fields have in common.
-  /// A field's id and `(@name)`, which the first pass has read.
+  // Parts that several fields have in common.
+  /// Skips a field's id and `(@name)`, which the first pass has read.
   void skip_id();
   void inline_exports(Space space, uint32_t index);
   void add_export(const std::string& name, Space space, uint32_t index, uint32_t offset);
-  /// `(import "module" "name")` and the type behind it, if that is what is next.
+  /// Parses `(import "module" "name")` and the type behind it, if that is what is next.
   bool inline_import(Space space, uint32_t offset);
   /// Begins an import with its two names.
   ByteWriter& begin_import(uint32_t offset);
   void import_type(Space space, ByteWriter& out);
-  /// A type use whose parameters become `locals_`.
+  /// Parses a type use whose parameters become `locals_`; returns the type's index.
   uint32_t func_type();
   void table_type(ByteWriter& out);
   void tag_type(ByteWriter& out);
@@ -85,14 +85,15 @@ class ModuleParser {
   void inline_data(uint32_t memory, MemoryForm form);
   void element_list(Items& items);
   void function_items(Items& items);
-  /// Of a table of a type for which there are no segments of indices.
+  /// Parses function indices as `ref.func` expressions, for a table whose element type has no form of segment with
+  /// indices.
   void function_items_as_expressions(Items& items);
   void expression_items(Items& items);
   void active_elements(uint32_t table, const SectionWriter& where, const Items& items);
   static void append_items(const Items& items, SectionWriter& to);
   std::string data_bytes();
   void segment_offset(SectionWriter& out);
-  /// The offset of a segment that stands in its table or memory.
+  /// Writes the offset, 0, of a segment that is written inline in its table or memory.
   static void zero_offset(bool is64, ByteWriter& out);
 
   // Annotations (module_annotations.cc).
@@ -107,7 +108,7 @@ class ModuleParser {
   ModuleState state_;
   TypeParser types_;
   InstructionParser instructions_;
-  /// Where the type definitions are.
+  /// Positions of the type definitions' tokens.
   std::vector<uint32_t> type_fields_;
   std::array<uint32_t, kSpaceCount> next_{};
   /// The first definition that is no import.

@@ -1,4 +1,4 @@
-// Element and data segments, those that stand in a table or memory included.
+// Element and data segments, including those that are written inline in a table or memory.
 #include "wasm/text/binary_codes.h"
 #include "wasm/text/module_parser.h"
 
@@ -81,7 +81,7 @@ void ModuleParser::elem_field(uint32_t offset) {
     }
     return append_items(items, section);
   }
-  // The first version's form has the table's index alone.
+  // The form of WebAssembly 1.0 has the table's bare index.
   const bool is_bare = cursor_.at_index();
   uint32_t table = state_.index_or(Space::table, 0);
   bool names_table = !is_bare && cursor_.take_open("table");
@@ -162,7 +162,7 @@ void ModuleParser::data_field(uint32_t offset) {
   section.note(offset);
   ++section.count;
   if (cursor_.at(TokenKind::open) || cursor_.at_index()) {
-    // The first version's form has the memory's index alone.
+    // The form of WebAssembly 1.0 has the memory's bare index.
     const bool is_bare = cursor_.at_index();
     uint32_t memory = state_.index_or(Space::memory, 0);
     if (!is_bare && cursor_.take_open("memory")) {
@@ -184,7 +184,7 @@ void ModuleParser::inline_data(uint32_t memory, MemoryForm form) {
   cursor_.expect_open("data");
   std::string bytes = data_bytes();
   cursor_.expect_close();
-  // Just large enough. A page size over 2^63 is refused by the validator, whatever the number of pages.
+  // The memory is just large enough. A page size over 2^63 is refused by the validator, whatever the number of pages.
   uint64_t page = uint64_t{1} << form.page_size_log2;
   uint64_t pages = bytes.size() / page + (bytes.size() % page != 0);
   ByteWriter& out = state_.section(SectionId::memory).bytes;

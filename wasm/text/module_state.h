@@ -1,4 +1,4 @@
-// What the parsers of one module share: names, types, and the sections that come into being.
+// The state that the parsers of one module share: names, types, and the sections that come into being.
 #pragma once
 
 #include <algorithm>
@@ -21,7 +21,7 @@ namespace rotor::wasm::text {
 /// Index spaces of a module.
 enum class Space : uint8_t { type, func, table, memory, global, tag, elem, data };
 inline constexpr size_t kSpaceCount = 8;
-/// The word for a member ("func"), as in the text and in errors.
+/// Returns the word for a member of a space ("func"), as in the text and in errors.
 const char* space_word(Space space);
 /// The spaces of what is imported and exported, in the order of their codes (spec section 5.5.5).
 inline constexpr Space kExternSpaces[] = {Space::func, Space::table, Space::memory, Space::global, Space::tag};
@@ -32,18 +32,18 @@ using NamedIndex = std::pair<uint32_t, std::string_view>;
 /// Names of one index space. Names live as long as the cursor.
 class IndexSpace {
  public:
-  /// The next index is taken, under a name or without.
+  /// Takes the next index, whether it gets a name or not, and returns it.
   uint32_t add() { return count_++; }
-  /// At least so many indices are taken.
+  /// Takes indices until at least `count` are taken.
   void add_up_to(uint32_t count) { count_ = std::max(count_, count); }
-  /// False: the name is taken.
+  /// Names an index. Returns false if the name is taken.
   bool name(uint32_t index, std::string_view name) { return indices_.emplace(name, index).second; }
   const uint32_t* find(std::string_view name) const {
     auto found = indices_.find(name);
     return found == indices_.end() ? nullptr : &found->second;
   }
   uint32_t count() const { return count_; }
-  /// Empties it in time proportional to what it holds: not to what it once held.
+  /// Empties the space, in time proportional to what it holds, not to what it once held.
   void reset() {
     count_ = 0;
     if (indices_.empty()) return;
@@ -111,12 +111,13 @@ struct NameTables {
 /// The defined types: the explicit ones in order, then those that type uses imply.
 class TypeTable {
  public:
-  /// The next type. `func` is its encoding if it is a function type; a `simple` one (final, without supertypes, alone
-  /// in its recursion group) is what an inline function type may mean.
+  /// Adds the next type. `func` is its encoding if it is a function type; a `simple` one (final, without supertypes,
+  /// alone in its recursion group) is what an inline function type may mean.
   void add(std::string_view func, uint32_t params, bool simple);
-  /// The type that an inline function type means; it is appended to `types` if there is none yet.
+  /// Returns the index of the type that an inline function type means, which is appended to `types` if there is none
+  /// yet.
   uint32_t intern(std::string_view func, uint32_t params, SectionWriter& types);
-  /// The encoding of a function type; empty: another type, or none.
+  /// Returns the encoding of a function type; empty if the index is of another type, or of none.
   std::string_view func(uint32_t index) const {
     return index < types_.size() ? types_[index].func : std::string_view();
   }
@@ -152,20 +153,21 @@ struct ModuleState {
   SectionWriter& section(SectionId id) { return sections[std::to_underlying(id)]; }
   /// Reads an index, or a name that stands for one.
   uint32_t index(Space which);
-  /// An index in a space that is none of the module's; `noun` is for the error.
+  /// Reads an index of a space that is not one of the module's (locals, fields); `noun` is what errors call its
+  /// members.
   uint32_t index(const IndexSpace& space, const char* noun);
   /// Reads `(@name "...")`. Pre: it is next.
   std::optional<std::string> name_annotation();
-  /// Reads what a local, parameter or field is called, its id and then its annotation, if one of them is next; else
-  /// false. `index` is its own in `space`, `noun` for the error; `kept`: gets the name, if it is wanted.
+  /// Reads the name of a local, parameter or field: its id and then its annotation. Returns false if neither is next.
+  /// `index` is its index in `space`, `noun` what errors call it; `kept` gets the name, unless it is null.
   bool inner_name(IndexSpace& space, uint32_t index, const char* noun, std::vector<NamedIndex>* kept);
-  /// The name that an annotation gives takes the place of the id.
+  /// Replaces the id of an index by the name that an annotation gives.
   void name_by_annotation(Space which, uint32_t index, std::string name);
-  /// Whether an index is next, and reads it; else `otherwise`.
+  /// Reads an index if one is next; else returns `otherwise`.
   uint32_t index_or(Space which, uint32_t otherwise) { return cursor.at_index() ? index(which) : otherwise; }
 };
 
-/// The module's bytes, once all is parsed.
+/// Returns the module's bytes, once all is parsed.
 WatModule assemble(ModuleState& state);
 
 }  // namespace rotor::wasm::text

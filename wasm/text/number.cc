@@ -12,7 +12,7 @@ bool is_digit(char c) { return c >= '0' && c <= '9'; }
 bool is_hex_digit(char c) { return is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F'); }
 unsigned digit_value(char c) { return static_cast<unsigned>(is_digit(c) ? c - '0' : (c | 0x20) - 'a' + 10); }
 
-/// Moves `word` behind a run of digits, each `_` between two of them; false if there is none.
+/// Moves `word` behind a run of digits, with each `_` between two of them. Returns false if there is no digit.
 bool skip_digits(std::string_view& word, bool hex) {
   auto is = [hex](char c) { return hex ? is_hex_digit(c) : is_digit(c); };
   if (word.empty() || !is(word[0])) return false;
@@ -35,7 +35,7 @@ bool take_hex_prefix(std::string_view& word) {
   return true;
 }
 
-/// Whether `word`, without sign, is a NaN with a payload.
+/// Returns whether `word`, without sign, is a NaN with a payload.
 bool is_nan_payload(std::string_view word) {
   if (!word.starts_with("nan:0x")) return false;
   word.remove_prefix(6);
@@ -48,7 +48,7 @@ struct Format;
 template <>
 struct Format<uint32_t> {
   using Float = float;
-  static constexpr int mantissa_bits = 23;  ///< stored
+  static constexpr int mantissa_bits = 23;  ///< that are stored
   static constexpr int min_exponent = -126, max_exponent = 127;
 };
 template <>
@@ -58,7 +58,7 @@ struct Format<uint64_t> {
   static constexpr int min_exponent = -1022, max_exponent = 1023;
 };
 
-/// An exponent's digits, saturated far outside of what any format has but far inside of int64_t.
+/// Parses an exponent's digits; saturates far outside of what any format has, but far inside of int64_t.
 int64_t parse_exponent(std::string_view digits) {
   constexpr int64_t kFar = int64_t{1} << 40;
   bool negative = false;
@@ -69,7 +69,8 @@ int64_t parse_exponent(std::string_view digits) {
   return negative ? -value : value;
 }
 
-/// mantissa * 2^exponent, where `sticky` says that some bits below the mantissa are not 0. The mantissa has 64 bits.
+/// Rounds mantissa * 2^exponent, where `sticky` says that some bits below the mantissa are not 0. The mantissa has 64
+/// bits.
 template <class Bits>
 std::optional<Bits> round_binary(uint64_t mantissa, int64_t exponent, bool sticky) {
   using F = Format<Bits>;
@@ -77,7 +78,7 @@ std::optional<Bits> round_binary(uint64_t mantissa, int64_t exponent, bool stick
   int shift = std::countl_zero(mantissa);
   mantissa <<= shift;
   exponent += 63 - shift;  // of the leading bit
-  // Bits to drop: all but the stored ones and the leading one; more for a subnormal.
+  // The number of bits to drop: all but the stored ones and the leading one; more for a subnormal.
   int64_t drop = 63 - F::mantissa_bits;
   bool subnormal = exponent < F::min_exponent;
   if (subnormal) drop += F::min_exponent - exponent;
@@ -122,7 +123,7 @@ std::optional<Bits> parse_hex_float(std::string_view digits) {
   return round_binary<Bits>(mantissa, exponent, sticky);
 }
 
-/// Whether a decimal number that no finite, non-zero float is near to is a large one.
+/// Returns whether a decimal number that is out of a float's range is too large, rather than too small.
 bool is_large_decimal(std::string_view digits) {
   int64_t magnitude = 0;  // of the first digit that is not 0
   bool after_point = false, found = false;

@@ -14,16 +14,16 @@ enum class NumberForm : uint8_t {
   real,     ///< with a point, an exponent, `inf` or `nan`
 };
 
-/// What a word is as a number.
+/// Returns which form of number a word is.
 NumberForm number_form(std::string_view word);
 
-/// The value of a `natural`; nullopt: over `max`.
+/// Returns the value of a `natural`, or nullopt if it is above `max`.
 std::optional<uint64_t> parse_natural(std::string_view word, uint64_t max);
-/// The two's complement of a `natural` or `integer` in `bits` (8 to 64) bits, either reading of them; nullopt: it does
-/// not fit.
+/// Returns the two's complement of a `natural` or `integer` in `bits` (8 to 64) bits, or nullopt if it fits neither as
+/// a signed nor as an unsigned number.
 std::optional<uint64_t> parse_integer(std::string_view word, unsigned bits);
-/// The IEEE bits of a number of any form, rounded to nearest, ties to even; nullopt: it rounds to infinity, or the
-/// payload of a NaN does not fit.
+/// Return the IEEE bits of a number of any form, rounded to nearest, ties to even; nullopt if it rounds to infinity, or
+/// the payload of a NaN does not fit.
 std::optional<uint32_t> parse_f32(std::string_view word);
 std::optional<uint64_t> parse_f64(std::string_view word);
 

@@ -1,4 +1,4 @@
-// What a binary module has, read by the printer's own reader, which knows more than the engine can run.
+// Outlines a binary module with the text printer's reader, which knows more than the engine can run.
 #include "rotor/wat.h"
 #include "wasm/limits.h"
 #include "wasm/text/binary_codes.h"
@@ -25,7 +25,7 @@ class OutlineReader {
  private:
   static constexpr uint64_t kTextLimit = uint64_t{1} << 26;
 
-  /// The first problem is the one that is told.
+  /// Notes a problem, unless there is one already: the first is the one reported.
   void note(ByteReader& reader) {
     if (!out_.problem) out_.problem = reader.take_error();
   }
@@ -53,7 +53,7 @@ class OutlineReader {
     return true;
   }
 
-  /// What follows a part that can't be read may not mean what it seems to.
+  /// Reads a section's contents. Nothing is read behind a part that can't be read: it may not mean what it seems to.
   void contents(SectionId id, uint64_t begin, uint64_t end) {
     ByteReader& reader = state_.reader;
     reader.set_end(end);

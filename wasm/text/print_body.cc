@@ -60,7 +60,7 @@ bool BodyPrinter::function(uint32_t index, uint32_t type, std::span<const Branch
   types_.put_use(type, names.first(names.empty() ? 0 : params.size()));
   if (locals_.size() > params.size()) {
     out_.line(1);
-    out_.put(' ');  // with the one that each list begins with: an indentation
+    out_.put(' ');  // together with the space that each list begins with: an indentation
     types_.put_list("local", std::span(locals_).subspan(params.size()),
                     names.subspan(names.empty() ? 0 : params.size()));
   }
@@ -95,7 +95,7 @@ bool BodyPrinter::instruction(const Instruction& row, uint64_t start) {
   if (row.op == Opcode::Else || row.op == Opcode::End) return else_or_end(row.op, start);
   put_hint(row.op, start);
   begin_line();
-  // "ref.test null": the word, and what belongs to its type.
+  // Puts the word only: in "ref.test null" the rest belongs to the type.
   out_.put(row.text.substr(0, row.text.find(' ')));
   if (row.immediate == ImmediateKind::block || row.immediate == ImmediateKind::try_table) return block(row);
   return immediates(row);

@@ -18,14 +18,14 @@ class BodyPrinter {
   BodyPrinter(PrintState& state, PrintTypes& types)
       : state_(state), reader_(state.reader), out_(state.out), types_(types) {}
 
-  /// A constant expression, after a space. What is put is a list of instructions.
+  /// Puts a space and a constant expression, as a list of instructions.
   bool expression();
-  /// The same, as one folded instruction if it is one, else within `(word ...)`.
+  /// Puts a constant expression as one folded instruction if it is a single one, else within `(word ...)`.
   bool wrapped_expression(std::string_view word);
-  /// A function of `type` and its body, up to the reader's end. `hints`: its branch hints, by offset.
+  /// Puts a function of `type` and its body, up to the reader's end. `hints`: its branch hints, by offset.
   bool function(uint32_t index, uint32_t type, std::span<const BranchHint> hints);
 
-  /// How many branch hints stood at a branch.
+  /// Returns how many branch hints stood at a branch, and were put.
   uint64_t hints_put() const { return hints_put_; }
 
  private:
@@ -44,9 +44,9 @@ class BodyPrinter {
   void put_hint(Opcode op, uint64_t start);
   bool local_declarations();
 
-  /// Those of a new function or expression, by their blocks' indices.
+  /// Sets the label names of a new function or expression; the indices are those of its blocks.
   void name_labels(std::vector<NamedIndex> names);
-  /// The next block's name.
+  /// Returns the label name of the next block, or an empty one.
   std::string_view next_label_name();
   bool block_type();
   bool catch_clauses();

@@ -1,4 +1,4 @@
-// What follows an instruction's word.
+// Puts the immediates that follow an instruction's word.
 #include <array>
 
 #include "wasm/text/binary_codes.h"
@@ -57,7 +57,7 @@ bool BodyPrinter::immediates(const Instruction& row) {
     case Kind::mem3_lane2:
       return memory_access(std::to_underlying(row.immediate) - std::to_underlying(Kind::mem0_lane16)) && lane();
     case Kind::select_types: return select_types();
-    // Theirs are read by block().
+    // Their immediates are read by block().
     case Kind::block:
     case Kind::try_table: return true;
   }
@@ -126,7 +126,7 @@ bool BodyPrinter::label() {
   } else if (label_of_.find(name)->second == index) {
     out_.put(id_of(name));
   } else {
-    out_.natural(depth);  // a block between has the same name
+    out_.natural(depth);  // a block in between has the same name
   }
   return true;
 }

@@ -9,7 +9,8 @@
 namespace rotor::wasm::text {
 namespace {
 
-/// Longest text of a module: more than any but a contrived one needs, no more than the parser takes.
+/// Returns the longest text, in bytes, for a module: more than any but a contrived one needs, no more than the parser
+/// takes.
 uint64_t text_limit(uint64_t module_bytes) {
   constexpr uint64_t kBase = uint64_t{1} << 24, kFactor = 256;
   return std::min<uint64_t>(kBase + kFactor * module_bytes, kMaxSourceBytes);
@@ -301,7 +302,7 @@ void ModulePrinter::customs() {
     out_.line(1);
     out_.put("(@custom ");
     out_.name(custom.name);
-    // What is left out can't say where a section stands.
+    // A section that is left out can't mark the place of a custom section.
     const uint32_t slot = written_before(custom.after);
     if (names_ && custom.begin > names_->begin && slot == last) {
       out_.put(" (after last) ");
@@ -326,7 +327,7 @@ Result<std::string> wasm_to_wat(std::span<const uint8_t> module, const WatPrintO
   using wasm::text::ModulePrinter;
   bool hints_fit = true;
   auto text = ModulePrinter(module, options, /*annotate_hints=*/true).run(hints_fit);
-  // Hints at what is no branch can't be annotations: they stay a section.
+  // Hints at instructions that are no branches can't be annotations: they stay a section.
   if (!hints_fit) text = ModulePrinter(module, options, /*annotate_hints=*/false).run(hints_fit);
   return text;
 }

@@ -20,7 +20,7 @@ class ModulePrinter {
  public:
   ModulePrinter(std::span<const uint8_t> module, const WatPrintOptions& options, bool annotate_hints);
 
-  /// `hints_fit`: false if a branch hint was left out, for it stands at no branch.
+  /// Prints the module. `hints_fit` gets false if a branch hint was left out because it stands at no branch.
   Result<std::string> run(bool& hints_fit);
 
  private:
@@ -32,7 +32,7 @@ class ModulePrinter {
   struct Custom {
     std::string name;
     uint64_t begin = 0, end = 0;
-    uint32_t after = 0;  ///< so many of kSectionOrder's sections may precede it
+    uint32_t after = 0;  ///< how many of kSectionOrder's sections may precede it
   };
   /// The hints of one function.
   struct Hints {
@@ -48,7 +48,8 @@ class ModulePrinter {
   bool scan_imports();
   bool scan_functions();
   bool check_lengths(uint64_t offset);
-  /// The one custom section of that name; nullptr: none, or several, which then stay what they are.
+  /// Returns the only custom section of that name; nullptr if there is none, or several, which are then put as they
+  /// are.
   const Custom* only(std::string_view name) const;
   bool read_hints(const Custom& custom);
   bool read_hints(ByteReader& reader);
@@ -69,9 +70,9 @@ class ModulePrinter {
   bool code_section();
   void customs();
   void begin_field(Space space);
-  /// Whether the encoder will write a section of this text.
+  /// Returns whether the encoder will write this section when it reads the text.
   bool is_written(SectionId id) const;
-  /// Behind the last of those that it will write, of the first `slot` ones.
+  /// Returns the slot behind the last section, of the first `slot` ones, that the encoder will write.
   uint32_t written_before(uint32_t slot) const;
 
   const Section& at(SectionId id) const { return sections_[std::to_underlying(id)]; }

@@ -8,7 +8,7 @@
 namespace rotor::wasm::text {
 namespace {
 
-/// Names of one scope, each given once.
+/// Makes the names of one scope unique.
 class UniqueNames {
  public:
   PrintedName make(std::string_view name, uint32_t index) {
@@ -19,7 +19,7 @@ class UniqueNames {
   }
 
  private:
-  /// `name`, or one made of it and the index if it is taken.
+  /// Returns `name`, or one made of it and the index if it is taken.
   std::string unique(std::string_view name, uint32_t index) {
     std::string made(name);
     if (taken_.insert(made).second) return made;
@@ -31,7 +31,7 @@ class UniqueNames {
   KeyedSet<std::string> taken_;
 };
 
-/// By index; of several names of one index the first. What is at `limit` or above goes.
+/// Sorts names by index, keeps the first of several names of one index, and drops those of indices at `limit` or above.
 void tidy(std::vector<NamedIndex>& names, uint32_t limit) {
   std::erase_if(names, [&](const NamedIndex& name) { return name.first >= limit; });
   std::ranges::stable_sort(names, {}, &NamedIndex::first);
@@ -140,7 +140,7 @@ std::vector<NamedIndex> PrintedNames::sorted(const Maps& maps, uint32_t key) con
   auto found = maps.find(key);
   if (found == maps.end()) return names;
   ByteReader reader(module_, found->second.begin, found->second.end);
-  name_map(reader, &names);  // it was read before: it does not fail
+  name_map(reader, &names);  // can't fail: it was read before
   tidy(names, UINT32_MAX);
   return names;
 }

@@ -15,7 +15,7 @@
 
 namespace rotor::wasm::text {
 
-/// What a thing is called in the text.
+/// The name of something in the text.
 struct PrintedName {
   std::string id;                 ///< `$name`; empty: it has no id, and is called by its index
   bool needs_annotation = false;  ///< the id is not the name: `(@name "...")` says that
@@ -26,18 +26,19 @@ struct PrintedName {
 
 class PrintedNames {
  public:
-  /// Reads the contents of a name section. False: it is malformed, and there are no names.
+  /// Reads the contents of a name section. Returns false if it is malformed; then there are no names.
   bool read(std::span<const uint8_t> module, uint64_t begin, uint64_t end);
   /// Makes the ids of the module's spaces unique. `counts`: how many members each has.
   void resolve(const std::array<uint32_t, kSpaceCount>& counts);
 
   std::string_view module_name() const { return module_name_; }
-  /// Of an index that has no name: an empty one.
+  /// Returns the name of `index`, or an empty name.
   const PrintedName& of(Space space, uint32_t index) const;
-  /// The names of a function's locals below `count`, of unique ids; empty if it has none, else `count` of them.
+  /// Returns the names of a function's locals below `count`, with unique ids: `count` of them, or none if the function
+  /// has none.
   std::vector<PrintedName> locals(uint32_t func, uint32_t count) const { return unique(locals_, func, count); }
   std::vector<PrintedName> fields(uint32_t type, uint32_t count) const { return unique(fields_, type, count); }
-  /// The names of a function's labels, in order; a label's index counts the blocks before it.
+  /// Returns the names of a function's labels, in order; a label's index counts the blocks before it.
   std::vector<NamedIndex> labels(uint32_t func) const;
 
  private:

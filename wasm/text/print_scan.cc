@@ -1,4 +1,4 @@
-// The printer's first pass: where the sections are, how much they count, and what is called what.
+// The printer's first pass: finds where the sections are, how many items they have, and the names.
 #include <algorithm>
 
 #include "wasm/limits.h"
@@ -62,7 +62,7 @@ bool ModulePrinter::custom(uint64_t end, uint32_t slot) {
 
 bool ModulePrinter::scan_contents(SectionId id, Section& section) {
   ByteReader counter(state_.module, section.begin, section.end);
-  // What the count promises is read in the second pass; an error there is as good.
+  // The items that the count announces are read in the second pass; an error there is as good.
   if (id != SectionId::start && !counter.u32(section.count)) return reader_.u32(section.count);
   auto counts = [&](Space space) {
     if (section.count > counter.remaining()) return reader_.fail(Message::unexpected_end, section.end);
@@ -135,7 +135,7 @@ bool ModulePrinter::read_hints(const Custom& custom) {
   return false;
 }
 
-/// False: what is there can't be said by annotations.
+/// Reads the branch hints. Returns false if they can't be put as annotations.
 bool ModulePrinter::read_hints(ByteReader& reader) {
   uint32_t functions = 0;
   if (!reader.count(functions)) return false;

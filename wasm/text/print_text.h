@@ -8,10 +8,11 @@
 
 namespace rotor::wasm::text {
 
-/// `name` as an id: `$name`, or `$"name"` where its characters demand it. Pre: not empty, UTF-8.
+/// Returns `name` as an id: `$name`, or `$"name"` where its characters demand it. Pre: not empty, UTF-8.
 std::string id_of(std::string_view name);
 
-/// Grows to a limit and no further: a module can name a thing once, and refer to it by a byte.
+/// The text, which grows to a limit of bytes and no further: a module can name a thing once and refer to it by a byte,
+/// so that its text may be far larger.
 class TextOut {
  public:
   explicit TextOut(uint64_t limit) : limit_(limit) {}
@@ -27,23 +28,24 @@ class TextOut {
   void natural(uint64_t number);
   void integer(int64_t number);
   void hex(uint64_t number);
-  /// The shortest decimal that reads back as the same bits; a NaN with its payload.
+  /// Put the shortest decimal that reads back as the same bits; a NaN with its payload.
   void f32(uint32_t bits);
   void f64(uint64_t bits);
-  /// A name in quotes. Pre: UTF-8. What has no shape of its own, or would reorder the line, is escaped.
+  /// Puts a name in quotes, and escapes the characters that have no shape of their own or would reorder the line. Pre:
+  /// UTF-8.
   void name(std::string_view utf8);
-  /// Any bytes in quotes.
+  /// Puts any bytes in quotes.
   void data(std::span<const uint8_t> bytes);
-  /// A new line; deep nesting is indented no further, or the text would grow with its square.
+  /// Begins a new line. Deep nesting is indented no further, or the text would grow with the square of the depth.
   void line(uint32_t depth);
   /// Puts `text` before what was put since `position`.
   void insert(size_t position, std::string_view text);
 
-  /// What was put since `position`; gone with the next put.
+  /// Returns what was put since `position`; valid until the next put.
   std::string_view since(size_t position) const { return std::string_view(text_).substr(position); }
 
   size_t position() const { return text_.size(); }
-  /// Something was left out: the limit is reached.
+  /// Returns whether something was left out because the limit was reached.
   bool over() const { return over_; }
   std::string take() { return std::move(text_); }
 

@@ -165,7 +165,7 @@ bool PrintTypes::definition() {
     if (!reader_.count(type.supertypes)) return false;
     for (uint32_t i = 0; i < type.supertypes; ++i)
       if (!reader_.u32(supertypes_.emplace_back())) return false;
-    // The long form of a type that is plain: the encoder has but the short one.
+    // A plain type may have the long form; the encoder writes the short one only.
     if (form == kSubFinal && type.supertypes == 0) type.sub = 0;
     start = reader_.offset();
     if (!reader_.u8(form)) return false;

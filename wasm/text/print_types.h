@@ -1,4 +1,5 @@
-// What the printers of types, bodies and sections share, and the types: read from the binary, and put as text.
+// The state that the printers of types, bodies and sections share, and the printer of types, which reads them from the
+// binary and puts them as text.
 #pragma once
 
 #include <array>
@@ -53,16 +54,16 @@ struct PrintState {
   TextOut out;
   PrintedNames names;
   std::array<uint32_t, kSpaceCount> counts{};
-  /// An instruction was put that needs the data count section.
+  /// Whether an instruction was put that needs the data count section.
   bool needs_data_count = false;
   uint64_t data_instruction_offset = 0;  ///< of the last such one
 
   uint32_t& count(Space space) { return counts[std::to_underlying(space)]; }
-  /// ` $name` or ` 7`.
+  /// Puts ` $name` or ` 7`.
   void index(Space space, uint32_t index);
-  /// ` $id (@name "...")`, or what of it there is.
+  /// Puts ` $id (@name "...")`, or as much of it as the name has.
   void name(const PrintedName& name);
-  /// ` $name (;7;)` of a definition, and its annotation.
+  /// Puts ` $name (;7;)` for a definition, and its annotation.
   void definition(Space space, uint32_t index);
 };
 
@@ -70,7 +71,7 @@ class PrintTypes {
  public:
   explicit PrintTypes(PrintState& state) : state_(state), reader_(state.reader), out_(state.out) {}
 
-  // Reading. False: the reader holds the error.
+  // Readers. They return false if they fail; the reader holds the error.
   bool section();
   bool value_type(BinaryType& type);
   bool ref_type(BinaryType& type);
@@ -84,20 +85,20 @@ class PrintTypes {
   // Text.
   void put(const BinaryType& type);
   void put_heap(int64_t heap);
-  /// `(ref null $t)` in full, or a shorthand.
+  /// Puts `(ref null $t)` in full, or a shorthand.
   void put_ref(bool nullable, int64_t heap);
   void put_mutable(const BinaryType& type);
   void put_extern(const BinaryExtern& type);
-  /// ` (type 0) (param i32) (result i32)`; `names`: of the locals, or empty.
+  /// Puts ` (type 0) (param i32) (result i32)`; `names` are those of the locals, or empty.
   void put_use(uint32_t type, std::span<const PrintedName> names = {});
-  /// ` (word $id i32) (word i32 i64)`; the names of the types are `names`, or none.
+  /// Puts ` (word $id i32) (word i32 i64)`; `names` are those of the types, or empty.
   void put_list(std::string_view word, std::span<const BinaryType> types, std::span<const PrintedName> names);
-  /// All of them, a line each.
+  /// Puts all type definitions, a line each.
   void put_definitions();
 
-  /// The parameters of a type; none if it is no function type.
+  /// Returns the parameters of a type; none if it is no function type.
   std::span<const BinaryType> params(uint32_t type) const;
-  /// The names of a type's fields; empty: they have none.
+  /// Returns the names of a type's fields; empty if they have none.
   std::span<const PrintedName> field_names(uint32_t type);
 
  private:
@@ -127,7 +128,7 @@ class PrintTypes {
   std::vector<Group> groups_;
   std::vector<BinaryType> parts_;
   std::vector<uint32_t> supertypes_;
-  /// Those that were asked for: their names are read once.
+  /// The field names of the types that were asked for, so that each is read once only.
   KeyedMap<uint32_t, std::vector<PrintedName>> field_names_;
 };
 

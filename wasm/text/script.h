@@ -1,5 +1,5 @@
 // Scripts of the specification's test suite (`.wast`; interpreter/README of WebAssembly/spec), as plain data. Modules
-// are not looked into before they are asked for, so that a malformed one is its command's matter only.
+// are parsed only when they are asked for, so that a malformed one fails only the command it belongs to.
 #pragma once
 
 #include <memory>
@@ -16,16 +16,16 @@ namespace rotor::wasm::text {
 
 class Script {
  public:
-  /// Takes a copy of the source: what is asked of the script later refers to it.
-  /// Errors: malformed (with the offset in the source), limit.
+  /// Parses a source, which the script keeps: its modules are read from it later. Errors: malformed (with the offset in
+  /// the source), limit.
   static Result<Script> parse(std::string source);
 
   const std::vector<ScriptCommand>& commands() const { return commands_; }
   const std::string& source() const { return *source_; }
-  /// The bytes of a module of this script; of a binary one whatever it holds. May be called by several threads.
-  /// Errors: malformed, invalid, limit; the offset is one of `text_of(module)`.
+  /// Returns the bytes of a module of this script; those of a binary module are not checked. May be called by several
+  /// threads. Errors: malformed, invalid, limit; the offset is one of `text_of(module)`.
   Result<WatModule> encode(const ScriptModule& module, const WatOptions& options = {}) const;
-  /// The text that a module's errors refer to: the script, or the text of a quoted module.
+  /// Returns the text that a module's errors refer to: the script, or the text of a quoted module.
   std::string_view text_of(const ScriptModule& module) const;
 
  private:

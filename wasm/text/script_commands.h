@@ -12,14 +12,14 @@
 
 namespace rotor::wasm::text {
 
-/// What a floating-point number or lane is held to.
+/// What a floating-point result or lane is compared with.
 enum class NanPattern : uint8_t {
-  none,        ///< its bits
+  none,        ///< exactly its bits
   canonical,   ///< nan:canonical
   arithmetic,  ///< nan:arithmetic
 };
 
-/// An argument, or what a result is compared with.
+/// An argument, or an expected result.
 struct ScriptValue {
   enum class Kind : uint8_t {
     i32,
@@ -38,7 +38,7 @@ struct ScriptValue {
   std::array<NanPattern, 4> nan{};        ///< a lane; of a scalar the first. Bytes of a patterned lane are 0
   std::optional<HeapType> heap;           ///< of ref_null and ref
   std::optional<uint64_t> payload;        ///< of ref and ref_host
-  std::vector<ScriptValue> alternatives;  ///< of either
+  std::vector<ScriptValue> alternatives;  ///< of `either`
 
   uint64_t bits() const;  ///< of a scalar
 };
@@ -63,7 +63,7 @@ struct ScriptAction {
   std::vector<ScriptValue> args;
 };
 
-/// One command, plain: which members count is said beside each kind.
+/// One command as plain data: beside each kind stand the members that it uses.
 struct ScriptCommand {
   enum class Kind : uint8_t {
     module,                   ///< module; define it, and make an instance unless it is a definition
@@ -97,7 +97,7 @@ struct ScriptCommand {
   std::vector<ScriptCommand> commands;
 };
 
-/// The keyword of a command ("assert_return").
+/// Returns the keyword of a command ("assert_return").
 const char* to_string(ScriptCommand::Kind kind);
 
 }  // namespace rotor::wasm::text

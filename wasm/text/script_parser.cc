@@ -45,7 +45,7 @@ const char* to_string(ScriptCommand::Kind kind) {
 Result<std::vector<ScriptCommand>> ScriptParser::run() {
   std::vector<ScriptCommand> commands;
   if (cursor_.at(TokenKind::open) && !at_command()) {
-    // Fields alone are a module.
+    // A script of fields alone is a module.
     ScriptCommand& command = commands.emplace_back();
     command.line = line_of(cursor_.offset());
     command.offset = command.module.offset = cursor_.offset();
@@ -119,7 +119,7 @@ void ScriptParser::contents(ScriptCommand& out, std::string_view word, unsigned 
     case Kind::wait: out.name = optional_name(); return;
     case Kind::instance:
     case Kind::assert_uninstantiable:
-    case Kind::action: return;  // not a command's word
+    case Kind::action: return;  // the word is no command's
   }
 }
 
@@ -143,7 +143,7 @@ ScriptModule ScriptParser::module(uint32_t offset) {
   bool is_binary = cursor_.take_keyword("binary");
   if (is_binary || cursor_.take_keyword("quote")) {
     out.kind = is_binary ? ScriptModule::Kind::binary : ScriptModule::Kind::quote;
-    // Strings of a quoted module are lines as a reader takes them: a space between two ends a token.
+    // Strings of a quoted module are joined with a space between them, which ends a token as a line end would.
     while (cursor_.at(TokenKind::string)) {
       decode_string(cursor_.text(cursor_.next()), out.bytes);
       if (!is_binary) out.bytes.push_back('\n');
@@ -151,7 +151,7 @@ ScriptModule ScriptParser::module(uint32_t offset) {
     return out;
   }
   out.begin_token = cursor_.position();
-  // What is no field is the module's own error, when it is encoded.
+  // What is no field becomes an error of the module when that is encoded.
   while (!cursor_.at(TokenKind::close) && !cursor_.at(TokenKind::end)) {
     if (cursor_.at(TokenKind::open) || cursor_.at(TokenKind::annotation)) {
       cursor_.skip_parenthesis();

@@ -31,7 +31,7 @@ class ScriptParser {
   void rejected_module(ScriptCommand& out, Kind kind);
   void assert_trap(ScriptCommand& out);
   void thread(ScriptCommand& out, unsigned depth);
-  /// A module, the cursor behind its `(module`; leaves it at the `)`.
+  /// Reads a module from behind its `(module`, and leaves the cursor at its `)`.
   ScriptModule module(uint32_t offset);
   ScriptAction action();
   std::string optional_name();
@@ -40,7 +40,7 @@ class ScriptParser {
   // Values (script_values.cc).
   ScriptValue value(bool is_result, unsigned depth);
   void vector(ScriptValue& out, bool is_result);
-  /// One number or NaN pattern, as the bytes of a lane.
+  /// Reads one number or NaN pattern into the bytes of a lane.
   void number(ScriptValue& out, LaneShape shape, unsigned lane, bool is_result);
   void null(ScriptValue& out);
   bool reference(ScriptValue& out, bool is_result);

@@ -94,7 +94,7 @@ void ScriptParser::vector(ScriptValue& out, bool is_result) {
 void ScriptParser::null(ScriptValue& out) {
   if (cursor_.at(TokenKind::close)) return;
   if (cursor_.at(TokenKind::natural)) {
-    // Type indices that a HeapType can hold.
+    // The bound is the largest type index that a HeapType can hold.
     out.heap = HeapType::concrete(static_cast<uint32_t>(cursor_.expect_natural((1u << 23) - 1, "i32")));
     return;
   }
@@ -112,7 +112,7 @@ bool ScriptParser::reference(ScriptValue& out, bool is_result) {
   std::string_view kind = word.substr(kPrefix.size());
   bool is_host = kind == "host";
   auto heap = heap_type_of(kind);
-  // An argument can only be what a host can make.
+  // An argument can only be a reference that a host can make.
   if (is_host ? false : !heap || (!is_result && kind != "extern")) return false;
   out.kind = is_host ? ScriptValue::Kind::ref_host : ScriptValue::Kind::ref;
   if (!is_host) out.heap = heap;

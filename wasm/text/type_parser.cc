@@ -59,7 +59,8 @@ void TypeParser::ref_type(ByteWriter& out) {
   heap_.clear();
   bool nullable = ref_type_parts(heap_);
   if (cursor_.failed()) return;
-  // One form a type, the shortest: type uses are compared by their bytes. An abstract heap type is a negative number.
+  // Each type is written in one form, the shortest, since type uses are compared by their bytes. An abstract heap type
+  // is a negative number.
   bool is_abstract = heap_.view()[0] & 0x40 && heap_.size() == 1;
   if (!nullable || !is_abstract) out.u8(nullable ? kRefNull : kRef);
   out.bytes(heap_.view());

@@ -10,7 +10,7 @@
 
 namespace rotor::wasm::text {
 
-/// A type use as it is written: its parts are in the parser, good until the next one is read.
+/// A type use as it is written: its parts are in the parser, valid until the next one is read.
 struct TypeUse {
   bool has_type = false;  ///< (type x)
   uint32_t type = 0;
@@ -27,28 +27,29 @@ class TypeParser {
   void ref_type(ByteWriter& out);
   void heap_type(ByteWriter& out);
   void global_type(ByteWriter& out);
-  /// Whether what is next begins a reference type.
+  /// Returns whether the next tokens begin a reference type.
   bool at_ref_type() const;
-  /// A reference type, apart: heap type appended, nullability returned.
+  /// Reads a reference type in parts: appends its heap type, and returns whether it is nullable.
   bool ref_type_parts(ByteWriter& heap);
 
-  /// Limits with their flags; `flags` holds what is known of them already.
+  /// Read limits, or a memory type, and append their flags and values.
   void table_limits(ByteWriter& out);
   void memory_type(ByteWriter& out);
-  /// `i32` or `i64`, absent: i32. True: i64.
+  /// Takes `i32` or `i64`, where neither means i32. Returns whether it is i64.
   bool address_type();
-  /// `(pagesize n)`, as a power of two; false: there is none.
+  /// Takes `(pagesize n)` and gives the base-2 logarithm of n. Returns false if there is none.
   bool page_size(uint32_t& log2);
 
-  /// `(type x)? (param ..)* (result ..)*`. Parameters may be named if `locals` is given: names go there, and
+  /// Reads `(type x)? (param ..)* (result ..)*`. Parameters may be named if `locals` is given: names go there, and
   /// `local_names` gets them for the name section.
   TypeUse type_use(IndexSpace* locals, std::vector<NamedIndex>* local_names);
-  /// The type index of the use just read; appends the type if nobody defined it. `offset`: of the use, for errors.
+  /// Returns the type index of the use just read, and appends the type if nobody defined it. `offset` is that of the
+  /// use, for errors.
   uint32_t resolve(const TypeUse& use, uint32_t offset);
-  /// The encoding of the one result of the use just read.
+  /// Returns the encoding of the only result of the use just read.
   std::span<const uint8_t> single_result() const { return results_.view(); }
 
-  /// `(type ...)` or `(rec ...)`: types that are named already.
+  /// Reads a `(type ...)` or `(rec ...)`, whose types have their names from the first pass.
   void type_definition();
 
  private:

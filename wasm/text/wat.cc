@@ -26,7 +26,7 @@ namespace {
 
 bool begins_character(char c) { return (static_cast<uint8_t>(c) & 0xc0) != 0x80; }
 
-/// The line that `offset` lies in: its first byte, and the byte after its last.
+/// Returns the line that `offset` lies in: the offsets of its first byte, and of the byte after its last.
 std::pair<size_t, size_t> line_around(std::string_view text, size_t offset) {
   size_t before = offset == 0 ? std::string_view::npos : text.rfind('\n', offset - 1);
   size_t begin = before == std::string_view::npos ? 0 : before + 1;
@@ -34,7 +34,7 @@ std::pair<size_t, size_t> line_around(std::string_view text, size_t offset) {
   return {begin, end == std::string_view::npos ? text.size() : end};
 }
 
-/// A line of a text, which may be anybody's: all but its tabs is as messages have it.
+/// Returns a line of a text as messages show it, with its tabs kept: the text may be anybody's.
 std::string shown_line(std::string_view line) {
   std::string out;
   for (size_t tab; (tab = line.find('\t')) != std::string_view::npos; line.remove_prefix(tab + 1))
@@ -54,7 +54,7 @@ TextPosition text_position(std::string_view text, uint64_t offset) {
 
 std::string render_text_error(std::string_view file, std::string_view text, const Error& error) {
   if (!error.offset) return std::string(file) + ": error: " + printable(error.message);
-  // Of a long line what lies around the place.
+  // Of a long line only the part around the place is shown.
   constexpr size_t kMostBefore = 100, kMostAfter = 60;
   size_t at = static_cast<size_t>(std::min<uint64_t>(*error.offset, text.size()));
   TextPosition position = text_position(text, at);
