@@ -2,6 +2,7 @@
 """Checks that the docs speak of what is there: check_docs.py [ROOT], a line a fault, exit 1 if there is one.
 
 - Each name in backticks that looks like a path of this repository exists. Braces and `*` are expanded.
+- Each name in backticks that looks like one of C++ (`Config::mode`, `kMaxAccessBytes`) stands in a source.
 - A code block that follows the comment `<!-- FILE -->` is that file, word for word.
 """
 import glob
@@ -9,7 +10,7 @@ import os
 import re
 import sys
 
-FOLDERS = ('.ci', 'bench', 'cmake', 'docs', 'examples', 'fuzz', 'include', 'jit', 'memory', 'proxy', 'runtime',
+FOLDERS = ('.ci', 'bench', 'cmake', 'code', 'docs', 'examples', 'fuzz', 'hosts', 'include', 'jit', 'memory', 'proxy', 'runtime',
            'scripts', 'spec-tests', 'tools', 'wasm')
 ENDINGS = ('.cc', '.c', '.h', '.hh', '.def', '.md', '.py', '.sh', '.cmake', '.toml', '.txt', '.wat', '.wast', '.wasm',
            '.jsonl', '.gz', '.json', '.in')
@@ -24,6 +25,32 @@ def expand_braces(name):
         return [name]
     return [expanded for part in found.group(1).split(',')
             for expanded in expand_braces(name[:found.start()] + part.strip() + name[found.end():])]
+
+
+IDENTIFIER = re.compile(r'[A-Za-z_]\w*')
+QUALIFIED = re.compile(r'(?:[A-Za-z_]\w*::)+~?([A-Za-z_]\w*)(?:\(\))?|(k[A-Z]\w+)')
+OTHERS_NAMESPACES = ('std::', 'llvm::')
+
+
+def identifiers(root):
+    """All words of the sources: what C++ names may be found among."""
+    words = set()
+    for folder in FOLDERS:
+        for directory, _, files in os.walk(os.path.join(root, folder)):
+            for file in files:
+                if file.endswith(('.cc', '.h', '.def', '.S')):
+                    with open(os.path.join(directory, file), encoding='utf-8') as source:
+                        words.update(IDENTIFIER.findall(source.read()))
+    return words
+
+
+def missing_identifier(name, words):
+    """The name's last part, if it looks like a name of ours and no source has it."""
+    found = QUALIFIED.fullmatch(name)
+    if not found or name.startswith(OTHERS_NAMESPACES):
+        return None
+    last = found.group(1) or found.group(2)
+    return None if last in words else last
 
 
 def looks_like_path(name):
@@ -50,7 +77,8 @@ def outside_code_blocks(text):
 
 def check(root):
     faults, names = [], 0
-    documents = [name for name in ('README.md', 'CONTRIBUTING.md') if os.path.exists(os.path.join(root, name))]
+    words = identifiers(root)
+    documents = [name for name in ('README.md', 'CONTRIBUTING.md', 'CHANGELOG.md', 'SECURITY.md') if os.path.exists(os.path.join(root, name))]
     documents += sorted(os.path.relpath(path, root) for path in glob.glob(os.path.join(root, 'docs', '**', '*.md'),
                                                                           recursive=True))
     for document in documents:
@@ -58,6 +86,8 @@ def check(root):
             text = file.read()
         for number, line in enumerate(outside_code_blocks(text).split('\n'), 1):
             for quoted in BACKTICKS.findall(line):
+                if missing_identifier(quoted, words):
+                    faults.append(f'{document}:{number}: nothing is called {quoted}')
                 if not looks_like_path(quoted):
                     continue
                 for name in expand_braces(quoted):
@@ -75,7 +105,21 @@ def check(root):
     return faults
 
 
+def self_test():
+    cases = [('Config::mode', True), ('Config::mood', False), ('kAbiVersion', True), ('kNothing', False), ('std::span', True),
+             ('fork', True), ('Lease::raw()', True)]
+    words = {'Config', 'mode', 'kAbiVersion', 'raw'}
+    wrong = [name for name, is_there in cases if (missing_identifier(name, words) is None) != is_there]
+    wrong += [name for name in ('wasm/module.h', 'rotor/{result,value}.h', 'CMakeLists.txt') if not looks_like_path(name)]
+    wrong += [name for name in ('--opt 1', 'a.b', '/dev/full') if looks_like_path(name)]
+    return [f'{name}: taken for what it is not' for name in wrong]
+
+
 if __name__ == '__main__':
+    if sys.argv[1:] == ['--self-test']:
+        wrong = self_test()
+        print('\n'.join(wrong), file=sys.stderr)
+        sys.exit(1 if wrong else 0)
     found = check(sys.argv[1] if len(sys.argv) > 1 else os.path.join(os.path.dirname(os.path.abspath(__file__)), '..'))
     for fault in found:
         print(fault, file=sys.stderr)

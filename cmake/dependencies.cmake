@@ -1,6 +1,5 @@
 # What Rotor is built with: Debian packages, found, never downloaded.
 find_package(LLVM 22.1 CONFIG REQUIRED HINTS /usr/lib/llvm-22/lib/cmake/llvm)  # asking for 22 is refused
-find_package(mimalloc REQUIRED)
 find_package(fmt REQUIRED)
 find_package(Threads REQUIRED)
 find_library(XXHASH_LIBRARY NAMES xxhash REQUIRED)
@@ -12,6 +11,7 @@ target_include_directories(rotor_toml SYSTEM INTERFACE $<BUILD_INTERFACE:${ROTOR
 target_compile_definitions(rotor_toml INTERFACE TOML_HEADER_ONLY=1)
 
 if(ROTOR_DEVELOPER_MODE)
+  find_package(mimalloc REQUIRED)  # of the tool
   find_package(GTest REQUIRED)
   find_package(benchmark REQUIRED)
   find_package(nlohmann_json REQUIRED)

@@ -116,3 +116,11 @@ install(FILES ${PROJECT_BINARY_DIR}/rotor-config.cmake ${PROJECT_BINARY_DIR}/rot
         DESTINATION ${ROTOR_CMAKE_DIR} COMPONENT library)
 install(FILES ${PROJECT_BINARY_DIR}/rotor.pc ${PROJECT_BINARY_DIR}/rotor-runtime.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig COMPONENT library)
 install(DIRECTORY include/ DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} COMPONENT library)
+
+# The tool, its compiler where code/plugin.h looks for it, and the man page: `--component tool`. Their targets are made
+# later, so the files are named.
+if(ROTOR_DEVELOPER_MODE)
+  install(PROGRAMS ${PROJECT_BINARY_DIR}/tools/rotor/rotor DESTINATION bin COMPONENT tool)
+  install(FILES ${PROJECT_BINARY_DIR}/tools/rotor/librotor-compiler.so DESTINATION lib/rotor COMPONENT tool)
+  install(FILES docs/rotor.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1 COMPONENT tool)
+endif()

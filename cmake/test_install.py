@@ -56,7 +56,8 @@ def main():
             with open(os.path.join(consumer, 'CMakeLists.txt'), 'w', encoding='utf-8') as file:
                 file.write(text.format(source=source))
             run(options.cmake, '-S', consumer, '-B', consumer + '/build', '-DCMAKE_PREFIX_PATH=' + prefix,
-                '-DCMAKE_CXX_COMPILER=' + options.cxx, stdout=subprocess.DEVNULL)
+                '-DCMAKE_CXX_COMPILER=' + options.cxx, '-DCMAKE_DISABLE_FIND_PACKAGE_mimalloc=ON',
+                stdout=subprocess.DEVNULL)
             run(options.cmake, '--build', consumer + '/build', stdout=subprocess.DEVNULL)
             return consumer + '/build/consumer'
 
@@ -76,6 +77,16 @@ def main():
                     env=dict(os.environ, PKG_CONFIG_PATH=pc_folder), stdout=subprocess.PIPE, text=True).stdout.split()
         assert not any('LLVM' in flag for flag in flags), flags
         run(options.cxx, '-std=c++23', precompiled, '-o', program, *flags)
+
+        # The tool finds its compiler where it was installed, and has a man page.
+        run(options.cmake, '--install', options.build, '--prefix', prefix, '--component', 'tool', stdout=subprocess.DEVNULL)
+        tool = os.path.join(prefix, 'bin', 'rotor')
+        module = os.path.join(folder, 'm.wat')
+        with open(module, 'w', encoding='utf-8') as file:
+            file.write('(func (export "f") (param i32) (result i32) (i32.add (local.get 0) (i32.const 1)))')
+        result = run(tool, 'run', '--no-cache', module, '--invoke', 'f', '41', stdout=subprocess.PIPE, text=True)
+        assert result.stdout == '42\n', result.stdout
+        assert os.path.exists(os.path.join(prefix, 'share', 'man', 'man1', 'rotor.1'))
 
 
 if __name__ == '__main__':

@@ -1,11 +1,13 @@
-// The functions of code/compiler.h by a shared library with LLVM, which lies beside the program and is loaded when it
-// is first used.
+// The functions of code/compiler.h by a shared library with LLVM, which lies beside the program, or where it was
+// installed, and is loaded when it is first used.
 #include <dlfcn.h>
 #include <fmt/format.h>
 
 #include <unistd.h>
 #include <climits>
 #include <cstring>
+#include <string>
+#include <utility>
 
 #include "code/build.h"
 #include "code/plugin.h"
@@ -24,6 +26,9 @@ std::string program_folder() {
 
 Result<const CompilerPlugin*> load() {
   std::string path = program_folder() + kCompilerPluginFile;
+  if (std::string installed = program_folder() + kInstalledPluginFolder + kCompilerPluginFile;
+      access(path.c_str(), F_OK) != 0 && access(installed.c_str(), F_OK) == 0)
+    path = std::move(installed);
   // Its symbols are local to it, and it is never unloaded: the code of functions that it compiles does not need it, but
   // its threads' destructors might.
   void* library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);

@@ -15,5 +15,7 @@ struct CompilerPlugin {
 };
 inline constexpr const char* kCompilerPluginSymbol = "rotor_compiler_plugin";
 inline constexpr const char* kCompilerPluginFile = "librotor-compiler.so";
+/// The folder that it is installed to (cmake/install.cmake), as the program's folder sees it.
+inline constexpr const char* kInstalledPluginFolder = "../lib/rotor/";
 
 }  // namespace rotor::code
