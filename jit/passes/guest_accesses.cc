@@ -4,8 +4,8 @@
 #include <mutex>
 #include <vector>
 
-#include "jit/emit/opcodes.h"
 #include "jit/passes/memory_uses.h"
+#include "jit/passes/opcodes.h"
 #include "llvm/CodeGen/MachineFunction.h"
 #include "llvm/CodeGen/MachineFunctionPass.h"
 #include "llvm/CodeGen/MachineInstrBuilder.h"

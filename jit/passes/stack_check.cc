@@ -6,7 +6,7 @@
 #include <string>
 
 #include "code/abi.h"
-#include "jit/emit/opcodes.h"
+#include "jit/passes/opcodes.h"
 #include "llvm/CodeGen/MachineFrameInfo.h"
 #include "llvm/CodeGen/MachineFunction.h"
 #include "llvm/CodeGen/MachineInstrBuilder.h"

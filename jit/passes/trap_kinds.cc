@@ -1,6 +1,6 @@
 #include "jit/passes/trap_kinds.h"
 
-#include "jit/emit/opcodes.h"
+#include "jit/passes/opcodes.h"
 #include "llvm/CodeGen/MachineFunction.h"
 #include "llvm/CodeGen/MachineInstrBuilder.h"
 #include "llvm/CodeGen/TargetInstrInfo.h"
