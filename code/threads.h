@@ -3,6 +3,7 @@
 #pragma once
 
 #include <pthread.h>
+#include <time.h>
 
 #include <algorithm>
 #include <functional>
@@ -46,6 +47,13 @@ inline void run_on_threads(unsigned count, const std::function<void()>& work,
   if (first) first();
   work();
   for (pthread_t thread : others) pthread_join(thread, nullptr);
+}
+
+/// Returns the milliseconds of CPU that the calling thread has used.
+inline double thread_cpu_ms() {
+  timespec t;
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+  return static_cast<double>(t.tv_sec) * 1e3 + static_cast<double>(t.tv_nsec) / 1e6;
 }
 
 }  // namespace rotor::code

@@ -1,6 +1,4 @@
 #include <fmt/format.h>
-#include <time.h>
-
 #include <atomic>
 #include <chrono>
 #include <mutex>
@@ -11,6 +9,7 @@
 #include "code/compiler.h"
 #include "code/run_page.h"
 #include "code/stubs.h"
+#include "code/threads.h"
 #include "jit/batches.h"
 #include "jit/compile_thread.h"
 #include "jit/emit/batch.h"
@@ -20,12 +19,6 @@
 namespace rotor::jit {
 
 namespace {
-
-double thread_cpu_ms() {
-  timespec t;
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-  return static_cast<double>(t.tv_sec) * 1e3 + static_cast<double>(t.tv_nsec) / 1e6;
-}
 
 /// What one thread needs to compile: a TargetMachine for each level it was asked for, and a decoder.
 class Worker {
@@ -108,13 +101,13 @@ class Compilation {
     if (error_) return std::unexpected(std::move(*error_));
 
     code::Compiled compiled;
-    double cpu_before_link = thread_cpu_ms();
+    double cpu_before_link = code::thread_cpu_ms();
     ROTOR_CHECK(link(compiled));
     compiled.cpu_features = cpu_.features;
     compiled.stats.functions = static_cast<uint32_t>(module_.bodies.size());
     compiled.stats.code_bytes = compiled.image.text.size() + compiled.image.rodata.size();
     compiled.stats.hurried = hurried_;
-    compiled.stats.cpu_ms = cpu_ms_ + (thread_cpu_ms() - cpu_before_link);
+    compiled.stats.cpu_ms = cpu_ms_ + (code::thread_cpu_ms() - cpu_before_link);
     compiled.stats.wall_ms =
         std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start_).count();
     return compiled;
@@ -127,7 +120,7 @@ class Compilation {
 
   /// Does the work of one worker: compiles batches until none is left or one failed.
   void work() {
-    double before = thread_cpu_ms();
+    double before = code::thread_cpu_ms();
     Worker worker(module_, bytes_, options_, cpu_);
     std::vector<uint32_t> functions;
     for (size_t i; !stop_.load(std::memory_order_relaxed) && (i = next_.fetch_add(1)) < batches_.size();) {
@@ -153,7 +146,7 @@ class Compilation {
       if (options_.progress) options_.progress(done, static_cast<uint32_t>(module_.bodies.size()));
     }
     std::scoped_lock lock(mutex_);
-    cpu_ms_ += thread_cpu_ms() - before;
+    cpu_ms_ += code::thread_cpu_ms() - before;
   }
 
   /// Returns the level to compile the next functions at, by the time that is left.

@@ -1,21 +1,10 @@
 #include "wasm/decode_module.h"
 
-#include <algorithm>
-#include <iterator>
-
 #include "wasm/decode_body.h"
 #include "wasm/limits.h"
 #include "wasm/module_decoder.h"
 
 namespace rotor::wasm {
-
-bool ModuleDecoder::order(SectionId id, uint64_t start) {
-  if (id == SectionId::custom) return true;
-  const auto* place = std::find(std::begin(kSectionOrder) + sections_passed_, std::end(kSectionOrder), id);
-  if (place == std::end(kSectionOrder)) return reader_.fail(Message::content_after_last_section, start);
-  sections_passed_ = place - std::begin(kSectionOrder) + 1;
-  return true;
-}
 
 bool ModuleDecoder::custom_section(Section& section) {
   if (!reader_.name(section.name)) return false;
@@ -27,12 +16,10 @@ bool ModuleDecoder::custom_section(Section& section) {
 bool ModuleDecoder::section() {
   uint64_t start = reader_.offset();
   Section section;
-  uint8_t id = 0;
   uint32_t size = 0;
-  if (!reader_.u8(id)) return false;
-  if (id >= kSectionCount) return reader_.fail_index(Message::malformed_section_id, start, id);
-  section.id = static_cast<SectionId>(id);
-  if (!order(section.id, start) || !reader_.length(size)) return false;
+  if (!reader_.section_id(section.id)) return false;
+  if (!pass_section(section.id, sections_passed_)) return reader_.fail(Message::content_after_last_section, start);
+  if (!reader_.length(size)) return false;
   section.begin = reader_.offset();
   section.end = section.begin + size;
   reader_.set_end(section.end);

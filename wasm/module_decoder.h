@@ -38,7 +38,6 @@ class ModuleDecoder {
  private:
   // decode_module.cc
   bool section();
-  bool order(SectionId id, uint64_t start);
   bool custom_section(Section& section);
   bool check_lengths();
 
@@ -78,7 +77,7 @@ class ModuleDecoder {
   TypeReader types_;
   RecGroups rec_groups_;
   ModuleOffsets offsets_;
-  ptrdiff_t sections_passed_ = 0;  ///< of kSectionOrder: what comes is behind them
+  uint32_t sections_passed_ = 0;  ///< see pass_section
   bool has_code_ = false;
 };
 

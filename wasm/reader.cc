@@ -120,4 +120,13 @@ bool ByteReader::module_header() {
   return version == kVersion || fail(Message::bad_version, 4);
 }
 
+bool ByteReader::section_id(SectionId& out) {
+  const uint64_t start = offset();
+  uint8_t id = 0;
+  if (!u8(id)) return false;
+  if (id >= kSectionCount) return fail_index(Message::malformed_section_id, start, id);
+  out = static_cast<SectionId>(id);
+  return true;
+}
+
 }  // namespace rotor::wasm

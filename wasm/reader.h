@@ -11,6 +11,7 @@
 
 #include "rotor/value.h"
 #include "wasm/errors.h"
+#include "wasm/sections.h"
 
 namespace rotor::wasm {
 
@@ -59,6 +60,8 @@ class ByteReader : public ErrorSlot {
   bool word(uint32_t& out) { return fixed(out); }
   /// What a binary module begins with (spec section 5.5.16): the magic number and the version.
   bool module_header();
+  /// Reads the id of a section (spec section 5.5.2); one that there is not is an error.
+  bool section_id(SectionId& out);
 
   /// Reads an opcode into the form that opcodes.def writes: a prefix is shifted by 8, or by 12 if the sub-opcode is
   /// above 0xff.

@@ -42,4 +42,14 @@ constexpr const char* section_text(SectionId id) {
   return kNames[static_cast<size_t>(id)];
 }
 
+/// Goes past a section: `passed` is the number of kSectionOrder's sections that lie behind it, and is moved on; custom
+/// sections leave it. Returns false if the section may not come any more.
+constexpr bool pass_section(SectionId id, uint32_t& passed) {
+  if (id == SectionId::custom) return true;
+  const auto* place = std::find(std::begin(kSectionOrder) + passed, std::end(kSectionOrder), id);
+  if (place == std::end(kSectionOrder)) return false;
+  passed = static_cast<uint32_t>(place - std::begin(kSectionOrder)) + 1;
+  return true;
+}
+
 }  // namespace rotor::wasm

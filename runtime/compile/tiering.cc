@@ -1,7 +1,5 @@
 #include "runtime/compile/tiering.h"
 
-#include <time.h>
-
 #include <algorithm>
 #include <cassert>
 #include <utility>
@@ -9,6 +7,7 @@
 #include "code/code_image.h"
 #include "code/region.h"
 #include "code/stubs.h"
+#include "code/threads.h"
 #include "memory/perturb.h"
 #include "runtime/engine.h"
 #include "runtime/store/link_group.h"
@@ -16,12 +15,6 @@
 namespace rotor::runtime {
 
 namespace {
-
-double thread_cpu_ms() {
-  timespec t;
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-  return static_cast<double>(t.tv_sec) * 1e3 + static_cast<double>(t.tv_nsec) / 1e6;
-}
 
 uint32_t defined_funcs(const wasm::Module& module) {
   return static_cast<uint32_t>(module.funcs.size() - module.imported_funcs);
@@ -202,9 +195,9 @@ void Tiering::after_fork_in_child() {
 }
 
 void Tiering::compile(const std::vector<uint32_t>& functions, uint32_t tier) {
-  double before = thread_cpu_ms();
+  double before = code::thread_cpu_ms();
   Result<void> done = compile_and_add(functions, tier);
-  double cpu_ms = thread_cpu_ms() - before;
+  double cpu_ms = code::thread_cpu_ms() - before;
   ROTOR_PERTURB_POINT();
   {
     std::scoped_lock lock(mutex_);

@@ -31,16 +31,14 @@ class OutlineReader {
   }
 
   bool section() {
-    const uint64_t start = headers_.offset();
-    uint8_t id = 0;
+    SectionId id{};
     uint32_t size = 0;
-    if (!headers_.u8(id)) return false;
-    if (id >= kSectionCount) return headers_.fail_index(Message::malformed_section_id, start, id);
+    if (!headers_.section_id(id)) return false;
     if (!headers_.length(size)) return false;
     const uint64_t end = headers_.offset() + size;
     ModuleOutline::Section& info = out_.sections.emplace_back();
-    info.custom = id == 0;
-    info.name = section_text(static_cast<SectionId>(id));
+    info.custom = id == SectionId::custom;
+    info.name = section_text(id);
     if (info.custom) {
       ByteReader name(state_.module, headers_.offset(), end);
       if (!name.name(info.name)) note(name);
@@ -48,7 +46,7 @@ class OutlineReader {
     }
     info.offset = headers_.offset();
     info.size = end - info.offset;
-    if (!out_.problem) contents(static_cast<SectionId>(id), info.offset, end);
+    if (!out_.problem) contents(id, info.offset, end);
     headers_.seek(end);
     return true;
   }

@@ -1,5 +1,6 @@
 // The printer's first pass: finds where the sections are, how many items they have, and the names.
 #include <algorithm>
+#include <utility>
 
 #include "wasm/limits.h"
 #include "wasm/text/binary_codes.h"
@@ -25,26 +26,21 @@ bool ModulePrinter::scan() {
 
 bool ModulePrinter::section(uint32_t& slot) {
   uint64_t start = reader_.offset();
-  uint8_t id = 0;
+  SectionId id{};
   uint32_t size = 0;
-  if (!reader_.u8(id)) return false;
-  if (id >= kSectionCount) return reader_.fail_index(Message::malformed_section_id, start, id);
-  if (id != 0) {
-    auto place = std::find(std::begin(kSectionOrder) + slot, std::end(kSectionOrder), static_cast<SectionId>(id));
-    if (place == std::end(kSectionOrder)) return reader_.fail(Message::content_after_last_section, start);
-    slot = static_cast<uint32_t>(place - std::begin(kSectionOrder)) + 1;
-  }
+  if (!reader_.section_id(id)) return false;
+  if (!pass_section(id, slot)) return reader_.fail(Message::content_after_last_section, start);
   if (!reader_.length(size)) return false;
   uint64_t end = reader_.offset() + size;
   reader_.set_end(end);
-  Section& section = sections_[id];
-  if (id == 0) {
+  Section& section = sections_[std::to_underlying(id)];
+  if (id == SectionId::custom) {
     if (!custom(end, slot)) return false;
   } else {
     section.exists = true;
     section.begin = reader_.offset();
     section.end = end;
-    if (!scan_contents(static_cast<SectionId>(id), section)) return false;
+    if (!scan_contents(id, section)) return false;
   }
   reader_.set_end(state_.module.size());
   reader_.seek(end);
