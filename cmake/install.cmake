@@ -27,7 +27,7 @@ if(NOT ROTOR_INSTALL)
   return()
 endif()
 
-set(ROTOR_BUILD_ONLY "rotor_flags|rotor_library_flags|rotor_toml|fmt-header-only|tomlplusplus|nlohmann_json")
+set(ROTOR_BUILD_ONLY "rotor_flags|rotor_library_flags|rotor_toml|rotor_fmt|tomlplusplus|nlohmann_json")
 foreach(library ${ROTOR_LIBRARIES})
   string(REPLACE "rotor_" "" export_name ${library})
   get_target_property(links ${library} INTERFACE_LINK_LIBRARIES)
@@ -36,6 +36,9 @@ foreach(library ${ROTOR_LIBRARIES})
     string(REPLACE "${XXHASH_LIBRARY}" "xxhash" links "${links}")
   else()
     set(links "")
+  endif()
+  if(ROTOR_FMT_LIBRARY)
+    list(APPEND links fmt)
   endif()
   set_target_properties(${library} PROPERTIES
     EXPORT_NAME ${export_name}
