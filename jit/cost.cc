@@ -9,7 +9,6 @@
 namespace rotor::jit {
 
 using wasm::BlockSignature;
-using wasm::Opcode;
 
 namespace {
 /// The bytes that are added to every body's own, for short bodies.
@@ -152,16 +151,20 @@ class CostCounter::Sink : public wasm::EmptySink {
   Value ref_as_non_null(ValType, Value) { return trapping(1, 1); }
 
   Value constant(ValType, uint64_t) { return one(1); }
-  Value numeric(Opcode op, std::span<const Value>) {
-    if ((op >= Opcode::I32DivS && op <= Opcode::I32RemU) || (op >= Opcode::I64DivS && op <= Opcode::I64RemU))
+  Value numeric(wasm::NumericOp op, std::span<const Value>) {
+    if ((op >= wasm::NumericOp::I32DivS && op <= wasm::NumericOp::I32RemU) ||
+        (op >= wasm::NumericOp::I64DivS && op <= wasm::NumericOp::I64RemU))
       return trapping(5, 2);
-    if (op >= Opcode::I32TruncF32S && op <= Opcode::I64TruncF64U) return trapping(6, 2);
-    return one(op == Opcode::F32Min || op == Opcode::F32Max || op == Opcode::F64Min || op == Opcode::F64Max ? 14 : 3);
+    if (op >= wasm::NumericOp::I32TruncF32S && op <= wasm::NumericOp::I64TruncF64U) return trapping(6, 2);
+    return one(op == wasm::NumericOp::F32Min || op == wasm::NumericOp::F32Max || op == wasm::NumericOp::F64Min ||
+                       op == wasm::NumericOp::F64Max
+                   ? 14
+                   : 3);
   }
-  void wide(Opcode, std::span<const Value>, std::span<Value>) { add(14, 1); }
+  void wide(wasm::WideOp, std::span<const Value>, std::span<Value>) { add(14, 1); }
 
-  Value load(Opcode, const wasm::MemArg& mem, Value) { return access(mem); }
-  void store(Opcode, const wasm::MemArg& mem, Value, Value) { access(mem); }
+  Value load(wasm::LoadOp, const wasm::MemArg& mem, Value) { return access(mem); }
+  void store(wasm::StoreOp, const wasm::MemArg& mem, Value, Value) { access(mem); }
   Value memory_size(wasm::MemoryIndex) { return one(5); }
   Value memory_grow(wasm::MemoryIndex, Value) { return one(5); }
   void memory_init(wasm::MemoryIndex, wasm::DataIndex, Value, Value, Value) { trapping(8, 1); }
@@ -177,21 +180,23 @@ class CostCounter::Sink : public wasm::EmptySink {
   void elem_drop(wasm::ElemIndex) { add(4, 0); }
   void table_copy(wasm::TableIndex, wasm::TableIndex, Value, Value, Value) { trapping(8, 1); }
 
-  Value atomic_load(Opcode, const wasm::MemArg& mem, Value) { return atomic(mem); }
-  void atomic_store(Opcode, const wasm::MemArg& mem, Value, Value) { atomic(mem); }
-  Value atomic_rmw(Opcode, const wasm::MemArg& mem, Value, Value) { return atomic(mem); }
-  Value atomic_cmpxchg(Opcode, const wasm::MemArg& mem, Value, Value, Value) { return atomic(mem); }
-  Value atomic_wait_notify(Opcode, const wasm::MemArg& mem, std::span<const Value>) { return atomic(mem); }
+  Value atomic_load(wasm::AtomicLoadOp, const wasm::MemArg& mem, Value) { return atomic(mem); }
+  void atomic_store(wasm::AtomicStoreOp, const wasm::MemArg& mem, Value, Value) { atomic(mem); }
+  Value atomic_rmw(wasm::AtomicRmwOp, const wasm::MemArg& mem, Value, Value) { return atomic(mem); }
+  Value atomic_cmpxchg(wasm::AtomicCmpxchgOp, const wasm::MemArg& mem, Value, Value, Value) { return atomic(mem); }
+  Value atomic_wait_notify(wasm::AtomicWaitOp, const wasm::MemArg& mem, std::span<const Value>) { return atomic(mem); }
   void atomic_fence() { add(1, 0); }
 
   Value simd_constant(const V128&) { return one(1); }
-  Value simd_load(Opcode, const wasm::MemArg& mem, Value) { return one(4), access(mem); }
-  void simd_store(Opcode, const wasm::MemArg& mem, Value, Value) { access(mem); }
-  Value simd_load_lane(Opcode, const wasm::MemArg& mem, uint8_t, Value, Value) { return one(4), access(mem); }
-  void simd_store_lane(Opcode, const wasm::MemArg& mem, uint8_t, Value, Value) { one(4), access(mem); }
+  Value simd_load(wasm::SimdLoadOp, const wasm::MemArg& mem, Value) { return one(4), access(mem); }
+  void simd_store(wasm::SimdStoreOp, const wasm::MemArg& mem, Value, Value) { access(mem); }
+  Value simd_load_lane(wasm::SimdLoadLaneOp, const wasm::MemArg& mem, uint8_t, Value, Value) {
+    return one(4), access(mem);
+  }
+  void simd_store_lane(wasm::SimdStoreLaneOp, const wasm::MemArg& mem, uint8_t, Value, Value) { one(4), access(mem); }
   Value simd_shuffle(const std::array<uint8_t, 16>&, Value, Value) { return one(6); }
-  Value simd_lane(Opcode, uint8_t, std::span<const Value>) { return one(4); }
-  Value simd_numeric(Opcode, std::span<const Value>) { return one(kSimd); }
+  Value simd_lane(wasm::SimdLaneOp, uint8_t, std::span<const Value>) { return one(4); }
+  Value simd_numeric(wasm::SimdNumericOp, std::span<const Value>) { return one(kSimd); }
 
  private:
   static constexpr uint32_t kPrologue = 12, kLoopHead = 4, kTrap = 4, kSimd = 10;

@@ -1,27 +1,13 @@
 #include "wasm/body_reader.h"
 
-#include "wasm/limits.h"
+#include "wasm/local_declarations.h"
 
 namespace rotor::wasm {
 
 bool BodyReader::locals(std::vector<ValType>& locals) {
-  uint64_t start = offset();
-  uint32_t groups = 0;
-  if (!this->count(groups)) return false;
-  uint64_t total = locals.size();
-  for (uint32_t i = 0; i < groups; ++i) {
-    uint32_t count = 0;
-    ValType type;
-    uint64_t at = offset();
-    if (!u32(count)) return false;
-    total += count;
-    if (total > UINT32_MAX) return fail(Message::too_many_locals, at);
-    if (!read_value_type(*this, scope(), type)) return false;
-    // Too many locals are reported only after the whole list, which may yet turn out malformed.
-    if (total <= kMaxLocals) locals.resize(total, type);
-  }
-  if (total > kMaxLocals) return fail_limit(Message::limit_locals, start, total, kMaxLocals);
-  return true;
+  return read_local_declarations<ValType>(
+      *this, locals.size(), [&](ValType& type) { return read_value_type(*this, scope(), type); },
+      [&](uint64_t total, ValType type) { locals.resize(total, type); });
 }
 
 bool BodyReader::other_block_type(BlockSignature& out) {

@@ -83,14 +83,14 @@ struct EmptySink {
   // Numbers. `bits`: the constant, zero-extended.
   Value constant(ValType type, uint64_t bits) { return {}; }
   /// Any instruction of the NUMERIC group; one or two operands.
-  Value numeric(Opcode op, std::span<const Value> operands) { return {}; }
+  Value numeric(NumericOp op, std::span<const Value> operands) { return {}; }
   /// i64.add128 and sub128 (operands: low and high half of each), mul_wide_s and mul_wide_u (two numbers). `results`:
   /// out, low and high half.
-  void wide(Opcode op, std::span<const Value> operands, std::span<Value> results) {}
+  void wide(WideOp op, std::span<const Value> operands, std::span<Value> results) {}
 
   // Memory. `mem` holds index, offset and alignment.
-  Value load(Opcode op, const MemArg& mem, Value address) { return {}; }
-  void store(Opcode op, const MemArg& mem, Value address, Value value) {}
+  Value load(LoadOp op, const MemArg& mem, Value address) { return {}; }
+  void store(StoreOp op, const MemArg& mem, Value address, Value value) {}
   Value memory_size(MemoryIndex memory) { return {}; }
   Value memory_grow(MemoryIndex memory, Value delta) { return {}; }
   void memory_init(MemoryIndex memory, DataIndex segment, Value dst, Value src, Value size) {}
@@ -109,27 +109,29 @@ struct EmptySink {
   void table_copy(TableIndex dst_table, TableIndex src_table, Value dst, Value src, Value size) {}
 
   // Atomics.
-  Value atomic_load(Opcode op, const MemArg& mem, Value address) { return {}; }
-  void atomic_store(Opcode op, const MemArg& mem, Value address, Value value) {}
-  Value atomic_rmw(Opcode op, const MemArg& mem, Value address, Value value) { return {}; }
-  Value atomic_cmpxchg(Opcode op, const MemArg& mem, Value address, Value expected, Value replacement) { return {}; }
+  Value atomic_load(AtomicLoadOp op, const MemArg& mem, Value address) { return {}; }
+  void atomic_store(AtomicStoreOp op, const MemArg& mem, Value address, Value value) {}
+  Value atomic_rmw(AtomicRmwOp op, const MemArg& mem, Value address, Value value) { return {}; }
+  Value atomic_cmpxchg(AtomicCmpxchgOp op, const MemArg& mem, Value address, Value expected, Value replacement) {
+    return {};
+  }
   /// memory.atomic.notify (operands: address, count), wait32 and wait64 (address, expected, timeout in ns).
-  Value atomic_wait_notify(Opcode op, const MemArg& mem, std::span<const Value> operands) { return {}; }
+  Value atomic_wait_notify(AtomicWaitOp op, const MemArg& mem, std::span<const Value> operands) { return {}; }
   void atomic_fence() {}
 
   // SIMD: the groups of opcodes.def. Lane indices are in range.
   Value simd_constant(const V128& value) { return {}; }
-  Value simd_load(Opcode op, const MemArg& mem, Value address) { return {}; }
-  void simd_store(Opcode op, const MemArg& mem, Value address, Value value) {}
+  Value simd_load(SimdLoadOp op, const MemArg& mem, Value address) { return {}; }
+  void simd_store(SimdStoreOp op, const MemArg& mem, Value address, Value value) {}
   /// Loads one lane; the result is `vector` with that lane replaced.
-  Value simd_load_lane(Opcode op, const MemArg& mem, uint8_t lane, Value address, Value vector) { return {}; }
-  void simd_store_lane(Opcode op, const MemArg& mem, uint8_t lane, Value address, Value vector) {}
+  Value simd_load_lane(SimdLoadLaneOp op, const MemArg& mem, uint8_t lane, Value address, Value vector) { return {}; }
+  void simd_store_lane(SimdStoreLaneOp op, const MemArg& mem, uint8_t lane, Value address, Value vector) {}
   /// `lanes` says, for each byte of the result, which of the 32 bytes of `a` and `b` it is.
   Value simd_shuffle(const std::array<uint8_t, 16>& lanes, Value a, Value b) { return {}; }
   /// extract_lane (operand: vector) and replace_lane (vector, number).
-  Value simd_lane(Opcode op, uint8_t lane, std::span<const Value> operands) { return {}; }
+  Value simd_lane(SimdLaneOp op, uint8_t lane, std::span<const Value> operands) { return {}; }
   /// Any instruction of the SIMD_NUMERIC group; one to three operands.
-  Value simd_numeric(Opcode op, std::span<const Value> operands) { return {}; }
+  Value simd_numeric(SimdNumericOp op, std::span<const Value> operands) { return {}; }
 };
 
 }  // namespace rotor::wasm

@@ -84,10 +84,10 @@ class BodyDecoder {
   case Opcode::Name: return reader_.template use<Feature::feature>() && on(Is<Opcode::Name>());
 #define ROTOR_CASE_UNSUPPORTED(code, Name, text, immediate, signature, feature) \
   case Opcode::Name: return reader_.fail_unsupported(Feature::feature, offset);
-#define ROTOR_CASE(handler, Name, signature, feature, ...) \
-  case Opcode::Name:                                       \
-    return reader_.template use<Feature::feature>() &&     \
-           handler<parse_signature(#signature)>(Opcode::Name __VA_OPT__(, ) __VA_ARGS__);
+#define ROTOR_CASE(handler, Op, Name, signature, feature, ...) \
+  case Opcode::Name:                                           \
+    return reader_.template use<Feature::feature>() &&         \
+           handler<parse_signature(#signature)>(Op::Name __VA_OPT__(, ) __VA_ARGS__);
 #define ROTOR_OP_CONTROL ROTOR_CASE_ON
 #define ROTOR_OP_PARAMETRIC ROTOR_CASE_ON
 #define ROTOR_OP_VARIABLE ROTOR_CASE_ON
@@ -95,21 +95,22 @@ class BodyDecoder {
 #define ROTOR_OP_TABLE ROTOR_CASE_ON
 #define ROTOR_OP_MEMORY ROTOR_CASE_ON
 #define ROTOR_OP_CONST ROTOR_CASE_ON
-#define ROTOR_OP_NUMERIC(code, Name, text, immediate, signature, feature) ROTOR_CASE(numeric, Name, signature, feature)
+#define ROTOR_OP_NUMERIC(code, Name, text, immediate, signature, feature) \
+  ROTOR_CASE(numeric, NumericOp, Name, signature, feature)
 #define ROTOR_OP_LOAD(code, Name, text, immediate, signature, feature) \
-  ROTOR_CASE(load, Name, signature, feature, natural_align_log2(#immediate))
+  ROTOR_CASE(load, LoadOp, Name, signature, feature, natural_align_log2(#immediate))
 #define ROTOR_OP_STORE(code, Name, text, immediate, signature, feature) \
-  ROTOR_CASE(store, Name, signature, feature, natural_align_log2(#immediate))
+  ROTOR_CASE(store, StoreOp, Name, signature, feature, natural_align_log2(#immediate))
 #define ROTOR_OP_ATOMIC_WAIT(code, Name, text, immediate, signature, feature) \
-  ROTOR_CASE(atomic_wait_notify, Name, signature, feature, natural_align_log2(#immediate))
+  ROTOR_CASE(atomic_wait_notify, AtomicWaitOp, Name, signature, feature, natural_align_log2(#immediate))
 #define ROTOR_OP_ATOMIC_LOAD(code, Name, text, immediate, signature, feature) \
-  ROTOR_CASE(atomic_load, Name, signature, feature, natural_align_log2(#immediate))
+  ROTOR_CASE(atomic_load, AtomicLoadOp, Name, signature, feature, natural_align_log2(#immediate))
 #define ROTOR_OP_ATOMIC_STORE(code, Name, text, immediate, signature, feature) \
-  ROTOR_CASE(atomic_store, Name, signature, feature, natural_align_log2(#immediate))
+  ROTOR_CASE(atomic_store, AtomicStoreOp, Name, signature, feature, natural_align_log2(#immediate))
 #define ROTOR_OP_ATOMIC_RMW(code, Name, text, immediate, signature, feature) \
-  ROTOR_CASE(atomic_rmw, Name, signature, feature, natural_align_log2(#immediate))
+  ROTOR_CASE(atomic_rmw, AtomicRmwOp, Name, signature, feature, natural_align_log2(#immediate))
 #define ROTOR_OP_ATOMIC_CMPXCHG(code, Name, text, immediate, signature, feature) \
-  ROTOR_CASE(atomic_cmpxchg, Name, signature, feature, natural_align_log2(#immediate))
+  ROTOR_CASE(atomic_cmpxchg, AtomicCmpxchgOp, Name, signature, feature, natural_align_log2(#immediate))
 #define ROTOR_OP_TAIL_CALL ROTOR_CASE_ON
 #define ROTOR_OP_FUNCTION_REF ROTOR_CASE_ON
 #define ROTOR_OP_WIDE ROTOR_CASE_ON
@@ -118,17 +119,19 @@ class BodyDecoder {
 #define ROTOR_OP_SIMD_CONST ROTOR_CASE_ON
 #define ROTOR_OP_SIMD_SHUFFLE ROTOR_CASE_ON
 #define ROTOR_OP_SIMD_LOAD(code, Name, text, immediate, signature, feature) \
-  ROTOR_CASE(simd_load, Name, signature, feature, natural_align_log2(#immediate))
+  ROTOR_CASE(simd_load, SimdLoadOp, Name, signature, feature, natural_align_log2(#immediate))
 #define ROTOR_OP_SIMD_STORE(code, Name, text, immediate, signature, feature) \
-  ROTOR_CASE(simd_store, Name, signature, feature, natural_align_log2(#immediate))
-#define ROTOR_OP_SIMD_LOAD_LANE(code, Name, text, immediate, signature, feature) \
-  ROTOR_CASE(simd_load_lane, Name, signature, feature, natural_align_log2(#immediate), lanes_of(#immediate))
-#define ROTOR_OP_SIMD_STORE_LANE(code, Name, text, immediate, signature, feature) \
-  ROTOR_CASE(simd_store_lane, Name, signature, feature, natural_align_log2(#immediate), lanes_of(#immediate))
+  ROTOR_CASE(simd_store, SimdStoreOp, Name, signature, feature, natural_align_log2(#immediate))
+#define ROTOR_OP_SIMD_LOAD_LANE(code, Name, text, immediate, signature, feature)                       \
+  ROTOR_CASE(simd_load_lane, SimdLoadLaneOp, Name, signature, feature, natural_align_log2(#immediate), \
+             lanes_of(#immediate))
+#define ROTOR_OP_SIMD_STORE_LANE(code, Name, text, immediate, signature, feature)                        \
+  ROTOR_CASE(simd_store_lane, SimdStoreLaneOp, Name, signature, feature, natural_align_log2(#immediate), \
+             lanes_of(#immediate))
 #define ROTOR_OP_SIMD_LANE(code, Name, text, immediate, signature, feature) \
-  ROTOR_CASE(simd_lane, Name, signature, feature, lanes_of(#immediate))
+  ROTOR_CASE(simd_lane, SimdLaneOp, Name, signature, feature, lanes_of(#immediate))
 #define ROTOR_OP_SIMD_NUMERIC(code, Name, text, immediate, signature, feature) \
-  ROTOR_CASE(simd_numeric, Name, signature, feature)
+  ROTOR_CASE(simd_numeric, SimdNumericOp, Name, signature, feature)
 #include "wasm/opcodes.def"
 #undef ROTOR_CASE_UNSUPPORTED
 #undef ROTOR_CASE_ON
@@ -203,37 +206,37 @@ class BodyDecoder {
   }
 
   template <Signature signature>
-  bool numeric(Opcode op) {
+  bool numeric(NumericOp op) {
     if (!state_.require(kParams<signature>)) return false;
     return apply<signature>([&](auto v) { return sink_->numeric(op, v); });
   }
   template <Signature signature>
-  bool load(Opcode op, uint32_t natural) {
+  bool load(LoadOp op, uint32_t natural) {
     return access<signature>(natural, false, [&](auto& mem, auto v) { return sink_->load(op, mem, v[0]); });
   }
   template <Signature signature>
-  bool store(Opcode op, uint32_t natural) {
+  bool store(StoreOp op, uint32_t natural) {
     return access<signature>(natural, false, [&](auto& mem, auto v) { sink_->store(op, mem, v[0], v[1]); });
   }
   template <Signature signature>
-  bool atomic_load(Opcode op, uint32_t natural) {
+  bool atomic_load(AtomicLoadOp op, uint32_t natural) {
     return access<signature>(natural, true, [&](auto& mem, auto v) { return sink_->atomic_load(op, mem, v[0]); });
   }
   template <Signature signature>
-  bool atomic_store(Opcode op, uint32_t natural) {
+  bool atomic_store(AtomicStoreOp op, uint32_t natural) {
     return access<signature>(natural, true, [&](auto& mem, auto v) { sink_->atomic_store(op, mem, v[0], v[1]); });
   }
   template <Signature signature>
-  bool atomic_rmw(Opcode op, uint32_t natural) {
+  bool atomic_rmw(AtomicRmwOp op, uint32_t natural) {
     return access<signature>(natural, true, [&](auto& mem, auto v) { return sink_->atomic_rmw(op, mem, v[0], v[1]); });
   }
   template <Signature signature>
-  bool atomic_cmpxchg(Opcode op, uint32_t natural) {
+  bool atomic_cmpxchg(AtomicCmpxchgOp op, uint32_t natural) {
     return access<signature>(natural, true,
                              [&](auto& mem, auto v) { return sink_->atomic_cmpxchg(op, mem, v[0], v[1], v[2]); });
   }
   template <Signature signature>
-  bool atomic_wait_notify(Opcode op, uint32_t natural) {
+  bool atomic_wait_notify(AtomicWaitOp op, uint32_t natural) {
     if constexpr (signature.params_count == 0) {  // atomic.fence: its immediate is a reserved byte
       if (!reader_.zero_byte()) return false;
       if (live()) sink_->atomic_fence();
@@ -245,32 +248,32 @@ class BodyDecoder {
 
   // SIMD.
   template <Signature signature>
-  bool simd_load(Opcode op, uint32_t natural) {
+  bool simd_load(SimdLoadOp op, uint32_t natural) {
     return access<signature>(natural, false, [&](auto& mem, auto v) { return sink_->simd_load(op, mem, v[0]); });
   }
   template <Signature signature>
-  bool simd_store(Opcode op, uint32_t natural) {
+  bool simd_store(SimdStoreOp op, uint32_t natural) {
     return access<signature>(natural, false, [&](auto& mem, auto v) { sink_->simd_store(op, mem, v[0], v[1]); });
   }
   template <Signature signature>
-  bool simd_load_lane(Opcode op, uint32_t natural, uint8_t lanes) {
+  bool simd_load_lane(SimdLoadLaneOp op, uint32_t natural, uint8_t lanes) {
     return access_lane<signature>(natural, lanes, [&](auto& mem, uint8_t lane, auto v) {
       return sink_->simd_load_lane(op, mem, lane, v[0], v[1]);
     });
   }
   template <Signature signature>
-  bool simd_store_lane(Opcode op, uint32_t natural, uint8_t lanes) {
+  bool simd_store_lane(SimdStoreLaneOp op, uint32_t natural, uint8_t lanes) {
     return access_lane<signature>(
         natural, lanes, [&](auto& mem, uint8_t lane, auto v) { sink_->simd_store_lane(op, mem, lane, v[0], v[1]); });
   }
   template <Signature signature>
-  bool simd_lane(Opcode op, uint8_t lanes) {
+  bool simd_lane(SimdLaneOp op, uint8_t lanes) {
     uint8_t lane = 0;
     if (!reader_.lane_index(lanes, lane) || !state_.require(kParams<signature>)) return false;
     return apply<signature>([&](auto v) { return sink_->simd_lane(op, lane, v); });
   }
   template <Signature signature>
-  bool simd_numeric(Opcode op) {
+  bool simd_numeric(SimdNumericOp op) {
     if (!state_.require(kParams<signature>)) return false;
     return apply<signature>([&](auto v) { return sink_->simd_numeric(op, v); });
   }
@@ -694,7 +697,7 @@ class BodyDecoder {
   }
 
   // 128-bit integers, as pairs of i64 with the low half first.
-  bool wide(Opcode op, uint32_t operands) {
+  bool wide(WideOp op, uint32_t operands) {
     constexpr std::array kWide{ValType::i64, ValType::i64, ValType::i64, ValType::i64};
     std::array<Value, 2> results{};
     if (!state_.require(std::span(kWide).first(operands))) return false;
@@ -703,10 +706,10 @@ class BodyDecoder {
     for (const Value& result : results) state_.push(ValType::i64, result);
     return true;
   }
-  bool on(Is<Opcode::I64Add128>) { return wide(Opcode::I64Add128, 4); }
-  bool on(Is<Opcode::I64Sub128>) { return wide(Opcode::I64Sub128, 4); }
-  bool on(Is<Opcode::I64MulWideS>) { return wide(Opcode::I64MulWideS, 2); }
-  bool on(Is<Opcode::I64MulWideU>) { return wide(Opcode::I64MulWideU, 2); }
+  bool on(Is<Opcode::I64Add128>) { return wide(WideOp::I64Add128, 4); }
+  bool on(Is<Opcode::I64Sub128>) { return wide(WideOp::I64Sub128, 4); }
+  bool on(Is<Opcode::I64MulWideS>) { return wide(WideOp::I64MulWideS, 2); }
+  bool on(Is<Opcode::I64MulWideU>) { return wide(WideOp::I64MulWideU, 2); }
 
   // Memory.
   bool on(Is<Opcode::MemorySize>) {

@@ -104,41 +104,41 @@ struct TraceSink {
     line("local.set " + std::to_string(raw(index)) + " " + v(value));
   }
   Value constant(ValType type, uint64_t bits) { return define(to_string(type) + " " + std::to_string(bits)); }
-  Value numeric(Opcode op, std::span<const Value> operands) { return define(opcode_text(op) + list(operands)); }
-  void wide(Opcode op, std::span<const Value> operands, std::span<Value> results) {
+  Value numeric(auto op, std::span<const Value> operands) { return define(opcode_text(op) + list(operands)); }
+  void wide(auto op, std::span<const Value> operands, std::span<Value> results) {
     define(opcode_text(op) + list(operands), results);
   }
-  Value load(Opcode op, const MemArg& mem, Value address) {
+  Value load(auto op, const MemArg& mem, Value address) {
     return define(opcode_text(op) + std::string(" ") + std::to_string(mem.offset) + " " + v(address));
   }
-  void store(Opcode op, const MemArg& mem, Value address, Value value) {
+  void store(auto op, const MemArg& mem, Value address, Value value) {
     line(opcode_text(op) + std::string(" ") + v(address) + " " + v(value));
   }
-  Value atomic_cmpxchg(Opcode op, const MemArg&, Value address, Value expected, Value replacement) {
+  Value atomic_cmpxchg(auto op, const MemArg&, Value address, Value expected, Value replacement) {
     return define(opcode_text(op) + list(std::array{address, expected, replacement}));
   }
-  Value atomic_wait_notify(Opcode op, const MemArg&, std::span<const Value> operands) {
+  Value atomic_wait_notify(auto op, const MemArg&, std::span<const Value> operands) {
     return define(opcode_text(op) + list(operands));
   }
   void atomic_fence() { line("atomic.fence"); }
   Value simd_constant(const V128& value) { return define("v128 " + to_string(value)); }
-  Value simd_load(Opcode op, const MemArg& mem, Value address) { return load(op, mem, address); }
-  void simd_store(Opcode op, const MemArg& mem, Value address, Value value) { store(op, mem, address, value); }
-  static std::string with_lane(Opcode op, const std::string& lane) { return opcode_text(op) + (" " + lane + " "); }
-  Value simd_load_lane(Opcode op, const MemArg& mem, uint8_t lane, Value address, Value vector) {
+  Value simd_load(auto op, const MemArg& mem, Value address) { return load(op, mem, address); }
+  void simd_store(auto op, const MemArg& mem, Value address, Value value) { store(op, mem, address, value); }
+  static std::string with_lane(auto op, const std::string& lane) { return opcode_text(op) + (" " + lane + " "); }
+  Value simd_load_lane(auto op, const MemArg& mem, uint8_t lane, Value address, Value vector) {
     std::string lanes = std::to_string(mem.offset) + " " + std::to_string(lane);
     return define(with_lane(op, lanes) + list(std::array{address, vector}));
   }
-  void simd_store_lane(Opcode op, const MemArg&, uint8_t lane, Value address, Value vector) {
+  void simd_store_lane(auto op, const MemArg&, uint8_t lane, Value address, Value vector) {
     line(with_lane(op, std::to_string(lane)) + list(std::array{address, vector}));
   }
   Value simd_shuffle(const std::array<uint8_t, 16>& lanes, Value a, Value b) {
     return define(with_lane(Opcode::I8x16Shuffle, std::to_string(lanes[15])) + list(std::array{a, b}));
   }
-  Value simd_lane(Opcode op, uint8_t lane, std::span<const Value> operands) {
+  Value simd_lane(auto op, uint8_t lane, std::span<const Value> operands) {
     return define(with_lane(op, std::to_string(lane)) + list(operands));
   }
-  Value simd_numeric(Opcode op, std::span<const Value> operands) { return numeric(op, operands); }
+  Value simd_numeric(auto op, std::span<const Value> operands) { return numeric(op, operands); }
 
   // Operands as they come.
   template <class... Values>
@@ -172,9 +172,9 @@ struct TraceSink {
   void table_init(TableIndex, ElemIndex, Value dst, Value src, Value size) { effect("table.init", dst, src, size); }
   void elem_drop(ElemIndex) { effect("elem.drop"); }
   void table_copy(TableIndex, TableIndex, Value dst, Value src, Value size) { effect("table.copy", dst, src, size); }
-  Value atomic_load(Opcode op, const MemArg&, Value address) { return result(opcode_text(op), address); }
-  void atomic_store(Opcode op, const MemArg&, Value address, Value value) { effect(opcode_text(op), address, value); }
-  Value atomic_rmw(Opcode op, const MemArg&, Value address, Value value) {
+  Value atomic_load(auto op, const MemArg&, Value address) { return result(opcode_text(op), address); }
+  void atomic_store(auto op, const MemArg&, Value address, Value value) { effect(opcode_text(op), address, value); }
+  Value atomic_rmw(auto op, const MemArg&, Value address, Value value) {
     return result(opcode_text(op), address, value);
   }
 };

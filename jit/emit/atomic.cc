@@ -1,4 +1,7 @@
 // Atomics (threads proposal). All are sequentially consistent; a misaligned address traps before the access.
+#include <string_view>
+#include <utility>
+
 #include "jit/emit/function.h"
 
 #include "code/abi.h"
@@ -8,40 +11,65 @@ namespace rotor::jit {
 
 using llvm::AtomicOrdering;
 using Value = FunctionEmitter::Value;
+using wasm::AtomicWaitOp;
 using wasm::MemArg;
 using wasm::Opcode;
 
 namespace {
 
-/// Returns the width of an atomic's access in bytes, from the table's immediate column (memN: 2^N bytes).
-uint32_t atomic_bytes(Opcode op) {
-  constexpr uint32_t mem0 = 1, mem1 = 2, mem2 = 4, mem3 = 8, fence = 0;
+// What the table's columns say of an atomic.
+using Rmw = llvm::AtomicRMWInst;
+
+/// Returns an access's width in bytes, from the immediate's kind (memN: 2^N bytes); a fence has none.
+consteval uint32_t width_of(std::string_view immediate) {
+  return immediate.starts_with("mem") ? 1u << (immediate[3] - '0') : 0;
+}
+
+/// Returns whether an access is of an i64.
+consteval bool has_i64(std::string_view signature) { return signature.contains('l'); }
+
+/// Returns what an instruction like "i64.atomic.rmw8.add_u" does; BAD_BINOP if it is none of these.
+consteval Rmw::BinOp operation_of(std::string_view text) {
+  text.remove_prefix(text.rfind('.') + 1);
+  text = text.substr(0, text.find('_'));
+  return text == "add"    ? Rmw::Add
+         : text == "sub"  ? Rmw::Sub
+         : text == "and"  ? Rmw::And
+         : text == "or"   ? Rmw::Or
+         : text == "xor"  ? Rmw::Xor
+         : text == "xchg" ? Rmw::Xchg
+                          : Rmw::BAD_BINOP;
+}
+
+struct AtomicAccess {
+  uint32_t bytes = 0;
+  bool is_i64 = false;
+  Rmw::BinOp operation = Rmw::BAD_BINOP;
+};
+
+AtomicAccess atomic_access_of(Opcode op) {
   switch (op) {
 #define ROTOR_OP(code, Name, text, immediate, signature, feature)
-#define ROTOR_ATOMIC_BYTES(code, Name, text, immediate, signature, feature) \
-  case Opcode::Name: return immediate;
-#define ROTOR_OP_ATOMIC_WAIT ROTOR_ATOMIC_BYTES
-#define ROTOR_OP_ATOMIC_LOAD ROTOR_ATOMIC_BYTES
-#define ROTOR_OP_ATOMIC_STORE ROTOR_ATOMIC_BYTES
-#define ROTOR_OP_ATOMIC_RMW ROTOR_ATOMIC_BYTES
-#define ROTOR_OP_ATOMIC_CMPXCHG ROTOR_ATOMIC_BYTES
+#define ROTOR_ATOMIC(code, Name, text, immediate, signature, feature) \
+  case Opcode::Name: return {width_of(#immediate), has_i64(#signature)};
+#define ROTOR_OP_ATOMIC_WAIT ROTOR_ATOMIC
+#define ROTOR_OP_ATOMIC_LOAD ROTOR_ATOMIC
+#define ROTOR_OP_ATOMIC_STORE ROTOR_ATOMIC
+#define ROTOR_OP_ATOMIC_CMPXCHG ROTOR_ATOMIC
+#define ROTOR_OP_ATOMIC_RMW(code, Name, text, immediate, signature, feature) \
+  case Opcode::Name:                                                         \
+    static_assert(operation_of(text) != Rmw::BAD_BINOP, text);               \
+    return {width_of(#immediate), has_i64(#signature), operation_of(text)};
 #include "wasm/opcodes.def"
-#undef ROTOR_ATOMIC_BYTES
-    default: return 0;
+#undef ROTOR_ATOMIC
+    default: std::unreachable();
   }
 }
 
-/// Returns whether it is an i64 form, from the code's place in its group of seven (i32, i64, i32 8, i32 16, i64 8, i64
-/// 16, i64 32).
-bool is_i64(Opcode op) {
-  uint32_t place = (static_cast<uint32_t>(op) - static_cast<uint32_t>(Opcode::I32AtomicLoad)) % 7;
-  return place == 1 || place >= 4;
-}
-
-llvm::AtomicRMWInst::BinOp rmw_operation(Opcode op) {
-  using Op = llvm::AtomicRMWInst;
-  constexpr Op::BinOp kOps[] = {Op::Add, Op::Sub, Op::And, Op::Or, Op::Xor, Op::Xchg};
-  return kOps[(static_cast<uint32_t>(op) - static_cast<uint32_t>(Opcode::I32AtomicRmwAdd)) / 7];
+/// Returns the access of an instruction of one of the groups of atomics.
+template <class GroupOp>
+AtomicAccess atomic_access_of(GroupOp op) {
+  return atomic_access_of(static_cast<Opcode>(op));
 }
 
 }  // namespace
@@ -56,33 +84,34 @@ Value FunctionEmitter::atomic_pointer(const MemArg& mem, Value address, uint32_t
   return access_pointer(mem, address, bytes);
 }
 
-Value FunctionEmitter::atomic_load(Opcode op, const MemArg& mem, Value address) {
-  uint32_t bytes = atomic_bytes(op);
+Value FunctionEmitter::atomic_load(wasm::AtomicLoadOp op, const MemArg& mem, Value address) {
+  auto [bytes, is_i64, operation] = atomic_access_of(op);
   Value pointer = atomic_pointer(mem, address, bytes);
   auto* load = mark(b_.CreateAlignedLoad(b_.getIntNTy(bytes * 8), pointer, llvm::Align(bytes), /*isVolatile=*/true));
   load->setAtomic(AtomicOrdering::SequentiallyConsistent);
-  return b_.CreateZExt(load, is_i64(op) ? module_.i64 : module_.i32);
+  return b_.CreateZExt(load, is_i64 ? module_.i64 : module_.i32);
 }
 
-void FunctionEmitter::atomic_store(Opcode op, const MemArg& mem, Value address, Value value) {
-  uint32_t bytes = atomic_bytes(op);
+void FunctionEmitter::atomic_store(wasm::AtomicStoreOp op, const MemArg& mem, Value address, Value value) {
+  uint32_t bytes = atomic_access_of(op).bytes;
   Value pointer = atomic_pointer(mem, address, bytes);
   auto* store = mark(b_.CreateAlignedStore(b_.CreateTrunc(value, b_.getIntNTy(bytes * 8)), pointer, llvm::Align(bytes),
                                            /*isVolatile=*/true));
   store->setAtomic(AtomicOrdering::SequentiallyConsistent);
 }
 
-Value FunctionEmitter::atomic_rmw(Opcode op, const MemArg& mem, Value address, Value value) {
-  uint32_t bytes = atomic_bytes(op);
+Value FunctionEmitter::atomic_rmw(wasm::AtomicRmwOp op, const MemArg& mem, Value address, Value value) {
+  auto [bytes, is_i64, operation] = atomic_access_of(op);
   Value pointer = atomic_pointer(mem, address, bytes);
-  auto* rmw = mark(b_.CreateAtomicRMW(rmw_operation(op), pointer, b_.CreateTrunc(value, b_.getIntNTy(bytes * 8)),
+  auto* rmw = mark(b_.CreateAtomicRMW(operation, pointer, b_.CreateTrunc(value, b_.getIntNTy(bytes * 8)),
                                       llvm::MaybeAlign(bytes), AtomicOrdering::SequentiallyConsistent));
   rmw->setVolatile(true);
   return b_.CreateZExt(rmw, value->getType());
 }
 
-Value FunctionEmitter::atomic_cmpxchg(Opcode op, const MemArg& mem, Value address, Value expected, Value replacement) {
-  uint32_t bytes = atomic_bytes(op);
+Value FunctionEmitter::atomic_cmpxchg(wasm::AtomicCmpxchgOp op, const MemArg& mem, Value address, Value expected,
+                                      Value replacement) {
+  uint32_t bytes = atomic_access_of(op).bytes;
   Value pointer = atomic_pointer(mem, address, bytes);
   llvm::IntegerType* narrow = b_.getIntNTy(bytes * 8);
   llvm::Type* wide = expected->getType();
@@ -96,23 +125,36 @@ Value FunctionEmitter::atomic_cmpxchg(Opcode op, const MemArg& mem, Value addres
   return b_.CreateZExt(b_.CreateExtractValue(exchange, 0), wide);
 }
 
-Value FunctionEmitter::atomic_wait_notify(Opcode op, const MemArg& mem, std::span<const Value> v) {
-  uint32_t bytes = atomic_bytes(op);
+#pragma GCC diagnostic push
+#pragma GCC diagnostic error "-Wswitch"
+
+Value FunctionEmitter::atomic_wait_notify(AtomicWaitOp op, const MemArg& mem, std::span<const Value> v) {
+  using enum wasm::AtomicWaitOp;
+  uint32_t bytes = atomic_access_of(op).bytes;
   Value effective = effective_address(mem, v[0]);
   Value memory = int32(raw(mem.memory));
   check_alignment(effective, bytes);
   check_end(mem, effective, bytes);
-  if (op == Opcode::MemoryAtomicNotify) return emit_libcall(code::Libcall::atomic_notify, {memory, effective, v[1]});
-  if (!plan_.module.memories[raw(mem.memory)].shared) {
-    trap_if(b_.getTrue(), TrapKind::expected_shared_memory);
-    return int32(0);
+  bool shared = plan_.module.memories[raw(mem.memory)].shared;
+  auto wait = [&](code::Libcall libcall) -> Value {
+    if (!shared) {
+      trap_if(b_.getTrue(), TrapKind::expected_shared_memory);
+      return int32(0);
+    }
+    Value outcome = emit_libcall(libcall, {memory, effective, v[1], v[2]});
+    trap_if(b_.CreateICmpEQ(outcome, int32(code::kWaitInterrupted)), TrapKind::interrupted);
+    return outcome;
+  };
+  switch (op) {
+    case MemoryAtomicNotify: return emit_libcall(code::Libcall::atomic_notify, {memory, effective, v[1]});
+    case MemoryAtomicWait32: return wait(code::Libcall::atomic_wait32);
+    case MemoryAtomicWait64: return wait(code::Libcall::atomic_wait64);
+    case AtomicFence: break;  // is told as atomic_fence
   }
-  Value outcome =
-      emit_libcall(op == Opcode::MemoryAtomicWait32 ? code::Libcall::atomic_wait32 : code::Libcall::atomic_wait64,
-                   {memory, effective, v[1], v[2]});
-  trap_if(b_.CreateICmpEQ(outcome, int32(code::kWaitInterrupted)), TrapKind::interrupted);
-  return outcome;
+  std::unreachable();
 }
+
+#pragma GCC diagnostic pop
 
 void FunctionEmitter::atomic_fence() { b_.CreateFence(AtomicOrdering::SequentiallyConsistent); }
 

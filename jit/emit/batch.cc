@@ -1,6 +1,7 @@
 #include "jit/emit/batch.h"
 
 #include "jit/passes/stored_words.h"
+#include "wasm/local_declarations.h"
 #include "wasm/reader.h"
 
 namespace rotor::jit {
@@ -61,15 +62,12 @@ bool pass_straight(wasm::ByteReader& reader, wasm::Opcode op) {
 bool is_product_routine(std::span<const uint8_t> bytes, const wasm::FunctionBody& body) {
   if (body.end - body.begin > kMaxRoutineBytes) return false;
   wasm::ByteReader reader(bytes, body.begin, body.end);
-  uint32_t groups, count, code;
-  if (!reader.u32(groups)) return false;
+  auto read_type = [&](uint8_t& type) { return reader.u8(type) && (type == 0x7f || type == 0x7e); };
   uint64_t locals = 0;
-  for (uint32_t i = 0; i < groups; ++i) {
-    uint8_t type = 0;
-    if (!reader.u32(count) || (locals += count) > kMaxRoutineLocals || !reader.u8(type) ||
-        (type != 0x7f && type != 0x7e))
-      return false;
-  }
+  if (!wasm::read_local_declarations<uint8_t>(reader, 0, read_type, [&](uint64_t total, uint8_t) { locals = total; }) ||
+      locals > kMaxRoutineLocals)
+    return false;
+  uint32_t code;
   unsigned multiplications = 0;
   while (reader.opcode(code)) {
     auto op = static_cast<wasm::Opcode>(code);

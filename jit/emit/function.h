@@ -95,11 +95,11 @@ class FunctionEmitter {
   Value ref_as_non_null(ValType type, Value ref);
 
   Value constant(ValType type, uint64_t bits);
-  Value numeric(wasm::Opcode op, std::span<const Value> operands);
-  void wide(wasm::Opcode op, std::span<const Value> operands, std::span<Value> results);
+  Value numeric(wasm::NumericOp op, std::span<const Value> operands);
+  void wide(wasm::WideOp op, std::span<const Value> operands, std::span<Value> results);
 
-  Value load(wasm::Opcode op, const wasm::MemArg& mem, Value address);
-  void store(wasm::Opcode op, const wasm::MemArg& mem, Value address, Value value);
+  Value load(wasm::LoadOp op, const wasm::MemArg& mem, Value address);
+  void store(wasm::StoreOp op, const wasm::MemArg& mem, Value address, Value value);
   Value memory_size(wasm::MemoryIndex memory);
   Value memory_grow(wasm::MemoryIndex memory, Value delta);
   void memory_init(wasm::MemoryIndex memory, wasm::DataIndex segment, Value dst, Value src, Value size);
@@ -116,23 +116,24 @@ class FunctionEmitter {
   void elem_drop(wasm::ElemIndex segment);
   void table_copy(wasm::TableIndex dst_table, wasm::TableIndex src_table, Value dst, Value src, Value size);
 
-  Value atomic_load(wasm::Opcode op, const wasm::MemArg& mem, Value address);
-  void atomic_store(wasm::Opcode op, const wasm::MemArg& mem, Value address, Value value);
-  Value atomic_rmw(wasm::Opcode op, const wasm::MemArg& mem, Value address, Value value);
-  Value atomic_cmpxchg(wasm::Opcode op, const wasm::MemArg& mem, Value address, Value expected, Value replacement);
-  Value atomic_wait_notify(wasm::Opcode op, const wasm::MemArg& mem, std::span<const Value> operands);
+  Value atomic_load(wasm::AtomicLoadOp op, const wasm::MemArg& mem, Value address);
+  void atomic_store(wasm::AtomicStoreOp op, const wasm::MemArg& mem, Value address, Value value);
+  Value atomic_rmw(wasm::AtomicRmwOp op, const wasm::MemArg& mem, Value address, Value value);
+  Value atomic_cmpxchg(wasm::AtomicCmpxchgOp op, const wasm::MemArg& mem, Value address, Value expected,
+                       Value replacement);
+  Value atomic_wait_notify(wasm::AtomicWaitOp op, const wasm::MemArg& mem, std::span<const Value> operands);
   void atomic_fence();
 
   Value simd_constant(const V128& value) { return simd_.constant(value); }
-  Value simd_load(wasm::Opcode op, const wasm::MemArg& mem, Value address);
-  void simd_store(wasm::Opcode op, const wasm::MemArg& mem, Value address, Value value);
-  Value simd_load_lane(wasm::Opcode op, const wasm::MemArg& mem, uint8_t lane, Value address, Value vector);
-  void simd_store_lane(wasm::Opcode op, const wasm::MemArg& mem, uint8_t lane, Value address, Value vector);
+  Value simd_load(wasm::SimdLoadOp op, const wasm::MemArg& mem, Value address);
+  void simd_store(wasm::SimdStoreOp op, const wasm::MemArg& mem, Value address, Value value);
+  Value simd_load_lane(wasm::SimdLoadLaneOp op, const wasm::MemArg& mem, uint8_t lane, Value address, Value vector);
+  void simd_store_lane(wasm::SimdStoreLaneOp op, const wasm::MemArg& mem, uint8_t lane, Value address, Value vector);
   Value simd_shuffle(const std::array<uint8_t, 16>& lanes, Value a, Value b) { return simd_.shuffle(lanes, a, b); }
-  Value simd_lane(wasm::Opcode op, uint8_t lane, std::span<const Value> operands) {
+  Value simd_lane(wasm::SimdLaneOp op, uint8_t lane, std::span<const Value> operands) {
     return simd_.lane(op, lane, operands);
   }
-  Value simd_numeric(wasm::Opcode op, std::span<const Value> operands) { return simd_.numeric(op, operands); }
+  Value simd_numeric(wasm::SimdNumericOp op, std::span<const Value> operands) { return simd_.numeric(op, operands); }
 
  protected:
   // Small tools.
@@ -221,13 +222,15 @@ class FunctionEmitter {
   void tail_call_ref(const FuncType& type, Value ref, std::span<const Value> args);
 
   // Memory.
+  /// What a load reads, and how that becomes the result.
   struct Access {
     llvm::Type* type;
     uint32_t bytes;
-    bool sign;
+    llvm::Type* result;
+    bool sign = false;
   };
-  static constexpr uint32_t access_bytes(const Access& a) { return a.bytes; }
-  Access access_of(wasm::Opcode op);
+  Access access_of(wasm::LoadOp op);
+  llvm::Type* stored_type(wasm::StoreOp op);
   /// Returns an address, index or number of pages or elements, zero-extended if it has 32 bits.
   Value index64(Value index);
   /// Converts a number that fits in an index to the type of one.
@@ -242,7 +245,6 @@ class FunctionEmitter {
   /// Traps unless all `bytes` at the effective address lie in the memory, and it did not wrap.
   void check_end(const wasm::MemArg& mem, Value effective, uint32_t bytes);
   void check_alignment(Value effective, uint32_t bytes);
-  Value extend(Value loaded, const Access& access, llvm::Type* result);
   Value load_bytes(const wasm::MemArg& mem, Value address, llvm::Type* type, uint32_t bytes);
   Value atomic_pointer(const wasm::MemArg& mem, Value address, uint32_t bytes);
 
@@ -251,18 +253,16 @@ class FunctionEmitter {
   Value table_slot(wasm::TableIndex table, Value index, TrapKind kind);
 
   // Numbers.
-  Value divide(wasm::Opcode op, Value a, Value b);
+  Value divide(bool is_signed, Value a, Value b);
   Value remainder(bool is_signed, Value a, Value b);
-  Value truncate(wasm::Opcode op, Value a);
-  Value truncate_saturating(wasm::Opcode op, Value a);
+  /// Converts a float to an integer; traps if it does not fit, or saturates.
+  Value truncate(Value a, llvm::IntegerType* type, bool is_signed);
+  Value truncate_saturating(Value a, llvm::IntegerType* type, bool is_signed);
   Value minimum(Value a, Value b, bool want_max);
   Value unary_intrinsic(unsigned id, Value a);
   Value compare_int(unsigned predicate, Value a, Value b);
   Value compare_float(unsigned predicate, Value a, Value b);
   Value shift_count(Value a, Value count);
-  Value integer_op(wasm::Opcode op, Value a, Value b);
-  Value float_op(wasm::Opcode op, std::span<const Value> operands);
-  Value convert(wasm::Opcode op, Value a);
 
   ModuleEmitter& module_;
   const ModulePlan& plan_;

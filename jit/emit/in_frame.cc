@@ -238,7 +238,7 @@ void FrameEmitter::local_set(wasm::LocalIndex index, ValType, Value value) {
   b_.CreateStore(top(0, value), local_slot(raw(index)));
 }
 
-void FrameEmitter::wide(wasm::Opcode op, std::span<const Value> operands, std::span<Value> results) {
+void FrameEmitter::wide(wasm::WideOp op, std::span<const Value> operands, std::span<Value> results) {
   llvm::Value* halves[2];
   FunctionEmitter::wide(op, all(operands), halves);
   auto first = height_ - static_cast<uint32_t>(operands.size());

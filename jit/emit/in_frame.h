@@ -84,15 +84,15 @@ class FrameEmitter : private FunctionEmitter {
   Value ref_as_non_null(ValType type, Value ref) { return put(1, FunctionEmitter::ref_as_non_null(type, top(0, ref))); }
 
   Value constant(ValType type, uint64_t bits) { return put(0, FunctionEmitter::constant(type, bits)); }
-  Value numeric(wasm::Opcode op, std::span<const Value> operands) {
+  Value numeric(wasm::NumericOp op, std::span<const Value> operands) {
     return put(operands.size(), FunctionEmitter::numeric(op, all(operands)));
   }
-  void wide(wasm::Opcode op, std::span<const Value> operands, std::span<Value> results);
+  void wide(wasm::WideOp op, std::span<const Value> operands, std::span<Value> results);
 
-  Value load(wasm::Opcode op, const wasm::MemArg& mem, Value address) {
+  Value load(wasm::LoadOp op, const wasm::MemArg& mem, Value address) {
     return put(1, FunctionEmitter::load(op, mem, top(0, address)));
   }
-  void store(wasm::Opcode op, const wasm::MemArg& mem, Value address, Value value) {
+  void store(wasm::StoreOp op, const wasm::MemArg& mem, Value address, Value value) {
     FunctionEmitter::store(op, mem, top(1, address), top(0, value));
   }
   Value memory_size(wasm::MemoryIndex memory) { return put(0, FunctionEmitter::memory_size(memory)); }
@@ -131,43 +131,44 @@ class FrameEmitter : private FunctionEmitter {
     FunctionEmitter::table_copy(dst_table, src_table, top(2, dst), top(1, src), top(0, size));
   }
 
-  Value atomic_load(wasm::Opcode op, const wasm::MemArg& mem, Value address) {
+  Value atomic_load(wasm::AtomicLoadOp op, const wasm::MemArg& mem, Value address) {
     return put(1, FunctionEmitter::atomic_load(op, mem, top(0, address)));
   }
-  void atomic_store(wasm::Opcode op, const wasm::MemArg& mem, Value address, Value value) {
+  void atomic_store(wasm::AtomicStoreOp op, const wasm::MemArg& mem, Value address, Value value) {
     FunctionEmitter::atomic_store(op, mem, top(1, address), top(0, value));
   }
-  Value atomic_rmw(wasm::Opcode op, const wasm::MemArg& mem, Value address, Value value) {
+  Value atomic_rmw(wasm::AtomicRmwOp op, const wasm::MemArg& mem, Value address, Value value) {
     return put(2, FunctionEmitter::atomic_rmw(op, mem, top(1, address), top(0, value)));
   }
-  Value atomic_cmpxchg(wasm::Opcode op, const wasm::MemArg& mem, Value address, Value expected, Value replacement) {
+  Value atomic_cmpxchg(wasm::AtomicCmpxchgOp op, const wasm::MemArg& mem, Value address, Value expected,
+                       Value replacement) {
     return put(3, FunctionEmitter::atomic_cmpxchg(op, mem, top(2, address), top(1, expected), top(0, replacement)));
   }
-  Value atomic_wait_notify(wasm::Opcode op, const wasm::MemArg& mem, std::span<const Value> operands) {
+  Value atomic_wait_notify(wasm::AtomicWaitOp op, const wasm::MemArg& mem, std::span<const Value> operands) {
     return put(operands.size(), FunctionEmitter::atomic_wait_notify(op, mem, all(operands)));
   }
   void atomic_fence() { FunctionEmitter::atomic_fence(); }
 
   Value simd_constant(const V128& value) { return put(0, FunctionEmitter::simd_constant(value)); }
-  Value simd_load(wasm::Opcode op, const wasm::MemArg& mem, Value address) {
+  Value simd_load(wasm::SimdLoadOp op, const wasm::MemArg& mem, Value address) {
     return put(1, FunctionEmitter::simd_load(op, mem, top(0, address)));
   }
-  void simd_store(wasm::Opcode op, const wasm::MemArg& mem, Value address, Value value) {
+  void simd_store(wasm::SimdStoreOp op, const wasm::MemArg& mem, Value address, Value value) {
     FunctionEmitter::simd_store(op, mem, top(1, address), top(0, value));
   }
-  Value simd_load_lane(wasm::Opcode op, const wasm::MemArg& mem, uint8_t lane, Value address, Value vector) {
+  Value simd_load_lane(wasm::SimdLoadLaneOp op, const wasm::MemArg& mem, uint8_t lane, Value address, Value vector) {
     return put(2, FunctionEmitter::simd_load_lane(op, mem, lane, top(1, address), top(0, vector)));
   }
-  void simd_store_lane(wasm::Opcode op, const wasm::MemArg& mem, uint8_t lane, Value address, Value vector) {
+  void simd_store_lane(wasm::SimdStoreLaneOp op, const wasm::MemArg& mem, uint8_t lane, Value address, Value vector) {
     FunctionEmitter::simd_store_lane(op, mem, lane, top(1, address), top(0, vector));
   }
   Value simd_shuffle(const std::array<uint8_t, 16>& lanes, Value a, Value b) {
     return put(2, FunctionEmitter::simd_shuffle(lanes, top(1, a), top(0, b)));
   }
-  Value simd_lane(wasm::Opcode op, uint8_t lane, std::span<const Value> operands) {
+  Value simd_lane(wasm::SimdLaneOp op, uint8_t lane, std::span<const Value> operands) {
     return put(operands.size(), FunctionEmitter::simd_lane(op, lane, all(operands)));
   }
-  Value simd_numeric(wasm::Opcode op, std::span<const Value> operands) {
+  Value simd_numeric(wasm::SimdNumericOp op, std::span<const Value> operands) {
     return put(operands.size(), FunctionEmitter::simd_numeric(op, all(operands)));
   }
 

@@ -16,6 +16,8 @@
 // MemoryCheck::end. The end of the access is compared: bytes behind the size are backed up to the system's next page.
 //
 // Loads and stores are volatile: a load that LLVM finds dead must still trap, and no store may move across a trap.
+#include <utility>
+
 #include "code/abi.h"
 #include "code/run_page.h"
 #include "jit/emit/function.h"
@@ -23,8 +25,9 @@
 namespace rotor::jit {
 
 using Value = FunctionEmitter::Value;
+using wasm::LoadOp;
 using wasm::MemArg;
-using wasm::Opcode;
+using wasm::StoreOp;
 
 Value FunctionEmitter::local_get(wasm::LocalIndex index, ValType type) {
   return b_.CreateLoad(module_.value_type(type), locals_[raw(index)]);
@@ -144,50 +147,60 @@ Value FunctionEmitter::access_pointer(const MemArg& mem, Value address, uint32_t
   return mem.offset ? b_.CreateConstGEP1_64(module_.i8, pointer, mem.offset) : pointer;
 }
 
-FunctionEmitter::Access FunctionEmitter::access_of(Opcode op) {
+#pragma GCC diagnostic push
+#pragma GCC diagnostic error "-Wswitch"
+
+FunctionEmitter::Access FunctionEmitter::access_of(LoadOp op) {
+  using enum wasm::LoadOp;
   switch (op) {
-    case Opcode::F32Load:
-    case Opcode::F32Store: return {module_.f32, 4, false};
-    case Opcode::F64Load:
-    case Opcode::F64Store: return {module_.f64, 8, false};
-    case Opcode::I64Load:
-    case Opcode::I64Store: return {module_.i64, 8, false};
-    case Opcode::I32Load:
-    case Opcode::I32Store:
-    case Opcode::I64Load32U:
-    case Opcode::I64Store32: return {module_.i32, 4, false};
-    case Opcode::I64Load32S: return {module_.i32, 4, true};
-    case Opcode::I32Load16S:
-    case Opcode::I64Load16S: return {module_.i16, 2, true};
-    case Opcode::I32Load16U:
-    case Opcode::I64Load16U:
-    case Opcode::I32Store16:
-    case Opcode::I64Store16: return {module_.i16, 2, false};
-    case Opcode::I32Load8S:
-    case Opcode::I64Load8S: return {module_.i8, 1, true};
-    default: return {module_.i8, 1, false};
+    case I32Load: return {module_.i32, 4, module_.i32};
+    case I64Load: return {module_.i64, 8, module_.i64};
+    case F32Load: return {module_.f32, 4, module_.f32};
+    case F64Load: return {module_.f64, 8, module_.f64};
+    case I32Load8S: return {module_.i8, 1, module_.i32, true};
+    case I32Load8U: return {module_.i8, 1, module_.i32};
+    case I32Load16S: return {module_.i16, 2, module_.i32, true};
+    case I32Load16U: return {module_.i16, 2, module_.i32};
+    case I64Load8S: return {module_.i8, 1, module_.i64, true};
+    case I64Load8U: return {module_.i8, 1, module_.i64};
+    case I64Load16S: return {module_.i16, 2, module_.i64, true};
+    case I64Load16U: return {module_.i16, 2, module_.i64};
+    case I64Load32S: return {module_.i32, 4, module_.i64, true};
+    case I64Load32U: return {module_.i32, 4, module_.i64};
   }
+  std::unreachable();
 }
 
-Value FunctionEmitter::extend(Value loaded, const Access& access, llvm::Type* result) {
-  if (loaded->getType() == result) return loaded;
-  return access.sign ? b_.CreateSExt(loaded, result) : b_.CreateZExt(loaded, result);
+llvm::Type* FunctionEmitter::stored_type(StoreOp op) {
+  using enum wasm::StoreOp;
+  switch (op) {
+    case F32Store: return module_.f32;
+    case F64Store: return module_.f64;
+    case I64Store: return module_.i64;
+    case I32Store:
+    case I64Store32: return module_.i32;
+    case I32Store16:
+    case I64Store16: return module_.i16;
+    case I32Store8:
+    case I64Store8: return module_.i8;
+  }
+  std::unreachable();
 }
 
-Value FunctionEmitter::load(Opcode op, const MemArg& mem, Value address) {
+#pragma GCC diagnostic pop
+
+Value FunctionEmitter::load(LoadOp op, const MemArg& mem, Value address) {
   Access access = access_of(op);
   Value pointer = access_pointer(mem, address, access.bytes);
   llvm::LoadInst* value = mark(b_.CreateAlignedLoad(access.type, pointer, llvm::Align(1), /*isVolatile=*/true));
-  bool wide = op == Opcode::I64Load8S || op == Opcode::I64Load8U || op == Opcode::I64Load16S ||
-              op == Opcode::I64Load16U || op == Opcode::I64Load32S || op == Opcode::I64Load32U;
-  if (access.type->isFloatingPointTy() || op == Opcode::I64Load) return value;
-  return extend(value, access, wide ? module_.i64 : module_.i32);
+  if (access.type == access.result) return value;
+  return access.sign ? b_.CreateSExt(value, access.result) : b_.CreateZExt(value, access.result);
 }
 
-void FunctionEmitter::store(Opcode op, const MemArg& mem, Value address, Value value) {
-  Access access = access_of(op);
-  Value pointer = access_pointer(mem, address, access.bytes);
-  if (value->getType() != access.type) value = b_.CreateTrunc(value, access.type);
+void FunctionEmitter::store(StoreOp op, const MemArg& mem, Value address, Value value) {
+  llvm::Type* type = stored_type(op);
+  Value pointer = access_pointer(mem, address, type->getPrimitiveSizeInBits() / 8);
+  if (value->getType() != type) value = b_.CreateTrunc(value, type);
   mark(b_.CreateAlignedStore(value, pointer, llvm::Align(1), /*isVolatile=*/true));
 }
 

@@ -5,6 +5,7 @@
 // turn out to be such later are the matter of jit/passes/opaque_floats.h), and a promotion canonicalises, so that
 // promote-demote is not folded to nothing.
 #include <cmath>
+#include <utility>
 
 #include "jit/emit/function.h"
 #include "jit/passes/opaque_floats.h"
@@ -14,7 +15,8 @@ namespace rotor::jit {
 
 using llvm::CmpInst;
 using llvm::Intrinsic::ID;
-using wasm::Opcode;
+using wasm::NumericOp;
+using wasm::WideOp;
 using Value = FunctionEmitter::Value;
 
 Value FunctionEmitter::constant(ValType type, uint64_t bits) {
@@ -53,8 +55,7 @@ Value FunctionEmitter::shift_count(Value a, Value count) {
   return b_.CreateAnd(count, llvm::ConstantInt::get(a->getType(), a->getType()->getIntegerBitWidth() - 1));
 }
 
-Value FunctionEmitter::divide(Opcode op, Value a, Value b) {
-  bool is_signed = op == Opcode::I32DivS || op == Opcode::I64DivS;
+Value FunctionEmitter::divide(bool is_signed, Value a, Value b) {
   trap_if(b_.CreateICmpEQ(b, llvm::ConstantInt::get(b->getType(), 0)), TrapKind::integer_divide_by_zero);
   if (!is_signed) return b_.CreateUDiv(a, b);
   unsigned bits = a->getType()->getIntegerBitWidth();
@@ -85,13 +86,9 @@ Value FunctionEmitter::minimum(Value a, Value b, bool want_max) {
   return b_.CreateSelect(b_.CreateFCmpUNO(a, b), b_.CreateFAdd(a, b), unequal);
 }
 
-Value FunctionEmitter::truncate(Opcode op, Value a) {
-  bool is_signed = op == Opcode::I32TruncF32S || op == Opcode::I32TruncF64S || op == Opcode::I64TruncF32S ||
-                   op == Opcode::I64TruncF64S;
-  bool wide = op == Opcode::I64TruncF32S || op == Opcode::I64TruncF32U || op == Opcode::I64TruncF64S ||
-              op == Opcode::I64TruncF64U;
+Value FunctionEmitter::truncate(Value a, llvm::IntegerType* type, bool is_signed) {
+  bool wide = type == module_.i64;
   bool from_f32 = a->getType()->isFloatTy();
-  llvm::IntegerType* type = wide ? module_.i64 : module_.i32;
   trap_if(b_.CreateFCmpUNO(a, a), TrapKind::invalid_conversion_to_integer);
   double below, above;  // the first values that do not fit
   bool below_fits = false;
@@ -110,177 +107,172 @@ Value FunctionEmitter::truncate(Opcode op, Value a) {
   return is_signed ? b_.CreateFPToSI(a, type) : b_.CreateFPToUI(a, type);
 }
 
-Value FunctionEmitter::truncate_saturating(Opcode op, Value a) {
-  bool is_signed = op == Opcode::I32TruncSatF32S || op == Opcode::I32TruncSatF64S || op == Opcode::I64TruncSatF32S ||
-                   op == Opcode::I64TruncSatF64S;
-  bool wide = op == Opcode::I64TruncSatF32S || op == Opcode::I64TruncSatF32U || op == Opcode::I64TruncSatF64S ||
-              op == Opcode::I64TruncSatF64U;
-  return b_.CreateIntrinsic(is_signed ? llvm::Intrinsic::fptosi_sat : llvm::Intrinsic::fptoui_sat,
-                            {wide ? module_.i64 : module_.i32, a->getType()}, {a});
+Value FunctionEmitter::truncate_saturating(Value a, llvm::IntegerType* type, bool is_signed) {
+  return b_.CreateIntrinsic(is_signed ? llvm::Intrinsic::fptosi_sat : llvm::Intrinsic::fptoui_sat, {type, a->getType()},
+                            {a});
 }
 
-Value FunctionEmitter::integer_op(Opcode op, Value a, Value b) {
-  auto rotate = [&](ID id) { return b_.CreateIntrinsic(id, {a->getType()}, {a, a, b}); };
-  switch (op) {
-    case Opcode::I32Add:
-    case Opcode::I64Add: return b_.CreateAdd(a, b);
-    case Opcode::I32Sub:
-    case Opcode::I64Sub: return b_.CreateSub(a, b);
-    case Opcode::I32Mul:
-    case Opcode::I64Mul: return b_.CreateMul(a, b);
-    case Opcode::I32DivS:
-    case Opcode::I32DivU:
-    case Opcode::I64DivS:
-    case Opcode::I64DivU: return divide(op, a, b);
-    case Opcode::I32RemS:
-    case Opcode::I64RemS: return remainder(true, a, b);
-    case Opcode::I32RemU:
-    case Opcode::I64RemU: return remainder(false, a, b);
-    case Opcode::I32And:
-    case Opcode::I64And: return b_.CreateAnd(a, b);
-    case Opcode::I32Or:
-    case Opcode::I64Or: return b_.CreateOr(a, b);
-    case Opcode::I32Xor:
-    case Opcode::I64Xor: return b_.CreateXor(a, b);
-    case Opcode::I32Shl:
-    case Opcode::I64Shl: return b_.CreateShl(a, shift_count(a, b));
-    case Opcode::I32ShrS:
-    case Opcode::I64ShrS: return b_.CreateAShr(a, shift_count(a, b));
-    case Opcode::I32ShrU:
-    case Opcode::I64ShrU: return b_.CreateLShr(a, shift_count(a, b));
-    case Opcode::I32Rotl:
-    case Opcode::I64Rotl: return rotate(llvm::Intrinsic::fshl);
-    case Opcode::I32Rotr:
-    case Opcode::I64Rotr: return rotate(llvm::Intrinsic::fshr);
-    case Opcode::I32Eq:
-    case Opcode::I64Eq: return compare_int(CmpInst::ICMP_EQ, a, b);
-    case Opcode::I32Ne:
-    case Opcode::I64Ne: return compare_int(CmpInst::ICMP_NE, a, b);
-    case Opcode::I32LtS:
-    case Opcode::I64LtS: return compare_int(CmpInst::ICMP_SLT, a, b);
-    case Opcode::I32LtU:
-    case Opcode::I64LtU: return compare_int(CmpInst::ICMP_ULT, a, b);
-    case Opcode::I32GtS:
-    case Opcode::I64GtS: return compare_int(CmpInst::ICMP_SGT, a, b);
-    case Opcode::I32GtU:
-    case Opcode::I64GtU: return compare_int(CmpInst::ICMP_UGT, a, b);
-    case Opcode::I32LeS:
-    case Opcode::I64LeS: return compare_int(CmpInst::ICMP_SLE, a, b);
-    case Opcode::I32LeU:
-    case Opcode::I64LeU: return compare_int(CmpInst::ICMP_ULE, a, b);
-    case Opcode::I32GeS:
-    case Opcode::I64GeS: return compare_int(CmpInst::ICMP_SGE, a, b);
-    case Opcode::I32GeU:
-    case Opcode::I64GeU: return compare_int(CmpInst::ICMP_UGE, a, b);
-    default: return nullptr;
-  }
-}
+#pragma GCC diagnostic push
+#pragma GCC diagnostic error "-Wswitch"
 
-Value FunctionEmitter::float_op(Opcode op, std::span<const Value> v) {
+Value FunctionEmitter::numeric(NumericOp op, std::span<const Value> v) {
+  using enum wasm::NumericOp;
   Value a = v[0], b = v.back();
+  auto rotate = [&](ID id) { return b_.CreateIntrinsic(id, {a->getType()}, {a, a, b}); };
   auto arithmetic = [&](Value result) {
     mark_floats(*function_);
     return module_.canonical_nan(result);
   };
-  switch (op) {
-    case Opcode::F32Eq:
-    case Opcode::F64Eq: return compare_float(CmpInst::FCMP_OEQ, a, b);
-    case Opcode::F32Ne:
-    case Opcode::F64Ne: return compare_float(CmpInst::FCMP_UNE, a, b);
-    case Opcode::F32Lt:
-    case Opcode::F64Lt: return compare_float(CmpInst::FCMP_OLT, a, b);
-    case Opcode::F32Gt:
-    case Opcode::F64Gt: return compare_float(CmpInst::FCMP_OGT, a, b);
-    case Opcode::F32Le:
-    case Opcode::F64Le: return compare_float(CmpInst::FCMP_OLE, a, b);
-    case Opcode::F32Ge:
-    case Opcode::F64Ge: return compare_float(CmpInst::FCMP_OGE, a, b);
-    case Opcode::F32Abs:
-    case Opcode::F64Abs: return unary_intrinsic(llvm::Intrinsic::fabs, a);
-    case Opcode::F32Neg:
-    case Opcode::F64Neg: return b_.CreateFNeg(a);
-    case Opcode::F32Ceil:
-    case Opcode::F64Ceil: return module_.canonical_nan(unary_intrinsic(llvm::Intrinsic::ceil, a));
-    case Opcode::F32Floor:
-    case Opcode::F64Floor: return module_.canonical_nan(unary_intrinsic(llvm::Intrinsic::floor, a));
-    case Opcode::F32Trunc:
-    case Opcode::F64Trunc: return module_.canonical_nan(unary_intrinsic(llvm::Intrinsic::trunc, a));
-    case Opcode::F32Nearest:
-    case Opcode::F64Nearest: return module_.canonical_nan(unary_intrinsic(llvm::Intrinsic::roundeven, a));
-    case Opcode::F32Sqrt:
-    case Opcode::F64Sqrt: return module_.canonical_nan(unary_intrinsic(llvm::Intrinsic::sqrt, a));
-    case Opcode::F32Add:
-    case Opcode::F64Add: return arithmetic(b_.CreateFAdd(a, b));
-    case Opcode::F32Sub:
-    case Opcode::F64Sub: return arithmetic(b_.CreateFSub(a, b));
-    case Opcode::F32Mul:
-    case Opcode::F64Mul: return arithmetic(b_.CreateFMul(a, b));
-    case Opcode::F32Div:
-    case Opcode::F64Div: return arithmetic(b_.CreateFDiv(a, b));
-    case Opcode::F32Min:
-    case Opcode::F64Min: return arithmetic(minimum(a, b, false));
-    case Opcode::F32Max:
-    case Opcode::F64Max: return arithmetic(minimum(a, b, true));
-    case Opcode::F32Copysign:
-    case Opcode::F64Copysign: return b_.CreateCopySign(a, b);
-    default: return nullptr;
-  }
-}
-
-Value FunctionEmitter::convert(Opcode op, Value a) {
   auto sign_extend_low = [&](llvm::IntegerType* low) { return b_.CreateSExt(b_.CreateTrunc(a, low), a->getType()); };
   switch (op) {
-    case Opcode::I32WrapI64: return b_.CreateTrunc(a, module_.i32);
-    case Opcode::I64ExtendI32S: return b_.CreateSExt(a, module_.i64);
-    case Opcode::I64ExtendI32U: return b_.CreateZExt(a, module_.i64);
-    case Opcode::F32ConvertI32S:
-    case Opcode::F32ConvertI64S: return b_.CreateSIToFP(a, module_.f32);
-    case Opcode::F32ConvertI32U:
-    case Opcode::F32ConvertI64U: return b_.CreateUIToFP(a, module_.f32);
-    case Opcode::F64ConvertI32S:
-    case Opcode::F64ConvertI64S: return b_.CreateSIToFP(a, module_.f64);
-    case Opcode::F64ConvertI32U:
-    case Opcode::F64ConvertI64U: return b_.CreateUIToFP(a, module_.f64);
-    case Opcode::F32DemoteF64: return module_.canonical_nan(b_.CreateFPTrunc(a, module_.f32));
-    case Opcode::F64PromoteF32:
+    // Integers.
+    case I32Add:
+    case I64Add: return b_.CreateAdd(a, b);
+    case I32Sub:
+    case I64Sub: return b_.CreateSub(a, b);
+    case I32Mul:
+    case I64Mul: return b_.CreateMul(a, b);
+    case I32DivS:
+    case I64DivS: return divide(true, a, b);
+    case I32DivU:
+    case I64DivU: return divide(false, a, b);
+    case I32RemS:
+    case I64RemS: return remainder(true, a, b);
+    case I32RemU:
+    case I64RemU: return remainder(false, a, b);
+    case I32And:
+    case I64And: return b_.CreateAnd(a, b);
+    case I32Or:
+    case I64Or: return b_.CreateOr(a, b);
+    case I32Xor:
+    case I64Xor: return b_.CreateXor(a, b);
+    case I32Shl:
+    case I64Shl: return b_.CreateShl(a, shift_count(a, b));
+    case I32ShrS:
+    case I64ShrS: return b_.CreateAShr(a, shift_count(a, b));
+    case I32ShrU:
+    case I64ShrU: return b_.CreateLShr(a, shift_count(a, b));
+    case I32Rotl:
+    case I64Rotl: return rotate(llvm::Intrinsic::fshl);
+    case I32Rotr:
+    case I64Rotr: return rotate(llvm::Intrinsic::fshr);
+    case I32Eq:
+    case I64Eq: return compare_int(CmpInst::ICMP_EQ, a, b);
+    case I32Ne:
+    case I64Ne: return compare_int(CmpInst::ICMP_NE, a, b);
+    case I32LtS:
+    case I64LtS: return compare_int(CmpInst::ICMP_SLT, a, b);
+    case I32LtU:
+    case I64LtU: return compare_int(CmpInst::ICMP_ULT, a, b);
+    case I32GtS:
+    case I64GtS: return compare_int(CmpInst::ICMP_SGT, a, b);
+    case I32GtU:
+    case I64GtU: return compare_int(CmpInst::ICMP_UGT, a, b);
+    case I32LeS:
+    case I64LeS: return compare_int(CmpInst::ICMP_SLE, a, b);
+    case I32LeU:
+    case I64LeU: return compare_int(CmpInst::ICMP_ULE, a, b);
+    case I32GeS:
+    case I64GeS: return compare_int(CmpInst::ICMP_SGE, a, b);
+    case I32GeU:
+    case I64GeU: return compare_int(CmpInst::ICMP_UGE, a, b);
+
+    // Floats.
+    case F32Eq:
+    case F64Eq: return compare_float(CmpInst::FCMP_OEQ, a, b);
+    case F32Ne:
+    case F64Ne: return compare_float(CmpInst::FCMP_UNE, a, b);
+    case F32Lt:
+    case F64Lt: return compare_float(CmpInst::FCMP_OLT, a, b);
+    case F32Gt:
+    case F64Gt: return compare_float(CmpInst::FCMP_OGT, a, b);
+    case F32Le:
+    case F64Le: return compare_float(CmpInst::FCMP_OLE, a, b);
+    case F32Ge:
+    case F64Ge: return compare_float(CmpInst::FCMP_OGE, a, b);
+    case F32Abs:
+    case F64Abs: return unary_intrinsic(llvm::Intrinsic::fabs, a);
+    case F32Neg:
+    case F64Neg: return b_.CreateFNeg(a);
+    case F32Ceil:
+    case F64Ceil: return module_.canonical_nan(unary_intrinsic(llvm::Intrinsic::ceil, a));
+    case F32Floor:
+    case F64Floor: return module_.canonical_nan(unary_intrinsic(llvm::Intrinsic::floor, a));
+    case F32Trunc:
+    case F64Trunc: return module_.canonical_nan(unary_intrinsic(llvm::Intrinsic::trunc, a));
+    case F32Nearest:
+    case F64Nearest: return module_.canonical_nan(unary_intrinsic(llvm::Intrinsic::roundeven, a));
+    case F32Sqrt:
+    case F64Sqrt: return module_.canonical_nan(unary_intrinsic(llvm::Intrinsic::sqrt, a));
+    case F32Add:
+    case F64Add: return arithmetic(b_.CreateFAdd(a, b));
+    case F32Sub:
+    case F64Sub: return arithmetic(b_.CreateFSub(a, b));
+    case F32Mul:
+    case F64Mul: return arithmetic(b_.CreateFMul(a, b));
+    case F32Div:
+    case F64Div: return arithmetic(b_.CreateFDiv(a, b));
+    case F32Min:
+    case F64Min: return arithmetic(minimum(a, b, false));
+    case F32Max:
+    case F64Max: return arithmetic(minimum(a, b, true));
+    case F32Copysign:
+    case F64Copysign: return b_.CreateCopySign(a, b);
+
+    // One operand, and conversions.
+    case I32WrapI64: return b_.CreateTrunc(a, module_.i32);
+    case I64ExtendI32S: return b_.CreateSExt(a, module_.i64);
+    case I64ExtendI32U: return b_.CreateZExt(a, module_.i64);
+    case F32ConvertI32S:
+    case F32ConvertI64S: return b_.CreateSIToFP(a, module_.f32);
+    case F32ConvertI32U:
+    case F32ConvertI64U: return b_.CreateUIToFP(a, module_.f32);
+    case F64ConvertI32S:
+    case F64ConvertI64S: return b_.CreateSIToFP(a, module_.f64);
+    case F64ConvertI32U:
+    case F64ConvertI64U: return b_.CreateUIToFP(a, module_.f64);
+    case F32DemoteF64: return module_.canonical_nan(b_.CreateFPTrunc(a, module_.f32));
+    case F64PromoteF32:
       return module_.canonical_nan(b_.CreateFPExt(unary_intrinsic(llvm::Intrinsic::canonicalize, a), module_.f64));
-    case Opcode::I32ReinterpretF32: return b_.CreateBitCast(a, module_.i32);
-    case Opcode::I64ReinterpretF64: return b_.CreateBitCast(a, module_.i64);
-    case Opcode::F32ReinterpretI32: return b_.CreateBitCast(a, module_.f32);
-    case Opcode::F64ReinterpretI64: return b_.CreateBitCast(a, module_.f64);
-    case Opcode::I32Extend8S:
-    case Opcode::I64Extend8S: return sign_extend_low(module_.i8);
-    case Opcode::I32Extend16S:
-    case Opcode::I64Extend16S: return sign_extend_low(module_.i16);
-    case Opcode::I64Extend32S: return sign_extend_low(module_.i32);
-    case Opcode::I32Eqz:
-    case Opcode::I64Eqz: return from_bool(b_.CreateICmpEQ(a, llvm::ConstantInt::get(a->getType(), 0)));
-    case Opcode::I32Clz:
-    case Opcode::I64Clz: return b_.CreateBinaryIntrinsic(llvm::Intrinsic::ctlz, a, b_.getFalse());
-    case Opcode::I32Ctz:
-    case Opcode::I64Ctz: return b_.CreateBinaryIntrinsic(llvm::Intrinsic::cttz, a, b_.getFalse());
-    case Opcode::I32Popcnt:
-    case Opcode::I64Popcnt: return unary_intrinsic(llvm::Intrinsic::ctpop, a);
-    case Opcode::I32TruncF32S:
-    case Opcode::I32TruncF32U:
-    case Opcode::I32TruncF64S:
-    case Opcode::I32TruncF64U:
-    case Opcode::I64TruncF32S:
-    case Opcode::I64TruncF32U:
-    case Opcode::I64TruncF64S:
-    case Opcode::I64TruncF64U: return truncate(op, a);
-    default: return truncate_saturating(op, a);
+    case I32ReinterpretF32: return b_.CreateBitCast(a, module_.i32);
+    case I64ReinterpretF64: return b_.CreateBitCast(a, module_.i64);
+    case F32ReinterpretI32: return b_.CreateBitCast(a, module_.f32);
+    case F64ReinterpretI64: return b_.CreateBitCast(a, module_.f64);
+    case I32Extend8S:
+    case I64Extend8S: return sign_extend_low(module_.i8);
+    case I32Extend16S:
+    case I64Extend16S: return sign_extend_low(module_.i16);
+    case I64Extend32S: return sign_extend_low(module_.i32);
+    case I32Eqz:
+    case I64Eqz: return from_bool(b_.CreateICmpEQ(a, llvm::ConstantInt::get(a->getType(), 0)));
+    case I32Clz:
+    case I64Clz: return b_.CreateBinaryIntrinsic(llvm::Intrinsic::ctlz, a, b_.getFalse());
+    case I32Ctz:
+    case I64Ctz: return b_.CreateBinaryIntrinsic(llvm::Intrinsic::cttz, a, b_.getFalse());
+    case I32Popcnt:
+    case I64Popcnt: return unary_intrinsic(llvm::Intrinsic::ctpop, a);
+    case I32TruncF32S:
+    case I32TruncF64S: return truncate(a, module_.i32, true);
+    case I32TruncF32U:
+    case I32TruncF64U: return truncate(a, module_.i32, false);
+    case I64TruncF32S:
+    case I64TruncF64S: return truncate(a, module_.i64, true);
+    case I64TruncF32U:
+    case I64TruncF64U: return truncate(a, module_.i64, false);
+    case I32TruncSatF32S:
+    case I32TruncSatF64S: return truncate_saturating(a, module_.i32, true);
+    case I32TruncSatF32U:
+    case I32TruncSatF64U: return truncate_saturating(a, module_.i32, false);
+    case I64TruncSatF32S:
+    case I64TruncSatF64S: return truncate_saturating(a, module_.i64, true);
+    case I64TruncSatF32U:
+    case I64TruncSatF64U: return truncate_saturating(a, module_.i64, false);
   }
+  std::unreachable();
 }
 
-Value FunctionEmitter::numeric(Opcode op, std::span<const Value> v) {
-  if (v.size() == 2)
-    if (Value integer = integer_op(op, v[0], v[1])) return integer;
-  if (Value number = float_op(op, v)) return number;
-  return convert(op, v[0]);
-}
-
-void FunctionEmitter::wide(Opcode op, std::span<const Value> v, std::span<Value> results) {
+void FunctionEmitter::wide(WideOp op, std::span<const Value> v, std::span<Value> results) {
+  using enum wasm::WideOp;
   // The fast instruction selector knows no 128-bit integers.
   begin_slow_block();
   llvm::IntegerType* i128 = b_.getInt128Ty();
@@ -291,10 +283,10 @@ void FunctionEmitter::wide(Opcode op, std::span<const Value> v, std::span<Value>
   };
   Value result = nullptr;
   switch (op) {
-    case Opcode::I64Add128: result = b_.CreateAdd(pair(v[0], v[1]), pair(v[2], v[3])); break;
-    case Opcode::I64Sub128: result = b_.CreateSub(pair(v[0], v[1]), pair(v[2], v[3])); break;
-    case Opcode::I64MulWideS: result = b_.CreateMul(signed_wide(v[0]), signed_wide(v[1])); break;
-    default: result = b_.CreateMul(unsigned_wide(v[0]), unsigned_wide(v[1])); break;
+    case I64Add128: result = b_.CreateAdd(pair(v[0], v[1]), pair(v[2], v[3])); break;
+    case I64Sub128: result = b_.CreateSub(pair(v[0], v[1]), pair(v[2], v[3])); break;
+    case I64MulWideS: result = b_.CreateMul(signed_wide(v[0]), signed_wide(v[1])); break;
+    case I64MulWideU: result = b_.CreateMul(unsigned_wide(v[0]), unsigned_wide(v[1])); break;
   }
   results[0] = b_.CreateTrunc(result, module_.i64);
   results[1] = b_.CreateTrunc(b_.CreateLShr(result, 64), module_.i64);

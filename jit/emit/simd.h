@@ -26,8 +26,8 @@ class SimdEmitter {
   // What the sink is told (wasm/body_sink.h); vectors are of ModuleEmitter::v128.
   Value constant(const V128& value);
   Value shuffle(const std::array<uint8_t, 16>& lanes, Value a, Value b);
-  Value lane(wasm::Opcode op, uint8_t lane, std::span<const Value> operands);
-  Value numeric(wasm::Opcode op, std::span<const Value> operands);
+  Value lane(wasm::SimdLaneOp op, uint8_t lane, std::span<const Value> operands);
+  Value numeric(wasm::SimdNumericOp op, std::span<const Value> operands);
 
   llvm::FixedVectorType* type_of(Shape shape);
   /// Casts a vector to the lanes of `shape`.
@@ -40,20 +40,10 @@ class SimdEmitter {
 
  private:
   using Operands = std::span<const Value>;
-  // Families of instructions. Each returns nullptr if the instruction belongs to another family.
-  Value bitwise(wasm::Opcode op, Operands v);
-  Value integer(wasm::Opcode op, Operands v);
-  Value integer_arithmetic(wasm::Opcode op, Value a, Value b);
-  Value integer_compare(wasm::Opcode op, Value a, Value b);
-  Value integer_special(wasm::Opcode op, Operands v);
-  Value shift(wasm::Opcode op, Operands v);
-  Value widen(wasm::Opcode op, Operands v);
-  Value test(wasm::Opcode op, Value vector);
-  Value make_splat(wasm::Opcode op, Value lane);
-  Value floating(wasm::Opcode op, Operands v);
-  Value float_compare(wasm::Opcode op, Value a, Value b);
-  Value convert(wasm::Opcode op, Value vector);
-  Value relaxed(wasm::Opcode op, Operands v);
+  /// Returns the result of an instruction in whatever lanes it has.
+  Value lanes_of(wasm::SimdNumericOp op, Operands v);
+  Value bitselect(Operands v);
+  Value swizzle(Value bytes, Value index);
 
   Value intrinsic(unsigned id, llvm::ArrayRef<Value> args);
   Value unary(unsigned id, Value a);
@@ -63,6 +53,7 @@ class SimdEmitter {
   /// Sets all bits of each lane whose bit is true.
   Value mask(Value bits);
   Value minimum(Value a, Value b, bool want_max);
+  Value relaxed_minimum(Value a, Value b, bool want_max);
   Value trunc_sat_f32(Value a, bool is_signed);
   Value trunc_sat_f64(Value a, bool is_signed);
   Value q15mulr(Value a, Value b, bool saturate);

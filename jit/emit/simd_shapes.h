@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string_view>
+#include <utility>
 
 #include "wasm/opcodes.h"
 
@@ -32,8 +33,13 @@ constexpr Shape shape_of(wasm::Opcode op) {
 #define ROTOR_OP_SIMD_NUMERIC ROTOR_SHAPE
 #include "wasm/opcodes.def"
 #undef ROTOR_SHAPE
-    default: return Shape::v128;
+    default: std::unreachable();
   }
+}
+/// Returns the same of an instruction of a group.
+template <class GroupOp>
+constexpr Shape shape_of(GroupOp op) {
+  return shape_of(static_cast<wasm::Opcode>(op));
 }
 
 /// Returns the integer shape whose lanes are half as wide.
@@ -42,6 +48,8 @@ constexpr uint32_t lane_bits(Shape shape) {
   constexpr uint32_t kBits[] = {8, 16, 32, 64, 32, 64, 128};
   return kBits[static_cast<uint8_t>(shape)];
 }
+/// Returns a lane's sign bit, for lanes of up to 64 bits.
+constexpr uint64_t sign_bit(Shape shape) { return UINT64_C(1) << (lane_bits(shape) - 1); }
 constexpr bool is_float(Shape shape) { return shape == Shape::f32x4 || shape == Shape::f64x2; }
 /// Returns the integer shape with lanes of the same width.
 constexpr Shape integer_form(Shape shape) {

@@ -100,8 +100,8 @@ class LargeModule {
   struct Summariser : wasm::EmptySink {
     FunctionSummary* summary = nullptr;
 
-    Value numeric(wasm::Opcode op, std::span<const Value>) {
-      using enum wasm::Opcode;
+    Value numeric(wasm::NumericOp op, std::span<const Value>) {
+      using enum wasm::NumericOp;
       summary->multiplications += op == I64Mul;
       summary->below += op == I64LtU || op == I64GtU || op == I32LtU || op == I32GtU;
       return {};

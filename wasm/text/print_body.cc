@@ -1,6 +1,6 @@
 #include "wasm/text/print_body.h"
 
-#include "wasm/limits.h"
+#include "wasm/local_declarations.h"
 #include "wasm/text/binary_codes.h"
 
 namespace rotor::wasm::text {
@@ -27,21 +27,9 @@ bool BodyPrinter::wrapped_expression(std::string_view word) {
 }
 
 bool BodyPrinter::local_declarations() {
-  uint64_t start = reader_.offset();
-  uint32_t groups = 0;
-  if (!reader_.count(groups)) return false;
-  uint64_t total = locals_.size();
-  for (uint32_t i = 0; i < groups; ++i) {
-    uint64_t at = reader_.offset();
-    uint32_t count = 0;
-    BinaryType type;
-    if (!reader_.u32(count)) return false;
-    total += count;
-    if (total > UINT32_MAX) return reader_.fail(Message::too_many_locals, at);
-    if (!types_.value_type(type)) return false;
-    if (total <= kMaxLocals) locals_.resize(total, type);
-  }
-  return total <= kMaxLocals || reader_.fail_limit(Message::limit_locals, start, total, kMaxLocals);
+  return read_local_declarations<BinaryType>(
+      reader_, locals_.size(), [&](BinaryType& type) { return types_.value_type(type); },
+      [&](uint64_t total, const BinaryType& type) { locals_.resize(total, type); });
 }
 
 bool BodyPrinter::function(uint32_t index, uint32_t type, std::span<const BranchHint> hints) {
