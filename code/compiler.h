@@ -70,13 +70,13 @@ struct Compiled {
 };
 
 /// Decodes, validates and compiles every body, at CodeSettings::first_opt; functions of the module call each other
-/// through slots at o0, else straight. Errors as of wasm::decode_module (of the first bad function); limit;
+/// through slots at o0, else directly. Errors as of wasm::decode_module (of the first bad function); limit;
 /// internal: an object that LLVM made is not what the contract allows (an undefined symbol, an absolute relocation).
 Result<Compiled> compile_module(const wasm::Module& module, std::span<const uint8_t> bytes,
                                 const CompileOptions& options);
 
 /// Returns what the compiler makes of one defined function or, batch after batch, of all, as text for people. With
-/// tiers, o0 shows tier-0 code that counts; o1 shows tier-1 code, in which functions call only themselves straight,
+/// tiers, o0 shows tier-0 code that counts; o1 shows tier-1 code, in which functions call only themselves directly,
 /// except that huge functions show their tier-0 code. Errors as of compile_module, of what is printed.
 Result<std::string> emit_text(const wasm::Module& module, std::span<const uint8_t> bytes, const CompileOptions& options,
                               CodeText text, std::optional<uint32_t> defined_func);

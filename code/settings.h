@@ -30,7 +30,7 @@ struct CodeSettings {
   OptLevel first_opt() const { return tiered ? OptLevel::o0 : opt; }
   /// Returns whether tier-0 code counts its entries and turns of loops, so that hot functions are found
   /// (RunPageLayout::counters).
-  bool counts() const { return tiered && opt != OptLevel::o0; }
+  bool instrumented() const { return tiered && opt != OptLevel::o0; }
   /// Returns all settings and this build's name as text, for the key of a cache. Pre: `cpu` is known.
   std::string key() const;
 };

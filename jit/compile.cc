@@ -84,8 +84,8 @@ class Compilation {
         bytes_(bytes),
         options_(options),
         opt_(options.settings.first_opt()),
-        plan_(module, options.settings, opt_ == OptLevel::o0 ? Calls::slots : Calls::straight,
-              options.settings.counts()),
+        plan_(module, options.settings, opt_ == OptLevel::o0 ? Calls::slots : Calls::direct,
+              options.settings.instrumented()),
         batches_(make_batches(module, std::max(options.batch_functions, 1u))),
         objects_(batches_.size()) {}
 
@@ -224,7 +224,7 @@ class LlvmFunctionCompiler final : public code::FunctionCompiler {
         bytes_(bytes),
         options_(options),
         cpu_(std::move(cpu)),
-        plans_{{module, options.settings, Calls::slots, options.settings.counts()},
+        plans_{{module, options.settings, Calls::slots, options.settings.instrumented()},
                {module, options.settings, Calls::self, false}} {}
 
   const std::vector<std::string>& cpu_features() const override { return cpu_.features; }

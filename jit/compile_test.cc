@@ -138,8 +138,8 @@ TEST_P(CompileTest, LoopHeadsOfInterruptibleCodeLookForAStop) {
   }
 }
 
-/// Whether a function's code holds a relative call straight to another's entry.
-bool calls_straight(const code::CodeImage& image, uint32_t from, uint32_t to) {
+/// Whether a function's code holds a relative call directly to another's entry.
+bool calls_directly(const code::CodeImage& image, uint32_t from, uint32_t to) {
   constexpr uint8_t kCallRel32 = 0xe8;
   code::FunctionCode code = code_of(image, from);
   for (uint32_t at = code.begin; at + 5 <= code.end; ++at) {
@@ -152,10 +152,10 @@ bool calls_straight(const code::CodeImage& image, uint32_t from, uint32_t to) {
 }
 
 TEST(Compile, TierZeroCallsThroughSlotsAheadOfTimeCodeStraight) {
-  EXPECT_FALSE(calls_straight(compile(OptLevel::o0).image, 4, 0));
-  EXPECT_TRUE(calls_straight(compile(OptLevel::o1).image, 4, 0));
+  EXPECT_FALSE(calls_directly(compile(OptLevel::o0).image, 4, 0));
+  EXPECT_TRUE(calls_directly(compile(OptLevel::o1).image, 4, 0));
   // Across batches too.
-  EXPECT_TRUE(calls_straight(compile(OptLevel::o1, 1, 1).image, 4, 0));
+  EXPECT_TRUE(calls_directly(compile(OptLevel::o1, 1, 1).image, 4, 0));
 }
 
 TEST(Compile, FirstBadFunctionIsReported) {

@@ -66,7 +66,7 @@ Work compile(const std::vector<uint8_t>& bytes, OptLevel opt, OptLevel best) {
   options.settings.opt = opt;
   CostCounter counter(*module, bytes, options.settings.features);
   BatchEmitter emitter(*module, bytes, options.settings.features);
-  ModulePlan plan(*module, options.settings, opt == OptLevel::o0 ? Calls::slots : Calls::straight, false);
+  ModulePlan plan(*module, options.settings, opt == OptLevel::o0 ? Calls::slots : Calls::direct, false);
   CpuTarget cpu = *cpu_target("baseline");
   Work work;
   uint64_t before = allocated_bytes;

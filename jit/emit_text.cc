@@ -143,7 +143,7 @@ Result<std::string> write_text(const wasm::Module& module, std::span<const uint8
   const code::CodeSettings& settings = options.settings;
   // Tier-0 code is shown as it is where there is a tier 1: it counts.
   ModulePlan tier0(module, settings, Calls::slots, settings.tiered);
-  ModulePlan tier1(module, settings, settings.tiered ? Calls::self : Calls::straight, false);
+  ModulePlan tier1(module, settings, settings.tiered ? Calls::self : Calls::direct, false);
   TextWriter writer(module, bytes, options, text);
   CostCounter counter(module, bytes, options.settings.features);
   std::string out;

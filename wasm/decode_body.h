@@ -156,7 +156,7 @@ class BodyDecoder {
   ValType index_type(MemoryIndex memory) const { return wasm::index_type(module_.memories[raw(memory)]); }
   ValType index_type(TableIndex table) const { return wasm::index_type(module_.tables[raw(table)].type); }
   /// Requires the operands of an access; `signature` is that for a 32-bit memory.
-  template <Signature signature>
+  template <OpcodeSignature signature>
   bool require_access(const MemArg& mem) {
     if (!module_.memories[raw(mem.memory)].is64) [[likely]]
       return state_.require(kParams<signature>);
@@ -177,7 +177,7 @@ class BodyDecoder {
   // Plain instructions, by group.
 
   /// Reports an instruction whose operands were already required: `event(operands)` returns its result, if it has one.
-  template <Signature signature, class Event>
+  template <OpcodeSignature signature, class Event>
   bool apply(Event event) {
     constexpr uint32_t count = signature.params_count;
     if constexpr (signature.result == 0) {
@@ -189,14 +189,14 @@ class BodyDecoder {
     }
   }
   /// Reads and requires what a memory access takes and reports the access through `event(mem, operands)`, like apply.
-  template <Signature signature, class Event>
+  template <OpcodeSignature signature, class Event>
   bool access(uint32_t natural, bool exact, Event event) {
     MemArg mem;
     if (!reader_.mem_arg(natural, exact, mem) || !require_access<signature>(mem)) return false;
     return apply<signature>([&](auto v) { return event(mem, v); });
   }
   /// Does the same for an access to one lane, through `event(mem, lane, operands)`.
-  template <Signature signature, class Event>
+  template <OpcodeSignature signature, class Event>
   bool access_lane(uint32_t natural, uint8_t lanes, Event event) {
     MemArg mem;
     uint8_t lane = 0;
@@ -205,37 +205,37 @@ class BodyDecoder {
     return apply<signature>([&](auto v) { return event(mem, lane, v); });
   }
 
-  template <Signature signature>
+  template <OpcodeSignature signature>
   bool numeric(NumericOp op) {
     if (!state_.require(kParams<signature>)) return false;
     return apply<signature>([&](auto v) { return sink_->numeric(op, v); });
   }
-  template <Signature signature>
+  template <OpcodeSignature signature>
   bool load(LoadOp op, uint32_t natural) {
     return access<signature>(natural, false, [&](auto& mem, auto v) { return sink_->load(op, mem, v[0]); });
   }
-  template <Signature signature>
+  template <OpcodeSignature signature>
   bool store(StoreOp op, uint32_t natural) {
     return access<signature>(natural, false, [&](auto& mem, auto v) { sink_->store(op, mem, v[0], v[1]); });
   }
-  template <Signature signature>
+  template <OpcodeSignature signature>
   bool atomic_load(AtomicLoadOp op, uint32_t natural) {
     return access<signature>(natural, true, [&](auto& mem, auto v) { return sink_->atomic_load(op, mem, v[0]); });
   }
-  template <Signature signature>
+  template <OpcodeSignature signature>
   bool atomic_store(AtomicStoreOp op, uint32_t natural) {
     return access<signature>(natural, true, [&](auto& mem, auto v) { sink_->atomic_store(op, mem, v[0], v[1]); });
   }
-  template <Signature signature>
+  template <OpcodeSignature signature>
   bool atomic_rmw(AtomicRmwOp op, uint32_t natural) {
     return access<signature>(natural, true, [&](auto& mem, auto v) { return sink_->atomic_rmw(op, mem, v[0], v[1]); });
   }
-  template <Signature signature>
+  template <OpcodeSignature signature>
   bool atomic_cmpxchg(AtomicCmpxchgOp op, uint32_t natural) {
     return access<signature>(natural, true,
                              [&](auto& mem, auto v) { return sink_->atomic_cmpxchg(op, mem, v[0], v[1], v[2]); });
   }
-  template <Signature signature>
+  template <OpcodeSignature signature>
   bool atomic_wait_notify(AtomicWaitOp op, uint32_t natural) {
     if constexpr (signature.params_count == 0) {  // atomic.fence: its immediate is a reserved byte
       if (!reader_.zero_byte()) return false;
@@ -247,32 +247,32 @@ class BodyDecoder {
   }
 
   // SIMD.
-  template <Signature signature>
+  template <OpcodeSignature signature>
   bool simd_load(SimdLoadOp op, uint32_t natural) {
     return access<signature>(natural, false, [&](auto& mem, auto v) { return sink_->simd_load(op, mem, v[0]); });
   }
-  template <Signature signature>
+  template <OpcodeSignature signature>
   bool simd_store(SimdStoreOp op, uint32_t natural) {
     return access<signature>(natural, false, [&](auto& mem, auto v) { sink_->simd_store(op, mem, v[0], v[1]); });
   }
-  template <Signature signature>
+  template <OpcodeSignature signature>
   bool simd_load_lane(SimdLoadLaneOp op, uint32_t natural, uint8_t lanes) {
     return access_lane<signature>(natural, lanes, [&](auto& mem, uint8_t lane, auto v) {
       return sink_->simd_load_lane(op, mem, lane, v[0], v[1]);
     });
   }
-  template <Signature signature>
+  template <OpcodeSignature signature>
   bool simd_store_lane(SimdStoreLaneOp op, uint32_t natural, uint8_t lanes) {
     return access_lane<signature>(
         natural, lanes, [&](auto& mem, uint8_t lane, auto v) { sink_->simd_store_lane(op, mem, lane, v[0], v[1]); });
   }
-  template <Signature signature>
+  template <OpcodeSignature signature>
   bool simd_lane(SimdLaneOp op, uint8_t lanes) {
     uint8_t lane = 0;
     if (!reader_.lane_index(lanes, lane) || !state_.require(kParams<signature>)) return false;
     return apply<signature>([&](auto v) { return sink_->simd_lane(op, lane, v); });
   }
-  template <Signature signature>
+  template <OpcodeSignature signature>
   bool simd_numeric(SimdNumericOp op) {
     if (!state_.require(kParams<signature>)) return false;
     return apply<signature>([&](auto v) { return sink_->simd_numeric(op, v); });

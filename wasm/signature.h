@@ -10,14 +10,14 @@
 namespace rotor::wasm {
 
 /// One row's signature: up to three operands, no result or one.
-struct Signature {
+struct OpcodeSignature {
   std::array<char, 3> params{};
   uint8_t params_count = 0;
   char result = 0;  ///< 0: none
 };
 
-consteval Signature parse_signature(const char* text) {
-  Signature signature;
+consteval OpcodeSignature parse_signature(const char* text) {
+  OpcodeSignature signature;
   for (; *text != '_'; ++text) signature.params[signature.params_count++] = *text;
   signature.result = text[1];
   return signature;
@@ -44,14 +44,14 @@ constexpr ValType type_of_letter(char letter) {
   }
 }
 
-template <Signature signature>
+template <OpcodeSignature signature>
 inline constexpr auto kParams = [] {
   std::array<ValType, signature.params_count> types;
   for (size_t i = 0; i < types.size(); ++i) types[i] = type_of_letter(signature.params[i]);
   return types;
 }();
 
-template <Signature signature>
+template <OpcodeSignature signature>
 inline constexpr ValType kResult = type_of_letter(signature.result);
 
 }  // namespace rotor::wasm

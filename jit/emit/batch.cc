@@ -22,7 +22,7 @@ constexpr uint64_t kMaxInlinedBytes = 4 << 10;
 constexpr unsigned kMinMultiplications = 3;
 
 /// Passes the immediates of an instruction. Returns false if the instruction has no place in a product routine.
-bool pass_straight(wasm::ByteReader& reader, wasm::Opcode op) {
+bool pass_immediates(wasm::ByteReader& reader, wasm::Opcode op) {
   using enum wasm::Opcode;
   uint32_t index;
   int32_t number32;
@@ -72,7 +72,7 @@ bool is_product_routine(std::span<const uint8_t> bytes, const wasm::FunctionBody
   while (reader.opcode(code)) {
     auto op = static_cast<wasm::Opcode>(code);
     if (op == wasm::Opcode::End) return reader.at_end() && multiplications >= kMinMultiplications;
-    if (!pass_straight(reader, op)) return false;
+    if (!pass_immediates(reader, op)) return false;
     multiplications += op == wasm::Opcode::I64Mul;
   }
   return false;

@@ -73,7 +73,7 @@ void FunctionEmitter::function_begin(Control& frame, wasm::FuncIndex func, const
                    locals_[i]);
   }
   entry_ = b_.GetInsertBlock();
-  if (plan_.counts) emit_count(int64(1));
+  if (plan_.instrumented) emit_count(int64(1));
 }
 
 void FunctionEmitter::function_end() {
@@ -191,7 +191,7 @@ void FunctionEmitter::loop(Control& control, const BlockSignature& type, std::sp
 }
 
 void FunctionEmitter::begin_turn() {
-  if (plan_.counts) {
+  if (plan_.instrumented) {
     if (!turns_) {
       BasicBlock& entry = function_->getEntryBlock();
       llvm::IRBuilder<> at_entry(&entry, entry.begin());
@@ -352,8 +352,8 @@ void FunctionEmitter::emit_call(const FuncType& type, Value code, Value callee_c
   }
 }
 
-bool FunctionEmitter::is_straight(wasm::FuncIndex func) const {
-  return plan_.calls == Calls::straight ||
+bool FunctionEmitter::is_direct(wasm::FuncIndex func) const {
+  return plan_.calls == Calls::direct ||
          (plan_.calls == Calls::self && raw(func) == defined_func_ + plan_.module.imported_funcs);
 }
 
@@ -398,7 +398,7 @@ void FunctionEmitter::call(wasm::FuncIndex func, const FuncType& type, std::span
     return emit_call(type, callee.code, callee.context, args, results);
   }
   if (inliner_ && inliner_->inline_call(*this, func, args, results)) return;
-  Value code = is_straight(func) ? static_cast<Value>(module_.function(func)) : slot_code(func);
+  Value code = is_direct(func) ? static_cast<Value>(module_.function(func)) : slot_code(func);
   emit_call(type, code, context_, args, results);
 }
 

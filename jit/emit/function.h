@@ -183,7 +183,7 @@ class FunctionEmitter {
   };
   /// Loads the address of a function's code from its slot.
   Value slot_code(wasm::FuncIndex func);
-  bool is_straight(wasm::FuncIndex func) const;
+  bool is_direct(wasm::FuncIndex func) const;
   Callee imported_callee(wasm::FuncIndex func);
   /// Loads the callee from a `const FuncRef*`, which is not null.
   Callee callee_of(Value ref);

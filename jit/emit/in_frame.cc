@@ -99,7 +99,7 @@ void FrameEmitter::function_begin(Control& frame, wasm::FuncIndex func, const Fu
   }
   auto params = static_cast<uint32_t>(type.params.size());
   clear(local_slot(params), locals_count_ - params);
-  if (plan_.counts) emit_count(int64(1));
+  if (plan_.instrumented) emit_count(int64(1));
 }
 
 void FrameEmitter::function_end() {
@@ -366,7 +366,7 @@ void FrameEmitter::call(wasm::FuncIndex func, const FuncType& type, std::span<co
   Callee callee;
   if (plan_.module.is_imported(func))
     callee = imported_callee(func);
-  else if (!is_straight(func))
+  else if (!is_direct(func))
     callee = {slot_code(func), context_};
   else
     callee = {is_few(type) ? module_.function(func) : module_.packed_function(func), context_};
@@ -402,7 +402,7 @@ void FrameEmitter::return_call(wasm::FuncIndex func, const FuncType& type, std::
   if (plan_.module.is_imported(func))
     callee = imported_callee(func);
   else
-    callee = {is_straight(func) ? static_cast<llvm::Value*>(module_.packed_function(func)) : slot_code(func), context_};
+    callee = {is_direct(func) ? static_cast<llvm::Value*>(module_.packed_function(func)) : slot_code(func), context_};
   tail_call_packed(type, callee, first);
 }
 

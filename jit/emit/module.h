@@ -21,9 +21,9 @@ namespace rotor::jit {
 
 /// How functions of a module call each other.
 enum class Calls : uint8_t {
-  slots,     ///< always through slots: tier 0
-  self,      ///< a function itself straight, others through slots: tier 1
-  straight,  ///< ahead of time
+  slots,   ///< always through slots: tier 0
+  self,    ///< a function itself directly, others through slots: tier 1
+  direct,  ///< ahead of time
 };
 
 /// What every batch of one compilation reads.
@@ -32,17 +32,17 @@ struct ModulePlan {
   code::ContextLayout context;
   code::RunPageLayout run_page;
   Calls calls;
-  bool counts;          ///< code counts entries and turns of loops
+  bool instrumented;    ///< code counts entries and turns of loops
   bool fast_selection;  ///< for the pipeline at o0: traps are emitted for jit/passes/trap_kinds.h
   bool interruptible;   ///< loop heads check whether the group has to stop
   bool deterministic;   ///< Config::deterministic
 
-  ModulePlan(const wasm::Module& m, const code::CodeSettings& settings, Calls how, bool count)
+  ModulePlan(const wasm::Module& m, const code::CodeSettings& settings, Calls how, bool instrument)
       : module(m),
         context(m),
         run_page(m),
         calls(how),
-        counts(count),
+        instrumented(instrument),
         fast_selection(how == Calls::slots),
         interruptible(settings.interruptible),
         deterministic(settings.deterministic) {}

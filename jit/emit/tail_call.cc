@@ -163,7 +163,7 @@ void FunctionEmitter::return_call(wasm::FuncIndex func, const FuncType& type, st
   UniformArgs uniform = uniform_args(type, args);
   if (plan_.module.is_imported(func)) return jump_by_runtime(type, imported_callee(func), uniform);
   bool fits = uniform.stack.size() <= stack_words_;
-  if (!is_straight(func)) {
+  if (!is_direct(func)) {
     Value code = slot_code(func);
     return fits ? jump(code, uniform) : jump_by_runtime(type, {code, context_}, uniform);
   }

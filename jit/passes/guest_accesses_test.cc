@@ -249,7 +249,7 @@ TEST_P(GuestAccessesTest, AreWholeOnEachPath) {
     ASSERT_TRUE(bytes) << bytes.error().to_string();
     auto module = wasm::decode_module(*bytes, {});
     ASSERT_TRUE(module) << module.error().to_string();
-    ModulePlan plan(*module, {}, opt == OptLevel::o0 ? Calls::slots : Calls::straight, false);
+    ModulePlan plan(*module, {}, opt == OptLevel::o0 ? Calls::slots : Calls::direct, false);
     BatchEmitter emitter(*module, *bytes, {});
     std::vector<BatchFunction> functions;
     for (uint32_t i = 0; i < batch.size(); ++i) functions.push_back({i, false, 0, 0});

@@ -41,16 +41,9 @@ void Watchdog::after_fork_in_child() {
   sleeps_until_ = Clock::time_point::min();
   // Only where a host function forked, and its guest goes on, is a thread started. Else it would be in the way of what
   // the child is made for.
-  const bool runs = t_thread.top && !queue_.empty();
-  const bool has_thread = runs && see_to_thread();
-  for (const auto& [deadline, item] : queue_) {
-    std::shared_ptr<Watched> target = item.watched.lock();
-    if (!target || has_thread) continue;
-    if (runs)
-      target->expire_deadline();
-    else
-      target->lose_watchdog_thread();
-  }
+  if (t_thread.top && !queue_.empty() && see_to_thread()) return;
+  for (const auto& [deadline, item] : queue_)
+    if (std::shared_ptr<Watched> target = item.watched.lock()) target->lose_watchdog_thread();
 }
 
 void Watchdog::forget(const Watched& watched) {

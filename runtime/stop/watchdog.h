@@ -21,12 +21,9 @@ class Watched {
   virtual ~Watched() = default;
   /// Called when the deadline may have passed.
   virtual void check_deadline() = 0;
-  /// Called in the child of a fork that was made outside of guests, where the watchdog's thread is gone: makes the
-  /// group ask for another thread before it runs again.
+  /// Called in the child of a fork, where the watchdog's thread is gone and no other was started: the deadline of a
+  /// call that runs counts as passed; what runs later has to ask for a thread first.
   virtual void lose_watchdog_thread() = 0;
-  /// Called in the child of a fork that a host function made, if no thread can be had there: the deadline counts as
-  /// passed.
-  virtual void expire_deadline() = 0;
 };
 
 /// Thread-safe. What is watched calls the watchdog with its own mutex held, so the watchdog never calls it under a lock

@@ -149,16 +149,20 @@ Result<void> LinkGroup::merge(LinkGroup& a, LinkGroup& b) {
   ROTOR_TRY(GroupEntry in_b, GroupEntry::enter(&b));
   LinkGroup& x = a.root();
   LinkGroup& y = b.root();
-  if (x.members_.size() < y.members_.size())
-    absorb(y, x);
-  else
-    absorb(x, y);
-  return {};
+  return x.members_.size() < y.members_.size() ? absorb(y, x) : absorb(x, y);
 }
 
-/// Makes `from` part of `into`. Pre: the calling thread is inside both, and both are roots.
-void LinkGroup::absorb(LinkGroup& into, LinkGroup& from) {
+/// Makes `from` part of `into`, or fails and changes nothing. Pre: the calling thread is inside both, and both are
+/// roots. Errors: io (the group can't have the earlier deadline of the two watched).
+Result<void> LinkGroup::absorb(LinkGroup& into, LinkGroup& from) {
   std::scoped_lock lock(into.mutex_, from.mutex_);
+  std::shared_ptr<Watchdog> watchdog = into.watchdog_ ? into.watchdog_ : from.watchdog_;
+  if (from.deadline_ < into.deadline_) {
+    ROTOR_CHECK(watchdog->watch(into.shared_from_this(), from.deadline_));
+    into.deadline_ = from.deadline_;
+  }
+  if (from.watchdog_) from.watchdog_->forget(from);
+  into.watchdog_ = watchdog;
   for (GroupMember* member : from.members_) {
     member->use(into.activation_);
     into.members_.push_back(member);
@@ -179,17 +183,9 @@ void LinkGroup::absorb(LinkGroup& into, LinkGroup& from) {
   into.delivered_ |= from.delivered_;
   if (from.unsettled_.load()) into.unsettled_.store(true);
   into.set_stop(into.stop_.load() | from.stop_.load());
-  // The earlier deadline holds.
-  if (from.watchdog_) from.watchdog_->forget(from);
-  if (!into.watchdog_) into.watchdog_ = from.watchdog_;
-  if (from.deadline_ < into.deadline_) {
-    into.deadline_ = from.deadline_;
-    // The watchdog's thread was started for one of the two groups' deadlines. (If that was another engine's, and this
-    // one gets no thread, change_limit stops the next entry that sets a limit.)
-    (void)into.watchdog_->watch(into.shared_from_this(), into.deadline_);
-  }
   from.parent_.store(&into, std::memory_order_release);
   from.holder_.store(0);
+  return {};
 }
 
 bool LinkGroup::change_limit(uint64_t stack_limit) {
@@ -303,13 +299,15 @@ void LinkGroup::check_deadline() {
   });
 }
 
-void LinkGroup::expire_deadline() {
-  locked([](LinkGroup& group) { group.set_stop(group.stop_.load() | kDeadline); });
-}
-
 void LinkGroup::lose_watchdog_thread() {
   locked([](LinkGroup& group) {
-    // No entry has this limit, so the next one calls change_limit.
+    for (const EntryRecord* record = t_thread.top; record; record = record->previous) {
+      if (&record->group->root() != &group) continue;
+      // Nobody would stop the call at its deadline.
+      group.set_stop(group.stop_.load() | kDeadline);
+      return;
+    }
+    // No entry has this limit, so the next one calls change_limit, which sees to a thread.
     group.activation_.stack_limit.store(code::kInterruptLimit);
   });
 }

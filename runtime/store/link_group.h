@@ -137,7 +137,6 @@ class LinkGroup final : public Watched, public std::enable_shared_from_this<Link
   // Called by the watchdog:
   void check_deadline() override;
   void lose_watchdog_thread() override;
-  void expire_deadline() override;
 
   /// May be called by any thread. Frees the group, or leaves that to the thread inside.
   void drop_owner();
@@ -160,7 +159,7 @@ class LinkGroup final : public Watched, public std::enable_shared_from_this<Link
   static constexpr uint32_t kWithdrawn = 4;  ///< a stop was taken back, whose limit the inside thread may have met
 
   bool is_freed() const { return holder_.load(std::memory_order_acquire) == kFreed; }
-  static void absorb(LinkGroup& into, LinkGroup& from);
+  static Result<void> absorb(LinkGroup& into, LinkGroup& from);
   /// Removes an owner. Returns true if the caller has to free the members, for nobody else will. Pre: mutex_ is held.
   bool remove_owner();
   /// Lets the inside thread leave, which may have to free the members.
