@@ -20,6 +20,7 @@
 #include "llvm/IR/Instructions.h"
 #include "memory/testing/child.h"
 #include "wasm/decode_module.h"
+#include "wasm/testing/assemble.h"
 
 namespace {
 /// Bytes that were ever allocated: what was done leaves its trace there.
@@ -182,13 +183,12 @@ TEST(Form, MemoryAndTimeMakeItCheaperAndThenAnError) {
 }
 
 TEST(Cost, LocalsOfALoopAreCountedOnceEach) {
-  // (module (func (local i32 i32)
-  //   (loop (local.set 0 (i32.const 1)) (local.set 0 (i32.const 2)) (local.set 1 (i32.const 3)) (br_if 0 (i32.const
-  //   0)))))
-  const std::vector<uint8_t> bytes = {0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00, 0x01, 0x04, 0x01, 0x60,
-                                      0x00, 0x00, 0x03, 0x02, 0x01, 0x00, 0x0a, 0x19, 0x01, 0x17, 0x01, 0x02,
-                                      0x7f, 0x03, 0x40, 0x41, 0x01, 0x21, 0x00, 0x41, 0x02, 0x21, 0x00, 0x41,
-                                      0x03, 0x21, 0x01, 0x41, 0x00, 0x0d, 0x00, 0x0b, 0x0b};
+  const std::vector<uint8_t> bytes = wasm::test::assemble(R"((module (func (local i32 i32)
+    (loop
+      (local.set 0 (i32.const 1))
+      (local.set 0 (i32.const 2))
+      (local.set 1 (i32.const 3))
+      (br_if 0 (i32.const 0))))))");
   auto module = wasm::decode_module(bytes, {});
   ASSERT_TRUE(module) << module.error().to_string();
   Cost cost = CostCounter(*module, bytes, {}).count(0);

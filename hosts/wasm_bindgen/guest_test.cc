@@ -42,7 +42,7 @@ class BindgenGuestTest : public testing::Test {
   void SetUp() override {
     auto engine = Engine::create();
     ASSERT_TRUE(engine) << engine.error().message;
-    auto module = Module::compile(*engine, from_hex(kGuest));
+    auto module = Module::compile(*engine, kGuest);
     ASSERT_TRUE(module) << module.error().message;
     engine_.emplace(*engine);
     module_.emplace(*module);

@@ -13,7 +13,7 @@ class BindgenHostTest : public testing::Test {
   void make(BindgenOptions options = {}) {
     auto engine = Engine::create();
     ASSERT_TRUE(engine) << engine.error().message;
-    auto module = Module::compile(*engine, from_hex(kGuest));
+    auto module = Module::compile(*engine, kGuest);
     ASSERT_TRUE(module) << module.error().message;
     auto host = BindgenHost::create(*engine, *module, std::move(options));
     ASSERT_TRUE(host) << host.error().message;

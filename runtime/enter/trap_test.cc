@@ -200,7 +200,7 @@ TEST_P(TrapTest, FoldedLoadsKnowWhereTheyWere) {
     auto result = must(folded.get_func(name)).call(args);
     expect_trap(result, TrapKind::out_of_bounds_memory);
     uint64_t offset = result.error().trap->frames.at(0).module_offset;
-    ASSERT_LT(offset, sizeof kFolded);
+    ASSERT_LT(offset, kFolded.size());
     EXPECT_EQ(kFolded[offset], opcode) << name;
   }
 }

@@ -5,6 +5,7 @@
 
 #include "runtime/testing/support.h"
 #include "runtime/testing/vector_modules.h"
+#include "wasm/testing/assemble.h"
 
 namespace rotor::runtime::test {
 namespace {
@@ -139,14 +140,12 @@ TEST_P(VectorTest, Globals) {
             ErrorKind::type_mismatch);
 }
 
-constexpr uint8_t kVectorGlobals[] = {
-    // (module (global (export "a") (mut i32) (i32.const 1)) (global (export "v") (mut v128) (v128.const i64x2 2 3))
-    //   (global (export "b") (mut i64) (i64.const 4)))
-    // clang-format off
-    0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00, 0x06, 0x20, 0x03, 0x7f, 0x01, 0x41, 0x01, 0x0b, 0x7b, 0x01, 0xfd,
-    0x0c, 0x02, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x03, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x0b, 0x7e,
-    0x01, 0x42, 0x04, 0x0b, 0x07, 0x0d, 0x03, 0x01, 0x61, 0x03, 0x00, 0x01, 0x76, 0x03, 0x01, 0x01, 0x62, 0x03, 0x02,
-};  // clang-format on
+const std::vector<uint8_t> kVectorGlobals = wasm::test::assemble(R"(
+(module
+  (global (export "a") (mut i32) (i32.const 1))
+  (global (export "v") (mut v128) (v128.const i64x2 2 3))
+  (global (export "b") (mut i64) (i64.const 4)))
+)");
 
 TEST(VectorSnapshot, KeepsGlobals) {
   Engine engine = test::engine();

@@ -6,6 +6,7 @@
 #include "runtime/engine.h"
 #include "runtime/testing/ref_modules.h"
 #include "runtime/testing/support.h"
+#include "wasm/testing/assemble.h"
 
 namespace rotor::runtime::test {
 namespace {
@@ -108,16 +109,12 @@ TEST_F(TypedRefTest, TablesAndGlobals) {
 }
 
 TEST_F(TypedRefTest, AHostFunctionOfATypeThatNamesItself) {
-  // (module (type $self (func (param (ref null $self)) (result i32)))
-  //   (import "env" "f" (func $f (type $self)))
-  //   (export "f" (func $f)) (elem declare func $f)
-  //   (func (export "call") (result i32) (call_ref $self (ref.func $f) (ref.func $f))))
-  constexpr uint8_t kSelf[] = {0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00, 0x01, 0x0b, 0x02, 0x60, 0x01, 0x63,
-                               0x00, 0x01, 0x7f, 0x60, 0x00, 0x01, 0x7f, 0x02, 0x09, 0x01, 0x03, 0x65, 0x6e, 0x76,
-                               0x01, 0x66, 0x00, 0x00, 0x03, 0x02, 0x01, 0x01, 0x07, 0x0c, 0x02, 0x01, 0x66, 0x00,
-                               0x00, 0x04, 0x63, 0x61, 0x6c, 0x6c, 0x00, 0x01, 0x09, 0x05, 0x01, 0x03, 0x00, 0x01,
-                               0x00, 0x0a, 0x0a, 0x01, 0x08, 0x00, 0xd2, 0x00, 0xd2, 0x00, 0x14, 0x00, 0x0b};
-  Module module = compile(engine_, kSelf);
+  Module module = compile(engine_, wasm::test::assemble_without_names(R"((module
+    (type $self (func (param (ref null $self)) (result i32)))
+    (import "env" "f" (func $f (type $self)))
+    (export "f" (func $f))
+    (elem declare func $f)
+    (func (export "call") (result i32) (call_ref $self (ref.func $f) (ref.func $f)))))"));
   Linker linker(engine_);
   linker.define_func("env", "f", std::get<FuncType>(module.imports()[0].type),
                      [](Caller&, Slot* slots) -> Result<void> {
@@ -183,11 +180,9 @@ TEST_F(TypedRefTest, AnotherEnginesTypesAreOthers) {
 
   Linker linker = linker_;
   Global global = must(Global::create(other, {ValType::ref(first, true), false}, null_));
-  // (module (type (func (param i32) (result i32))) (import "env" "g" (global (ref null 0))))
-  constexpr uint8_t kImporter[] = {0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00, 0x01, 0x06,
-                                   0x01, 0x60, 0x01, 0x7f, 0x01, 0x7f, 0x02, 0x0b, 0x01, 0x03,
-                                   0x65, 0x6e, 0x76, 0x01, 0x67, 0x03, 0x63, 0x00, 0x00};
-  Module importer = compile(engine_, kImporter);
+  Module importer = compile(engine_, wasm::test::assemble(R"((module
+    (type (func (param i32) (result i32)))
+    (import "env" "g" (global (ref null 0)))))"));
   linker.define("env", "g", Extern(global));
   EXPECT_EQ(kind_of(linker.instantiate(importer)), ErrorKind::link);
   linker.define("env", "g", Extern(must(Global::create(engine_, {unary_ref_.nullable_form(), false}, null_))));
