@@ -21,6 +21,7 @@
 #include "code/stubs.h"
 #include "memory/fork.h"
 #include "rotor/guard.h"
+#include "runtime/access.h"
 #include "runtime/enter/entry.h"
 #include "runtime/store/extern_type.h"
 #include "wasm/decode_module.h"
@@ -31,7 +32,7 @@ namespace rotor {
 using runtime::ModuleImpl;
 
 Result<Module> Module::compile(const Engine& engine, std::span<const uint8_t> bytes) {
-  ROTOR_TRY(auto impl, ModuleImpl::compile(engine.impl_, bytes));
+  ROTOR_TRY(auto impl, ModuleImpl::compile(detail::Access::impl(engine), bytes));
   return Module(std::move(impl));
 }
 
@@ -53,13 +54,13 @@ Result<std::vector<uint8_t>> Module::serialize() const {
 }
 
 Result<Module> Module::deserialize(const Engine& engine, std::span<const uint8_t> bytes) {
-  ROTOR_TRY(auto impl, ModuleImpl::load(engine.impl_, bytes));
+  ROTOR_TRY(auto impl, ModuleImpl::load(detail::Access::impl(engine), bytes));
   return Module(std::move(impl));
 }
 
 Result<Module> Module::deserialize_file(const Engine& engine, const std::string& path, Verify verify) {
   code::Check check = verify == Verify::all ? code::Check::all : code::Check::tables;
-  ROTOR_TRY(auto impl, ModuleImpl::load_file(engine.impl_, path, check));
+  ROTOR_TRY(auto impl, ModuleImpl::load_file(detail::Access::impl(engine), path, check));
   return Module(std::move(impl));
 }
 
