@@ -18,6 +18,7 @@
 #include <set>
 #include <thread>
 
+#include "runtime/access.h"
 #include "runtime/testing/tiers.h"
 
 namespace rotor::runtime::test {
@@ -174,7 +175,7 @@ TEST_P(ModuleCacheInMode, AHitIsTheSameModule) {
     Engine e = must(Engine::create(config()));
     Module module = compile(e, kTiers);
     EXPECT_EQ(module.cache_outcome().hit, hit);
-    EXPECT_TRUE(std::ranges::equal(module.impl().bytes(), kTiers));
+    EXPECT_TRUE(std::ranges::equal(impl_of(module).bytes(), kTiers));
     EXPECT_EQ(module.imports().size(), 1u);
     EXPECT_EQ(to_string(*module.export_type("weigh")), "func [i32] -> [f64 i64]");
     EXPECT_FALSE(module.custom_section("name").empty());

@@ -11,7 +11,6 @@
 #include "code/abi.h"
 #include "code/cache.h"
 #include "code/code_file.h"
-#include "code/mapped_file.h"
 #include "code/region.h"
 #include "code/run_page.h"
 #include "rotor/module.h"
@@ -23,6 +22,8 @@
 #include "wasm/names.h"
 
 namespace rotor::runtime {
+
+struct Acquired;
 
 class ModuleImpl final : public code::CodeOwner {
  public:
@@ -85,37 +86,25 @@ class ModuleImpl final : public code::CodeOwner {
   std::optional<Frame> frame_at(uintptr_t pc) const override;
 
  private:
-  explicit ModuleImpl(std::shared_ptr<EngineImpl> engine) : engine_(std::move(engine)) {}
-  /// Fills everything that follows from `wasm_`.
-  Result<void> describe();
-  /// Compiles or prepares, as Config::mode says, and keeps the bytes. Pre: wasm_ is there.
-  Result<void> make_code(std::span<const uint8_t> bytes);
-  Result<void> compile_now();
-  /// Sets the CPU features that the code may use, and checks them (check_cpu).
-  void need_cpu(std::vector<std::string> features);
-  /// The place of a code file's bytes: a mapping, whose code is mapped too, or a buffer, whose code is copied.
-  struct Source {
-    std::string name;  ///< for messages
-    std::shared_ptr<const code::MappedFile> mapping;
-    std::shared_ptr<const std::vector<uint8_t>> buffer;
-  };
-  /// Takes the code of a file for this module's. Pre: `describe` was called. Errors: corrupt (it does not fit), io.
-  Result<void> adopt(const code::CodeFile& code, const Source& source);
-  /// Becomes the module of a whole code file, for `load` and `load_file`. Errors as of `adopt` and decoding.
-  Result<void> take_file(const code::CodeFile& code, const Source& source);
-  /// Takes what the cache has for these bytes, if it has something. Errors: corrupt and others: what is there can't be
-  /// used.
-  Result<bool> take_cached(std::span<const uint8_t> bytes);
-  Result<void> put_in_cache() const;
-  bool cache_has_more(const code::CodeFile& ours) const;
-  uint32_t code_flags() const;
-  std::optional<code::CodeRegion::Site> site_at(uint64_t text_offset) const;
+  /// Takes over all of `acquired` but its code.
+  ModuleImpl(std::shared_ptr<EngineImpl> engine, Acquired& acquired);
+  /// Makes a module with its code in memory. Errors: those of `place`.
+  static Result<std::shared_ptr<ModuleImpl>> create(std::shared_ptr<EngineImpl> engine, Acquired acquired);
+  /// Makes the module that the cache has; null: it has none. Errors: what is there can't be used.
+  static Result<std::shared_ptr<ModuleImpl>> from_cache(const std::shared_ptr<EngineImpl>& engine,
+                                                        const code::CacheKey& key, std::span<const uint8_t> bytes);
+  /// Puts the code in memory, and has functions without code compiled on demand. Errors: io, limit.
+  Result<void> place(Acquired acquired);
   /// Fills the run page's addresses, and the slots of the functions whose code there is.
   void fill_run_page();
+  /// Returns what a code file holds; it views `module_bytes`.
+  code::CodeRegion::Contents contents(std::span<const uint8_t> module_bytes) const;
+  /// Pre: the module has a key.
+  Result<void> put_in_cache() const;
+  std::optional<code::CodeRegion::Site> site_at(uint64_t text_offset) const;
 
   std::shared_ptr<EngineImpl> engine_;
-  std::shared_ptr<const void> file_;  ///< holds bytes_, if they came with the code
-  std::vector<uint8_t> own_bytes_;    ///< else this does
+  std::shared_ptr<const void> bytes_owner_;
   std::span<const uint8_t> bytes_;
   wasm::Module wasm_;
   code::ContextLayout layout_;
@@ -123,9 +112,9 @@ class ModuleImpl final : public code::CodeOwner {
   std::vector<std::string> cpu_features_;
   std::optional<Error> cpu_error_;  ///< of check_cpu
   std::unique_ptr<code::CodeRegion> region_;
-  bool has_stubs_ = false;
-  std::unique_ptr<Tiering> tiering_;  ///< ends before the region
-  code::CacheKey cache_key_;
+  bool has_stubs_;
+  std::unique_ptr<Tiering> tiering_;         ///< ends before the region
+  std::optional<code::CacheKey> cache_key_;  ///< there if the module is kept in the engine's cache
   Module::CacheOutcome cache_outcome_;
   TypeUses type_uses_;
   std::vector<const Signature*> types_;
@@ -134,7 +123,7 @@ class ModuleImpl final : public code::CodeOwner {
   std::vector<ExportInfo> exports_;
   wasm::KeyedMap<std::string_view, uint32_t> export_index_;  ///< views of the names in exports_
   CompileStats stats_;
-  bool interruptible_ = false;
+  bool interruptible_;
 
   mutable std::once_flag names_once_;
   mutable wasm::Names names_;

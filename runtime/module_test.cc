@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "runtime/access.h"
 #include "runtime/module.h"
 #include "runtime/testing/support.h"
 #include "wasm/testing/collisions.h"
@@ -46,7 +47,7 @@ TEST(Module, ExportsCantBeNamedSoThatTheyCollide) {
                             section(10, std::string("\1\2\0\x0b", 4));
   Engine e = engine();
   Module module = compile(e, {reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()});
-  const auto& index = module.impl().export_index();
+  const auto& index = impl_of(module).export_index();
   ASSERT_EQ(index.size(), names.size());
   size_t longest = 0;
   for (size_t place = 0; place < index.bucket_count(); ++place) longest = std::max(longest, index.bucket_size(place));

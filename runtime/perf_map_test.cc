@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "code/run_page.h"
+#include "runtime/access.h"
 #include "runtime/module.h"
 #include "runtime/testing/support.h"
 
@@ -66,10 +67,10 @@ class PerfMapTest : public testing::Test {
 
 /// Where an export's code is now: what its slot holds.
 const void* code_of(const Module& module, std::string_view name) {
-  const wasm::Module& decoded = module.impl().wasm();
+  const wasm::Module& decoded = impl_of(module).wasm();
   auto item = std::ranges::find(decoded.exports, name, &wasm::Export::name);
   const uint8_t* slot =
-      module.impl().region().run_page() + code::RunPageLayout(decoded).slot(item->index - decoded.imported_funcs);
+      impl_of(module).region().run_page() + code::RunPageLayout(decoded).slot(item->index - decoded.imported_funcs);
   const void* code;
   std::memcpy(&code, slot, sizeof code);
   return code;
@@ -91,8 +92,8 @@ TEST_F(PerfMapTest, ListsAllCodeThatIsMadeAheadOfTime) {
   EXPECT_EQ(line.name, "wasm!div_s [tier1]");
   EXPECT_EQ(line.begin, reinterpret_cast<uintptr_t>(div));
   // Its last byte is one of the function to those who walk stacks, too; the next is not.
-  EXPECT_EQ(module.impl().frame_at(line.begin + line.size - 1)->func_name, "div_s");
-  auto next = module.impl().frame_at(line.begin + line.size);
+  EXPECT_EQ(impl_of(module).frame_at(line.begin + line.size - 1)->func_name, "div_s");
+  auto next = impl_of(module).frame_at(line.begin + line.size);
   EXPECT_TRUE(!next || next->func_name != "div_s");
 }
 
@@ -100,14 +101,14 @@ TEST_F(PerfMapTest, ListsFunctionsAsTheyAreCompiled) {
   Engine e = engine(CompileMode::lazy);
   Module module = compile(e, kTraps);
   ASSERT_EQ(lines().size(), 1u);
-  EXPECT_EQ(line_at(module.impl().entry(3)).name, "wasm![stubs]");
+  EXPECT_EQ(line_at(impl_of(module).entry(3)).name, "wasm![stubs]");
   Instance instance = instantiate(Linker(e), module);
   auto div = typed<int32_t(int32_t, int32_t)>(instance, "div_s");
   EXPECT_EQ(must(div(7, 2)), 3);
   ASSERT_GE(lines().size(), 2u);
   EXPECT_EQ(lines()[1].name, "wasm!div_s [tier0]");
   for (int i = 0; i < 10; ++i) must(div(7, 2));
-  module.impl().tiering()->wait_for_background();
+  impl_of(module).tiering()->wait_for_background();
   EXPECT_EQ(line_at(code_of(module, "div_s")).name, "wasm!div_s [tier1]");
 }
 

@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "rotor/config.h"
+#include "rotor/detail/access.h"
 #include "rotor/result.h"
 #include "rotor/value.h"
 
@@ -43,11 +44,10 @@ class Engine {
   /// the heap type is abstract, or its type is gone with all that used it.
   std::optional<FuncType> func_type(HeapType heap) const;
   EngineUsage usage() const;
-  runtime::EngineImpl& impl() const { return *impl_; }
 
  private:
   explicit Engine(std::shared_ptr<runtime::EngineImpl> impl) : impl_(std::move(impl)) {}
-  friend class Module;
+  friend struct detail::Access;
   std::shared_ptr<runtime::EngineImpl> impl_;
 };
 

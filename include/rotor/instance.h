@@ -8,6 +8,7 @@
 #include <utility>
 #include <variant>
 
+#include "rotor/detail/access.h"
 #include "rotor/func.h"
 #include "rotor/interrupt.h"
 #include "rotor/limits.h"
@@ -121,11 +122,10 @@ class Instance {
   }
   void clear_deadline() const { interrupt_handle().clear_deadline(); }
 
-  runtime::InstanceImpl* impl() const { return impl_; }
-  /// Takes over one owning count. For the library's own use.
-  explicit Instance(runtime::InstanceImpl* impl) : impl_(impl) {}
-
  private:
+  friend struct detail::Access;
+  /// Takes over one owning count.
+  explicit Instance(runtime::InstanceImpl* impl) : impl_(impl) {}
   runtime::InstanceImpl* impl_ = nullptr;
 };
 

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "rotor/detail/access.h"
 #include "rotor/detail/host_traits.h"
 #include "rotor/func.h"
 #include "rotor/instance.h"
@@ -39,9 +40,9 @@ class InstancePre {
   /// mutable globals that the linker defines once, not per instance.
   std::vector<std::string> shared_state() const;
 
-  explicit InstancePre(std::shared_ptr<const runtime::InstancePreImpl> impl) : impl_(std::move(impl)) {}
-
  private:
+  friend struct detail::Access;
+  explicit InstancePre(std::shared_ptr<const runtime::InstancePreImpl> impl) : impl_(std::move(impl)) {}
   std::shared_ptr<const runtime::InstancePreImpl> impl_;
 };
 

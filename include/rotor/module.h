@@ -10,6 +10,7 @@
 #include <variant>
 #include <vector>
 
+#include "rotor/detail/access.h"
 #include "rotor/engine.h"
 #include "rotor/result.h"
 #include "rotor/value.h"
@@ -127,10 +128,9 @@ class Module {
   /// Returns the state as of now.
   TierStats tier_stats() const;
 
-  runtime::ModuleImpl& impl() const { return *impl_; }
-  explicit Module(std::shared_ptr<runtime::ModuleImpl> impl) : impl_(std::move(impl)) {}
-
  private:
+  friend struct detail::Access;
+  explicit Module(std::shared_ptr<runtime::ModuleImpl> impl) : impl_(std::move(impl)) {}
   std::shared_ptr<runtime::ModuleImpl> impl_;
 };
 

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 
+#include "rotor/detail/access.h"
 #include "rotor/module.h"
 #include "rotor/result.h"
 
@@ -44,10 +45,9 @@ class Snapshot {
   /// Takes some 0.1 ms a MiB. Errors: io.
   Result<SnapshotDigest> digest() const;
 
-  const std::shared_ptr<const runtime::SnapshotImpl>& impl() const { return impl_; }
-  explicit Snapshot(std::shared_ptr<const runtime::SnapshotImpl> impl) : impl_(std::move(impl)) {}
-
  private:
+  friend struct detail::Access;
+  explicit Snapshot(std::shared_ptr<const runtime::SnapshotImpl> impl) : impl_(std::move(impl)) {}
   std::shared_ptr<const runtime::SnapshotImpl> impl_;
 };
 

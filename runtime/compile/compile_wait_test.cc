@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "rotor/wat.h"
+#include "runtime/access.h"
 #include "runtime/engine.h"
 #include "runtime/testing/support.h"
 
@@ -21,7 +22,7 @@ using Clock = InterruptHandle::Clock;
 class BusyCompiler {
  public:
   explicit BusyCompiler(Engine& engine) : engine_(engine) {
-    (void)engine_.impl().foreground.submit(this, CompilePool::Urgency::waited_for, [this] {
+    (void)impl_of(engine_).foreground.submit(this, CompilePool::Urgency::waited_for, [this] {
       begun_.set_value();
       given_up_ = released_.get_future().wait_for(std::chrono::seconds(20)) == std::future_status::timeout;
     });
@@ -30,7 +31,7 @@ class BusyCompiler {
   ~BusyCompiler() { release(); }
   void release() {
     if (!std::exchange(is_released_, true)) released_.set_value();
-    engine_.impl().foreground.cancel(this);
+    impl_of(engine_).foreground.cancel(this);
     EXPECT_FALSE(given_up_) << "what should have been ended waited for the compiler";
   }
 

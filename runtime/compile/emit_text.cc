@@ -9,6 +9,7 @@
 #include "memory/fork.h"
 #include "rotor/module.h"
 #include "rotor/printable.h"
+#include "runtime/access.h"
 #include "runtime/engine.h"
 #include "wasm/decode_module.h"
 #include "wasm/names.h"
@@ -61,7 +62,7 @@ Result<std::string> Module::emit_text(const Engine& engine, std::span<const uint
     ROTOR_TRY(defined_func, find_function(module, bytes, func));
   }
   memory::ForkPass pass;
-  return code::emit_text(module, bytes, engine.impl_->compile_options(), text, defined_func);
+  return code::emit_text(module, bytes, runtime::impl_of(engine).compile_options(), text, defined_func);
 }
 
 }  // namespace rotor

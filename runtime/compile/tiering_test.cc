@@ -9,6 +9,7 @@
 #include "code/code_image.h"
 #include "code/run_page.h"
 #include "code/stubs.h"
+#include "runtime/access.h"
 #include "runtime/module.h"
 #include "runtime/testing/support.h"
 #include "runtime/testing/tier_modules.h"
@@ -153,7 +154,7 @@ TEST_P(EveryMode, FunctionsAreReachedFromElsewhere) {
     }
   }
   if (GetParam().mode != CompileMode::aot) {
-    const uint8_t* stubs = module.impl().region().text();
+    const uint8_t* stubs = impl_of(module).region().text();
     EXPECT_EQ(square_code, stubs + code::Stubs::stub(0));
     EXPECT_EQ(fib_code, stubs + code::Stubs::stub(2));
   }
@@ -368,18 +369,18 @@ TEST(Lazy, HotCodeRuns) {
   EXPECT_EQ(frames(), 52u);
   auto slot_of = [&](const char* name) {
     uint32_t func = 0;
-    for (const wasm::Export& item : module.impl().wasm().exports)
-      if (item.name == name) func = item.index - module.impl().wasm().imported_funcs;
+    for (const wasm::Export& item : impl_of(module).wasm().exports)
+      if (item.name == name) func = item.index - impl_of(module).wasm().imported_funcs;
     uint64_t code;
-    code::RunPageLayout layout(module.impl().wasm());
-    std::memcpy(&code, module.impl().region().run_page() + layout.slot(func), sizeof code);
+    code::RunPageLayout layout(impl_of(module).wasm());
+    std::memcpy(&code, impl_of(module).region().run_page() + layout.slot(func), sizeof code);
     return code;
   };
   settle(module);
   uint64_t down = slot_of("down");
   std::vector<std::pair<uint64_t, uint32_t>> codes;  // begin, tier
-  module.impl().region().for_each_function([&](const code::FunctionCode& code) {
-    codes.emplace_back(reinterpret_cast<uint64_t>(module.impl().region().text()) + code.begin, code.tier);
+  impl_of(module).region().for_each_function([&](const code::FunctionCode& code) {
+    codes.emplace_back(reinterpret_cast<uint64_t>(impl_of(module).region().text()) + code.begin, code.tier);
   });
   EXPECT_EQ(std::ranges::count(codes, std::pair(down, 1u)), 1) << "its slot holds its tier-1 code";
   EXPECT_EQ(frames(), 52u);
@@ -549,7 +550,7 @@ TEST(Aot, AllIsAtOneTier) {
     TierStats stats = module.tier_stats();
     EXPECT_EQ(stats.tier0_functions, opt == OptLevel::o0 ? stats.functions : 0);
     EXPECT_EQ(stats.tier1_functions, opt == OptLevel::o0 ? 0 : stats.functions);
-    EXPECT_EQ(module.impl().tiering(), nullptr);
+    EXPECT_EQ(impl_of(module).tiering(), nullptr);
   }
 }
 

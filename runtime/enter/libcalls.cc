@@ -136,7 +136,9 @@ int32_t atomic_wait64(code::Context* context, uint32_t memory, uint64_t address,
   return wait<uint64_t>(context, memory, address, expected, timeout_ns);
 }
 
-void tier_up(code::Context* context, uint32_t defined_func) { instance_of(context).impl().tier_up(defined_func); }
+void tier_up(code::Context* context, uint32_t defined_func) {
+  instance_of(context).module_impl().tier_up(defined_func);
+}
 
 }  // namespace libcalls
 }  // namespace
@@ -151,7 +153,7 @@ extern "C" [[gnu::visibility("hidden"), gnu::used]] LazyResult rotor_lazy_dispat
                                                                                    uintptr_t return_address,
                                                                                    uintptr_t frame) {
   InstanceImpl& instance = instance_of(context);
-  const ModuleImpl& module = instance.impl();
+  const ModuleImpl& module = instance.module_impl();
   auto text = reinterpret_cast<uintptr_t>(module.region().text());
   auto code = module.tiering()->code_of(code::Stubs::func_of_return(return_address - text), *instance.group);
   if (code && *code) [[likely]]

@@ -5,6 +5,7 @@
 #include <string>
 #include <thread>
 
+#include "runtime/access.h"
 #include "runtime/store/instance.h"
 #include "runtime/testing/support.h"
 
@@ -331,7 +332,7 @@ TEST_P(InterruptTest, AStopIsMergedWithItsGroup) {
   Instance user = instantiate(linker, compile(engine_, kSpinUser));
   expect_trap(call(user, "run"), TrapKind::interrupted);
   expect_works(provider);
-  EXPECT_EQ(user.impl()->group->members().size(), 2u);
+  EXPECT_EQ(impl_of(user)->group->members().size(), 2u);
 }
 
 TEST_P(InterruptTest, GroupsThatMergeWhileOneRuns) {
@@ -350,7 +351,7 @@ TEST_P(InterruptTest, GroupsThatMergeWhileOneRuns) {
     linked.define_instance("p", runs_in_larger ? instance : joining);
     larger = instantiate(linked, compile(engine_, kSpinUser));
     expect_ended(instance, "pick_and_spin");
-    EXPECT_GE(instance.impl()->group->members().size(), 3u);
+    EXPECT_GE(impl_of(instance)->group->members().size(), 3u);
     expect_works(instance);
     expect_works(joining);
     joining = make();

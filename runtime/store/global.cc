@@ -1,6 +1,7 @@
 #include "runtime/store/global.h"
 
 #include "code/abi.h"
+#include "runtime/access.h"
 #include "runtime/engine.h"
 #include "runtime/enter/func.h"
 #include "runtime/store/table.h"
@@ -28,8 +29,8 @@ Result<code::GlobalCell> cell_of_value(const Value& value, ValType wanted, const
 
 Result<Global> Global::create(const Engine& engine, const GlobalType& type, const Value& init) {
   runtime::TypeUses uses;
-  ROTOR_CHECK(engine.impl().types.use(type.value, uses));
-  auto impl = std::make_shared<GlobalImpl>(engine.impl().shared_from_this(), std::move(uses), type);
+  ROTOR_CHECK(runtime::impl_of(engine).types.use(type.value, uses));
+  auto impl = std::make_shared<GlobalImpl>(runtime::impl_of(engine).shared_from_this(), std::move(uses), type);
   Global global;
   global.strong_ = runtime::HostHold<GlobalImpl>::take(impl);
   ROTOR_TRY(*impl->cell(), cell_of_value(init, type.value, impl->engine(), impl->tie));

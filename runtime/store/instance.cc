@@ -8,6 +8,7 @@
 
 #include "code/abi.h"
 #include "rotor/printable.h"
+#include "runtime/access.h"
 #include "runtime/enter/func.h"
 #include "runtime/store/extern_type.h"
 #include "wasm/const_expr.h"
@@ -15,7 +16,7 @@
 namespace rotor::runtime {
 
 Result<std::unique_ptr<InstanceImpl>> InstanceImpl::allocate(const Module& module, const InstanceOptions& options) {
-  const ModuleImpl& impl = module.impl();
+  const ModuleImpl& impl = impl_of(module);
   ROTOR_CHECK(impl.check_cpu());
   std::unique_ptr<InstanceImpl> instance(new InstanceImpl(module, options));
   // The results buffer lies behind the context, in one block.
@@ -46,19 +47,19 @@ void InstanceImpl::release_memories() {
 }
 
 code::GlobalCell* InstanceImpl::global_cell(uint32_t index) const {
-  const code::ContextLayout& layout = impl().layout();
-  uint32_t imported = impl().wasm().imported_globals;
+  const code::ContextLayout& layout = module_impl().layout();
+  uint32_t imported = module_impl().wasm().imported_globals;
   if (index < imported) return *at<code::GlobalCell*>(layout.imported_global(index));
   return at<code::GlobalCell>(layout.global(index - imported));
 }
 
 std::shared_ptr<GlobalImpl> InstanceImpl::global(uint32_t index) {
   std::lock_guard lock(globals_mutex_);
-  if (globals.empty()) globals.resize(impl().wasm().globals.size());
+  if (globals.empty()) globals.resize(module_impl().wasm().globals.size());
   std::shared_ptr<GlobalImpl>& global = globals[index];
   if (!global) {
-    GlobalType type = engine_type(impl().wasm().globals[index].type, impl().types());
-    global = std::make_shared<GlobalImpl>(impl().shared_engine(), type, global_cell(index), group);
+    GlobalType type = engine_type(module_impl().wasm().globals[index].type, module_impl().types());
+    global = std::make_shared<GlobalImpl>(module_impl().shared_engine(), type, global_cell(index), group);
   }
   return global;
 }
@@ -74,9 +75,9 @@ Extern InstanceImpl::extern_of(const wasm::Export& item) {
 }
 
 Result<Extern> InstanceImpl::get(std::string_view name) {
-  auto index = impl().find_export(name);
+  auto index = module_impl().find_export(name);
   if (!index) return fail(ErrorKind::not_found, fmt::format("no export \"{}\"", printable_name(name)));
-  return extern_of(impl().wasm().exports[*index]);
+  return extern_of(module_impl().wasm().exports[*index]);
 }
 
 Func InstanceImpl::func_at(uint32_t index) const {
@@ -85,9 +86,9 @@ Func InstanceImpl::func_at(uint32_t index) const {
 
 Result<uint32_t> InstanceImpl::export_of_kind(std::string_view name, wasm::ExternKind kind) const {
   static constexpr const char* kKinds[] = {"func", "table", "memory", "global"};
-  auto index = impl().find_export(name);
+  auto index = module_impl().find_export(name);
   if (!index) return fail(ErrorKind::not_found, fmt::format("no export \"{}\"", printable_name(name)));
-  const wasm::Export& item = impl().wasm().exports[*index];
+  const wasm::Export& item = module_impl().wasm().exports[*index];
   if (item.kind == kind) return item.index;
   return fail(ErrorKind::not_found,
               fmt::format("export \"{}\" is a {}, not a {}", printable_name(name),
@@ -117,7 +118,7 @@ Result<Memory> InstanceImpl::memory0() const {
 }
 
 InstanceUsage InstanceImpl::usage() const {
-  const wasm::Module& wasm = impl().wasm();
+  const wasm::Module& wasm = module_impl().wasm();
   InstanceUsage usage;
   usage.memories = static_cast<uint32_t>(wasm.memories.size() - wasm.imported_memories);
   usage.memory_bytes = budget->memory_bytes.used();
@@ -146,7 +147,7 @@ code::GlobalCell InstanceImpl::initial_value(const wasm::ConstExpr& expr) const 
 }
 
 bool InstanceImpl::table_init(uint32_t table, uint32_t segment, uint64_t dst, uint64_t src, uint64_t size) {
-  const wasm::ElementSegment& elements = impl().wasm().elements[segment];
+  const wasm::ElementSegment& elements = module_impl().wasm().elements[segment];
   TableImpl& to = *tables[table];
   // A dropped segment has no elements. No sum wraps: both terms of a comparison are at most what there is.
   uint64_t have = dropped_elements[segment] ? 0 : elements.size();
@@ -160,12 +161,12 @@ bool InstanceImpl::table_init(uint32_t table, uint32_t segment, uint64_t dst, ui
 }
 
 bool InstanceImpl::memory_init(uint32_t memory, uint32_t segment, uint64_t dst, uint64_t src, uint64_t size) {
-  const wasm::DataSegment& data = impl().wasm().data[segment];
+  const wasm::DataSegment& data = module_impl().wasm().data[segment];
   uint64_t have = dropped_data[segment] ? 0 : data.size;
   uint8_t* to = memories[memory]->range(dst, size);
   // No sum wraps: both terms of a comparison are at most what there is.
   if (size > have || src > have - size || !to) return false;
-  if (size) std::memcpy(to, impl().bytes().data() + data.begin + src, size);
+  if (size) std::memcpy(to, module_impl().bytes().data() + data.begin + src, size);
   return true;
 }
 

@@ -7,6 +7,7 @@
 
 #include "code/abi.h"
 #include "rotor/instance.h"
+#include "runtime/access.h"
 #include "runtime/enter/host_function.h"
 #include "runtime/module.h"
 #include "runtime/store/budget.h"
@@ -25,18 +26,18 @@ class InstanceImpl final : public GroupMember {
   ~InstanceImpl() override;
   InstanceImpl(const InstanceImpl&) = delete;
 
-  bool interruptible() const override { return impl().interruptible(); }
+  bool interruptible() const override { return module_impl().interruptible(); }
   void use(code::Activation& activation) override { context->activation = &activation; }
   bool has_memory_at(uintptr_t address) const override;
 
-  const ModuleImpl& impl() const { return module.impl(); }
+  const ModuleImpl& module_impl() const { return impl_of(module); }
   template <class T>
   T* at(uint32_t context_offset) const {
     return reinterpret_cast<T*>(reinterpret_cast<uint8_t*>(context) + context_offset);
   }
   /// Returns the reference to a function that is imported or declared as a reference.
   const code::FuncRef* func_ref(uint32_t func_index) const {
-    return at<code::FuncRef>(impl().layout().func_ref(impl().wasm(), func_index));
+    return at<code::FuncRef>(module_impl().layout().func_ref(module_impl().wasm(), func_index));
   }
   code::GlobalCell* global_cell(uint32_t index) const;
   /// Returns the host's view of a global; those of globals defined here are made at the first call.
@@ -50,7 +51,7 @@ class InstanceImpl final : public GroupMember {
   Result<Global> get_global(std::string_view name);
   Result<Memory> memory0() const;
   InstanceUsage usage() const;
-  InterruptHandle interrupt_handle() const { return {group, impl().engine().watchdog}; }
+  InterruptHandle interrupt_handle() const { return {group, module_impl().engine().watchdog}; }
 
   /// Run table.init and memory.init, also for active segments. Return false if that is out of bounds, and nothing was
   /// written.

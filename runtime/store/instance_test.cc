@@ -2,6 +2,7 @@
 #include <optional>
 #include <thread>
 
+#include "runtime/access.h"
 #include "runtime/store/instance.h"
 #include "runtime/store/link_group.h"
 #include "runtime/testing/support.h"
@@ -20,8 +21,8 @@ class InstanceTest : public testing::Test {
     linker.define_instance("p", provider);
     return linker;
   }
-  uint32_t owners(const Instance& instance) { return instance.impl()->group->owners(); }
-  size_t members(const Instance& instance) { return instance.impl()->group->members().size(); }
+  uint32_t owners(const Instance& instance) { return impl_of(instance)->group->owners(); }
+  size_t members(const Instance& instance) { return impl_of(instance)->group->members().size(); }
 
   Engine engine_ = engine();
   Linker nothing_{engine_};

@@ -7,6 +7,7 @@
 
 #include "code/abi.h"
 #include "rotor/guard.h"
+#include "runtime/access.h"
 #include "runtime/enter/call.h"
 #include "runtime/enter/func.h"
 #include "runtime/enter/trap.h"
@@ -22,7 +23,11 @@ namespace {
 class Instantiation {
  public:
   Instantiation(const InstancePreImpl& pre, InstanceImpl& instance)
-      : pre_(pre), instance_(instance), module_(instance.impl()), wasm_(module_.wasm()), layout_(module_.layout()) {}
+      : pre_(pre),
+        instance_(instance),
+        module_(instance.module_impl()),
+        wasm_(module_.wasm()),
+        layout_(module_.layout()) {}
 
   Result<void> restore(const SnapshotImpl& snapshot) {
     ROTOR_CHECK(set_budget());
@@ -299,7 +304,7 @@ Result<Instance> instantiate(const InstancePreImpl& pre, const InstanceOptions& 
   ROTOR_TRY(GroupEntry inside, GroupEntry::enter(group.get()));
   InstanceImpl* instance = allocated.release();
   group->add_member(instance);
-  Instance handle(instance);  // the group's first owner
+  auto handle = detail::Access::handle<Instance>(instance);  // the group's first owner
   if (options.deadline) ROTOR_CHECK(handle.set_deadline(*options.deadline));
   if (options.on_interrupt_handle) {
     const InterruptHandle interrupt_handle = handle.interrupt_handle();  // guarded() cleans up nothing made inside it
@@ -326,9 +331,9 @@ Result<Instance> InstancePre::instantiate(const InstanceOptions& options) const 
   return runtime::instantiate(*impl_, options);
 }
 Result<Instance> InstancePre::instantiate(const Snapshot& snapshot, const InstanceOptions& options) const {
-  if (!snapshot || &snapshot.module().impl() != &impl_->module.impl())
+  if (!snapshot || &runtime::impl_of(snapshot.module()) != &runtime::impl_of(impl_->module))
     return fail(ErrorKind::invalid_argument, "the snapshot is of another module");
-  return runtime::instantiate(*impl_, options, snapshot.impl().get());
+  return runtime::instantiate(*impl_, options, runtime::impl_of(snapshot));
 }
 
 }  // namespace rotor

@@ -11,6 +11,7 @@
 #include "memory/image.h"
 #include "memory/os.h"
 #include "rotor/wat.h"
+#include "runtime/access.h"
 #include "runtime/module.h"
 #include "runtime/testing/support.h"
 
@@ -362,7 +363,7 @@ TEST_F(LimitsTest, CodeTakesNoMoreMappingsThanCounted) {
   Engine engine = must(Engine::create(config));
   Module module = must(Module::compile(engine, must(wat_to_wasm(text + ")"))));
   must(module.serialize());  // has all of it compiled
-  const code::CodeRegion& region = module.impl().region();
+  const code::CodeRegion& region = impl_of(module).region();
   EXPECT_LE(mappings_in(region.text(), region.layout().total_bytes()), 5u);
 }
 

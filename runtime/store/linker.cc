@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "rotor/snapshot.h"
+#include "runtime/access.h"
 #include "runtime/enter/func.h"
 #include "runtime/store/extern_type.h"
 #include "runtime/store/instance.h"
@@ -96,7 +97,7 @@ using runtime::HostDefinition;
 using runtime::LinkerImpl;
 
 Linker::Linker(const Engine& engine) : impl_(std::make_unique<LinkerImpl>()) {
-  impl_->engine = engine.impl().shared_from_this();
+  impl_->engine = runtime::impl_of(engine).shared_from_this();
 }
 Linker::Linker(const Linker& other) : impl_(std::make_unique<LinkerImpl>(*other.impl_)) {}
 Linker& Linker::operator=(const Linker& other) {
@@ -124,14 +125,14 @@ void Linker::define_per_instance(std::string_view module, std::string_view name,
 
 void Linker::define_instance(std::string_view module, const Instance& instance) {
   if (!instance) return;
-  for (const wasm::Export& item : instance.module().impl().wasm().exports)
-    define(module, item.name, instance.impl()->extern_of(item));
+  for (const wasm::Export& item : runtime::impl_of(instance.module()).wasm().exports)
+    define(module, item.name, runtime::impl_of(instance)->extern_of(item));
 }
 
 bool Linker::defined(std::string_view module, std::string_view name) const { return impl_->find(module, name); }
 
 Result<InstancePre> Linker::instantiate_pre(const Module& module) const {
-  if (&module.impl().engine() != impl_->engine.get())
+  if (&runtime::impl_of(module).engine() != impl_->engine.get())
     return fail(ErrorKind::invalid_argument, "the module is of another engine than the linker");
   auto pre = std::make_shared<runtime::InstancePreImpl>(module, std::vector<Definition>());
   for (uint32_t i = 0; i < module.imports().size(); ++i) {
@@ -140,10 +141,10 @@ Result<InstancePre> Linker::instantiate_pre(const Module& module) const {
     if (!definition)
       return fail(ErrorKind::link,
                   fmt::format("unknown import: {} ({})", runtime::import_text(import), to_string(import.type)));
-    ROTOR_CHECK(runtime::check_definition(*definition, module.impl(), i));
+    ROTOR_CHECK(runtime::check_definition(*definition, runtime::impl_of(module), i));
     pre->imports.push_back(*definition);
   }
-  return InstancePre(std::move(pre));
+  return detail::Access::handle<InstancePre>(std::move(pre));
 }
 
 const Module& InstancePre::module() const { return impl_->module; }

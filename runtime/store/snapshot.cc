@@ -4,6 +4,7 @@
 #include <xxhash.h>
 
 #include "code/abi.h"
+#include "runtime/access.h"
 #include "runtime/store/instance.h"
 
 namespace rotor::runtime {
@@ -15,7 +16,7 @@ bool is32(ValType type) { return type == ValType::i32 || type == ValType::f32; }
 
 class Taking {
  public:
-  explicit Taking(InstanceImpl& instance) : instance_(instance), wasm_(instance.impl().wasm()) {}
+  explicit Taking(InstanceImpl& instance) : instance_(instance), wasm_(instance.module_impl().wasm()) {}
 
   Result<std::shared_ptr<const SnapshotImpl>> run() {
     auto snapshot = std::make_shared<SnapshotImpl>(instance_.module);
@@ -72,7 +73,7 @@ class Taking {
 
   Result<uint64_t> offset_of(uint64_t func_ref, const char* what, uint32_t index) const {
     if (!func_ref) return 0;
-    const code::ContextLayout& layout = instance_.impl().layout();
+    const code::ContextLayout& layout = instance_.module_impl().layout();
     // A foreign context makes this subtraction wrap; the range check rejects it.
     uint64_t offset = func_ref - reinterpret_cast<uint64_t>(instance_.context);
     if (offset >= layout.imported_funcs && offset < layout.size_bytes) return offset;
@@ -145,7 +146,7 @@ namespace rotor {
 Result<Snapshot> Instance::snapshot() const {
   if (!impl_) return fail(ErrorKind::stale_handle, "an empty instance");
   ROTOR_TRY(auto impl, runtime::take_snapshot(*impl_));
-  return Snapshot(std::move(impl));
+  return detail::Access::handle<Snapshot>(std::move(impl));
 }
 
 const Module& Snapshot::module() const { return impl_->module; }
@@ -166,7 +167,7 @@ uint64_t Snapshot::resident_bytes() const {
 
 Result<void> Snapshot::keep_ready(size_t count) const {
   if (!impl_) return fail(ErrorKind::invalid_argument, "an empty snapshot");
-  const wasm::Module& wasm = impl_->module.impl().wasm();
+  const wasm::Module& wasm = runtime::impl_of(impl_->module).wasm();
   for (uint32_t i = wasm.imported_memories; i < wasm.memories.size(); ++i) {
     const memory::Image& image = *impl_->memories[i];
     ROTOR_CHECK(image.slots().keep(image, count, impl_->reserved_bytes[i]));

@@ -6,6 +6,7 @@
 #include <cstdlib>
 
 #include "memory/os.h"
+#include "runtime/access.h"
 #include "runtime/engine.h"
 #include "runtime/enter/func.h"
 
@@ -134,7 +135,7 @@ std::unexpected<Error> out_of_bounds(uint64_t index, uint64_t size) {
 }  // namespace
 
 Result<Table> Table::create(const Engine& engine, const TableType& type, const Value& init, uint64_t limit_elements) {
-  ROTOR_TRY(auto impl, TableImpl::create_for_host(engine.impl().shared_from_this(), type, limit_elements));
+  ROTOR_TRY(auto impl, TableImpl::create_for_host(runtime::impl_of(engine).shared_from_this(), type, limit_elements));
   Table table;
   table.strong_ = runtime::HostHold<TableImpl>::take(impl);
   ROTOR_TRY(uint64_t slot, runtime::slot_of_value(init, type.element, impl->engine(), impl->tie));

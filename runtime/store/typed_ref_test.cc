@@ -3,6 +3,7 @@
 #include <optional>
 
 #include "rotor/wat.h"
+#include "runtime/access.h"
 #include "runtime/engine.h"
 #include "runtime/testing/ref_modules.h"
 #include "runtime/testing/support.h"
@@ -130,7 +131,7 @@ TEST_F(TypedRefTest, AHostFunctionOfATypeThatNamesItself) {
 
 TEST_F(TypedRefTest, NamesOfTypesThatAreGoneAreOfNone) {
   // Of the module's own, and of one that the host knows.
-  const size_t types = engine_.impl().types.size();
+  const size_t types = impl_of(engine_).types.size();
   const std::vector<uint8_t> fresh = must(wat_to_wasm(R"((module
     (type $fresh (func (param f32 f32 f32 f32 f32)))
     (import "env" "takes" (func (param (ref null $fresh))))
@@ -152,7 +153,7 @@ TEST_F(TypedRefTest, NamesOfTypesThatAreGoneAreOfNone) {
   module.reset();
   table = {};
   linker = Linker(engine_);
-  EXPECT_EQ(engine_.impl().types.size(), types);
+  EXPECT_EQ(impl_of(engine_).types.size(), types);
 
   // Gone, and the name with it: the type that comes next is another.
   module = compile(engine_, fresh);

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "runtime/access.h"
 #include "runtime/module.h"
 #include "runtime/testing/support.h"
 #include "runtime/testing/tier_modules.h"
@@ -21,7 +22,7 @@ inline Engine engine_of(CompileMode mode, uint32_t hot_count = 1, OptLevel opt =
 
 /// Returns when nothing is compiled in the background any more.
 inline void settle(const Module& module) {
-  if (Tiering* tiering = module.impl().tiering()) tiering->wait_for_background();
+  if (Tiering* tiering = impl_of(module).tiering()) tiering->wait_for_background();
 }
 
 /// A linker for kTiers.

@@ -31,7 +31,7 @@ Exit exit_code(Exit code);
 [[noreturn]] void die(const std::string& file, const Error& error);
 
 template <class T>
-T value_or_die(const std::string& file, Result<T> result) {
+T value_or_die(const std::string& file, Result<T>&& result) {
   if (!result) die(file, result.error());
   return std::move(*result);
 }

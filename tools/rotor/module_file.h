@@ -51,7 +51,7 @@ LoadedModule load_module_or_die(const Engine& engine, const std::string& path);
 [[noreturn]] void die(const ModuleFile& file, const Error& error);
 
 template <class T>
-T value_or_die(const ModuleFile& file, Result<T> result) {
+T value_or_die(const ModuleFile& file, Result<T>&& result) {
   if (!result) die(file, result.error());
   return std::move(*result);
 }

@@ -1,0 +1,37 @@
+// The way from a handle of the public API to what it stands for, and back.
+#pragma once
+
+#include <memory>
+#include <utility>
+
+#include "rotor/engine.h"
+#include "rotor/instance.h"
+#include "rotor/module.h"
+#include "rotor/snapshot.h"
+
+namespace rotor::detail {
+
+struct Access {
+  /// Returns the reference that a handle is.
+  template <class Handle>
+  static const auto& impl(const Handle& handle) {
+    return handle.impl_;
+  }
+  /// Makes a handle of a reference, which it takes over.
+  template <class Handle, class Impl>
+  static Handle handle(Impl impl) {
+    return Handle(std::move(impl));
+  }
+};
+
+}  // namespace rotor::detail
+
+namespace rotor::runtime {
+
+inline EngineImpl& impl_of(const Engine& engine) { return *detail::Access::impl(engine); }
+inline ModuleImpl& impl_of(const Module& module) { return *detail::Access::impl(module); }
+/// Returns nullptr for an empty handle, as that of a snapshot.
+inline InstanceImpl* impl_of(const Instance& instance) { return detail::Access::impl(instance); }
+inline const SnapshotImpl* impl_of(const Snapshot& snapshot) { return detail::Access::impl(snapshot).get(); }
+
+}  // namespace rotor::runtime
