@@ -17,6 +17,7 @@
 #include "rotor/trap.h"
 #include "runtime/compile/tiering.h"
 #include "runtime/engine.h"
+#include "runtime/store/data_images.h"
 #include "wasm/keyed_hash.h"
 #include "wasm/module.h"
 #include "wasm/names.h"
@@ -80,6 +81,10 @@ class ModuleImpl final : public code::CodeOwner {
     return {};
   }
 
+  /// Returns the images of the module's data, made by the first who asks.
+  const DataImages::Made& data_images() const { return data_images_.of(wasm_, bytes_); }
+  const DataImages::Made* made_data_images() const { return data_images_.made(); }
+
   /// Returns what messages call the module and its functions; decoded when first asked for.
   const wasm::Names& names() const override;
   /// Returns what is known of an address in the module's text; nullopt if it lies in no function.
@@ -124,6 +129,7 @@ class ModuleImpl final : public code::CodeOwner {
   wasm::KeyedMap<std::string_view, uint32_t> export_index_;  ///< views of the names in exports_
   CompileStats stats_;
   bool interruptible_;
+  DataImages data_images_;
 
   mutable std::once_flag names_once_;
   mutable wasm::Names names_;

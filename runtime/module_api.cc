@@ -74,4 +74,9 @@ std::vector<std::string> Module::required_features() const { return impl_->requi
 const CompileStats& Module::compile_stats() const { return impl_->stats(); }
 TierStats Module::tier_stats() const { return impl_->tier_stats(); }
 
+std::optional<Module::DataInit> Module::data_init() const {
+  const auto* made = impl_->made_data_images();
+  return made ? std::optional(made->how) : std::nullopt;
+}
+
 }  // namespace rotor

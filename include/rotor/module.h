@@ -128,6 +128,19 @@ class Module {
   /// Returns the state as of now.
   TierStats tier_stats() const;
 
+  /// How instances get the contents of the module's active data segments.
+  enum class DataInit : uint8_t {
+    copied,  ///< each instance writes them: there are none, or few
+    mapped,  ///< from images, copy-on-write: what an instance costs does not depend on how many there are
+    // Why each instance writes them though they are many:
+    imported_memory,     ///< a segment goes into a memory that the module imports
+    offset_by_global,    ///< a global decides where a segment goes
+    out_of_bounds,       ///< a segment does not fit, so that instantiation traps
+    no_memory_for_image  ///< the system gave none, when the first instance was made
+  };
+  /// Returns what was settled when the first instance was made; nullopt before.
+  std::optional<DataInit> data_init() const;
+
  private:
   friend struct detail::Access;
   explicit Module(std::shared_ptr<runtime::ModuleImpl> impl) : impl_(std::move(impl)) {}

@@ -154,8 +154,10 @@ class Instantiation {
   }
 
   Result<void> allocate_memories() {
+    const DataImages::Made& data = module_.data_images();
     for (uint32_t i = wasm_.imported_memories; i < wasm_.memories.size(); ++i) {
-      ROTOR_TRY(auto memory, MemoryImpl::create(wasm_.memories[i], instance_.options.limits.memory, memory_budget()));
+      ROTOR_TRY(auto memory, MemoryImpl::create(wasm_.memories[i], instance_.options.limits.memory, memory_budget(),
+                                                data.images.empty() ? nullptr : data.images[i]));
       set_memory(i, std::move(memory));
     }
     return {};
@@ -267,9 +269,14 @@ class Instantiation {
 
   Result<void> initialise_memories() {
     instance_.dropped_data.resize(wasm_.data.size());
+    const DataImages::Made& data = module_.data_images();
     for (uint32_t i = 0; i < wasm_.data.size(); ++i) {
       const wasm::DataSegment& segment = wasm_.data[i];
       if (segment.mode != wasm::SegmentMode::active) continue;
+      if (!data.images.empty() && data.images[raw(segment.memory)]) {
+        instance_.dropped_data[i] = true;
+        continue;
+      }
       uint64_t offset = offset_of(segment.memory_offset, wasm_.memories[raw(segment.memory)].is64);
       if (!instance_.memory_init(raw(segment.memory), i, offset, 0, segment.size))
         return std::unexpected(trap_error(TrapKind::out_of_bounds_memory));

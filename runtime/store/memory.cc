@@ -46,7 +46,8 @@ Result<std::shared_ptr<MemoryImpl>> MemoryImpl::create(const MemoryType& type, c
   std::shared_ptr<MemoryImpl> memory(new MemoryImpl(type, limits));
   memory->limit_bytes_ = reach_bytes(type, limits.limit_bytes);
   memory->budget_ = budget ? std::move(budget) : std::make_shared<Budget>(memory->limit_bytes_);
-  ROTOR_CHECK(memory->charge(image ? image->size_bytes() >> type.page_size_log2 : type.limits.min));
+  const uint64_t image_pages = image ? (image->size_bytes() + type.page_bytes() - 1) >> type.page_size_log2 : 0;
+  ROTOR_CHECK(memory->charge(std::max(image_pages, type.limits.min)));
   using Space = memory::LinearMemory;
   auto kind = limits.imageable ? Space::Kind::imageable : Space::Kind::plain;
   uint64_t reserved = memory->reserved_bytes();
@@ -57,6 +58,10 @@ Result<std::shared_ptr<MemoryImpl>> MemoryImpl::create(const MemoryType& type, c
     ROTOR_TRY(memory->space_, Space::create(min_bytes, memory->limit_bytes_, reserved, kind));
     if (image) ROTOR_CHECK(memory->space_->restore(image));
   }
+  // An image of a module's data ends where the data end.
+  const uint64_t min_bytes = type.limits.min << type.page_size_log2, have = memory->space_->size_bytes();
+  if (have < min_bytes && memory->space_->grow(min_bytes - have) == UINT64_MAX)
+    return fail(ErrorKind::io, fmt::format("no memory for a memory of {} bytes", min_bytes));
   memory->def_.base = memory->space_->base();
   memory->space_->attach_size(&memory->def_.size_bytes);
   return memory;

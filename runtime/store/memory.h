@@ -16,7 +16,8 @@ namespace rotor::runtime {
 
 class MemoryImpl {
  public:
-  /// Makes a memory, with the contents and size of `image` unless that is null. Its bytes are taken from `budget`, or
+  /// Makes a memory that begins with the contents of `image`, unless that is null, and has its size or the type's least
+  /// size, whichever is larger. Its bytes are taken from `budget`, or
   /// from a budget of its own if that is null. Errors: limit, io, invalid_argument (no such type).
   static Result<std::shared_ptr<MemoryImpl>> create(const MemoryType& type, const MemoryLimits& limits,
                                                     std::shared_ptr<Budget> budget = nullptr,
