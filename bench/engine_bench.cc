@@ -3,6 +3,7 @@
 #include <benchmark/benchmark.h>
 
 #include <chrono>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -49,6 +50,26 @@ void stamp(benchmark::State& state, std::span<const uint8_t> bytes) {
 
 void stamp_call_drop_function(benchmark::State& state) { stamp(state, bench::kFunction); }
 void stamp_call_drop_page(benchmark::State& state) { stamp(state, bench::kPage); }
+
+/// Measures a module of 64 MiB of memory whose data are the first KiB of it, as many as the first argument says; each
+/// instance writes as many pages of the system as the second says.
+void stamp_data_drop(benchmark::State& state) {
+  const std::string text = R"((module (memory 1024) (data (i32.const 0) ")" +
+                           std::string(static_cast<size_t>(state.range(0)) << 10, 'a') + R"(")
+    (func (export "dirty") (param $pages i32) (result i32)
+      (loop $again
+        (local.set $pages (i32.sub (local.get $pages) (i32.const 1)))
+        (if (i32.ge_s (local.get $pages) (i32.const 0)) (then
+          (i32.store8 (i32.mul (local.get $pages) (i32.const 4096)) (i32.const 1))
+          (br $again))))
+      (i32.load8_u (i32.const 0)))))";
+  Fixture f = Fixture::make(state, must(state, wat_to_wasm(text)));
+  for (auto _ : state) {
+    Instance instance = must(state, f.pre.instantiate());
+    auto dirty = must(state, instance.get_typed<int32_t(int32_t)>("dirty"));
+    benchmark::DoNotOptimize(must(state, dirty(static_cast<int32_t>(state.range(1)))));
+  }
+}
 
 void stamp_dirty_drop(benchmark::State& state) {
   Fixture f = Fixture::make(state, bench::kPage);
@@ -232,6 +253,7 @@ BENCHMARK(interrupt_to_trap)->UseManualTime()->Iterations(200);
 
 BENCHMARK(stamp_call_drop_function);
 BENCHMARK(stamp_call_drop_page);
+BENCHMARK(stamp_data_drop)->ArgNames({"KiB", "pages"})->ArgsProduct({{8, 16, 32, 64, 16 << 10}, {0, 16}});
 BENCHMARK(stamp_dirty_drop)->Arg(1)->Arg(16);
 BENCHMARK(host_to_wasm);
 BENCHMARK(host_to_wasm_untyped);
