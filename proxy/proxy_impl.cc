@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <string_view>
 
+#include "proxy/call_scope.h"
 #include "rotor/guard.h"
 #include "rotor/printable.h"
 
@@ -139,19 +140,18 @@ void ProxyImpl::release() {
     holder.depth--;
     return;
   }
-  const bool alive = gate_.close(holder);
+  gate_.close(holder);
   holder.stay.end();
-  if (!alive) [[unlikely]] {
-    gate_.leave(holder);
+  end_lease(holder);
+}
+
+void ProxyImpl::end_lease(Holder& holder) {
+  gate_.leave(holder);
+  if (holder.is_retired.load(std::memory_order_acquire)) [[unlikely]] {
     warmer_->retire(gate_.end_retired(holder));
     warmer_->watch_drains(-1);
     return;
   }
-  gate_.leave(holder);
-  end_lease();
-}
-
-void ProxyImpl::end_lease() {
   recorder_->end_lease();
   retire();
   sample_if_grown();
@@ -324,32 +324,6 @@ Result<Reply> ProxyImpl::call_retired(Holder& holder, uint32_t index, std::span<
 
 // ---- calls ----------------------------------------------------------------------------------------------------------
 
-namespace {
-
-/// Closes the calling thread's phase while it touches members of the lease, and reopens it if it was open.
-class PhaseScope {
- public:
-  PhaseScope(Gate& gate, Holder& holder) : gate_(gate), holder_(holder), was_open_(Gate::is_open(holder)) {
-    alive_ = was_open_ ? gate.close(holder) : !holder.is_retired.load(std::memory_order_acquire);
-  }
-  ~PhaseScope() {
-    if (was_open_) gate_.allow_exchange(holder_);
-  }
-  PhaseScope(const PhaseScope&) = delete;
-  /// Returns false if the lease is on a retired instance.
-  bool alive() const { return alive_; }
-  /// Returns whether a call into the guest may open the phase.
-  bool may_open() const { return was_open_ || holder_.guest_depth == 0; }
-
- private:
-  Gate& gate_;
-  Holder& holder_;
-  const bool was_open_;
-  bool alive_;
-};
-
-}  // namespace
-
 Result<Reply> ProxyImpl::call(std::string_view name, std::span<const Arg> args) {
   ROTOR_TRY(const uint32_t index, plan_.find(name));
   const ExportPlan& plan = plan_.exports[index];
@@ -397,11 +371,7 @@ Result<RawReply> ProxyImpl::run_guest(Holder& holder, bool may_open, uint32_t in
   const bool opens = may_open && !tapes && !call.is_kept() && !plan.makes_handles && call.consumed.empty();
   RawReply raw;
   const uint64_t start_ns = call.is_kept() ? now_ns() : 0;
-  holder.guest_depth++;
-  if (opens) gate_.allow_exchange(holder);
-  Result<void> called = active.call(index, call.args, raw);
-  if (opens) gate_.close(holder);
-  holder.guest_depth--;
+  Result<void> called = call_guest(gate_, holder, opens, [&] { return active.call(index, call.args, raw); });
   if (LogCall* kept = call.kept()) kept->cost_ns = now_ns() - start_ns;
   if (tapes) {
     unrecordable = active.tape().unrecordable();
@@ -472,63 +442,79 @@ Result<Reply> ProxyImpl::retry(Holder& holder, uint32_t index, std::span<const A
   return finish(holder, index, call, std::move(*raw), std::move(answers), unrecordable, calls_);
 }
 
+/// A lease for one call, of a thread that finds the gate open, or nothing.
+class ProxyImpl::QuickLease {
+ public:
+  [[gnu::always_inline]] explicit QuickLease(ProxyImpl& proxy) : proxy_(proxy), holder_(proxy.gate_.try_enter()) {}
+  [[gnu::always_inline]] ~QuickLease() {
+    if (called_) [[likely]] {
+      proxy_.end_lease(*holder_);
+    } else if (holder_) {
+      proxy_.gate_.leave(*holder_);
+      proxy_.gate_.open();
+    }
+  }
+  QuickLease(const QuickLease&) = delete;
+  explicit operator bool() const { return holder_; }
+  /// Makes the call for which the lease is.
+  [[gnu::always_inline]] Result<void> call(const Func& func, Slot* slots) {
+    called_ = true;
+    proxy_.leases_.add();
+    proxy_.calls_.add();
+    LiveGuest& active = proxy_.gate_.active();
+    Result<void> called = call_guest(proxy_.gate_, *holder_, true, [&] { return func.call_raw(slots); });
+    if (!called) [[unlikely]]
+      called = std::unexpected(proxy_.note(active, std::move(called).error()));
+    return called;
+  }
+
+ private:
+  ProxyImpl& proxy_;
+  Holder* const holder_;
+  bool called_ = false;
+};
+
+/// Releases the lease that the thread acquired for one call.
+class ProxyImpl::CallLease {
+ public:
+  explicit CallLease(ProxyImpl& proxy) : proxy_(proxy) {}
+  ~CallLease() { proxy_.release(); }
+  CallLease(const CallLease&) = delete;
+
+ private:
+  ProxyImpl& proxy_;
+};
+
 Result<void> ProxyImpl::call_own(uint32_t index, Slot* slots) {
   if (!attention_.load(std::memory_order_relaxed)) [[likely]] {
-    if (Holder* holder = gate_.try_enter()) [[likely]] {
-      LiveGuest& active = gate_.active();
-      if (const Func* func = simple_func(active, index, slots)) [[likely]] {
-        leases_.add();
-        calls_.add();
-        holder->guest_depth = 1;
-        gate_.allow_exchange(*holder);
-        Result<void> called = func->call_raw(slots);
-        const bool alive = gate_.close(*holder);
-        holder->guest_depth = 0;
-        if (!called) [[unlikely]]
-          called = std::unexpected(note(active, std::move(called).error()));
-        if (alive) [[likely]] {
-          holder->depth = 0;
-          end_lease();
-        } else {
-          release();
-        }
-        return called;
-      }
-      holder->depth = 0;
-      gate_.open();
+    if (QuickLease lease(*this); lease) [[likely]] {
+      if (const Func* func = simple_func(gate_.active(), index, slots)) [[likely]]
+        return lease.call(*func, slots);
     }
   }
   ROTOR_CHECK(acquire(false));
-  Result<void> done = call_slots(index, slots);
-  release();
-  return done;
+  CallLease lease(*this);
+  return call_slots(index, slots);
 }
 
 Result<void> ProxyImpl::call_slots(uint32_t index, Slot* slots) {
   Holder& holder = gate_.mine();
-  // This does what PhaseScope does, except that after a call that went well the phase need not be closed.
-  const bool was_open = Gate::is_open(holder);
-  const bool alive = was_open ? gate_.close(holder) : !holder.is_retired.load(std::memory_order_acquire);
-  LiveGuest* active = alive ? &gate_.active() : nullptr;  // else another holder may be using it
+  PhaseScope phase(gate_, holder);
+  LiveGuest* active = phase.alive() ? &gate_.active() : nullptr;  // else another holder may be using it
   if (active && !active->poison && !retired_) [[likely]] {
     if (const Func* func = simple_func(*active, index, slots)) [[likely]] {
       calls_.add();
-      const bool opens = was_open || holder.guest_depth == 0;
-      holder.guest_depth++;
-      if (opens) gate_.allow_exchange(holder);
-      Result<void> called = func->call_raw(slots);
-      holder.guest_depth--;
-      if (called && was_open) [[likely]]
-        return called;
-      if (opens) gate_.close(holder);
-      if (!called) called = std::unexpected(note(*active, std::move(called).error()));
-      if (was_open) gate_.allow_exchange(holder);
+      // After a call that went well, a phase that was open need not be closed.
+      Result<void> called =
+          call_guest(gate_, holder, phase.may_open(), [&] { return func->call_raw(slots); }, phase.was_open());
+      if (called) [[likely]]
+        phase.leave_as_is();
+      else
+        called = std::unexpected(note(*active, std::move(called).error()));
       return called;
     }
   }
-  Result<void> done = call_general(holder, alive, was_open || holder.guest_depth == 0, index, slots);
-  if (was_open) gate_.allow_exchange(holder);
-  return done;
+  return call_general(holder, phase.alive(), phase.may_open(), index, slots);
 }
 
 Result<void> ProxyImpl::call_general(Holder& holder, bool alive, bool may_open, uint32_t index, Slot* slots) {
@@ -560,13 +546,9 @@ Result<std::vector<Value>> ProxyImpl::raw(std::string_view name, std::span<const
   const bool opens = phase.alive() && phase.may_open() && !attempt_;
   const bool tapes = attempt_ && plan_.records_answers && holder.guest_depth == 0;
   if (tapes) begin_tape(guest.tape(), {});
-  holder.guest_depth++;
-  if (opens) gate_.allow_exchange(holder);
-  auto results = func->call(args);
-  const bool alive = opens ? gate_.close(holder) : phase.alive();
-  holder.guest_depth--;
+  auto results = call_guest(gate_, holder, opens, [&] { return func->call(args); });
   if (tapes) (void)end_tape(guest.tape());
-  if (alive) retire();
+  if (!holder.is_retired) retire();
   if (!results) return std::unexpected(note(guest, std::move(results).error()));
   return results;
 }

@@ -84,6 +84,8 @@ class ProxyImpl final : memory::ForkHooks {
   /// Counts an exchange, and tells the recorder.
   RotationEvent count_exchange(const LiveGuest& old, const LiveGuest& next, RotationCause cause, uint64_t wait_ns);
   void count_pause(RotationEvent& event, uint64_t start_ns);
+  class QuickLease;
+  class CallLease;
   // Exchange under a holder: see Gate.
   std::unique_ptr<LiveGuest> exchange_under(LiveGuest& old, Holder& holder);
   Result<Reply> call_retired(Holder& holder, uint32_t index, std::span<const Arg> args);
@@ -109,8 +111,9 @@ class ProxyImpl final : memory::ForkHooks {
     return simple.func;
   }
   Result<void> call_general(Holder& holder, bool alive, bool may_open, uint32_t index, Slot* slots);
-  /// Ends the outermost lease, whose stay is over, and opens the gate.
-  void end_lease();
+  /// Ends the outermost lease: opens the gate, or retires the instance that the holder was left with. Pre: the phase is
+  /// closed, and the holder stays in no instance.
+  void end_lease(Holder& holder);
   Error note(LiveGuest& guest, Error error);
   Error about_poison(const LiveGuest& guest, std::string what) const;
   void retire() {
