@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "proxy/call_scope.h"
+#include "proxy/clock.h"
 #include "rotor/guard.h"
 #include "rotor/printable.h"
 
@@ -718,7 +719,7 @@ ProxyCounters ProxyImpl::counters() const {
   counters.denied_growths = denied_growths_;
   counters.drain_overdue = drain_overdue_;
   counters.rotating = rotating_;
-  warmer_->count(counters);
+  warmer_->report(counters);
   // These retired instances are not yet the background thread's: those that leases stay on, and the one kept back until
   // the next call.
   counters.retired += gate_.draining(&counters.retired_bytes) + (kept_back_bytes_ ? 1 : 0);
