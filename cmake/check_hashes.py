@@ -45,7 +45,7 @@ NOT_CHOSEN = {
     'proxy/slice.cc: maker_': 'handles, counted up',
     'proxy/slice.cc: ender_': 'handles, counted up',
     'proxy/slice.h: pinned': 'handles, counted up',
-    'proxy/slot.h: raw': 'tokens, counted up',
+    'proxy/gate.h: raw': 'tokens, counted up',
 }
 
 TABLE = re.compile(r'\bstd::unordered_(?:multi)?(?:map|set)\s*<')

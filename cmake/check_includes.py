@@ -43,7 +43,7 @@ WHITE_BOX = {
     'proxy/answer_model_test.cc': ['memory/fault_injection.h'],
     'proxy/fault_test.cc': ['memory/fault_injection.h'],
     'proxy/embedder_test.cc': ['memory/testing/child.h'],
-    'proxy/slot_test.cc': ['memory/testing/child.h', 'memory/testing/perturb.h'],
+    'proxy/gate_test.cc': ['memory/testing/child.h', 'memory/testing/perturb.h'],
     'proxy/model_test.cc': ['memory/fault_injection.h'],
     'fuzz/text.cc': ['wasm/text/*', 'wasm/decode_module.h'],
     'fuzz/wide_products.cc': ['jit/testing/wide_products.h'],

@@ -116,24 +116,24 @@ class Reader {
   }
 
   template <class T>
-  Result<void> count(std::string_view key, const toml::node& node, T& out) {
+  Result<void> whole_number(std::string_view key, const toml::node& node, T& out) {
     if (!node.is_integer() || node.as_integer()->get() < 0 || !std::in_range<T>(node.as_integer()->get()))
       return wrong(node.source(), fmt::format("{} must be a whole number", key), ErrorKind::invalid_argument);
     out = static_cast<T>(node.as_integer()->get());
     return {};
   }
 
-  Result<void> counts(std::string_view key, const toml::node& node, std::optional<std::vector<uint32_t>>& out) {
+  Result<void> whole_numbers(std::string_view key, const toml::node& node, std::optional<std::vector<uint32_t>>& out) {
     if (!node.is_array()) return wrong(node.source(), fmt::format("{} must be a list", key));
     out.emplace();
-    for (const toml::node& item : *node.as_array()) ROTOR_CHECK(count(key, item, out->emplace_back()));
+    for (const toml::node& item : *node.as_array()) ROTOR_CHECK(whole_number(key, item, out->emplace_back()));
     return {};
   }
 
   /// Reads milliseconds, which are kept as nanoseconds.
   Result<void> milliseconds(std::string_view key, const toml::node& node, uint64_t& out_ns) {
     uint64_t ms = 0;
-    ROTOR_CHECK(count(key, node, ms));
+    ROTOR_CHECK(whole_number(key, node, ms));
     if (ms > UINT64_MAX / kNsPerMs)
       return wrong(node.source(), fmt::format("{} is too large", key), ErrorKind::invalid_argument);
     out_ns = ms * kNsPerMs;
@@ -142,7 +142,7 @@ class Reader {
 
   /// Reads bytes: a whole number, or "8 MiB".
   Result<void> size(std::string_view key, const toml::node& node, uint64_t& out) {
-    if (node.is_integer()) return count(key, node, out);
+    if (node.is_integer()) return whole_number(key, node, out);
     std::string_view text = node.value_or(std::string_view());
     uint64_t number = 0;
     auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
@@ -171,17 +171,17 @@ class Reader {
           if (key == "memory_limit") return size(key, value, p.memory_limit_bytes);
           if (key == "at_swap") return word(key, value, proxy::kAtSwapWords, p.at_swap);
           if (key == "on_trap") return word(key, value, proxy::kOnTrapWords, p.on_trap);
-          if (key == "catch_up_ns") return count(key, value, p.catch_up_ns);
+          if (key == "catch_up_ns") return whole_number(key, value, p.catch_up_ns);
           if (key == "catch_up_rounds") return rounds(key, value, p.catch_up_rounds);
-          if (key == "drain_deadline_ms") return count(key, value, p.drain_deadline_ms);
-          if (key == "query_handle_calls") return count(key, value, p.query_handle_calls);
-          if (key == "backoff_first_ms") return count(key, value, p.backoff_first_ms);
-          return count(key, value, p.backoff_max_ms);
+          if (key == "drain_deadline_ms") return whole_number(key, value, p.drain_deadline_ms);
+          if (key == "query_handle_calls") return whole_number(key, value, p.query_handle_calls);
+          if (key == "backoff_first_ms") return whole_number(key, value, p.backoff_first_ms);
+          return whole_number(key, value, p.backoff_max_ms);
         });
   }
 
   Result<void> rounds(std::string_view key, const toml::node& node, uint32_t& out) {
-    ROTOR_CHECK(count(key, node, out));
+    ROTOR_CHECK(whole_number(key, node, out));
     if (out == 0) return wrong(node.source(), fmt::format("{} must be at least 1", key), ErrorKind::invalid_argument);
     return {};
   }
@@ -191,14 +191,14 @@ class Reader {
                        [&](std::string_view key, const toml::node& value) -> Result<void> {
                          if (key == "mode") return word(key, value, proxy::kImageWords, policy_.image);
                          if (key == "tail_ms") return milliseconds(key, value, policy_.image_tail_ns);
-                         return count(key, value, policy_.verify_every);
+                         return whole_number(key, value, policy_.verify_every);
                        });
   }
 
   Result<void> log(const toml::node& node) {
     return each_key_of("log", node, {"max_calls", "max_bytes", "max_replay_ms"},
                        [&](std::string_view key, const toml::node& value) -> Result<void> {
-                         if (key == "max_calls") return count(key, value, policy_.log_max_calls);
+                         if (key == "max_calls") return whole_number(key, value, policy_.log_max_calls);
                          if (key == "max_bytes") return size(key, value, policy_.log_max_bytes);
                          return milliseconds(key, value, policy_.log_max_replay_ns);
                        });
@@ -208,11 +208,11 @@ class Reader {
     GroupRule& g = policy_.group;
     return each_key_of("group", node, {"workers", "start", "stop", "thread_exit", "stop_deadline_ms"},
                        [&](std::string_view key, const toml::node& value) -> Result<void> {
-                         if (key == "workers") return count(key, value, g.workers);
+                         if (key == "workers") return whole_number(key, value, g.workers);
                          if (key == "start") return text(key, value, g.start);
                          if (key == "stop") return text(key, value, g.stop);
                          if (key == "thread_exit") return text(key, value, g.thread_exit);
-                         return count(key, value, g.stop_deadline_ms);
+                         return whole_number(key, value, g.stop_deadline_ms);
                        });
   }
 
@@ -255,7 +255,7 @@ class Reader {
                                 if (key == "once") return boolean(key, item, rule.once);
                                 if (key == "reads") return boolean(key, item, rule.reads);
                                 if (key == "retry") return boolean(key, item, rule.retry);
-                                if (key == "key") return counts(key, item, rule.key);
+                                if (key == "key") return whole_numbers(key, item, rule.key);
                                 if (key == "args") return words(key, item, proxy::kArgWords, rule.args);
                                 return words(key, item, proxy::kResultWords, rule.results);
                               }));

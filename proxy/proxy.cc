@@ -23,9 +23,8 @@ Result<Lease> Proxy::acquire() {
 
 Result<Reply> Proxy::call(std::string_view name, std::span<const Arg> args) {
   ROTOR_CHECK(impl_->acquire(false));
-  Result<Reply> reply = impl_->call(name, args);
-  impl_->release();
-  return reply;
+  Lease lease(impl_.get());
+  return lease.call(name, args);
 }
 
 Result<void> Proxy::with_lease(const std::function<Result<void>(Lease&)>& work) {

@@ -6,6 +6,8 @@
 #include <cstdlib>
 #include <string_view>
 
+#include "proxy/call_scope.h"
+#include "proxy/clock.h"
 #include "rotor/guard.h"
 #include "rotor/printable.h"
 
@@ -28,12 +30,12 @@ ProxyImpl::ProxyImpl(Policy policy, GuestFactory factory, ProxyOptions options)
   if (!enabled_) off_reason_ = policy_.enabled ? "ROTOR_ROTATION=off" : "the policy says enabled = false";
 }
 
-ProxyImpl::~ProxyImpl() { assert(slot_.is_free() && "leases end before their proxy"); }
+ProxyImpl::~ProxyImpl() { assert(gate_.is_free() && "leases end before their proxy"); }
 
 // These lock in the order in which other code does.
 
 void ProxyImpl::before_fork() {
-  slot_.before_fork();
+  gate_.before_fork();
   warmer_->before_fork();
   off_reason_mutex_.lock();
 }
@@ -41,14 +43,14 @@ void ProxyImpl::before_fork() {
 void ProxyImpl::after_fork_in_parent() {
   off_reason_mutex_.unlock();
   warmer_->after_fork_in_parent();
-  slot_.after_fork_in_parent();
+  gate_.after_fork_in_parent();
 }
 
 void ProxyImpl::after_fork_in_child() {
   memory::make_anew(off_reason_mutex_);
   source_->after_fork_in_child();
   warmer_->after_fork_in_child();
-  slot_.after_fork_in_child();
+  gate_.after_fork_in_child();
 }
 
 Result<void> ProxyImpl::start(const Module& module) {
@@ -60,7 +62,7 @@ Result<void> ProxyImpl::start(const Module& module) {
   warmer_.emplace(
       policy_, plan_, *log_, *source_,
       Warmer::Callbacks{.on_event = options_.on_event, .check_drains = [this] {
-                          for (size_t n = slot_.count_overdue(now_ns(), policy_.drain_deadline_ms * 1'000'000); n > 0;
+                          for (size_t n = gate_.count_overdue(now_ns(), policy_.drain_deadline_ms * 1'000'000); n > 0;
                                n--) {
                             drain_overdue_++;
                             emit({.kind = ProxyEventKind::drain_overdue});
@@ -68,17 +70,17 @@ Result<void> ProxyImpl::start(const Module& module) {
                         }});
   forks_.emplace(static_cast<memory::ForkHooks&>(*this), Rank::proxy);
   force_.wanted = [this] { return rotating_.load(); };
-  force_.exchange = [this](LiveGuest& old, Hold& holder) { return exchange_under(old, holder); };
+  force_.exchange = [this](LiveGuest& old, Holder& holder) { return exchange_under(old, holder); };
   ROTOR_TRY(auto first, source_->make(nullptr, false));
   ROTOR_CHECK(first->start_workers());
-  slot_.exchange(std::move(first));
+  gate_.exchange(std::move(first));
   gauged_ = plan_.gauge.kind != Gauge::Kind::memory_size;
   sample();
   return enabled_ ? warmer_->start() : Result<void>();
 }
 
 void ProxyImpl::sample() {
-  LiveGuest& active = slot_.active();
+  LiveGuest& active = gate_.active();
   const uint64_t bytes = active.memory_bytes();
   use_ = active.use();
   memory_bytes_.set(bytes);
@@ -93,21 +95,21 @@ void ProxyImpl::sample() {
 Result<void> ProxyImpl::acquire(bool is_explicit) {
   if (warmer_->on_this_thread()) [[unlikely]]
     return fail(ErrorKind::invalid_argument, "a host function called the proxy while its call was replayed");
-  switch (slot_.enter(force_)) {
-    [[likely]] case ActiveSlot::Entry::came_in:
+  switch (gate_.enter(force_)) {
+    [[likely]] case Gate::Entry::came_in:
       break;
-    case ActiveSlot::Entry::joined:
+    case Gate::Entry::joined:
       if (preparing_) {
-        slot_.leave(slot_.mine());
+        gate_.leave(gate_.mine());
         return fail(ErrorKind::invalid_argument, "on_rotation called the proxy");
       }
       return {};
-    case ActiveSlot::Entry::joined_retired: return {};
-    case ActiveSlot::Entry::lost:
+    case Gate::Entry::joined_retired: return {};
+    case Gate::Entry::lost:
       return fail(ErrorKind::invalid_argument,
                   "another thread held a lease when this process was forked: the proxy is lost here");
   }
-  Hold& hold = slot_.mine();
+  Holder& holder = gate_.mine();
   if (attention_.load(std::memory_order_relaxed)) [[unlikely]] {
     preparing_ = true;
     if (forced_) {
@@ -117,58 +119,57 @@ Result<void> ProxyImpl::acquire(bool is_explicit) {
     Result<void> ready = ready_active();
     preparing_ = false;
     attention_ = false;  // cleared before the conditions below are read: rotate() sets those first, then this
-    if (slot_.active().poison || use_ >= policy_.swap_at || wanted_) attention_ = true;
+    if (gate_.active().poison || use_ >= policy_.swap_at || wanted_) attention_ = true;
     if (!ready) {
-      slot_.leave(hold);
-      slot_.open();
+      gate_.leave(holder);
+      gate_.open();
       return ready;
     }
   }
   leases_.add();
   if (is_explicit) {
-    hold.is_explicit = true;
-    hold.stay_in(slot_.active());
-    slot_.allow_exchange(hold);
+    holder.is_explicit = true;
+    holder.stay_in(gate_.active());
+    gate_.allow_exchange(holder);
   }
   return {};
 }
 
 void ProxyImpl::release() {
-  Hold& hold = slot_.mine();
-  if (hold.depth > 1) {
-    hold.depth--;
+  Holder& holder = gate_.mine();
+  if (holder.depth > 1) {
+    holder.depth--;
     return;
   }
-  const bool alive = slot_.close(hold);
-  hold.stay.end();
-  if (!alive) [[unlikely]] {
-    slot_.leave(hold);
-    warmer_->retire(slot_.end_retired(hold));
+  gate_.close(holder);
+  holder.stay.end();
+  end_lease(holder);
+}
+
+void ProxyImpl::end_lease(Holder& holder) {
+  gate_.leave(holder);
+  if (holder.is_retired.load(std::memory_order_acquire)) [[unlikely]] {
+    warmer_->retire(gate_.end_retired(holder));
     warmer_->watch_drains(-1);
     return;
   }
-  slot_.leave(hold);
-  end_lease();
-}
-
-void ProxyImpl::end_lease() {
   recorder_->end_lease();
   retire();
   sample_if_grown();
   // A trapped instance is replaced by the next thread that comes in; its standby may be started now.
   if ((warms_ || attention_.load(std::memory_order_relaxed)) && rotating_.load(std::memory_order_relaxed)) {
-    const bool poisoned = slot_.active().poison.has_value();
-    denied_growths_.set(slot_.active().denied_growths());
+    const bool poisoned = gate_.active().poison.has_value();
+    denied_growths_.set(gate_.active().denied_growths());
     // With an image the next thread makes the instance itself, in less time than it takes to wake the background
     // thread.
     if (poisoned ? !warmer_->image() : warms_ && !warmer_->is_engaged()) warmer_->request(poisoned);
   }
-  slot_.open();
+  gate_.open();
 }
 
 /// Called with the gate closed, before a lease begins: exchanges the active if it is time.
 Result<void> ProxyImpl::ready_active() {
-  LiveGuest& active = slot_.active();
+  LiveGuest& active = gate_.active();
   const bool poisoned = active.poison.has_value();
   if (!poisoned && use_ < policy_.swap_at && !wanted_) return {};
   if (!rotating_) {
@@ -189,7 +190,7 @@ Result<void> ProxyImpl::ready_active() {
 }
 
 std::unique_ptr<LiveGuest> ProxyImpl::get_standby(bool must, uint64_t* wait_ns) {
-  const bool at_any_use = slot_.active().poison.has_value() || wanted_.load();
+  const bool at_any_use = gate_.active().poison.has_value() || wanted_.load();
   const uint64_t tail_ns = must ? UINT64_MAX : policy_.catch_up_ns;
   if (auto ready = warmer_->take(tail_ns)) return ready;
   if (auto stamped = warmer_->stamp(tail_ns, at_any_use)) return stamped;
@@ -246,7 +247,7 @@ void ProxyImpl::emit(const ProxyEvent& event) {
 }
 
 bool ProxyImpl::swap(std::unique_ptr<LiveGuest> next, uint64_t start_ns, uint64_t wait_ns) {
-  LiveGuest& old = slot_.active();
+  LiveGuest& old = gate_.active();
   const bool around = std::exchange(preparing_, true);  // the callbacks must not call the proxy
   if (auto took = hand_over(old, *next); !took) {
     preparing_ = around;
@@ -256,8 +257,8 @@ bool ProxyImpl::swap(std::unique_ptr<LiveGuest> next, uint64_t start_ns, uint64_
   retire();
   const RotationCause cause = old.poison ? RotationCause::trap : RotationCause::memory;
   RotationEvent event = count_exchange(old, *next, cause, wait_ns);
-  if (Hold& hold = slot_.mine(); hold.stay) hold.stay_in(*next);
-  retired_ = slot_.exchange(std::move(next));
+  if (Holder& holder = gate_.mine(); holder.stay) holder.stay_in(*next);
+  retired_ = gate_.exchange(std::move(next));
   sample();
   count_pause(event, start_ns);
   retired_->retired_at_ns = start_ns;
@@ -269,8 +270,8 @@ bool ProxyImpl::swap(std::unique_ptr<LiveGuest> next, uint64_t start_ns, uint64_
 
 // ---- exchange under a holder ----------------------------------------------------------------------------------------
 
-/// Called on a waiter's thread, with the holder's phase open and the slot's mutex held.
-std::unique_ptr<LiveGuest> ProxyImpl::exchange_under(LiveGuest& old, Hold& holder) {
+/// Called on a waiter's thread, with the holder's phase open and the gate's mutex held.
+std::unique_ptr<LiveGuest> ProxyImpl::exchange_under(LiveGuest& old, Holder& holder) {
   // A gauge can't be asked while the holder may be in the guest.
   const double use = plan_.gauge.kind == Gauge::Kind::memory_size ? old.use() : use_;
   if (use < policy_.force_at || old.poison || attempt_) return nullptr;
@@ -305,50 +306,24 @@ std::unexpected<Error> ProxyImpl::retired_error(std::string what) const {
   return fail(ErrorKind::retired, "the lease's instance was exchanged under it: " + std::move(what));
 }
 
-Result<void> ProxyImpl::check_drain(const Hold& hold) const {
-  if (now_ns() - hold.guest->retired_at_ns < policy_.drain_deadline_ms * 1'000'000) return {};
+Result<void> ProxyImpl::check_drain(const Holder& holder) const {
+  if (now_ns() - holder.guest->retired_at_ns < policy_.drain_deadline_ms * 1'000'000) return {};
   return retired_error(fmt::format("its drain deadline of {} ms has passed", policy_.drain_deadline_ms));
 }
 
 /// Calls the instance that the lease was left with: queries that return no handle still run there.
-Result<Reply> ProxyImpl::call_retired(Hold& hold, uint32_t index, std::span<const Arg> args) {
+Result<Reply> ProxyImpl::call_retired(Holder& holder, uint32_t index, std::span<const Arg> args) {
   const ExportPlan& plan = plan_.exports[index];
-  ROTOR_CHECK(check_drain(hold));
+  ROTOR_CHECK(check_drain(holder));
   bool ends = false;
   for (ArgKind kind : plan.args) ends |= consumes(kind);
   if (plan.effect != Effect::query || plan.makes_handles || ends)
     return retired_error(plan.shown + " would change, or give handles of, a state that is no more");
-  if (hold.guest->poison) return std::unexpected(about_poison(*hold.guest, "earlier in this lease"));
-  return recorder_->call_detached(index, args, *hold.guest, hold.raw);
+  if (holder.guest->poison) return std::unexpected(about_poison(*holder.guest, "earlier in this lease"));
+  return recorder_->call_detached(index, args, *holder.guest, holder.raw);
 }
 
 // ---- calls ----------------------------------------------------------------------------------------------------------
-
-namespace {
-
-/// Closes the calling thread's phase while it touches members of the lease, and reopens it if it was open.
-class PhaseScope {
- public:
-  PhaseScope(ActiveSlot& slot, Hold& hold) : slot_(slot), hold_(hold), was_open_(ActiveSlot::is_open(hold)) {
-    alive_ = was_open_ ? slot.close(hold) : !hold.is_retired.load(std::memory_order_acquire);
-  }
-  ~PhaseScope() {
-    if (was_open_) slot_.allow_exchange(hold_);
-  }
-  PhaseScope(const PhaseScope&) = delete;
-  /// Returns false if the lease is on a retired instance.
-  bool alive() const { return alive_; }
-  /// Returns whether a call into the guest may open the phase.
-  bool may_open() const { return was_open_ || hold_.guest_depth == 0; }
-
- private:
-  ActiveSlot& slot_;
-  Hold& hold_;
-  const bool was_open_;
-  bool alive_;
-};
-
-}  // namespace
 
 Result<Reply> ProxyImpl::call(std::string_view name, std::span<const Arg> args) {
   ROTOR_TRY(const uint32_t index, plan_.find(name));
@@ -356,21 +331,21 @@ Result<Reply> ProxyImpl::call(std::string_view name, std::span<const Arg> args) 
   if (plan.raw_only)
     return fail(ErrorKind::invalid_argument,
                 fmt::format("{} {}; call it through Lease::raw", plan.shown, plan.raw_only));
-  Hold& hold = slot_.mine();
-  PhaseScope phase(slot_, hold);
-  if (!phase.alive()) return call_retired(hold, index, args);
-  if (slot_.active().poison) return std::unexpected(about_poison(slot_.active(), "earlier in this lease"));
-  return call_active(hold, phase.may_open(), index, args);
+  Holder& holder = gate_.mine();
+  PhaseScope phase(gate_, holder);
+  if (!phase.alive()) return call_retired(holder, index, args);
+  if (gate_.active().poison) return std::unexpected(about_poison(gate_.active(), "earlier in this lease"));
+  return call_active(holder, phase.may_open(), index, args);
 }
 
-Result<Reply> ProxyImpl::call_active(Hold& hold, bool may_open, uint32_t index, std::span<const Arg> args) {
+Result<Reply> ProxyImpl::call_active(Holder& holder, bool may_open, uint32_t index, std::span<const Arg> args) {
   const ExportPlan& plan = plan_.exports[index];
   PreparedCall call;
-  if (auto prepared = recorder_->prepare(index, args, slot_.active(), call); !prepared) {
+  if (auto prepared = recorder_->prepare(index, args, gate_.active(), call); !prepared) {
     if (prepared.error().kind == ErrorKind::stale_handle) stale_handles_++;
     return std::unexpected(std::move(prepared).error());
   }
-  if (hold.guest_depth && (call.builds || call.record))
+  if (holder.guest_depth && (call.builds || call.record))
     return fail(ErrorKind::invalid_argument, fmt::format("{} changes the state, but a host function called it: on "
                                                          "replay it would run twice",
                                                          plan.shown));
@@ -378,36 +353,32 @@ Result<Reply> ProxyImpl::call_active(Hold& hold, bool may_open, uint32_t index, 
   const uint64_t number = calls_;
   std::vector<HostAnswer> answers;
   std::string unrecordable;
-  auto raw = run_guest(hold, may_open, index, call, answers, unrecordable);
-  if (raw) return finish(hold, index, call, std::move(*raw), std::move(answers), unrecordable, number);
+  auto raw = run_guest(holder, may_open, index, call, answers, unrecordable);
+  if (raw) return finish(holder, index, call, std::move(*raw), std::move(answers), unrecordable, number);
   Error error = std::move(raw).error();
-  const bool poisoned = !hold.is_retired && slot_.active().poison.has_value();
-  if (poisoned && plan.retry && unrecordable.empty() && !attempt_ && !hold.raw_used && hold.guest_depth == 0)
-    return retry(hold, index, args, std::move(error), std::move(answers));
+  const bool poisoned = !holder.is_retired && gate_.active().poison.has_value();
+  if (poisoned && plan.retry && unrecordable.empty() && !attempt_ && !holder.raw_used && holder.guest_depth == 0)
+    return retry(holder, index, args, std::move(error), std::move(answers));
   return std::unexpected(std::move(error));
 }
 
-Result<RawReply> ProxyImpl::run_guest(Hold& hold, bool may_open, uint32_t index, PreparedCall& call,
+Result<RawReply> ProxyImpl::run_guest(Holder& holder, bool may_open, uint32_t index, PreparedCall& call,
                                       std::vector<HostAnswer>& answers, std::string& unrecordable) {
   const ExportPlan& plan = plan_.exports[index];
-  LiveGuest& active = slot_.active();
+  LiveGuest& active = gate_.active();
   // Nested calls are part of what the host function around them answers.
-  const bool tapes = plan_.records_answers && hold.guest_depth == 0 && (call.is_kept() || plan.retry || attempt_);
+  const bool tapes = plan_.records_answers && holder.guest_depth == 0 && (call.is_kept() || plan.retry || attempt_);
   if (tapes) begin_tape(active.tape(), answers);
   const bool opens = may_open && !tapes && !call.is_kept() && !plan.makes_handles && call.consumed.empty();
   RawReply raw;
   const uint64_t start_ns = call.is_kept() ? now_ns() : 0;
-  hold.guest_depth++;
-  if (opens) slot_.allow_exchange(hold);
-  Result<void> called = active.call(index, call.args, raw);
-  if (opens) slot_.close(hold);
-  hold.guest_depth--;
+  Result<void> called = call_guest(gate_, holder, opens, [&] { return active.call(index, call.args, raw); });
   if (LogCall* kept = call.kept()) kept->cost_ns = now_ns() - start_ns;
   if (tapes) {
     unrecordable = active.tape().unrecordable();
     answers = end_tape(active.tape());
   }
-  if (!hold.is_retired) retire();
+  if (!holder.is_retired) retire();
   if (!called) return std::unexpected(note(active, std::move(called).error()));
   return raw;
 }
@@ -433,17 +404,17 @@ std::vector<HostAnswer> ProxyImpl::end_tape(ImportTape& tape) {
   return answers;
 }
 
-Result<Reply> ProxyImpl::finish(Hold& hold, uint32_t index, PreparedCall& call, RawReply&& raw,
+Result<Reply> ProxyImpl::finish(Holder& holder, uint32_t index, PreparedCall& call, RawReply&& raw,
                                 std::vector<HostAnswer> answers, const std::string& unrecordable, uint64_t number) {
   const bool recorded = call.record != nullptr;
   if (LogCall* kept = call.kept()) kept->answers = std::move(answers);
   if (!unrecordable.empty() && call.provisional)
     call.provisional->stuck = "and what its host answered can't be recorded: " + unrecordable;
-  if (hold.is_retired)  // no member of the lease is touched: the call returns no handle and ends none
+  if (holder.is_retired)  // no member of the lease is touched: the call returns no handle and ends none
     return Recorder::plain_reply(plan_.exports[index], std::move(raw));
-  const LiveGuest& active = slot_.active();
+  const LiveGuest& active = gate_.active();
   auto reply =
-      recorder_->finish(index, call, std::move(raw), active, hold.is_explicit ? std::nullopt : std::optional(number));
+      recorder_->finish(index, call, std::move(raw), active, holder.is_explicit ? std::nullopt : std::optional(number));
   if (!recorded || !rotating_) return reply;
   if (!unrecordable.empty()) {
     recorder_->give_up();
@@ -455,7 +426,7 @@ Result<Reply> ProxyImpl::finish(Hold& hold, uint32_t index, PreparedCall& call, 
 }
 
 /// Makes a call that trapped once more on a fresh instance; if that works, its caller does not learn of the trap.
-Result<Reply> ProxyImpl::retry(Hold& hold, uint32_t index, std::span<const Arg> args, Error trapped,
+Result<Reply> ProxyImpl::retry(Holder& holder, uint32_t index, std::span<const Arg> args, Error trapped,
                                std::vector<HostAnswer> answers) {
   const uint64_t start_ns = now_ns();
   uint64_t wait_ns = 0;
@@ -463,81 +434,97 @@ Result<Reply> ProxyImpl::retry(Hold& hold, uint32_t index, std::span<const Arg> 
   if (!next || !swap(std::move(next), start_ns, wait_ns)) return std::unexpected(std::move(trapped));
   PreparedCall call;
   // This fails if the call takes a handle of a query, which went with the old instance.
-  if (!recorder_->prepare(index, args, slot_.active(), call)) return std::unexpected(std::move(trapped));
+  if (!recorder_->prepare(index, args, gate_.active(), call)) return std::unexpected(std::move(trapped));
   retries_.add();
   emit({.kind = ProxyEventKind::retried, .text = printable(trapped.message)});
   std::string unrecordable;
-  auto raw = run_guest(hold, false, index, call, answers, unrecordable);
+  auto raw = run_guest(holder, false, index, call, answers, unrecordable);
   if (!raw) return std::unexpected(std::move(raw).error());
-  return finish(hold, index, call, std::move(*raw), std::move(answers), unrecordable, calls_);
+  return finish(holder, index, call, std::move(*raw), std::move(answers), unrecordable, calls_);
 }
+
+/// A lease for one call, of a thread that finds the gate open, or nothing.
+class ProxyImpl::QuickLease {
+ public:
+  [[gnu::always_inline]] explicit QuickLease(ProxyImpl& proxy) : proxy_(proxy), holder_(proxy.gate_.try_enter()) {}
+  [[gnu::always_inline]] ~QuickLease() {
+    if (called_) [[likely]] {
+      proxy_.end_lease(*holder_);
+    } else if (holder_) {
+      proxy_.gate_.leave(*holder_);
+      proxy_.gate_.open();
+    }
+  }
+  QuickLease(const QuickLease&) = delete;
+  explicit operator bool() const { return holder_; }
+  /// Makes the call for which the lease is.
+  [[gnu::always_inline]] Result<void> call(const Func& func, Slot* slots) {
+    called_ = true;
+    proxy_.leases_.add();
+    proxy_.calls_.add();
+    LiveGuest& active = proxy_.gate_.active();
+    Result<void> called = call_guest(proxy_.gate_, *holder_, true, [&] { return func.call_raw(slots); });
+    if (!called) [[unlikely]]
+      called = std::unexpected(proxy_.note(active, std::move(called).error()));
+    return called;
+  }
+
+ private:
+  ProxyImpl& proxy_;
+  Holder* const holder_;
+  bool called_ = false;
+};
+
+/// Releases the lease that the thread acquired for one call.
+class ProxyImpl::CallLease {
+ public:
+  explicit CallLease(ProxyImpl& proxy) : proxy_(proxy) {}
+  ~CallLease() { proxy_.release(); }
+  CallLease(const CallLease&) = delete;
+
+ private:
+  ProxyImpl& proxy_;
+};
 
 Result<void> ProxyImpl::call_own(uint32_t index, Slot* slots) {
   if (!attention_.load(std::memory_order_relaxed)) [[likely]] {
-    if (Hold* hold = slot_.try_enter()) [[likely]] {
-      LiveGuest& active = slot_.active();
-      if (const Func* func = simple_func(active, index, slots)) [[likely]] {
-        leases_.add();
-        calls_.add();
-        hold->guest_depth = 1;
-        slot_.allow_exchange(*hold);
-        Result<void> called = func->call_raw(slots);
-        const bool alive = slot_.close(*hold);
-        hold->guest_depth = 0;
-        if (!called) [[unlikely]]
-          called = std::unexpected(note(active, std::move(called).error()));
-        if (alive) [[likely]] {
-          hold->depth = 0;
-          end_lease();
-        } else {
-          release();
-        }
-        return called;
-      }
-      hold->depth = 0;
-      slot_.open();
+    if (QuickLease lease(*this); lease) [[likely]] {
+      if (const Func* func = simple_func(gate_.active(), index, slots)) [[likely]]
+        return lease.call(*func, slots);
     }
   }
   ROTOR_CHECK(acquire(false));
-  Result<void> done = call_slots(index, slots);
-  release();
-  return done;
+  CallLease lease(*this);
+  return call_slots(index, slots);
 }
 
 Result<void> ProxyImpl::call_slots(uint32_t index, Slot* slots) {
-  Hold& hold = slot_.mine();
-  // This does what PhaseScope does, except that after a call that went well the phase need not be closed.
-  const bool was_open = ActiveSlot::is_open(hold);
-  const bool alive = was_open ? slot_.close(hold) : !hold.is_retired.load(std::memory_order_acquire);
-  LiveGuest* active = alive ? &slot_.active() : nullptr;  // else another holder may be using it
+  Holder& holder = gate_.mine();
+  PhaseScope phase(gate_, holder);
+  LiveGuest* active = phase.alive() ? &gate_.active() : nullptr;  // else another holder may be using it
   if (active && !active->poison && !retired_) [[likely]] {
     if (const Func* func = simple_func(*active, index, slots)) [[likely]] {
       calls_.add();
-      const bool opens = was_open || hold.guest_depth == 0;
-      hold.guest_depth++;
-      if (opens) slot_.allow_exchange(hold);
-      Result<void> called = func->call_raw(slots);
-      hold.guest_depth--;
-      if (called && was_open) [[likely]]
-        return called;
-      if (opens) slot_.close(hold);
-      if (!called) called = std::unexpected(note(*active, std::move(called).error()));
-      if (was_open) slot_.allow_exchange(hold);
+      // After a call that went well, a phase that was open need not be closed.
+      Result<void> called =
+          call_guest(gate_, holder, phase.may_open(), [&] { return func->call_raw(slots); }, phase.was_open());
+      if (called) [[likely]]
+        phase.leave_as_is();
+      else
+        called = std::unexpected(note(*active, std::move(called).error()));
       return called;
     }
   }
-  Result<void> done = call_general(hold, alive, was_open || hold.guest_depth == 0, index, slots);
-  if (was_open) slot_.allow_exchange(hold);
-  return done;
+  return call_general(holder, phase.alive(), phase.may_open(), index, slots);
 }
 
-Result<void> ProxyImpl::call_general(Hold& hold, bool alive, bool may_open, uint32_t index, Slot* slots) {
+Result<void> ProxyImpl::call_general(Holder& holder, bool alive, bool may_open, uint32_t index, Slot* slots) {
   const ExportPlan& plan = plan_.exports[index];
-  if (alive && slot_.active().poison) return std::unexpected(about_poison(slot_.active(), "earlier in this lease"));
-  if (alive && plan.simple) ROTOR_CHECK(slot_.active().func(index));  // looked up for the next call
+  if (alive && gate_.active().poison) return std::unexpected(about_poison(gate_.active(), "earlier in this lease"));
+  if (alive && plan.simple) ROTOR_CHECK(gate_.active().func(index));  // looked up for the next call
   std::vector<Arg> args;
   for (size_t i = 0; i < plan.args.size(); i++) args.push_back(Arg::from_slot(plan.type.params[i], slots[i]));
-  Result<Reply> reply = alive ? call_active(hold, may_open, index, args) : call_retired(hold, index, args);
+  Result<Reply> reply = alive ? call_active(holder, may_open, index, args) : call_retired(holder, index, args);
   if (!reply) return std::unexpected(std::move(reply).error());
   for (size_t i = 0; i < reply->values.size(); i++) slots[i] = reply->values[i].bits();
   return {};
@@ -549,53 +536,49 @@ Result<std::vector<Value>> ProxyImpl::raw(std::string_view name, std::span<const
     return fail(
         ErrorKind::invalid_argument,
         fmt::format("{} builds or releases state: a raw call of it could not be recorded", plan_.exports[index].shown));
-  Hold& hold = slot_.mine();
-  PhaseScope phase(slot_, hold);
-  LiveGuest& guest = phase.alive() ? slot_.active() : *hold.guest;
-  if (!phase.alive()) ROTOR_CHECK(check_drain(hold));
+  Holder& holder = gate_.mine();
+  PhaseScope phase(gate_, holder);
+  LiveGuest& guest = phase.alive() ? gate_.active() : *holder.guest;
+  if (!phase.alive()) ROTOR_CHECK(check_drain(holder));
   if (guest.poison) return std::unexpected(about_poison(guest, "earlier in this lease"));
   ROTOR_TRY(const Func* func, guest.func(index));
-  hold.raw_used = true;
+  holder.raw_used = true;
   if (phase.alive()) calls_.add();
   const bool opens = phase.alive() && phase.may_open() && !attempt_;
-  const bool tapes = attempt_ && plan_.records_answers && hold.guest_depth == 0;
+  const bool tapes = attempt_ && plan_.records_answers && holder.guest_depth == 0;
   if (tapes) begin_tape(guest.tape(), {});
-  hold.guest_depth++;
-  if (opens) slot_.allow_exchange(hold);
-  auto results = func->call(args);
-  const bool alive = opens ? slot_.close(hold) : phase.alive();
-  hold.guest_depth--;
+  auto results = call_guest(gate_, holder, opens, [&] { return func->call(args); });
   if (tapes) (void)end_tape(guest.tape());
-  if (alive) retire();
+  if (!holder.is_retired) retire();
   if (!results) return std::unexpected(note(guest, std::move(results).error()));
   return results;
 }
 
 Result<uint32_t> ProxyImpl::resolve(uint32_t token) {
-  Hold& hold = slot_.mine();
-  PhaseScope phase(slot_, hold);
+  Holder& holder = gate_.mine();
+  PhaseScope phase(gate_, holder);
   if (!phase.alive()) {
-    auto found = hold.raw.find(token);
-    return found == hold.raw.end() ? Result<uint32_t>(retired_error("and it knew no such handle")) : found->second;
+    auto found = holder.raw.find(token);
+    return found == holder.raw.end() ? Result<uint32_t>(retired_error("and it knew no such handle")) : found->second;
   }
-  hold.raw_used = true;
-  auto raw = recorder_->resolve(token, slot_.active());
+  holder.raw_used = true;
+  auto raw = recorder_->resolve(token, gate_.active());
   if (!raw) stale_handles_++;
   return raw;
 }
 
 Result<void> ProxyImpl::keep(uint32_t token) {
-  Hold& hold = slot_.mine();
-  PhaseScope phase(slot_, hold);
+  Holder& holder = gate_.mine();
+  PhaseScope phase(gate_, holder);
   if (!phase.alive()) return retired_error("its query handles end with it");
   return recorder_->keep(token, calls_);
 }
 
 Result<Memory> ProxyImpl::memory() {
-  Hold& hold = slot_.mine();
-  PhaseScope phase(slot_, hold);
-  hold.raw_used = true;
-  return (phase.alive() ? slot_.active() : *hold.guest).instance().memory0();
+  Holder& holder = gate_.mine();
+  PhaseScope phase(gate_, holder);
+  holder.raw_used = true;
+  return (phase.alive() ? gate_.active() : *holder.guest).instance().memory0();
 }
 
 /// Notes a failed call. One that did not return left the guest in the middle of something.
@@ -621,23 +604,23 @@ Error ProxyImpl::about_poison(const LiveGuest& guest, std::string what) const {
 // ---- with_lease -----------------------------------------------------------------------------------------------------
 
 bool ProxyImpl::begin_attempt(Attempt& attempt) {
-  Hold& hold = slot_.mine();
-  PhaseScope phase(slot_, hold);
-  if (hold.depth != 1 || !phase.alive() || !rotating_ || policy_.on_trap != OnTrap::rotate) return false;
+  Holder& holder = gate_.mine();
+  PhaseScope phase(gate_, holder);
+  if (holder.depth != 1 || !phase.alive() || !rotating_ || policy_.on_trap != OnTrap::rotate) return false;
   attempt_ = &attempt;
   recorder_->begin_undo();
   return true;
 }
 
 bool ProxyImpl::end_attempt(bool last) {
-  Hold& hold = slot_.mine();
-  PhaseScope phase(slot_, hold);
-  const bool again = slot_.active().poison.has_value() && !last && !attempt_->is_unrepeatable;
+  Holder& holder = gate_.mine();
+  PhaseScope phase(gate_, holder);
+  const bool again = gate_.active().poison.has_value() && !last && !attempt_->is_unrepeatable;
   attempt_ = nullptr;
   if (again) {
     recorder_->roll_back();
     retries_.add();
-    emit({.kind = ProxyEventKind::retried, .text = slot_.active().poison->message});
+    emit({.kind = ProxyEventKind::retried, .text = gate_.active().poison->message});
     return true;
   }
   recorder_->commit();
@@ -714,7 +697,7 @@ ProxyCounters ProxyImpl::counters() const {
   ProxyCounters counters;
   counters.calls = calls_;
   counters.leases = leases_;
-  counters.waiting = slot_.waiting();
+  counters.waiting = gate_.waiting();
   counters.traps = traps_;
   counters.retries = retries_;
   counters.stale_handles = stale_handles_;
@@ -736,10 +719,10 @@ ProxyCounters ProxyImpl::counters() const {
   counters.denied_growths = denied_growths_;
   counters.drain_overdue = drain_overdue_;
   counters.rotating = rotating_;
-  warmer_->count(counters);
+  warmer_->report(counters);
   // These retired instances are not yet the background thread's: those that leases stay on, and the one kept back until
   // the next call.
-  counters.retired += slot_.draining(&counters.retired_bytes) + (kept_back_bytes_ ? 1 : 0);
+  counters.retired += gate_.draining(&counters.retired_bytes) + (kept_back_bytes_ ? 1 : 0);
   counters.retired_bytes += kept_back_bytes_;
   std::lock_guard lock(off_reason_mutex_);
   counters.off_reason = off_reason_;

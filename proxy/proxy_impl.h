@@ -8,10 +8,10 @@
 #include <string>
 
 #include "memory/fork.h"
+#include "proxy/gate.h"
 #include "proxy/live_guest.h"
 #include "proxy/log.h"
 #include "proxy/recorder.h"
-#include "proxy/slot.h"
 #include "proxy/warmer.h"
 #include "rotor/proxy.h"
 
@@ -84,22 +84,24 @@ class ProxyImpl final : memory::ForkHooks {
   /// Counts an exchange, and tells the recorder.
   RotationEvent count_exchange(const LiveGuest& old, const LiveGuest& next, RotationCause cause, uint64_t wait_ns);
   void count_pause(RotationEvent& event, uint64_t start_ns);
-  // Exchange under a holder: see ActiveSlot.
-  std::unique_ptr<LiveGuest> exchange_under(LiveGuest& old, Hold& holder);
-  Result<Reply> call_retired(Hold& hold, uint32_t index, std::span<const Arg> args);
-  Result<void> check_drain(const Hold& hold) const;
+  class QuickLease;
+  class CallLease;
+  // Exchange under a holder: see Gate.
+  std::unique_ptr<LiveGuest> exchange_under(LiveGuest& old, Holder& holder);
+  Result<Reply> call_retired(Holder& holder, uint32_t index, std::span<const Arg> args);
+  Result<void> check_drain(const Holder& holder) const;
   std::unexpected<Error> retired_error(std::string what) const;
 
-  Result<Reply> call_active(Hold& hold, bool may_open, uint32_t index, std::span<const Arg> args);
-  Result<Reply> retry(Hold& hold, uint32_t index, std::span<const Arg> args, Error trapped,
+  Result<Reply> call_active(Holder& holder, bool may_open, uint32_t index, std::span<const Arg> args);
+  Result<Reply> retry(Holder& holder, uint32_t index, std::span<const Arg> args, Error trapped,
                       std::vector<HostAnswer> answers);
   /// Runs a call in the guest. `answers`: in, what host functions are to answer; out, what they answered.
-  Result<RawReply> run_guest(Hold& hold, bool may_open, uint32_t index, PreparedCall& call,
+  Result<RawReply> run_guest(Holder& holder, bool may_open, uint32_t index, PreparedCall& call,
                              std::vector<HostAnswer>& answers, std::string& unrecordable);
   void begin_tape(ImportTape& tape, std::span<const HostAnswer> answers);
   std::vector<HostAnswer> end_tape(ImportTape& tape);
-  Result<Reply> finish(Hold& hold, uint32_t index, PreparedCall& call, RawReply&& raw, std::vector<HostAnswer> answers,
-                       const std::string& unrecordable, uint64_t number);
+  Result<Reply> finish(Holder& holder, uint32_t index, PreparedCall& call, RawReply&& raw,
+                       std::vector<HostAnswer> answers, const std::string& unrecordable, uint64_t number);
   /// Returns the function for a call the shortest way, with the handles in `slots` translated; null if the call can't
   /// be made that way.
   const Func* simple_func(LiveGuest& active, uint32_t index, Slot* slots) {
@@ -108,9 +110,10 @@ class ProxyImpl final : memory::ForkHooks {
       return nullptr;
     return simple.func;
   }
-  Result<void> call_general(Hold& hold, bool alive, bool may_open, uint32_t index, Slot* slots);
-  /// Ends the outermost lease, whose stay is over, and opens the gate.
-  void end_lease();
+  Result<void> call_general(Holder& holder, bool alive, bool may_open, uint32_t index, Slot* slots);
+  /// Ends the outermost lease: opens the gate, or retires the instance that the holder was left with. Pre: the phase is
+  /// closed, and the holder stays in no instance.
+  void end_lease(Holder& holder);
   Error note(LiveGuest& guest, Error error);
   Error about_poison(const LiveGuest& guest, std::string what) const;
   void retire() {
@@ -126,7 +129,7 @@ class ProxyImpl final : memory::ForkHooks {
   /// Samples only where needed, which is cheaper: if the memory's size did not change, and no gauge is read, nothing
   /// did.
   void sample_if_grown() {
-    if (gauged_ || slot_.active().memory_bytes() != memory_bytes_) [[unlikely]]
+    if (gauged_ || gate_.active().memory_bytes() != memory_bytes_) [[unlikely]]
       sample();
   }
   // These call the embedder's code; what it throws becomes ProxyCounters::last_problem.
@@ -142,8 +145,8 @@ class ProxyImpl final : memory::ForkHooks {
   Plan plan_;  // points into the policy
   std::optional<GuestSource> source_;
   std::optional<Log> log_;
-  mutable ActiveSlot slot_;
-  ActiveSlot::Force force_;
+  mutable Gate gate_;
+  Gate::Force force_;
   std::optional<Warmer> warmer_;  // after the log that it reads
 
   // Members of the lease:

@@ -124,6 +124,11 @@ bool is_divergence(const Error& error) {
   return error.kind == ErrorKind::internal && error.message.find(kDivergence) != std::string::npos;
 }
 
-Result<void> replay(const Plan& plan, const LogCall& call, LiveGuest& guest) { return Replay(plan, call, guest).run(); }
+Result<void> Replayer::replay(const LogCall& call, LiveGuest& guest) {
+  if (stop_) return fail(ErrorKind::internal, "the proxy is being destroyed");
+  ROTOR_CHECK(Replay(plan_, call, guest).run());
+  calls_.fetch_add(1, std::memory_order_relaxed);
+  return {};
+}
 
 }  // namespace rotor::proxy

@@ -1,32 +1,38 @@
-// The background thread: prepares the standby, keeps it level with the log, images it, compacts the log, and frees what
-// is retired.
+// Has a standby ready: decides what the background thread does next, and gives standbys to those who swap.
+//
+// The parts each do one thing: BackgroundThread runs, StandbyMaker makes, ImageStore keeps the image, Verifier checks
+// it, Backoff says when to try again, RetiredGuests frees, EventQueue tells. One mutex guards those that say so.
 #pragma once
-
-#include <pthread.h>
 
 #include <atomic>
 #include <condition_variable>
 #include <cstdint>
+#include <expected>
 #include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
 #include <vector>
 
+#include "proxy/background_thread.h"
+#include "proxy/backoff.h"
+#include "proxy/event_queue.h"
+#include "proxy/image_store.h"
 #include "proxy/live_guest.h"
 #include "proxy/log.h"
+#include "proxy/replayer.h"
+#include "proxy/retired_guests.h"
+#include "proxy/standby_maker.h"
+#include "proxy/verifier.h"
 #include "rotor/proxy.h"
 
 namespace rotor::proxy {
 
 class Warmer {
  public:
-  /// Stack of the thread in bytes: the guest's default stack and the host's reserve, with room to spare.
-  static constexpr size_t kStackBytes = 16 << 20;
-
   struct Callbacks {
     std::function<void(const ProxyEvent&)> on_event;  ///< may be null; called with no lock held
-    std::function<void()> check_drains;               ///< called now and then while stays drain (watch_drains)
+    std::function<void()> check_drains;               ///< called now and then while guests drain (watch_drains)
   };
 
   Warmer(const Policy& policy, const Plan& plan, Log& log, GuestSource& source, Callbacks callbacks);
@@ -40,7 +46,7 @@ class Warmer {
   void after_fork_in_parent();
   void after_fork_in_child();
   /// Returns whether the calling thread is the background thread.
-  bool on_this_thread() const { return t_runs == this; }
+  bool on_this_thread() const { return thread_.is_current(); }
 
   /// Sees to it that a standby is ready or being made. Returns false if none will be, for now or ever (see
   /// last_problem). `at_any_use`: one that uses more than `warm_at` is taken, too. `failed_before` gets what
@@ -71,102 +77,72 @@ class Warmer {
   /// Drops the standby and the image; no more are made.
   void give_up();
   /// Replays the image's calls on a fresh guest and compares. May be called by any thread. Errors: see Proxy::verify.
-  Result<VerifyReport> verify(const StandbyImage& image);
+  Result<VerifyReport> verify(const StandbyImage& image) { return verifier_.verify(image); }
 
   /// Sets the memory of the active, for peak_together_bytes.
   void set_active_bytes(uint64_t bytes) { active_bytes_.store(bytes, std::memory_order_relaxed); }
   /// Sets the counters that are counted here.
-  void count(ProxyCounters& counters) const;
+  void report(ProxyCounters& to) const;
   std::string last_problem() const;
   /// Notes what the embedder's code threw, for last_problem.
   void note_problem(const Error& problem);
 
  private:
-  enum class Phase : uint8_t { none, warming, ready };
-  /// Why a warm-up failed.
-  struct Failure {
-    Error error = {};
-    bool futile = false;
-    bool ran_away = false;  ///< the log grew faster than it was replayed
-  };
-  using Made = std::expected<std::unique_ptr<LiveGuest>, Failure>;
-  /// A standby in the making.
-  struct Warming {
-    std::shared_ptr<const StandbyImage> image = {};  ///< that it is made from; null: by replay
-    LogPosition position = {};
-    std::unique_ptr<LiveGuest> guest = {};
-    Calls calls = {};  ///< all calls that it is made by, for its own image; empty if it gets none
-  };
+  enum class StandbyState : uint8_t { none, warming, ready };
 
-  static inline thread_local const Warmer* t_runs = nullptr;  ///< set on the background thread
-
-  static void* run_thread(void* self);
+  // On the background thread (proxy/warmer_jobs.cc). With the lock, which they release meanwhile:
   void run();
   bool do_one_job(std::unique_lock<std::mutex>& lock);
   void free_retired(std::unique_lock<std::mutex>& lock);
   void warm(std::unique_lock<std::mutex>& lock);
   void follow(std::unique_lock<std::mutex>& lock);
   void compact(std::unique_lock<std::mutex>& lock);
-  // Called without the lock:
-  std::expected<void, Failure> make(Warming& warming, bool at_any_use);
-  std::expected<void, Failure> catch_up(Warming& warming);
-  /// Replays what the log has behind the position as of now. Pre: Log::reading is held. `calls`, unless null, gets what
-  /// was replayed.
-  Result<void> replay_tail(LiveGuest& guest, LogPosition& position, Calls* calls);
-  Result<void> replay_one(const LogCall& call, LiveGuest& guest);
-  void take_image(Warming& warming);
-  // Called with the lock:
-  /// Starts the thread if there is none. Errors: io.
-  Result<void> see_to_thread();
-  void enter(Phase phase) {
-    phase_ = phase;
-    engaged_.store(phase != Phase::none, std::memory_order_relaxed);
-    following_.store(phase == Phase::ready, std::memory_order_relaxed);
-  }
-  void drop_standby();
-  void push_retired(std::unique_ptr<LiveGuest> guest);
-  void failed(const Failure& why);
-  void publish_positions();
-  void note_peak(uint64_t standby_bytes);
-  void later(ProxyEvent event) { events_.push_back(std::move(event)); }
-  void flush_events(std::unique_lock<std::mutex>& lock);
+  void verify_newest(std::unique_lock<std::mutex>& lock);
+  // Without the lock:
+  /// Makes a standby, and its image if it gets one.
+  std::expected<void, WarmupFailure> make(Warmup& warmup, bool at_any_use);
 
-  const Policy& policy_;
-  const Plan& plan_;
+  // With the lock:
+  void put_standby(std::unique_ptr<LiveGuest> guest, const LogPosition& position);
+  void publish_positions();
+  std::vector<LogPosition> positions() const;
+  void set_state(StandbyState state);
+  /// Ends the warm-up that runs, or the standby that can't follow the log.
+  void end_failed(const WarmupFailure& why);
+  /// Counts a failure, and puts the next warm-up off.
+  void note_failure(const WarmupFailure& why);
+  void push_retired(std::unique_ptr<LiveGuest> guest);
+  void note_peak(uint64_t standby_bytes);
+
   Log& log_;
-  GuestSource& source_;
+  const Policy& policy_;
   const Callbacks callbacks_;
-  pthread_t thread_{};
-  bool started_ = false;
   std::atomic<bool> stop_ = false;
-  std::atomic<bool> engaged_ = false;    ///< phase_ is not `none`
+  std::atomic<bool> engaged_ = false;    ///< state_ is not `none`
   std::atomic<bool> following_ = false;  ///< a standby is ready, from which the log may run away
   std::atomic<uint64_t> active_bytes_ = 0;
-  std::atomic<uint64_t> calls_replayed_ = 0;
+  Replayer replayer_;
+  StandbyMaker maker_;
+  Verifier verifier_;
 
-  mutable std::mutex mutex_;
+  mutable std::mutex mutex_;         ///< for what follows
   std::condition_variable work_;     ///< wakes the thread
   std::condition_variable changed_;  ///< wakes those who wait for the thread
-  Phase phase_ = Phase::none;
+  BackgroundThread thread_;
+  StandbyState state_ = StandbyState::none;
   bool busy_ = false;  ///< the thread is using the standby
   bool given_up_ = false;
   bool at_any_use_ = false;
   bool compact_ = false;
-  bool verify_ = false;
   int draining_ = 0;
   std::unique_ptr<LiveGuest> standby_;
   LogPosition position_;  ///< of the standby
-  std::shared_ptr<const StandbyImage> image_;
-  LogPosition image_position_;
-  std::vector<std::unique_ptr<LiveGuest>> retired_;
-  std::vector<ProxyEvent> events_;
-  uint64_t failures_ = 0;  ///< since the last success
-  uint64_t next_try_ns_ = 0;
-  bool futile_ = false;  ///< why the last warm-up failed: no reason to put off one after a trap
+  ImageStore images_;
+  RetiredGuests retired_;
+  Backoff backoff_;
+  EventQueue events_;
   std::string last_problem_;
-  ProxyCounters counted_;  ///< only the counters that are counted here
+  ProxyCounters counted_;  ///< only the counters of warm-ups and the peak
 };
-
-uint64_t now_ns();
 
 }  // namespace rotor::proxy

@@ -46,7 +46,7 @@ lifetimes() {
   local seed
   for seed in $(seq 1 50); do
     ROTOR_PERTURB_SEED=$seed build/asan/runtime/runtime_lifetime_test --gtest_brief=1 &&
-      ROTOR_PERTURB_SEED=$seed build/asan/proxy/proxy_slot_test --gtest_brief=1 || return 1
+      ROTOR_PERTURB_SEED=$seed build/asan/proxy/proxy_gate_test --gtest_brief=1 || return 1
   done
 }
 part lifetimes lifetimes

@@ -1,5 +1,5 @@
 // The gate, by itself: what threads read of it that may be gone, and a system that refuses barriers.
-#include "proxy/slot.h"
+#include "proxy/gate.h"
 
 #include <gtest/gtest.h>
 #include <linux/filter.h>
@@ -24,45 +24,45 @@ using memory::test::in_child;
 using namespace std::chrono_literals;
 using memory::test::Perturbed;
 
-class Slot : public testing::Test {
+class GateTest : public testing::Test {
  protected:
-  Slot() { slot_.exchange(guest()); }
+  GateTest() { gate_.exchange(guest()); }
   std::unique_ptr<LiveGuest> guest() { return std::make_unique<LiveGuest>(plan_); }
   /// Exchanges under whoever can be exchanged under.
-  ActiveSlot::Force always() {
-    return {.wanted = [] { return true; }, .exchange = [this](LiveGuest&, Hold&) { return guest(); }};
+  Gate::Force always() {
+    return {.wanted = [] { return true; }, .exchange = [this](LiveGuest&, Holder&) { return guest(); }};
   }
   /// Comes in, may be exchanged under for as long as `inside` takes, and leaves.
   template <class Inside>
-  bool take_a_turn(const ActiveSlot::Force& force, Inside&& inside) {
-    EXPECT_EQ(slot_.enter(force), ActiveSlot::Entry::came_in);
-    Hold& hold = slot_.mine();
+  bool take_a_turn(const Gate::Force& force, Inside&& inside) {
+    EXPECT_EQ(gate_.enter(force), Gate::Entry::came_in);
+    Holder& holder = gate_.mine();
     EXPECT_EQ(inside_.fetch_add(1), 0) << "two are in at once";
     inside_.fetch_sub(1);
-    slot_.allow_exchange(hold);
+    gate_.allow_exchange(holder);
     inside();
-    const bool alive = slot_.close(hold);
-    slot_.leave(hold);
+    const bool alive = gate_.close(holder);
+    gate_.leave(holder);
     if (alive)
-      slot_.open();
+      gate_.open();
     else
-      slot_.end_retired(hold);
+      gate_.end_retired(holder);
     return alive;
   }
 
   Plan plan_;
-  ActiveSlot slot_;
+  Gate gate_;
   std::atomic<int> inside_ = 0;
 };
 
 // A thread that comes looks at who is in; that one may have been exchanged under since, and have left.
-TEST_F(Slot, WhoComesReadsAHoldThatHasEnded) {
+TEST_F(GateTest, WhoComesReadsAHolderThatHasLeft) {
   Perturbed perturbed;
   std::atomic<int> exchanged = 0;
   std::vector<std::thread> threads;
   for (int i = 0; i < 8; i++) {
     threads.emplace_back([&, i] {
-      const ActiveSlot::Force force = always();
+      const Gate::Force force = always();
       while (perturbed.goes_on()) {
         const bool alive = take_a_turn(force, [&] {
           if (i % 2)
@@ -76,11 +76,11 @@ TEST_F(Slot, WhoComesReadsAHoldThatHasEnded) {
   }
   for (std::thread& thread : threads) thread.join();
   EXPECT_GT(exchanged, 0);
-  EXPECT_EQ(slot_.draining(), 0u);
-  EXPECT_TRUE(slot_.is_free());
+  EXPECT_EQ(gate_.draining(), 0u);
+  EXPECT_TRUE(gate_.is_free());
 }
 
-// ---- a system that refuses membarrier after the slot was made -------------------------------------------------------
+// ---- a system that refuses membarrier after the gate was made -------------------------------------------------------
 
 void deny_barriers() {
   sock_filter filter[] = {BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
@@ -94,22 +94,22 @@ void deny_barriers() {
   }
 }
 
-TEST_F(Slot, NoWakeUpIsLostWithoutBarriers) {
+TEST_F(GateTest, NoWakeUpIsLostWithoutBarriers) {
   EXPECT_TRUE(in_child([&] {
     deny_barriers();
-    const ActiveSlot::Force never{.wanted = [] { return false; }, .exchange = {}};
+    const Gate::Force never{.wanted = [] { return false; }, .exchange = {}};
     constexpr int kRounds = 20000;
     std::atomic<int> a = 0, b = 0;
     auto turn = [&] {
-      slot_.enter(never);
-      slot_.leave(slot_.mine());
+      gate_.enter(never);
+      gate_.leave(gate_.mine());
     };
     // One opens the gate just when the other finds it taken.
     std::thread other([&] {
       for (int round = 1; round <= kRounds; round++) {
         while (a < round) std::this_thread::yield();
         turn();
-        slot_.open();
+        gate_.open();
         b = round;
       }
     });
@@ -117,15 +117,15 @@ TEST_F(Slot, NoWakeUpIsLostWithoutBarriers) {
       turn();
       a = round;
       for (int k = 0; k < round % 64; k++) std::atomic_signal_fence(std::memory_order_seq_cst);
-      slot_.open();
+      gate_.open();
       while (b < round) std::this_thread::yield();
     }
     other.join();
-    return slot_.is_free();
+    return gate_.is_free();
   }));
 }
 
-TEST_F(Slot, NobodyIsExchangedUnderUnseenWithoutBarriers) {
+TEST_F(GateTest, NobodyIsExchangedUnderUnseenWithoutBarriers) {
   EXPECT_TRUE(in_child([&] {
     Perturbed perturbed;
     deny_barriers();
@@ -134,32 +134,32 @@ TEST_F(Slot, NobodyIsExchangedUnderUnseenWithoutBarriers) {
     std::vector<std::thread> threads;
     for (int i = 0; i < 4; i++) {
       threads.emplace_back([&, i] {
-        const ActiveSlot::Force force = always();
+        const Gate::Force force = always();
         while (perturbed.goes_on()) {
-          slot_.enter(force);
-          Hold& hold = slot_.mine();
+          gate_.enter(force);
+          Holder& holder = gate_.mine();
           for (int k = 0; k < 100; k++) {
-            slot_.allow_exchange(hold);
+            gate_.allow_exchange(holder);
             if (k == 50 && i % 2) std::this_thread::sleep_for(1500us);
-            if (!slot_.close(hold)) break;
+            if (!gate_.close(holder)) break;
             // With the phase closed the active is this thread's own.
-            LiveGuest* mine = &slot_.active();
+            LiveGuest* mine = &gate_.active();
             seen = mine;
-            if (&slot_.active() != mine || seen != mine) wrong++;
+            if (&gate_.active() != mine || seen != mine) wrong++;
           }
-          slot_.leave(hold);
-          if (hold.is_retired) {
+          gate_.leave(holder);
+          if (holder.is_retired) {
             exchanged++;
-            slot_.end_retired(hold);
+            gate_.end_retired(holder);
           } else {
-            slot_.open();
+            gate_.open();
           }
         }
       });
     }
     for (std::thread& thread : threads) thread.join();
     if (exchanged == 0) std::fprintf(stderr, "nothing was exchanged\n");
-    return wrong == 0 && exchanged > 0 && slot_.is_free();
+    return wrong == 0 && exchanged > 0 && gate_.is_free();
   }));
 }
 

@@ -1,4 +1,4 @@
-#include "proxy/slot.h"
+#include "proxy/gate.h"
 
 #include <linux/membarrier.h>
 #include <sys/syscall.h>
@@ -17,25 +17,25 @@ bool membarrier(int command) { return syscall(SYS_membarrier, command, 0, 0) == 
 
 }  // namespace
 
-ActiveSlot::ActiveSlot()
-    : asymmetric_(membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED)), current_(std::make_unique<Hold>()) {
+Gate::Gate()
+    : asymmetric_(membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED)), current_(std::make_unique<Holder>()) {
 #if defined(__SANITIZE_THREAD__)
   asymmetric_ = false;  // ThreadSanitizer does not know membarrier
 #endif
-  hold_.store(current_.get());
+  holder_.store(current_.get());
 }
 
-ActiveSlot::Entry ActiveSlot::enter(const Force& force) {
+Gate::Entry Gate::enter(const Force& force) {
   const uintptr_t thread = self();
-  Hold* hold = hold_.load(std::memory_order_acquire);
+  Holder* holder = holder_.load(std::memory_order_acquire);
   ROTOR_PERTURB_POINT();
-  if (hold->owner.load(std::memory_order_relaxed) == thread) {
+  if (holder->owner.load(std::memory_order_relaxed) == thread) {
     // Only the thread itself writes its id here. It may have been exchanged under meanwhile, if its phase was open.
-    hold->depth++;
-    return hold->is_retired.load(std::memory_order_acquire) ? Entry::joined_retired : Entry::joined;
+    holder->depth++;
+    return holder->is_retired.load(std::memory_order_acquire) ? Entry::joined_retired : Entry::joined;
   }
   if (draining_count_.load(std::memory_order_relaxed)) [[unlikely]] {
-    if (Hold* retired = find_retired_or_null(thread)) {
+    if (Holder* retired = find_retired_or_null(thread)) {
       retired->depth++;
       return Entry::joined_retired;
     }
@@ -58,7 +58,7 @@ ActiveSlot::Entry ActiveSlot::enter(const Force& force) {
   return come_in(thread);
 }
 
-bool ActiveSlot::barrier() {
+bool Gate::barrier() {
   if (!asymmetric_) return false;
   // In a child of the process that registered, the registration may have to be repeated.
   if (membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED) ||
@@ -68,15 +68,15 @@ bool ActiveSlot::barrier() {
   return false;
 }
 
-ActiveSlot::Entry ActiveSlot::come_in(uintptr_t thread) {
-  Hold& hold = *hold_.load(std::memory_order_relaxed);
-  assert(hold.depth == 0);
-  hold.depth = 1;
-  hold.owner.store(thread, std::memory_order_relaxed);
+Gate::Entry Gate::come_in(uintptr_t thread) {
+  Holder& holder = *holder_.load(std::memory_order_relaxed);
+  assert(holder.depth == 0);
+  holder.depth = 1;
+  holder.owner.store(thread, std::memory_order_relaxed);
   return Entry::came_in;
 }
 
-void ActiveSlot::wait_in_line(std::unique_lock<std::mutex>& lock, const Force& force) {
+void Gate::wait_in_line(std::unique_lock<std::mutex>& lock, const Force& force) {
   Waiter waiter;
   waiters_.push_back(&waiter);
   while (!waiter.let_in) {
@@ -99,23 +99,23 @@ void ActiveSlot::wait_in_line(std::unique_lock<std::mutex>& lock, const Force& f
     has_waiters_.store(false);
 }
 
-bool ActiveSlot::try_force(const Force& force) {
-  Hold& hold = *current_;
+bool Gate::try_force(const Force& force) {
+  Holder& holder = *current_;
   claimed_.store(true);
-  const Hold::Phase open = barrier() ? Hold::Phase::open : Hold::Phase::open_fenced;
+  const Holder::Phase open = barrier() ? Holder::Phase::open : Holder::Phase::open_fenced;
   bool done = false;
-  if (hold.owner.load(std::memory_order_relaxed) != 0 && hold.phase.load() == open) {
-    if (std::unique_ptr<LiveGuest> next = force.exchange(*active_, hold)) {
-      hold.guest = std::exchange(active_, std::move(next));
-      hold.is_retired.store(true, std::memory_order_release);
-      std::unique_ptr<Hold> fresh;
+  if (holder.owner.load(std::memory_order_relaxed) != 0 && holder.phase.load() == open) {
+    if (std::unique_ptr<LiveGuest> next = force.exchange(*active_, holder)) {
+      holder.guest = std::exchange(active_, std::move(next));
+      holder.is_retired.store(true, std::memory_order_release);
+      std::unique_ptr<Holder> fresh;
       if (spare_.empty()) {
-        fresh = std::make_unique<Hold>();
+        fresh = std::make_unique<Holder>();
       } else {
         fresh = std::move(spare_.back());
         spare_.pop_back();
       }
-      hold_.store(fresh.get(), std::memory_order_release);
+      holder_.store(fresh.get(), std::memory_order_release);
       draining_.push_back(std::exchange(current_, std::move(fresh)));
       draining_count_.fetch_add(1, std::memory_order_relaxed);
       done = true;
@@ -126,27 +126,27 @@ bool ActiveSlot::try_force(const Force& force) {
 }
 
 /// Waits for a waiter that is exchanging, or just was: with the mutex held, the outcome is known.
-void ActiveSlot::wait_for_claim() { std::lock_guard lock(mutex_); }
+void Gate::wait_for_claim() { std::lock_guard lock(mutex_); }
 
-Hold* ActiveSlot::find_retired_or_null(uintptr_t thread) {
+Holder* Gate::find_retired_or_null(uintptr_t thread) {
   std::lock_guard lock(mutex_);
-  for (const auto& hold : draining_)
-    if (hold->owner.load(std::memory_order_relaxed) == thread) return hold.get();
+  for (const auto& holder : draining_)
+    if (holder->owner.load(std::memory_order_relaxed) == thread) return holder.get();
   return nullptr;
 }
 
-Hold& ActiveSlot::find_retired() {
-  Hold* hold = find_retired_or_null(self());
-  assert(hold && "a lease is used on the thread that acquired it");
-  return *hold;
+Holder& Gate::find_retired() {
+  Holder* holder = find_retired_or_null(self());
+  assert(holder && "a lease is used on the thread that acquired it");
+  return *holder;
 }
 
-bool ActiveSlot::leave(Hold& hold) {
-  assert(hold.owner.load(std::memory_order_relaxed) == self() && "a lease is dropped on the thread that acquired it");
-  return --hold.depth == 0;
+bool Gate::leave(Holder& holder) {
+  assert(holder.owner.load(std::memory_order_relaxed) == self() && "a lease is dropped on the thread that acquired it");
+  return --holder.depth == 0;
 }
 
-void ActiveSlot::hand_over() {
+void Gate::hand_over() {
   std::lock_guard lock(mutex_);
   // Either the first waiter finds the gate open, or this thread finds the waiter in line, and takes the gate for it, so
   // that no newcomer gets in between. A thread that was coming in when the line began may have taken the gate: then
@@ -159,71 +159,71 @@ void ActiveSlot::hand_over() {
   next->turn.notify_one();  // under the mutex: the waiter owns `turn`
 }
 
-std::unique_ptr<LiveGuest> ActiveSlot::end_retired(Hold& hold) {
+std::unique_ptr<LiveGuest> Gate::end_retired(Holder& holder) {
   std::lock_guard lock(mutex_);
-  std::unique_ptr<LiveGuest> guest = std::move(hold.guest);
-  hold.owner.store(0, std::memory_order_relaxed);
-  hold.phase.store(Hold::Phase::closed, std::memory_order_relaxed);
-  hold.is_retired.store(false, std::memory_order_relaxed);
-  hold.depth = hold.guest_depth = 0;
-  hold.is_explicit = hold.raw_used = hold.overdue = false;
-  hold.raw.clear();
-  assert(!hold.stay);
-  auto place = std::ranges::find(draining_, &hold, &std::unique_ptr<Hold>::get);
+  std::unique_ptr<LiveGuest> guest = std::move(holder.guest);
+  holder.owner.store(0, std::memory_order_relaxed);
+  holder.phase.store(Holder::Phase::closed, std::memory_order_relaxed);
+  holder.is_retired.store(false, std::memory_order_relaxed);
+  holder.depth = holder.guest_depth = 0;
+  holder.is_explicit = holder.raw_used = holder.overdue = false;
+  holder.raw.clear();
+  assert(!holder.stay);
+  auto place = std::ranges::find(draining_, &holder, &std::unique_ptr<Holder>::get);
   spare_.push_back(std::move(*place));
   draining_.erase(place);
   draining_count_.fetch_sub(1, std::memory_order_relaxed);
   return guest;
 }
 
-void ActiveSlot::after_fork_in_child() {
+void Gate::after_fork_in_child() {
   new (&mutex_) std::mutex();
   waiters_.clear();
   has_waiters_ = claimed_ = false;
   const uintptr_t thread = self();
   lost_ = taken_ && current_->owner != thread;
-  // Holders whose threads are gone are inside their guest for ever: their Holds are leaked, so that nothing ends their
-  // stays.
+  // Holders whose threads are gone are inside their guest for ever: their records are leaked, so that nothing ends
+  // their leases.
   if (lost_) {
     (void)current_.release();
-    current_ = std::make_unique<Hold>();
-    hold_ = current_.get();
+    current_ = std::make_unique<Holder>();
+    holder_ = current_.get();
   }
-  std::erase_if(draining_, [&](std::unique_ptr<Hold>& hold) {
-    if (hold->owner == thread) return false;
-    (void)hold.release();
+  std::erase_if(draining_, [&](std::unique_ptr<Holder>& holder) {
+    if (holder->owner == thread) return false;
+    (void)holder.release();
     draining_count_--;
     return true;
   });
 }
 
-std::unique_ptr<LiveGuest> ActiveSlot::exchange(std::unique_ptr<LiveGuest> next) {
+std::unique_ptr<LiveGuest> Gate::exchange(std::unique_ptr<LiveGuest> next) {
   return std::exchange(active_, std::move(next));
 }
 
-size_t ActiveSlot::waiting() {
+size_t Gate::waiting() {
   std::lock_guard lock(mutex_);
   return waiters_.size();
 }
 
-size_t ActiveSlot::draining(uint64_t* bytes) {
+size_t Gate::draining(uint64_t* bytes) {
   std::lock_guard lock(mutex_);
-  for (const auto& hold : draining_)
-    if (bytes && hold->guest) *bytes += hold->guest->memory_bytes();
+  for (const auto& holder : draining_)
+    if (bytes && holder->guest) *bytes += holder->guest->memory_bytes();
   return draining_.size();
 }
 
-size_t ActiveSlot::count_overdue(uint64_t now_ns, uint64_t deadline_ns) {
+size_t Gate::count_overdue(uint64_t now_ns, uint64_t deadline_ns) {
   std::lock_guard lock(mutex_);
   size_t count = 0;
-  for (const auto& hold : draining_) {
-    if (hold->overdue || now_ns - hold->guest->retired_at_ns < deadline_ns) continue;
-    hold->overdue = true;
+  for (const auto& holder : draining_) {
+    if (holder->overdue || now_ns - holder->guest->retired_at_ns < deadline_ns) continue;
+    holder->overdue = true;
     count++;
   }
   return count;
 }
 
-bool ActiveSlot::is_free() { return (!taken_.load() || lost_) && draining() == 0; }
+bool Gate::is_free() { return (!taken_.load() || lost_) && draining() == 0; }
 
 }  // namespace rotor::proxy

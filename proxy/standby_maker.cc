@@ -1,0 +1,69 @@
+#include "proxy/standby_maker.h"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+namespace rotor::proxy {
+namespace {
+
+std::unexpected<WarmupFailure> because(Error error) {
+  return std::unexpected(WarmupFailure{.error = std::move(error)});
+}
+
+}  // namespace
+
+std::expected<void, WarmupFailure> StandbyMaker::make(Warmup& warmup, bool at_any_use) {
+  warmup.wants_image =
+      policy_.image == ImageMode::lazy && (!warmup.image || log_.tail_ns(warmup.position) > policy_.image_tail_ns);
+  auto made = source_.make(warmup.image.get(), warmup.wants_image);
+  if (!made) return because(std::move(made).error());
+  warmup.guest = std::move(*made);
+  LiveGuest& guest = *warmup.guest;
+  if (auto started = guest.start_workers(); !started) return because(std::move(started).error());
+  if (!warmup.image) {
+    warmup.calls = log_.fresh_calls(&warmup.position);
+    for (const auto& call : warmup.calls)
+      if (auto replayed = replayer_.replay(*call, guest); !replayed) return because(std::move(replayed).error());
+  } else if (warmup.wants_image) {
+    warmup.calls = warmup.image->calls;
+  }
+  if (auto caught = catch_up(warmup); !caught) return caught;
+  if (const double use = guest.use(); use >= policy_.warm_at && !at_any_use)
+    return std::unexpected(WarmupFailure{
+        .error =
+            Error(ErrorKind::limit,
+                  fmt::format("rotation is futile: after replay a standby uses {:.0f} % of its memory", use * 100)),
+        .futile = true});
+  return {};
+}
+
+Result<void> StandbyMaker::stamp(Warmup& warmup) {
+  ROTOR_TRY(warmup.guest, source_.make(warmup.image.get(), false));
+  ROTOR_CHECK(warmup.guest->start_workers());
+  return replay_tail(*warmup.guest, warmup.position, nullptr);
+}
+
+std::expected<void, WarmupFailure> StandbyMaker::catch_up(Warmup& warmup) {
+  for (uint32_t round = 0; !log_.at_end(warmup.position); round++) {
+    if (round == policy_.catch_up_rounds && log_.tail_ns(warmup.position) > policy_.catch_up_ns)
+      return std::unexpected(WarmupFailure{
+          .error = Error(ErrorKind::limit, fmt::format("the log grows faster than it is replayed: after {} rounds the "
+                                                       "standby is behind by {} ns of calls",
+                                                       round, log_.tail_ns(warmup.position))),
+          .ran_away = true});
+    if (round > 0 && log_.tail_ns(warmup.position) <= policy_.catch_up_ns) return {};  // the rest when it is taken
+    auto replayed = replay_tail(*warmup.guest, warmup.position, &warmup.calls);
+    if (!replayed) return because(std::move(replayed).error());
+  }
+  return {};
+}
+
+Result<void> StandbyMaker::replay_tail(LiveGuest& guest, LogPosition& position, Calls* calls) {
+  ROTOR_TRY(Calls tail, log_.tail_calls(position, [&](HandleId id) { return guest.handles.find(id) != nullptr; }));
+  for (const auto& call : tail) ROTOR_CHECK(replayer_.replay(*call, guest));
+  if (calls) calls->insert(calls->end(), tail.begin(), tail.end());
+  return {};
+}
+
+}  // namespace rotor::proxy

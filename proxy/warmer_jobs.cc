@@ -1,0 +1,169 @@
+// What the background thread does, and in which order.
+#include <chrono>
+#include <utility>
+
+#include "proxy/clock.h"
+#include "proxy/warmer.h"
+
+namespace rotor::proxy {
+namespace {
+
+/// The interval at which drains are looked at.
+constexpr std::chrono::milliseconds kDrainPoll{20};
+
+}  // namespace
+
+void Warmer::run() {
+  std::unique_lock lock(mutex_);
+  auto tell_events = [&] {
+    if (auto told = events_.tell_all(lock); !told) last_problem_ = told.error().to_string();
+  };
+  while (!stop_) {
+    tell_events();
+    if (stop_ || do_one_job(lock)) continue;
+    if (!events_.empty()) continue;
+    if (draining_ > 0) {
+      work_.wait_for(lock, kDrainPoll);
+      lock.unlock();
+      callbacks_.check_drains();
+      lock.lock();
+    } else {
+      work_.wait(lock);
+    }
+  }
+  tell_events();
+  // Guests are freed on this thread, where they may be entered.
+  RetiredGuests::Guests rest = retired_.take();
+  if (standby_) rest.push_back(std::move(standby_));
+  images_.drop();
+  lock.unlock();
+  rest.clear();
+}
+
+/// Does what is most urgent. Returns false if there is nothing to do.
+bool Warmer::do_one_job(std::unique_lock<std::mutex>& lock) {
+  if (!retired_.empty()) {
+    free_retired(lock);
+  } else if (given_up_ && (standby_ || images_.image() || state_ != StandbyState::none)) {
+    if (standby_) push_retired(std::move(standby_));
+    images_.drop();
+    set_state(StandbyState::none);
+    publish_positions();
+    changed_.notify_all();
+  } else if (state_ == StandbyState::warming) {
+    warm(lock);
+  } else if (state_ == StandbyState::ready && !log_.at_end(position_)) {
+    follow(lock);
+  } else if (compact_) {
+    compact(lock);
+  } else if (images_.verification_is_due()) {
+    verify_newest(lock);
+  } else {
+    return false;
+  }
+  return true;
+}
+
+void Warmer::free_retired(std::unique_lock<std::mutex>& lock) {
+  RetiredGuests::Guests guests = retired_.take();
+  lock.unlock();
+  std::vector<ProxyEvent> freed = RetiredGuests::free(std::move(guests));
+  lock.lock();
+  for (ProxyEvent& event : freed) {
+    retired_.note_freed(event);
+    events_.push(std::move(event));
+  }
+}
+
+void Warmer::warm(std::unique_lock<std::mutex>& lock) {
+  if (images_.image() && log_.missed_one(images_.position())) images_.drop();
+  Warmup warmup{.image = images_.image(), .position = images_.position()};
+  const bool at_any_use = at_any_use_;
+  lock.unlock();
+  auto reading = log_.reading();  // held until its position is published for compactions
+  const uint64_t start_ns = now_ns();
+  auto made = make(warmup, at_any_use);
+  if (!made && warmup.image && !stop_) {
+    // What failed with the image need not fail without it: its state may be what is too big.
+    lock.lock();
+    images_.drop_useless();
+    if (warmup.guest) push_retired(std::move(warmup.guest));
+    last_problem_ = "no standby from the image: " + made.error().error.to_string();
+    lock.unlock();
+    warmup = {};
+    made = make(warmup, at_any_use);
+  }
+  lock.lock();
+  if (!made) {
+    if (warmup.guest) push_retired(std::move(warmup.guest));
+    return end_failed(made.error());
+  }
+  const uint64_t took_ns = now_ns() - start_ns;
+  warmup.guest->warmup_ns = took_ns;
+  counted_.warmup_ns_last = took_ns;
+  counted_.warmup_ns_total += took_ns;
+  put_standby(std::move(warmup.guest), warmup.position);
+  note_peak(standby_->memory_bytes());
+  set_state(StandbyState::ready);
+  events_.push({.kind = ProxyEventKind::warmup_done,
+                .ns = took_ns,
+                .bytes = standby_->memory_bytes(),
+                .calls = standby_->calls_replayed});
+  changed_.notify_all();
+}
+
+/// A standby that can't be imaged serves without an image; one that did not survive the attempt is dropped.
+std::expected<void, WarmupFailure> Warmer::make(Warmup& warmup, bool at_any_use) {
+  if (auto made = maker_.make(warmup, at_any_use); !made || !warmup.wants_image) return made;
+  const TakenImage taken = take_image(*warmup.guest, std::move(warmup.calls));
+  std::lock_guard lock(mutex_);
+  if (std::string problem = images_.put(taken, warmup.position); !problem.empty()) last_problem_ = std::move(problem);
+  if (taken.image) {
+    events_.push({.kind = ProxyEventKind::image_made,
+                  .ns = taken.took_ns,
+                  .bytes = (*taken.image)->resident_bytes,
+                  .calls = (*taken.image)->calls.size()});
+  }
+  if (taken.image || taken.guest_is_usable) return {};
+  push_retired(std::move(warmup.guest));
+  return std::unexpected(
+      WarmupFailure{.error = Error(ErrorKind::internal, "the standby did not survive being imaged")});
+}
+
+void Warmer::follow(std::unique_lock<std::mutex>& lock) {
+  busy_ = true;
+  // Its position stays published meanwhile.
+  Warmup warmup{.position = position_, .guest = std::move(standby_)};
+  lock.unlock();
+  auto reading = log_.reading();
+  auto caught = maker_.catch_up(warmup);
+  lock.lock();
+  busy_ = false;
+  put_standby(std::move(warmup.guest), warmup.position);
+  if (!caught) {
+    push_retired(std::move(standby_));
+    return end_failed(caught.error());
+  }
+  changed_.notify_all();
+}
+
+void Warmer::compact(std::unique_lock<std::mutex>& lock) {
+  compact_ = false;
+  // Meanwhile only `take` can change what is ready, and without the standby fewer calls are needed.
+  const std::vector<LogPosition> readers = positions();
+  lock.unlock();
+  const uint64_t calls = log_.compact(readers);
+  lock.lock();
+  events_.push({.kind = ProxyEventKind::log_compacted, .calls = calls});
+}
+
+void Warmer::verify_newest(std::unique_lock<std::mutex>& lock) {
+  const std::shared_ptr<const StandbyImage> image = images_.image();
+  if (!image) return;
+  lock.unlock();
+  const Result<VerifyReport> report = verify(*image);
+  lock.lock();
+  events_.push({.kind = ProxyEventKind::image_verified, .calls = image->calls.size(), .text = fault_of(report)});
+}
+
+}  // namespace rotor::proxy
