@@ -135,10 +135,10 @@ WideValues::Facts& WideValues::exact(Value* value) {
     // Values come in order of their definitions, so that the facts of operands are mostly known. Where they are not, a
     // value that is too deep in the recursion gets no form: it stands for itself.
     ++depth_;
-    facts.exact = derive(*op, facts);
+    std::optional<Form> form = derive(*op, facts);
     --depth_;
     facts.possible &= low_mask(static_cast<unsigned>(std::bit_width(facts.max)));
-    if (facts.exact && facts.exact->is_void()) facts.exact.reset();
+    if (form && !form->is_void()) facts.exact = std::move(form);
   }
   if (facts.exact && op) {
     bool is_sum = !llvm::isa<llvm::TruncInst>(op) && op->getOpcode() != Instruction::Mul &&
