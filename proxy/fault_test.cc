@@ -281,6 +281,45 @@ TEST(FaultOfAGuest, InEachHostCallOfOneCall) {
   }
 }
 
+/// The caller replays the tail itself, and that fails, when another thread has asked for the next standby already.
+TEST(FaultOfAGuest, InTheTailThatACallerReplays) {
+  AnswerGuests guests;
+  Proxy* rotated = nullptr;
+  std::atomic<bool> keeps_up = false, replays = false;
+  guests.on_gate = [&](const AnswerHost& host, int32_t) -> Result<int32_t> {
+    if (host.number != 2) return 0;
+    replays = true;
+    EXPECT_TRUE(eventually([&] { return rotated->counters().warmups == 2; }));
+    return fail(ErrorKind::host, "not on the standby");
+  };
+  Policy policy = policy_with(ImageMode::off);
+  policy.catch_up_ns = 1'000'000'000'000;
+  Proxy proxy = guests.proxy(policy, {.on_event = [&](const ProxyEvent& event) {
+                               if (event.kind == ProxyEventKind::warmup_done)
+                                 eventually([&] { return keeps_up.load(); });
+                             }});
+  rotated = &proxy;
+  const uint32_t a = proxy.call("make", {5})->handle();
+  ASSERT_TRUE(proxy.prepare());
+  ASSERT_TRUE(proxy.call("risky", {a, 1})) << "a tail, which the background thread does not see yet";
+  const int32_t value = proxy.call("get", {a})->i32();
+  ASSERT_TRUE(proxy.rotate());
+  Result<void> prepared;
+  std::thread preparing([&] {
+    EXPECT_TRUE(eventually([&] { return replays.load(); }));
+    prepared = proxy.prepare();
+  });
+  EXPECT_EQ(proxy.call("get", {a})->i32(), value) << "the active goes on";
+  EXPECT_EQ(proxy.counters().warmups_failed, 1u);
+  keeps_up = true;
+  preparing.join();
+  EXPECT_TRUE(prepared) << "the next one does not fail: " << error_of(prepared);
+  EXPECT_EQ(proxy.counters().warmups, 2u);
+  EXPECT_EQ(proxy.call("get", {a})->i32(), value);
+  EXPECT_EQ(proxy.counters().rotations, 1u);
+  EXPECT_TRUE(eventually([&] { return guests.alive == 1; }));
+}
+
 // ---- of the factory and its hooks -----------------------------------------------------------------------------------
 
 class FaultOfTheHost : public testing::TestWithParam<const char*> {};

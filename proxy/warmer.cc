@@ -111,7 +111,7 @@ std::unique_ptr<LiveGuest> Warmer::take(uint64_t tail_ns) {
   set_state(StandbyState::none);
   at_any_use_ = false;
   LogPosition position = position_;
-  std::unique_ptr<LiveGuest> guest = std::move(standby_);
+  std::unique_ptr<LiveGuest> guest = remove_standby();
   if (!log_.at_end(position)) {
     // This thread replays the rest: waking the background thread would take longer.
     lock.unlock();
@@ -119,13 +119,12 @@ std::unique_ptr<LiveGuest> Warmer::take(uint64_t tail_ns) {
     lock.lock();
     if (!replayed) {
       push_retired(std::move(guest));
-      end_failed({.error = replayed.error()});
+      note_failure({.error = replayed.error()});
       return nullptr;
     }
   }
   backoff_.note_success();
   note_peak(guest->memory_bytes());
-  publish_positions();
   return guest;
 }
 
@@ -163,7 +162,7 @@ std::unique_ptr<LiveGuest> Warmer::stamp(uint64_t tail_ns, bool at_any_use) {
 void Warmer::refuse(std::unique_ptr<LiveGuest> guest, const Error& why) {
   std::lock_guard lock(mutex_);
   push_retired(std::move(guest));
-  end_failed({.error = why});
+  note_failure({.error = why});
 }
 
 std::shared_ptr<const StandbyImage> Warmer::image() const {
@@ -232,6 +231,17 @@ void Warmer::note_problem(const Error& problem) {
 void Warmer::put_standby(std::unique_ptr<LiveGuest> guest, const LogPosition& position) {
   standby_ = std::move(guest);
   position_ = position;
+  publish_positions();
+}
+
+std::unique_ptr<LiveGuest> Warmer::remove_standby() {
+  std::unique_ptr<LiveGuest> guest = std::move(standby_);
+  publish_positions();
+  return guest;
+}
+
+void Warmer::drop_image() {
+  images_.drop();
   publish_positions();
 }
 

@@ -102,8 +102,10 @@ class Warmer {
   /// Makes a standby, and its image if it gets one.
   std::expected<void, WarmupFailure> make(Warmup& warmup, bool at_any_use);
 
-  // With the lock:
+  // With the lock; what changes where readers of the log stand tells the log:
   void put_standby(std::unique_ptr<LiveGuest> guest, const LogPosition& position);
+  std::unique_ptr<LiveGuest> remove_standby();
+  void drop_image();
   void publish_positions();
   std::vector<LogPosition> positions() const;
   void set_state(StandbyState state);

@@ -45,10 +45,9 @@ bool Warmer::do_one_job(std::unique_lock<std::mutex>& lock) {
   if (!retired_.empty()) {
     free_retired(lock);
   } else if (given_up_ && (standby_ || images_.image() || state_ != StandbyState::none)) {
-    if (standby_) push_retired(std::move(standby_));
-    images_.drop();
+    if (standby_) push_retired(remove_standby());
+    drop_image();
     set_state(StandbyState::none);
-    publish_positions();
     changed_.notify_all();
   } else if (state_ == StandbyState::warming) {
     warm(lock);
@@ -76,7 +75,7 @@ void Warmer::free_retired(std::unique_lock<std::mutex>& lock) {
 }
 
 void Warmer::warm(std::unique_lock<std::mutex>& lock) {
-  if (images_.image() && log_.missed_one(images_.position())) images_.drop();
+  if (images_.image() && log_.missed_one(images_.position())) drop_image();
   Warmup warmup{.image = images_.image(), .position = images_.position()};
   const bool at_any_use = at_any_use_;
   lock.unlock();
@@ -87,6 +86,7 @@ void Warmer::warm(std::unique_lock<std::mutex>& lock) {
     // What failed with the image need not fail without it: its state may be what is too big.
     lock.lock();
     images_.drop_useless();
+    publish_positions();
     if (warmup.guest) push_retired(std::move(warmup.guest));
     last_problem_ = "no standby from the image: " + made.error().error.to_string();
     lock.unlock();
@@ -119,6 +119,7 @@ std::expected<void, WarmupFailure> Warmer::make(Warmup& warmup, bool at_any_use)
   std::lock_guard lock(mutex_);
   if (std::string problem = images_.put(taken, warmup.position); !problem.empty()) last_problem_ = std::move(problem);
   if (taken.image) {
+    publish_positions();
     events_.push({.kind = ProxyEventKind::image_made,
                   .ns = taken.took_ns,
                   .bytes = (*taken.image)->resident_bytes,
@@ -139,11 +140,12 @@ void Warmer::follow(std::unique_lock<std::mutex>& lock) {
   auto caught = maker_.catch_up(warmup);
   lock.lock();
   busy_ = false;
-  put_standby(std::move(warmup.guest), warmup.position);
   if (!caught) {
-    push_retired(std::move(standby_));
+    push_retired(std::move(warmup.guest));
+    publish_positions();
     return end_failed(caught.error());
   }
+  put_standby(std::move(warmup.guest), warmup.position);
   changed_.notify_all();
 }
 
