@@ -487,7 +487,7 @@ class ProxyImpl::CallLease {
 };
 
 Result<void> ProxyImpl::call_own(uint32_t index, Slot* slots) {
-  if (!attention_.load(std::memory_order_relaxed)) [[likely]] {
+  if (!attention_.load(std::memory_order_relaxed) && !warmer_->on_this_thread()) [[likely]] {
     if (QuickLease lease(*this); lease) [[likely]] {
       if (const Func* func = simple_func(gate_.active(), index, slots)) [[likely]]
         return lease.call(*func, slots);

@@ -284,20 +284,26 @@ TEST(WarmUp, ADivergenceDropsTheStandby) {
 TEST(WarmUp, AHostFunctionMustNotCallTheProxyDuringReplay) {
   TestGuests guests;
   Proxy proxy = guests.proxy(test_policy());
+  auto live = *proxy.get_typed<int32_t()>("live");
+  ASSERT_TRUE(live()) << "from the second call on it takes the short way";
   std::mutex mutex;
-  std::string error;
+  std::string error, error_of_typed;
   guests.on_note = [&](int32_t) -> Result<void> {
     auto called = proxy.call("live");
+    auto called_typed = live();
     std::lock_guard lock(mutex);
     error = error_of(called);
+    error_of_typed = error_of(called_typed);
     return {};
   };
   ASSERT_TRUE(proxy.call("tell", {1}));
   EXPECT_EQ(error, "no error");
+  EXPECT_EQ(error_of_typed, "no error");
   ASSERT_TRUE(proxy.call("leak", {kToWarm}));
   ASSERT_TRUE(eventually([&] { return standby_ready(proxy); }));
   std::lock_guard lock(mutex);
   EXPECT_EQ(error, "a host function called the proxy while its call was replayed");
+  EXPECT_EQ(error_of_typed, error);
 }
 
 TEST(WarmUp, DestructionEndsIt) {
