@@ -56,12 +56,12 @@ TEST(CodeSettings, OthersDoNot) {
 TEST(CodeSettings, TiersBeginAtO0AndCountForTier1) {
   Config config;
   EXPECT_EQ(CodeSettings::of(config).first_opt(), OptLevel::o1);
-  EXPECT_FALSE(CodeSettings::of(config).counts());
+  EXPECT_FALSE(CodeSettings::of(config).instrumented());
   config.mode = CompileMode::lazy;
   EXPECT_EQ(CodeSettings::of(config).first_opt(), OptLevel::o0);
-  EXPECT_TRUE(CodeSettings::of(config).counts());
+  EXPECT_TRUE(CodeSettings::of(config).instrumented());
   config.opt = OptLevel::o0;
-  EXPECT_FALSE(CodeSettings::of(config).counts());
+  EXPECT_FALSE(CodeSettings::of(config).instrumented());
 }
 
 }  // namespace
