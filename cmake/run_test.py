@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
 """run_test.py [NEED...] -- COMMAND...: runs COMMAND if all that it needs is there, else exits with 77.
 
-A NEED is a variable of the environment that has to be set, or `cpu:NAME`, a set of features that the CPU has to have.
+A NEED is a variable of the environment that has to be set, `cpu:NAME`, a set of features that the CPU has to have, or
+`program:NAME`, a program that has to be installed.
 `$VARIABLE` in an argument stands for its value, which CMake can't know when it writes the test.
 """
 import os
+import shutil
 import sys
 
 SKIPPED = 77
@@ -26,6 +28,9 @@ def missing(need):
     if need.startswith('cpu:'):
         lacks = missing_features(need.removeprefix('cpu:'))
         return f'this CPU lacks {", ".join(lacks)}' if lacks else ''
+    if need.startswith('program:'):
+        program = need.removeprefix('program:')
+        return '' if shutil.which(program) else f'{program} is not installed'
     return '' if os.environ.get(need) else f'not set: {need}'
 
 
@@ -37,6 +42,6 @@ if __name__ == '__main__':
         print('skipped: ' + '; '.join(reasons))
         sys.exit(SKIPPED)
     for name in needs:
-        if not name.startswith('cpu:'):
+        if not name.startswith(('cpu:', 'program:')):
             command = [argument.replace('$' + name, os.environ[name]) for argument in command]
     os.execvp(command[0], command)

@@ -41,7 +41,8 @@ function(rotor_test name)
 endfunction()
 
 # rotor_command_test(name COMMAND... [NEEDS VARIABLE...] [LABELS...] [TIMEOUT seconds]): a command that must exit with 0.
-# It is skipped, by name, if an environment variable in NEEDS is empty when the tests run.
+# It is skipped, by name, if an environment variable in NEEDS is empty when the tests run, or a `program:NAME` in it is
+# not installed.
 function(rotor_command_test name)
   if(NOT ROTOR_DEVELOPER_MODE)
     return()

@@ -17,8 +17,8 @@ ROTOR_REQUIRED_PACKAGES=(
   llvm-22-dev libzstd-dev zlib1g-dev libmimalloc-dev libfmt-dev libxxhash-dev libtomlplusplus-dev
   libgtest-dev libbenchmark-dev libcli11-dev nlohmann-json3-dev
 )
-# The fuzz preset, the bundled guest's build script, and what fetches the prover and the text-format bridge.
-ROTOR_OPTIONAL_PACKAGES=(clang-22 lld-22 libclang-rt-22-dev)
+# The fuzz preset, the bundled guest's build script, and the test of the public headers' comments.
+ROTOR_OPTIONAL_PACKAGES=(clang-22 lld-22 libclang-rt-22-dev doxygen)
 
 rotor_warn() { printf 'setup: %s\n' "$*" >&2; }
 

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# All tests: scripts/test.sh [dev|asan|tsan …], all three without an argument. The last line is
+# All tests: scripts/test.sh [dev|asan|tsan …], all three without an argument. At the end stands how long each part took,
+# in minutes and seconds (`dev build 18:30`), then what failed or was skipped. The last line is
 # `N passed, N failed, N skipped`, over all of them. Exit 0 only if none failed; with CI=true a skip that
 # scripts/allowed_skips.txt does not name is a failure too.
 #
@@ -43,6 +44,23 @@ runner() {
   fi
 }
 
+# took PART: notes the time since the part before it ended, or since the script began.
+times=()
+part_began=0
+took() {
+  local seconds=$((SECONDS - part_began))
+  times+=("$(printf '%s %d:%02d' "$1" $((seconds / 60)) $((seconds % 60)))")
+  part_began=$SECONDS
+}
+
+# Configures and builds. Returns non-zero if that failed.
+build() {
+  local log="$ROTOR_CACHE/configure-$1.log"
+  cmake --preset "$1" -DROTOR_SPEC_SUITE="$ROTOR_SPEC_SUITE" >"$log" 2>&1 || { cat "$log"; return 1; }
+  cmake --build --preset "$1" --parallel "$jobs" -- --quiet
+}
+
+took setup
 results=()
 failed=0
 for preset in "${presets[@]}"; do
@@ -50,11 +68,17 @@ for preset in "${presets[@]}"; do
   results+=("$preset=$result")
   rm -f "$result"
   printf '== %s: build\n' "$preset"
-  log="$ROTOR_CACHE/configure-$preset.log"
-  cmake --preset "$preset" -DROTOR_SPEC_SUITE="$ROTOR_SPEC_SUITE" >"$log" 2>&1 || { cat "$log"; failed=1; continue; }
-  cmake --build --preset "$preset" --parallel "$jobs" -- --quiet || { failed=1; continue; }
+  built=true
+  build "$preset" || built=false
+  took "$preset build"
+  if ! $built; then
+    failed=1
+    continue
+  fi
   printf '== %s: test\n' "$preset"
   runner "$preset" ctest --preset "$preset" --parallel "$jobs" --output-junit "$result" || failed=1
+  took "$preset test"
 done
+printf '%s\n' "${times[@]}"
 python3 scripts/test_summary.py --allowed scripts/allowed_skips.txt "${results[@]}" || failed=1
 exit $failed

@@ -49,6 +49,7 @@ enum class CompileMode : uint8_t {
 /// folder can run code in this process: it is made with mode 0700 and refused if others may write to it
 /// (docs/security.md).
 struct CacheConfig {
+  /// Looks for code in the cache and puts code into it.
   bool enabled = false;
   /// Empty: `$XDG_CACHE_HOME/rotor/code`, or `$HOME/.cache/rotor/code`.
   std::string folder;
@@ -56,14 +57,18 @@ struct CacheConfig {
   uint64_t limit_bytes = UINT64_C(1) << 30;
 };
 
+/// The settings of an engine, fixed when Engine::create takes them.
 struct Config {
+  /// The proposals that modules of the engine may use.
   Features features;
+  /// When functions are compiled. A property of the engine: every module of it is compiled so.
   CompileMode mode = CompileMode::aot;
   /// The optimisation level; in the modes eager and lazy, that of the highest tier: o0 never compiles a function again.
   OptLevel opt = OptLevel::o1;
   /// A function is hot when its calls and the turns of its loops have come to this number. Larger functions take longer
   /// to compile, and need more: this much a KiB of body on top. At least 1.
   uint32_t hot_count = 64'000;
+  /// The cache on disk; off by default.
   CacheConfig cache;
   /// Compile threads; 0: one a core.
   unsigned compile_workers = 0;

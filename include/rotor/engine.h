@@ -21,7 +21,7 @@ struct EngineUsage {
   uint64_t mappings = 0;        ///< mappings by the kernel's count (vm.max_map_count) that exist, or may come to exist
   uint64_t mappings_limit = 0;  ///< three quarters of vm.max_map_count
   uint64_t reserved_bytes = 0;  ///< of address space
-  uint64_t reserved_limit_bytes = 0;
+  uint64_t reserved_limit_bytes = 0;  ///< of address space
 };
 
 /// A cheap handle; copies share one engine. Thread-safe. Modules keep their engine alive.
@@ -35,6 +35,7 @@ class Engine {
   /// process where it is blocked. So a thread that blocks them after its first call (with sigfillset, say), or takes
   /// that stack away, asks for this before its next one. Errors: io.
   static Result<void> prepare_thread();
+  /// Returns the settings that the engine was made with.
   const Config& config() const;
   /// Returns the heap type of references to functions of that type, for ValType::ref. The engine keeps it for ever: so
   /// ask for types that the host knows, and not for whatever modules bring. Errors: stale_handle (the type names one
@@ -43,6 +44,7 @@ class Engine {
   /// Returns the function type that a heap type names in the types of this engine's modules and functions; nullopt if
   /// the heap type is abstract, or its type is gone with all that used it.
   std::optional<FuncType> func_type(HeapType heap) const;
+  /// Returns the counts as of now.
   EngineUsage usage() const;
 
  private:

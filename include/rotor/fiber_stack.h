@@ -23,7 +23,9 @@ class FiberStack {
   /// is declared).
   static Result<FiberStack> declare(void* low, size_t size_bytes);
 
+  /// Takes over the declaration; what was moved from declares nothing.
   FiberStack(FiberStack&& other) noexcept : low_(other.low_) { other.low_ = nullptr; }
+  /// Exchanges the two declarations.
   FiberStack& operator=(FiberStack&& other) noexcept;
   ~FiberStack();
 

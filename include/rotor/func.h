@@ -29,10 +29,13 @@ class TypedFunc;
 class Func {
  public:
   Func() = default;
+  /// Returns whether the instance of the function is still there.
   bool alive() const;
+  /// Returns the type; that of no parameters and no results if the instance is gone.
   FuncType type() const;
   /// Errors: type_mismatch, trap, host, stale_handle.
   Result<std::vector<Value>> call(std::span<const Value> args) const;
+  /// Does the same with arguments in braces: `func.call({1, 2.0})`.
   Result<std::vector<Value>> call(std::initializer_list<Value> args = {}) const {
     return call(std::span<const Value>(args.begin(), args.size()));
   }
@@ -64,24 +67,29 @@ class Caller {
   T* data() const {
     return static_cast<T*>(host_data());
   }
-  void* host_data() const;
+  void* host_data() const;  ///< what `data` gives, without a type
   /// Handles. What is changed through them an ImportObserver does not see, and it may refuse them: prefer the functions
   /// below where those will do.
   Result<Func> get_func(std::string_view name) const;
+  /// Does the same for an exported table.
   Result<Table> get_table(std::string_view name) const;
   /// The exported memory of that name; with an empty name the instance's memory 0, imported or not.
   Result<Memory> get_memory(std::string_view name = {}) const;
   /// Copies out of or into memory 0, checked. Errors: invalid_argument (out of bounds), not_found (no memory).
   Result<void> read(uint64_t address, std::span<uint8_t> out) const;
+  /// Does the same the other way: copies `bytes` to `address`.
   Result<void> write(uint64_t address, std::span<const uint8_t> bytes) const;
   /// Bytes that memory 0 has now. Errors: not_found.
   Result<uint64_t> memory_bytes() const;
   /// Of an exported table: what Table's functions do. Errors: theirs; not_found.
   Result<Value> table_get(std::string_view table, uint64_t index) const;
+  /// Sets an element, as Table::set does.
   Result<void> table_set(std::string_view table, uint64_t index, const Value& value) const;
+  /// Grows the table, as Table::grow does, and returns the old size in elements.
   Result<uint64_t> table_grow(std::string_view table, uint64_t delta_elements, const Value& init) const;
   /// Calls an export of the instance. Errors: those of Func::call; not_found.
   Result<std::vector<Value>> call(std::string_view name, std::span<const Value> args = {}) const;
+  /// Does the same with arguments in braces.
   Result<std::vector<Value>> call(std::string_view name, std::initializer_list<Value> args) const {
     return call(name, std::span<const Value>(args.begin(), args.size()));
   }
@@ -102,6 +110,7 @@ namespace detail { Error signature_mismatch(const FuncType& wanted, const FuncTy
 template <class R, class... Args>
 class TypedFunc<R(Args...)> {
  public:
+  /// Calls the function. Errors: those of Func::call, but for type_mismatch.
   Result<R> operator()(Args... args) const {
     constexpr size_t count = std::max<size_t>({detail::kSlotCount<Args...>, detail::Results<R>::count, 1});
     Slot slots[count];
@@ -115,7 +124,7 @@ class TypedFunc<R(Args...)> {
     else
       return detail::Results<R>::load(slots);
   }
-  const Func& func() const { return func_; }
+  const Func& func() const { return func_; }  ///< the same function without its type
 
  private:
   friend class Func;

@@ -27,6 +27,7 @@ class ImportObserver {
   virtual void on_write(uint64_t /*address*/, std::span<const uint8_t> /*bytes*/) {}
   /// Called after Caller::table_set and Caller::table_grow did so.
   virtual void on_table_set(std::string_view /*table*/, uint64_t /*index*/, ValType /*type*/, Slot /*element*/) {}
+  /// Called after Caller::table_grow did so; `delta` counts elements.
   virtual void on_table_grow(std::string_view /*table*/, uint64_t /*delta*/, ValType /*type*/, Slot /*init*/) {}
   /// Called after Caller::call called an export; `results` is what that returned.
   virtual void on_nested_call(std::string_view /*export_name*/, std::span<const Value> /*args*/,

@@ -24,9 +24,12 @@ class LinkGroup;
 class ImportObserver;
 class Snapshot;
 
+/// What an import or export is: a handle to it.
 using Extern = std::variant<Func, Table, Memory, Global>;
 
+/// What an instance is made with, beside its module and imports.
 struct InstanceOptions {
+  /// What it may use. Defaults: those of Limits.
   Limits limits;
   /// The pointer that `Caller::data` gives host functions. The host keeps what it points to alive as long as the
   /// instance.
@@ -46,7 +49,9 @@ struct InstanceOptions {
 class [[nodiscard]] Stay {
  public:
   Stay() = default;
+  /// Takes over the stay; `other` is empty then.
   Stay(Stay&& other) noexcept : group_(std::exchange(other.group_, nullptr)) {}
+  /// Does the same, after it has ended the stay that was here.
   Stay& operator=(Stay&& other) noexcept {
     if (this != &other) {
       end();
@@ -55,10 +60,11 @@ class [[nodiscard]] Stay {
     return *this;
   }
   ~Stay() { end(); }
+  /// Ends the stay, if there is one.
   void end() {
     if (group_) leave(std::exchange(group_, nullptr));
   }
-  explicit operator bool() const { return group_ != nullptr; }
+  explicit operator bool() const { return group_ != nullptr; }  ///< whether there is a stay
 
  private:
   friend class Instance;
@@ -73,19 +79,27 @@ class [[nodiscard]] Stay {
 class Instance {
  public:
   Instance() = default;
+  /// Takes over the instance; what was moved from is an empty handle.
   Instance(Instance&&) noexcept;
+  /// Does the same, after it has dropped the instance that was here.
   Instance& operator=(Instance&&) noexcept;
   ~Instance();
 
-  explicit operator bool() const { return impl_ != nullptr; }
-  const Module& module() const;
+  explicit operator bool() const { return impl_ != nullptr; }  ///< false: an empty handle
+  const Module& module() const;  ///< what it is an instance of. Pre: the handle is not empty
 
   /// Errors: not_found, naming the export and what it is if it is something else.
   Result<Extern> get(std::string_view name) const;
+  /// Returns an exported function. Errors: those of get.
   Result<Func> get_func(std::string_view name) const;
+  /// Returns an exported memory. Errors: those of get.
   Result<Memory> get_memory(std::string_view name) const;
+  /// Returns an exported table. Errors: those of get.
   Result<Table> get_table(std::string_view name) const;
+  /// Returns an exported global. Errors: those of get.
   Result<Global> get_global(std::string_view name) const;
+  /// Returns an exported function of that type: `get_typed<int32_t(int32_t)>("f")`. Errors: those of get;
+  /// type_mismatch.
   template <class Signature>
   Result<TypedFunc<Signature>> get_typed(std::string_view name) const {
     ROTOR_TRY(Func func, get_func(name));
@@ -93,7 +107,7 @@ class Instance {
   }
   /// Returns memory 0, exported or not. Errors: not_found.
   Result<Memory> memory0() const;
-  void* host_data() const;
+  void* host_data() const;  ///< InstanceOptions::host_data; nullptr for an empty handle
 
   /// Takes a snapshot of the state between calls. Makes no copy of memories that were made with MemoryLimits::imageable
   /// and have not been part of a snapshot: they go on as copy-on-write mappings of it. Of other memories it copies what
@@ -117,9 +131,11 @@ class Instance {
   /// These call InterruptHandle's functions, for threads that know that nobody moves or drops this handle meanwhile;
   /// other threads use the InterruptHandle.
   Result<void> interrupt() const { return interrupt_handle().interrupt(); }
+  /// Sets the deadline, as InterruptHandle::set_deadline does.
   Result<void> set_deadline(InterruptHandle::Clock::time_point deadline) const {
     return interrupt_handle().set_deadline(deadline);
   }
+  /// Takes the deadline away, as InterruptHandle::clear_deadline does.
   void clear_deadline() const { interrupt_handle().clear_deadline(); }
 
  private:

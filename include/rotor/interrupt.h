@@ -25,6 +25,7 @@ class Watchdog;
 /// with invalid_argument, and have no effect, if a module of the group was compiled without.
 class InterruptHandle {
  public:
+  /// The clock of deadlines.
   using Clock = std::chrono::steady_clock;
 
   InterruptHandle() = default;  ///< a stale handle, of no instance
@@ -45,6 +46,7 @@ class InterruptHandle {
   /// the engine starts for its first deadline watches the clock. Host functions may move the deadline of the call they
   /// are in. Errors: stale_handle; invalid_argument (Config::interruptible); io (no thread).
   Result<void> set_deadline(Clock::time_point deadline) const;
+  /// Takes the deadline away. Does nothing for a stale handle.
   void clear_deadline() const;
 
   /// For the library's own use.

@@ -9,8 +9,8 @@ namespace rotor {
 /// What a watermark callback is told: bytes of all the memories that an instance defines, or of the one that the host
 /// made, as the limit counts them.
 struct MemoryGrowth {
-  uint64_t old_bytes = 0;
-  uint64_t new_bytes = 0;
+  uint64_t old_bytes = 0;    ///< before the growth
+  uint64_t new_bytes = 0;    ///< after it, if it is allowed
   uint64_t limit_bytes = 0;  ///< the smaller of MemoryLimits::limit_bytes and the sum of the declared maxima
 };
 
@@ -32,10 +32,12 @@ struct MemoryLimits {
 /// Limits of an instance. One that would exceed a limit from the start is refused: ErrorKind::limit, with the limit's
 /// name. What the instance imports does not count.
 struct Limits {
+  /// Of all the memories that it defines together.
   MemoryLimits memory;
   /// Memories that it may define. Each takes three of the process's mappings (vm.max_map_count) and 4 GiB or more of
   /// its address space.
   uint32_t memories = 100;
+  /// Tables that it may define.
   uint32_t tables = 100'000;
   /// Elements of all the tables together, of 8 bytes. A `table.grow` past it returns -1 and is counted.
   uint64_t table_elements = 10'000'000;
@@ -53,14 +55,14 @@ struct Limits {
 
 /// What an instance uses, in the memories and tables that it defines.
 struct InstanceUsage {
-  uint32_t memories = 0;
-  uint64_t memory_bytes = 0;
+  uint32_t memories = 0;               ///< that it defines
+  uint64_t memory_bytes = 0;           ///< that these have now
   uint64_t memory_limit_bytes = 0;     ///< as in MemoryGrowth
   uint64_t denied_memory_growths = 0;  ///< by a limit, a declared maximum, the callback or the system
-  uint32_t tables = 0;
-  uint64_t table_elements = 0;
-  uint64_t table_elements_limit = 0;
-  uint64_t denied_table_growths = 0;
+  uint32_t tables = 0;                 ///< that it defines
+  uint64_t table_elements = 0;         ///< that these have now
+  uint64_t table_elements_limit = 0;   ///< the smaller of Limits::table_elements and the sum of the declared maxima
+  uint64_t denied_table_growths = 0;   ///< by a limit, a declared maximum or the system
 };
 
 }  // namespace rotor

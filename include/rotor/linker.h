@@ -35,7 +35,7 @@ class InstancePre {
   /// memory's), io (an imported memory is as it was); stale_handle (what is imported is gone; or the system took a
   /// mapping and refused another one, and an imported memory has no bytes now).
   Result<Instance> instantiate(const Snapshot& snapshot, const InstanceOptions& options = {}) const;
-  const Module& module() const;
+  const Module& module() const;  ///< what is instantiated
   /// Returns the imports that all instances made from this share and may change: `module.name` of memories, tables and
   /// mutable globals that the linker defines once, not per instance.
   std::vector<std::string> shared_state() const;
@@ -49,10 +49,15 @@ class InstancePre {
 /// A copyable table of definitions. Not thread-safe.
 class Linker {
  public:
+  /// Makes a linker without definitions. Modules and what is defined must be of the same engine.
   explicit Linker(const Engine& engine);
+  /// Copies the definitions, not what they name: both linkers give the same memories and functions.
   Linker(const Linker&);
+  /// Does the same in place of what was defined here.
   Linker& operator=(const Linker&);
+  /// Takes over the definitions; a linker that was moved from may only be assigned to or destroyed.
   Linker(Linker&&) noexcept;
+  /// Does the same in place of what was defined here.
   Linker& operator=(Linker&&) noexcept;
   ~Linker();
 
@@ -77,10 +82,12 @@ class Linker {
                            std::function<Result<Extern>(const InstanceOptions&)> make);
   /// Defines all exports of an instance under one module name.
   void define_instance(std::string_view module, const Instance& instance);
+  /// Returns whether an import of that name is defined.
   bool defined(std::string_view module, std::string_view name) const;
 
   /// Errors: link, naming the import that is missing or of another type, with both types.
   Result<InstancePre> instantiate_pre(const Module& module) const;
+  /// Resolves the imports and instantiates. Errors: those of instantiate_pre and InstancePre::instantiate.
   Result<Instance> instantiate(const Module& module, const InstanceOptions& options = {}) const {
     ROTOR_TRY(InstancePre pre, instantiate_pre(module));
     return pre.instantiate(options);

@@ -28,13 +28,15 @@ class Memory {
   /// type).
   static Result<Memory> create(const Engine& engine, const MemoryType& type, MemoryLimits limits = {});
 
+  /// Returns whether the memory is still there.
   bool alive() const;
   /// Returns the address of byte 0; nullptr if the memory is gone.
   uint8_t* data() const;
   uint64_t size_bytes() const;  ///< 0 if the memory is gone
-  uint64_t page_bytes() const;
+  uint64_t page_bytes() const;  ///< a power of two; kPageBytes if the memory is gone
+  /// Returns the size in pages of page_bytes(); 0 if the memory is gone.
   uint64_t size_pages() const { return size_bytes() / page_bytes(); }
-  uint64_t limit_bytes() const;
+  uint64_t limit_bytes() const;  ///< bytes that it may grow to; 0 if the memory is gone
   /// Grows it as `memory.grow` does, and returns the old size in pages. Errors: limit, stale_handle; host
   /// (MemoryLimits::on_watermark threw).
   Result<uint64_t> grow(uint64_t delta_pages) const;
@@ -42,7 +44,9 @@ class Memory {
   uint64_t denied_growths() const;
   /// Read and write bytes. Errors: invalid_argument (out of bounds, which is no trap here); stale_handle.
   Result<void> read(uint64_t address, std::span<uint8_t> out) const;
+  /// Does the same the other way: copies `bytes` to `address`.
   Result<void> write(uint64_t address, std::span<const uint8_t> bytes) const;
+  /// Returns the type, whose minimum is the current size. If the memory is gone, it is a MemoryType{}.
   MemoryType type() const;
   /// Returns a handle that keeps the memory alive, whoever drops it; its size_bytes() is a plain read. If the memory is
   /// gone, it is gone for that handle, too.
@@ -72,10 +76,13 @@ class Table {
   static Result<Table> create(const Engine& engine, const TableType& type, const Value& init,
                               uint64_t limit_elements = 10'000'000);
   uint64_t size() const;  ///< in elements; 0 if the table is gone
+  /// Returns an element. Errors: invalid_argument (no such index; another thread is inside), stale_handle.
   Result<Value> get(uint64_t index) const;
+  /// Sets an element. Errors: those of get; type_mismatch.
   Result<void> set(uint64_t index, const Value& value) const;
   /// Grows it, and returns the old size in elements. Errors: limit, type_mismatch, stale_handle.
   Result<uint64_t> grow(uint64_t delta_elements, const Value& init) const;
+  /// Returns the type, whose minimum is the current size. If the table is gone, it is a TableType{}.
   TableType type() const;
 
   std::shared_ptr<runtime::TableImpl> lock() const { return strong_ ? strong_ : weak_.lock(); }
@@ -96,9 +103,11 @@ class Global {
   /// Makes a global of the host's, to be imported. Errors: type_mismatch, stale_handle (those of `init`); stale_handle
   /// (the type names one that is gone).
   static Result<Global> create(const Engine& engine, const GlobalType& type, const Value& init);
+  /// Returns the value. Errors: stale_handle; invalid_argument (another thread is inside).
   Result<Value> get() const;
   /// Errors: invalid_argument (immutable), type_mismatch, stale_handle.
   Result<void> set(const Value& value) const;
+  /// Returns the type. If the global is gone, it is a GlobalType{}.
   GlobalType type() const;
 
   std::shared_ptr<runtime::GlobalImpl> lock() const { return strong_ ? strong_ : weak_.lock(); }

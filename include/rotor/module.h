@@ -18,33 +18,38 @@
 namespace rotor {
 namespace runtime { class ModuleImpl; }
 
+/// The type of an import or export.
 using ExternType = std::variant<FuncType, TableType, MemoryType, GlobalType>;
 /// Returns "func", "table", "memory" or "global".
 const char* kind_name(const ExternType& type);
+/// Returns the type in the text format ("func (param i32)"). For people: the form may change.
 std::string to_string(const ExternType& type);
 
+/// An import that a module declares.
 struct ImportInfo {
-  std::string module;
-  std::string name;
-  ExternType type;
+  std::string module;  ///< the first of its two names, as the module has it
+  std::string name;    ///< the second of them, as the module has it
+  ExternType type;     ///< the type that the module asks for
 };
+/// An export of a module.
 struct ExportInfo {
-  std::string name;
-  ExternType type;
+  std::string name;  ///< as the module has it
+  ExternType type;   ///< the type of what is exported
 };
+/// A section of a module.
 struct SectionInfo {
-  std::string name;  ///< "type", "code", or a custom section's name
-  bool custom = false;
+  std::string name;     ///< "type", "code", or a custom section's name
+  bool custom = false;  ///< it is a custom section
   uint64_t offset = 0;  ///< of the contents, in bytes
   uint64_t size = 0;    ///< of the contents, in bytes
 };
 
 /// What a compilation cost.
 struct CompileStats {
-  uint32_t functions = 0;
+  uint32_t functions = 0;   ///< that were compiled
   uint64_t code_bytes = 0;  ///< machine code
-  double wall_ms = 0;
-  double cpu_ms = 0;  ///< summed over the compile threads
+  double wall_ms = 0;       ///< from begin to end
+  double cpu_ms = 0;        ///< summed over the compile threads
   /// Whether half of Config::compile_deadline_ms was over, so that what was left was compiled at o0: such code is not
   /// cached.
   bool hurried = false;
@@ -57,10 +62,10 @@ struct TierStats {
   uint32_t tier0_functions = 0;  ///< that have tier-0 code, or had it before tier 1
   uint32_t tier1_functions = 0;  ///< that have tier-1 code
   uint32_t tier0_compiled = 0;   ///< functions compiled in this process: a function compiled twice counts twice
-  uint32_t tier1_compiled = 0;
-  double tier0_cpu_ms = 0;  ///< CPU time of compiling on demand
-  double tier1_cpu_ms = 0;  ///< CPU time of compiling again in the background
-  uint64_t code_bytes = 0;
+  uint32_t tier1_compiled = 0;   ///< likewise
+  double tier0_cpu_ms = 0;       ///< CPU time of compiling on demand
+  double tier1_cpu_ms = 0;       ///< CPU time of compiling again in the background
+  uint64_t code_bytes = 0;       ///< machine code, of both tiers
 };
 
 /// The compiler's work as text.
@@ -108,15 +113,19 @@ class Module {
     bool hit = false;              ///< code came from the cache
     std::optional<Error> failure;  ///< why code could not be put there, or what was there could not be used
   };
+  /// Returns how the cache was used, as of now.
   CacheOutcome cache_outcome() const;
   /// Puts code that was compiled since Module::compile into the cache, if there is a cache and such code. Code that was
   /// not put there is put there when the last handle to the module goes away; errors are lost then. Errors: io, limit.
   Result<void> update_cache() const;
 
+  /// Returns the imports, in the order of the module. They live as long as the module.
   const std::vector<ImportInfo>& imports() const;
+  /// Returns the exports, in the order of the module. They live as long as the module.
   const std::vector<ExportInfo>& exports() const;
   /// Returns the type of an export; nullptr if there is none of that name.
   const ExternType* export_type(std::string_view name) const;
+  /// Returns the sections, in the order of the module.
   std::vector<SectionInfo> sections() const;
   /// Returns the contents of the first custom section of that name; empty if there is none. They live as long as the
   /// module.

@@ -31,38 +31,46 @@ enum class ErrorKind : uint8_t {
   internal,          ///< a bug in Rotor; please report it
 };
 
+/// Returns the kind as it is spelt here ("type_mismatch").
 const char* to_string(ErrorKind kind);
 
 /// An error as a value.
 struct [[nodiscard]] Error {
-  ErrorKind kind = ErrorKind::internal;
-  std::string message;  ///< safe to print (rotor/printable.h), unless a host function wrote it
+  ErrorKind kind = ErrorKind::internal;  ///< what class of failure it is
+  std::string message;                   ///< safe to print (rotor/printable.h), unless a host function wrote it
   /// Byte offset in the module or file the error is about.
   std::optional<uint64_t> offset;
   /// The trap with its backtrace, if `kind` is `trap`.
   std::shared_ptr<const Trap> trap;
 
   Error() = default;
+  /// Makes an error that names no offset.
   Error(ErrorKind error_kind, std::string text) : kind(error_kind), message(std::move(text)) {}
+  /// Makes an error at a byte offset in the module or file.
   Error(ErrorKind error_kind, std::string text, uint64_t at) : kind(error_kind), message(std::move(text)), offset(at) {}
 
   /// Returns one line (for a trap, one line more per frame), made printable as by rotor/printable.h.
   std::string to_string() const;
 };
 
+/// A value, or the error that stands in its place.
 template <class T>
 using Result = std::expected<T, Error>;
 
+/// Makes an error, to be returned from a function that returns a Result.
 inline std::unexpected<Error> fail(ErrorKind kind, std::string message) {
   return std::unexpected<Error>(Error(kind, std::move(message)));
 }
+/// Does the same, at a byte offset.
 inline std::unexpected<Error> fail(ErrorKind kind, std::string message, uint64_t offset) {
   return std::unexpected<Error>(Error(kind, std::move(message), offset));
 }
 
 }  // namespace rotor
 
+/// For the macros below.
 #define ROTOR_CONCAT_(a, b) a##b
+/// For the macros below: joins two words, after expanding them.
 #define ROTOR_CONCAT(a, b) ROTOR_CONCAT_(a, b)
 
 /// Returns the error of `expr` from the enclosing function, if it has one.
@@ -74,6 +82,7 @@ inline std::unexpected<Error> fail(ErrorKind kind, std::string message, uint64_t
 
 /// `ROTOR_TRY(auto x, expr)`: binds the value of `expr` or returns its error.
 #define ROTOR_TRY(decl, expr) ROTOR_TRY_(ROTOR_CONCAT(rotor_try_, __LINE__), decl, expr)
+/// For ROTOR_TRY.
 #define ROTOR_TRY_(tmp, decl, expr)                 \
   auto tmp = (expr);                                \
   if (!tmp) [[unlikely]]                            \

@@ -1,6 +1,9 @@
 // The public C++ API of Rotor in one include.
 #pragma once
 
+/// @namespace rotor
+/// The public API. Nothing in it throws, prints or ends the process; errors are values (Result).
+
 #include "rotor/config.h"
 #include "rotor/engine.h"
 #include "rotor/fiber_stack.h"

@@ -14,8 +14,8 @@ namespace runtime { struct SnapshotImpl; }
 
 /// A digest of a snapshot's state (XXH3-128): equal states have equal digests.
 struct SnapshotDigest {
-  uint64_t low = 0;
-  uint64_t high = 0;
+  uint64_t low = 0;   ///< the first 64 bits
+  uint64_t high = 0;  ///< the others
   bool operator==(const SnapshotDigest&) const = default;
 };
 
@@ -29,8 +29,8 @@ struct SnapshotDigest {
 class Snapshot {
  public:
   Snapshot() = default;
-  explicit operator bool() const { return impl_ != nullptr; }
-  const Module& module() const;
+  explicit operator bool() const { return impl_ != nullptr; }  ///< false: an empty handle
+  const Module& module() const;  ///< the module of the instance. Pre: the handle is not empty
   /// Returns the sum of the sizes of its memories, in bytes.
   uint64_t memory_bytes() const;
   /// Returns the bytes that the system holds for them. Pages that were never written cost nothing.

@@ -29,6 +29,7 @@ enum class TrapKind : uint8_t {
   host = 14,                     ///< a host function returned an error
   null_function_reference = 15,  ///< call_ref
 };
+/// The number of kinds; each is below it.
 inline constexpr uint8_t kTrapKindCount = 16;
 
 /// Returns the spec suite's words for a trap ("integer divide by zero").
@@ -36,7 +37,7 @@ const char* to_string(TrapKind kind);
 
 /// One wasm frame.
 struct Frame {
-  uint32_t func_index = 0;
+  uint32_t func_index = 0;     ///< in the module, imported functions counted
   std::string func_name;       ///< from the name section or the export, else empty; as the module has it
   std::string module_name;     ///< from the name section, else empty; likewise
   uint64_t module_offset = 0;  ///< byte offset of the instruction in the module; 0: unknown
@@ -44,10 +45,11 @@ struct Frame {
 
 /// Most recent frame first, at most kMaxFrames of them.
 struct Trap {
+  /// The most frames that a trap keeps: those nearest to the trap.
   static constexpr uint32_t kMaxFrames = 64;
-  TrapKind kind = TrapKind::unreachable;
-  std::string message;
-  std::vector<Frame> frames;
+  TrapKind kind = TrapKind::unreachable;  ///< why
+  std::string message;        ///< the spec suite's words for the kind; of TrapKind::host, the host function's own
+  std::vector<Frame> frames;  ///< the innermost first
 
   /// Returns the message, then one line per frame, with names made printable as by rotor/printable.h.
   std::string to_string() const;

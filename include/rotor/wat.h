@@ -13,6 +13,7 @@
 
 namespace rotor {
 
+/// How a text is encoded.
 struct WatOptions {
   /// Writes a name section from the `$names` and `(@name "...")` annotations of the text.
   bool names = false;
@@ -20,9 +21,10 @@ struct WatOptions {
 
 /// Maps parts of a binary to the text that they come from: the first byte of each module field and of each instruction.
 struct WatSourceMap {
+  /// A part of the binary.
   struct Entry {
-    uint32_t binary = 0;
-    uint32_t text = 0;
+    uint32_t binary = 0;  ///< byte offset of its first byte in the module
+    uint32_t text = 0;    ///< byte offset in the text of what it comes from
   };
   std::vector<Entry> entries;  ///< in the order of `binary`
 
@@ -30,9 +32,10 @@ struct WatSourceMap {
   uint64_t text_offset(uint64_t binary) const;
 };
 
+/// A module that was encoded.
 struct WatModule {
-  std::vector<uint8_t> bytes;
-  WatSourceMap source_map;
+  std::vector<uint8_t> bytes;  ///< for Module::compile
+  WatSourceMap source_map;     ///< for errors that name an offset in `bytes`
 };
 
 /// Encodes one module, `(module ...)` or its fields alone. All of WebAssembly 3.0, threads, custom page sizes, wide
@@ -43,6 +46,7 @@ Result<WatModule> parse_wat(std::string_view text, const WatOptions& options = {
 /// Encodes one module, and returns its bytes only.
 Result<std::vector<uint8_t>> wat_to_wasm(std::string_view text, const WatOptions& options = {});
 
+/// How a module is printed.
 struct WatPrintOptions {
   /// Prints names from the name section in place of indices; else all indices are numbers.
   bool names = true;
@@ -68,25 +72,29 @@ Result<std::string> wasm_to_wat(std::span<const uint8_t> module, const WatPrintO
 /// The sections, imports and exports of a binary module, whether or not the engine can run it: all of WebAssembly 3.0
 /// that the text format knows.
 struct ModuleOutline {
+  /// A section, as it lies in the module.
   struct Section {
-    std::string name;  ///< "type", "code", or a custom section's name
-    bool custom = false;
+    std::string name;     ///< "type", "code", or a custom section's name
+    bool custom = false;  ///< it is a custom section
     uint64_t offset = 0;  ///< of the contents, in bytes
     uint64_t size = 0;    ///< of the contents, in bytes
   };
+  /// An import that the module declares.
   struct Import {
-    std::string module, name;
-    std::string kind;  ///< "func", "table", "memory", "global" or "tag"
-    std::string type;  ///< in the text format: "func (type 0) (param i32)", "memory 1 2"
+    std::string module,  ///< the first of its two names, as the module has it
+        name;            ///< the second of them, as the module has it
+    std::string kind;    ///< "func", "table", "memory", "global" or "tag"
+    std::string type;    ///< in the text format: "func (type 0) (param i32)", "memory 1 2"
   };
+  /// An export of the module.
   struct Export {
-    std::string name;
-    std::string kind;
-    uint32_t index = 0;
+    std::string name;    ///< as the module has it
+    std::string kind;    ///< as of an Import
+    uint32_t index = 0;  ///< in the index space of its kind
   };
-  std::vector<Section> sections;
-  std::vector<Import> imports;
-  std::vector<Export> exports;
+  std::vector<Section> sections;  ///< in the order of the module
+  std::vector<Import> imports;    ///< in the order of the module
+  std::vector<Export> exports;    ///< in the order of the module
   /// The error of a part that could not be read, if any: then imports and exports may be missing, and the sections
   /// behind it, if their bounds could not be read.
   std::optional<Error> problem;
@@ -97,10 +105,11 @@ Result<ModuleOutline> outline_module(std::span<const uint8_t> module);
 
 /// A place in a text, both counted from 1; columns in characters.
 struct TextPosition {
-  uint64_t line = 1;
-  uint64_t column = 1;
+  uint64_t line = 1;    ///< from 1 on
+  uint64_t column = 1;  ///< from 1 on, in characters
   bool operator==(const TextPosition&) const = default;
 };
+/// Returns the place of a byte offset in a text; one past the end is the end.
 TextPosition text_position(std::string_view text, uint64_t offset);
 
 /// Returns `FILE:LINE:COLUMN: error: MESSAGE`, the line and a caret below it; three lines, without a newline at the

@@ -12,22 +12,23 @@ enum class RotationCause : uint8_t { memory, trap, force };
 /// How the new one was made.
 enum class StandbyOrigin : uint8_t { replay, image };
 
+/// An exchange of the active instance for a standby. Times in nanoseconds.
 struct RotationEvent {
-  uint64_t rotation = 0;  ///< 1: the first
-  RotationCause cause = RotationCause::memory;
-  StandbyOrigin origin = StandbyOrigin::replay;
-  uint64_t calls = 0;           ///< export calls made through the proxy before it
-  uint64_t bytes_before = 0;    ///< memory of the retired instance
-  uint64_t bytes_after = 0;     ///< memory of the new active
-  uint64_t calls_replayed = 0;  ///< on the new active; those in its image apart
-  uint64_t warmup_ns = 0;       ///< instantiation and replay
-  uint64_t wait_ns = 0;         ///< the caller waited so long for the standby (`at_swap` = wait, a trap, `force_at`)
-  uint64_t swap_pause_ns = 0;   ///< from gate closed to gate open, the wait apart
+  uint64_t rotation = 0;                         ///< 1: the first
+  RotationCause cause = RotationCause::memory;   ///< why it took place
+  StandbyOrigin origin = StandbyOrigin::replay;  ///< how the new active was made
+  uint64_t calls = 0;                            ///< export calls made through the proxy before it
+  uint64_t bytes_before = 0;                     ///< memory of the retired instance
+  uint64_t bytes_after = 0;                      ///< memory of the new active
+  uint64_t calls_replayed = 0;                   ///< on the new active; those in its image apart
+  uint64_t warmup_ns = 0;                        ///< instantiation and replay
+  uint64_t wait_ns = 0;        ///< the caller waited so long for the standby (`at_swap` = wait, a trap, `force_at`)
+  uint64_t swap_pause_ns = 0;  ///< from gate closed to gate open, the wait apart
 };
 
 /// What else may be told of, beside rotations.
 enum class ProxyEventKind : uint8_t {
-  warmup_begun,
+  warmup_begun,    ///< a standby is being made
   warmup_done,     ///< `ns` it took
   warmup_failed,   ///< `text` says why: an error, a divergence, futility
   image_made,      ///< `bytes` that the system holds for it, `ns` it took beyond the warm-up
@@ -38,12 +39,13 @@ enum class ProxyEventKind : uint8_t {
   log_compacted,   ///< `calls` that remain
   rotation_ended,  ///< for good, and `text` says why: a bound of the log
 };
+/// Something that happened. What its kind does not name below is 0 or empty.
 struct ProxyEvent {
-  ProxyEventKind kind;
-  uint64_t ns = 0;
-  uint64_t bytes = 0;
-  uint64_t calls = 0;
-  std::string text = {};
+  ProxyEventKind kind;    ///< what happened
+  uint64_t ns = 0;        ///< how long it took, in nanoseconds
+  uint64_t bytes = 0;     ///< of memory
+  uint64_t calls = 0;     ///< in the log
+  std::string text = {};  ///< for people
 };
 
 /// A snapshot; counts since the proxy was created.
@@ -51,11 +53,11 @@ struct ProxyCounters {
   uint64_t calls = 0;    ///< export calls by the host
   uint64_t leases = 0;   ///< outermost ones; those of one call included
   uint64_t waiting = 0;  ///< threads that wait for a lease, as of now
-  uint64_t traps = 0;
-  uint64_t retries = 0;        ///< calls and with_lease functions that ran again after a trap
+  uint64_t traps = 0;    ///< calls that a trap or a host function's error ended, those that were then retried included
+  uint64_t retries = 0;  ///< calls and with_lease functions that ran again after a trap
   uint64_t stale_handles = 0;  ///< calls refused for a token
 
-  uint64_t rotations = 0;
+  uint64_t rotations = 0;        ///< in all
   uint64_t rotations_trap = 0;   ///< of them, for a trap
   uint64_t rotations_force = 0;  ///< of them, under a lease
   uint64_t rotations_image = 0;  ///< of them, with a standby from the image
@@ -64,30 +66,30 @@ struct ProxyCounters {
   uint64_t futile = 0;           ///< of the failed, those whose standby stood above warm_at
   uint64_t divergences = 0;      ///< of the failed, those where a replay went another way
   uint64_t catch_up_failed = 0;  ///< of the failed, those that the log ran away from
-  uint64_t calls_replayed = 0;
-  uint64_t images = 0;          ///< made
-  uint64_t images_failed = 0;   ///< a standby went on without
-  uint64_t images_dropped = 0;  ///< no standby could be made from them: one was made from the log instead
-  uint64_t not_kept_ready = 0;  ///< images without Snapshot::keep_ready: the system refused
-  uint64_t verified = 0;        ///< images whose calls were replayed once more
-  uint64_t verify_failed = 0;   ///< of them, with another outcome
+  uint64_t calls_replayed = 0;   ///< on all standbys together
+  uint64_t images = 0;           ///< made
+  uint64_t images_failed = 0;    ///< a standby went on without
+  uint64_t images_dropped = 0;   ///< no standby could be made from them: one was made from the log instead
+  uint64_t not_kept_ready = 0;   ///< images without Snapshot::keep_ready: the system refused
+  uint64_t verified = 0;         ///< images whose calls were replayed once more
+  uint64_t verify_failed = 0;    ///< of them, with another outcome
 
-  uint64_t log_calls = 0;
-  uint64_t log_bytes = 0;
-  uint64_t log_replay_ns = 0;  ///< what its calls took on the active
-  uint64_t log_recorded = 0;   ///< calls ever recorded
-  uint64_t log_compactions = 0;
+  uint64_t log_calls = 0;        ///< in the log, as of now
+  uint64_t log_bytes = 0;        ///< of the log, as of now
+  uint64_t log_replay_ns = 0;    ///< what its calls took on the active
+  uint64_t log_recorded = 0;     ///< calls ever recorded
+  uint64_t log_compactions = 0;  ///< of the log
 
-  uint64_t warmup_ns_last = 0;
-  uint64_t warmup_ns_total = 0;
-  uint64_t swap_pause_ns_last = 0;
-  uint64_t swap_pause_ns_max = 0;
-  uint64_t swap_pause_ns_total = 0;
-  uint64_t wait_ns_max = 0;
-  uint64_t drain_ns_last = 0;  ///< from swap to freed
-  uint64_t drain_ns_total = 0;
-  uint64_t drained = 0;        ///< retired instances that were freed
-  uint64_t drain_overdue = 0;  ///< leases that did not end by the deadline
+  uint64_t warmup_ns_last = 0;       ///< instantiation and replay of the last standby
+  uint64_t warmup_ns_total = 0;      ///< of all standbys
+  uint64_t swap_pause_ns_last = 0;   ///< from gate closed to gate open, of the last rotation
+  uint64_t swap_pause_ns_max = 0;    ///< of the longest pause
+  uint64_t swap_pause_ns_total = 0;  ///< of all rotations
+  uint64_t wait_ns_max = 0;          ///< longest time that a caller waited for a standby
+  uint64_t drain_ns_last = 0;        ///< from swap to freed
+  uint64_t drain_ns_total = 0;       ///< of all retired instances
+  uint64_t drained = 0;              ///< retired instances that were freed
+  uint64_t drain_overdue = 0;        ///< leases that did not end by the deadline
 
   uint64_t retired = 0;              ///< instances not yet freed, as of now
   uint64_t memory_bytes = 0;         ///< of the active, as of the last lease's end

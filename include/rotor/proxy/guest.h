@@ -24,6 +24,7 @@ class Guest {
   virtual ~Guest() = default;
   Guest(const Guest&) = delete;
   Guest& operator=(const Guest&) = delete;
+  /// Returns the instance that calls go to: always the same one, which the guest owns.
   virtual Instance& instance() = 0;
   /// Text of an error object that the guest returned (ResultKind::error): an element of its exported externref table,
   /// with Preset::wasm_bindgen.
@@ -33,6 +34,7 @@ class Guest {
   /// left. Called while no call runs. Errors of `start` fail the warm-up; one of `stop` means that the guest must not
   /// be used any more.
   virtual Result<void> start_workers(const GroupRule& group);
+  /// Ends what start_workers began; see there.
   virtual Result<void> stop_workers(const GroupRule& group);
   /// Host state that belongs to the guest's references and must come along with its image (what external references
   /// stand for): given to the factory as GuestRequest::saved for every guest restored from that image. Called while no

@@ -21,23 +21,33 @@ namespace proxy { class ProxyImpl; }
 /// One argument of a proxied call. Bytes and vectors are viewed, not copied: they must outlive the call.
 class Arg {
  public:
+  /// Makes an i32.
   Arg(int32_t v) : Arg(ValType::i32, detail::to_slot(v)) {}
+  /// Makes an i32: a number, or the token of a handle.
   Arg(uint32_t v) : Arg(ValType::i32, detail::to_slot(v)) {}
+  /// Makes an i64.
   Arg(int64_t v) : Arg(ValType::i64, detail::to_slot(v)) {}
+  /// Makes an i64 of the same bits.
   Arg(uint64_t v) : Arg(ValType::i64, detail::to_slot(v)) {}
+  /// Makes an f32.
   Arg(float v) : Arg(ValType::f32, detail::to_slot(v)) {}
+  /// Makes an f64.
   Arg(double v) : Arg(ValType::f64, detail::to_slot(v)) {}
+  /// Makes an externref.
   Arg(ExternRef v) : Arg(ValType::externref, v.bits) {}
+  /// Makes the bytes of an ArgKind::bytes.
   static Arg bytes(std::span<const uint8_t> bytes) { return Arg(Shape::bytes, bytes); }
   /// Numbers, or the tokens of handles.
   static Arg vector(std::span<const uint32_t> elements) {
     return Arg(Shape::vector, {reinterpret_cast<const uint8_t*>(elements.data()), elements.size_bytes()});
   }
 
+  /// Makes a value of a type of one slot from its bits.
   static Arg from_slot(ValType type, Slot slot) { return Arg(type, slot); }
 
+  /// What an argument is: one value, or data that is copied into the guest.
   enum class Shape : uint8_t { value, bytes, vector };
-  Shape shape() const { return shape_; }
+  Shape shape() const { return shape_; }                   ///< which of the following have a meaning
   ValType type() const { return type_; }                   ///< of a value
   Slot slot() const { return slot_; }                      ///< of a value
   std::span<const uint8_t> data() const { return data_; }  ///< of bytes or a vector
@@ -57,7 +67,8 @@ struct Reply {
   std::vector<uint8_t> bytes;    ///< the `bytes` result
   std::vector<uint32_t> vector;  ///< the `vector` result, or the tokens of the `handles` result
 
-  int32_t i32(size_t index = 0) const { return values[index].i32(); }
+  int32_t i32(size_t index = 0) const { return values[index].i32(); }  ///< a scalar i32
+  /// Returns the token of a handle.
   uint32_t handle(size_t index = 0) const { return static_cast<uint32_t>(values[index].i32()); }
 };
 
@@ -69,7 +80,9 @@ struct Reply {
 /// The next lease is on the new active.
 class [[nodiscard]] Lease {
  public:
+  /// Takes over the lease; what was moved from holds none.
   Lease(Lease&& other) noexcept : impl_(std::exchange(other.impl_, nullptr)) {}
+  /// Does the same, after it has given back the lease that was here.
   Lease& operator=(Lease&& other) noexcept;
   ~Lease();
 
@@ -81,6 +94,7 @@ class [[nodiscard]] Lease {
   /// guest's memory), retired (the instance was exchanged under the lease). After a trap or a host function's error,
   /// with `on_trap` = rotate, further calls of this lease repeat that error.
   Result<Reply> call(std::string_view name, std::span<const Arg> args = {});
+  /// Does the same with arguments in braces.
   Result<Reply> call(std::string_view name, std::initializer_list<Arg> args) {
     return call(name, std::span<const Arg>(args.begin(), args.size()));
   }
@@ -88,6 +102,7 @@ class [[nodiscard]] Lease {
   /// the lease. Errors: those of Func::call; not_found; retired; invalid_argument for a build or release, which could
   /// not be recorded.
   Result<std::vector<Value>> raw(std::string_view name, std::span<const Value> args = {});
+  /// Does the same with arguments in braces.
   Result<std::vector<Value>> raw(std::string_view name, std::initializer_list<Value> args) {
     return raw(name, std::span<const Value>(args.begin(), args.size()));
   }

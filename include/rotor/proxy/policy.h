@@ -44,8 +44,8 @@ enum class ResultKind : uint8_t {
 /// What the policy says of one export, or of all that match a glob (`*` any run, `?` one character). An exact name
 /// wins over globs, a later glob over an earlier one. An export that nothing matches is a query of scalars.
 struct ExportRule {
-  std::string name;
-  Effect effect = Effect::query;
+  std::string name;               ///< an export, or a glob
+  Effect effect = Effect::query;  ///< what a call does to the guest's state
   /// The build only fills a cache: of the calls with equal arguments the first is a build, the others are queries.
   bool once = false;
   /// The build does not change the handles it takes: it need not be replayed for their sake. (One that takes handles
@@ -83,8 +83,8 @@ enum class ImportArg : uint8_t {
 /// What the policy says of an imported function, or of all that match a glob, by `module.name` or by `name` alone. The
 /// exact `module.name` wins over the exact `name`, that over globs, a later glob over an earlier one.
 struct ImportRule {
-  std::string name;
-  ImportMode mode = ImportMode::answer;
+  std::string name;                      ///< an import, or a glob
+  ImportMode mode = ImportMode::answer;  ///< what a call of it is when a recorded call is replayed
   /// Unset: an i32 may be a pointer, every other number must be what it was, references may differ.
   std::optional<std::vector<ImportArg>> args = {};
   uint32_t line = 0;  ///< in the policy file; 0: made in C++
@@ -121,37 +121,46 @@ enum class ImageMode : uint8_t {
 
 /// What a policy makes of one function of a module.
 struct ExplainedExport {
-  std::string name;
-  FuncType type;
-  Effect effect = Effect::query;
-  bool once = false, reads = false, retry = false;
-  std::optional<std::vector<uint32_t>> key;
-  std::vector<ArgKind> args;
-  std::vector<ResultKind> results;
-  std::string raw_only;  ///< why it can only be called through Lease::raw; empty: it can be called
-  std::string rule;      ///< the name or glob that says so, with its line; "preset"; "default"
+  std::string name;                          ///< as the module has it
+  FuncType type;                             ///< as the module has it
+  Effect effect = Effect::query;             ///< as of ExportRule
+  bool once = false,                         ///< as of ExportRule
+      reads = false,                         ///< as of ExportRule
+      retry = false;                         ///< as of ExportRule
+  std::optional<std::vector<uint32_t>> key;  ///< as of ExportRule
+  std::vector<ArgKind> args;                 ///< one for each argument that the host gives
+  std::vector<ResultKind> results;           ///< one for each result that the host gets
+  std::string raw_only;                      ///< why it can only be called through Lease::raw; empty: it can be called
+  std::string rule;                          ///< the name or glob that says so, with its line; "preset"; "default"
 };
+/// What a policy makes of one imported function.
 struct ExplainedImport {
-  std::string name;  ///< module.name
-  FuncType type;
-  ImportMode mode = ImportMode::answer;
-  std::vector<ImportArg> args;
-  std::string rule;
+  std::string name;                      ///< module.name
+  FuncType type;                         ///< as the module has it
+  ImportMode mode = ImportMode::answer;  ///< as of ImportRule
+  std::vector<ImportArg> args;           ///< one for each parameter
+  std::string rule;                      ///< as of ExplainedExport
 };
+/// What a policy makes of a module.
 struct PolicyExplanation {
-  std::vector<ExplainedExport> exports;
-  std::vector<ExplainedImport> imports;
+  std::vector<ExplainedExport> exports;  ///< its functions, in the order of the module
+  std::vector<ExplainedImport> imports;  ///< its functions, in the order of the module
 };
 /// As policy files have them.
 const char* to_string(Effect effect);
+/// Does the same for what an argument is.
 const char* to_string(ArgKind kind);
+/// Does the same for what a result is.
 const char* to_string(ResultKind kind);
+/// Does the same for what a host function's call is in a replay.
 const char* to_string(ImportMode mode);
+/// Does the same for what an import's argument is.
 const char* to_string(ImportArg kind);
 
 /// When to rotate, and what each export means. A plain value.
 struct Policy {
   bool enabled = true;  ///< false, or ROTOR_ROTATION=off in the environment: no recording, tokens are raw values
+  /// How the guest allocates and frees.
   Preset preset = Preset::plain;
 
   /// Memory use (memory.size of the limit) from which on a standby is prepared.
@@ -168,7 +177,9 @@ struct Policy {
   std::string gauge;
   /// What memory use is relative to; 0, or more than the instance's own limit: that limit. It limits nothing itself.
   uint64_t memory_limit_bytes = 0;
+  /// What a caller gets at swap_at if no standby is ready.
   AtSwap at_swap = AtSwap::serve;
+  /// What follows a trap.
   OnTrap on_trap = OnTrap::rotate;
   /// A standby may be swapped in once the calls it has yet to replay took the active no longer than this.
   uint64_t catch_up_ns = 1'000'000;
@@ -183,8 +194,9 @@ struct Policy {
   uint32_t query_handle_calls = 64;
   /// Pause after a failed warm-up; doubled by each further one.
   uint64_t backoff_first_ms = 100;
-  uint64_t backoff_max_ms = 60'000;
+  uint64_t backoff_max_ms = 60'000;  ///< the longest that such a pause gets
 
+  /// How standbys are made.
   ImageMode image = ImageMode::lazy;
   /// A standby that had to replay calls that took the active longer than this is imaged anew.
   uint64_t image_tail_ns = 100'000'000;
@@ -195,11 +207,14 @@ struct Policy {
   /// A log that is still above one of these bounds after compaction is given up: rotation ends, for the reason in the
   /// counters.
   uint64_t log_max_calls = 1'000'000;
-  uint64_t log_max_bytes = UINT64_C(256) << 20;
+  uint64_t log_max_bytes = UINT64_C(256) << 20;            ///< of the log itself
   uint64_t log_max_replay_ns = UINT64_C(600'000'000'000);  ///< what its calls took on the active
 
+  /// The workers of the guest, if it has any.
   GroupRule group;
+  /// The rules of host functions; the order matters for globs only.
   std::vector<ImportRule> imports;
+  /// The rules of exports; the order matters for globs only.
   std::vector<ExportRule> exports;
   std::string file;  ///< what errors name; empty: made in C++
 

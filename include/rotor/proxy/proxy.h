@@ -18,6 +18,7 @@
 namespace rotor {
 namespace proxy { class ProxyImpl; }
 
+/// Whom a proxy tells of its work.
 struct ProxyOptions {
   /// Told of each rotation, on the thread that caused it, before its lease begins (for `retry`, within it). Every
   /// caller waits meanwhile. Must not call the proxy.
@@ -29,8 +30,8 @@ struct ProxyOptions {
 
 /// Outcome of Proxy::verify.
 struct VerifyReport {
-  uint64_t calls = 0;  ///< replayed; each returned what it once did
-  bool digests_equal = false;
+  uint64_t calls = 0;             ///< replayed; each returned what it once did
+  bool digests_equal = false;     ///< false also if they were not compared
   bool compared_digests = false;  ///< false: a group, whose calls' results were compared only
 };
 
@@ -39,7 +40,9 @@ class Proxy {
  public:
   /// Checks the policy, then makes the first guest. Errors: those of Policy::check, then the factory's.
   static Result<Proxy> create(const Module& module, GuestFactory make_guest, Policy policy, ProxyOptions options = {});
+  /// Takes over the guests; a proxy that was moved from may only be assigned to or destroyed.
   Proxy(Proxy&&) noexcept;
+  /// Does the same in place of the guests that were here, which are freed.
   Proxy& operator=(Proxy&&) noexcept;
   /// Ends a warm-up after the call it is replaying, frees every instance.
   ~Proxy();
@@ -51,6 +54,7 @@ class Proxy {
   /// A lease of one call. Handles that a query returns live until a swap, which they hold up for `query_handle_calls`
   /// calls. Errors: those of acquire and Lease::call.
   Result<Reply> call(std::string_view name, std::span<const Arg> args = {});
+  /// Does the same with arguments in braces.
   Result<Reply> call(std::string_view name, std::initializer_list<Arg> args) {
     return call(name, std::span<const Arg>(args.begin(), args.size()));
   }
@@ -81,8 +85,8 @@ class Proxy {
   /// Calls go on meanwhile. Errors: not_found (no image); those of the factory and of replay; internal (divergence).
   Result<VerifyReport> verify();
 
-  ProxyCounters counters() const;
-  const Policy& policy() const;
+  ProxyCounters counters() const;  ///< as of now
+  const Policy& policy() const;    ///< what it was created with
 
  private:
   explicit Proxy(std::unique_ptr<proxy::ProxyImpl> impl);
