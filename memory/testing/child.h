@@ -27,7 +27,7 @@ inline const char* why_no_child() {
 #endif
 }
 
-/// What `body` returns in a child: false, a signal or no end within a minute is a failure.
+/// What `body` returns in a child: false, a signal or no end within four minutes is a failure.
 template <class Body>
 testing::AssertionResult in_child(Body&& body) {
   const pid_t child = fork();
