@@ -17,12 +17,12 @@ target triple = "x86_64-unknown-linux-gnu"
 ; "shift"
 ; Function Attrs: nounwind
 define hidden swiftcc <2 x i64> @f0(ptr swiftself %0, <2 x i64> %1, i32 %2) #0 !rotor.entry !3 {
-  %4 = and i32 %2, 15
-  %5 = trunc i32 %4 to i16
-  %6 = insertelement <8 x i16> poison, i16 %5, i64 0
-  %7 = shufflevector <8 x i16> %6, <8 x i16> poison, <8 x i32> zeroinitializer
-  %8 = bitcast <2 x i64> %1 to <8 x i16>
-  %9 = ashr <8 x i16> %8, %7
+  %4 = bitcast <2 x i64> %1 to <8 x i16>
+  %5 = and i32 %2, 15
+  %6 = trunc i32 %5 to i16
+  %7 = insertelement <8 x i16> poison, i16 %6, i64 0
+  %8 = shufflevector <8 x i16> %7, <8 x i16> poison, <8 x i32> zeroinitializer
+  %9 = ashr <8 x i16> %4, %8
   %10 = bitcast <8 x i16> %9 to <2 x i64>
   ret <2 x i64> %10
 }
@@ -67,10 +67,10 @@ define hidden swiftcc <2 x i64> @f2(ptr swiftself %0, <2 x i64> %1, <2 x i64> %2
 ; "swizzle"
 ; Function Attrs: nounwind
 define hidden swiftcc <2 x i64> @f3(ptr swiftself %0, <2 x i64> %1, <2 x i64> %2) #0 !rotor.entry !7 {
-  %4 = bitcast <2 x i64> %2 to <16 x i8>
-  %5 = call <16 x i8> @llvm.uadd.sat.v16i8(<16 x i8> %4, <16 x i8> splat (i8 112))
-  %6 = bitcast <2 x i64> %1 to <16 x i8>
-  %7 = call <16 x i8> @llvm.x86.ssse3.pshuf.b.128(<16 x i8> %6, <16 x i8> %5)
+  %4 = bitcast <2 x i64> %1 to <16 x i8>
+  %5 = bitcast <2 x i64> %2 to <16 x i8>
+  %6 = call <16 x i8> @llvm.uadd.sat.v16i8(<16 x i8> %5, <16 x i8> splat (i8 112))
+  %7 = call <16 x i8> @llvm.x86.ssse3.pshuf.b.128(<16 x i8> %4, <16 x i8> %6)
   %8 = bitcast <16 x i8> %7 to <2 x i64>
   ret <2 x i64> %8
 }
