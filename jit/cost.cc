@@ -152,14 +152,10 @@ class CostCounter::Sink : public wasm::EmptySink {
 
   Value constant(ValType, uint64_t) { return one(1); }
   Value numeric(wasm::NumericOp op, std::span<const Value>) {
-    if ((op >= wasm::NumericOp::I32DivS && op <= wasm::NumericOp::I32RemU) ||
-        (op >= wasm::NumericOp::I64DivS && op <= wasm::NumericOp::I64RemU))
-      return trapping(5, 2);
-    if (op >= wasm::NumericOp::I32TruncF32S && op <= wasm::NumericOp::I64TruncF64U) return trapping(6, 2);
-    return one(op == wasm::NumericOp::F32Min || op == wasm::NumericOp::F32Max || op == wasm::NumericOp::F64Min ||
-                       op == wasm::NumericOp::F64Max
-                   ? 14
-                   : 3);
+    using enum wasm::NumericOp;
+    if ((op >= I32DivS && op <= I32RemU) || (op >= I64DivS && op <= I64RemU)) return trapping(5, 2);
+    if (op >= I32TruncF32S && op <= I64TruncF64U) return trapping(6, 2);
+    return one(op == F32Min || op == F32Max || op == F64Min || op == F64Max ? 14 : 3);
   }
   void wide(wasm::WideOp, std::span<const Value>, std::span<Value>) { add(14, 1); }
 

@@ -6,6 +6,7 @@
 
 #include "code/abi.h"
 #include "code/run_page.h"
+#include "wasm/signature.h"
 
 namespace rotor::jit {
 
@@ -22,11 +23,11 @@ using Rmw = llvm::AtomicRMWInst;
 
 /// Returns an access's width in bytes, from the immediate's kind (memN: 2^N bytes); a fence has none.
 consteval uint32_t width_of(std::string_view immediate) {
-  return immediate.starts_with("mem") ? 1u << (immediate[3] - '0') : 0;
+  return immediate.starts_with("mem") ? 1u << wasm::natural_align_log2(immediate.data()) : 0;
 }
 
-/// Returns whether an access is of an i64.
-consteval bool has_i64(std::string_view signature) { return signature.contains('l'); }
+/// Returns whether an instruction's result is an i64.
+consteval bool returns_i64(const char* signature) { return wasm::parse_signature(signature).result == 'l'; }
 
 /// Returns what an instruction like "i64.atomic.rmw8.add_u" does; BAD_BINOP if it is none of these.
 consteval Rmw::BinOp operation_of(std::string_view text) {
@@ -51,7 +52,7 @@ AtomicAccess atomic_access_of(Opcode op) {
   switch (op) {
 #define ROTOR_OP(code, Name, text, immediate, signature, feature)
 #define ROTOR_ATOMIC(code, Name, text, immediate, signature, feature) \
-  case Opcode::Name: return {width_of(#immediate), has_i64(#signature)};
+  case Opcode::Name: return {width_of(#immediate), returns_i64(#signature)};
 #define ROTOR_OP_ATOMIC_WAIT ROTOR_ATOMIC
 #define ROTOR_OP_ATOMIC_LOAD ROTOR_ATOMIC
 #define ROTOR_OP_ATOMIC_STORE ROTOR_ATOMIC
@@ -59,7 +60,7 @@ AtomicAccess atomic_access_of(Opcode op) {
 #define ROTOR_OP_ATOMIC_RMW(code, Name, text, immediate, signature, feature) \
   case Opcode::Name:                                                         \
     static_assert(operation_of(text) != Rmw::BAD_BINOP, text);               \
-    return {width_of(#immediate), has_i64(#signature), operation_of(text)};
+    return {width_of(#immediate), returns_i64(#signature), operation_of(text)};
 #include "wasm/opcodes.def"
 #undef ROTOR_ATOMIC
     default: std::unreachable();

@@ -225,7 +225,6 @@ class FunctionEmitter {
   /// What a load reads, and how that becomes the result.
   struct Access {
     llvm::Type* type;
-    uint32_t bytes;
     llvm::Type* result;
     bool sign = false;
   };

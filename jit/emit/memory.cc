@@ -147,26 +147,33 @@ Value FunctionEmitter::access_pointer(const MemArg& mem, Value address, uint32_t
   return mem.offset ? b_.CreateConstGEP1_64(module_.i8, pointer, mem.offset) : pointer;
 }
 
+namespace {
+
+/// Returns the bytes that a scalar takes in memory.
+uint32_t bytes_of(llvm::Type* type) { return static_cast<uint32_t>(type->getPrimitiveSizeInBits() / 8); }
+
+}  // namespace
+
 #pragma GCC diagnostic push
 #pragma GCC diagnostic error "-Wswitch"
 
 FunctionEmitter::Access FunctionEmitter::access_of(LoadOp op) {
   using enum wasm::LoadOp;
   switch (op) {
-    case I32Load: return {module_.i32, 4, module_.i32};
-    case I64Load: return {module_.i64, 8, module_.i64};
-    case F32Load: return {module_.f32, 4, module_.f32};
-    case F64Load: return {module_.f64, 8, module_.f64};
-    case I32Load8S: return {module_.i8, 1, module_.i32, true};
-    case I32Load8U: return {module_.i8, 1, module_.i32};
-    case I32Load16S: return {module_.i16, 2, module_.i32, true};
-    case I32Load16U: return {module_.i16, 2, module_.i32};
-    case I64Load8S: return {module_.i8, 1, module_.i64, true};
-    case I64Load8U: return {module_.i8, 1, module_.i64};
-    case I64Load16S: return {module_.i16, 2, module_.i64, true};
-    case I64Load16U: return {module_.i16, 2, module_.i64};
-    case I64Load32S: return {module_.i32, 4, module_.i64, true};
-    case I64Load32U: return {module_.i32, 4, module_.i64};
+    case I32Load: return {module_.i32, module_.i32};
+    case I64Load: return {module_.i64, module_.i64};
+    case F32Load: return {module_.f32, module_.f32};
+    case F64Load: return {module_.f64, module_.f64};
+    case I32Load8S: return {module_.i8, module_.i32, true};
+    case I32Load8U: return {module_.i8, module_.i32};
+    case I32Load16S: return {module_.i16, module_.i32, true};
+    case I32Load16U: return {module_.i16, module_.i32};
+    case I64Load8S: return {module_.i8, module_.i64, true};
+    case I64Load8U: return {module_.i8, module_.i64};
+    case I64Load16S: return {module_.i16, module_.i64, true};
+    case I64Load16U: return {module_.i16, module_.i64};
+    case I64Load32S: return {module_.i32, module_.i64, true};
+    case I64Load32U: return {module_.i32, module_.i64};
   }
   std::unreachable();
 }
@@ -191,7 +198,7 @@ llvm::Type* FunctionEmitter::stored_type(StoreOp op) {
 
 Value FunctionEmitter::load(LoadOp op, const MemArg& mem, Value address) {
   Access access = access_of(op);
-  Value pointer = access_pointer(mem, address, access.bytes);
+  Value pointer = access_pointer(mem, address, bytes_of(access.type));
   llvm::LoadInst* value = mark(b_.CreateAlignedLoad(access.type, pointer, llvm::Align(1), /*isVolatile=*/true));
   if (access.type == access.result) return value;
   return access.sign ? b_.CreateSExt(value, access.result) : b_.CreateZExt(value, access.result);
@@ -199,7 +206,7 @@ Value FunctionEmitter::load(LoadOp op, const MemArg& mem, Value address) {
 
 void FunctionEmitter::store(StoreOp op, const MemArg& mem, Value address, Value value) {
   llvm::Type* type = stored_type(op);
-  Value pointer = access_pointer(mem, address, type->getPrimitiveSizeInBits() / 8);
+  Value pointer = access_pointer(mem, address, bytes_of(type));
   if (value->getType() != type) value = b_.CreateTrunc(value, type);
   mark(b_.CreateAlignedStore(value, pointer, llvm::Align(1), /*isVolatile=*/true));
 }

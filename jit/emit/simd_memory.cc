@@ -4,6 +4,7 @@
 
 #include "jit/emit/function.h"
 #include "jit/emit/simd.h"
+#include "wasm/signature.h"
 
 namespace rotor::jit {
 
@@ -18,7 +19,7 @@ uint32_t width_of(wasm::Opcode op) {
   switch (op) {
 #define ROTOR_OP(code, Name, text, immediate, signature, feature)
 #define ROTOR_SIMD_BYTES(code, Name, text, immediate, signature, feature) \
-  case wasm::Opcode::Name: return 1u << (#immediate[3] - '0');
+  case wasm::Opcode::Name: return 1u << wasm::natural_align_log2(#immediate);
 #define ROTOR_OP_SIMD_LOAD ROTOR_SIMD_BYTES
 #define ROTOR_OP_SIMD_STORE ROTOR_SIMD_BYTES
 #define ROTOR_OP_SIMD_LOAD_LANE ROTOR_SIMD_BYTES
