@@ -18,7 +18,7 @@ function(rotor_test name)
     target_link_libraries(rotor_test_headers PRIVATE rotor_flags GTest::gtest)
     # With the flags of a program, or they are of no use to one.
     set_target_properties(rotor_test_headers PROPERTIES POSITION_INDEPENDENT_CODE OFF)
-    target_compile_options(rotor_test_headers PRIVATE -O0 -fPIE)
+    target_compile_options(rotor_test_headers PRIVATE $<$<CONFIG:Debug>:-O0> -fPIE)
     target_precompile_headers(rotor_test_headers PRIVATE <gtest/gtest.h> <algorithm> <chrono> <expected> <filesystem>
                               <fstream> <functional> <future> <map> <memory> <mutex> <optional> <random> <span> <string>
                               <thread> <unordered_map> <vector>)
@@ -28,12 +28,10 @@ function(rotor_test name)
   list(JOIN ARG_LABELS ":" labels)
   add_executable(${name} ${ARG_SOURCES})
   target_link_libraries(${name} PRIVATE rotor_flags ${ARG_LIBS} GTest::gtest GTest::gtest_main)
-  if(ROTOR_SANITIZE)
-    # Compiling the tests would take twice the time otherwise, and running them takes no longer: the library is optimised.
-    target_compile_options(${name} PRIVATE -O0)
-    if(ROTOR_PRECOMPILED_HEADERS)
-      target_precompile_headers(${name} REUSE_FROM rotor_test_headers)
-    endif()
+  # Compiling the tests would take twice the time otherwise, and running them takes no longer: the library is optimised.
+  target_compile_options(${name} PRIVATE $<$<CONFIG:Debug>:-O0>)
+  if(ROTOR_PRECOMPILED_HEADERS)
+    target_precompile_headers(${name} REUSE_FROM rotor_test_headers)
   endif()
   # PRE_TEST: a build runs nothing.
   gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60

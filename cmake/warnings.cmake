@@ -29,7 +29,7 @@ if(ROTOR_LLD)
   endif()
 endif()
 
-# The build for the sanitizers only: the others find an include that is missing.
+# The builds for tests only: that of a release, which scripts/nightly.sh makes, finds an include that is missing.
 option(ROTOR_PRECOMPILED_HEADERS "Precompile what most sources of a folder include" OFF)
 # rotor_precompile(target HEADERS...)
 function(rotor_precompile target)

@@ -28,7 +28,6 @@ export ROTOR_SPEC_SUITE ROTOR_TRACES
 
 jobs=${ROTOR_JOBS:-$(nproc)}
 export CCACHE_BASEDIR=$PWD CCACHE_NOHASHDIR=1 CCACHE_MAXSIZE=${CCACHE_MAXSIZE:-3G}
-export CCACHE_SLOPPINESS=pch_defines,time_macros  # else nothing with precompiled headers is cached
 presets=("$@")
 [ $# -gt 0 ] || presets=(dev asan tsan)
 
