@@ -31,9 +31,30 @@ class View {
 Result<std::shared_ptr<const Image>> Image::seal(os::MemoryFile& file, uint64_t size_bytes) {
   assert(file.size_bytes() == os::round_up_to_page(size_bytes));
   ROTOR_CHECK(file.seal());
-  std::shared_ptr<const Image> image(new Image(std::move(file), size_bytes));
-  image->gather_huge_pages();
-  return image;
+  return std::shared_ptr<const Image>(new Image(std::move(file), size_bytes));
+}
+
+Image::~Image() {
+  if (const uint8_t* view = view_.load()) os::release(const_cast<uint8_t*>(view), mapped_bytes(), 1);
+}
+
+Result<void> Image::place(uint8_t* base, uint64_t accessible_bytes) const {
+  assert(mapped_bytes() <= accessible_bytes);
+  ROTOR_CHECK(map(base));
+  return os::commit(base + mapped_bytes(), accessible_bytes - mapped_bytes());
+}
+
+Result<std::span<const uint8_t>> Image::view() const {
+  const uint8_t* view = view_.load(std::memory_order_acquire);
+  if (!view && mapped_bytes() != 0) {
+    ROTOR_TRY(std::span<const uint8_t> mapped, os::map_file(file_));
+    // Of two threads that come first at once, one gives its mapping back.
+    if (view_.compare_exchange_strong(view, mapped.data(), std::memory_order_acq_rel))
+      view = mapped.data();
+    else
+      os::release(const_cast<uint8_t*>(mapped.data()), mapped.size(), 1);
+  }
+  return std::span(view, mapped_bytes());
 }
 
 Result<void> Image::visit(const std::function<Result<void>(uint64_t, std::span<const uint8_t>)>& see) const {
@@ -61,9 +82,9 @@ void Image::fault_in(const void* address) const {
   }
 }
 
-void Image::gather_huge_pages() const {
+void Image::prepare() const {
   constexpr uint64_t kHuge = os::kHugePageBytes;
-  if (mapped_bytes() < kHuge) return;
+  if (mapped_bytes() < kHuge || prepared_.exchange(true)) return;
   auto view = View::of(file_);
   if (!view) return;
   for (uint64_t at = 0; at < mapped_bytes();) {

@@ -11,46 +11,42 @@ Result<std::unique_ptr<LinearMemory>> LinearMemory::create(uint64_t min_bytes, u
   assert(reserved_bytes % os::page_bytes() == 0);
   std::unique_ptr<LinearMemory> memory(new LinearMemory);
   if (reserved_bytes != 0) {
-    ROTOR_TRY(memory->base_, os::reserve(reserved_bytes, Image::kMappings));
+    ROTOR_TRY(memory->slot_.base, os::reserve(reserved_bytes, Image::kMappings));
   }
-  memory->reserved_bytes_ = reserved_bytes;
+  memory->slot_.reserved_bytes = reserved_bytes;
   memory->max_bytes_ = max_bytes;
   memory->kind_ = kind;
   const uint64_t accessible = os::round_up_to_page(min_bytes);
   if (kind == Kind::imageable) {
     ROTOR_TRY(memory->file_, os::MemoryFile::create(accessible));
-    ROTOR_CHECK(os::map_shared(memory->base_, accessible, *memory->file_, 0));
+    ROTOR_CHECK(os::map_shared(memory->slot_.base, accessible, *memory->file_, 0));
     memory->forks_.emplace(static_cast<ForkHooks&>(*memory), Rank::module);
   } else {
-    ROTOR_CHECK(os::commit(memory->base_, accessible));
+    ROTOR_CHECK(os::commit(memory->slot_.base, accessible));
   }
   memory->own_size_.store(min_bytes, std::memory_order_release);
   return memory;
 }
 
-Result<std::unique_ptr<LinearMemory>> LinearMemory::of_image(std::shared_ptr<const Image> image, uint64_t max_bytes,
-                                                             uint64_t reserved_bytes) {
-  assert(image->size_bytes() <= max_bytes && max_bytes <= reserved_bytes);
-  std::unique_ptr<LinearMemory> memory;
-  if (uint8_t* base = image->slots().take(reserved_bytes)) {
-    memory.reset(new LinearMemory);
-    memory->base_ = base;
-    memory->reserved_bytes_ = reserved_bytes;
-    memory->max_bytes_ = max_bytes;
-    memory->own_size_.store(image->size_bytes(), std::memory_order_release);
-    memory->image_ = std::move(image);
-  } else {
-    ROTOR_TRY(memory, create(0, max_bytes, reserved_bytes));
-    ROTOR_CHECK(memory->restore(std::move(image)));
-  }
+Result<std::unique_ptr<LinearMemory>> LinearMemory::of(std::shared_ptr<const SlotContents> contents,
+                                                       uint64_t size_bytes, uint64_t max_bytes,
+                                                       uint64_t reserved_bytes) {
+  assert(contents->size_bytes() <= size_bytes && size_bytes <= max_bytes && max_bytes <= reserved_bytes);
+  std::unique_ptr<LinearMemory> memory(new LinearMemory);
+  ROTOR_TRY(memory->slot_, contents->slots().take(*contents, os::round_up_to_page(size_bytes), reserved_bytes));
+  memory->max_bytes_ = max_bytes;
+  memory->own_size_.store(size_bytes, std::memory_order_release);
+  memory->contents_ = std::move(contents);
   return memory;
 }
 
 LinearMemory::~LinearMemory() {
-  if (!base_) return;
-  // If there is a file, it is mapped in place of the image, and the slots can't take the reservation.
-  if (image_ && !file_ && image_->slots().give(*image_, base_, reserved_bytes_, accessible_bytes())) return;
-  os::release(base_, reserved_bytes_, Image::kMappings);
+  if (!slot_.base) return;
+  // If there is a file, it is mapped in place of the contents, and the slots can't take the reservation.
+  if (contents_ && !file_)
+    contents_->slots().give(*contents_, slot_, accessible_bytes());
+  else
+    os::release(slot_.base, slot_.reserved_bytes, Image::kMappings);
 }
 
 uint64_t LinearMemory::grow(uint64_t delta_bytes) {
@@ -63,8 +59,8 @@ uint64_t LinearMemory::grow(uint64_t delta_bytes) {
   if (file_) {
     // After a failure the file may be longer than the memory; it is zero there, which does no harm.
     if (!file_->resize(std::max(file_->size_bytes(), end))) return UINT64_MAX;
-    if (!os::map_shared(base_ + begin, end - begin, *file_, begin)) return UINT64_MAX;
-  } else if (!os::commit(base_ + begin, end - begin)) {
+    if (!os::map_shared(slot_.base + begin, end - begin, *file_, begin)) return UINT64_MAX;
+  } else if (!os::commit(slot_.base + begin, end - begin)) {
     return UINT64_MAX;
   }
   size_bytes_->store(old_bytes + delta_bytes, std::memory_order_release);
@@ -93,9 +89,9 @@ Result<void> LinearMemory::lose(Error why) {
   uint64_t size = os::round_up_to_page(size_bytes_->exchange(0));
   // Taking away access is all that can be done. If it fails, a guest of a memory of no bytes could still reach these
   // pages, but they are no one else's.
-  (void)os::decommit(base_, size);
+  (void)os::decommit(slot_.base, size);
   file_.reset();
-  image_.reset();
+  contents_.reset();
   return fail(ErrorKind::stale_handle, std::move(why).message);
 }
 
@@ -114,18 +110,18 @@ Result<std::shared_ptr<const Image>> LinearMemory::seal_in_place() {
   uint64_t size = accessible_bytes();
   if (file_->size_bytes() != size) ROTOR_CHECK(file_->resize(size));
   // Sealing needs that no shared mapping is left.
-  if (auto mapped = os::map_private(base_, size, *file_, 0); !mapped) {
+  if (auto mapped = os::map_private(slot_.base, size, *file_, 0); !mapped) {
     ROTOR_CHECK(failed(std::move(mapped).error()));
   }
   auto image = Image::seal(*file_, size_bytes());
   if (image) {
     file_.reset();
-    image_ = *image;
+    consist_of(*image);
     return image;
   }
   // Sealing failed: the shared mapping is restored. If that fails, too, the state of the mapping is unknown, and the
   // memory is lost.
-  if (auto mapped = os::map_shared(base_, size, *file_, 0); !mapped) ROTOR_CHECK(lose(std::move(mapped).error()));
+  if (auto mapped = os::map_shared(slot_.base, size, *file_, 0); !mapped) ROTOR_CHECK(lose(std::move(mapped).error()));
   return image;
 }
 
@@ -134,10 +130,11 @@ Result<std::shared_ptr<const Image>> LinearMemory::copy_to_image() const {
   ROTOR_TRY(auto file, os::MemoryFile::create(size));
   uint64_t at = 0;
   // Copies what the image holds or the guest has written over it, then what was written elsewhere.
-  while (image_ && at < image_->mapped_bytes()) {
-    ROTOR_TRY(auto range, image_->next_data(at));
+  const Image* below = image();
+  while (below && at < below->mapped_bytes()) {
+    ROTOR_TRY(auto range, below->next_data(at));
     ROTOR_CHECK(copy_written(at, range.begin, file));
-    ROTOR_CHECK(file.write_nonzero(range.begin, {base_ + range.begin, range.end - range.begin}));
+    ROTOR_CHECK(file.write_nonzero(range.begin, {slot_.base + range.begin, range.end - range.begin}));
     at = range.end;
   }
   ROTOR_CHECK(copy_written(at, size, file));
@@ -145,33 +142,30 @@ Result<std::shared_ptr<const Image>> LinearMemory::copy_to_image() const {
 }
 
 Result<void> LinearMemory::copy_written(uint64_t begin, uint64_t end, os::MemoryFile& file) const {
-  const uint64_t page = os::page_bytes();
-  constexpr size_t kPages = 4096;  // at a time
-  bool written[kPages];
+  constexpr size_t kRanges = 256;  // at a time
+  os::Range ranges[kRanges];
   for (uint64_t at = begin; at < end;) {
-    size_t count = std::min<uint64_t>(kPages, (end - at) / page);
-    os::find_private_pages(base_ + at, {written, count});
-    for (size_t first = 0; first < count;) {
-      if (!written[first]) {
-        ++first;
-        continue;
-      }
-      size_t last = first;
-      while (last < count && written[last]) ++last;
-      uint64_t offset = at + first * page;
-      ROTOR_CHECK(file.write_nonzero(offset, {base_ + offset, (last - first) * page}));
-      first = last;
-    }
-    at += count * page;
+    auto found = os::find_written(slot_.base + at, end - at, ranges);
+    // Without an answer all is copied that is not zero.
+    if (!found) return file.write_nonzero(at, {slot_.base + at, end - at});
+    for (const os::Range& range : std::span(ranges).first(found->ranges))
+      ROTOR_CHECK(file.write_nonzero(at + range.begin, {slot_.base + at + range.begin, range.end - range.begin}));
+    at += found->end;
   }
   return {};
+}
+
+void LinearMemory::consist_of(std::shared_ptr<const Image> image) {
+  slot_.accessible_bytes = image->mapped_bytes();
+  slot_.of_pool = false;
+  contents_ = std::move(image);
 }
 
 Result<void> LinearMemory::cut(uint64_t new_bytes) {
   const uint64_t old_end = accessible_bytes(), new_end = os::round_up_to_page(new_bytes);
   if (old_end > new_end) {
     // The contents below `new_bytes` have been replaced already: there is no way back.
-    if (auto cut_off = os::decommit(base_ + new_end, old_end - new_end); !cut_off)
+    if (auto cut_off = os::decommit(slot_.base + new_end, old_end - new_end); !cut_off)
       return lose(std::move(cut_off).error());
   }
   size_bytes_->store(new_bytes, std::memory_order_release);
@@ -182,9 +176,9 @@ Result<void> LinearMemory::restore(std::shared_ptr<const Image> image) {
   assert(image->size_bytes() <= max_bytes_);
   std::lock_guard lock(grow_mutex_);
   if (kind_ == Kind::imageable) return restore_copy(*image);
-  if (auto mapped = image->map(base_); !mapped) return failed(std::move(mapped).error());
+  if (auto mapped = image->map(slot_.base); !mapped) return failed(std::move(mapped).error());
   ROTOR_CHECK(cut(image->size_bytes()));
-  image_ = std::move(image);
+  consist_of(std::move(image));
   return {};
 }
 
@@ -192,11 +186,11 @@ Result<void> LinearMemory::restore_copy(const Image& image) {
   ROTOR_TRY(auto file, os::MemoryFile::create(image.mapped_bytes()));
   ROTOR_CHECK(
       image.visit([&](uint64_t offset, std::span<const uint8_t> pages) { return file.write_nonzero(offset, pages); }));
-  if (auto mapped = os::map_shared(base_, image.mapped_bytes(), file, 0); !mapped)
+  if (auto mapped = os::map_shared(slot_.base, image.mapped_bytes(), file, 0); !mapped)
     return failed(std::move(mapped).error());
   ROTOR_CHECK(cut(image.size_bytes()));
   file_ = std::move(file);
-  image_.reset();
+  contents_.reset();
   return {};
 }
 

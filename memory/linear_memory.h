@@ -30,18 +30,18 @@ class LinearMemory final : ForkHooks {
   /// space or memory).
   static Result<std::unique_ptr<LinearMemory>> create(uint64_t min_bytes, uint64_t max_bytes, uint64_t reserved_bytes,
                                                       Kind kind = Kind::plain);
-  /// Makes a memory with the contents and size of an image, on a slot of the image's if one is ready. Pre: as of
-  /// create, with the image's size. Errors: io.
-  static Result<std::unique_ptr<LinearMemory>> of_image(std::shared_ptr<const Image> image, uint64_t max_bytes,
-                                                        uint64_t reserved_bytes);
-  /// Gives its address space to the slots of the image that it was made of, or back to the system.
+  /// Makes a memory that begins with `contents`, on a slot of theirs if one is ready. Pre: as of create; the contents
+  /// are of at most `size_bytes`. Errors: io.
+  static Result<std::unique_ptr<LinearMemory>> of(std::shared_ptr<const SlotContents> contents, uint64_t size_bytes,
+                                                  uint64_t max_bytes, uint64_t reserved_bytes);
+  /// Gives its address space to the slots of the contents that it was made of, or back to the system.
   ~LinearMemory();
   LinearMemory(const LinearMemory&) = delete;
 
-  uint8_t* base() const { return base_; }
+  uint8_t* base() const { return slot_.base; }
   uint64_t size_bytes() const { return size_bytes_->load(std::memory_order_acquire); }
   uint64_t max_bytes() const { return max_bytes_; }
-  uint64_t reserved_bytes() const { return reserved_bytes_; }
+  uint64_t reserved_bytes() const { return slot_.reserved_bytes; }
   /// Grows by `delta_bytes`. Returns the old size in bytes, or UINT64_MAX if max_bytes or the system forbids. Post: new
   /// bytes are zero. The size that compiled code reads (attach_size) is stored after the commit, so a thread that sees
   /// the new size can use the bytes.
@@ -49,7 +49,9 @@ class LinearMemory final : ForkHooks {
   /// Keeps the size in `*size` from now on (the field of code::MemoryDef that compiled code reads).
   void attach_size(std::atomic<uint64_t>* size);
   /// Returns whether `address` lies in the reservation: a fault there is the guest's.
-  bool contains(uintptr_t address) const { return address - reinterpret_cast<uintptr_t>(base_) < reserved_bytes_; }
+  bool contains(uintptr_t address) const {
+    return address - reinterpret_cast<uintptr_t>(slot_.base) < slot_.reserved_bytes;
+  }
 
   // Pre for these: nobody accesses the memory meanwhile.
   // Errors: io: size and contents are as they were; stale_handle: they are lost, and it has no bytes from now on.
@@ -64,6 +66,10 @@ class LinearMemory final : ForkHooks {
  private:
   LinearMemory() = default;
   uint64_t accessible_bytes() const { return os::round_up_to_page(size_bytes()); }
+  /// Returns the image that is mapped from the base on; nullptr if there is none.
+  const Image* image() const { return contents_ ? contents_->image() : nullptr; }
+  /// Has the memory consist of an image, which is mapped from the base on, and of nothing else.
+  void consist_of(std::shared_ptr<const Image> image);
   Result<std::shared_ptr<const Image>> seal_in_place();
   Result<std::shared_ptr<const Image>> copy_to_image() const;
   /// Copies the parts of [begin, end) that may have been written into `file`.
@@ -79,12 +85,11 @@ class LinearMemory final : ForkHooks {
   void after_fork_in_parent() override { grow_mutex_.unlock(); }
   void after_fork_in_child() override;
 
-  uint8_t* base_ = nullptr;
+  Slot slot_;
   uint64_t max_bytes_ = 0;
-  uint64_t reserved_bytes_ = 0;
   Kind kind_ = Kind::plain;
-  std::optional<os::MemoryFile> file_;  ///< mapped shared: imageable and not sealed
-  std::shared_ptr<const Image> image_;  ///< mapped from the base on
+  std::optional<os::MemoryFile> file_;            ///< mapped shared: imageable and not sealed
+  std::shared_ptr<const SlotContents> contents_;  ///< that the slot was made of
   std::atomic<uint64_t> own_size_{0};
   std::atomic<uint64_t>* size_bytes_ = &own_size_;
   ForkMutex grow_mutex_;

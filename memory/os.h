@@ -80,13 +80,16 @@ Result<void> add_code(void* address, size_t bytes, std::span<const uint8_t> code
 /// Maps a whole file read-only; to be given back with `release`, as one mapping. Errors: as of reserve.
 Result<std::span<const uint8_t>> map_file(const InputFile& file);
 
+/// Bytes of a mapping or file, from `begin` on.
+struct Range {
+  uint64_t begin = 0;
+  uint64_t end = 0;
+};
+
 /// A file that no path names and that lies in memory. Parts that were never written take none.
 class MemoryFile {
  public:
-  struct Range {
-    uint64_t begin = 0;
-    uint64_t end = 0;
-  };
+  using Range = os::Range;
   /// Makes a file of that size, all zero. Errors: io.
   static Result<MemoryFile> create(uint64_t bytes);
   MemoryFile(MemoryFile&& other) noexcept;
@@ -133,9 +136,23 @@ void gather_huge_pages(const void* address, size_t bytes);
 /// happens.
 void fault_in(const void* address, size_t bytes);
 
-/// Sets `pages[i]` to whether the i-th page from `address` on may differ from what is mapped there: from a private
-/// mapping's file, or from zero.
-void find_private_pages(const void* address, std::span<bool> pages);
+/// How find_written looks: `scan` is the call for it (PAGEMAP_SCAN, Linux 6.7), `entries` reads what /proc says of each
+/// page.
+enum class Search : uint8_t { any, scan, entries };
+struct Found {
+  size_t ranges = 0;  ///< of those that were given
+  uint64_t end = 0;   ///< all before this offset was searched
+};
+/// Finds the pages of [address, + bytes) of private mappings that may differ from what is mapped there, a file or
+/// zero: those that were written since the mapping was made or they were last discarded. Writes their offsets from
+/// `address` to `ranges`, in order, until those are full. Errors: io (the system doesn't say it, by that way).
+Result<Found> find_written(const void* address, size_t bytes, std::span<Range> ranges, Search search = Search::any);
+/// Returns whether find_written takes some microseconds, whatever the size, and not 10 ns a page.
+bool finds_written_fast();
+
+/// Sets what `reserve` calls where the system or a limit refuses, before it tries once more: it returns whether it gave
+/// address space back.
+void set_reclaim(bool (*reclaim)());
 
 /// Returns whether every byte is zero. Pre: the size is a multiple of 64 bytes.
 bool is_zero(std::span<const uint8_t> bytes);

@@ -1,6 +1,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -12,6 +13,8 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <new>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -173,15 +176,30 @@ AddressSpaceUse address_space_use() {
           g_reserved_bytes.load(std::memory_order_relaxed), kReservedLimitBytes};
 }
 
-Result<uint8_t*> reserve(size_t bytes, uint32_t mappings) {
-  assert(is_page_multiple(bytes));
-  if (fault_injection::fails_now()) return system_error("reservation", bytes);
+namespace {
+
+std::atomic<bool (*)()> g_reclaim{nullptr};
+
+Result<uint8_t*> try_to_reserve(size_t bytes, uint32_t mappings) {
   ROTOR_CHECK(note_reservation(bytes, mappings));
   void* address = mmap(nullptr, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (address != MAP_FAILED) return static_cast<uint8_t*>(address);
   auto error = system_error("reservation", bytes);
   forget_reservation(bytes, mappings);
   return error;
+}
+
+}  // namespace
+
+void set_reclaim(bool (*reclaim)()) { g_reclaim.store(reclaim, std::memory_order_relaxed); }
+
+Result<uint8_t*> reserve(size_t bytes, uint32_t mappings) {
+  assert(is_page_multiple(bytes));
+  if (fault_injection::fails_now()) return system_error("reservation", bytes);
+  auto reserved = try_to_reserve(bytes, mappings);
+  bool (*reclaim)() = g_reclaim.load(std::memory_order_relaxed);
+  if (!reserved && reclaim && reclaim()) return try_to_reserve(bytes, mappings);
+  return reserved;
 }
 
 void release(void* address, size_t bytes, uint32_t mappings) {
@@ -405,23 +423,124 @@ void fault_in(const void* address, size_t bytes) {
   if (bytes != 0) (void)madvise(const_cast<void*>(address), bytes, kPopulateRead);
 }
 
-void find_private_pages(const void* address, std::span<bool> pages) {
-  assert(is_page_range(address, 0));
-  std::ranges::fill(pages, true);
+namespace {
+
+/// What PAGEMAP_SCAN takes and gives (linux/fs.h has it from 6.7 on).
+struct PageRegion {
+  uint64_t start, end, categories;
+};
+struct ScanArgument {
+  uint64_t size, flags, start, end, walk_end, regions, region_count, max_pages;
+  uint64_t category_inverted, category_mask, category_any_of_mask, return_mask;
+};
+constexpr unsigned long kPagemapScan = _IOWR('f', 16, ScanArgument);
+constexpr uint64_t kPageOfFile = 1 << 2, kPagePresent = 1 << 3, kPageSwapped = 1 << 4, kPageOfZeroes = 1 << 5;
+
+/// The descriptor of /proc/self/pagemap, which belongs to the process that opened it: the child of a fork opens its
+/// own. So it stands in a page that the kernel wipes in the child, however that was made.
+class PageMap {
+ public:
+  /// Returns the descriptor, or -1.
+  static int descriptor() {
+    static std::atomic<int>* const cell = wiped_cell();
+    if (!cell) return -1;
+    const int known = cell->load(std::memory_order_acquire);
+    return known > 0 ? known - 1 : known == kNone ? -1 : open_now(*cell);
+  }
+
+ private:
+  static constexpr int kNone = -1;
+
+  static std::atomic<int>* wiped_cell() {
+    void* page = mmap(nullptr, page_bytes(), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (page == MAP_FAILED) return nullptr;
+    if (madvise(page, page_bytes(), MADV_WIPEONFORK) == 0) return new (page) std::atomic<int>(0);
+    munmap(page, page_bytes());
+    return nullptr;
+  }
+  static int open_now(std::atomic<int>& cell) {
+    const int opened = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+    int known = 0;
+    if (cell.compare_exchange_strong(known, opened < 0 ? kNone : opened + 1, std::memory_order_acq_rel)) return opened;
+    if (opened >= 0) close(opened);
+    return known > 0 ? known - 1 : -1;
+  }
+};
+
+std::optional<Found> scan_written(uintptr_t begin, size_t bytes, std::span<Range> ranges) {
+  const int map = PageMap::descriptor();
+  if (map < 0) return std::nullopt;
+  constexpr size_t kRegions = 64;
+  PageRegion regions[kRegions];
+  Found found;
+  while (found.ranges < ranges.size() && found.end < bytes) {
+    ScanArgument scan = {};
+    scan.size = sizeof scan;
+    scan.start = begin + found.end;
+    scan.end = begin + bytes;
+    scan.regions = reinterpret_cast<uintptr_t>(regions);
+    scan.region_count = std::min(kRegions, ranges.size() - found.ranges);
+    // A page that is there and neither of a file nor the page of zeroes is a copy that the process wrote.
+    scan.category_inverted = kPageOfFile | kPageOfZeroes;
+    scan.category_mask = kPageOfFile | kPageOfZeroes;
+    scan.category_any_of_mask = kPagePresent | kPageSwapped;
+    scan.return_mask = kPageOfFile;
+    const int count = ioctl(map, kPagemapScan, &scan);
+    if (count < 0) return std::nullopt;
+    for (int i = 0; i < count; ++i) ranges[found.ranges++] = {regions[i].start - begin, regions[i].end - begin};
+    found.end = scan.walk_end - begin;
+  }
+  return found;
+}
+
+std::optional<Found> read_written(uintptr_t begin, size_t bytes, std::span<Range> ranges) {
   File map(open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC));
-  if (!map) return;
+  if (!map) return std::nullopt;
   constexpr uint64_t kPresentOrSwapped = UINT64_C(3) << 62;
   constexpr uint64_t kOfFile = UINT64_C(1) << 61;
   constexpr size_t kEntries = 512;
   uint64_t entries[kEntries];
-  uint64_t first = reinterpret_cast<uintptr_t>(address) / page_bytes();
-  for (size_t done = 0; done < pages.size(); done += kEntries) {
-    size_t count = std::min(kEntries, pages.size() - done);
+  const size_t page = page_bytes();
+  Found found;
+  while (found.end < bytes) {
+    const size_t count = std::min<uint64_t>(kEntries, (bytes - found.end) / page);
     if (!transfer(pread, map.get(), reinterpret_cast<uint8_t*>(entries), count * sizeof(uint64_t),
-                  (first + done) * sizeof(uint64_t)))
-      return;
-    for (size_t i = 0; i < count; ++i) pages[done + i] = (entries[i] & kPresentOrSwapped) && !(entries[i] & kOfFile);
+                  (begin + found.end) / page * sizeof(uint64_t)))
+      return std::nullopt;
+    for (size_t i = 0; i < count; ++i, found.end += page) {
+      if (!(entries[i] & kPresentOrSwapped) || entries[i] & kOfFile) continue;
+      if (found.ranges > 0 && ranges[found.ranges - 1].end == found.end) {
+        ranges[found.ranges - 1].end += page;
+        continue;
+      }
+      if (found.ranges == ranges.size()) return found;
+      ranges[found.ranges++] = {found.end, found.end + page};
+    }
   }
+  return found;
+}
+
+}  // namespace
+
+Result<Found> find_written(const void* address, size_t bytes, std::span<Range> ranges, Search search) {
+  assert(is_page_range(address, bytes) && !ranges.empty());
+  const auto begin = reinterpret_cast<uintptr_t>(address);
+  std::optional<Found> found;
+  if (!fault_injection::fails_now()) {
+    if (search != Search::entries) found = scan_written(begin, bytes, ranges);
+    if (!found && search != Search::scan) found = read_written(begin, bytes, ranges);
+  }
+  if (found) return *found;
+  return system_error("search for written pages", bytes);
+}
+
+bool finds_written_fast() {
+  static const bool fast = [] {
+    Range none[1];
+    alignas(4096) static const uint8_t page[4096] = {};
+    return scan_written(reinterpret_cast<uintptr_t>(page), sizeof page, none).has_value();
+  }();
+  return fast;
 }
 
 bool is_zero(std::span<const uint8_t> bytes) {

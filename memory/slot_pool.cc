@@ -1,6 +1,9 @@
 #include "memory/slot_pool.h"
 
 #include <algorithm>
+#include <cassert>
+#include <cstring>
+#include <utility>
 
 #include "memory/fork.h"
 
@@ -8,92 +11,314 @@ namespace rotor::memory {
 
 namespace {
 
-void release_all(const auto& slots) {
-  for (const auto& slot : slots) os::release(slot.base, slot.reserved_bytes, SlotContents::kMappings);
+void release(const Slot& slot) { os::release(slot.base, slot.reserved_bytes, SlotContents::kMappings); }
+
+/// The pools that have kept a slot.
+struct PoolList {
+  std::mutex mutex;
+  SlotPool* first = nullptr;
+};
+PoolList& pool_list() {
+  static PoolList& list = *new PoolList;  // pools may be destroyed after static objects
+  return list;
 }
 
-Result<void> make_clean(const SlotContents& contents, uint8_t* base, uint64_t used_bytes) {
-  // In the file's mapping the copied pages are dropped, so that the file's contents show again; what lies above the
-  // mapping becomes reservation.
-  ROTOR_CHECK(os::discard(base, std::min(used_bytes, contents.mapped_bytes())));
-  if (used_bytes > contents.mapped_bytes())
-    ROTOR_CHECK(os::decommit(base + contents.mapped_bytes(), used_bytes - contents.mapped_bytes()));
-  return {};
+/// The slots that are kept in the process: each has mappings, of which there is a limited number.
+constinit std::atomic<uint64_t> g_kept{0};
+bool room_for_one_more() {
+  static const uint64_t most = os::address_space_use().mappings_limit / 4 / SlotContents::kMappings;
+  return g_kept.load(std::memory_order_relaxed) < most;
 }
 
-Result<uint8_t*> make_slot(const SlotContents& contents, uint64_t reserved_bytes) {
-  ROTOR_TRY(uint8_t* base, os::reserve(reserved_bytes, SlotContents::kMappings));
-  if (auto mapped = contents.map(base); !mapped) {
-    os::release(base, reserved_bytes, SlotContents::kMappings);
-    return std::unexpected(std::move(mapped).error());
+Result<Slot> make_slot(const SlotContents& contents, uint64_t accessible_bytes, uint64_t reserved_bytes) {
+  Slot slot{.reserved_bytes = reserved_bytes, .accessible_bytes = accessible_bytes, .of_pool = true};
+  ROTOR_TRY(slot.base, os::reserve(reserved_bytes, SlotContents::kMappings));
+  if (auto placed = contents.place(slot.base, accessible_bytes); !placed) {
+    release(slot);
+    return std::unexpected(std::move(placed).error());
   }
-  contents.fault_in(base);
-  return base;
+  return slot;
 }
+
+/// Gives all pages of a slot back, and puts its contents in place again (`ready`: with the page tables filled). Returns
+/// false if that failed.
+bool discard_all(const SlotContents& contents, Slot& slot, bool ready) {
+  if (!os::discard(slot.base, slot.accessible_bytes)) return false;
+  if (ready || !contents.image()) contents.replace(slot.base);
+  slot.resident_bytes = contents.image() ? 0 : os::round_up_to_page(contents.size_bytes());
+  slot.idle_cleanings = 0;
+  slot.comparisons = 0;
+  return true;
+}
+
+/// Makes pages hold what they should again.
+struct PageCopier {
+  std::span<const uint8_t> contents;
+  uint8_t* base;
+  /// Whether to have a page of its own where there is none: the system lends one page of zeroes to all that were never
+  /// written, and to compare with that at many addresses in turn takes the processor longer than with as many pages.
+  bool own = false;
+  uint64_t restored_bytes = 0;
+
+  void restore(os::Range range) {
+    constexpr size_t kLargestPage = 4096;
+    alignas(64) static const uint8_t zeroes[kLargestPage] = {};
+    const size_t page = os::page_bytes();
+    assert(page <= kLargestPage);
+    for (uint64_t at = range.begin; at < range.end; at += page) {
+      uint8_t* here = base + at;
+      const uint8_t* wanted = at < contents.size() ? contents.data() + at : zeroes;
+      if (std::memcmp(here, wanted, page) != 0) {
+        std::memcpy(here, wanted, page);
+        restored_bytes += page;
+      } else if (own) {
+        volatile uint8_t* byte = here;
+        *byte = *byte;
+      }
+    }
+  }
+};
 
 }  // namespace
 
-SlotPool::~SlotPool() { release_all(slots_); }
+SlotContents::SlotContents() : slots_(std::make_unique<SlotPool>()) {}
+SlotContents::~SlotContents() = default;
 
-Result<void> SlotPool::keep(const SlotContents& contents, size_t count, uint64_t reserved_bytes) {
+CopiedContents::CopiedContents(std::vector<uint8_t> bytes) : size_bytes_(bytes.size()), pages_(std::move(bytes)) {
+  pages_.resize(os::round_up_to_page(size_bytes_));
+}
+
+Result<void> CopiedContents::place(uint8_t* base, uint64_t accessible_bytes) const {
+  assert(pages_.size() <= accessible_bytes);
+  ROTOR_CHECK(os::commit(base, accessible_bytes));
+  replace(base);
+  return {};
+}
+
+void CopiedContents::replace(uint8_t* base) const {
+  if (!pages_.empty()) std::memcpy(base, pages_.data(), pages_.size());
+}
+
+SlotPool::~SlotPool() {
+  if (listed_.load(std::memory_order_relaxed)) {
+    ForkPass pass;
+    PoolList& list = pool_list();
+    std::lock_guard lock(list.mutex);
+    (previous_ ? previous_->next_ : list.first) = next_;
+    if (next_) next_->previous_ = previous_;
+  }
+  for (const Slot& slot : release_kept()) release(slot);
+}
+
+std::vector<Slot> SlotPool::release_kept() {
+  ForkPass pass;
+  std::lock_guard lock(mutex_);
+  g_kept.fetch_sub(slots_.size(), std::memory_order_relaxed);
+  counts_.kept = counts_.resident_bytes = 0;
+  return std::exchange(slots_, {});
+}
+
+void SlotPool::enlist() {
+  if (listed_.load(std::memory_order_acquire)) return;
+  ForkPass pass;
+  PoolList& list = pool_list();
+  std::lock_guard lock(list.mutex);
+  if (listed_.load(std::memory_order_relaxed)) return;
+  next_ = std::exchange(list.first, this);
+  if (next_) next_->previous_ = this;
+  listed_.store(true, std::memory_order_release);
+  os::set_reclaim(release_all);
+}
+
+bool SlotPool::release_all() {
+  std::vector<Slot> released;
+  {
+    ForkPass pass;
+    PoolList& list = pool_list();
+    std::lock_guard lock(list.mutex);
+    for (SlotPool* pool = list.first; pool; pool = pool->next_) {
+      std::vector<Slot> slots = pool->release_kept();
+      released.insert(released.end(), slots.begin(), slots.end());
+    }
+  }
+  for (const Slot& slot : released) release(slot);
+  return !released.empty();
+}
+
+MemorySlots SlotPool::counts() const {
+  ForkPass pass;
+  std::lock_guard lock(mutex_);
+  return counts_;
+}
+
+void SlotPool::force(Cleaning cleaning) { forced_.store(std::to_underlying(cleaning)); }
+
+Result<void> SlotPool::keep(const SlotContents& contents, size_t count, uint64_t accessible_bytes,
+                            uint64_t reserved_bytes) {
+  enlist();
+  kept_ready_.store(true, std::memory_order_relaxed);
+  if (count > 0) contents.prepare();
   std::vector<Slot> over;
   size_t missing = 0;
   {
     ForkPass pass;
     std::lock_guard lock(mutex_);
-    count_ = count;
-    while (slots_.size() > count_) {
+    most_ = count;
+    while (slots_.size() > most_) {
       over.push_back(slots_.back());
       slots_.pop_back();
+      counts_.resident_bytes -= over.back().resident_bytes;
     }
-    missing = count_ - std::min(count_, slots_.size() + coming_);
+    counts_.kept = slots_.size();
+    g_kept.fetch_sub(over.size(), std::memory_order_relaxed);
+    missing = most_ - std::min(most_, slots_.size() + coming_);
     coming_ += missing;
   }
-  release_all(over);
+  for (const Slot& slot : over) release(slot);
   Result<void> made;
   for (; missing > 0; --missing) {
-    auto base = make_slot(contents, reserved_bytes);
-    if (!base) made = std::unexpected(std::move(base).error());
-    add(base.value_or(nullptr), reserved_bytes);
+    auto slot = make_slot(contents, accessible_bytes, reserved_bytes);
+    if (slot)
+      contents.replace(slot->base);
+    else
+      made = std::unexpected(std::move(slot).error());
+    add(slot.value_or(Slot{}));
   }
   return made;
 }
 
-void SlotPool::add(uint8_t* base, uint64_t reserved_bytes) {
-  ForkPass pass;
-  std::unique_lock lock(mutex_);
-  --coming_;
-  if (!base) return;
-  if (slots_.size() < count_) {
-    slots_.push_back({base, reserved_bytes});
-    return;
-  }
-  // Fewer slots are wanted by now.
-  lock.unlock();
-  os::release(base, reserved_bytes, SlotContents::kMappings);
-}
-
-uint8_t* SlotPool::take(uint64_t reserved_bytes) {
-  ForkPass pass;
-  std::lock_guard lock(mutex_);
-  auto found = std::ranges::find(slots_, reserved_bytes, &Slot::reserved_bytes);
-  if (found == slots_.end()) return nullptr;
-  uint8_t* base = found->base;
-  slots_.erase(found);
-  return base;
-}
-
-bool SlotPool::give(const SlotContents& contents, uint8_t* base, uint64_t reserved_bytes, uint64_t used_bytes) {
+void SlotPool::add(Slot slot) {
   {
     ForkPass pass;
     std::lock_guard lock(mutex_);
-    if (slots_.size() + coming_ >= count_) return false;
-    ++coming_;
+    --coming_;
+    if (!slot.base) return;
+    if (slots_.size() < most_) {  // else fewer slots are wanted by now
+      slots_.push_back(slot);
+      counts_.kept = slots_.size();
+      counts_.resident_bytes += slot.resident_bytes;
+      g_kept.fetch_add(1, std::memory_order_relaxed);
+      return;
+    }
   }
-  const bool clean = make_clean(contents, base, used_bytes).has_value();
-  if (clean) contents.fault_in(base);
-  add(clean ? base : nullptr, reserved_bytes);
-  return clean;
+  release(slot);
+}
+
+Result<Slot> SlotPool::take(const SlotContents& contents, uint64_t accessible_bytes, uint64_t reserved_bytes) {
+  {
+    ForkPass pass;
+    std::lock_guard lock(mutex_);
+    auto fits = [&](const Slot& slot) {
+      return slot.accessible_bytes == accessible_bytes && slot.reserved_bytes == reserved_bytes;
+    };
+    // The last one that was given is the likeliest to be in the caches.
+    auto found = std::find_if(slots_.rbegin(), slots_.rend(), fits);
+    if (found != slots_.rend()) {
+      Slot slot = *found;
+      slots_.erase(std::next(found).base());
+      counts_.kept = slots_.size();
+      counts_.resident_bytes -= slot.resident_bytes;
+      ++counts_.reused;
+      g_kept.fetch_sub(1, std::memory_order_relaxed);
+      return slot;
+    }
+    ++counts_.made;
+  }
+  return make_slot(contents, accessible_bytes, reserved_bytes);
+}
+
+/// What cleaning a slot did. Its resident_bytes are the slot's.
+struct SlotPool::Cleaned {
+  Cleaning by = Cleaning::discard;
+  uint64_t restored_bytes = 0;
+  bool done = false;
+};
+
+SlotPool::Cleaned SlotPool::clean(const SlotContents& contents, Slot& slot, uint64_t used_bytes) {
+  Cleaned cleaned;
+  // What the memory grew by becomes reservation again.
+  if (used_bytes > slot.accessible_bytes &&
+      !os::decommit(slot.base + slot.accessible_bytes, used_bytes - slot.accessible_bytes))
+    return cleaned;
+  const uint64_t bytes = slot.accessible_bytes;
+  const int forced = forced_.load(std::memory_order_relaxed);
+  const bool ready = kept_ready_.load(std::memory_order_relaxed);
+  cleaned.by = forced >= 0              ? static_cast<Cleaning>(forced)
+               : bytes <= kCompareBytes ? Cleaning::compare
+               : ready                  ? Cleaning::discard
+                                        : Cleaning::scan;
+  auto view = contents.view();
+  if (!view) cleaned.by = Cleaning::discard;
+  if (cleaned.by != Cleaning::discard) {
+    // A slot that is used for the second time will be used often.
+    const bool own = cleaned.by == Cleaning::compare && ++slot.comparisons == 2;
+    PageCopier copier{*view, slot.base, own};
+    uint64_t resident = 0;
+    if (cleaned.by == Cleaning::compare) {
+      copier.restore({0, bytes});
+      resident = bytes;
+    } else {
+      constexpr size_t kRanges = 64;
+      os::Range ranges[kRanges];
+      const auto search =
+          os::finds_written_fast() || bytes > kMostEntriesBytes ? os::Search::scan : os::Search::entries;
+      for (uint64_t at = 0; at < bytes;) {
+        auto found = os::find_written(slot.base + at, bytes - at, ranges, search);
+        if (!found) cleaned.by = Cleaning::discard;
+        if (found)
+          for (const os::Range& range : std::span(ranges).first(found->ranges)) resident += range.end - range.begin;
+        if (!found || resident > kMostResidentBytes) {
+          cleaned.by = Cleaning::discard;
+          break;
+        }
+        for (const os::Range& range : std::span(ranges).first(found->ranges))
+          copier.restore({at + range.begin, at + range.end});
+        at += found->end;
+      }
+    }
+    slot.resident_bytes = resident;
+    cleaned.restored_bytes = copier.restored_bytes;
+    const bool idle = resident > kFewResidentBytes && copier.restored_bytes < resident / 4;
+    slot.idle_cleanings = idle ? slot.idle_cleanings + 1 : 0;
+    if (slot.idle_cleanings >= kMostIdleCleanings) cleaned.by = Cleaning::discard;
+  }
+  cleaned.done = cleaned.by != Cleaning::discard || discard_all(contents, slot, ready);
+  return cleaned;
+}
+
+void SlotPool::give(const SlotContents& contents, Slot slot, uint64_t used_bytes) {
+  // Whoever takes on an image may never ask for a slot of it.
+  bool wanted = (slot.of_pool || kept_ready_.load(std::memory_order_relaxed)) && room_for_one_more();
+  if (wanted) {
+    enlist();
+    ForkPass pass;
+    std::lock_guard lock(mutex_);
+    wanted = wants_more();
+    if (wanted) ++coming_;
+  }
+  if (!wanted) return release(slot);
+  Cleaned cleaned = clean(contents, slot, used_bytes);
+  if (cleaned.done && cleaned.by != Cleaning::discard && !fits_resident(slot)) {
+    cleaned.by = Cleaning::discard;
+    cleaned.done = discard_all(contents, slot, kept_ready_.load(std::memory_order_relaxed));
+  }
+  if (cleaned.done) {
+    ForkPass pass;
+    std::lock_guard lock(mutex_);
+    ++(cleaned.by == Cleaning::compare ? counts_.compared
+       : cleaned.by == Cleaning::scan  ? counts_.scanned
+                                       : counts_.discarded);
+    counts_.restored_bytes += cleaned.restored_bytes;
+  } else {
+    release(slot);
+  }
+  add(cleaned.done ? slot : Slot{});
+}
+
+bool SlotPool::fits_resident(const Slot& slot) const {
+  ForkPass pass;
+  std::lock_guard lock(mutex_);
+  return counts_.resident_bytes + slot.resident_bytes <= kMostResidentBytes;
 }
 
 }  // namespace rotor::memory

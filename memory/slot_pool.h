@@ -1,58 +1,154 @@
-// Slots: address space that is ready to be the next memory of an image, reserved and with the image mapped.
+// Slots: address space that is ready to be a new memory: reserved, with its first contents in place. A memory that is
+// dropped leaves its slot to the next one with the same contents, made clean.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
+#include <memory>
 #include <mutex>
+#include <span>
 #include <vector>
 
 #include "memory/os.h"
+#include "rotor/memory_slots.h"
 #include "rotor/result.h"
 
 namespace rotor::memory {
 
-/// What slots are filled with: the interface by which they know an image.
+class Image;
+class SlotPool;
+
+/// What a new memory holds: some bytes, and zeroes behind them. Immutable; shared by the memories and slots that begin
+/// with it.
 class SlotContents {
  public:
-  virtual uint64_t mapped_bytes() const = 0;
-  virtual Result<void> map(void* address) const = 0;
-  virtual void fault_in(const void* address) const = 0;
-  /// The mappings that a memory's reservation can be divided into: the contents, what the memory has grown by, and the
-  /// rest (os::reserve).
+  SlotContents();
+  SlotContents(const SlotContents&) = delete;
+  virtual ~SlotContents();
+
+  /// Returns the bytes that a memory with these contents has at least.
+  virtual uint64_t size_bytes() const = 0;
+  /// Returns the image that these are; nullptr if they are copied.
+  virtual const Image* image() const { return nullptr; }
+  /// Puts the contents at the low end of a reservation, whose first `accessible_bytes` are accessible then (whole pages
+  /// of the system, and no fewer than the contents). Errors: those of os::map_private.
+  virtual Result<void> place(uint8_t* base, uint64_t accessible_bytes) const = 0;
+  /// Returns the contents, in whole pages of the system; behind them are zeroes. They live as long as this. Errors: io.
+  virtual Result<std::span<const uint8_t>> view() const = 0;
+  /// Puts the contents in place again where they were placed, and what was written has been discarded: copies them, or
+  /// fills the page tables.
+  virtual void replace(uint8_t* base) const = 0;
+  /// Makes them faster to read where they are placed for the first time, at a cost; the first time only.
+  virtual void prepare() const {}
+
+  /// The mappings that a memory's reservation can be divided into: an image, what is accessible behind it, and the rest
+  /// (os::reserve).
   static constexpr uint32_t kMappings = 3;
 
- protected:
-  ~SlotContents() = default;
+  /// Returns the slots that are kept ready for the next memories.
+  SlotPool& slots() const { return *slots_; }
+
+ private:
+  std::unique_ptr<SlotPool> slots_;
 };
 
-/// The slots of one image. A slot costs page tables and address space, no memory. Thread-safe.
+/// Contents that are copied into a memory.
+class CopiedContents final : public SlotContents {
+ public:
+  /// Takes over the bytes.
+  explicit CopiedContents(std::vector<uint8_t> bytes);
+  uint64_t size_bytes() const override { return size_bytes_; }
+  Result<void> place(uint8_t* base, uint64_t accessible_bytes) const override;
+  Result<std::span<const uint8_t>> view() const override { return std::span<const uint8_t>(pages_); }
+  void replace(uint8_t* base) const override;
+
+ private:
+  uint64_t size_bytes_;
+  std::vector<uint8_t> pages_;
+};
+
+/// How a slot was made clean.
+enum class Cleaning : uint8_t {
+  compare,  ///< every page was compared with the contents, and copied back if it differed
+  scan,     ///< the same for the pages that the system says were written (os::find_written)
+  discard,  ///< what was written was given back to the system
+};
+
+struct Slot {
+  uint8_t* base = nullptr;  ///< null: no slot
+  uint64_t reserved_bytes = 0;
+  uint64_t accessible_bytes = 0;  ///< of a new memory, in whole pages of the system
+  uint64_t resident_bytes = 0;    ///< pages of its own that it keeps, at most
+  uint32_t idle_cleanings = 0;    ///< in a row, that found most of those pages unchanged
+  uint32_t comparisons = 0;       ///< cleanings by comparison since it was made or discarded
+  bool of_pool = false;           ///< whether a pool made it, not a memory that took on an image later
+};
+
+/// The slots of one SlotContents. Thread-safe.
+///
+/// Cleaning. A page that a memory wrote costs 2 to 4 us to fault in again, and 0.1 to 0.2 us to copy back. So slots
+/// keep their pages, up to kMostResidentBytes of a pool together, and only those are copied that differ from the
+/// contents. Which ones can differ a memory of up to kCompareBytes finds out by comparing all, with no call of the
+/// system; a larger one asks the system. If that can't tell fast, or has more to tell than may be kept, all is
+/// discarded. So it is once `keep` was called: such memories are large and rare, their first reads matter, and a search
+/// takes 20 ns for every page that their page tables hold.
 class SlotPool {
  public:
+  /// Slots that are kept unless `keep` says otherwise.
+  static constexpr size_t kMostKept = 16;
+  /// Above this size a memory is scanned, below it is compared.
+  static constexpr uint64_t kCompareBytes = uint64_t{64} << 10;
+  /// What the slots of a pool keep resident, at most.
+  static constexpr uint64_t kMostResidentBytes = uint64_t{16} << 20;
+  /// The largest memory whose pages are asked for one by one, where the system has no call that finds them.
+  static constexpr uint64_t kMostEntriesBytes = uint64_t{1} << 20;
+  /// After so many cleanings in a row that found less than a quarter of the resident pages changed, all is discarded: a
+  /// memory that once wrote much doesn't make those after it pay for ever.
+  static constexpr uint32_t kMostIdleCleanings = 16;
+  /// Fewer pages than this are never discarded for that.
+  static constexpr uint64_t kFewResidentBytes = uint64_t{128} << 10;
+
   SlotPool() = default;
   SlotPool(const SlotPool&) = delete;
   ~SlotPool();
 
-  /// Keeps `count` slots from now on, and makes those that are missing. Errors: io (there are fewer).
-  Result<void> keep(const SlotContents& contents, size_t count, uint64_t reserved_bytes);
-  /// Takes a slot of that size, which is the caller's from then on, and returns its base; null if there is none.
-  uint8_t* take(uint64_t reserved_bytes);
-  /// Takes over a reservation that begins with a private mapping of the contents, of which the first `used_bytes` are
-  /// accessible (whole pages of the system). Post: nothing that was written there is left. Returns false if it was not
-  /// taken over and is still the caller's.
-  bool give(const SlotContents& contents, uint8_t* base, uint64_t reserved_bytes, uint64_t used_bytes);
+  /// Keeps `count` slots from now on, no more and no fewer, and makes those that are missing. Errors: io (there are
+  /// fewer).
+  Result<void> keep(const SlotContents& contents, size_t count, uint64_t accessible_bytes, uint64_t reserved_bytes);
+  /// Returns a slot, which is the caller's from then on: a kept one, or a new one. Errors: io, limit.
+  Result<Slot> take(const SlotContents& contents, uint64_t accessible_bytes, uint64_t reserved_bytes);
+  /// Takes over a slot, of which the first `used_bytes` are accessible (whole pages of the system). Post: nothing that
+  /// was written there is left. What is not kept is given back to the system.
+  void give(const SlotContents& contents, Slot slot, uint64_t used_bytes);
+  MemorySlots counts() const;
+
+  /// Makes slots clean in this way only, whatever their size; for tests.
+  void force(Cleaning cleaning);
+  /// Gives all slots of the process that nobody uses back to the system. Returns whether there were any.
+  static bool release_all();
 
  private:
-  struct Slot {
-    uint8_t* base;
-    uint64_t reserved_bytes;
-  };
+  struct Cleaned;
+  bool wants_more() const { return slots_.size() + coming_ < most_; }
+  /// Ends the making of a slot (`coming_`), which has a base unless that failed.
+  void add(Slot slot);
+  Cleaned clean(const SlotContents& contents, Slot& slot, uint64_t used_bytes);
+  bool fits_resident(const Slot& slot) const;
+  std::vector<Slot> release_kept();
+  void enlist();
 
-  /// Ends the making of a slot (`coming_`); `base` is null if that failed.
-  void add(uint8_t* base, uint64_t reserved_bytes);
-
-  std::mutex mutex_;
-  size_t count_ = 0;   ///< to keep
-  size_t coming_ = 0;  ///< being made
+  mutable std::mutex mutex_;
+  size_t most_ = kMostKept;
+  std::atomic<bool> kept_ready_{false};  ///< `keep` was called
+  size_t coming_ = 0;                    ///< being made or cleaned
   std::vector<Slot> slots_;
+  MemorySlots counts_;
+  std::atomic<int> forced_{-1};
+
+  // Guarded by the mutex of the list of pools.
+  std::atomic<bool> listed_{false};
+  SlotPool* next_ = nullptr;
+  SlotPool* previous_ = nullptr;
 };
 
 }  // namespace rotor::memory

@@ -79,4 +79,12 @@ std::optional<Module::DataInit> Module::data_init() const {
   return made ? std::optional(made->how) : std::nullopt;
 }
 
+MemorySlots Module::memory_slots() const {
+  MemorySlots slots;
+  if (const auto* made = impl_->made_data_images())
+    for (const auto& contents : made->contents)
+      if (contents) slots += contents->slots().counts();
+  return slots;
+}
+
 }  // namespace rotor

@@ -111,8 +111,8 @@ class Instance {
 
   /// Takes a snapshot of the state between calls. Makes no copy of memories that were made with MemoryLimits::imageable
   /// and have not been part of a snapshot: they go on as copy-on-write mappings of it. Of other memories it copies what
-  /// is not zero. Memories that the module imports are part of the snapshot. Takes some 0.3 ms a MiB for huge pages, so
-  /// that instances start fast, and 0.5 ms a MiB for a copy. No other thread may access the memories meanwhile. Errors:
+  /// is not zero. Memories that the module imports are part of the snapshot. Takes 0.5 ms a MiB for a copy. No other
+  /// thread may access the memories meanwhile. Errors:
   /// invalid_argument (a call runs in the instance or in one that it is linked to; a memory is in use by another
   /// instance); unsupported (a table or global holds a function of another instance; a table or mutable global is
   /// imported); io (the system refused: the instance is as it was); stale_handle (the system took a mapping and refused

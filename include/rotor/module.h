@@ -12,6 +12,7 @@
 
 #include "rotor/detail/access.h"
 #include "rotor/engine.h"
+#include "rotor/memory_slots.h"
 #include "rotor/result.h"
 #include "rotor/value.h"
 
@@ -149,6 +150,9 @@ class Module {
   };
   /// Returns what was settled when the first instance was made; nullopt before.
   std::optional<DataInit> data_init() const;
+  /// Returns the counts of the slots of the memories that the module defines, over all instances that were not made
+  /// from a snapshot.
+  MemorySlots memory_slots() const;
 
  private:
   friend struct detail::Access;

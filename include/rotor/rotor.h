@@ -14,6 +14,7 @@
 #include "rotor/limits.h"
 #include "rotor/linker.h"
 #include "rotor/memory.h"
+#include "rotor/memory_slots.h"
 #include "rotor/module.h"
 #include "rotor/printable.h"
 #include "rotor/result.h"

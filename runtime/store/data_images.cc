@@ -4,6 +4,7 @@
 #include <cstring>
 #include <optional>
 
+#include "memory/image.h"
 #include "memory/linear_memory.h"
 #include "wasm/const_expr.h"
 
@@ -28,46 +29,75 @@ struct Placed {
   uint64_t offset;
 };
 
-/// Writes segments, in order, into a file of their extent. Errors: io.
-Result<std::shared_ptr<const memory::Image>> make_image(std::span<const Placed> segments, uint64_t extent,
-                                                        std::span<const uint8_t> bytes) {
-  ROTOR_TRY(auto space,
-            LinearMemory::create(extent, extent, memory::os::round_up_to_page(extent), LinearMemory::Kind::imageable));
+/// What the data write into a memory.
+struct Written {
+  std::vector<Placed> segments;
+  uint64_t bytes = 0;
+  uint64_t extent = 0;  ///< where the last of them ends
+};
+
+void write(std::span<const Placed> segments, std::span<const uint8_t> bytes, uint8_t* base) {
   for (const Placed& placed : segments)
     if (placed.segment->size)
-      std::memcpy(space->base() + placed.offset, bytes.data() + placed.segment->begin, placed.segment->size);
+      std::memcpy(base + placed.offset, bytes.data() + placed.segment->begin, placed.segment->size);
+}
+
+/// Makes what the segments, in order, leave. Errors: io.
+Result<std::shared_ptr<const memory::SlotContents>> make_contents(const Written& data, std::span<const uint8_t> bytes) {
+  if (data.bytes < DataImages::kLeastBytes && data.extent <= DataImages::kMostCopiedExtent) {
+    std::vector<uint8_t> copied(data.extent);
+    write(data.segments, bytes, copied.data());
+    return std::make_shared<const memory::CopiedContents>(std::move(copied));
+  }
+  ROTOR_TRY(auto space, LinearMemory::create(data.extent, data.extent, memory::os::round_up_to_page(data.extent),
+                                             LinearMemory::Kind::imageable));
+  write(data.segments, bytes, space->base());
   return space->seal_image();
 }
 
-DataImages::Made make(const wasm::Module& module, std::span<const uint8_t> bytes) {
-  DataImages::Made made;
-  std::vector<std::vector<Placed>> by_memory(module.memories.size());
-  std::vector<uint64_t> data_bytes(module.memories.size()), extents(module.memories.size());
-  // Segments are written in order, up to the first that does not fit, and what was written before stays where others
-  // can see it: in an imported memory, and in the instance's own, if its functions are in a table of another. So either
-  // all are known to fit, or each instance writes all of them.
+/// Finds the places of the active segments. Segments are written in order, up to the first that does not fit, and what
+/// was written before stays where others can see it: in an imported memory, and in the instance's own, if its functions
+/// are in a table of another. So either all are known to fit, or each instance writes all of them: then `how` says why.
+std::vector<Written> place_data(const wasm::Module& module, Module::DataInit& how) {
+  std::vector<Written> by_memory(module.memories.size());
   for (const wasm::DataSegment& segment : module.data) {
     if (segment.mode != wasm::SegmentMode::active) continue;
     const uint32_t memory = raw(segment.memory);
     const MemoryType& type = module.memories[memory];
     auto offset = constant_offset(segment.memory_offset, type.is64);
-    if (memory < module.imported_memories) return {{}, Module::DataInit::imported_memory};
-    if (!offset) return {{}, Module::DataInit::offset_by_global};
     const uint64_t min_bytes = type.limits.min << type.page_size_log2;
-    if (*offset > min_bytes || segment.size > min_bytes - *offset) return {{}, Module::DataInit::out_of_bounds};
-    by_memory[memory].push_back({&segment, *offset});
-    data_bytes[memory] += segment.size;
-    extents[memory] = std::max(extents[memory], *offset + segment.size);
+    if (memory < module.imported_memories)
+      how = Module::DataInit::imported_memory;
+    else if (!offset)
+      how = Module::DataInit::offset_by_global;
+    else if (*offset > min_bytes || segment.size > min_bytes - *offset)
+      how = Module::DataInit::out_of_bounds;
+    if (how != Module::DataInit::copied) return {};
+    Written& written = by_memory[memory];
+    written.segments.push_back({&segment, *offset});
+    written.bytes += segment.size;
+    written.extent = std::max(written.extent, *offset + segment.size);
   }
-  made.images.resize(module.memories.size());
-  for (size_t i = module.imported_memories; i < module.memories.size(); ++i) {
-    if (data_bytes[i] < DataImages::kLeastBytes) continue;
-    auto image = make_image(by_memory[i], extents[i], bytes);
-    if (!image) return {{}, Module::DataInit::no_memory_for_image};
-    made.images[i] = std::move(*image);
-    made.how = Module::DataInit::mapped;
+  return by_memory;
+}
+
+DataImages::Made make(const wasm::Module& module, std::span<const uint8_t> bytes) {
+  DataImages::Made made;
+  made.contents.resize(module.memories.size());
+  std::vector<Written> data = place_data(module, made.how);
+  for (size_t i = module.imported_memories; !data.empty() && i < module.memories.size(); ++i) {
+    auto contents = make_contents(data[i], bytes);
+    if (!contents) {
+      made.how = Module::DataInit::no_memory_for_image;
+      data.clear();
+      break;
+    }
+    made.contents[i] = std::move(*contents);
+    if (made.contents[i]->image()) made.how = Module::DataInit::mapped;
   }
-  if (made.how != Module::DataInit::mapped) made.images.clear();
+  made.have_data = !data.empty();
+  for (size_t i = module.imported_memories; data.empty() && i < module.memories.size(); ++i)
+    made.contents[i] = std::make_shared<const memory::CopiedContents>(std::vector<uint8_t>());
   return made;
 }
 

@@ -1,5 +1,6 @@
-// Images of the memories that a module defines, as its active data segments leave them: an instance maps them
-// copy-on-write, which costs the same whatever the segments hold.
+// What the memories that a module defines hold first, as its active data segments leave them: an instance maps it
+// copy-on-write, which costs the same whatever the segments hold, or finds it in a slot that an instance before it
+// left.
 #pragma once
 
 #include <atomic>
@@ -8,7 +9,7 @@
 #include <span>
 #include <vector>
 
-#include "memory/image.h"
+#include "memory/slot_pool.h"
 #include "rotor/module.h"
 #include "wasm/module.h"
 
@@ -17,7 +18,9 @@ namespace rotor::runtime {
 /// Belongs to a module. Thread-safe; takes no lock, so that a fork finds none taken.
 class DataImages {
  public:
-  /// Data of fewer bytes are copied into each instance: a mapping and its faults cost as much as a copy of so many.
+  /// Data that end below this offset are copied into a memory, if they are of fewer than kLeastBytes; else mapped.
+  static constexpr uint64_t kMostCopiedExtent = 64 << 10;
+  /// A mapping and its faults cost as much as a copy of so many bytes.
   static constexpr uint64_t kLeastBytes = 32 << 10;
 
   DataImages() = default;
@@ -26,12 +29,14 @@ class DataImages {
 
   /// What the first instantiation made.
   struct Made {
-    /// By index of the memory; null for one that is imported or has little data. Empty if every instance has to write
-    /// its data by itself.
-    std::vector<std::shared_ptr<const memory::Image>> images;
+    /// By index of the memory; null for one that is imported.
+    std::vector<std::shared_ptr<const memory::SlotContents>> contents;
+    /// Whether the contents are those that the data give; else they are zeroes, and every instance writes its data by
+    /// itself.
+    bool have_data = false;
     Module::DataInit how = Module::DataInit::copied;
   };
-  /// Makes the images the first time. `bytes`: the module's, which hold the segments' contents.
+  /// Makes the contents the first time. `bytes`: the module's, which hold the segments' contents.
   const Made& of(const wasm::Module& module, std::span<const uint8_t> bytes) const;
   /// Returns what was made; nullptr before the first instantiation.
   const Made* made() const { return made_.load(std::memory_order_acquire); }

@@ -322,6 +322,10 @@ TEST_F(LimitsTest, TheProcessKeepsMappings) {
   instances.pop_back();
   EXPECT_TRUE(linker.instantiate(module));
   instances.clear();
+  // Some address space is kept for the next instances, and given up for others'.
+  EXPECT_EQ(address_space_use().mappings, before.mappings + 3 * module.memory_slots().kept);
+  EXPECT_LE(address_space_use().mappings, before.mappings + before.mappings_limit / 4);
+  EXPECT_FALSE(memory::os::reserve(before.reserved_limit_bytes));
   EXPECT_EQ(address_space_use().mappings, before.mappings);
   EXPECT_EQ(address_space_use().reserved_bytes, before.reserved_bytes);
 }

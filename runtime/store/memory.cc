@@ -41,27 +41,32 @@ uint64_t MemoryImpl::reach_bytes(const MemoryType& type, uint64_t limit_bytes) {
 
 Result<std::shared_ptr<MemoryImpl>> MemoryImpl::create(const MemoryType& type, const MemoryLimits& limits,
                                                        std::shared_ptr<Budget> budget,
-                                                       const std::shared_ptr<const memory::Image>& image) {
+                                                       std::shared_ptr<const memory::SlotContents> contents) {
   ROTOR_CHECK(check_type(type));
   std::shared_ptr<MemoryImpl> memory(new MemoryImpl(type, limits));
   memory->limit_bytes_ = reach_bytes(type, limits.limit_bytes);
   memory->budget_ = budget ? std::move(budget) : std::make_shared<Budget>(memory->limit_bytes_);
-  const uint64_t image_pages = image ? (image->size_bytes() + type.page_bytes() - 1) >> type.page_size_log2 : 0;
-  ROTOR_CHECK(memory->charge(std::max(image_pages, type.limits.min)));
+  uint64_t pages = type.limits.min;
+  if (contents) pages = std::max(pages, (contents->size_bytes() + type.page_bytes() - 1) >> type.page_size_log2);
+  ROTOR_CHECK(memory->charge(pages));
+  const uint64_t bytes = pages << type.page_size_log2;
   using Space = memory::LinearMemory;
-  auto kind = limits.imageable ? Space::Kind::imageable : Space::Kind::plain;
-  uint64_t reserved = memory->reserved_bytes();
-  if (image && kind == Space::Kind::plain) {
-    ROTOR_TRY(memory->space_, Space::of_image(image, memory->limit_bytes_, reserved));
+  const auto kind = limits.imageable ? Space::Kind::imageable : Space::Kind::plain;
+  if (contents && kind == Space::Kind::plain) {
+    ROTOR_TRY(memory->space_, Space::of(std::move(contents), bytes, memory->limit_bytes_, memory->reserved_bytes()));
   } else {
-    uint64_t min_bytes = image ? 0 : type.limits.min << type.page_size_log2;
-    ROTOR_TRY(memory->space_, Space::create(min_bytes, memory->limit_bytes_, reserved, kind));
-    if (image) ROTOR_CHECK(memory->space_->restore(image));
+    const bool of_image = contents && contents->image();
+    ROTOR_TRY(memory->space_,
+              Space::create(of_image ? 0 : bytes, memory->limit_bytes_, memory->reserved_bytes(), kind));
+    if (of_image) {
+      ROTOR_CHECK(memory->space_->restore(std::static_pointer_cast<const memory::Image>(contents)));
+      const uint64_t have = memory->space_->size_bytes();
+      if (have < bytes && memory->space_->grow(bytes - have) == UINT64_MAX)
+        return fail(ErrorKind::io, fmt::format("no memory for a memory of {} bytes", bytes));
+    } else if (contents) {
+      contents->replace(memory->space_->base());
+    }
   }
-  // An image of a module's data ends where the data end.
-  const uint64_t min_bytes = type.limits.min << type.page_size_log2, have = memory->space_->size_bytes();
-  if (have < min_bytes && memory->space_->grow(min_bytes - have) == UINT64_MAX)
-    return fail(ErrorKind::io, fmt::format("no memory for a memory of {} bytes", min_bytes));
   memory->def_.base = memory->space_->base();
   memory->space_->attach_size(&memory->def_.size_bytes);
   return memory;

@@ -16,12 +16,12 @@ namespace rotor::runtime {
 
 class MemoryImpl {
  public:
-  /// Makes a memory that begins with the contents of `image`, unless that is null, and has its size or the type's least
-  /// size, whichever is larger. Its bytes are taken from `budget`, or
-  /// from a budget of its own if that is null. Errors: limit, io, invalid_argument (no such type).
+  /// Makes a memory that begins with `contents`, unless that is null, and has their size or the type's least size,
+  /// whichever is larger. Its bytes are taken from `budget`, or from a budget of its own if that is null. Errors:
+  /// limit, io, invalid_argument (no such type).
   static Result<std::shared_ptr<MemoryImpl>> create(const MemoryType& type, const MemoryLimits& limits,
                                                     std::shared_ptr<Budget> budget = nullptr,
-                                                    const std::shared_ptr<const memory::Image>& image = nullptr);
+                                                    std::shared_ptr<const memory::SlotContents> contents = nullptr);
   /// Returns the most bytes that a memory of that type can have under a limit.
   static uint64_t reach_bytes(const MemoryType& type, uint64_t limit_bytes);
   ~MemoryImpl();

@@ -170,9 +170,18 @@ Result<void> Snapshot::keep_ready(size_t count) const {
   const wasm::Module& wasm = runtime::impl_of(impl_->module).wasm();
   for (uint32_t i = wasm.imported_memories; i < wasm.memories.size(); ++i) {
     const memory::Image& image = *impl_->memories[i];
-    ROTOR_CHECK(image.slots().keep(image, count, impl_->reserved_bytes[i]));
+    ROTOR_CHECK(image.slots().keep(image, count, image.mapped_bytes(), impl_->reserved_bytes[i]));
   }
   return {};
+}
+
+MemorySlots Snapshot::memory_slots() const {
+  MemorySlots slots;
+  if (!impl_) return slots;
+  const wasm::Module& wasm = runtime::impl_of(impl_->module).wasm();
+  for (uint32_t i = wasm.imported_memories; i < wasm.memories.size(); ++i)
+    slots += impl_->memories[i]->slots().counts();
+  return slots;
 }
 
 Result<SnapshotDigest> Snapshot::digest() const {

@@ -255,6 +255,8 @@ TEST_P(SnapshotTest, SurvivesEachFailure) {
     return must(source.snapshot());
   }();
   SnapshotDigest at_first = digest(first);
+  must(first.keep_ready(0));
+  must(state_.pre.instantiate(options()));  // leaves a slot, if it is not imageable
   size_t mapped = mappings(), opened = descriptors();
   for (uint64_t n = 1;; ++n) {
     bool failed = false;
@@ -285,10 +287,8 @@ TEST_P(SnapshotTest, SurvivesEachFailure) {
     EXPECT_EQ(mappings(), mapped) << n;
     EXPECT_EQ(descriptors(), opened) << n;
     EXPECT_EQ(digest(first), at_first) << n;
-    if (!failed) {
-      EXPECT_GT(n, 5u);
-      break;
-    }
+    // A search for written pages may fail and nothing come of it.
+    if (!failed && n > 12) break;
   }
 }
 

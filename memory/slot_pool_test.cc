@@ -1,0 +1,352 @@
+// Slots: that memories find what they should in them, whoever had them before, and that no more is kept than is said.
+#include "memory/slot_pool.h"
+
+#include <gtest/gtest.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstring>
+#include <random>
+#include <thread>
+
+#include "memory/fault_injection.h"
+#include "memory/image.h"
+#include "memory/linear_memory.h"
+
+namespace rotor::memory {
+namespace {
+
+constexpr uint64_t kPage = 65536, kSystemPage = 4096;
+constexpr uint64_t kReserved = (uint64_t{4} << 30) + (32 << 20);
+constexpr uint64_t kMax = uint64_t{64} << 20;
+
+uint8_t load(const uint8_t* address) { return *const_cast<const volatile uint8_t*>(address); }
+void store(uint8_t* address, uint8_t value) { *const_cast<volatile uint8_t*>(address) = value; }
+
+std::shared_ptr<const SlotContents> copied(size_t bytes, uint8_t value = 7) {
+  return std::make_shared<CopiedContents>(std::vector<uint8_t>(bytes, value));
+}
+
+/// An image of that many pages of the system, every other of which was written.
+std::shared_ptr<const SlotContents> imaged(uint64_t system_pages) {
+  const uint64_t bytes = system_pages * kSystemPage;
+  auto source = LinearMemory::create(bytes, bytes, bytes).value();
+  for (uint64_t at = 0; at < bytes; at += 2 * kSystemPage) std::memset(source->base() + at, 7, kSystemPage);
+  return source->seal_image().value();
+}
+
+std::unique_ptr<LinearMemory> memory_of(const std::shared_ptr<const SlotContents>& contents, uint64_t size_bytes,
+                                        uint64_t reserved_bytes = kReserved) {
+  return LinearMemory::of(contents, size_bytes, kMax, reserved_bytes).value();
+}
+
+/// What a new memory of `size_bytes` holds.
+std::vector<uint8_t> initial(const SlotContents& contents, uint64_t size_bytes) {
+  auto view = contents.view().value();
+  std::vector<uint8_t> bytes(view.begin(), view.end());
+  bytes.resize(size_bytes);
+  return bytes;
+}
+
+void expect_initial(const LinearMemory& memory, const SlotContents& contents, const std::string& where = {}) {
+  const std::vector<uint8_t> wanted = initial(contents, memory.size_bytes());
+  EXPECT_TRUE(wanted.empty() || std::memcmp(memory.base(), wanted.data(), wanted.size()) == 0) << where;
+}
+
+struct Form {
+  std::string name;
+  std::shared_ptr<const SlotContents> contents;
+  uint64_t size_bytes;
+};
+std::shared_ptr<const SlotContents> with_huge_pages() {
+  const uint64_t bytes = 600 * kSystemPage;
+  auto source = LinearMemory::create(bytes, bytes, bytes).value();
+  std::memset(source->base(), 7, bytes);
+  auto image = source->seal_image().value();
+  image->prepare();
+  return image;
+}
+std::vector<Form> forms() {
+  return {
+      {"nothing", copied(0), kPage},
+      {"nothing, of no bytes", copied(0), 0},
+      {"a large nothing", copied(0), 20 * kPage},
+      {"copied", copied(5000), kPage},
+      {"copied, large", copied(60000), 20 * kPage},
+      {"copied, of odd size", copied(5000), 5000},
+      {"image", imaged(100), 100 * kSystemPage},
+      {"image of a small memory", imaged(4), kPage},
+      {"image, zeroes behind", imaged(50), 20 * kPage},
+      {"image with huge pages", with_huge_pages(), 600 * kSystemPage + kPage},
+  };
+}
+
+constexpr int kAutomatic = -1;
+class Cleanings : public testing::TestWithParam<int> {
+ protected:
+  static void force(const SlotContents& contents) {
+    if (GetParam() != kAutomatic) contents.slots().force(static_cast<Cleaning>(GetParam()));
+  }
+};
+std::string cleaning_name(const testing::TestParamInfo<int>& param) {
+  const char* names[] = {"automatic", "compare", "scan", "discard"};
+  return names[param.param + 1];
+}
+INSTANTIATE_TEST_SUITE_P(By, Cleanings, testing::Range(kAutomatic, static_cast<int>(Cleaning::discard) + 1),
+                         cleaning_name);
+
+/// Fills memories with secrets in every way, and looks for these in the memories that come after.
+TEST_P(Cleanings, LeaveNothingOfTheOwnerBefore) {
+  std::mt19937 random(2);
+  for (const Form& form : forms()) {
+    force(*form.contents);
+    for (int owner = 0; owner < 40; ++owner) {
+      auto memory = memory_of(form.contents, form.size_bytes);
+      ASSERT_EQ(memory->size_bytes(), form.size_bytes);
+      expect_initial(*memory, *form.contents, form.name + ", owner " + std::to_string(owner));
+      if (random() % 3 == 0) {
+        const uint64_t old = memory->grow(random() % 3 * kPage);
+        ASSERT_EQ(old, form.size_bytes);
+        for (uint64_t at = old; at < memory->size_bytes(); at += 2048) ASSERT_EQ(load(memory->base() + at), 0);
+      }
+      const uint64_t size = memory->size_bytes();
+      if (size == 0) continue;
+      switch (random() % 4) {
+        case 0: break;
+        case 1: std::memset(memory->base(), 0xa5, size); break;
+        case 2:  // the last byte of a page of the system that belongs to no page of the memory, too
+          store(memory->base() + os::round_up_to_page(size) - 1, 0xa5);
+          break;
+        default:
+          for (size_t i = random() % 60; i > 0; --i) store(memory->base() + random() % size, 0xa5);
+      }
+    }
+    const MemorySlots counts = form.contents->slots().counts();
+    EXPECT_EQ(counts.made, 1u) << form.name;
+    EXPECT_EQ(counts.reused, 39u) << form.name;
+    if (GetParam() != kAutomatic) {
+      const uint64_t by[] = {counts.compared, counts.scanned, counts.discarded};
+      // A search may find more than may be kept, and the system may have no way to search.
+      if (GetParam() == static_cast<int>(Cleaning::scan)) {
+        EXPECT_EQ(counts.scanned + counts.discarded, 40u) << form.name;
+      } else {
+        EXPECT_EQ(by[GetParam()], 40u) << form.name;
+      }
+    }
+  }
+}
+
+TEST_P(Cleanings, TakeAwayWhatTheMemoryHadGrownBy) {
+  for (const Form& form : forms()) {
+    force(*form.contents);
+    {
+      auto memory = memory_of(form.contents, form.size_bytes);
+      memory->grow(3 * kPage);
+      std::memset(memory->base(), 0xa5, memory->size_bytes());
+    }
+    auto memory = memory_of(form.contents, form.size_bytes);
+    EXPECT_DEATH(load(memory->base() + os::round_up_to_page(form.size_bytes)), "") << form.name;
+    EXPECT_EQ(memory->grow(3 * kPage), form.size_bytes);
+    for (uint64_t at = form.size_bytes; at < memory->size_bytes(); at += 256) ASSERT_EQ(load(memory->base() + at), 0);
+  }
+}
+
+/// A fork's child has copies of what its parent had, and its own pages: cleaning there must look at those.
+TEST_P(Cleanings, InTheChildOfAForkLookAtTheChildsPages) {
+  auto contents = imaged(64);
+  force(*contents);
+  auto memory = memory_of(contents, 64 * kSystemPage);
+  store(memory->base() + 5000, 1);
+  memory.reset();  // so the process has looked already
+  memory = memory_of(contents, 64 * kSystemPage);
+  for (const bool raw : {false, true}) {
+    // A fork that runs no handlers, too.
+    const auto child =
+        raw ? static_cast<pid_t>(syscall(SYS_clone, SIGCHLD, nullptr, nullptr, nullptr, nullptr)) : fork();
+    if (child == 0) {
+      std::memset(memory->base() + 10 * kSystemPage, 0xa5, 20 * kSystemPage);
+      memory.reset();
+      auto next = memory_of(contents, 64 * kSystemPage);
+      const std::vector<uint8_t> wanted = initial(*contents, 64 * kSystemPage);
+      _exit(std::memcmp(next->base(), wanted.data(), wanted.size()) == 0 ? 0 : 1);
+    }
+    int status = 0;
+    ASSERT_EQ(waitpid(child, &status, 0), child);
+    EXPECT_EQ(status, 0) << raw;
+  }
+}
+
+TEST(Slots, AreUsedAgain) {
+  for (const Form& form : forms()) {
+    uint8_t* base = memory_of(form.contents, form.size_bytes)->base();
+    auto memory = memory_of(form.contents, form.size_bytes);
+    EXPECT_EQ(memory->base(), base) << form.name;
+    EXPECT_NE(memory_of(form.contents, form.size_bytes)->base(), base) << form.name;
+  }
+}
+
+TEST(Slots, FitTheSizeAndTheReservation) {
+  auto contents = copied(100);
+  memory_of(contents, kPage).reset();
+  memory_of(contents, 2 * kPage).reset();
+  memory_of(contents, kPage, kReserved + kPage).reset();
+  EXPECT_EQ(contents->slots().counts().made, 3u);
+  EXPECT_EQ(contents->slots().counts().kept, 3u);
+  EXPECT_EQ(memory_of(contents, kPage)->reserved_bytes(), kReserved);
+  EXPECT_EQ(memory_of(contents, 2 * kPage)->size_bytes(), 2 * kPage);
+  EXPECT_EQ(memory_of(contents, kPage, kReserved + kPage)->reserved_bytes(), kReserved + kPage);
+  EXPECT_EQ(contents->slots().counts().reused, 3u);
+}
+
+TEST(Slots, AreSixteenAtMostOrAsManyAsWanted) {
+  auto contents = copied(100);
+  auto with = [&](size_t live) {
+    std::vector<std::unique_ptr<LinearMemory>> memories;
+    for (size_t i = 0; i < live; ++i) memories.push_back(memory_of(contents, kPage));
+    memories.clear();
+    return contents->slots().counts().kept;
+  };
+  const uint64_t mappings = os::address_space_use().mappings;
+  EXPECT_EQ(with(3), 3u);
+  EXPECT_EQ(with(20), SlotPool::kMostKept);
+  ASSERT_TRUE(contents->slots().keep(*contents, 2, kPage, kReserved));
+  EXPECT_EQ(contents->slots().counts().kept, 2u);
+  EXPECT_EQ(with(20), 2u);
+  ASSERT_TRUE(contents->slots().keep(*contents, 4, kPage, kReserved));
+  EXPECT_EQ(contents->slots().counts().kept, 4u);
+  EXPECT_EQ(os::address_space_use().mappings, mappings + 4 * SlotContents::kMappings);
+  ASSERT_TRUE(contents->slots().keep(*contents, 0, kPage, kReserved));
+  EXPECT_EQ(with(20), 0u);
+  ASSERT_TRUE(contents->slots().keep(*contents, 1, kPage, kReserved));
+  contents.reset();
+  EXPECT_EQ(os::address_space_use().mappings, mappings);
+}
+
+TEST(Slots, AreGivenBackIfTheSystemHasNoMore) {
+  auto contents = copied(100);
+  memory_of(contents, kPage).reset();
+  ASSERT_EQ(contents->slots().counts().kept, 1u);
+  EXPECT_FALSE(os::reserve(uint64_t{1} << 50));
+  EXPECT_EQ(contents->slots().counts().kept, 0u);
+  memory_of(contents, kPage).reset();
+  EXPECT_TRUE(SlotPool::release_all());
+  EXPECT_FALSE(SlotPool::release_all());
+  expect_initial(*memory_of(contents, kPage), *contents);
+}
+
+TEST(Slots, KeepPagesUpToABound) {
+  auto contents = copied(0);
+  const uint64_t size = SlotPool::kMostResidentBytes / 4;
+  auto dirty = [&](size_t live, uint64_t bytes) {
+    std::vector<std::unique_ptr<LinearMemory>> memories;
+    for (size_t i = 0; i < live; ++i) {
+      memories.push_back(memory_of(contents, 2 * SlotPool::kMostResidentBytes));
+      std::memset(memories.back()->base(), 1, bytes);
+    }
+  };
+  dirty(8, size);
+  const MemorySlots some = contents->slots().counts();
+  EXPECT_EQ(some.kept, 8u);
+  EXPECT_LE(some.resident_bytes, SlotPool::kMostResidentBytes);
+  dirty(1, SlotPool::kMostResidentBytes + kPage);
+  const MemorySlots more = contents->slots().counts();
+  EXPECT_EQ(more.discarded, some.discarded + 1) << "one memory's, which are too many";
+  EXPECT_LE(more.resident_bytes, SlotPool::kMostResidentBytes);
+  if (os::finds_written_fast()) {
+    EXPECT_EQ(some.scanned, 4u) << "each of these keeps a quarter of the bound";
+  }
+}
+
+TEST(Slots, ForgetWhatOneMemoryWroteAndNoneSince) {
+  if (!os::finds_written_fast()) GTEST_SKIP() << "PAGEMAP_SCAN: Linux 6.7";
+  auto contents = copied(0);
+  {
+    auto memory = memory_of(contents, 64 * kPage);
+    std::memset(memory->base(), 1, 8 * kPage);
+  }
+  EXPECT_EQ(contents->slots().counts().resident_bytes, 8 * kPage);
+  for (uint32_t i = 0; i < SlotPool::kMostIdleCleanings; ++i) {
+    EXPECT_EQ(contents->slots().counts().discarded, 0u) << i;
+    store(memory_of(contents, 64 * kPage)->base(), 1);
+  }
+  EXPECT_EQ(contents->slots().counts().discarded, 1u);
+  EXPECT_EQ(contents->slots().counts().resident_bytes, 0u);
+}
+
+TEST(Slots, SurviveEachFailure) {
+  for (const Form& form : forms()) {
+    for (uint64_t n = 1; n < 40; ++n) {
+      fault_injection::fail_after(n);
+      const bool kept =
+          form.contents->slots().keep(*form.contents, 1, os::round_up_to_page(form.size_bytes), kReserved).has_value();
+      auto memory = LinearMemory::of(form.contents, form.size_bytes, kMax, kReserved);
+      const bool grown = memory && (*memory)->grow(kPage) != UINT64_MAX;
+      if (memory) {
+        std::memset((*memory)->base(), 3, (*memory)->size_bytes());
+        memory->reset();
+      }
+      fault_injection::off();
+      expect_initial(*memory_of(form.contents, form.size_bytes), *form.contents, form.name + std::to_string(n));
+      ASSERT_TRUE(form.contents->slots().keep(*form.contents, 0, kPage, kReserved));
+      if (n > 12) {
+        EXPECT_TRUE(kept && grown) << form.name << n;
+        break;
+      }
+    }
+  }
+}
+
+TEST(Slots, OfSeveralThreads) {
+  auto contents = imaged(40);
+  std::vector<std::thread> threads;
+  std::atomic<int> wrong{0};
+  for (int t = 0; t < 4; ++t)
+    threads.emplace_back([&, t] {
+      std::mt19937 random(static_cast<uint32_t>(t));
+      const std::vector<uint8_t> wanted = initial(*contents, kPage * 4);
+      for (int i = 0; i < 300; ++i) {
+        auto memory = memory_of(contents, kPage * 4);
+        wrong += std::memcmp(memory->base(), wanted.data(), wanted.size()) != 0;
+        std::memset(memory->base() + random() % 4 * kPage, t, random() % kPage);
+        if (random() % 50 == 0) SlotPool::release_all();
+      }
+    });
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(wrong, 0);
+}
+
+TEST(WrittenPages, AreFoundByEachSearch) {
+  auto contents = imaged(300);
+  auto memory = memory_of(contents, 600 * kSystemPage);
+  for (uint64_t page = 0; page < 600; page += 3) load(memory->base() + page * kSystemPage);
+  std::vector<uint64_t> written = {0, 1, 2, 17, 299, 300, 301, 400, 599};
+  for (uint64_t page : written) store(memory->base() + page * kSystemPage + 9, 1);
+  for (auto search : {os::Search::any, os::Search::scan, os::Search::entries}) {
+    if (search == os::Search::scan && !os::finds_written_fast()) continue;
+    for (size_t at_once : {1, 2, 64}) {
+      std::vector<os::Range> ranges(at_once);
+      std::vector<uint64_t> found;
+      for (uint64_t at = 0; at < 600 * kSystemPage;) {
+        auto some = os::find_written(memory->base() + at, 600 * kSystemPage - at, ranges, search);
+        ASSERT_TRUE(some) << some.error().message;
+        ASSERT_GT(some->end, 0u);
+        for (size_t i = 0; i < some->ranges; ++i)
+          for (uint64_t page = (at + ranges[i].begin) / kSystemPage; page < (at + ranges[i].end) / kSystemPage; ++page)
+            found.push_back(page);
+        at += some->end;
+      }
+      // Reads of zeroes behind the image may count as written, by the slow way: those are not exact.
+      std::vector<uint64_t> exact;
+      std::ranges::copy_if(found, std::back_inserter(exact), [&](uint64_t page) {
+        return search != os::Search::entries || page < 300 || std::ranges::binary_search(written, page);
+      });
+      EXPECT_EQ(exact, written) << static_cast<int>(search) << " " << at_once;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace rotor::memory
