@@ -84,7 +84,8 @@ ModuleImpl::ModuleImpl(std::shared_ptr<EngineImpl> engine, Acquired& acquired)
       stats_(acquired.stats),
       interruptible_(acquired.interruptible) {
   if (auto runs = code::check_cpu_features(cpu_features_); !runs) cpu_error_ = std::move(runs).error();
-  for (const Signature* type : types_) result_words_ = std::max({result_words_, type->result_words, type->stack_words});
+  for (const CanonicalType* type : types_)
+    result_words_ = std::max({result_words_, type->result_words, type->stack_words});
   for (const wasm::Import& import : wasm_.imports)
     imports_.push_back({import.module, import.name, extern_type_of(import, types_)});
   for (const wasm::Export& item : wasm_.exports)
@@ -188,7 +189,7 @@ Result<void> ModuleImpl::save(const std::string& path) const {
 
 TierStats ModuleImpl::tier_stats() const {
   TierStats stats;
-  stats.functions = static_cast<uint32_t>(wasm_.funcs.size() - wasm_.imported_funcs);
+  stats.functions = wasm_.defined_funcs();
   std::vector<bool> tier0(stats.functions), tier1(stats.functions);
   region_->for_each_function([&](const code::FunctionCode& code) { (code.tier ? tier1 : tier0)[code.func] = true; });
   stats.tier0_functions = static_cast<uint32_t>(std::ranges::count(tier0, true));
@@ -206,6 +207,13 @@ const void* ModuleImpl::entry(uint32_t defined_func) const {
 }
 
 std::optional<uint32_t> ModuleImpl::find_export(std::string_view name) const {
+  // To compare a few names takes less time than to hash one.
+  constexpr size_t kFew = 8;
+  if (exports_.size() <= kFew) {
+    auto found = std::ranges::find(exports_, name, &ExportInfo::name);
+    if (found == exports_.end()) return std::nullopt;
+    return static_cast<uint32_t>(found - exports_.begin());
+  }
   auto it = export_index_.find(name);
   if (it == export_index_.end()) return std::nullopt;
   return it->second;
@@ -228,7 +236,7 @@ const wasm::Names& ModuleImpl::names() const {
 }
 
 std::optional<code::CodeRegion::Site> ModuleImpl::site_at(uint64_t text_offset) const {
-  const auto defined = static_cast<uint32_t>(wasm_.funcs.size() - wasm_.imported_funcs);
+  const uint32_t defined = wasm_.defined_funcs();
   // In the stubs lies the address of a function that was stopped before it had code, or before it began.
   if (has_stubs_ && text_offset >= code::Stubs::stub(0) && text_offset < code::Stubs::stub(defined))
     return code::CodeRegion::Site{code::Stubs::func_at(text_offset), 0};

@@ -46,15 +46,16 @@ class Func {
   template <class Signature>
   Result<TypedFunc<Signature>> typed() const;
 
-  const detail::Handle& handle() const { return handle_; }
-  static Func from_handle(detail::Handle handle) {
-    Func f;
-    f.handle_ = std::move(handle);
-    return f;
-  }
+  /// Returns whether it was made of a function, which may be gone.
+  explicit operator bool() const { return handle_.object != nullptr; }
 
  private:
   friend class Value;
+  friend struct detail::Access;
+  explicit Func(detail::Handle handle) : handle_(std::move(handle)) {}
+  /// Errors: stale_handle; type_mismatch, naming both types.
+  Result<void> check_type(const FuncType& wanted) const;
+
   detail::Handle handle_;  ///< object: const code::FuncRef*
 };
 
@@ -104,8 +105,6 @@ class Caller {
 /// call and reaches its caller as the error of the call.
 using HostFunction = std::function<Result<void>(Caller& caller, Slot* slots)>;
 
-namespace detail { Error signature_mismatch(const FuncType& wanted, const FuncType& actual); }  // namespace detail
-
 /// A function whose type was checked once: `TypedFunc<int32_t(int32_t, int32_t)>`; several results are a tuple.
 template <class R, class... Args>
 class TypedFunc<R(Args...)> {
@@ -139,9 +138,9 @@ class TypedFunc<R(Args...)> {
 
 template <class Signature>
 Result<TypedFunc<Signature>> Func::typed() const {
-  FuncType wanted = TypedFunc<Signature>::signature();
-  if (!alive()) return fail(ErrorKind::stale_handle, "the function's instance is gone");
-  if (FuncType actual = type(); !(actual == wanted)) return std::unexpected(detail::signature_mismatch(wanted, actual));
+  // Never freed: a thread may ask while the process ends.
+  static const FuncType& wanted = *new const FuncType(TypedFunc<Signature>::signature());
+  ROTOR_CHECK(check_type(wanted));
   return TypedFunc<Signature>(*this);
 }
 

@@ -6,7 +6,7 @@
 
 #include "code/abi.h"
 #include "runtime/enter/call.h"
-#include "runtime/enter/signature.h"
+#include "runtime/enter/canonical_type.h"
 #include "runtime/store/instance.h"
 
 namespace rotor::runtime {
@@ -14,7 +14,7 @@ namespace rotor::runtime {
 Func func_of_ref(const code::FuncRef* ref) {
   auto* instance = static_cast<InstanceImpl*>(ref->context->instance);
   // The handle holds the address of a reference, which may lie in another member's context: members die together.
-  return Func::from_handle({instance->group, const_cast<code::FuncRef*>(ref)});
+  return detail::Access::handle<Func>(detail::Handle{instance->group, const_cast<code::FuncRef*>(ref)});
 }
 
 Value value_of_slot(ValType type, uint64_t slot) {
@@ -32,23 +32,23 @@ bool slot_fits(uint64_t slot, ValType wanted, const EngineImpl* engine) {
   if (!wanted.is_ref()) return true;
   if (!slot) return wanted.nullable();
   if (!wanted.is_concrete_ref()) return true;
-  const Signature& actual = Signature::of(reinterpret_cast<const code::FuncRef*>(slot)->type);
+  const CanonicalType& actual = CanonicalType::of(reinterpret_cast<const code::FuncRef*>(slot)->type);
   // In another engine the same name is another type.
   return actual.engine == engine && actual.name == wanted.heap().type_name();
 }
 
 std::string slot_type_text(uint64_t slot, ValType wanted) {
   if (!slot) return "null";
-  return "a function of type " + to_string(Signature::of(reinterpret_cast<const code::FuncRef*>(slot)->type).type);
+  return "a function of type " + to_string(CanonicalType::of(reinterpret_cast<const code::FuncRef*>(slot)->type).type);
 }
 
-Result<void> check_slot(const Signature& type, ValType wanted, uint64_t slot, std::string_view what, size_t index) {
+Result<void> check_slot(const CanonicalType& type, ValType wanted, uint64_t slot, std::string_view what, size_t index) {
   if (slot_fits(slot, wanted, type.engine)) return {};
   return fail(ErrorKind::type_mismatch, fmt::format("{} {} is {} for a function of type {}", what, index,
                                                     slot_type_text(slot, wanted), to_string(type.type)));
 }
 
-Result<void> admit_references(const Signature& type, std::span<const ValType> types, LinkGroup& group,
+Result<void> admit_references(const CanonicalType& type, std::span<const ValType> types, LinkGroup& group,
                               const Slot* slots, std::string_view what) {
   for (size_t i = 0; i < types.size(); ++i) {
     Slot slot = *slots;
@@ -71,9 +71,9 @@ std::unexpected<Error> gone() { return fail(ErrorKind::stale_handle, "the functi
 
 namespace rotor {
 
+using runtime::CanonicalType;
 using runtime::GroupEntry;
 using runtime::LinkGroup;
-using runtime::Signature;
 
 Value::Value(const Func& func) : type_(ValType::funcref), token_(func.handle_.token) {
   std::memcpy(bits_, &func.handle_.object, sizeof func.handle_.object);
@@ -81,7 +81,7 @@ Value::Value(const Func& func) : type_(ValType::funcref), token_(func.handle_.to
 
 Func Value::func() const {
   if (!type_.is_func_ref() || is_null()) return {};
-  return Func::from_handle({token_, reinterpret_cast<void*>(bits())});
+  return Func(detail::Handle{token_, reinterpret_cast<void*>(bits())});
 }
 
 bool Func::alive() const {
@@ -91,7 +91,7 @@ bool Func::alive() const {
 
 FuncType Func::type() const {
   if (!alive()) return {};
-  return Signature::of(runtime::func_ref_of(handle_)->type).type;
+  return CanonicalType::of(runtime::func_ref_of(handle_)->type).type;
 }
 
 Result<void> Func::call_raw(Slot* slots) const {
@@ -99,7 +99,7 @@ Result<void> Func::call_raw(Slot* slots) const {
   if (!group) return runtime::gone();
   ROTOR_TRY(GroupEntry inside, GroupEntry::enter(group));
   const code::FuncRef& ref = *runtime::func_ref_of(handle_);
-  const Signature& type = Signature::of(ref.type);
+  const CanonicalType& type = CanonicalType::of(ref.type);
   if (type.has_ref_params) ROTOR_CHECK(runtime::admit_references(type, type.type.params, *group, slots, "argument"));
   return runtime::invoke(*group, ref, slots);
 }
@@ -109,7 +109,7 @@ Result<std::vector<Value>> Func::call(std::span<const Value> args) const {
   if (!group) return runtime::gone();
   ROTOR_TRY(GroupEntry inside, GroupEntry::enter(group));
   const code::FuncRef& ref = *runtime::func_ref_of(handle_);
-  const Signature& type = Signature::of(ref.type);
+  const CanonicalType& type = CanonicalType::of(ref.type);
   if (args.size() != type.type.params.size())
     return fail(ErrorKind::type_mismatch,
                 fmt::format("{} arguments for a function of type {}", args.size(), to_string(type.type)));
@@ -127,7 +127,7 @@ Result<std::vector<Value>> Func::call(std::span<const Value> args) const {
     slots[slot] = args[i].bits();
     if (type.params[slot].is_func && slots[slot]) {
       // The group is taken from the handle's token, which, unlike the slot, tells whether its instance is gone.
-      LinkGroup* other = runtime::group_of(args[i].func().handle());
+      LinkGroup* other = runtime::group_of(args[i].func());
       if (!other) return runtime::gone();
       ROTOR_CHECK(LinkGroup::merge(*group, *other));
     }
@@ -149,9 +149,12 @@ Result<std::vector<Value>> Func::call(std::span<const Value> args) const {
   return results;
 }
 
-Error detail::signature_mismatch(const FuncType& wanted, const FuncType& actual) {
-  return Error(ErrorKind::type_mismatch,
-               fmt::format("the function is of type {}, not {}", to_string(actual), to_string(wanted)));
+Result<void> Func::check_type(const FuncType& wanted) const {
+  if (!alive()) return runtime::gone();
+  const FuncType& actual = CanonicalType::of(runtime::func_ref_of(handle_)->type).type;
+  if (actual == wanted) return {};
+  return fail(ErrorKind::type_mismatch,
+              fmt::format("the function is of type {}, not {}", to_string(actual), to_string(wanted)));
 }
 
 }  // namespace rotor

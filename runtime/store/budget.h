@@ -24,6 +24,11 @@ class Budget {
   }
   /// Pre: it was taken.
   void give_back(uint64_t amount) { used_.fetch_sub(amount, std::memory_order_relaxed); }
+  /// Makes it as a new one. Pre: nobody else uses it, and nothing of it is taken.
+  void renew(uint64_t limit) {
+    limit_ = limit;
+    denied_.store(0, std::memory_order_relaxed);
+  }
   /// Counts a growth that was refused, for whatever reason.
   void deny() { denied_.fetch_add(1, std::memory_order_relaxed); }
 
@@ -32,7 +37,7 @@ class Budget {
   uint64_t denied() const { return denied_.load(std::memory_order_relaxed); }
 
  private:
-  const uint64_t limit_;
+  uint64_t limit_;
   std::atomic<uint64_t> used_{0};
   std::atomic<uint64_t> denied_{0};
 };
@@ -42,6 +47,10 @@ class Budget {
 struct InstanceBudget {
   InstanceBudget(uint64_t limit_bytes, uint64_t limit_elements)
       : memory_bytes(limit_bytes), table_elements(limit_elements) {}
+  void renew(uint64_t limit_bytes, uint64_t limit_elements) {
+    memory_bytes.renew(limit_bytes);
+    table_elements.renew(limit_elements);
+  }
   Budget memory_bytes;
   Budget table_elements;
 };

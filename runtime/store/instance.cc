@@ -15,10 +15,19 @@
 
 namespace rotor::runtime {
 
-Result<std::unique_ptr<InstanceImpl>> InstanceImpl::allocate(const Module& module, const InstanceOptions& options) {
-  const ModuleImpl& impl = impl_of(module);
+Result<std::unique_ptr<InstanceImpl>> InstanceImpl::allocate(const std::shared_ptr<SpareInstances>& spares,
+                                                             const InstanceOptions& options) {
+  if (std::unique_ptr<InstanceImpl> spare(static_cast<InstanceImpl*>(spares->take())); spare) {
+    spare->home = spares;
+    spare->options = options;
+    if (!LinkGroup::renew(spare->group)) spare->group = LinkGroup::create();
+    return spare;
+  }
+  const ModuleImpl& impl = impl_of(spares->module);
   ROTOR_CHECK(impl.check_cpu());
-  std::unique_ptr<InstanceImpl> instance(new InstanceImpl(module, options));
+  std::unique_ptr<InstanceImpl> instance(new InstanceImpl(spares));
+  instance->options = options;
+  instance->group = LinkGroup::create();
   // The results buffer lies behind the context, in one block.
   size_t context_bytes = impl.layout().size_bytes;
   size_t bytes = (context_bytes + impl.result_words() * sizeof(uint64_t) + 63) / 64 * 64;
@@ -38,6 +47,18 @@ bool InstanceImpl::has_memory_at(uintptr_t address) const {
 InstanceImpl::~InstanceImpl() {
   release_memories();
   std::free(context);
+}
+
+void InstanceImpl::retire() {
+  release_memories();
+  tables.clear();
+  globals.clear();
+  options = {};
+  // What results of more values were passed through is the guest's.
+  std::memset(context->results, 0, module_impl().result_words() * sizeof(uint64_t));
+  // The last instance frees its home, and spare ones with that.
+  const std::shared_ptr<SpareInstances> kept = std::move(home);
+  if (!kept->put(this)) delete this;
 }
 
 void InstanceImpl::release_memories() {
@@ -67,9 +88,9 @@ std::shared_ptr<GlobalImpl> InstanceImpl::global(uint32_t index) {
 Extern InstanceImpl::extern_of(const wasm::Export& item) {
   switch (item.kind) {
     case wasm::ExternKind::func: return func_at(item.index);
-    case wasm::ExternKind::table: return Table::weak(tables[item.index]);
-    case wasm::ExternKind::memory: return Memory::weak(memories[item.index]);
-    case wasm::ExternKind::global: return Global::weak(global(item.index));
+    case wasm::ExternKind::table: return detail::Access::handle<Table>(tables[item.index]);
+    case wasm::ExternKind::memory: return detail::Access::handle<Memory>(memories[item.index]);
+    case wasm::ExternKind::global: return detail::Access::handle<Global>(global(item.index));
   }
   return {};
 }
@@ -81,7 +102,7 @@ Result<Extern> InstanceImpl::get(std::string_view name) {
 }
 
 Func InstanceImpl::func_at(uint32_t index) const {
-  return Func::from_handle({group, const_cast<code::FuncRef*>(func_ref(index))});
+  return detail::Access::handle<Func>(detail::Handle{group, const_cast<code::FuncRef*>(func_ref(index))});
 }
 
 Result<uint32_t> InstanceImpl::export_of_kind(std::string_view name, wasm::ExternKind kind) const {
@@ -101,20 +122,20 @@ Result<Func> InstanceImpl::get_func(std::string_view name) const {
 }
 Result<Table> InstanceImpl::get_table(std::string_view name) const {
   ROTOR_TRY(uint32_t index, export_of_kind(name, wasm::ExternKind::table));
-  return Table::weak(tables[index]);
+  return detail::Access::handle<Table>(tables[index]);
 }
 Result<Memory> InstanceImpl::get_memory(std::string_view name) const {
   ROTOR_TRY(uint32_t index, export_of_kind(name, wasm::ExternKind::memory));
-  return Memory::weak(memories[index]);
+  return detail::Access::handle<Memory>(memories[index]);
 }
 Result<Global> InstanceImpl::get_global(std::string_view name) {
   ROTOR_TRY(uint32_t index, export_of_kind(name, wasm::ExternKind::global));
-  return Global::weak(global(index));
+  return detail::Access::handle<Global>(global(index));
 }
 
 Result<Memory> InstanceImpl::memory0() const {
   if (memories.empty()) return fail(ErrorKind::not_found, "the instance has no memory");
-  return Memory::weak(memories[0]);
+  return detail::Access::handle<Memory>(memories[0]);
 }
 
 InstanceUsage InstanceImpl::usage() const {
@@ -186,6 +207,10 @@ Instance& Instance::operator=(Instance&& other) noexcept {
 
 Instance::~Instance() {
   if (!impl_) return;
+  if (runtime::LinkGroup::drop_only_owner(impl_->group)) {
+    impl_->retire();
+    return;
+  }
   // The group is copied: another thread that is inside may free the members, and with them their references to the
   // group.
   std::shared_ptr<runtime::LinkGroup> group = impl_->group;

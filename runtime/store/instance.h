@@ -14,6 +14,7 @@
 #include "runtime/store/global.h"
 #include "runtime/store/link_group.h"
 #include "runtime/store/memory.h"
+#include "runtime/store/spare_instances.h"
 #include "runtime/store/table.h"
 
 namespace rotor::runtime {
@@ -21,9 +22,13 @@ namespace rotor::runtime {
 /// Owned by its link group, which deletes it.
 class InstanceImpl final : public GroupMember {
  public:
-  /// Makes an instance with a context and empty lists, which is not yet a member of a group. Errors: io (no memory).
-  static Result<std::unique_ptr<InstanceImpl>> allocate(const Module& module, const InstanceOptions& options);
+  /// Makes an instance with a context, empty lists and a group of its own, of which it is not yet a member, or takes a
+  /// spare one. Errors: io (no memory).
+  static Result<std::unique_ptr<InstanceImpl>> allocate(const std::shared_ptr<SpareInstances>& spares,
+                                                        const InstanceOptions& options);
   ~InstanceImpl() override;
+  /// Becomes a spare one, or is freed.
+  void retire() override;
   InstanceImpl(const InstanceImpl&) = delete;
 
   bool interruptible() const override { return module_impl().interruptible(); }
@@ -64,8 +69,9 @@ class InstanceImpl final : public GroupMember {
   /// Returns the value of a constant expression of any type, as a global holds it.
   code::GlobalCell initial_value(const wasm::ConstExpr& expr) const;
 
-  const Module module;
-  std::shared_ptr<LinkGroup> group;  ///< the one that it was made with: see LinkGroup::root
+  std::shared_ptr<SpareInstances> home;  ///< null while it is spare
+  const Module& module;                  ///< home's
+  std::shared_ptr<LinkGroup> group;      ///< the one that it was made with: see LinkGroup::root
   code::Context* context = nullptr;
   std::vector<std::shared_ptr<MemoryImpl>> memories;
   std::vector<std::shared_ptr<TableImpl>> tables;
@@ -73,12 +79,14 @@ class InstanceImpl final : public GroupMember {
   std::vector<bool> dropped_data;
   std::vector<bool> dropped_elements;
   std::unique_ptr<HostImport[]> host_imports;
+  /// Whether the context refers to the host's functions and the module's own, which never change.
+  bool has_func_refs = false;
   InstanceOptions options;
   /// Imported globals, then those defined here that the host has asked for.
   std::vector<std::shared_ptr<GlobalImpl>> globals;
 
  private:
-  InstanceImpl(const Module& m, const InstanceOptions& o) : module(m), options(o) {}
+  explicit InstanceImpl(const std::shared_ptr<SpareInstances>& spares) : home(spares), module(spares->module) {}
   /// Returns the index of an export of that kind. Errors: not_found (no such export, or of another kind, which the
   /// message names).
   Result<uint32_t> export_of_kind(std::string_view name, wasm::ExternKind kind) const;

@@ -70,7 +70,11 @@ class Instantiation {
     for (size_t i = wasm_.imported_memories; i < wasm_.memories.size(); ++i)
       reach += MemoryImpl::reach_bytes(wasm_.memories[i], limits.memory.limit_bytes);
     uint64_t limit_bytes = std::min(limits.memory.limit_bytes, reach);
-    instance_.budget = std::make_shared<InstanceBudget>(limit_bytes, limits.table_elements);
+    // That of a spare instance is new again, unless a memory or table outlived that.
+    if (instance_.budget.use_count() == 1)
+      instance_.budget->renew(limit_bytes, limits.table_elements);
+    else
+      instance_.budget = std::make_shared<InstanceBudget>(limit_bytes, limits.table_elements);
     return {};
   }
   std::shared_ptr<Budget> memory_budget() const { return {instance_.budget, &instance_.budget->memory_bytes}; }
@@ -82,12 +86,13 @@ class Instantiation {
     if (wasm_.imported_globals) instance_.globals.resize(wasm_.globals.size());
     auto is_host = [](const Definition& d) { return std::holds_alternative<std::shared_ptr<const HostDefinition>>(d); };
     auto hosts = static_cast<size_t>(std::ranges::count_if(pre_.imports, is_host));
+    if (instance_.has_func_refs) return {};  // all imports are host functions
     if (hosts) instance_.host_imports = std::make_unique<HostImport[]>(hosts);
     for (size_t i = 0; i < pre_.imports.size(); ++i) {
       const Definition& definition = pre_.imports[i];
       if (auto* host = std::get_if<std::shared_ptr<const HostDefinition>>(&definition)) {
         HostImport& import = instance_.host_imports[next_host_++];
-        const Signature& type = module_.signature(std::get<wasm::TypeIndex>(wasm_.imports[i].desc));
+        const CanonicalType& type = module_.canonical_type(std::get<wasm::TypeIndex>(wasm_.imports[i].desc));
         import.bind(&instance_, *host, type, static_cast<uint32_t>(i));
         next_func_slot() = import.ref();
       } else if (auto* factory = std::get_if<std::shared_ptr<const PerInstance>>(&definition)) {
@@ -111,24 +116,24 @@ class Instantiation {
     };
     if (auto* func = std::get_if<Func>(&item)) {
       // Merging fails if the function's instance is gone, so the reference is read only after it.
-      ROTOR_CHECK(LinkGroup::merge(*instance_.group, *group_of(func->handle())));
-      next_func_slot() = *func_ref_of(func->handle());
+      ROTOR_CHECK(LinkGroup::merge(*instance_.group, *group_of(*func)));
+      next_func_slot() = *func_ref_of(*func);
       return {};
     }
     if (auto* memory = std::get_if<Memory>(&item)) {
-      auto impl = memory->lock();
+      auto impl = detail::Access::lock(*memory);
       if (!impl) return stale();
       set_memory(next_memory_++, std::move(impl));
       return {};
     }
     if (auto* table = std::get_if<Table>(&item)) {
-      auto impl = table->lock();
+      auto impl = detail::Access::lock(*table);
       if (!impl) return stale();
       if (impl->element().is_func_ref() || impl->tie.group()) ROTOR_CHECK(impl->tie.join(*instance_.group));
       set_table(next_table_++, impl->shared_from_this());
       return {};
     }
-    auto impl = std::get<Global>(item).lock();
+    auto impl = detail::Access::lock(std::get<Global>(item));
     if (!impl) return stale();
     if (impl->type().value.is_func_ref() || impl->tie.group()) ROTOR_CHECK(impl->tie.join(*instance_.group));
     *instance_.at<code::GlobalCell*>(layout_.imported_global(next_global_)) = impl->cell();
@@ -157,7 +162,7 @@ class Instantiation {
     const DataImages::Made& data = module_.data_images();
     for (uint32_t i = wasm_.imported_memories; i < wasm_.memories.size(); ++i) {
       ROTOR_TRY(auto memory, MemoryImpl::create(wasm_.memories[i], instance_.options.limits.memory, memory_budget(),
-                                                data.images.empty() ? nullptr : data.images[i]));
+                                                data.contents[i]));
       set_memory(i, std::move(memory));
     }
     return {};
@@ -218,14 +223,16 @@ class Instantiation {
   }
 
   void fill_func_refs() {
+    if (instance_.has_func_refs) return;
     for (uint32_t i = 0; i < layout_.func_ref_slot.size(); ++i) {
       if (layout_.func_ref_slot[i] == UINT32_MAX) continue;
       uint32_t index = i + wasm_.imported_funcs;
       *instance_.at<code::FuncRef>(layout_.func_ref(wasm_, index)) = defined_func(index);
     }
+    instance_.has_func_refs = true;
   }
   code::FuncRef defined_func(uint32_t index) const {
-    return {module_.signature(wasm::FuncIndex{index}).id(), module_.entry(index - wasm_.imported_funcs),
+    return {module_.canonical_type(wasm::FuncIndex{index}).id(), module_.entry(index - wasm_.imported_funcs),
             instance_.context};
   }
 
@@ -253,7 +260,7 @@ class Instantiation {
   }
 
   Result<void> initialise_tables() {
-    instance_.dropped_elements.resize(wasm_.elements.size());
+    instance_.dropped_elements.assign(wasm_.elements.size(), false);
     for (uint32_t i = 0; i < wasm_.elements.size(); ++i) {
       const wasm::ElementSegment& segment = wasm_.elements[i];
       if (segment.mode == wasm::SegmentMode::passive) continue;
@@ -268,12 +275,12 @@ class Instantiation {
   }
 
   Result<void> initialise_memories() {
-    instance_.dropped_data.resize(wasm_.data.size());
+    instance_.dropped_data.assign(wasm_.data.size(), false);
     const DataImages::Made& data = module_.data_images();
     for (uint32_t i = 0; i < wasm_.data.size(); ++i) {
       const wasm::DataSegment& segment = wasm_.data[i];
       if (segment.mode != wasm::SegmentMode::active) continue;
-      if (!data.images.empty() && data.images[raw(segment.memory)]) {
+      if (data.have_data) {
         instance_.dropped_data[i] = true;
         continue;
       }
@@ -304,11 +311,10 @@ class Instantiation {
 }  // namespace
 
 Result<Instance> instantiate(const InstancePreImpl& pre, const InstanceOptions& options, const SnapshotImpl* snapshot) {
-  ROTOR_TRY(auto allocated, InstanceImpl::allocate(pre.module, options));
-  std::shared_ptr<LinkGroup> group = LinkGroup::create();
-  allocated->group = group;
+  ROTOR_TRY(auto allocated, InstanceImpl::allocate(pre.spares, options));
+  LinkGroup* group = allocated->group.get();
   // The thread stays inside the group until the end: a drop in between takes effect when it leaves.
-  ROTOR_TRY(GroupEntry inside, GroupEntry::enter(group.get()));
+  ROTOR_TRY(GroupEntry inside, GroupEntry::enter(group));
   InstanceImpl* instance = allocated.release();
   group->add_member(instance);
   auto handle = detail::Access::handle<Instance>(instance);  // the group's first owner
@@ -338,7 +344,7 @@ Result<Instance> InstancePre::instantiate(const InstanceOptions& options) const 
   return runtime::instantiate(*impl_, options);
 }
 Result<Instance> InstancePre::instantiate(const Snapshot& snapshot, const InstanceOptions& options) const {
-  if (!snapshot || &runtime::impl_of(snapshot.module()) != &runtime::impl_of(impl_->module))
+  if (!snapshot || &runtime::impl_of(snapshot.module()) != &runtime::impl_of(module()))
     return fail(ErrorKind::invalid_argument, "the snapshot is of another module");
   return runtime::instantiate(*impl_, options, runtime::impl_of(snapshot));
 }

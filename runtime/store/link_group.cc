@@ -126,7 +126,51 @@ void LinkGroup::free_members() {
   }
   // Destructors of host functions may run the embedder's code, which sees a dead group.
   std::vector<GroupMember*> members = std::exchange(members_, {});
-  for (GroupMember* member : members) delete member;
+  for (GroupMember* member : members) member->retire();
+}
+
+namespace {
+
+/// Returns whether the pointer is the only one to its object. Then what others did to the object while they had one
+/// happened before.
+bool is_only_one(const std::shared_ptr<LinkGroup>& group) {
+#ifdef __SANITIZE_THREAD__
+  // It knows no fences; a copy's end acquires what other copies' ends released.
+  std::shared_ptr<LinkGroup>(group).reset();
+  return group.use_count() == 1;
+#else
+  if (group.use_count() != 1) return false;
+  std::atomic_thread_fence(std::memory_order_acquire);
+  return true;
+#endif
+}
+
+}  // namespace
+
+bool LinkGroup::drop_only_owner(const std::shared_ptr<LinkGroup>& group) {
+  // A watchdog knows the group by a weak pointer. Whoever is inside by a Stay has no pointer that counts.
+  if (!is_only_one(group) || group->watchdog_ || group->parent_.load(std::memory_order_relaxed) ||
+      group->holder_.load(std::memory_order_relaxed) != 0 || group->members_.size() != 1)
+    return false;
+  assert(group->owners_.load() == 1);
+  group->holder_.store(kFreed, std::memory_order_relaxed);
+  group->members_.clear();
+  return true;
+}
+
+bool LinkGroup::renew(const std::shared_ptr<LinkGroup>& group) {
+  if (!is_only_one(group) || group->watchdog_ || group->parent_.load(std::memory_order_relaxed)) return false;
+  assert(group->is_freed() && group->members_.empty() && group->depth_ == 0 && group->stays_ == 0);
+  LinkGroup& g = *group;
+  g.delivered_ = false;
+  g.unsettled_.store(false, std::memory_order_relaxed);
+  g.activation_.stack_limit.store(0, std::memory_order_relaxed);
+  g.owners_.store(1, std::memory_order_relaxed);
+  g.stop_.store(0, std::memory_order_relaxed);
+  g.running_limit_ = 0;
+  g.uninterruptible_ = 0;
+  g.holder_.store(0, std::memory_order_relaxed);
+  return true;
 }
 
 void LinkGroup::add_member(GroupMember* member) {

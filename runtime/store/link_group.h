@@ -45,6 +45,8 @@ namespace rotor::runtime {
 class GroupMember {
  public:
   virtual ~GroupMember() = default;
+  /// Frees it, or keeps it for the next one that is needed. Whatever it held for others it lets go.
+  virtual void retire() = 0;
   /// Returns the Config::interruptible that its code was compiled with.
   virtual bool interruptible() const = 0;
   /// Makes its context point to `activation` from now on, so that its code runs under the group's limits.
@@ -74,6 +76,9 @@ class LinkGroup final : public Watched, public std::enable_shared_from_this<Link
   static std::shared_ptr<LinkGroup> create() { return std::make_shared<LinkGroup>(); }
   LinkGroup() = default;
   LinkGroup(const LinkGroup&) = delete;
+  /// Makes a group whose members were freed as new as `create` does, if nobody else knows it. Returns false if it stays
+  /// as it is.
+  static bool renew(const std::shared_ptr<LinkGroup>& group);
 
   /// Returns the group that this one has become part of, or itself.
   LinkGroup& root();
@@ -140,6 +145,10 @@ class LinkGroup final : public Watched, public std::enable_shared_from_this<Link
 
   /// May be called by any thread. Frees the group, or leaves that to the thread inside.
   void drop_owner();
+  /// Does the same for a group of one member that nobody knows but that member and the caller, who owns it: the short
+  /// way, without a lock. Then the caller has to retire the member. Returns false if it is not so, and nothing was
+  /// done.
+  static bool drop_only_owner(const std::shared_ptr<LinkGroup>& group);
 
   /// Makes one group of two. Errors: as of enter, for either of them.
   static Result<void> merge(LinkGroup& a, LinkGroup& b);

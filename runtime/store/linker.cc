@@ -32,17 +32,17 @@ Result<void> check_type(const ExternType& found, const ImportInfo& wanted) {
 
 /// Checks a host function. Compiled code compares functions by canonical type, so they have to come from the same
 /// engine.
-Result<void> check_host_func(const Signature& found, const ModuleImpl& module, uint32_t import) {
+Result<void> check_host_func(const CanonicalType& found, const ModuleImpl& module, uint32_t import) {
   const ImportInfo& wanted = module.imports()[import];
   ROTOR_CHECK(check_type(found.type, wanted));
   if (found.engine == &module.engine()) return {};
   return fail(ErrorKind::link, fmt::format("import {}: a function of another engine", import_text(wanted)));
 }
 
-Result<void> check_func(const Signature& found, const ModuleImpl& module, uint32_t import) {
+Result<void> check_func(const CanonicalType& found, const ModuleImpl& module, uint32_t import) {
   ROTOR_CHECK(check_host_func(found, module, import));
   // Types that are written alike may be two: one that names itself, and one that names the first.
-  if (&found == &module.signature(std::get<wasm::TypeIndex>(module.wasm().imports[import].desc))) return {};
+  if (&found == &module.canonical_type(std::get<wasm::TypeIndex>(module.wasm().imports[import].desc))) return {};
   return incompatible(module.imports()[import], found.type);
 }
 
@@ -70,19 +70,19 @@ Result<void> check_import(const Extern& item, const ModuleImpl& module, uint32_t
   const ImportInfo& wanted = module.imports()[import];
   if (auto* func = std::get_if<Func>(&item)) {
     if (!func->alive()) return stale(wanted);
-    return check_func(Signature::of(func_ref_of(func->handle())->type), module, import);
+    return check_func(CanonicalType::of(func_ref_of(*func)->type), module, import);
   }
   if (auto* table = std::get_if<Table>(&item)) {
-    auto impl = table->lock();
+    auto impl = detail::Access::lock(*table);
     if (!impl) return stale(wanted);
     ROTOR_CHECK(check_engine(impl->element(), impl->engine(), module, import));
     return check_type(impl->type(), wanted);
   }
   if (auto* memory = std::get_if<Memory>(&item)) {
-    auto impl = memory->lock();
+    auto impl = detail::Access::lock(*memory);
     return impl ? check_type(impl->type(), wanted) : stale(wanted);
   }
-  auto impl = std::get<Global>(item).lock();
+  auto impl = detail::Access::lock(std::get<Global>(item));
   if (!impl) return stale(wanted);
   ROTOR_CHECK(check_engine(impl->type().value, impl->engine(), module, import));
   return check_type(impl->type(), wanted);
@@ -134,7 +134,8 @@ bool Linker::defined(std::string_view module, std::string_view name) const { ret
 Result<InstancePre> Linker::instantiate_pre(const Module& module) const {
   if (&runtime::impl_of(module).engine() != impl_->engine.get())
     return fail(ErrorKind::invalid_argument, "the module is of another engine than the linker");
-  auto pre = std::make_shared<runtime::InstancePreImpl>(module, std::vector<Definition>());
+  auto pre = std::make_shared<runtime::InstancePreImpl>();
+  bool only_host_functions = true;
   for (uint32_t i = 0; i < module.imports().size(); ++i) {
     const ImportInfo& import = module.imports()[i];
     const Definition* definition = impl_->find(import.module, import.name);
@@ -143,11 +144,13 @@ Result<InstancePre> Linker::instantiate_pre(const Module& module) const {
                   fmt::format("unknown import: {} ({})", runtime::import_text(import), to_string(import.type)));
     ROTOR_CHECK(runtime::check_definition(*definition, runtime::impl_of(module), i));
     pre->imports.push_back(*definition);
+    only_host_functions &= std::holds_alternative<std::shared_ptr<const runtime::HostDefinition>>(*definition);
   }
+  pre->spares = std::make_shared<runtime::SpareInstances>(module, only_host_functions);
   return detail::Access::handle<InstancePre>(std::move(pre));
 }
 
-const Module& InstancePre::module() const { return impl_->module; }
+const Module& InstancePre::module() const { return impl_->spares->module; }
 
 std::vector<std::string> InstancePre::shared_state() const {
   std::vector<std::string> names;
@@ -155,7 +158,7 @@ std::vector<std::string> InstancePre::shared_state() const {
     const auto* item = std::get_if<Extern>(&impl_->imports[i]);
     if (!item || std::holds_alternative<Func>(*item)) continue;
     if (const auto* global = std::get_if<Global>(item); global && !global->type().is_mutable) continue;
-    const ImportInfo& import = impl_->module.imports()[i];
+    const ImportInfo& import = module().imports()[i];
     names.push_back(import.module + "." + import.name);
   }
   return names;

@@ -11,6 +11,7 @@
 #include "rotor/linker.h"
 #include "runtime/engine.h"
 #include "runtime/enter/host_function.h"
+#include "runtime/store/spare_instances.h"
 
 namespace rotor::runtime {
 
@@ -29,9 +30,10 @@ struct LinkerImpl {
   const Definition* find(std::string_view module, std::string_view name) const;
 };
 
-/// A module with its imports resolved. It never holds an instance, so that instances may be made from it for ever.
+/// A module with its imports resolved. It never holds an instance that anybody uses, so that instances may be made from
+/// it for ever.
 struct InstancePreImpl {
-  Module module;
+  std::shared_ptr<SpareInstances> spares;
   std::vector<Definition> imports;  ///< in the module's order; their types fit
 };
 

@@ -1,0 +1,34 @@
+#include "runtime/store/spare_instances.h"
+
+#include "runtime/enter/entry.h"
+
+namespace rotor::runtime {
+
+SpareInstances::~SpareInstances() {
+  for (Shard& shard : shards_)
+    for (uint32_t i = 0; i < shard.count; ++i) delete shard.spares[i];
+}
+
+SpareInstances::Shard& SpareInstances::shard() {
+  // Thread states lie at least a page of the system apart, mostly.
+  return shards_[(reinterpret_cast<uintptr_t>(&t_thread) >> 12) % kShards];
+}
+
+GroupMember* SpareInstances::take() {
+  Shard& mine = shard();
+  if (mine.busy.exchange(true, std::memory_order_acquire)) return nullptr;
+  GroupMember* instance = mine.count > 0 ? mine.spares[--mine.count] : nullptr;
+  mine.busy.store(false, std::memory_order_release);
+  return instance;
+}
+
+bool SpareInstances::put(GroupMember* instance) {
+  Shard& mine = shard();
+  if (!reusable_ || mine.busy.exchange(true, std::memory_order_acquire)) return false;
+  const bool room = mine.count < kPerShard;
+  if (room) mine.spares[mine.count++] = instance;
+  mine.busy.store(false, std::memory_order_release);
+  return room;
+}
+
+}  // namespace rotor::runtime
