@@ -279,8 +279,9 @@ void run(const BenchOptions& options) {
 }  // namespace
 
 void add_bench(CLI::App& app) {
-  CLI::App* group = app.add_subcommand("bench", "Measure what rotation costs");
+  CLI::App* group = app.add_subcommand("bench", "Measure what instances, calls and rotation cost");
   group->require_subcommand(1);
+  add_bench_instances(*group);
   auto options = std::make_shared<BenchOptions>();
   CLI::App* command = group->add_subcommand("replay", "Measure replaying, restoring from the image and swapping");
   command->add_option("--module", options->module, "a .wasm or a code file")->required();

@@ -114,7 +114,7 @@ uint64_t parse_size(const std::string& text);
 /// Checks an option's value: throws as parse_size does, else returns an empty string.
 std::string check_size(const std::string& text);
 
-/// A mark that is put before arguments of `rotor run` that CLI11 must not take for options.
+/// A mark that is put before arguments of a guest's calls that CLI11 must not take for options.
 inline constexpr const char* kNumberMark = "\x01";
 
 // The commands, one a file.
@@ -129,5 +129,7 @@ void add_wast(CLI::App& app);
 void add_rotate(CLI::App& app);
 void add_policy(CLI::App& app);
 void add_bench(CLI::App& app);
+/// Adds the commands of `bench` that measure instances and calls.
+void add_bench_instances(CLI::App& bench);
 
 }  // namespace rotor::cli

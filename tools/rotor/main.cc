@@ -28,11 +28,11 @@ bool is_number_like_options(std::string_view argument) {
          argument.starts_with("-.");
 }
 
-/// Returns the arguments as CLI11 wants them, the last first. Numbers like options get a mark, which `rotor run` takes
-/// off.
+/// Returns the arguments as CLI11 wants them, the last first. Numbers like options get a mark, which the commands that
+/// take arguments of a call take off.
 std::vector<std::string> arguments(int argc, char** argv) {
   std::vector<std::string> all(argv + std::min(argc, 1), argv + argc);
-  if (!all.empty() && all.front() == "run")
+  if (!all.empty() && (all.front() == "run" || all.front() == "bench"))
     for (std::string& argument : all)
       if (is_number_like_options(argument)) argument.insert(0, kNumberMark);
   std::ranges::reverse(all);

@@ -4,6 +4,7 @@
 #include <chrono>
 
 #include "tools/rotor/cli.h"
+#include "tools/rotor/invocation.h"
 #include "tools/rotor/module_file.h"
 #include "tools/rotor/value_text.h"
 
@@ -33,21 +34,6 @@ void check_imports(const std::string& file, const Module& module) {
                                 wants_wasi ? " (there is no WASI yet)" : "", missing));
 }
 
-std::vector<Value> parse_args(const RunOptions& options, const std::string& name, const FuncType& type) {
-  if (options.args.size() != type.params.size())
-    die(Exit::usage, fmt::format("{}: \"{}\" takes {} arguments, not {}: {}", options.file, name, type.params.size(),
-                                 options.args.size(), to_string(type)));
-  std::vector<Value> values;
-  for (size_t i = 0; i < type.params.size(); ++i) {
-    auto value = parse_value(type.params[i], options.args[i]);
-    if (!value)
-      die(Exit::usage, fmt::format("{}: \"{}\": argument {}: \"{}\" is no {}", options.file, name, i + 1,
-                                   options.args[i], to_string(type.params[i])));
-    values.push_back(std::move(*value));
-  }
-  return values;
-}
-
 InstanceOptions instance_options(const RunOptions& options) {
   InstanceOptions instance;
   if (options.deadline_s > 0)
@@ -56,23 +42,14 @@ InstanceOptions instance_options(const RunOptions& options) {
   return instance;
 }
 
-/// Restores an argument as the user wrote it.
-void unmark(std::string& argument) {
-  if (argument.starts_with(kNumberMark)) argument.erase(0, 1);
-}
-
 void run(const RunOptions& options) {
   Engine engine = engine_or_die(options.engine);
   Module module = load_module_or_die(engine, options.file).module;
   check_imports(options.file, module);
   std::string name = options.invoke.empty() ? "_start" : options.invoke;
-  const ExternType* type = module.export_type(name);
-  if (!type)
-    die(Exit::usage, fmt::format("{}: no export \"{}\"{}", options.file, name,
-                                 options.invoke.empty() ? "; name another with --invoke" : ""));
-  if (!std::holds_alternative<FuncType>(*type))
-    die(Exit::usage, fmt::format("{}: export \"{}\" is a {}, not a func", options.file, name, kind_name(*type)));
-  std::vector<Value> args = parse_args(options, name, std::get<FuncType>(*type));
+  const FuncType type =
+      exported_type_or_die(options.file, module, name, options.invoke.empty() ? "; name another with --invoke" : "");
+  std::vector<Value> args = parse_args_or_die(options.file, name, type, options.args);
   Linker linker(engine);
   Instance instance = value_or_die(options.file, linker.instantiate(module, instance_options(options)));
   Func func = value_or_die(options.file, instance.get_func(name));

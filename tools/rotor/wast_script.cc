@@ -136,31 +136,32 @@ std::string WastScript::missing_import_feature(const Module& module) const {
   return {};
 }
 
-WastScript::Slot WastScript::instantiate(const Definition& definition) {
-  Slot slot;
-  slot.missing_feature = definition.missing_feature;
-  slot.failure = definition.failure;
-  if (!definition.module) return slot;
+WastScript::ScriptInstance WastScript::instantiate(const Definition& definition) {
+  ScriptInstance entry;
+  entry.missing_feature = definition.missing_feature;
+  entry.failure = definition.failure;
+  if (!definition.module) return entry;
   auto instance = linker_.instantiate(*definition.module);
   if (!instance) {
-    slot.missing_feature = instance.error().kind == ErrorKind::unsupported ? feature_in(instance.error())
-                                                                           : missing_import_feature(*definition.module);
-    slot.failure = first_line(instance.error());
-    return slot;
+    entry.missing_feature = instance.error().kind == ErrorKind::unsupported
+                                ? feature_in(instance.error())
+                                : missing_import_feature(*definition.module);
+    entry.failure = first_line(instance.error());
+    return entry;
   }
-  slot.instance = std::make_shared<Instance>(std::move(*instance));
+  entry.instance = std::make_shared<Instance>(std::move(*instance));
   for (const ExportInfo& item : definition.module->exports())
-    if (auto found = slot.instance->get(item.name)) slot.exports.emplace_back(item.name, std::move(*found));
-  return slot;
+    if (auto found = entry.instance->get(item.name)) entry.exports.emplace_back(item.name, std::move(*found));
+  return entry;
 }
 
-void WastScript::keep(const std::string& name, std::shared_ptr<Slot> slot) {
-  if (!name.empty()) instances_[name] = slot;
-  alive_.push_back(slot);
-  current_ = std::move(slot);
+void WastScript::keep(const std::string& name, std::shared_ptr<ScriptInstance> entry) {
+  if (!name.empty()) instances_[name] = entry;
+  alive_.push_back(entry);
+  current_ = std::move(entry);
 }
 
-std::shared_ptr<WastScript::Slot> WastScript::find(const std::string& name) const {
+std::shared_ptr<WastScript::ScriptInstance> WastScript::find(const std::string& name) const {
   if (name.empty()) return current_;
   auto found = instances_.find(name);
   return found == instances_.end() ? nullptr : found->second;
@@ -173,38 +174,38 @@ Outcome WastScript::do_module(const Command& command) {
     if (!command.module.name.empty()) definitions_[command.module.name] = last_definition_;
     return outcome_of(last_definition_);
   }
-  auto slot = std::make_shared<Slot>(instantiate(definition));
-  Outcome outcome = outcome_of(*slot);
-  keep(command.module.name, std::move(slot));
+  auto entry = std::make_shared<ScriptInstance>(instantiate(definition));
+  Outcome outcome = outcome_of(*entry);
+  keep(command.module.name, std::move(entry));
   return outcome;
 }
 
 Outcome WastScript::do_instance(const Command& command) {
   auto found = definitions_.find(command.of);
   if (!command.of.empty() && found == definitions_.end()) return failed("no module definition " + command.of);
-  auto slot = std::make_shared<Slot>(instantiate(command.of.empty() ? last_definition_ : found->second));
-  Outcome outcome = outcome_of(*slot);
-  keep(command.name, std::move(slot));
+  auto entry = std::make_shared<ScriptInstance>(instantiate(command.of.empty() ? last_definition_ : found->second));
+  Outcome outcome = outcome_of(*entry);
+  keep(command.name, std::move(entry));
   return outcome;
 }
 
 Outcome WastScript::do_register(const Command& command) {
-  auto slot = find(command.of);
-  if (!slot) return failed("no module to register");
-  registered_[command.as] = slot;
-  for (auto& [name, item] : slot->exports) linker_.define(command.as, name, item);
-  return outcome_of(*slot);
+  auto entry = find(command.of);
+  if (!entry) return failed("no module to register");
+  registered_[command.as] = entry;
+  for (auto& [name, item] : entry->exports) linker_.define(command.as, name, item);
+  return outcome_of(*entry);
 }
 
 // ---- actions and what they are held to ------------------------------------------------------------------------------
 
 WastScript::Acted WastScript::act(const ScriptAction& action) {
-  auto slot = find(action.module);
-  if (!slot) return failed("no module to act on");
-  if (!slot->missing_feature.empty()) return unsupported(slot->missing_feature);
-  if (!slot->instance) return failed("the module could not be made: " + slot->failure);
+  auto entry = find(action.module);
+  if (!entry) return failed("no module to act on");
+  if (!entry->missing_feature.empty()) return unsupported(entry->missing_feature);
+  if (!entry->instance) return failed("the module could not be made: " + entry->failure);
   if (action.kind == ScriptAction::Kind::get) {
-    auto global = slot->instance->get_global(action.field);
+    auto global = entry->instance->get_global(action.field);
     if (!global) return failed(first_line(global.error()));
     auto value = global->get();
     if (!value) return failed(first_line(value.error()));
@@ -212,7 +213,7 @@ WastScript::Acted WastScript::act(const ScriptAction& action) {
   }
   std::vector<Value> args;
   for (const ScriptValue& arg : action.args) args.push_back(argument(arg));
-  auto func = slot->instance->get_func(action.field);
+  auto func = entry->instance->get_func(action.field);
   if (!func) return failed(first_line(func.error()));
   return func->call(args);
 }
@@ -303,10 +304,10 @@ Outcome WastScript::do_thread(const Command& command) {
   for (const std::string& name : command.shared) {
     auto shared = find(name);
     if (!shared) return failed("no module " + name + " to share");
-    auto slot = std::make_shared<Slot>(*shared);
-    slot->instance = nullptr;  // its functions belong to this thread
-    script->instances_[name] = slot;
-    script->current_ = slot;
+    auto entry = std::make_shared<ScriptInstance>(*shared);
+    entry->instance = nullptr;  // its functions belong to this thread
+    script->instances_[name] = entry;
+    script->current_ = entry;
   }
   auto thread = std::make_unique<Thread>();
   // The command lies in the script, which both threads keep alive.

@@ -48,7 +48,7 @@ class WastScript {
   using Command = wasm::text::ScriptCommand;
 
   /// An instance, or why there is none.
-  struct Slot {
+  struct ScriptInstance {
     std::shared_ptr<Instance> instance;  ///< null: another thread's, or none
     std::vector<std::pair<std::string, Extern>> exports;
     std::string missing_feature;  ///< that the module needs
@@ -80,12 +80,12 @@ class WastScript {
   Outcome do_wait(const Command& command);
 
   Definition define(const wasm::text::ScriptModule& module);
-  Slot instantiate(const Definition& definition);
+  ScriptInstance instantiate(const Definition& definition);
   /// Returns the proposal that is lacking for a module that was registered under a name which `module` imports.
   std::string missing_import_feature(const Module& module) const;
-  void keep(const std::string& name, std::shared_ptr<Slot> slot);
+  void keep(const std::string& name, std::shared_ptr<ScriptInstance> entry);
   /// Returns the instance of that name; for an empty name, the last one.
-  std::shared_ptr<Slot> find(const std::string& name) const;
+  std::shared_ptr<ScriptInstance> find(const std::string& name) const;
   /// Runs an invoke or get. Returns an Outcome if it could not be run.
   Acted act(const wasm::text::ScriptAction& action);
   void join_all();
@@ -95,13 +95,13 @@ class WastScript {
   OnCommand on_command_;
   Linker linker_;
   std::shared_ptr<std::mutex> report_mutex_;
-  std::map<std::string, std::shared_ptr<Slot>> instances_;
-  std::shared_ptr<Slot> current_;
-  std::map<std::string, std::shared_ptr<Slot>> registered_;
+  std::map<std::string, std::shared_ptr<ScriptInstance>> instances_;
+  std::shared_ptr<ScriptInstance> current_;
+  std::map<std::string, std::shared_ptr<ScriptInstance>> registered_;
   std::map<std::string, Definition> definitions_;
   Definition last_definition_;
   std::map<std::string, std::unique_ptr<Thread>> threads_;
-  std::vector<std::shared_ptr<Slot>> alive_;  ///< every instance lives as long as the script
+  std::vector<std::shared_ptr<ScriptInstance>> alive_;  ///< every instance lives as long as the script
 };
 
 }  // namespace rotor::cli
