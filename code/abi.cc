@@ -21,7 +21,7 @@ ContextLayout::ContextLayout(const wasm::Module& module) {
   imported_globals = place(module.imported_globals, sizeof(GlobalCell*));
   globals = place(module.globals.size() - module.imported_globals, sizeof(GlobalCell));
   imported_funcs = place(module.imported_funcs, sizeof(FuncRef));
-  size_t defined = module.funcs.size() - module.imported_funcs;
+  size_t defined = module.defined_funcs();
   func_ref_slot.assign(defined, UINT32_MAX);
   uint32_t refs = 0;
   for (size_t i = 0; i < defined; ++i)

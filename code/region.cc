@@ -74,7 +74,7 @@ Result<void> CodeRegion::add(CodeImage image) {
 
 Result<void> CodeRegion::add_stubs() {
   const wasm::Module& module = owner_.wasm();
-  auto defined = static_cast<uint32_t>(module.funcs.size() - module.imported_funcs);
+  const uint32_t defined = module.defined_funcs();
   CodeImage image;
   image.text = Stubs::code(defined, RunPageLayout(module), layout_.run_page());
   image.text.resize(round_up_to_page(image.text.size()), 0xcc);

@@ -3,7 +3,7 @@
 namespace rotor::code {
 
 RunPageLayout::RunPageLayout(const wasm::Module& module) {
-  auto defined = static_cast<uint32_t>(module.funcs.size() - module.imported_funcs);
+  const uint32_t defined = module.defined_funcs();
   libcalls = 0;
   lazy_entry = libcalls + kLibcallCount * 8;
   types = lazy_entry + 8;

@@ -79,7 +79,7 @@ class LiveGuest {
   Result<void> call(uint32_t export_index, std::span<const RawArg> args, RawReply& reply);
   /// Returns the function of an export, looked up on first use; it lives as long as this.
   Result<const Func*> func(uint32_t export_index) {
-    if (const Func& func = funcs_[export_index]; func.handle().object) [[likely]]
+    if (const Func& func = funcs_[export_index]; func) [[likely]]
       return &func;
     return find_func(export_index);
   }

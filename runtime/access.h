@@ -17,6 +17,12 @@ struct Access {
   static const auto& impl(const Handle& handle) {
     return handle.impl_;
   }
+  /// Returns what a weak or strong handle (Memory, Table, Global) names; nullptr if that is gone.
+  template <class Handle>
+  static auto lock(const Handle& handle) {
+    return handle.lock();
+  }
+  static const Handle& token(const Func& func) { return func.handle_; }
   /// Makes a handle of a reference, which it takes over.
   template <class Handle, class Impl>
   static Handle handle(Impl impl) {

@@ -27,7 +27,7 @@ Result<void> Engine::prepare_thread() { return runtime::prepare_thread(runtime::
 const Config& Engine::config() const { return impl_->config; }
 
 Result<HeapType> Engine::heap_type(const FuncType& type) const {
-  ROTOR_TRY(const runtime::Signature* signature, impl_->types.add_for_ever(type));
+  ROTOR_TRY(const runtime::CanonicalType* signature, impl_->types.add_for_ever(type));
   return HeapType::named(signature->name);
 }
 

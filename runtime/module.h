@@ -48,10 +48,10 @@ class ModuleImpl final : public code::CodeOwner {
   std::span<const uint8_t> bytes() const { return bytes_; }
   const wasm::Module& wasm() const override { return wasm_; }
   const code::ContextLayout& layout() const { return layout_; }
-  const Signature& signature(wasm::TypeIndex index) const { return *types_[raw(index)]; }
-  const Signature& signature(wasm::FuncIndex index) const { return signature(wasm_.funcs[raw(index)]); }
+  const CanonicalType& canonical_type(wasm::TypeIndex index) const { return *types_[raw(index)]; }
+  const CanonicalType& canonical_type(wasm::FuncIndex index) const { return canonical_type(wasm_.funcs[raw(index)]); }
   /// Returns the module's types as types of the engine.
-  std::span<const Signature* const> types() const { return types_; }
+  std::span<const CanonicalType* const> types() const { return types_; }
   /// Returns the words of the results buffer that an instance's context needs: for results, and arguments of tail
   /// calls.
   uint32_t result_words() const { return result_words_; }
@@ -122,7 +122,7 @@ class ModuleImpl final : public code::CodeOwner {
   std::optional<code::CacheKey> cache_key_;  ///< there if the module is kept in the engine's cache
   Module::CacheOutcome cache_outcome_;
   TypeUses type_uses_;
-  std::vector<const Signature*> types_;
+  std::vector<const CanonicalType*> types_;
   uint32_t result_words_ = 0;
   std::vector<ImportInfo> imports_;
   std::vector<ExportInfo> exports_;

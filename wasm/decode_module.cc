@@ -32,7 +32,7 @@ bool ModuleDecoder::section() {
 }
 
 bool ModuleDecoder::check_lengths() {
-  uint32_t defined = static_cast<uint32_t>(module_.funcs.size()) - module_.imported_funcs;
+  uint32_t defined = module_.defined_funcs();
   bool bodies_missing = !has_code_ && options_.bodies_elsewhere;
   if (!bodies_missing && defined != module_.bodies.size()) {
     return reader_.fail(Message::code_length_mismatch, bytes_.size());

@@ -291,7 +291,7 @@ bool ModuleDecoder::code_section() {
   uint64_t start = reader_.offset();
   uint32_t bodies = 0;
   if (!reader_.u32(bodies)) return false;
-  if (bodies != module_.funcs.size() - module_.imported_funcs) {
+  if (bodies != module_.defined_funcs()) {
     return reader_.fail(Message::code_length_mismatch, start);
   }
   module_.bodies.reserve(bodies);

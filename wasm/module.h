@@ -113,6 +113,8 @@ struct Module {
   ValType ref_type(TypeIndex index) const {
     return ValType::ref(HeapType::concrete(raw(canonical(index))), /*nullable=*/false);
   }
+  /// Returns the number of functions that have a body.
+  uint32_t defined_funcs() const { return static_cast<uint32_t>(funcs.size()) - imported_funcs; }
   bool is_imported(FuncIndex index) const { return raw(index) < imported_funcs; }
 };
 

@@ -23,6 +23,8 @@ class Memory {
  public:
   /// Bytes of a page, unless the type says otherwise (MemoryType::page_size_log2).
   static constexpr uint64_t kPageBytes = 65536;
+  /// Makes a handle of no memory.
+  Memory() = default;
 
   /// Makes a memory of the host's, to be imported. Errors: limit, io (no address space), invalid_argument (no such
   /// type).
@@ -56,14 +58,11 @@ class Memory {
     return m;
   }
 
-  const std::shared_ptr<runtime::MemoryImpl> lock() const { return strong_ ? strong_ : weak_.lock(); }
-  static Memory weak(const std::shared_ptr<runtime::MemoryImpl>& impl) {
-    Memory m;
-    m.weak_ = impl;
-    return m;
-  }
-
  private:
+  friend struct detail::Access;
+  explicit Memory(const std::shared_ptr<runtime::MemoryImpl>& impl) : weak_(impl) {}
+  std::shared_ptr<runtime::MemoryImpl> lock() const { return strong_ ? strong_ : weak_.lock(); }
+
   std::shared_ptr<runtime::MemoryImpl> strong_;
   std::weak_ptr<runtime::MemoryImpl> weak_;
 };
@@ -71,6 +70,8 @@ class Memory {
 /// A table. One taken from an instance is weak; one that `create` returned belongs to its handle.
 class Table {
  public:
+  /// Makes a handle of no table.
+  Table() = default;
   /// Makes a table of the host's, to be imported. Errors: limit, io, invalid_argument; type_mismatch, stale_handle
   /// (those of `init`); stale_handle (the type names one that is gone).
   static Result<Table> create(const Engine& engine, const TableType& type, const Value& init,
@@ -85,14 +86,11 @@ class Table {
   /// Returns the type, whose minimum is the current size. If the table is gone, it is a TableType{}.
   TableType type() const;
 
-  std::shared_ptr<runtime::TableImpl> lock() const { return strong_ ? strong_ : weak_.lock(); }
-  static Table weak(const std::shared_ptr<runtime::TableImpl>& impl) {
-    Table t;
-    t.weak_ = impl;
-    return t;
-  }
-
  private:
+  friend struct detail::Access;
+  explicit Table(const std::shared_ptr<runtime::TableImpl>& impl) : weak_(impl) {}
+  std::shared_ptr<runtime::TableImpl> lock() const { return strong_ ? strong_ : weak_.lock(); }
+
   std::shared_ptr<runtime::TableImpl> strong_;
   std::weak_ptr<runtime::TableImpl> weak_;
 };
@@ -100,6 +98,8 @@ class Table {
 /// A global. One taken from an instance is weak; one that `create` returned belongs to its handle.
 class Global {
  public:
+  /// Makes a handle of no global.
+  Global() = default;
   /// Makes a global of the host's, to be imported. Errors: type_mismatch, stale_handle (those of `init`); stale_handle
   /// (the type names one that is gone).
   static Result<Global> create(const Engine& engine, const GlobalType& type, const Value& init);
@@ -110,14 +110,11 @@ class Global {
   /// Returns the type. If the global is gone, it is a GlobalType{}.
   GlobalType type() const;
 
-  std::shared_ptr<runtime::GlobalImpl> lock() const { return strong_ ? strong_ : weak_.lock(); }
-  static Global weak(const std::shared_ptr<runtime::GlobalImpl>& impl) {
-    Global g;
-    g.weak_ = impl;
-    return g;
-  }
-
  private:
+  friend struct detail::Access;
+  explicit Global(const std::shared_ptr<runtime::GlobalImpl>& impl) : weak_(impl) {}
+  std::shared_ptr<runtime::GlobalImpl> lock() const { return strong_ ? strong_ : weak_.lock(); }
+
   std::shared_ptr<runtime::GlobalImpl> strong_;
   std::weak_ptr<runtime::GlobalImpl> weak_;
 };

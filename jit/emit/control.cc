@@ -415,11 +415,11 @@ void FunctionEmitter::call_ref(const FuncType& type, ValType ref_type, Value ref
 }
 
 FunctionEmitter::Value FunctionEmitter::emit_libcall(code::Libcall call, std::initializer_list<Value> args) {
-  struct Signature {
+  struct Form {
     const char* result;
     const char* params;
   };
-  static constexpr Signature kSignatures[] = {
+  static constexpr Form kForms[] = {
 #define ROTOR_LIBCALL(Name, result, params) {#result, #params},
 #include "code/libcalls.def"
   };
@@ -431,13 +431,13 @@ FunctionEmitter::Value FunctionEmitter::emit_libcall(code::Libcall call, std::in
       default: return module_.ptr;
     }
   };
-  const Signature& signature = kSignatures[static_cast<size_t>(call)];
+  const Form& form = kForms[static_cast<size_t>(call)];
   llvm::SmallVector<llvm::Type*, 8> params;
-  for (const char* p = signature.params; *p; ++p) params.push_back(type_of(*p));
+  for (const char* p = form.params; *p; ++p) params.push_back(type_of(*p));
   llvm::SmallVector<Value, 8> operands{context_};
   operands.append(args.begin(), args.end());
   Value code = b_.CreateLoad(module_.ptr, module_.run_page(plan_.run_page.libcall(call)));
-  auto* type = llvm::FunctionType::get(type_of(signature.result[0]), params, false);
+  auto* type = llvm::FunctionType::get(type_of(form.result[0]), params, false);
   llvm::CallInst* result = mark(b_.CreateCall(type, code, operands));
   result->addFnAttr(llvm::Attribute::NoUnwind);
   return result;

@@ -18,10 +18,6 @@ namespace rotor::runtime {
 
 namespace {
 
-uint32_t defined_functions(const wasm::Module& module) {
-  return static_cast<uint32_t>(module.funcs.size() - module.imported_funcs);
-}
-
 /// Makes the module keep a copy of its bytes.
 void keep_copy(Acquired& acquired, std::span<const uint8_t> bytes) {
   auto copy = std::make_shared<const std::vector<uint8_t>>(bytes.begin(), bytes.end());
@@ -74,7 +70,7 @@ Result<Acquired> without_bodies(const EngineImpl& engine, StoredCode stored) {
   std::string name = stored.name;
   ROTOR_TRY(Acquired acquired, acquire_stored(engine, std::move(stored), false));
   // A function without code would be compiled from a body that is not there.
-  std::vector<bool> has_code(defined_functions(acquired.wasm));
+  std::vector<bool> has_code(acquired.wasm.defined_funcs());
   for (const code::FunctionCode& function : std::get<StoredCode>(acquired.code).code.functions)
     has_code[function.func] = true;
   if (std::ranges::find(has_code, false) != has_code.end())
@@ -117,7 +113,7 @@ Result<Acquired> acquire_stored(const EngineImpl& engine, StoredCode stored, boo
   ROTOR_TRY(acquired.wasm,
             wasm::decode_module(acquired.bytes, {.features = engine.config.features, .bodies_elsewhere = !has_bodies}));
   // The file is trusted, but one that does not fit its module must not run.
-  uint32_t defined = defined_functions(acquired.wasm);
+  uint32_t defined = acquired.wasm.defined_funcs();
   bool fits = code.region.run_page_bytes >= code::RunPageLayout(acquired.wasm).size_bytes;
   for (const code::FunctionCode& function : code.functions) fits &= function.func < defined;
   acquired.has_stubs = code.flags & code::CodeFile::kHasStubs;

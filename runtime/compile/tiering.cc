@@ -14,14 +14,6 @@
 
 namespace rotor::runtime {
 
-namespace {
-
-uint32_t defined_funcs(const wasm::Module& module) {
-  return static_cast<uint32_t>(module.funcs.size() - module.imported_funcs);
-}
-
-}  // namespace
-
 Tiering::Tiering(EngineImpl& engine, const wasm::Module& module, std::span<const uint8_t> bytes,
                  code::CodeRegion& region, CallGraph calls)
     : engine_(engine), module_(module), bytes_(bytes), region_(region), calls_(std::move(calls)), run_page_(module) {}
@@ -29,7 +21,7 @@ Tiering::Tiering(EngineImpl& engine, const wasm::Module& module, std::span<const
 std::unique_ptr<Tiering> Tiering::create(EngineImpl& engine, const wasm::Module& module, std::span<const uint8_t> bytes,
                                          code::CodeRegion& region, CallGraph calls) {
   std::unique_ptr<Tiering> tiering(new Tiering(engine, module, bytes, region, std::move(calls)));
-  uint32_t functions = defined_funcs(module);
+  uint32_t functions = module.defined_funcs();
   tiering->states_.assign(functions, State::empty);
   region.for_each_function([&](const code::FunctionCode& code) {
     State& state = tiering->states_[code.func];

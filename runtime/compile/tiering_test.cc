@@ -10,6 +10,7 @@
 #include "code/run_page.h"
 #include "code/stubs.h"
 #include "runtime/access.h"
+#include "runtime/enter/func.h"
 #include "runtime/module.h"
 #include "runtime/testing/support.h"
 #include "runtime/testing/tier_modules.h"
@@ -20,7 +21,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-const code::FuncRef& func_ref(const Func& func) { return *static_cast<const code::FuncRef*>(func.handle().object); }
+const code::FuncRef& func_ref(const Func& func) { return *runtime::func_ref_of(func); }
 
 // What follows in every mode.
 

@@ -5,8 +5,8 @@
 #include <optional>
 
 #include "code/abi.h"
+#include "runtime/enter/canonical_type.h"
 #include "runtime/enter/entry.h"
-#include "runtime/enter/signature.h"
 #include "runtime/enter/trap.h"
 #include "runtime/store/instance.h"
 
@@ -69,7 +69,7 @@ uint64_t slot_of_word(const ValuePlace& place, uint64_t word) {
   return place.is32 ? static_cast<uint32_t>(word) : word;
 }
 
-void load_results(const Signature& type, const code::Context& context, const CallRegs& regs, Slot* slots) {
+void load_results(const CanonicalType& type, const code::Context& context, const CallRegs& regs, Slot* slots) {
   const uint64_t* words = type.result_words ? context.results : regs.words;
   for (size_t i = 0; i < type.results.size(); ++i)
     slots[i] = slot_of_word(type.results[i], words[type.results[i].word]);
@@ -94,7 +94,7 @@ Result<void> invoke(LinkGroup& group, const code::FuncRef& ref, Slot* slots) {
   ThreadState& thread = t_thread;
   if (!thread.ready) [[unlikely]]
     ROTOR_CHECK(prepare_thread(thread));
-  const Signature& type = Signature::of(ref.type);
+  const CanonicalType& type = CanonicalType::of(ref.type);
   const auto* instance = static_cast<const InstanceImpl*>(ref.context->instance);
   auto sp = reinterpret_cast<uintptr_t>(__builtin_frame_address(0));
   const std::optional<memory::os::StackRange> stack = stack_of(thread, sp);

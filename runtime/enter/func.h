@@ -3,18 +3,21 @@
 
 #include "code/abi.h"
 #include "rotor/func.h"
+#include "runtime/access.h"
 #include "runtime/store/link_group.h"
 
 namespace rotor::runtime {
 
 class EngineImpl;
-struct Signature;
+struct CanonicalType;
 
 /// Returns the link group of a handle's instance, which is the handle's token; nullptr for an empty handle.
 inline LinkGroup* group_of(const detail::Handle& handle) { return static_cast<LinkGroup*>(handle.token.get()); }
 inline const code::FuncRef* func_ref_of(const detail::Handle& handle) {
   return static_cast<const code::FuncRef*>(handle.object);
 }
+inline LinkGroup* group_of(const Func& func) { return group_of(detail::Access::token(func)); }
+inline const code::FuncRef* func_ref_of(const Func& func) { return func_ref_of(detail::Access::token(func)); }
 
 /// Pre: `ref` belongs to a live instance (it came out of a slot of one).
 Func func_of_ref(const code::FuncRef* ref);
@@ -34,10 +37,10 @@ bool slot_fits(uint64_t slot, ValType wanted, const EngineImpl* engine);
 std::string slot_type_text(uint64_t slot, ValType wanted);
 /// Checks that an argument or result of a function of `type` is what it has to be; `what` and `index` say which it is.
 /// Errors: type_mismatch.
-Result<void> check_slot(const Signature& type, ValType wanted, uint64_t slot, std::string_view what, size_t index);
+Result<void> check_slot(const CanonicalType& type, ValType wanted, uint64_t slot, std::string_view what, size_t index);
 /// Checks all arguments or all results, given raw; functions among them join the group. Errors: type_mismatch,
 /// stale_handle.
-Result<void> admit_references(const Signature& type, std::span<const ValType> types, LinkGroup& group,
+Result<void> admit_references(const CanonicalType& type, std::span<const ValType> types, LinkGroup& group,
                               const Slot* slots, std::string_view what);
 
 }  // namespace rotor::runtime

@@ -16,7 +16,7 @@ HostDefinition::HostDefinition(std::shared_ptr<EngineImpl> owner, const FuncType
   if (auto added = engine->types.add(func_type, uses)) type = *added;
 }
 
-void HostImport::bind(InstanceImpl* importer, std::shared_ptr<const HostDefinition> host, const Signature& wanted,
+void HostImport::bind(InstanceImpl* importer, std::shared_ptr<const HostDefinition> host, const CanonicalType& wanted,
                       uint32_t index) {
   instance = importer;
   import_index = index;
@@ -46,7 +46,7 @@ Result<void> run_host(HostImport& import, Slot* slots) {
 }
 
 Result<void> call_host(HostImport& import, CallRegs& regs, const uint64_t* stack_args) {
-  const Signature& type = *import.type;
+  const CanonicalType& type = *import.type;
   constexpr size_t kFew = 16;
   Slot few[kFew];
   std::unique_ptr<Slot[]> many;

@@ -17,7 +17,7 @@ struct HostDefinition {
 
   const std::shared_ptr<EngineImpl> engine;
   TypeUses uses;
-  const Signature* type = nullptr;  ///< null: it names a type that is gone
+  const CanonicalType* type = nullptr;  ///< null: it names a type that is gone
   HostFunction function;
 };
 
@@ -27,14 +27,14 @@ struct HostImport {
   code::Context context{};  ///< `host` points back here
   InstanceImpl* instance = nullptr;
   std::shared_ptr<const HostDefinition> definition;
-  const Signature* type = nullptr;
+  const CanonicalType* type = nullptr;
   std::unique_ptr<uint64_t[]> results;  ///< null if results are in registers
   uint32_t import_index = 0;            ///< among the imports of all kinds
 
   /// Binds it to an importer. `wanted` is the type that the module imports it by, which reads the same as the host's.
   /// (The host has one type for what may be several of the modules': a type that names itself, and one that names the
   /// first.)
-  void bind(InstanceImpl* importer, std::shared_ptr<const HostDefinition> host, const Signature& wanted,
+  void bind(InstanceImpl* importer, std::shared_ptr<const HostDefinition> host, const CanonicalType& wanted,
             uint32_t index);
   code::FuncRef ref();
 };

@@ -6,13 +6,13 @@
 #include <string>
 
 #include "rotor/module.h"
-#include "runtime/enter/signature.h"
+#include "runtime/enter/canonical_type.h"
 #include "wasm/module.h"
 
 namespace rotor::runtime {
 
 /// The types of a module, in its order, as those of its engine.
-using EngineTypes = std::span<const Signature* const>;
+using EngineTypes = std::span<const CanonicalType* const>;
 
 /// Return a type of the module in terms of the engine's types.
 ValType engine_type(ValType type, EngineTypes types);

@@ -110,7 +110,7 @@ Result<uint64_t> slot_of_value(const Value& value, ValType wanted, const EngineI
                 fmt::format("a value of type {} for {}", to_string(value.type()), to_string(wanted)));
   if (wanted.is_func_ref() && !value.is_null()) {
     Func func = value.func();
-    LinkGroup* group = group_of(func.handle());
+    LinkGroup* group = group_of(func);
     if (!group || !group->alive()) return fail(ErrorKind::stale_handle, "the function's instance is gone");
     ROTOR_CHECK(tie.join(*group));
   }

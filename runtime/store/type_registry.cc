@@ -10,9 +10,9 @@ namespace rotor::runtime {
 /// A recursion group of an engine's types.
 struct TypeGroup {
   uint64_t hash = 0;
-  std::vector<std::unique_ptr<Signature>> types;  ///< their names follow one another
-  std::vector<TypeGroup*> named;                  ///< other groups that these types name, each once
-  uint64_t uses = 0;                              ///< by TypeUses, and by groups that name it
+  std::vector<std::unique_ptr<CanonicalType>> types;  ///< their names follow one another
+  std::vector<TypeGroup*> named;                      ///< other groups that these types name, each once
+  uint64_t uses = 0;                                  ///< by TypeUses, and by groups that name it
   bool for_ever = false;
 
   uint64_t first() const { return types.front()->name; }
@@ -104,7 +104,7 @@ TypeGroup& TypeRegistry::make_group(uint64_t hash, Candidate candidate) {
       if (names_place(value))
         value = ValType::ref(HeapType::named(first + value.heap().type_index()), value.nullable());
     });
-    made->types.push_back(std::make_unique<Signature>(engine_, first + made->types.size(), std::move(type)));
+    made->types.push_back(std::make_unique<CanonicalType>(engine_, first + made->types.size(), std::move(type)));
   }
   std::ranges::sort(made->named);
   made->named.erase(std::ranges::unique(made->named).begin(), made->named.end());
@@ -114,8 +114,8 @@ TypeGroup& TypeRegistry::make_group(uint64_t hash, Candidate candidate) {
   return group;
 }
 
-std::vector<const Signature*> TypeRegistry::add(const wasm::Module& module, TypeUses& uses) {
-  std::vector<const Signature*> added(module.types.size());
+std::vector<const CanonicalType*> TypeRegistry::add(const wasm::Module& module, TypeUses& uses) {
+  std::vector<const CanonicalType*> added(module.types.size());
   memory::ForkPass pass;
   std::lock_guard lock(mutex_);
   for (const wasm::RecGroup& group : module.rec_groups) {
@@ -151,7 +151,7 @@ Result<TypeGroup*> TypeRegistry::intern(const FuncType& type) {
   return &intern(std::move(candidate));
 }
 
-Result<const Signature*> TypeRegistry::add(const FuncType& type, TypeUses& uses) {
+Result<const CanonicalType*> TypeRegistry::add(const FuncType& type, TypeUses& uses) {
   memory::ForkPass pass;
   std::lock_guard lock(mutex_);
   ROTOR_TRY(TypeGroup* group, intern(type));
@@ -159,7 +159,7 @@ Result<const Signature*> TypeRegistry::add(const FuncType& type, TypeUses& uses)
   return group->types.front().get();
 }
 
-Result<const Signature*> TypeRegistry::add_for_ever(const FuncType& type) {
+Result<const CanonicalType*> TypeRegistry::add_for_ever(const FuncType& type) {
   memory::ForkPass pass;
   std::lock_guard lock(mutex_);
   ROTOR_TRY(TypeGroup* group, intern(type));

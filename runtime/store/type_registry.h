@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "rotor/result.h"
-#include "runtime/enter/signature.h"
+#include "runtime/enter/canonical_type.h"
 #include "wasm/module.h"
 
 namespace rotor::runtime {
@@ -44,12 +44,12 @@ class TypeRegistry {
   TypeRegistry(const TypeRegistry&) = delete;
 
   /// Adds a module's types, in its order, and keeps them as long as `uses` lives.
-  std::vector<const Signature*> add(const wasm::Module& module, TypeUses& uses);
-  /// Returns the only Signature of a type, and keeps it as long as `uses` lives. Errors: stale_handle (it names a type
-  /// that is gone).
-  Result<const Signature*> add(const FuncType& type, TypeUses& uses);
-  /// Returns the only Signature of a type, and keeps it as long as the registry lives.
-  Result<const Signature*> add_for_ever(const FuncType& type);
+  std::vector<const CanonicalType*> add(const wasm::Module& module, TypeUses& uses);
+  /// Returns the only CanonicalType of a type, and keeps it as long as `uses` lives. Errors: stale_handle (it names a
+  /// type that is gone).
+  Result<const CanonicalType*> add(const FuncType& type, TypeUses& uses);
+  /// Returns the only CanonicalType of a type, and keeps it as long as the registry lives.
+  Result<const CanonicalType*> add_for_ever(const FuncType& type);
   /// Keeps the type that a value type names, as long as `uses` lives. Errors: stale_handle (it is gone).
   Result<void> use(ValType type, TypeUses& uses);
   /// Returns the type that has a name; nullopt if no type has it, or one that is gone had it.

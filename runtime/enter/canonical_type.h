@@ -23,12 +23,12 @@ struct ValuePlace {
 /// A function type of an engine. Equal types of one engine are one object: its address is the canonical type id that
 /// compiled code compares (code::FuncRef::type). It lives while something uses it (TypeUses): the module whose code
 /// compares it, and the module of each function that such code can meet.
-struct Signature {
-  Signature(const EngineImpl& owner, uint64_t type_name, FuncType func_type);
-  Signature(const Signature&) = delete;
+struct CanonicalType {
+  CanonicalType(const EngineImpl& owner, uint64_t type_name, FuncType func_type);
+  CanonicalType(const CanonicalType&) = delete;
 
   uint64_t id() const { return reinterpret_cast<uint64_t>(this); }
-  static const Signature& of(uint64_t id) { return *reinterpret_cast<const Signature*>(id); }
+  static const CanonicalType& of(uint64_t id) { return *reinterpret_cast<const CanonicalType*>(id); }
 
   const EngineImpl* engine;
   uint64_t name;  ///< in the engine's TypeRegistry: what a HeapType names it by

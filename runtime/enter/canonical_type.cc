@@ -1,4 +1,4 @@
-#include "runtime/enter/signature.h"
+#include "runtime/enter/canonical_type.h"
 
 #include "code/abi.h"
 
@@ -18,7 +18,7 @@ bool in_xmm(ValType type) { return type == ValType::f32 || type == ValType::f64 
 
 static_assert(CallRegs::kGprs == code::ArgumentPlaces::kGprs && CallRegs::kXmms == code::ArgumentPlaces::kXmms);
 
-Signature::Signature(const EngineImpl& owner, uint64_t type_name, FuncType func_type)
+CanonicalType::CanonicalType(const EngineImpl& owner, uint64_t type_name, FuncType func_type)
     : engine(&owner), name(type_name), type(std::move(func_type)) {
   using Kind = code::ArgumentPlaces::Place::Kind;
   code::ArgumentPlaces places;
