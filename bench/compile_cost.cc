@@ -51,6 +51,7 @@ constexpr rlim_t kMostSeconds = 30;
   rlimit limit{kMostSeconds, kMostSeconds};
   setrlimit(RLIMIT_CPU, &limit);
   Config config;
+  config.mode = CompileMode::aot;
   config.opt = opt;
   config.compile_workers = 1;
   auto engine = Engine::create(config);

@@ -30,6 +30,7 @@ struct Fixture {
   InstancePre pre;
 
   static Fixture make(benchmark::State& state, std::span<const uint8_t> bytes, Config config = {}) {
+    config.mode = CompileMode::aot;
     Engine engine = must(state, Engine::create(std::move(config)));
     Module module = must(state, Module::compile(engine, bytes));
     Linker linker(engine);

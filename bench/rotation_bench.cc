@@ -37,7 +37,9 @@ struct Fixture {
   InstancePre pre;
 
   static Fixture make(benchmark::State& state) {
-    Engine engine = must(state, Engine::create());
+    Config config;
+    config.mode = CompileMode::aot;
+    Engine engine = must(state, Engine::create(std::move(config)));
     Module module = must(state, Module::compile(engine, bench::kRotationGuest));
     Linker linker(engine);
     linker.define("env", "mark", [] { g_mark_ns = now_ns(); });

@@ -30,6 +30,7 @@ std::string key_of(const Config& config) { return CodeSettings::of(config).key()
 TEST(CodeSettings, EachThatMattersChangesTheKey) {
   Config base;
   base.cpu = "baseline";
+  base.mode = CompileMode::aot;
   std::set<std::string> keys = {key_of(base)};
   for (const auto& [what, change] : kThatMatter) {
     Config config = base;
@@ -55,6 +56,7 @@ TEST(CodeSettings, OthersDoNot) {
 
 TEST(CodeSettings, TiersBeginAtO0AndCountForTier1) {
   Config config;
+  config.mode = CompileMode::aot;
   EXPECT_EQ(CodeSettings::of(config).first_opt(), OptLevel::o1);
   EXPECT_FALSE(CodeSettings::of(config).instrumented());
   config.mode = CompileMode::lazy;

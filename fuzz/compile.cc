@@ -22,6 +22,7 @@ constexpr size_t kMaxModuleBytes = 128 << 10;
 
 Engine make_engine(OptLevel opt) {
   Config config;
+  config.mode = CompileMode::aot;
   config.opt = opt;
   config.compile_workers = 1;
   config.features.custom_page_sizes = true;

@@ -103,6 +103,19 @@ void ForkPass::take() {
   }
 }
 
+bool ForkPass::try_take() {
+  if (t_passes == 0) {
+    ForkRegistry& r = g_registry;
+    r.passes.fetch_add(1);
+    if (r.forking.load()) {
+      r.passes.fetch_sub(1);
+      return false;
+    }
+  }
+  ++t_passes;
+  return true;
+}
+
 void ForkPass::give_back() {
   if (--t_passes == 0) g_registry.passes.fetch_sub(1);
 }

@@ -60,6 +60,8 @@ class ForkPass {
   /// Take and give back a pass where the work is no scope.
   static void take();
   static void give_back();
+  /// Takes a pass without waiting for a fork. Returns false if one is under way, and none was taken.
+  static bool try_take();
 };
 
 /// A mutex that is free in the child. What it guards must be usable as a vanished thread may have left it.

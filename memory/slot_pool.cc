@@ -131,9 +131,10 @@ void SlotPool::enlist() {
 }
 
 bool SlotPool::release_all() {
+  // A thread that holds a lock which a fork waits for may have asked.
+  if (!ForkPass::try_take()) return false;
   std::vector<Slot> released;
   {
-    ForkPass pass;
     PoolList& list = pool_list();
     std::lock_guard lock(list.mutex);
     for (SlotPool* pool = list.first; pool; pool = pool->next_) {
@@ -141,6 +142,7 @@ bool SlotPool::release_all() {
       released.insert(released.end(), slots.begin(), slots.end());
     }
   }
+  ForkPass::give_back();
   for (const Slot& slot : released) release(slot);
   return !released.empty();
 }
@@ -287,11 +289,11 @@ SlotPool::Cleaned SlotPool::clean(const SlotContents& contents, Slot& slot, uint
 }
 
 void SlotPool::give(const SlotContents& contents, Slot slot, uint64_t used_bytes) {
+  ForkPass pass;  // one for all that follows
   // Whoever takes on an image may never ask for a slot of it.
   bool wanted = (slot.of_pool || kept_ready_.load(std::memory_order_relaxed)) && room_for_one_more();
   if (wanted) {
     enlist();
-    ForkPass pass;
     std::lock_guard lock(mutex_);
     wanted = wants_more();
     if (wanted) ++coming_;
@@ -303,7 +305,6 @@ void SlotPool::give(const SlotContents& contents, Slot slot, uint64_t used_bytes
     cleaned.done = discard_all(contents, slot, kept_ready_.load(std::memory_order_relaxed));
   }
   if (cleaned.done) {
-    ForkPass pass;
     std::lock_guard lock(mutex_);
     ++(cleaned.by == Cleaning::compare ? counts_.compared
        : cleaned.by == Cleaning::scan  ? counts_.scanned

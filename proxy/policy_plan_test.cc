@@ -36,6 +36,7 @@ constexpr std::string_view kShapes = R"(
 const Module& shapes() {
   static const Module module = [] {
     Config config;
+    config.mode = CompileMode::aot;
     config.opt = OptLevel::o0;
     config.compile_workers = 1;
     return *Module::compile(*Engine::create(std::move(config)), wasm::test::assemble(kShapes));

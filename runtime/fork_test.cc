@@ -129,6 +129,7 @@ TEST_P(Fork, TheChildDropsAll) {
     {
       Engine engine = std::move(engine_);
       Config config;
+      config.mode = CompileMode::aot;
       engine_ = must(Engine::create(config));
       module_ = compile(engine_, bytes_);
       linker_ = Linker(engine_);

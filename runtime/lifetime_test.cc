@@ -127,6 +127,7 @@ class StoppedLifetime : public Lifetime {
  protected:
   static Config config() {
     Config config;
+    config.mode = CompileMode::aot;
     config.interruptible = true;
     return config;
   }

@@ -84,6 +84,7 @@ TEST(Module, BadBytes) {
   EXPECT_EQ(kind_of(Module::validate({}, std::span(kHost).first(20))), ErrorKind::malformed);
   EXPECT_TRUE(Module::validate({}, kHost));
   Config config;
+  config.mode = CompileMode::aot;
   config.cpu = "z80";
   auto wrong = Engine::create(config);
   ASSERT_EQ(kind_of(wrong), ErrorKind::invalid_argument);
@@ -132,6 +133,7 @@ TEST(Module, ManyModulesComeAndGo) {
 
 TEST(Module, TextOfTheCode) {
   Config config;
+  config.mode = CompileMode::aot;
   config.cpu = "baseline";
   Engine aot = must(Engine::create(config));
   auto has = [](const std::string& text, std::string_view part) { return text.find(part) != text.npos; };

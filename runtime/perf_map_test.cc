@@ -139,6 +139,7 @@ TEST_F(PerfMapTest, AFileThatCantBeOpenedIsAnErrorOfTheEngine) {
   // What somebody else might leave in /tmp: it is not followed.
   ASSERT_EQ(symlink("/dev/null", path_.c_str()), 0);
   Config config;
+  config.mode = CompileMode::aot;
   config.perf_map = true;
   auto made = Engine::create(config);
   ASSERT_EQ(kind_of(made), ErrorKind::io);

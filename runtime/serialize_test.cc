@@ -218,6 +218,7 @@ TEST_P(Serialized, AnyAlignmentWillDo) {
 TEST_P(Serialized, EnginesWithoutAFeatureRefuse) {
   Bytes bytes = serialized(kShared);
   Config config;
+  config.mode = CompileMode::aot;
   config.features.threads = false;
   auto refused = Module::deserialize(must(Engine::create(config)), bytes);
   ASSERT_FALSE(refused);

@@ -64,7 +64,9 @@ void compile(const std::string& wasm, const std::string& code_file) {
   std::ifstream in(wasm, std::ios::binary);
   if (!in) die(wasm + ": can't be read");
   const std::vector<uint8_t> bytes(std::istreambuf_iterator<char>(in), {});
-  const Engine engine = must(Engine::create());
+  Config config;
+  config.mode = CompileMode::aot;
+  const Engine engine = must(Engine::create(std::move(config)));
   must(must(Module::compile(engine, bytes)).serialize_to_file(code_file));
 }
 

@@ -261,6 +261,7 @@ std::optional<Config> config_of(std::span<char*> args) {
   static const std::map<std::string_view, CompileMode> modes = {
       {"aot", CompileMode::aot}, {"eager", CompileMode::eager}, {"lazy", CompileMode::lazy}};
   Config config;
+  config.mode = CompileMode::aot;
   config.compile_workers = 1;
   config.features.set("custom-page-sizes", true);
   config.features.set("wide-arithmetic", true);
@@ -286,9 +287,8 @@ std::optional<Config> config_of(std::span<char*> args) {
 int serve(std::span<char*> args) {
   auto config = config_of(args);
   if (!config) {
-    std::cerr
-        << "usage: rotor_diff [--opt 0|1] [--mode aot|eager|lazy] [--wide-products on|off] [--frames on|off] "
-           "[--cpu NAME] < lines of `SEED FILE`\n";
+    std::cerr << "usage: rotor_diff [--opt 0|1] [--mode aot|eager|lazy] [--wide-products on|off] [--frames on|off] "
+                 "[--cpu NAME] < lines of `SEED FILE`\n";
     return 2;
   }
   auto engine = Engine::create(*config);

@@ -18,6 +18,7 @@ class PoolTest : public testing::Test {
     std::ifstream in(path, std::ios::binary);
     std::vector<uint8_t> bytes(std::istreambuf_iterator<char>(in), {});
     Config config;
+    config.mode = CompileMode::aot;
     config.opt = OptLevel::o0;
     auto engine = Engine::create(config);
     ASSERT_TRUE(engine) << engine.error().message;

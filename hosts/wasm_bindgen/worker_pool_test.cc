@@ -34,6 +34,7 @@ class WorkerPoolTest : public testing::Test {
  protected:
   void make(bool interruptible) {
     Config config;
+    config.mode = CompileMode::aot;
     config.interruptible = interruptible;
     auto engine = Engine::create(config);
     ASSERT_TRUE(engine);

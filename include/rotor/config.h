@@ -62,7 +62,7 @@ struct Config {
   /// The proposals that modules of the engine may use.
   Features features;
   /// When functions are compiled. A property of the engine: every module of it is compiled so.
-  CompileMode mode = CompileMode::aot;
+  CompileMode mode = CompileMode::lazy;
   /// The optimisation level; in the modes eager and lazy, that of the highest tier: o0 never compiles a function again.
   OptLevel opt = OptLevel::o1;
   /// A function is hot when its calls and the turns of its loops have come to this number. Larger functions take longer

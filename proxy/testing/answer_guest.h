@@ -271,6 +271,7 @@ class AnswerGuests {
 
   static Engine make_engine() {
     Config config;
+    config.mode = CompileMode::aot;
     config.opt = OptLevel::o0;
     config.compile_workers = 1;
     return *Engine::create(std::move(config));

@@ -187,6 +187,7 @@ class TestGuests {
 
   static Engine make_engine() {
     Config config;
+    config.mode = CompileMode::aot;
     config.opt = OptLevel::o0;
     config.compile_workers = 1;
     return *Engine::create(std::move(config));

@@ -48,6 +48,7 @@ class ProductRoutines : public testing::TestWithParam<Compiler> {
  protected:
   Instance instance(std::string_view text) {
     Config config;
+    config.mode = CompileMode::aot;
     config.opt = GetParam().opt;
     config.wide_products = GetParam().wide_products;
     engine_ = must(Engine::create(std::move(config)));
@@ -249,6 +250,7 @@ TEST(ProductRoutineErrors, TheFirstBadFunctionIsTheOneThatIsReported) {
   std::string bad = "(func (result i32) (i64.const 1))";
   for (OptLevel opt : {OptLevel::o0, OptLevel::o1}) {
     Config config;
+    config.mode = CompileMode::aot;
     config.opt = opt;
     Engine engine = must(Engine::create(std::move(config)));
     auto offset_of = [&](const std::string& text) {

@@ -414,6 +414,7 @@ class Program {
  private:
   static Result<Engine> engine(bool wide_products, bool interruptible) {
     Config config;
+    config.mode = CompileMode::aot;
     config.wide_products = wide_products;
     config.interruptible = interruptible;
     return Engine::create(config);

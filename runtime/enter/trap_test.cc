@@ -17,6 +17,7 @@ class TrapTest : public testing::TestWithParam<OptLevel> {
  protected:
   TrapTest() {
     Config config;
+    config.mode = CompileMode::aot;
     config.opt = GetParam();
     engine_.emplace(must(Engine::create(config)));
     instance_ = instantiate(Linker(*engine_), compile(*engine_, kTraps));

@@ -44,6 +44,7 @@ class VectorTest : public testing::TestWithParam<OptLevel> {
  protected:
   static Config config() {
     Config config;
+    config.mode = CompileMode::aot;
     config.opt = GetParam();
     return config;
   }
@@ -170,6 +171,7 @@ class Deterministic : public testing::TestWithParam<std::tuple<OptLevel, Numbers
  protected:
   static Engine make_engine() {
     Config config;
+    config.mode = CompileMode::aot;
     config.opt = std::get<0>(GetParam());
     config.deterministic = std::get<1>(GetParam()).deterministic;
     config.cpu = std::get<1>(GetParam()).cpu;

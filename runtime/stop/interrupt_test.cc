@@ -34,6 +34,7 @@ class InterruptTest : public testing::TestWithParam<OptLevel> {
  protected:
   static Engine make_engine(bool interruptible) {
     Config config;
+    config.mode = CompileMode::aot;
     config.opt = GetParam();
     config.interruptible = interruptible;
     return must(Engine::create(config));

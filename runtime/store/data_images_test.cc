@@ -172,6 +172,7 @@ TEST_F(DataImagesTest, EachMemoryGetsItsOwn) {
 
 TEST_F(DataImagesTest, AMemoryOfBytesKeepsItsOddSize) {
   Config config;
+  config.mode = CompileMode::aot;
   config.features.custom_page_sizes = true;
   Engine engine = must(Engine::create(config));
   Module module = compile(engine, assemble("(module (memory (export \"m\") 50001 60000 (pagesize 1))" +

@@ -252,6 +252,7 @@ TEST_F(LimitsTest, TablesMoveWhenTheyGrow) {
       (ref.is_null (table.get $t (i32.const 0))))))";
   for (OptLevel opt : {OptLevel::o0, OptLevel::o1}) {
     Config config;
+    config.mode = CompileMode::aot;
     config.opt = opt;
     Engine engine = must(Engine::create(config));
     Linker linker(engine);

@@ -10,6 +10,7 @@ constexpr uint64_t kGiB = UINT64_C(1) << 30;
 
 Engine engine_with_byte_pages() {
   Config config;
+  config.mode = CompileMode::aot;
   config.features.custom_page_sizes = true;
   return must(Engine::create(config));
 }

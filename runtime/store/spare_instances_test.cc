@@ -226,6 +226,7 @@ TEST_F(SpareInstancesTest, OptionsAreTheNextOnesOwn) {
 
 TEST_F(SpareInstancesTest, AStopOfTheLastOneDoesNotStopTheNext) {
   Config config;
+  config.mode = CompileMode::aot;
   config.interruptible = true;
   Engine engine = must(Engine::create(config));
   Linker linker(engine);

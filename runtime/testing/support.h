@@ -23,7 +23,12 @@ T must(Result<T> result) {
   if constexpr (!std::is_void_v<T>) return std::move(*result);
 }
 
-inline Engine engine() { return must(Engine::create()); }
+/// Makes an engine that compiles ahead of time, so that a test knows what code it runs.
+inline Engine engine() {
+  Config config;
+  config.mode = CompileMode::aot;
+  return must(Engine::create(config));
+}
 
 inline Module compile(const Engine& engine, std::span<const uint8_t> bytes) {
   return must(Module::compile(engine, bytes));

@@ -13,7 +13,7 @@ Percentiles percentiles_of(std::vector<double> values) {
     const auto rank = static_cast<size_t>(std::ceil(share * static_cast<double>(values.size())));
     return values[std::clamp<size_t>(rank, 1, values.size()) - 1];
   };
-  return {values.size(), at(0.5), at(0.9), at(0.99), at(0.999), values.back()};
+  return {values.size(), values.front(), at(0.5), at(0.9), at(0.99), at(0.999), values.back()};
 }
 
 LatencyBySwap latency_by_swap(std::span<const Repetition> repetitions) {

@@ -9,6 +9,7 @@ namespace rotor::cli {
 
 struct Percentiles {
   size_t count = 0;  ///< 0: the other members are unset
+  double min = 0;
   double p50 = 0;
   double p90 = 0;
   double p99 = 0;
