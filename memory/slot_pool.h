@@ -74,6 +74,7 @@ enum class Cleaning : uint8_t {
   discard,  ///< what was written was given back to the system
 };
 
+/// Address space for one memory. Whoever has it gives it to a pool or back to the system (os::release).
 struct Slot {
   uint8_t* base = nullptr;  ///< null: no slot
   uint64_t reserved_bytes = 0;
@@ -96,7 +97,7 @@ class SlotPool {
  public:
   /// Slots that are kept unless `keep` says otherwise.
   static constexpr size_t kMostKept = 16;
-  /// Above this size a memory is scanned, below it is compared.
+  /// A memory of at most this size is compared, a larger one scanned.
   static constexpr uint64_t kCompareBytes = uint64_t{64} << 10;
   /// What the slots of a pool keep resident, at most.
   static constexpr uint64_t kMostResidentBytes = uint64_t{16} << 20;
@@ -120,6 +121,7 @@ class SlotPool {
   /// Takes over a slot, of which the first `used_bytes` are accessible (whole pages of the system). Post: nothing that
   /// was written there is left. What is not kept is given back to the system.
   void give(const SlotContents& contents, Slot slot, uint64_t used_bytes);
+  /// Returns what became of the slots until now.
   MemorySlots counts() const;
 
   /// Makes slots clean in this way only, whatever their size; for tests.

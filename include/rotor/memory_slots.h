@@ -7,7 +7,7 @@ namespace rotor {
 
 /// Counts the slots of a module's or snapshot's memories: a slot is address space with a memory's first contents in
 /// place. An instance that is dropped leaves its slots to later ones, made clean; 16 are kept for each memory
-/// (Snapshot::keep_ready sets another number), with at most 16 MiB of pages that were written, and at most a twelfth of
+/// (Snapshot::keep_ready sets another number), with at most 16 MiB of pages that were written, and at most a quarter of
 /// the mappings that the process may have. They are given back with the module or snapshot, or when the process has no
 /// address space left.
 struct MemorySlots {
