@@ -43,7 +43,7 @@ WHITE_BOX = {
     'fuzz/code_file.cc': ['code/code_file.h', 'code/code_image.h', 'wasm/decode_module.h'],  # a code file carries the module
     'jit/cost_test.cc': ['memory/testing/child.h'],
     'proxy/answer_model_test.cc': ['memory/fault_injection.h'],
-    'proxy/fault_test.cc': ['memory/fault_injection.h'],
+    'proxy/fault_test.cc': ['memory/fault_injection.h', 'memory/slot_pool.h'],
     'proxy/embedder_test.cc': ['memory/testing/child.h'],
     'proxy/gate_test.cc': ['memory/testing/child.h', 'memory/testing/perturb.h'],
     'proxy/model_test.cc': ['memory/fault_injection.h'],
