@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cassert>
 #include <cstring>
+#include <optional>
 #include <utility>
 
 #include "memory/fork.h"
@@ -79,6 +80,45 @@ struct PageCopier {
   }
 };
 
+/// Restores the pages that the system says were written. Returns the bytes of these; nullopt if it does not say it, or
+/// they are more than may be kept.
+std::optional<uint64_t> restore_written(const Slot& slot, PageCopier& copier) {
+  constexpr size_t kRanges = 64;
+  os::Range ranges[kRanges];
+  const auto search = slot.accessible_bytes > SlotPool::kMostEntriesBytes ? os::Search::scan : os::Search::any;
+  uint64_t resident = 0;
+  for (uint64_t at = 0; at < slot.accessible_bytes;) {
+    const auto found = os::find_written(slot.base + at, slot.accessible_bytes - at, ranges, search);
+    if (!found) return std::nullopt;
+    const auto written = std::span(ranges).first(found->ranges);
+    for (const os::Range& range : written) resident += range.end - range.begin;
+    if (resident > SlotPool::kMostResidentBytes) return std::nullopt;
+    for (const os::Range& range : written) copier.restore({at + range.begin, at + range.end});
+    at += found->end;
+  }
+  return resident;
+}
+
+/// Copies back what differs from the contents, by comparing or by scanning, and adds it to `restored_bytes`. Returns
+/// false if all is to be discarded.
+bool restore(const SlotContents& contents, Slot& slot, Cleaning by, uint64_t& restored_bytes) {
+  const auto view = contents.view();
+  if (!view) return false;
+  // A slot that is used for the second time will be used often.
+  PageCopier copier{*view, slot.base, by == Cleaning::compare && ++slot.comparisons == 2};
+  std::optional<uint64_t> resident = slot.accessible_bytes;
+  if (by == Cleaning::compare)
+    copier.restore({0, slot.accessible_bytes});
+  else
+    resident = restore_written(slot, copier);
+  restored_bytes += copier.restored_bytes;
+  if (!resident) return false;
+  slot.resident_bytes = *resident;
+  const bool idle = *resident > SlotPool::kFewResidentBytes && copier.restored_bytes < *resident / 4;
+  slot.idle_cleanings = idle ? slot.idle_cleanings + 1 : 0;
+  return slot.idle_cleanings < SlotPool::kMostIdleCleanings;
+}
+
 }  // namespace
 
 SlotContents::SlotContents() : slots_(std::make_unique<SlotPool>()) {}
@@ -114,7 +154,6 @@ std::vector<Slot> SlotPool::release_kept() {
   ForkPass pass;
   std::lock_guard lock(mutex_);
   g_kept.fetch_sub(slots_.size(), std::memory_order_relaxed);
-  counts_.kept = counts_.resident_bytes = 0;
   return std::exchange(slots_, {});
 }
 
@@ -150,7 +189,16 @@ bool SlotPool::release_all() {
 MemorySlots SlotPool::counts() const {
   ForkPass pass;
   std::lock_guard lock(mutex_);
-  return counts_;
+  MemorySlots counts = counts_;
+  counts.kept = slots_.size();
+  counts.resident_bytes = resident_bytes();
+  return counts;
+}
+
+uint64_t SlotPool::resident_bytes() const {
+  uint64_t bytes = 0;
+  for (const Slot& slot : slots_) bytes += slot.resident_bytes;
+  return bytes;
 }
 
 void SlotPool::force(Cleaning cleaning) { forced_.store(std::to_underlying(cleaning)); }
@@ -169,9 +217,7 @@ Result<void> SlotPool::keep(const SlotContents& contents, size_t count, uint64_t
     while (slots_.size() > most_) {
       over.push_back(slots_.back());
       slots_.pop_back();
-      counts_.resident_bytes -= over.back().resident_bytes;
     }
-    counts_.kept = slots_.size();
     g_kept.fetch_sub(over.size(), std::memory_order_relaxed);
     missing = most_ - std::min(most_, slots_.size() + coming_);
     coming_ += missing;
@@ -197,8 +243,6 @@ void SlotPool::add(Slot slot) {
     if (!slot.base) return;
     if (slots_.size() < most_) {  // else fewer slots are wanted by now
       slots_.push_back(slot);
-      counts_.kept = slots_.size();
-      counts_.resident_bytes += slot.resident_bytes;
       g_kept.fetch_add(1, std::memory_order_relaxed);
       return;
     }
@@ -218,8 +262,6 @@ Result<Slot> SlotPool::take(const SlotContents& contents, uint64_t accessible_by
     if (found != slots_.rend()) {
       Slot slot = *found;
       slots_.erase(std::next(found).base());
-      counts_.kept = slots_.size();
-      counts_.resident_bytes -= slot.resident_bytes;
       ++counts_.reused;
       g_kept.fetch_sub(1, std::memory_order_relaxed);
       return slot;
@@ -229,62 +271,32 @@ Result<Slot> SlotPool::take(const SlotContents& contents, uint64_t accessible_by
   return make_slot(contents, accessible_bytes, reserved_bytes);
 }
 
-/// What cleaning a slot did. Its resident_bytes are the slot's.
+/// What cleaning a slot did.
 struct SlotPool::Cleaned {
-  Cleaning by = Cleaning::discard;
+  Cleaning by;
   uint64_t restored_bytes = 0;
-  bool done = false;
 };
 
-SlotPool::Cleaned SlotPool::clean(const SlotContents& contents, Slot& slot, uint64_t used_bytes) {
-  Cleaned cleaned;
+Cleaning SlotPool::cleaning_for(const Slot& slot) const {
+  if (const int forced = forced_.load(std::memory_order_relaxed); forced >= 0) return static_cast<Cleaning>(forced);
+  if (slot.accessible_bytes <= kCompareBytes) return Cleaning::compare;
+  return kept_ready_.load(std::memory_order_relaxed) ? Cleaning::discard : Cleaning::scan;
+}
+
+std::optional<SlotPool::Cleaned> SlotPool::clean(const SlotContents& contents, Slot& slot, uint64_t used_bytes) {
   // What the memory grew by becomes reservation again.
   if (used_bytes > slot.accessible_bytes &&
       !os::decommit(slot.base + slot.accessible_bytes, used_bytes - slot.accessible_bytes))
-    return cleaned;
-  const uint64_t bytes = slot.accessible_bytes;
-  const int forced = forced_.load(std::memory_order_relaxed);
-  const bool ready = kept_ready_.load(std::memory_order_relaxed);
-  cleaned.by = forced >= 0              ? static_cast<Cleaning>(forced)
-               : bytes <= kCompareBytes ? Cleaning::compare
-               : ready                  ? Cleaning::discard
-                                        : Cleaning::scan;
-  auto view = contents.view();
-  if (!view) cleaned.by = Cleaning::discard;
+    return std::nullopt;
+  Cleaned cleaned{cleaning_for(slot)};
+  if (cleaned.by != Cleaning::discard && !restore(contents, slot, cleaned.by, cleaned.restored_bytes))
+    cleaned.by = Cleaning::discard;
   if (cleaned.by != Cleaning::discard) {
-    // A slot that is used for the second time will be used often.
-    const bool own = cleaned.by == Cleaning::compare && ++slot.comparisons == 2;
-    PageCopier copier{*view, slot.base, own};
-    uint64_t resident = 0;
-    if (cleaned.by == Cleaning::compare) {
-      copier.restore({0, bytes});
-      resident = bytes;
-    } else {
-      constexpr size_t kRanges = 64;
-      os::Range ranges[kRanges];
-      const auto search =
-          os::finds_written_fast() || bytes > kMostEntriesBytes ? os::Search::scan : os::Search::entries;
-      for (uint64_t at = 0; at < bytes;) {
-        auto found = os::find_written(slot.base + at, bytes - at, ranges, search);
-        if (!found) cleaned.by = Cleaning::discard;
-        if (found)
-          for (const os::Range& range : std::span(ranges).first(found->ranges)) resident += range.end - range.begin;
-        if (!found || resident > kMostResidentBytes) {
-          cleaned.by = Cleaning::discard;
-          break;
-        }
-        for (const os::Range& range : std::span(ranges).first(found->ranges))
-          copier.restore({at + range.begin, at + range.end});
-        at += found->end;
-      }
-    }
-    slot.resident_bytes = resident;
-    cleaned.restored_bytes = copier.restored_bytes;
-    const bool idle = resident > kFewResidentBytes && copier.restored_bytes < resident / 4;
-    slot.idle_cleanings = idle ? slot.idle_cleanings + 1 : 0;
-    if (slot.idle_cleanings >= kMostIdleCleanings) cleaned.by = Cleaning::discard;
+    std::lock_guard lock(mutex_);
+    if (resident_bytes() + slot.resident_bytes > kMostResidentBytes) cleaned.by = Cleaning::discard;
   }
-  cleaned.done = cleaned.by != Cleaning::discard || discard_all(contents, slot, ready);
+  if (cleaned.by == Cleaning::discard && !discard_all(contents, slot, kept_ready_.load(std::memory_order_relaxed)))
+    return std::nullopt;
   return cleaned;
 }
 
@@ -295,31 +307,20 @@ void SlotPool::give(const SlotContents& contents, Slot slot, uint64_t used_bytes
   if (wanted) {
     enlist();
     std::lock_guard lock(mutex_);
-    wanted = wants_more();
+    wanted = slots_.size() + coming_ < most_;
     if (wanted) ++coming_;
   }
   if (!wanted) return release(slot);
-  Cleaned cleaned = clean(contents, slot, used_bytes);
-  if (cleaned.done && cleaned.by != Cleaning::discard && !fits_resident(slot)) {
-    cleaned.by = Cleaning::discard;
-    cleaned.done = discard_all(contents, slot, kept_ready_.load(std::memory_order_relaxed));
-  }
-  if (cleaned.done) {
+  if (const auto cleaned = clean(contents, slot, used_bytes)) {
     std::lock_guard lock(mutex_);
-    ++(cleaned.by == Cleaning::compare ? counts_.compared
-       : cleaned.by == Cleaning::scan  ? counts_.scanned
-                                       : counts_.discarded);
-    counts_.restored_bytes += cleaned.restored_bytes;
+    ++(cleaned->by == Cleaning::compare ? counts_.compared
+       : cleaned->by == Cleaning::scan  ? counts_.scanned
+                                        : counts_.discarded);
+    counts_.restored_bytes += cleaned->restored_bytes;
   } else {
-    release(slot);
+    release(std::exchange(slot, {}));
   }
-  add(cleaned.done ? slot : Slot{});
-}
-
-bool SlotPool::fits_resident(const Slot& slot) const {
-  ForkPass pass;
-  std::lock_guard lock(mutex_);
-  return counts_.resident_bytes + slot.resident_bytes <= kMostResidentBytes;
+  add(slot);
 }
 
 }  // namespace rotor::memory

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -131,11 +132,13 @@ class SlotPool {
 
  private:
   struct Cleaned;
-  bool wants_more() const { return slots_.size() + coming_ < most_; }
   /// Ends the making of a slot (`coming_`), which has a base unless that failed.
   void add(Slot slot);
-  Cleaned clean(const SlotContents& contents, Slot& slot, uint64_t used_bytes);
-  bool fits_resident(const Slot& slot) const;
+  Cleaning cleaning_for(const Slot& slot) const;
+  /// Makes a slot clean. Returns nullopt if that failed, and it is of no more use.
+  std::optional<Cleaned> clean(const SlotContents& contents, Slot& slot, uint64_t used_bytes);
+  /// Returns what the kept slots keep resident, at most. Pre: mutex_ is held.
+  uint64_t resident_bytes() const;
   std::vector<Slot> release_kept();
   void enlist();
 
@@ -144,7 +147,7 @@ class SlotPool {
   std::atomic<bool> kept_ready_{false};  ///< `keep` was called
   size_t coming_ = 0;                    ///< being made or cleaned
   std::vector<Slot> slots_;
-  MemorySlots counts_;
+  MemorySlots counts_;  ///< without `kept` and `resident_bytes`, which the slots say
   std::atomic<int> forced_{-1};
 
   // Guarded by the mutex of the list of pools.

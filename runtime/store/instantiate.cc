@@ -84,9 +84,9 @@ class Instantiation {
     instance_.memories.resize(wasm_.memories.size());
     instance_.tables.resize(wasm_.tables.size());
     if (wasm_.imported_globals) instance_.globals.resize(wasm_.globals.size());
+    if (instance_.has_func_refs) return {};  // all imports are host functions, and bound
     auto is_host = [](const Definition& d) { return std::holds_alternative<std::shared_ptr<const HostDefinition>>(d); };
     auto hosts = static_cast<size_t>(std::ranges::count_if(pre_.imports, is_host));
-    if (instance_.has_func_refs) return {};  // all imports are host functions
     if (hosts) instance_.host_imports = std::make_unique<HostImport[]>(hosts);
     for (size_t i = 0; i < pre_.imports.size(); ++i) {
       const Definition& definition = pre_.imports[i];

@@ -61,13 +61,11 @@ Linker stand_ins(const Engine& engine, const Module& module) {
 
 /// A call that is made over and over.
 struct Call {
-  std::vector<Value> args;
   std::vector<Slot> slots;  ///< of the arguments, with room for the results
 
   Call(const InstancesOptions& options, const Module& module) {
     const FuncType type = exported_type_or_die(options.file, module, options.invoke);
-    args = parse_args_or_die(options.file, options.invoke, type, options.args);
-    for (const Value& value : args) {
+    for (const Value& value : parse_args_or_die(options.file, options.invoke, type, options.args)) {
       slots.push_back(value.bits());
       if (value.type() == ValType::v128) {
         slots.resize(slots.size() + 1);
@@ -79,7 +77,6 @@ struct Call {
 };
 
 nlohmann::ordered_json json_of(const Percentiles& p) {
-  auto rounded = [](double value) { return static_cast<double>(static_cast<int64_t>(value * 1000 + 0.5)) / 1000; };
   return {{"min", rounded(p.min)},
           {"p50", rounded(p.p50)},
           {"p90", rounded(p.p90)},
@@ -143,7 +140,7 @@ void bench_instantiate(const InstancesOptions& options) {
   if (!options.invoke.empty()) call.emplace(options, module);
 
   std::vector<double> made_us, called_us, dropped_us, all_us;
-  auto round = [&](bool counts) {
+  auto round = [&] {
     const Clock::time_point begin = Clock::now();
     Instance instance = value_or_die(options.file, pre.instantiate());
     const Clock::time_point made = Clock::now();
@@ -155,18 +152,18 @@ void bench_instantiate(const InstancesOptions& options) {
     const Clock::time_point called = Clock::now();
     instance = Instance();
     const Clock::time_point dropped = Clock::now();
-    if (!counts) return us_between(begin, dropped);
     made_us.push_back(us_between(begin, made));
     called_us.push_back(us_between(made, called));
     dropped_us.push_back(us_between(called, dropped));
     all_us.push_back(us_between(begin, dropped));
-    return 0.0;
   };
-  const double first_us = round(false);
+  round();
+  const double first_us = all_us.front();
   const uint32_t uncounted = options.count / 10 + 2;
-  for (uint32_t i = 0; i < uncounted; ++i) round(false);
+  for (uint32_t i = 0; i < uncounted; ++i) round();
+  for (std::vector<double>* times : {&made_us, &called_us, &dropped_us, &all_us}) times->clear();
   const MemorySlots before = module.memory_slots();
-  for (uint32_t i = 0; i < options.count; ++i) round(true);
+  for (uint32_t i = 0; i < options.count; ++i) round();
   const MemorySlots slots = difference(module.memory_slots(), before);
   // To read the clock in between takes longer than a small instance.
   std::vector<Slot> call_slots(call ? call->slots.size() : 0);

@@ -187,8 +187,6 @@ void measure_swaps(const BenchOptions& options, const Inputs& in, Samples& out) 
   out.latency = latency_by_swap(repetitions);
 }
 
-double rounded(double value) { return static_cast<double>(static_cast<int64_t>(value * 1000 + 0.5)) / 1000; }
-
 nlohmann::ordered_json latency_json(const Percentiles& p) {
   return {{"count", p.count},
           {"p50_ms", rounded(p.p50)},

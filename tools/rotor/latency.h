@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <span>
 #include <vector>
 
@@ -16,6 +17,9 @@ struct Percentiles {
   double p999 = 0;
   double max = 0;
 };
+
+/// Returns a time as reports write it, with three decimals. Pre: not negative.
+inline double rounded(double value) { return static_cast<double>(static_cast<int64_t>(value * 1000 + 0.5)) / 1000; }
 
 /// Returns percentiles by nearest rank: each is one of the values.
 Percentiles percentiles_of(std::vector<double> values);

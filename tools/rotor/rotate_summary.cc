@@ -6,8 +6,6 @@
 namespace rotor::cli {
 namespace {
 
-double rounded(double value) { return static_cast<double>(static_cast<int64_t>(value * 1000 + 0.5)) / 1000; }
-
 template <class T>
 T median(std::vector<T> values) {
   if (values.empty()) return {};
