@@ -147,7 +147,7 @@ struct Found {
 /// zero: those that were written since the mapping was made or they were last discarded. Writes their offsets from
 /// `address` to `ranges`, in order, until those are full. Errors: io (the system doesn't say it, by that way).
 Result<Found> find_written(const void* address, size_t bytes, std::span<Range> ranges, Search search = Search::any);
-/// Returns whether find_written takes some microseconds, whatever the size, and not 10 ns a page.
+/// Returns whether find_written takes some microseconds, and does not look at every page by itself.
 bool finds_written_fast();
 
 /// Sets what `reserve` calls where the system or a limit refuses, before it tries once more: it returns whether it gave
