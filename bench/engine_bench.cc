@@ -35,6 +35,7 @@ struct Fixture {
     Module module = must(state, Module::compile(engine, bytes));
     Linker linker(engine);
     linker.define("env", "f", [](int32_t v) -> int32_t { return v + 1; });
+    linker.define("env", "g", [](Caller& caller, int32_t v) -> int32_t { return v + *caller.data<int32_t>(); });
     InstancePre pre = must(state, linker.instantiate_pre(module));
     return {std::move(engine), std::move(module), std::move(pre)};
   }
@@ -105,6 +106,30 @@ void wasm_to_host(benchmark::State& state) {
   constexpr int32_t kTurns = 1000;
   for (auto _ : state) benchmark::DoNotOptimize(must(state, loop(kTurns)));
   state.SetItemsProcessed(state.iterations() * kTurns);
+}
+
+/// Measures the same for a host function that asks for the instance's host data.
+void wasm_to_host_data(benchmark::State& state) {
+  Fixture f = Fixture::make(state, bench::kCalls);
+  int32_t data = 1;
+  InstanceOptions options;
+  options.host_data = &data;
+  Instance instance = must(state, f.pre.instantiate(options));
+  auto loop = must(state, instance.get_typed<int32_t(int32_t)>("data_loop"));
+  constexpr int32_t kTurns = 1000;
+  for (auto _ : state) benchmark::DoNotOptimize(must(state, loop(kTurns)));
+  state.SetItemsProcessed(state.iterations() * kTurns);
+}
+
+/// Measures calls of a thread that stays inside the instance.
+void host_to_wasm_stay(benchmark::State& state) {
+  Fixture f = Fixture::make(state, bench::kCalls);
+  Instance instance = must(state, f.pre.instantiate());
+  auto add = must(state, instance.get_typed<int32_t(int32_t, int32_t)>("add"));
+  Stay stay = must(state, instance.stay());
+  int32_t v = 0;
+  for (auto _ : state) v = *add(v, 1);
+  benchmark::DoNotOptimize(v);
 }
 
 void trap_to_host(benchmark::State& state) {
@@ -257,8 +282,10 @@ BENCHMARK(stamp_call_drop_page);
 BENCHMARK(stamp_data_drop)->ArgNames({"KiB", "pages"})->ArgsProduct({{8, 16, 32, 64, 16 << 10}, {0, 16}});
 BENCHMARK(stamp_dirty_drop)->Arg(1)->Arg(16);
 BENCHMARK(host_to_wasm);
+BENCHMARK(host_to_wasm_stay);
 BENCHMARK(host_to_wasm_untyped);
 BENCHMARK(wasm_to_host);
+BENCHMARK(wasm_to_host_data);
 BENCHMARK(trap_to_host);
 
 }  // namespace

@@ -9,14 +9,21 @@
 namespace rotor::bench {
 
 // Calls in both directions, and a trap.
+// As CALLS in bench/instances/run.py.
 inline const std::vector<uint8_t> kCalls = wasm::test::assemble(R"(
   (module
     (import "env" "f" (func $f (param i32) (result i32)))
+    (import "env" "g" (func $g (param i32) (result i32)))
     (func (export "nop"))
     (func (export "add") (param i32 i32) (result i32) (i32.add (local.get 0) (local.get 1)))
     (func (export "host_loop") (param $n i32) (result i32) (local $s i32)
       (loop $l
         (local.set $s (call $f (local.get $s)))
+        (br_if $l (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))
+      (local.get $s))
+    (func (export "data_loop") (param $n i32) (result i32) (local $s i32)
+      (loop $l
+        (local.set $s (call $g (local.get $s)))
         (br_if $l (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))
       (local.get $s))
     (func (export "trap") unreachable))

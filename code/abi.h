@@ -31,7 +31,7 @@
 
 namespace rotor::code {
 
-inline constexpr uint32_t kAbiVersion = 6;
+inline constexpr uint32_t kAbiVersion = 7;
 inline constexpr uint32_t kMaxRegisterResults = 4;
 inline constexpr uint32_t kResultStride = 16;
 /// How compiled code keeps a memory's accesses inside it: a property of the memory's type alone, so that a module's
@@ -191,8 +191,12 @@ struct ContextLayout {
   uint32_t func_ref(const wasm::Module& module, uint32_t func_index) const;
 };
 
-/// Trap sites are `ud1 eax, [eax + kind]`, what llvm.ubsantrap(kind) emits: these bytes, then the kind. Kind 0
-/// (unreachable) has no displacement: kTrapBytes[0, 3), then 00.
-inline constexpr uint8_t kTrapBytes[4] = {0x67, 0x0f, 0xb9, 0x40};
+/// A trap site is `int kTrapVector + kind`. No program may raise these vectors, so the kernel gets a general protection
+/// fault of it: a SIGSEGV. (An undefined instruction does the same, but a virtual machine's host looks at each first,
+/// which takes another 3 us.)
+inline constexpr uint8_t kTrapOpcode = 0xcd;
+inline constexpr uint8_t kTrapVector = 0x40;
+inline constexpr uint32_t kTrapSiteBytes = 2;
+static_assert(kTrapVector + kTrapKindCount <= 0x80);  // Linux serves 0x80
 
 }  // namespace rotor::code

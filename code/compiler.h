@@ -66,6 +66,7 @@ struct Compiled {
   RegionLayout region;
   CodeImage image;
   std::vector<std::string> cpu_features;
+  bool uses_floats = false;  ///< wasm::BodyDecoder::uses_floats
   CompileStats stats;
 };
 

@@ -28,6 +28,8 @@ class CodeOwner {
   virtual const wasm::Names& names() const = 0;
   /// Returns what is known of an address in the region's text; nullopt if it lies in no function.
   virtual std::optional<Frame> frame_at(uintptr_t pc) const = 0;
+  /// Returns a reference that keeps it. Pre: it is not being destroyed.
+  virtual std::shared_ptr<const CodeOwner> keep() const = 0;
 
  protected:
   ~CodeOwner() = default;

@@ -30,6 +30,9 @@ class Worker {
         counter_(module, bytes, options.settings.features),
         emitter_(module, bytes, options.settings.features) {}
 
+  /// BodyDecoder::uses_floats of the functions compiled so far.
+  bool uses_floats() const { return counter_.uses_floats(); }
+
   using Objects = std::vector<std::vector<char>>;
   /// Compiles functions; no functions give an empty object. `below`: functions that would take too long at `opt` are
   /// compiled at o0; else they are errors. Errors: that of the first bad function, whose index is left in `bad`; limit.
@@ -104,6 +107,7 @@ class Compilation {
     double cpu_before_link = code::thread_cpu_ms();
     ROTOR_CHECK(link(compiled));
     compiled.cpu_features = cpu_.features;
+    compiled.uses_floats = uses_floats_;
     compiled.stats.functions = static_cast<uint32_t>(module_.bodies.size());
     compiled.stats.code_bytes = compiled.image.text.size() + compiled.image.rodata.size();
     compiled.stats.hurried = hurried_;
@@ -147,6 +151,7 @@ class Compilation {
     }
     std::scoped_lock lock(mutex_);
     cpu_ms_ += code::thread_cpu_ms() - before;
+    uses_floats_ |= worker.uses_floats();
   }
 
   /// Returns the level to compile the next functions at, by the time that is left.
@@ -214,6 +219,7 @@ class Compilation {
   std::optional<Error> error_;
   uint32_t error_function_ = 0;
   double cpu_ms_ = 0;
+  bool uses_floats_ = false;
 };
 
 class LlvmFunctionCompiler final : public code::FunctionCompiler {

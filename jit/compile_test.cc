@@ -59,15 +59,11 @@ code::FunctionCode code_of(const code::CodeImage& image, uint32_t function) {
 
 /// Offsets in text of the trap sites of one function.
 std::vector<uint32_t> trap_sites(const code::CodeImage& image, uint32_t function, TrapKind kind) {
-  std::vector<uint8_t> site(std::begin(code::kTrapBytes), std::end(code::kTrapBytes));
-  if (kind == TrapKind::unreachable)
-    site.back() = 0;  // no displacement
-  else
-    site.push_back(static_cast<uint8_t>(kind));
+  const uint8_t site[] = {code::kTrapOpcode, static_cast<uint8_t>(code::kTrapVector + static_cast<uint8_t>(kind))};
   std::vector<uint32_t> sites;
   code::FunctionCode code = code_of(image, function);
-  for (uint32_t at = code.begin; at + site.size() <= code.end; ++at)
-    if (std::equal(site.begin(), site.end(), image.text.begin() + at)) sites.push_back(at);
+  for (uint32_t at = code.begin; at + std::size(site) <= code.end; ++at)
+    if (std::equal(std::begin(site), std::end(site), image.text.begin() + at)) sites.push_back(at);
   return sites;
 }
 

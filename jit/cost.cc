@@ -260,6 +260,8 @@ CostCounter::CostCounter(const wasm::Module& module, std::span<const uint8_t> by
       decoder_(std::make_unique<wasm::BodyDecoder<Sink>>(module, bytes, features)) {}
 CostCounter::~CostCounter() = default;
 
+bool CostCounter::uses_floats() const { return decoder_->uses_floats(); }
+
 Cost CostCounter::count(uint32_t defined_func) {
   const wasm::FunctionBody& body = module_.bodies[defined_func];
   sink_->cost = {.body_bytes = body.end - body.begin};

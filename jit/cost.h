@@ -41,6 +41,8 @@ class CostCounter {
   ~CostCounter();
   /// Counts a body; in one that does not validate, what precedes the error, which the emitter reports.
   Cost count(uint32_t defined_func);
+  /// BodyDecoder::uses_floats of the bodies counted so far.
+  bool uses_floats() const;
 
  private:
   class Sink;

@@ -19,7 +19,6 @@ namespace {
 
 constexpr uint32_t kRunPage = UINT32_MAX - 1;
 constexpr uint64_t kNotPlaced = UINT64_MAX;
-constexpr uint64_t kTrapSiteBytes = sizeof code::kTrapBytes + 1;
 
 void put_uleb(std::vector<uint8_t>& out, uint64_t v) {
   for (; v >= 0x80; v >>= 7) out.push_back(static_cast<uint8_t>(v | 0x80));
@@ -88,7 +87,7 @@ class Linker final : public code::UnlinkedCode {
       objects_.push_back(std::move(o));
     }
     // The trap handler reads a few bytes from a trap site on, so text never ends right behind one.
-    if (text_size_) text_size_ = round_up(text_size_ + kTrapSiteBytes, code::kCodePageBytes);
+    if (text_size_) text_size_ = round_up(text_size_ + code::kTrapSiteBytes, code::kCodePageBytes);
     rodata_size_ = round_up(rodata_size_, code::kCodePageBytes);
     return {};
   }

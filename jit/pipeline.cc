@@ -214,8 +214,8 @@ void Pipeline::add_code_generator(llvm::legacy::PassManager& passes, llvm::raw_p
   config->setInitialized();
   auto streamer = target_->createMCStreamer(out, nullptr, type, machine_module->getMMI().getContext());
   if (!streamer) llvm::report_fatal_error(streamer.takeError());
-  if (opt_ == OptLevel::o0) passes.add(create_trap_kinds_pass());
   passes.add(create_stack_check_pass());
+  passes.add(create_trap_kinds_pass());
   llvm::AsmPrinter* printer = target_->getTarget().createAsmPrinter(*target_, std::move(*streamer));
   printer->addAsmPrinterHandler(make_handler(*printer));
   passes.add(printer);

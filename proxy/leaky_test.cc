@@ -63,7 +63,7 @@ TEST_F(Leaky, RunsOutOfMemoryWithoutRotation) {
   auto trap = proxy->call("work", {state, 42});
   ASSERT_FALSE(trap);
   ASSERT_TRUE(trap.error().trap);
-  EXPECT_FALSE(trap.error().trap->frames.empty());
+  EXPECT_FALSE(trap.error().trap->frames().empty());
 }
 
 TEST_F(Leaky, OutlivesItsLeakWithRotation) {

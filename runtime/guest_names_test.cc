@@ -40,9 +40,9 @@ TEST(GuestNames, Backtraces) {
       hostile_module(e, R"((func $")" HOSTILE_WAT R"(" unreachable) (func (export ")" HOSTILE_WAT R"(") (call 0)))");
   Error error = instantiate(Linker(e), module).get_func(kHostile).value().call({}).error();
   ASSERT_TRUE(error.trap);
-  ASSERT_EQ(error.trap->frames.size(), 2u);
-  EXPECT_EQ(error.trap->frames[0].func_name, kHostile);  // as the module has it
-  EXPECT_EQ(error.trap->frames[0].module_name, "m" + kHostile);
+  ASSERT_EQ(error.trap->frames().size(), 2u);
+  EXPECT_EQ(error.trap->frames()[0].func_name, kHostile);  // as the module has it
+  EXPECT_EQ(error.trap->frames()[0].module_name, "m" + kHostile);
   expect_printable(error.to_string(), 2);
   expect_printable(error.trap->to_string(), 2);
   EXPECT_TRUE(error.to_string().contains("\n  #0 m" + std::string(kShown) + "!" + std::string(kShown) + " @ 0x"));
@@ -55,7 +55,7 @@ TEST(GuestNames, LongOnesAreCut) {
   Module module = compile(e, must(wat_to_wasm(text, {.names = true})));
   Instance instance = instantiate(Linker(e), module);
   Error error = instance.get_func(name).value().call({}).error();
-  EXPECT_EQ(error.trap->frames[0].func_name, name);
+  EXPECT_EQ(error.trap->frames()[0].func_name, name);
   EXPECT_LT(error.to_string().size(), 2 * kShownNameBytes + 100);
   EXPECT_LT(instance.get_func(name + "n").error().message.size(), kShownNameBytes + 100);
 }

@@ -82,7 +82,8 @@ ModuleImpl::ModuleImpl(std::shared_ptr<EngineImpl> engine, Acquired& acquired)
       has_stubs_(acquired.has_stubs),
       types_(engine_->types.add(wasm_, type_uses_)),
       stats_(acquired.stats),
-      interruptible_(acquired.interruptible) {
+      interruptible_(acquired.interruptible),
+      uses_floats_(acquired.uses_floats) {
   if (auto runs = code::check_cpu_features(cpu_features_); !runs) cpu_error_ = std::move(runs).error();
   for (const CanonicalType* type : types_)
     result_words_ = std::max({result_words_, type->result_words, type->stack_words});
@@ -154,6 +155,7 @@ code::CodeRegion::Contents ModuleImpl::contents(std::span<const uint8_t> module_
   code::CodeRegion::Contents contents = region_->contents();
   if (has_stubs_) contents.file.flags |= code::CodeFile::kHasStubs;
   if (interruptible_) contents.file.flags |= code::CodeFile::kInterruptible;
+  if (uses_floats_) contents.file.flags |= code::CodeFile::kUsesFloats;
   contents.file.module_bytes = module_bytes;
   contents.file.cpu_features = cpu_features_;
   return contents;

@@ -26,7 +26,7 @@ namespace rotor::runtime {
 
 struct Acquired;
 
-class ModuleImpl final : public code::CodeOwner {
+class ModuleImpl final : public code::CodeOwner, public std::enable_shared_from_this<ModuleImpl> {
  public:
   static Result<std::shared_ptr<ModuleImpl>> compile(std::shared_ptr<EngineImpl> engine,
                                                      std::span<const uint8_t> bytes);
@@ -73,6 +73,8 @@ class ModuleImpl final : public code::CodeOwner {
   TierStats tier_stats() const;
   /// Returns the Config::interruptible that the code was compiled with.
   bool interruptible() const { return interruptible_; }
+  /// Returns whether its code depends on the processor's floating-point control.
+  bool uses_floats() const { return uses_floats_; }
   std::vector<std::string> required_features() const;
   /// Checks that this machine can run the code. Errors: unsupported (it is for more than this machine's CPU has).
   Result<void> check_cpu() const {
@@ -89,6 +91,7 @@ class ModuleImpl final : public code::CodeOwner {
   const wasm::Names& names() const override;
   /// Returns what is known of an address in the module's text; nullopt if it lies in no function.
   std::optional<Frame> frame_at(uintptr_t pc) const override;
+  std::shared_ptr<const code::CodeOwner> keep() const override { return shared_from_this(); }
 
  private:
   /// Takes over all of `acquired` but its code.
@@ -129,6 +132,7 @@ class ModuleImpl final : public code::CodeOwner {
   wasm::KeyedMap<std::string_view, uint32_t> export_index_;  ///< views of the names in exports_
   CompileStats stats_;
   bool interruptible_;
+  bool uses_floats_;
   DataImages data_images_;
 
   mutable std::once_flag names_once_;

@@ -105,11 +105,11 @@ TEST(Module, CodeFilesRunTheSame) {
   EXPECT_EQ(must(must(instance.get_func("load")).call({Value(8)}))[0].i32(), 'a' | 'b' << 8 | 'c' << 16);
   auto trapped = must(instance.get_func("indirect")).call({Value(0)});
   expect_trap(trapped, TrapKind::indirect_call_type_mismatch);
-  ASSERT_EQ(trapped.error().trap->frames.size(), 1u);
+  ASSERT_EQ(trapped.error().trap->frames().size(), 1u);
   // The offset is that of the module as it was compiled.
   Instance again = instantiate(Linker(e), compile(e, kTraps));
   auto original = must(again.get_func("indirect")).call({Value(0)});
-  EXPECT_EQ(trapped.error().trap->frames[0].module_offset, original.error().trap->frames[0].module_offset);
+  EXPECT_EQ(trapped.error().trap->frames()[0].module_offset, original.error().trap->frames()[0].module_offset);
   // Written again from what was mapped.
   must(module.serialize_to_file(path + ".2"));
   Module third = must(Module::deserialize_file(e, path + ".2"));

@@ -45,6 +45,9 @@ class BodyDecoder {
 
   /// Returns one bit per Feature that the bodies decoded so far use.
   uint32_t used_features() const { return reader_.used(); }
+  /// Returns whether the bodies decoded so far have instructions whose results may depend on the processor's
+  /// floating-point control. All SIMD arithmetic is taken for that.
+  bool uses_floats() const { return uses_floats_; }
 
  private:
   template <Opcode op>
@@ -207,6 +210,7 @@ class BodyDecoder {
 
   template <OpcodeSignature signature>
   bool numeric(NumericOp op) {
+    if constexpr (has_float(signature)) uses_floats_ = true;
     if (!state_.require(kParams<signature>)) return false;
     return apply<signature>([&](auto v) { return sink_->numeric(op, v); });
   }
@@ -274,6 +278,7 @@ class BodyDecoder {
   }
   template <OpcodeSignature signature>
   bool simd_numeric(SimdNumericOp op) {
+    uses_floats_ = true;
     if (!state_.require(kParams<signature>)) return false;
     return apply<signature>([&](auto v) { return sink_->simd_numeric(op, v); });
   }
@@ -833,6 +838,7 @@ class BodyDecoder {
   const FuncType* type_ = nullptr;
   Locals locals_;
   std::vector<Control*> targets_;
+  bool uses_floats_ = false;
 };
 
 }  // namespace rotor::wasm

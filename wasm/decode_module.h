@@ -22,6 +22,7 @@ Result<void> validate_bodies(const Module& module, std::span<const uint8_t> byte
 struct DirectCalls {
   std::vector<uint32_t> targets;  ///< function indices
   std::vector<uint32_t> ends;     ///< for each body the end of its targets
+  bool uses_floats = false;       ///< BodyDecoder::uses_floats
 };
 /// Decodes and validates the bodies of the defined functions [first, last) only. Appends their callees to `calls`,
 /// unless it is null.

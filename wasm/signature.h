@@ -16,6 +16,14 @@ struct OpcodeSignature {
   char result = 0;  ///< 0: none
 };
 
+/// Returns whether an operand or the result is a float.
+consteval bool has_float(const OpcodeSignature& signature) {
+  auto is_float = [](char letter) { return letter == 'f' || letter == 'd'; };
+  for (uint8_t i = 0; i < signature.params_count; ++i)
+    if (is_float(signature.params[i])) return true;
+  return is_float(signature.result);
+}
+
 consteval OpcodeSignature parse_signature(const char* text) {
   OpcodeSignature signature;
   for (; *text != '_'; ++text) signature.params[signature.params_count++] = *text;

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""Times making an instance, calling an export and dropping it, on Rotor, Wasmtime and V8, and prints one table.
+"""Times making an instance, calling an export and dropping it, then calls alone, on Rotor, Wasmtime and V8, and prints
+two tables.
 
-    bench/instances/run.py [--rotor build/release/tools/rotor/rotor] [--seconds S] [--runs N] [--json FILE]
+    bench/instances/run.py [--build build/release] [--seconds S] [--runs N] [--only instances|calls] [--json FILE]
 
 Engines take turns, so that a slow minute hits all of them; cells are the least of all batches, in microseconds, and in
 brackets its ratio to Wasmtime's. Wasmtime is measured in six configurations, of which each row has the best. V8 frees
@@ -60,6 +61,32 @@ ROWS = [
 ]
 
 
+# Modules as bench/modules.h has them; V8's data is a JavaScript object's.
+CALLS = '''(module
+  (import "env" "f" (func $f (param i32) (result i32)))
+  (import "env" "g" (func $g (param i32) (result i32)))
+  (func (export "add") (param i32 i32) (result i32) (i32.add (local.get 0) (local.get 1)))
+  (func (export "host_loop") (param $n i32) (result i32) (local $s i32)
+    (loop $l
+      (local.set $s (call $f (local.get $s)))
+      (br_if $l (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))
+    (local.get $s))
+  (func (export "data_loop") (param $n i32) (result i32) (local $s i32)
+    (loop $l
+      (local.set $s (call $g (local.get $s)))
+      (br_if $l (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))
+    (local.get $s))
+  (func (export "trap") unreachable))'''
+# What a row says, and the name of its figure; Rotor's is a benchmark.
+CALL_ROWS = [
+    ('host → wasm, typed', 'add', 'host_to_wasm'),
+    ('the same, in a `Stay`', 'stay', 'host_to_wasm_stay'),
+    ('wasm → host', 'host', 'wasm_to_host'),
+    ('the same, with `Caller` and data', 'data', 'wasm_to_host_data'),
+    ('a trap, returned to the host', 'trap', 'trap_to_host'),
+]
+
+
 class Missing(Exception):
     """An engine can't be had, and why."""
 
@@ -75,16 +102,29 @@ def output_of(command, timeout=RUN_TIMEOUT_S):
 class Rotor:
     name = 'Rotor'
 
-    def __init__(self, path):
-        self.path = path
-        if not pathlib.Path(path).exists():
-            raise Missing(f'{path} is not built')
-        self.version = output_of([path, '--version']).split()[-1]
+    def __init__(self, build):
+        self.path = pathlib.Path(build, 'tools/rotor/rotor')
+        self.benchmarks = pathlib.Path(build, 'bench/engine_bench')
+        for path in self.path, self.benchmarks:
+            if not path.exists():
+                raise Missing(f'{path} is not built')
+        self.version = output_of([self.path, '--version']).split()[-1]
 
     def least_ns(self, seconds, module, call):
         answer = json.loads(output_of([self.path, 'bench', 'instantiate', '--json', '--count', '100', '--seconds',
                                        str(seconds), '--invoke', call[0], module, *call[1:]]))
         return answer['all_by_batches_ns']['min'], ''
+
+    def calls_ns(self, seconds, _):
+        names = '|'.join(benchmark for _, _, benchmark in CALL_ROWS)
+        answer = json.loads(output_of([self.benchmarks, f'--benchmark_filter=^({names})$', '--benchmark_format=json',
+                                       '--benchmark_repetitions=9', f'--benchmark_min_time={seconds / 9}']))
+        least = {}
+        for run in answer['benchmarks']:
+            if run['run_type'] == 'iteration':
+                ns = 1e9 / run['items_per_second'] if 'items_per_second' in run else run['real_time']
+                least[run['run_name']] = min(ns, least.get(run['run_name'], ns))
+        return {figure: least[benchmark] for _, figure, benchmark in CALL_ROWS}
 
 
 class Wasmtime:
@@ -109,6 +149,10 @@ class Wasmtime:
         best = min(answer, key=lambda name: answer[name]['min'])
         return answer[best]['min'], best
 
+    def calls_ns(self, seconds, module):
+        figures = json.loads(output_of([self.path, str(seconds), module, '--calls']))
+        return figures | {'stay': figures['add']}
+
 
 class V8:
     name = 'V8'
@@ -122,12 +166,19 @@ class V8:
     def least_ns(self, seconds, module, call):
         return json.loads(output_of([self.path, FOLDER / 'v8_instances.cjs', str(seconds), module, *call]))['min'], ''
 
+    def calls_ns(self, seconds, module):
+        figures = json.loads(output_of([self.path, FOLDER / 'v8_instances.cjs', str(seconds), module, '--calls']))
+        return figures | {'stay': figures['add']}
+
 
 def write_modules(rotor, folder):
     for name, (memory, run, store) in MODULES.items():
         text = pathlib.Path(folder, name + '.wat')
         text.write_text(MODULE.format(memory=memory, run=run, store=store))
         output_of([rotor, 'wat2wasm', text, '-o', pathlib.Path(folder, name + '.wasm')])
+    text = pathlib.Path(folder, 'calls.wat')
+    text.write_text(CALLS)
+    output_of([rotor, 'wat2wasm', text, '-o', pathlib.Path(folder, 'calls.wasm')])
 
 
 def measure(engines, seconds, runs, folder):
@@ -155,15 +206,39 @@ def print_table(engines, cells):
         print(f'| {what} | ' + ' | '.join(row) + ' |')
 
 
+def measure_calls(engines, seconds, runs, folder):
+    """Returns the least ns of a call by row and engine."""
+    cells = {}
+    for _ in range(runs):
+        for engine in engines:
+            figures = engine.calls_ns(seconds, str(pathlib.Path(folder, 'calls.wasm')))
+            for i, (_, figure, _) in enumerate(CALL_ROWS):
+                cells[i, engine.name] = min(figures[figure], cells.get((i, engine.name), figures[figure]))
+    return cells
+
+
+def print_calls(engines, cells):
+    print('| ns | ' + ' | '.join(f'{e.name} {e.version}' for e in engines) + ' |')
+    print('| --- |' + ' --- |' * len(engines))
+    for i, (what, _, _) in enumerate(CALL_ROWS):
+        row = []
+        for engine in engines:
+            ns, base = cells[i, engine.name], cells.get((i, 'Wasmtime'))
+            ratio = f' ({ns / base:.2f})' if base and engine.name != 'Wasmtime' else ''
+            row.append(f'{ns:.{1 if ns < 100 else 0}f}{ratio}')
+        print(f'| {what} | ' + ' | '.join(row) + ' |')
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--rotor', default=ROOT / 'build/release/tools/rotor/rotor')
+    parser.add_argument('--build', default=ROOT / 'build/release', help='with the tool and engine_bench')
+    parser.add_argument('--only', choices=['instances', 'calls'])
     parser.add_argument('--seconds', type=float, default=0.3, help='for each cell and configuration, in each run')
     parser.add_argument('--runs', type=int, default=3)
     parser.add_argument('--json', help='a file for the numbers')
     options = parser.parse_args()
     engines, missing = [], []
-    for make in (lambda: Rotor(options.rotor), Wasmtime, V8):
+    for make in (lambda: Rotor(options.build), Wasmtime, V8):
         try:
             engines.append(make())
         except Missing as why:
@@ -171,15 +246,22 @@ def main():
     if not engines or engines[0].name != 'Rotor':
         sys.exit('; '.join(missing))
     with tempfile.TemporaryDirectory() as folder:
-        write_modules(options.rotor, folder)
-        cells = measure(engines, options.seconds, options.runs, folder)
-    print_table(engines, cells)
+        write_modules(engines[0].path, folder)
+        cells, call_cells = {}, {}
+        if options.only != 'calls':
+            cells = measure(engines, options.seconds, options.runs, folder)
+            print_table(engines, cells)
+            print()
+        if options.only != 'instances':
+            call_cells = measure_calls(engines, options.seconds, options.runs, folder)
+            print_calls(engines, call_cells)
     for why in missing:
         print(f'\nNot measured: {why}')
     cpu = next((line.split(':')[1].strip() for line in open('/proc/cpuinfo') if line.startswith('model name')), '?')
     print(f'\n{cpu}, {os.cpu_count()} CPUs, Linux {platform.release()}')
     if options.json:
         rows = [{'row': ROWS[i][0], 'engine': name, 'ns': ns, 'how': how} for (i, name), (ns, how) in cells.items()]
+        rows += [{'row': CALL_ROWS[i][0], 'engine': name, 'ns': ns} for (i, name), ns in call_cells.items()]
         pathlib.Path(options.json).write_text(json.dumps(rows, indent=1) + '\n')
 
 

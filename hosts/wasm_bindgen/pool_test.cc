@@ -172,7 +172,7 @@ TEST_F(PoolTest, AGuestThatOutgrowsItsMemoryTrapsAndAnotherWorksOn) {
   auto outgrown = work(*host, 1 << 18, 6);
   ASSERT_FALSE(outgrown);
   EXPECT_EQ(outgrown.error().kind, ErrorKind::trap);
-  EXPECT_FALSE(outgrown.error().trap->frames.empty());
+  EXPECT_FALSE(outgrown.error().trap->frames().empty());
   host->set_trapped();
   // The worker sleeps in the guest, where nobody tells it: it is interrupted, and joined.
   auto stopped = host->stop();

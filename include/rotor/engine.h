@@ -31,7 +31,7 @@ class Engine {
   /// not_found, io: the cache folder, or the file of Config::perf_map, can't be had, which the message names.
   static Result<Engine> create(Config config = {});
   /// Makes the calling thread ready for guests, as its first call into one does: gives it an alternate signal stack,
-  /// and unblocks SIGSEGV, SIGBUS and SIGILL. Each of a guest's traps may be one of these, and the kernel ends the
+  /// and unblocks SIGSEGV and SIGBUS. Each of a guest's traps may be one of these, and the kernel ends the
   /// process where it is blocked. So a thread that blocks them after its first call (with sigfillset, say), or takes
   /// that stack away, asks for this before its next one. Errors: io.
   static Result<void> prepare_thread();

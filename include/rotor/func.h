@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "rotor/detail/direct_call.h"
 #include "rotor/detail/typed_slots.h"
 #include "rotor/memory.h"
 #include "rotor/result.h"
@@ -52,6 +53,8 @@ class Func {
  private:
   friend class Value;
   friend struct detail::Access;
+  template <class>
+  friend class TypedFunc;
   explicit Func(detail::Handle handle) : handle_(std::move(handle)) {}
   /// Errors: stale_handle; type_mismatch, naming both types.
   Result<void> check_type(const FuncType& wanted) const;
@@ -111,6 +114,32 @@ class TypedFunc<R(Args...)> {
  public:
   /// Calls the function. Errors: those of Func::call, but for type_mismatch.
   Result<R> operator()(Args... args) const {
+    if constexpr (detail::kIsDirect<R, Args...>)
+      return call_direct(args...);
+    else
+      return call_slots(args...);
+  }
+  const Func& func() const { return func_; }  ///< the same function without its type
+
+ private:
+  friend class Func;
+  explicit TypedFunc(Func func) : func_(std::move(func)) {}
+  Result<R> call_direct(Args... args) const {
+    detail::CallFrame frame;
+    if (detail::begin_call(frame, func_.handle_)) [[likely]] {
+      auto outcome = detail::enter<R>(frame, args...);
+      if (detail::end_call(frame, outcome.left)) [[likely]] {
+        if constexpr (std::is_void_v<R>)
+          return {};
+        else if constexpr (detail::kIsFloat<R>)
+          return outcome.value;
+        else
+          return detail::from_slot<R>(outcome.value);
+      }
+    }
+    return std::unexpected(detail::take_error(frame));
+  }
+  Result<R> call_slots(Args... args) const {
     constexpr size_t count = std::max<size_t>({detail::kSlotCount<Args...>, detail::Results<R>::count, 1});
     Slot slots[count];
     size_t i = 0;
@@ -123,11 +152,6 @@ class TypedFunc<R(Args...)> {
     else
       return detail::Results<R>::load(slots);
   }
-  const Func& func() const { return func_; }  ///< the same function without its type
-
- private:
-  friend class Func;
-  explicit TypedFunc(Func func) : func_(std::move(func)) {}
   template <class R2, class... Args2>
   static FuncType signature(TypedFunc<R2(Args2...)>*) {
     return detail::func_type_of<R2, Args2...>();

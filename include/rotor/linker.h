@@ -72,7 +72,9 @@ class Linker {
     }
   void define(std::string_view module, std::string_view name, Fn fn) {
     using Traits = detail::HostTraits<std::decay_t<Fn>>;
-    define_func(module, name, Traits::type(), Traits::wrap(std::move(fn)));
+    auto callable = std::make_shared<std::decay_t<Fn>>(std::move(fn));
+    detail::DirectHost direct = Traits::direct(*callable);
+    define_host(module, name, Traits::type(), Traits::wrap(std::move(callable)), direct);
   }
   /// Defines a host function over raw slots. If `type` names a type that is gone, it can't be imported: stale_handle.
   void define_func(std::string_view module, std::string_view name, FuncType type, HostFunction fn);
@@ -94,6 +96,8 @@ class Linker {
   }
 
  private:
+  void define_host(std::string_view module, std::string_view name, FuncType type, HostFunction fn,
+                   const detail::DirectHost& direct);
   std::unique_ptr<runtime::LinkerImpl> impl_;
 };
 

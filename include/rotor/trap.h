@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -10,7 +11,7 @@
 namespace rotor {
 
 /// Why a guest trapped. The numbers are part of the compiled-code contract (`code/abi.h`): compiled code
-/// states them in the operand of its `ud1`, so they never change once written to code files.
+/// states them at its trap sites, so they never change once written to code files.
 enum class TrapKind : uint8_t {
   unreachable = 0,
   integer_divide_by_zero = 1,
@@ -43,16 +44,21 @@ struct Frame {
   uint64_t module_offset = 0;  ///< byte offset of the instruction in the module; 0: unknown
 };
 
-/// Most recent frame first, at most kMaxFrames of them.
+namespace runtime { class Backtrace; }
+
+/// A guest's trap. Copies share the frames, and may be read by several threads.
 struct Trap {
   /// The most frames that a trap keeps: those nearest to the trap.
   static constexpr uint32_t kMaxFrames = 64;
   TrapKind kind = TrapKind::unreachable;  ///< why
-  std::string message;        ///< the spec suite's words for the kind; of TrapKind::host, the host function's own
-  std::vector<Frame> frames;  ///< the innermost first
-
+  std::string message;  ///< the spec suite's words for the kind; of TrapKind::host, the host function's own
+  /// Returns the frames, the innermost first. The first call finds them out; until then the trap keeps the code that
+  /// it came from, whatever else of the module was dropped.
+  const std::vector<Frame>& frames() const;
   /// Returns the message, then one line per frame, with names made printable as by rotor/printable.h.
   std::string to_string() const;
+
+  std::shared_ptr<const runtime::Backtrace> backtrace;  ///< the library's own; null: no frames
 };
 
 }  // namespace rotor

@@ -2,7 +2,7 @@
 //
 // The compare stands before all that the function writes to the stack, and takes off just what its frame takes, which
 // is known only once registers are allocated and the frame is laid out: callee-saved registers, spilled values,
-// arguments of calls, realignment. So it is a pass over machine code, the last but the printer:
+// arguments of calls, realignment. So it is a pass over machine code, after all that change a frame:
 //
 //         mov   r11, [r13]          ; Context::activation
 //         lea   r10, [rsp - frame]

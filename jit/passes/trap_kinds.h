@@ -1,6 +1,6 @@
-// Trap sites at tier 0. LLVM's fast instruction selector knows llvm.trap, but not llvm.ubsantrap, for which it would
-// leave the block to the slow one: 8 % of the compile time. So tier-0 code is emitted with llvm.trap, whose kind is the
-// column of its location, and this pass, the last before code is printed, makes of each the `ud1` of that kind.
+// Trap sites (code/abi.h). The last pass before code is printed makes them of what LLVM made of llvm.ubsantrap, and, at
+// tier 0, of llvm.trap: LLVM's fast instruction selector knows that, but not llvm.ubsantrap, for which it would leave
+// the block to the slow one: 8 % of the compile time. The kind is the column of its location.
 #pragma once
 
 #include "llvm/CodeGen/MachineFunctionPass.h"

@@ -31,6 +31,7 @@ Result<void> prepare(const EngineImpl& engine, std::span<const uint8_t> bytes, A
   auto start = std::chrono::steady_clock::now();
   auto copy = [&] { keep_copy(acquired, bytes); };
   ROTOR_TRY(CallGraph calls, validate_in_parallel(acquired.wasm, bytes, config, copy));
+  acquired.uses_floats = std::ranges::any_of(calls.runs, &wasm::DirectCalls::uses_floats);
   acquired.code = CodeOnDemand{std::move(calls)};
   acquired.cpu_features = *code::cpu_features_named(config.cpu);
   acquired.has_stubs = true;
@@ -59,6 +60,7 @@ Result<void> compile_now(const EngineImpl& engine, std::span<const uint8_t> byte
   ROTOR_TRY(code::Compiled compiled, code::compile_module(acquired.wasm, acquired.bytes, options));
   if (thrown) return std::unexpected(std::move(*thrown));
   acquired.cpu_features = std::move(compiled.cpu_features);
+  acquired.uses_floats = compiled.uses_floats;
   acquired.stats = compiled.stats;
   acquired.region = compiled.region;
   acquired.has_stubs = engine.settings.tiered;
@@ -118,6 +120,7 @@ Result<Acquired> acquire_stored(const EngineImpl& engine, StoredCode stored, boo
   for (const code::FunctionCode& function : code.functions) fits &= function.func < defined;
   acquired.has_stubs = code.flags & code::CodeFile::kHasStubs;
   acquired.interruptible = code.flags & code::CodeFile::kInterruptible;
+  acquired.uses_floats = code.flags & code::CodeFile::kUsesFloats;
   if (acquired.has_stubs) fits &= code.text.size() >= code::Stubs::stub(defined);
   if (!fits) return fail(ErrorKind::corrupt, stored.name + ": its code is not of its module");
   acquired.cpu_features = code.cpu_features;

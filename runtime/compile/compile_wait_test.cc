@@ -54,7 +54,7 @@ class CompileWaitTest : public testing::Test {
   Module compile_text(std::string_view text) { return must(Module::compile(engine_, must(wat_to_wasm(text)))); }
   static void expect_frames(const Error& error, std::vector<std::string> names) {
     std::vector<std::string> found;
-    for (const Frame& frame : error.trap->frames) found.push_back(frame.func_name);
+    for (const Frame& frame : error.trap->frames()) found.push_back(frame.func_name);
     EXPECT_EQ(found, names);
   }
 

@@ -118,7 +118,7 @@ TEST_P(ProductRoutines, ATrapInsideIsAtTheCall) {
   must(at(65520));
   auto trapped = at(65528);
   expect_trap(trapped, TrapKind::out_of_bounds_memory);
-  const std::vector<Frame>& frames = trapped.error().trap->frames;
+  const std::vector<Frame>& frames = trapped.error().trap->frames();
   ASSERT_EQ(frames.size(), inlines() ? 1u : 2u);
   EXPECT_EQ(frames.back().func_index, 1u);
   // The caller's frame stands at its call in either case.

@@ -75,7 +75,7 @@ TEST_P(EveryMode, TrapsTellTheInstruction) {
     auto opcode_at = [&](const Frame& frame) { return kTiers[frame.module_offset]; };
     auto trapped = must(instance.get_func("outer")).call({Value(1), Value(-1)});
     expect_trap(trapped, TrapKind::out_of_bounds_memory);
-    const std::vector<Frame>& frames = trapped.error().trap->frames;
+    const std::vector<Frame>& frames = trapped.error().trap->frames();
     ASSERT_EQ(frames.size(), 3u);
     EXPECT_EQ(frames[0].func_name, "peek");
     EXPECT_EQ(opcode_at(frames[0]), 0x28);  // i32.load
@@ -120,8 +120,8 @@ TEST_P(EveryMode, StartFunctionsTrap) {
     auto result = linker.instantiate(module);
     ASSERT_FALSE(result);
     expect_trap(result, TrapKind::unreachable);
-    ASSERT_EQ(result.error().trap->frames.size(), 1u);
-    EXPECT_EQ(result.error().trap->frames[0].func_name, "start");
+    ASSERT_EQ(result.error().trap->frames().size(), 1u);
+    EXPECT_EQ(result.error().trap->frames()[0].func_name, "start");
     settle(module);
   }
 }
@@ -365,7 +365,7 @@ TEST(Lazy, HotCodeRuns) {
   Instance instance = instantiate(host_linker(e), module);
   auto frames = [&] {
     auto result = must(instance.get_func("down")).call({Value(50)});
-    return result.error().trap->frames.size();
+    return result.error().trap->frames().size();
   };
   EXPECT_EQ(frames(), 52u);
   auto slot_of = [&](const char* name) {

@@ -181,7 +181,7 @@ std::string ending(const Result<void>& result) {
   if (!error.trap) return fmt::format("{}: {}", to_string(error.kind), error.message);
   std::string text = fmt::format("trap: {}", to_string(error.trap->kind));
   const char* where = " at";
-  for (const Frame& frame : error.trap->frames) {
+  for (const Frame& frame : error.trap->frames()) {
     text += fmt::format("{} f{}+{:#x}", where, frame.func_index, frame.module_offset);
     where = " in";
   }
@@ -196,10 +196,10 @@ bool is_same(const Result<void>& with, const Result<void>& without) {
   auto is_same_frame = [](const Frame& x, const Frame& y) {
     return x.func_index == y.func_index && x.module_offset == y.module_offset;
   };
-  auto frames = std::span(b.frames);
+  auto frames = std::span(b.frames());
   return a.kind == b.kind &&
-         (std::ranges::equal(a.frames, frames, is_same_frame) ||
-          (a.frames.size() + 1 == frames.size() && std::ranges::equal(a.frames, frames.subspan(1), is_same_frame)));
+         (std::ranges::equal(a.frames(), frames, is_same_frame) ||
+          (a.frames().size() + 1 == frames.size() && std::ranges::equal(a.frames(), frames.subspan(1), is_same_frame)));
 }
 
 bool is_interrupted(const Result<void>& result) {

@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <memory>
+#include <new>
 #include <optional>
 
 #include "code/abi.h"
 #include "runtime/enter/canonical_type.h"
 #include "runtime/enter/entry.h"
+#include "runtime/enter/func.h"
 #include "runtime/enter/trap.h"
 #include "runtime/store/instance.h"
 
@@ -90,53 +92,176 @@ void load_results(const CanonicalType& type, const code::Context& context, const
 
 }  // namespace
 
-Result<void> invoke(LinkGroup& group, const code::FuncRef& ref, Slot* slots) {
-  ThreadState& thread = t_thread;
-  if (!thread.ready) [[unlikely]]
-    ROTOR_CHECK(prepare_thread(thread));
-  const CanonicalType& type = CanonicalType::of(ref.type);
-  const auto* instance = static_cast<const InstanceImpl*>(ref.context->instance);
-  auto sp = reinterpret_cast<uintptr_t>(__builtin_frame_address(0));
-  const std::optional<memory::os::StackRange> stack = stack_of(thread, sp);
-  if (!stack) [[unlikely]]
-    return std::unexpected(unknown_stack_error());
+namespace {
 
-  EntryRecord record;
+/// Writes an entry's record, whose limits are set, and makes it the thread's innermost one.
+void put_on_top(EntryRecord& record, ThreadState& thread, LinkGroup& group, bool uses_floats) {
   record.previous = thread.top;
   record.group = &group;
-  record.stack_low = stack->low;
-  record.stack_limit = stack_limit_of(*stack, instance->options.limits, sp);
-  // Where guest and host call each other in turn, the stack overflows here, not in a host function.
-  if (sp < record.stack_limit + kEntryFrameBytes + type.stack_words * 8) [[unlikely]]
-    return std::unexpected(trap_error(TrapKind::stack_overflow));
-
-  if (!group.begin_call(record.stack_limit)) [[unlikely]]
-    return std::unexpected(stopped_error(ref));
-
-  CallWords words(type.stack_words);
-  for (size_t i = 0; i < type.params.size(); ++i) words[type.params[i].word] = slots[i];
+  record.uses_floats = uses_floats;
+  record.host_float_control = FloatControl::kGuest;
   thread.top = &record;
+  if (!uses_floats) return;
   record.host_float_control = FloatControl::get();
   if (record.host_float_control != FloatControl::kGuest) [[unlikely]]
     FloatControl::set(FloatControl::kGuest);
-  uint64_t left = rotor_enter(ref.code, ref.context, &words.regs, words.stack(), type.shape, &record.saved_sp);
+}
+
+/// Prepares an entry on the stack at `sp`, for a function with so many words of arguments there. Returns false if it
+/// can't be made; the record then has the error. Pre: the thread is inside the group.
+bool begin(EntryRecord& record, ThreadState& thread, LinkGroup& group, const code::FuncRef& ref, uintptr_t sp,
+           uint32_t stack_words) {
+  if (!thread.ready) [[unlikely]] {
+    if (auto ready = prepare_thread(thread); !ready) {
+      record.host_error = std::move(ready).error();
+      return false;
+    }
+  }
+  const std::optional<memory::os::StackRange> stack = stack_of(thread, sp);
+  if (!stack) [[unlikely]] {
+    record.host_error = unknown_stack_error();
+    return false;
+  }
+  const auto* instance = static_cast<const InstanceImpl*>(ref.context->instance);
+  record.stack_low = stack->low;
+  record.stack_limit = stack_limit_of(*stack, instance->options.limits, sp);
+  // Where guest and host call each other in turn, the stack overflows here, not in a host function.
+  if (sp < record.stack_limit + kEntryFrameBytes + stack_words * 8) [[unlikely]] {
+    record.host_error = trap_error(TrapKind::stack_overflow);
+    return false;
+  }
+  LinkGroup& root = group.root();
+  if (!root.begin_call(record.stack_limit)) [[unlikely]] {
+    record.host_error = stopped_error(ref);
+    return false;
+  }
+  if (record.stack_low == thread.stack_low) {
+    thread.last_sp = sp;
+    thread.last_context = ref.context;
+    thread.last_limit = record.stack_limit;
+  }
+  put_on_top(record, thread, group, root.uses_floats());
+  return true;
+}
+
+/// Ends an entry whose guest returned, or was left.
+void end(EntryRecord& record, ThreadState& thread, LinkGroup& group) {
   if (record.host_float_control != FloatControl::kGuest) [[unlikely]]
     FloatControl::set(record.host_float_control);
   thread.top = record.previous;
-  if (record.previous) {
-    // The entry around this one goes on with its own stack limit. Groups may have merged meanwhile.
-    LinkGroup& root = group.root();
-    for (EntryRecord* outer = record.previous; outer; outer = outer->previous) {
-      if (&outer->group->root() != &root) continue;
-      root.resume_call(outer->stack_limit);
-      break;
-    }
+  if (!record.previous) [[likely]]
+    return;
+  // The entry around this one goes on with its own stack limit. Groups may have merged meanwhile.
+  LinkGroup& root = group.root();
+  for (EntryRecord* outer = record.previous; outer; outer = outer->previous) {
+    if (&outer->group->root() != &root) continue;
+    root.resume_call(outer->stack_limit);
+    break;
   }
+}
+
+}  // namespace
+
+Result<void> invoke(LinkGroup& group, const code::FuncRef& ref, Slot* slots) {
+  ThreadState& thread = t_thread;
+  const CanonicalType& type = CanonicalType::of(ref.type);
+  EntryRecord record;
+  auto sp = reinterpret_cast<uintptr_t>(__builtin_frame_address(0));
+  if (!begin(record, thread, group, ref, sp, type.stack_words)) [[unlikely]]
+    return std::unexpected(std::move(*record.host_error));
+  CallWords words(type.stack_words);
+  for (size_t i = 0; i < type.params.size(); ++i) words[type.params[i].word] = slots[i];
+  uint64_t left = rotor_enter(ref.code, ref.context, &words.regs, words.stack(), type.shape, &record.saved_sp);
+  end(record, thread, group);
   if (left) [[unlikely]]
     return std::unexpected(error_of(record));
   load_results(type, *ref.context, words.regs, slots);
   return {};
 }
+
+namespace {
+
+/// What the library keeps of a typed call: detail::CallFrame. entry_x86_64.S knows where the first three are.
+struct DirectCall {
+  const void* code;
+  code::Context* context;
+  EntryRecord record;
+  LinkGroup* group;  ///< null: the thread is not inside
+};
+static_assert(sizeof(DirectCall) <= detail::CallFrame::kBytes && alignof(DirectCall) <= 16);
+static_assert(offsetof(DirectCall, code) == 0 && offsetof(DirectCall, context) == 8 &&
+              offsetof(DirectCall, record) == 16 && offsetof(EntryRecord, saved_sp) == 0);
+
+DirectCall& call_of(detail::CallFrame& frame) { return *reinterpret_cast<DirectCall*>(frame.bytes); }
+
+/// Begins a call into a group that is not biased to this thread.
+[[gnu::noinline]] bool begin_slowly(DirectCall& call, ThreadState& thread, LinkGroup* group, const code::FuncRef* ref,
+                                    uintptr_t sp) {
+  call.group = nullptr;
+  Result<void> entered = group ? group->enter() : gone();
+  if (!entered) {
+    call.record.host_error = std::move(entered).error();
+    return false;
+  }
+  call.group = group;
+  call.code = ref->code;
+  call.context = ref->context;
+  return begin(call.record, thread, *group, *ref, sp, 0);
+}
+
+}  // namespace
+
+}  // namespace rotor::runtime
+
+namespace rotor::detail {
+
+using namespace runtime;  // NOLINT: this is the library's own part of a public header
+
+bool begin_call(CallFrame& frame, const Handle& func) {
+  auto& call = *new (frame.bytes) DirectCall;
+  ThreadState& thread = t_thread;
+  LinkGroup* group = group_of(func);
+  const code::FuncRef* ref = func_ref_of(func);
+  auto sp = reinterpret_cast<uintptr_t>(__builtin_frame_address(0));
+  if (!group || !group->enter_biased(thread)) [[unlikely]]
+    return begin_slowly(call, thread, group, ref, sp);
+  call.group = group;
+  call.code = ref->code;
+  call.context = ref->context;
+  // A thread that calls again from the same place finds everything as it was. (Limits are of the instance: one that
+  // came in place of another has a group that has none in force yet.)
+  if (thread.last_sp == sp && thread.last_context == call.context && group->has_limit(thread.last_limit)) [[likely]] {
+    call.record.stack_low = thread.stack_low;
+    call.record.stack_limit = thread.last_limit;
+    put_on_top(call.record, thread, *group, group->uses_floats());
+    return true;
+  }
+  return begin(call.record, thread, *group, *ref, sp, 0);
+}
+
+bool end_call(CallFrame& frame, uint64_t left) {
+  DirectCall& call = call_of(frame);
+  ThreadState& thread = t_thread;
+  end(call.record, thread, *call.group);
+  if (left) [[unlikely]] {
+    call.record.host_error = error_of(call.record);
+    return false;
+  }
+  call.group->leave_call(thread);
+  return true;
+}
+
+Error take_error(CallFrame& frame) {
+  DirectCall& call = call_of(frame);
+  Error error = std::move(*call.record.host_error);
+  if (call.group) call.group->leave_call(t_thread);
+  call.~DirectCall();
+  return error;
+}
+
+}  // namespace rotor::detail
+
+namespace rotor::runtime {
 
 uint32_t walk_frames(const EntryRecord& record, uintptr_t frame, uintptr_t* pcs, uint32_t capacity) {
   uint32_t count = 0;

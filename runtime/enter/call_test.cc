@@ -36,6 +36,56 @@ TEST_F(CallTest, TypedBothWays) {
   EXPECT_EQ(must(add(-1, 1)), 0);
 }
 
+/// Calls a guest function that calls a host function of the same type with its arguments, and that with other results.
+template <class R, class... Args>
+void expect_same_both_ways(const Engine& engine, R result, Args... args) {
+  FuncType type = detail::func_type_of<R, Args...>();
+  std::string signature;
+  for (ValType param : type.params) signature += " (param " + to_string(param) + ")";
+  for (ValType one : type.results) signature += " (result " + to_string(one) + ")";
+  std::string text = "(module (import \"env\" \"f\" (func $f" + signature + ")) (func (export \"f\")" + signature;
+  for (size_t i = 0; i < type.params.size(); ++i) text += " (local.get " + std::to_string(i) + ")";
+  text += " (call $f)))";
+  SCOPED_TRACE(text);
+  Linker linker(engine);
+  int calls = 0;
+  linker.define("env", "f", [&](Args... got) -> R {
+    ++calls;
+    EXPECT_EQ(std::make_tuple(got...), std::make_tuple(args...));
+    return result;
+  });
+  Instance instance = instantiate(linker, compile(engine, must(wat_to_wasm(text))));
+  auto f = typed<R(Args...)>(instance, "f");
+  for (int i = 0; i < 40; ++i) EXPECT_EQ(must(f(args...)), result);
+  EXPECT_EQ(calls, 40);
+}
+
+TEST_F(CallTest, EveryWayOfTypedCalls) {
+  const Engine& e = engine_;
+  expect_same_both_ways<int32_t>(e, -1);
+  expect_same_both_ways<uint64_t>(e, UINT64_MAX - 1, int32_t{-1}, INT64_MIN, 3u, uint64_t{4}, -5);
+  expect_same_both_ways<int64_t>(e, INT64_MIN, 1, 2, 3, 4, 5, 6);  // one more than a typed call has registers for
+  expect_same_both_ways<int32_t>(e, INT32_MIN, 1, 2, 3, 4, 5, 6, int64_t{7});  // one more than the guest has
+  expect_same_both_ways<double>(e, 0.5, 1.f, 2.0, 3.f, 4.0, 5.f, 6.0, 7.f, 8.0);
+  expect_same_both_ways<float>(e, -0.5f, 1.f, 2.0, 3.f, 4.0, 5.f, 6.0, 7.f, 8.0, 9.f);
+  expect_same_both_ways<double>(e, 1e300, 1, 2.f, int64_t{3}, 4.0, 5u, 6.f, uint64_t{7}, 8.0, 9);
+  expect_same_both_ways<std::tuple<int32_t, double, int64_t, float>>(e, {1, 2.5, -3, 4.5f}, 1, 2.0, 3.f);
+  expect_same_both_ways<std::tuple<int32_t, int32_t, int32_t, int32_t, int32_t>>(e, {1, 2, 3, 4, 5}, 6.0);
+}
+
+TEST_F(CallTest, TypedCallsThatCantBeMade) {
+  auto add = typed<int32_t(int32_t, int32_t)>(instance_, "call_add");
+  auto fails = typed<void()>(instance_, "call_fail");
+  for (int i = 0; i < 40; ++i) {
+    EXPECT_EQ(fails().error().message, "no luck");
+    EXPECT_EQ(must(add(i, 2)), i + 2);
+  }
+  std::thread([&] { EXPECT_EQ(must(add(1, 2)), 3); }).join();
+  instance_ = Instance();
+  EXPECT_EQ(kind_of(add(1, 2)), ErrorKind::stale_handle);
+  EXPECT_EQ(kind_of(TypedFunc<int32_t(int32_t, int32_t)>(add)(1, 2)), ErrorKind::stale_handle);
+}
+
 TEST_F(CallTest, ArgumentsOverflowToTheStackInOrder) {
   Func call = must(instance_.get_func("call_many"));
   std::vector<Value> args = {
@@ -118,10 +168,10 @@ TEST_F(CallTest, HostErrorPassesThroughTheGuestWithItsFrames) {
     ASSERT_TRUE(result.error().trap);
     const Trap& trap = *result.error().trap;
     EXPECT_EQ(trap.kind, TrapKind::host);
-    ASSERT_EQ(trap.frames.size(), 2u);
-    EXPECT_EQ(trap.frames[0].func_name, "inner");
-    EXPECT_EQ(trap.frames[1].func_name, "outer");
-    EXPECT_GT(trap.frames[0].module_offset, trap.frames[1].module_offset);
+    ASSERT_EQ(trap.frames().size(), 2u);
+    EXPECT_EQ(trap.frames()[0].func_name, "inner");
+    EXPECT_EQ(trap.frames()[1].func_name, "outer");
+    EXPECT_GT(trap.frames()[0].module_offset, trap.frames()[1].module_offset);
   }
   EXPECT_EQ(must(typed<int32_t(int32_t, int32_t)>(instance_, "call_add")(1, 1)), 2);
 }
@@ -170,12 +220,12 @@ TEST_F(CallTest, NestedTrapHasTheWholeBacktrace) {
   auto down = typed<void(int32_t)>(instance, "down");
   auto result = down(3);
   expect_trap(result, TrapKind::unreachable);
-  const auto& frames = result.error().trap->frames;
+  const auto& frames = result.error().trap->frames();
   ASSERT_EQ(frames.size(), 8u);
   for (size_t i = 0; i < frames.size(); ++i) EXPECT_EQ(frames[i].func_name, i % 2 ? "down" : "middle") << i;
   auto deep = down(100);
   expect_trap(deep, TrapKind::unreachable);
-  EXPECT_EQ(deep.error().trap->frames.size(), size_t{Trap::kMaxFrames});
+  EXPECT_EQ(deep.error().trap->frames().size(), size_t{Trap::kMaxFrames});
 }
 
 TEST_F(CallTest, GuestAndHostInTurnEndInAnError) {

@@ -82,13 +82,15 @@ rotor_enter:
         movhps  xmm7, [r10 + 168]
         jmp     3b
 
-// Traps and failing host functions come here with rsp = saved_sp and every other register unknown.
+// Traps and failing host functions come here with rsp = saved_sp and every other register unknown. Each entry finds its
+// 1 where it returns that.
         .globl  rotor_enter_landing
         .hidden rotor_enter_landing
 rotor_enter_landing:
         lea     rbp, [rsp + 48]
         mov     eax, 1
-5:      pop     rdx
+5:      mov     edx, eax
+        add     rsp, 8
         pop     r15
         pop     r14
         pop     r13
@@ -100,6 +102,54 @@ rotor_enter_landing:
         .cfi_endproc
         .size   rotor_enter, . - rotor_enter
 
+// Entries of typed calls (rotor/detail/direct_call.h), which take their arguments in registers, one integer later than
+// the guest does, and give the result back as the guest does. Frames are as rotor_enter's; what the guest's code
+// preserves is not read back.
+// {uint64_t rax, uint64_t left rdx} rotor_enter_for_int(CallFrame* rdi, up to 5 integers, up to 8 floats)
+// {float or double xmm0, uint64_t left rax} rotor_enter_for_float(the same)
+        .macro  ENTRY name, left
+        .globl  \name
+        .type   \name, @function
+        .p2align 4
+\name:
+        .cfi_startproc
+        push    rbp
+        .cfi_def_cfa_offset 16
+        .cfi_offset rbp, -16
+        mov     rbp, rsp
+        .cfi_def_cfa_register rbp
+        push    rbx
+        .cfi_offset rbx, -24
+        push    r12
+        .cfi_offset r12, -32
+        push    r13
+        .cfi_offset r13, -40
+        push    r14
+        .cfi_offset r14, -48
+        push    r15
+        .cfi_offset r15, -56
+        push    rdi                     // rsp is a multiple of 16 again
+        mov     r11, [rdi]              // DirectCall::code
+        mov     r13, [rdi + 8]          // DirectCall::context
+        mov     [rdi + 16], rsp         // EntryRecord::saved_sp: kSavedSpToFrame below rbp
+        mov     rdi, rsi
+        mov     rsi, rdx
+        mov     rdx, rcx
+        mov     rcx, r8
+        mov     r8,  r9
+        call    r11
+        xor     \left, \left
+        mov     r13, [rbp - 24]
+        leave
+        .cfi_def_cfa rsp, 8
+        ret
+        .cfi_endproc
+        .size   \name, . - \name
+        .endm
+
+        ENTRY   rotor_enter_for_int, edx
+        ENTRY   rotor_enter_for_float, eax
+
 // [[noreturn]] void rotor_leave(void* saved_sp rdi)
         .globl  rotor_leave
         .hidden rotor_leave
@@ -109,14 +159,15 @@ rotor_leave:
         jmp     rotor_enter_landing
         .size   rotor_leave, . - rotor_leave
 
-// The swiftcc entry of every host function: r13 is the host function's own context.
+// The swiftcc entries of host functions: r13 is the host function's own context. The second is for those that have
+// neither floats nor vectors, nor arguments on the stack; it leaves the places of vectors in CallRegs alone.
 // void* rotor_host_dispatch(context rdi, CallRegs* rsi, stack_args rdx, frame rcx): nullptr, or the saved_sp to leave to.
-        .globl  rotor_host_entry
-        .hidden rotor_host_entry
-        .type   rotor_host_entry, @function
-        .hidden rotor_host_dispatch
+        .macro  HOST_ENTRY name, floats
+        .globl  \name
+        .hidden \name
+        .type   \name, @function
         .p2align 4
-rotor_host_entry:
+\name:
         .cfi_startproc
         push    rbp
         .cfi_def_cfa_offset 16
@@ -130,6 +181,7 @@ rotor_host_entry:
         mov     [rsp + 24], rcx
         mov     [rsp + 32], r8
         mov     [rsp + 40], r9
+        .if     \floats
         movaps  [rsp + 48], xmm0
         movaps  [rsp + 64], xmm1
         movaps  [rsp + 80], xmm2
@@ -138,6 +190,7 @@ rotor_host_entry:
         movaps  [rsp + 128], xmm5
         movaps  [rsp + 144], xmm6
         movaps  [rsp + 160], xmm7
+        .endif
         mov     rdi, r13
         mov     rsi, rsp
         lea     rdx, [rbp + 16]         // behind the saved rbp and the return address
@@ -149,6 +202,7 @@ rotor_host_entry:
         mov     rdx, [rsp + 8]
         mov     rcx, [rsp + 16]
         mov     r8,  [rsp + 24]
+        .if     \floats
         movsd   xmm0, [rsp + 48]
         movhps  xmm0, [rsp + 56]
         movsd   xmm1, [rsp + 64]
@@ -157,6 +211,7 @@ rotor_host_entry:
         movhps  xmm2, [rsp + 88]
         movsd   xmm3, [rsp + 96]
         movhps  xmm3, [rsp + 104]
+        .endif
         leave
         .cfi_def_cfa rsp, 8
         ret
@@ -164,7 +219,12 @@ rotor_host_entry:
 1:      mov     rsp, rax
         jmp     rotor_enter_landing
         .cfi_endproc
-        .size   rotor_host_entry, . - rotor_host_entry
+        .size   \name, . - \name
+        .endm
+
+        .hidden rotor_host_dispatch
+        HOST_ENTRY rotor_host_entry, 1
+        HOST_ENTRY rotor_host_entry_ints, 0
 
 // Entered by a function's stub with its arguments in place, r13 its context, and on the stack the return address into the
 // stub, then the caller's. Has the function compiled and goes on into it.

@@ -62,11 +62,8 @@ Result<void> admit_references(const CanonicalType& type, std::span<const ValType
   return {};
 }
 
-namespace {
-
 std::unexpected<Error> gone() { return fail(ErrorKind::stale_handle, "the function's instance is gone"); }
 
-}  // namespace
 }  // namespace rotor::runtime
 
 namespace rotor {

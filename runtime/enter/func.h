@@ -19,6 +19,8 @@ inline const code::FuncRef* func_ref_of(const detail::Handle& handle) {
 inline LinkGroup* group_of(const Func& func) { return group_of(detail::Access::token(func)); }
 inline const code::FuncRef* func_ref_of(const Func& func) { return func_ref_of(detail::Access::token(func)); }
 
+/// Returns the error of a handle to a function whose instance is gone.
+std::unexpected<Error> gone();
 /// Pre: `ref` belongs to a live instance (it came out of a slot of one).
 Func func_of_ref(const code::FuncRef* ref);
 /// Pre: a function reference belongs to a live instance.

@@ -11,8 +11,9 @@
 
 namespace rotor::runtime {
 
-HostDefinition::HostDefinition(std::shared_ptr<EngineImpl> owner, const FuncType& func_type, HostFunction host_function)
-    : engine(std::move(owner)), function(std::move(host_function)) {
+HostDefinition::HostDefinition(std::shared_ptr<EngineImpl> owner, const FuncType& func_type, HostFunction host_function,
+                               const detail::DirectHost& direct_host)
+    : engine(std::move(owner)), function(std::move(host_function)), direct(direct_host) {
   if (auto added = engine->types.add(func_type, uses)) type = *added;
 }
 
@@ -28,9 +29,27 @@ void HostImport::bind(InstanceImpl* importer, std::shared_ptr<const HostDefiniti
   context.host = this;
 }
 
-code::FuncRef HostImport::ref() { return {type->id(), reinterpret_cast<const void*>(&rotor_host_entry), &context}; }
+code::FuncRef HostImport::ref() {
+  const detail::DirectHost& direct = definition->direct;
+  auto* entry = direct.function && !direct.has_floats ? &rotor_host_entry_ints : &rotor_host_entry;
+  return {type->id(), reinterpret_cast<const void*>(entry), &context};
+}
 
 namespace {
+
+/// Runs a function that takes the words of registers, as run_host does. Returns false if it failed; the record then has
+/// the error.
+bool run_direct(HostImport& import, CallRegs& regs, EntryRecord& record) {
+  const detail::DirectHost& direct = import.definition->direct;
+  HostScope host(record);
+  Caller caller(import.instance);
+  try {
+    return direct.function(direct.callable, caller, regs.words, record.host_error);
+  } catch (...) {
+    record.host_error = detail::thrown_error("a host function");
+    return false;
+  }
+}
 
 /// Runs the embedder's code with the host's floating-point control; what it throws becomes an error.
 Result<void> run_host(HostImport& import, Slot* slots) {
@@ -73,11 +92,17 @@ Result<void> call_host(HostImport& import, CallRegs& regs, const uint64_t* stack
 extern "C" [[gnu::visibility("hidden"), gnu::used]] void* rotor_host_dispatch(code::Context* context, CallRegs* regs,
                                                                               const uint64_t* stack_args,
                                                                               uintptr_t frame) {
-  Result<void> result = call_host(*static_cast<HostImport*>(context->host), *regs, stack_args);
-  if (result) [[likely]]
-    return nullptr;
+  HostImport& import = *static_cast<HostImport*>(context->host);
   EntryRecord& record = *t_thread.top;
-  record.host_error = std::move(result).error();
+  if (import.definition->direct.function && !import.instance->options.import_observer) [[likely]] {
+    if (run_direct(import, *regs, record)) [[likely]]
+      return nullptr;
+  } else {
+    Result<void> result = call_host(import, *regs, stack_args);
+    if (result) [[likely]]
+      return nullptr;
+    record.host_error = std::move(result).error();
+  }
   record.pc_count = walk_frames(record, frame, record.pcs, Trap::kMaxFrames);
   return record.saved_sp;
 }

@@ -13,12 +13,14 @@ namespace rotor::runtime {
 class InstanceImpl;
 
 struct HostDefinition {
-  HostDefinition(std::shared_ptr<EngineImpl> owner, const FuncType& func_type, HostFunction host_function);
+  HostDefinition(std::shared_ptr<EngineImpl> owner, const FuncType& func_type, HostFunction host_function,
+                 const detail::DirectHost& direct_host);
 
   const std::shared_ptr<EngineImpl> engine;
   TypeUses uses;
   const CanonicalType* type = nullptr;  ///< null: it names a type that is gone
   HostFunction function;
+  detail::DirectHost direct;  ///< the same function the shorter way, if it has one
 };
 
 /// One imported host function of one instance, with a context of its own as the callee, so that the host function knows

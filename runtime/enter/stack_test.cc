@@ -258,7 +258,7 @@ TEST_P(StackTest, ABacktraceBeginsWithTheFunctionThatDidNotFitAndItsCaller) {
     stack.run([&] {
       auto result = must(instance.get_func(name)).call({});
       expect_trap(result, TrapKind::stack_overflow);
-      for (const Frame& frame : result.error().trap->frames) names.push_back(frame.func_name);
+      for (const Frame& frame : result.error().trap->frames()) names.push_back(frame.func_name);
     });
     return names;
   };

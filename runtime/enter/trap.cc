@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "code/region.h"
 #include "code/region_table.h"
 #include "rotor/printable.h"
@@ -31,10 +33,15 @@ const char* to_string(TrapKind kind) {
   return "?";
 }
 
+const std::vector<Frame>& Trap::frames() const {
+  static const std::vector<Frame> none;
+  return backtrace ? backtrace->frames() : none;
+}
+
 std::string Trap::to_string() const {
   std::string text = message.empty() ? rotor::to_string(kind) : printable(message);
-  for (size_t i = 0; i < frames.size(); ++i) {
-    const Frame& frame = frames[i];
+  for (size_t i = 0; i < frames().size(); ++i) {
+    const Frame& frame = frames()[i];
     text += fmt::format("\n  #{} ", i);
     if (!frame.module_name.empty()) text += printable_name(frame.module_name) + "!";
     text += frame.func_name.empty() ? fmt::format("func[{}]", frame.func_index) : printable_name(frame.func_name);
@@ -47,20 +54,49 @@ std::string Trap::to_string() const {
 
 namespace rotor::runtime {
 
-void append_frames(Trap& trap, std::span<const uintptr_t> pcs, bool first_is_pc) {
-  for (size_t i = 0; i < pcs.size() && trap.frames.size() < Trap::kMaxFrames; ++i) {
+Backtrace::Backtrace(const Backtrace& other) {
+  std::lock_guard lock(other.mutex_);
+  frames_ = other.frames_;
+  places_ = other.places_;
+  owners_ = other.owners_;
+}
+
+void Backtrace::append(std::span<const uintptr_t> pcs, bool first_is_pc) {
+  std::lock_guard lock(mutex_);
+  size_t room = Trap::kMaxFrames - frames_.size() - places_.size();
+  places_.reserve(places_.size() + std::min(pcs.size(), room));
+  const code::CodeOwner* last = owners_.empty() ? nullptr : owners_.back().get();
+  for (size_t i = 0; i < pcs.size() && room; ++i) {
     uintptr_t pc = pcs[i] - (i == 0 && first_is_pc ? 0 : 1);
     const code::CodeRegion* region = code::find_code_region(pc);
     if (!region) continue;  // the entry's frame, or that of a host function that was called directly
-    if (auto frame = region->owner().frame_at(pc)) trap.frames.push_back(std::move(*frame));
+    const code::CodeOwner* owner = &region->owner();
+    if (owner != last &&
+        std::ranges::find(owners_, owner, &std::shared_ptr<const code::CodeOwner>::get) == owners_.end())
+      owners_.push_back(owner->keep());
+    last = owner;
+    places_.push_back({pc, owner});
+    --room;
   }
+}
+
+const std::vector<Frame>& Backtrace::frames() const {
+  std::vector<std::shared_ptr<const code::CodeOwner>> let_go;  // without the lock
+  std::lock_guard lock(mutex_);
+  for (const Place& place : places_)
+    if (auto frame = place.owner->frame_at(place.pc)) frames_.push_back(std::move(*frame));
+  places_.clear();
+  let_go.swap(owners_);
+  return frames_;
 }
 
 Error trap_error(TrapKind kind, std::span<const uintptr_t> pcs) {
   auto trap = std::make_shared<Trap>();
   trap->kind = kind;
   trap->message = to_string(kind);
-  append_frames(*trap, pcs, true);
+  auto backtrace = std::make_shared<Backtrace>();
+  backtrace->append(pcs, true);
+  trap->backtrace = std::move(backtrace);
   Error error(ErrorKind::trap, trap->message);
   error.trap = std::move(trap);
   return error;
@@ -77,7 +113,9 @@ Error host_error(Error error, std::span<const uintptr_t> pcs) {
     trap->kind = TrapKind::host;
     trap->message = error.message;
   }
-  append_frames(*trap, pcs, false);
+  auto backtrace = trap->backtrace ? std::make_shared<Backtrace>(*trap->backtrace) : std::make_shared<Backtrace>();
+  backtrace->append(pcs, false);
+  trap->backtrace = std::move(backtrace);
   error.trap = std::move(trap);
   return error;
 }

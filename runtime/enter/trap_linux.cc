@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <cstring>
 #include <mutex>
+#include <utility>
 
 #include "code/abi.h"
 #include "code/region_table.h"
@@ -12,6 +13,7 @@
 #include "memory/os.h"
 #include "runtime/engine.h"
 #include "runtime/enter/entry.h"
+#include "runtime/store/bias.h"
 #include "runtime/store/instance.h"
 
 namespace rotor::runtime {
@@ -21,24 +23,18 @@ thread_local constinit ThreadState t_thread __attribute__((tls_model("initial-ex
 namespace {
 
 // SIGFPE is not among them: compiled code compares before it divides.
-constexpr int kSignals[] = {SIGSEGV, SIGBUS, SIGILL};
+constexpr int kSignals[] = {SIGSEGV, SIGBUS};
 /// The actions that were installed before Rotor's. Written before its handler can run.
 struct sigaction g_previous[std::size(kSignals)];
 
 /// A fault that is at most this far below the thread's stack can still be a probe of its guard.
 constexpr uintptr_t kStackGuardReachBytes = 1 << 20;
 
-/// Reads the kind of a trap site. What follows text is mapped, too (the run page), so reading 5 bytes is safe.
+/// Reads the kind of a trap site. What follows text is mapped, too (the run page), so reading 2 bytes is safe.
 bool decode_trap_site(const uint8_t* code, TrapKind& kind) {
-  constexpr uint8_t kNoDisplacement = 0x00;
-  if (std::memcmp(code, code::kTrapBytes, sizeof code::kTrapBytes) == 0) {
-    if (code[4] >= kTrapKindCount) return false;
-    kind = static_cast<TrapKind>(code[4]);
-    return true;
-  }
-  // LLVM's assembler leaves a displacement of 0 out: kind 0 is one byte shorter.
-  if (std::memcmp(code, code::kTrapBytes, 3) != 0 || code[3] != kNoDisplacement) return false;
-  kind = static_cast<TrapKind>(0);
+  if (code[0] != code::kTrapOpcode || code[1] - code::kTrapVector >= kTrapKindCount || code[1] < code::kTrapVector)
+    return false;
+  kind = static_cast<TrapKind>(code[1] - code::kTrapVector);
   return true;
 }
 
@@ -76,8 +72,7 @@ bool take_trap(int signal, const siginfo_t& info, ucontext_t& context) {
   if (!code::find_code_region(pc)) return false;
   TrapKind kind;
   bool at_entry = false;
-  if (signal == SIGILL) {
-    if (!decode_trap_site(reinterpret_cast<const uint8_t*>(pc), kind)) return false;
+  if (signal == SIGSEGV && decode_trap_site(reinterpret_cast<const uint8_t*>(pc), kind)) {
     at_entry = kind == TrapKind::stack_overflow;
     // Function entries compare with one limit, whether it is the stack's or a stop's.
     if (at_entry && record->group->stopped_at(fits_stack(registers, record->stack_limit))) kind = TrapKind::interrupted;
@@ -167,6 +162,10 @@ class SignalStack {
   }
   ~SignalStack() {
     t_thread.ready = false;
+    if (BiasSeat* seat = std::exchange(t_thread.seat, nullptr)) {
+      t_thread.bias_word = UINTPTR_MAX;
+      give_bias_seat_back(*seat);
+    }
     if (!base_) return;
     stack_t current{};
     if (sigaltstack(nullptr, &current) == 0 && current.ss_sp == base_ + kGuardBytes) {
@@ -197,6 +196,8 @@ Result<void> prepare_thread(ThreadState& thread) {
   for (int signal : kSignals) sigaddset(&ours, signal);
   if (int failed = pthread_sigmask(SIG_UNBLOCK, &ours, nullptr))
     return fail(ErrorKind::io, std::string("pthread_sigmask: ") + std::strerror(failed));
+  if (!thread.seat && (thread.seat = take_bias_seat()))
+    thread.bias_word = reinterpret_cast<uintptr_t>(thread.seat) | ThreadState::kBiased;
   thread.stack_low = stack.low;
   thread.stack_high = stack.high;
   thread.ready = true;

@@ -115,8 +115,8 @@ TEST_P(TrapTest, StackOverflowOnTheMainThread) {
   for (int i = 0; i < 3; ++i) {
     auto result = call("recurse", 0);
     expect_trap(result, TrapKind::stack_overflow);
-    ASSERT_EQ(result.error().trap->frames.size(), size_t{Trap::kMaxFrames});
-    for (const Frame& frame : result.error().trap->frames) EXPECT_EQ(frame.func_name, "recurse");
+    ASSERT_EQ(result.error().trap->frames().size(), size_t{Trap::kMaxFrames});
+    for (const Frame& frame : result.error().trap->frames()) EXPECT_EQ(frame.func_name, "recurse");
   }
   must(call("nop"));
 }
@@ -200,7 +200,7 @@ TEST_P(TrapTest, FoldedLoadsKnowWhereTheyWere) {
     if (name == std::string("sum")) args.emplace_back(9);
     auto result = must(folded.get_func(name)).call(args);
     expect_trap(result, TrapKind::out_of_bounds_memory);
-    uint64_t offset = result.error().trap->frames.at(0).module_offset;
+    uint64_t offset = result.error().trap->frames().at(0).module_offset;
     ASSERT_LT(offset, kFolded.size());
     EXPECT_EQ(kFolded[offset], opcode) << name;
   }
@@ -210,6 +210,19 @@ TEST_P(TrapTest, Text) {
   auto result = call("div_s", 1, 0);
   std::string text = result.error().to_string();
   EXPECT_EQ(text.find("trap: integer divide by zero\n  #0 div_s @ 0x"), 0u) << text;
+}
+
+TEST_P(TrapTest, FramesAreFoundWhenAllElseIsGone) {
+  std::optional<Error> error;
+  {
+    Engine e = engine();
+    Instance instance = instantiate(Linker(e), compile(e, kTraps));
+    error = must(instance.get_func("unreachable")).call().error();
+  }
+  const Trap copy = *error->trap;
+  std::thread([&] { EXPECT_EQ(copy.frames().at(0).func_name, "unreachable"); }).join();
+  EXPECT_EQ(error->trap->frames().size(), 1u);
+  EXPECT_EQ(&copy.frames(), &error->trap->frames());
 }
 
 /// A fault of the host's own. The address is volatile, so that the compiler does not know better.

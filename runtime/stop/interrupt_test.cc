@@ -66,9 +66,9 @@ class InterruptTest : public testing::TestWithParam<OptLevel> {
     auto result = call(instance, name);
     other.join();
     expect_trap(result, TrapKind::interrupted);
-    ASSERT_FALSE(result.error().trap->frames.empty());
-    EXPECT_EQ(result.error().trap->frames.back().func_name, name);
-    EXPECT_GT(result.error().trap->frames.back().module_offset, 0u);
+    ASSERT_FALSE(result.error().trap->frames().empty());
+    EXPECT_EQ(result.error().trap->frames().back().func_name, name);
+    EXPECT_GT(result.error().trap->frames().back().module_offset, 0u);
   }
 
   Signal started_;
@@ -105,8 +105,8 @@ TEST_P(InterruptTest, EndsRecursionOfTinyFunctions) {
   auto ended = call(instance, "recurse");
   other.join();
   expect_trap(ended, TrapKind::interrupted);
-  ASSERT_FALSE(ended.error().trap->frames.empty());
-  EXPECT_EQ(ended.error().trap->frames[0].func_name, "fib");
+  ASSERT_FALSE(ended.error().trap->frames().empty());
+  EXPECT_EQ(ended.error().trap->frames()[0].func_name, "fib");
   expect_works(instance);
 }
 
@@ -136,8 +136,8 @@ TEST_P(InterruptTest, EndsAStartFunction) {
   auto failed = linker_.instantiate(module, options);
   other.join();
   expect_trap(failed, TrapKind::interrupted);
-  ASSERT_EQ(failed.error().trap->frames.size(), 1u);
-  EXPECT_EQ(failed.error().trap->frames[0].func_name, "start");
+  ASSERT_EQ(failed.error().trap->frames().size(), 1u);
+  EXPECT_EQ(failed.error().trap->frames()[0].func_name, "start");
   InstanceOptions timed;
   timed.deadline = Clock::now() + milliseconds(5);
   expect_trap(linker_.instantiate(module, timed), TrapKind::interrupted);
@@ -149,8 +149,8 @@ TEST_P(InterruptTest, EndsTheNextCallIfNothingRuns) {
   must(instance.interrupt());  // once is enough: both are over with the first call
   auto ended = call(instance, "leaf");
   expect_trap(ended, TrapKind::interrupted);
-  ASSERT_EQ(ended.error().trap->frames.size(), 1u);
-  EXPECT_EQ(ended.error().trap->frames[0].func_name, "leaf");
+  ASSERT_EQ(ended.error().trap->frames().size(), 1u);
+  EXPECT_EQ(ended.error().trap->frames()[0].func_name, "leaf");
   EXPECT_FALSE(started_.raised());
   expect_works(instance);
 }
@@ -197,13 +197,13 @@ TEST_P(InterruptTest, HostFunctionsInBetweenPassItOn) {
   handle = instance.interrupt_handle();
   auto passed_on = call(instance, "call");
   expect_trap(passed_on, TrapKind::interrupted);
-  ASSERT_EQ(passed_on.error().trap->frames.size(), 2u);
-  EXPECT_EQ(passed_on.error().trap->frames[1].func_name, "call");
+  ASSERT_EQ(passed_on.error().trap->frames().size(), 2u);
+  EXPECT_EQ(passed_on.error().trap->frames()[1].func_name, "call");
   swallow = true;
   // The guest goes on after the host function, and ends at its loop; or nowhere, if it has none.
   auto loop = must(instance.get_func("call_then_sum")).call({Value(5)});
   expect_trap(loop, TrapKind::interrupted);
-  EXPECT_EQ(loop.error().trap->frames.size(), 1u);
+  EXPECT_EQ(loop.error().trap->frames().size(), 1u);
   must(call(instance, "call"));
   EXPECT_EQ(told.size(), 9u);
   // Consumed in each case: also by the call that returned.
@@ -229,9 +229,9 @@ TEST_P(InterruptTest, EndsANestedLoop) {
   auto ended = call(instance, "call");
   other.join();
   expect_trap(ended, TrapKind::interrupted);
-  ASSERT_EQ(ended.error().trap->frames.size(), 2u);
-  EXPECT_EQ(ended.error().trap->frames[0].func_name, "spin");
-  EXPECT_EQ(ended.error().trap->frames[1].func_name, "call");
+  ASSERT_EQ(ended.error().trap->frames().size(), 2u);
+  EXPECT_EQ(ended.error().trap->frames()[0].func_name, "spin");
+  EXPECT_EQ(ended.error().trap->frames()[1].func_name, "call");
   expect_works(instance);
 }
 
@@ -321,8 +321,8 @@ TEST_P(InterruptTest, LinkedInstancesStopTogether) {
   auto ended = call(user, "run");
   other.join();
   expect_trap(ended, TrapKind::interrupted);
-  ASSERT_EQ(ended.error().trap->frames.size(), 2u);
-  EXPECT_EQ(ended.error().trap->frames[0].func_name, "spin");
+  ASSERT_EQ(ended.error().trap->frames().size(), 2u);
+  EXPECT_EQ(ended.error().trap->frames()[0].func_name, "spin");
 }
 
 TEST_P(InterruptTest, AStopIsMergedWithItsGroup) {
@@ -368,8 +368,8 @@ TEST_P(InterruptTest, Deadline) {
   auto ended = call(instance, "spin");
   expect_trap(ended, TrapKind::interrupted);
   EXPECT_GE(Clock::now() - begin, milliseconds(30));
-  ASSERT_EQ(ended.error().trap->frames.size(), 1u);
-  EXPECT_EQ(ended.error().trap->frames[0].func_name, "spin");
+  ASSERT_EQ(ended.error().trap->frames().size(), 1u);
+  EXPECT_EQ(ended.error().trap->frames()[0].func_name, "spin");
   // It stays passed until it is set anew.
   expect_trap(call(instance, "leaf"), TrapKind::interrupted);
   expect_trap(call(instance, "leaf"), TrapKind::interrupted);
@@ -559,7 +559,7 @@ TEST_P(InterruptTest, WakesAWaiter) {
         auto ended = wait(64, 0, timeout_ns);
         other.join();
         expect_trap(ended, TrapKind::interrupted);
-        EXPECT_EQ(ended.error().trap->frames.at(0).func_name, "wait");
+        EXPECT_EQ(ended.error().trap->frames().at(0).func_name, "wait");
       }
     }
     // Nobody is left in the queue, and the instance waits again.

@@ -32,6 +32,7 @@ class InstanceImpl final : public GroupMember {
   InstanceImpl(const InstanceImpl&) = delete;
 
   bool interruptible() const override { return module_impl().interruptible(); }
+  bool uses_floats() const override { return module_impl().uses_floats(); }
   void use(code::Activation& activation) override { context->activation = &activation; }
   bool has_memory_at(uintptr_t address) const override;
 

@@ -239,7 +239,7 @@ TEST_F(InstanceTest, StartTrapLeavesEarlierWrites) {
   Instance provider = make(kProvider, nothing_);
   auto failed = with(provider).instantiate(compile(engine_, kStartTrap));
   expect_trap(failed, TrapKind::unreachable);
-  EXPECT_EQ(failed.error().trap->frames.size(), 1u);
+  EXPECT_EQ(failed.error().trap->frames().size(), 1u);
   uint8_t bytes[7];
   must(must(provider.get_memory("mem")).read(16, bytes));
   EXPECT_EQ(std::string(bytes, bytes + 7), "written");

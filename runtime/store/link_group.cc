@@ -1,22 +1,22 @@
 #include "runtime/store/link_group.h"
 
+#include <algorithm>
 #include <cassert>
 
 #include "code/abi.h"
-#include "memory/perturb.h"
 #include "runtime/enter/entry.h"
 
 namespace rotor::runtime {
 
 namespace {
-uintptr_t this_thread() { return reinterpret_cast<uintptr_t>(&t_thread); }
-}  // namespace
 
-LinkGroup& LinkGroup::root() {
-  LinkGroup* group = this;
-  while (LinkGroup* parent = group->parent_.load(std::memory_order_acquire)) group = parent;
-  return *group;
+uintptr_t this_thread() { return reinterpret_cast<uintptr_t>(&t_thread); }
+
+[[gnu::cold]] std::unexpected<Error> another_inside() {
+  return fail(ErrorKind::invalid_argument, "another thread is inside the instance or one that it is linked to");
 }
+
+}  // namespace
 
 Result<void> LinkGroup::enter() {
   uintptr_t me = this_thread();
@@ -24,22 +24,32 @@ Result<void> LinkGroup::enter() {
     LinkGroup& group = root();
     uintptr_t holder = group.holder_.load(std::memory_order_relaxed);
     ROTOR_PERTURB_POINT();
-    if ((holder & ~kUnowned) == me) {
+    if ((holder & ~kUnowned) == me || group.is_inside_by_bias()) {
       ++group.depth_;
       return {};
+    }
+    if (holder & ThreadState::kBiased) {
+      ROTOR_TRY(bool inside, group.revoke());
+      if (inside) return {};
+      continue;
     }
     if (holder == kFreed) [[unlikely]]
       return fail(ErrorKind::stale_handle, "the instance is gone");
     if (holder != 0 || !group.holder_.compare_exchange_strong(holder, me)) [[unlikely]] {
       if (holder == kFreed || holder == 0) continue;
       if (group.parent_.load(std::memory_order_acquire)) continue;
-      return fail(ErrorKind::invalid_argument, "another thread is inside the instance or one that it is linked to");
+      if (holder & ThreadState::kBiased) continue;
+      return another_inside();
     }
     // The group may have been absorbed between the look-up and the exchange. The bit of the last owner's drop is not
     // set then.
     if (!group.parent_.load(std::memory_order_acquire)) [[likely]] {
       assert(group.depth_ == 0 && group.stays_ == 0);
       group.depth_ = 1;
+      if (group.last_thread_ != me) {
+        group.last_thread_ = me;
+        group.streak_ = 0;
+      }
       return {};
     }
     group.holder_.store(0);
@@ -48,15 +58,88 @@ Result<void> LinkGroup::enter() {
 
 void LinkGroup::leave() {
   LinkGroup& group = root();
-  assert((group.holder_.load(std::memory_order_relaxed) & ~kUnowned) == this_thread() && group.depth_ > 0);
+  assert(((group.holder_.load(std::memory_order_relaxed) & ~kUnowned) == this_thread() || group.is_inside_by_bias()) &&
+         group.depth_ > 0);
+  if (group.is_inside_by_bias()) {
+    if (group.depth_ == 1) return group.leave_biased(*t_thread.seat);
+    --group.depth_;
+    return;
+  }
   if (--group.depth_ > 0) return;
   if (group.unsettled_.load(std::memory_order_relaxed)) [[unlikely]]
     group.settle();
   if (group.stays_ > 0) return;
   uintptr_t me = this_thread();
-  if (!group.holder_.compare_exchange_strong(me, 0)) [[unlikely]]
+  if (!group.holder_.compare_exchange_strong(me, group.left_behind())) [[unlikely]]
     group.let_go_of_unowned();
   ROTOR_PERTURB_POINT();
+}
+
+uintptr_t LinkGroup::left_behind() {
+  // A thread that calls for the first time has no seat before it is inside.
+  if (++streak_ < bias_after_ || !t_thread.seat) return 0;
+  bias_word_ = t_thread.bias_word;
+  return bias_word_;
+}
+
+Result<bool> LinkGroup::revoke() {
+  std::lock_guard lock(mutex_);
+  uintptr_t holder = holder_.load();
+  // In the child of a fork, a thread that is gone may have been about to take the bias away.
+  if (holder == kRevoking) holder_.store(holder = bias_word_);
+  if (!is_biased(holder)) return false;
+  if (owners_.load() == 0) return fail(ErrorKind::stale_handle, "the instance is gone");
+  if (!holder_.compare_exchange_strong(holder, kRevoking)) return false;
+  if (holder != t_thread.bias_word) {
+    barrier_in_all_threads();
+    if (seat_of(holder).inside.load() == this) {
+      holder_.store(holder);
+      return another_inside();
+    }
+    bias_after_ = std::min(bias_after_ * 2, kBiasAfterMost);
+    last_thread_ = this_thread();
+    streak_ = 0;
+  }
+  assert(depth_ == 0 && stays_ == 0);
+  holder_.store(this_thread());
+  depth_ = 1;
+  return true;
+}
+
+std::optional<bool> LinkGroup::revoke_unowned(uintptr_t holder) {
+  if (holder == kRevoking) holder_.store(holder = bias_word_);  // as in revoke
+  if (!holder_.compare_exchange_strong(holder, kRevoking)) return std::nullopt;
+  BiasSeat& seat = seat_of(holder);
+  const bool is_mine = holder == t_thread.bias_word;
+  if (!is_mine) barrier_in_all_threads();
+  bool frees = seat.inside.load() != this;
+  if (!frees) {
+    seat.unowned.store(this);
+    if (!is_mine) barrier_in_all_threads();
+    // The thread may have left meanwhile, without having seen that.
+    frees = seat.inside.load() != this && seat.unowned.exchange(nullptr) == this;
+  }
+  holder_.store(frees ? kFreed : holder);
+  return frees;
+}
+
+/// Called by a thread that left a group that may have no owner any more. Until this, nobody else can enter or free it.
+void LinkGroup::free_unowned(BiasSeat& seat) {
+  LinkGroup* group = seat.unowned.exchange(nullptr);
+  if (!group) return;  // whoever dropped the last owner frees it
+  {
+    std::lock_guard lock(group->mutex_);
+    if (group->owners_.load() > 0) return;
+    group->holder_.store(kFreed);
+  }
+  group->free_members();
+}
+
+void LinkGroup::become_plain() {
+  std::lock_guard lock(mutex_);
+  BiasSeat& seat = *t_thread.seat;
+  holder_.store(this_thread() | (seat.unowned.exchange(nullptr) ? kUnowned : 0));
+  seat.inside.store(nullptr, std::memory_order_release);
 }
 
 void LinkGroup::let_go_of_unowned() {
@@ -76,6 +159,7 @@ void LinkGroup::let_go_of_unowned() {
 Result<void> LinkGroup::begin_stay() {
   ROTOR_CHECK(enter());
   LinkGroup& group = root();
+  if (group.is_inside_by_bias()) group.become_plain();
   ++group.stays_;
   --group.depth_;  // a stay is no call: a stop that ended a call is over when the last call has left
   return {};
@@ -112,6 +196,11 @@ bool LinkGroup::remove_owner() {
   uintptr_t holder = holder_.load();
   for (;;) {
     if (holder == kFreed) return false;
+    if (holder & ThreadState::kBiased) {
+      if (std::optional<bool> frees = revoke_unowned(holder)) return *frees;
+      holder = holder_.load();
+      continue;
+    }
     if (holder_.compare_exchange_weak(holder, holder ? holder | kUnowned : kFreed)) return holder == 0;
   }
 }
@@ -150,8 +239,10 @@ bool is_only_one(const std::shared_ptr<LinkGroup>& group) {
 bool LinkGroup::drop_only_owner(const std::shared_ptr<LinkGroup>& group) {
   // A watchdog knows the group by a weak pointer. Whoever is inside by a Stay has no pointer that counts.
   if (!is_only_one(group) || group->watchdog_ || group->parent_.load(std::memory_order_relaxed) ||
-      group->holder_.load(std::memory_order_relaxed) != 0 || group->members_.size() != 1)
+      group->members_.size() != 1)
     return false;
+  uintptr_t holder = group->holder_.load(std::memory_order_relaxed);
+  if (holder != 0 && (holder != t_thread.bias_word || group->is_inside_by_bias())) return false;
   assert(group->owners_.load() == 1);
   group->holder_.store(kFreed, std::memory_order_relaxed);
   group->members_.clear();
@@ -169,6 +260,10 @@ bool LinkGroup::renew(const std::shared_ptr<LinkGroup>& group) {
   g.stop_.store(0, std::memory_order_relaxed);
   g.running_limit_ = 0;
   g.uninterruptible_ = 0;
+  g.uses_floats_ = false;
+  g.streak_ = 0;
+  g.bias_after_ = kBiasAfter;
+  g.last_thread_ = 0;
   g.holder_.store(0, std::memory_order_relaxed);
   return true;
 }
@@ -177,6 +272,7 @@ void LinkGroup::add_member(GroupMember* member) {
   LinkGroup& group = root();
   group.members_.push_back(member);
   if (!member->interruptible()) ++group.uninterruptible_;
+  group.uses_floats_ |= member->uses_floats();
   member->use(group.activation_);
 }
 
@@ -193,6 +289,8 @@ Result<void> LinkGroup::merge(LinkGroup& a, LinkGroup& b) {
   ROTOR_TRY(GroupEntry in_b, GroupEntry::enter(&b));
   LinkGroup& x = a.root();
   LinkGroup& y = b.root();
+  for (LinkGroup* group : {&x, &y})
+    if (group->is_inside_by_bias()) group->become_plain();
   return x.members_.size() < y.members_.size() ? absorb(y, x) : absorb(x, y);
 }
 
@@ -223,6 +321,7 @@ Result<void> LinkGroup::absorb(LinkGroup& into, LinkGroup& from) {
     into.running_limit_ = record->stack_limit;
     break;
   }
+  if (into.uses_floats_ != from.uses_floats_) into.begin_floats(from);
   into.uninterruptible_ += from.uninterruptible_;
   into.delivered_ |= from.delivered_;
   if (from.unsettled_.load()) into.unsettled_.store(true);
@@ -230,6 +329,15 @@ Result<void> LinkGroup::absorb(LinkGroup& into, LinkGroup& from) {
   from.parent_.store(&into, std::memory_order_release);
   from.holder_.store(0);
   return {};
+}
+
+void LinkGroup::begin_floats(LinkGroup& from) {
+  uses_floats_ = true;
+  // This thread is in host code: what leaves that for the guest looks at the entry's record.
+  for (EntryRecord* record = t_thread.top; record; record = record->previous) {
+    LinkGroup& entered = record->group->root();
+    if (&entered == this || &entered == &from) record->uses_floats = true;
+  }
 }
 
 bool LinkGroup::change_limit(uint64_t stack_limit) {

@@ -16,6 +16,13 @@
 // last owner went, is a bit of that very word (kUnowned): whoever drops the last owner frees the group if nobody is
 // inside, and else sets the bit, with which the exchange of the thread inside fails.
 //
+// Bias. A thread that entered a group by itself many times in a row leaves it biased: `holder_` names its BiasSeat, and
+// from then on it enters and leaves by plain stores to that, as long as it is in no other group. Who else wants in, or
+// drops the last owner, puts kRevoking in the place of the bias, has all threads pass a barrier (membarrier), and then
+// looks at the seat: either it sees that the thread is inside, or the thread sees kRevoking before it touches anything.
+// So the thread looks at the holder after it wrote to its seat, and does not touch the group after it left the seat. A
+// last owner that goes while the thread is inside is noted in the seat, in place of kUnowned.
+//
 // Forks. In the child, a thread that was inside stays inside for ever: others get the error. `mutex_` is free there.
 //
 // Stopping. Any thread may stop what the group runs: it sets bits of `stop_` and raises the activation's limit to
@@ -31,13 +38,17 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <vector>
 
 #include "code/abi.h"
 #include "memory/fork.h"
+#include "memory/perturb.h"
 #include "rotor/result.h"
+#include "runtime/enter/thread.h"
 #include "runtime/stop/watchdog.h"
+#include "runtime/store/bias.h"
 
 namespace rotor::runtime {
 
@@ -49,6 +60,8 @@ class GroupMember {
   virtual void retire() = 0;
   /// Returns the Config::interruptible that its code was compiled with.
   virtual bool interruptible() const = 0;
+  /// Returns whether its code depends on the processor's floating-point control.
+  virtual bool uses_floats() const = 0;
   /// Makes its context point to `activation` from now on, so that its code runs under the group's limits.
   virtual void use(code::Activation& activation) = 0;
   /// Returns whether the address lies in the reservation of one of its memories. Async-signal-safe.
@@ -81,7 +94,11 @@ class LinkGroup final : public Watched, public std::enable_shared_from_this<Link
   static bool renew(const std::shared_ptr<LinkGroup>& group);
 
   /// Returns the group that this one has become part of, or itself.
-  LinkGroup& root();
+  LinkGroup& root() {
+    LinkGroup* group = this;
+    while (LinkGroup* parent = group->parent_.load(std::memory_order_acquire)) group = parent;
+    return *group;
+  }
   /// Returns whether the members are not yet freed.
   bool alive() { return !root().is_freed(); }
 
@@ -90,6 +107,29 @@ class LinkGroup final : public Watched, public std::enable_shared_from_this<Link
   Result<void> enter();
   /// Undoes one enter. The outermost one frees the group if its last owner went meanwhile.
   void leave();
+  /// Lets the calling thread in if the group is biased to it and it is inside no other by a bias. Returns false if
+  /// nothing was done.
+  bool enter_biased(ThreadState& thread) {
+    if (holder_.load(std::memory_order_relaxed) != thread.bias_word) return false;
+    BiasSeat& seat = *thread.seat;
+    if (seat.inside.load(std::memory_order_relaxed)) return false;
+    seat.inside.store(this, std::memory_order_relaxed);
+    std::atomic_signal_fence(std::memory_order_seq_cst);  // the barrier is that of who revokes
+    ROTOR_PERTURB_POINT();
+    if (holder_.load(std::memory_order_acquire) != thread.bias_word) [[unlikely]] {
+      leave_seat(seat);
+      return false;
+    }
+    depth_ = 1;
+    return true;
+  }
+  /// Undoes one enter or enter_biased.
+  void leave_call(ThreadState& thread) {
+    if (thread.seat && thread.seat->inside.load(std::memory_order_relaxed) == this && depth_ == 1) [[likely]]
+      leave_biased(*thread.seat);
+    else
+      leave();
+  }
   /// Keeps the calling thread inside between its calls, which then cost it no exchange on the bus. Errors: as of enter.
   Result<void> begin_stay();
   /// Ends a stay; must be called by the thread that began it.
@@ -104,6 +144,10 @@ class LinkGroup final : public Watched, public std::enable_shared_from_this<Link
     if (group.activation_.stack_limit.load(std::memory_order_relaxed) == stack_limit) [[likely]]
       return true;
     return group.change_limit(stack_limit);
+  }
+  /// Returns whether that limit is in force, and nothing has to stop. Pre: this is a root.
+  bool has_limit(uint64_t stack_limit) const {
+    return activation_.stack_limit.load(std::memory_order_relaxed) == stack_limit;
   }
   /// Restores the stack limit of the entry around the one that was left.
   void resume_call(uint64_t stack_limit) {
@@ -121,6 +165,8 @@ class LinkGroup final : public Watched, public std::enable_shared_from_this<Link
   void end_wait();
   /// Returns whether this thread, which is inside, entered the group only once, so that no call of its own runs in it.
   bool entered_once() { return root().depth_ == 1; }
+  /// Returns whether a member's code depends on the processor's floating-point control.
+  bool uses_floats() { return root().uses_floats_; }
   std::span<GroupMember* const> members() { return root().members_; }
   /// Pre: no other thread knows the group yet.
   void add_member(GroupMember* member);
@@ -153,6 +199,8 @@ class LinkGroup final : public Watched, public std::enable_shared_from_this<Link
   /// Makes one group of two. Errors: as of enter, for either of them.
   static Result<void> merge(LinkGroup& a, LinkGroup& b);
 
+  /// Returns whether a thread that left the group has left it biased, for tests.
+  bool is_biased() { return is_biased(root().holder_.load()); }
   /// Returns the number of owners, for tests.
   uint32_t owners() { return root().owners_.load(); }
 
@@ -160,6 +208,8 @@ class LinkGroup final : public Watched, public std::enable_shared_from_this<Link
   // Values of holder_, beside the address of a ThreadState.
   static constexpr uintptr_t kFreed = 1;    ///< the whole word
   static constexpr uintptr_t kUnowned = 2;  ///< a bit: the thread that leaves has to look at owners_
+  static constexpr uintptr_t kRevoking = ThreadState::kBiased;  ///< the whole word; only while mutex_ is held
+  static constexpr uint32_t kBiasAfter = 16, kBiasAfterMost = 4096;
 
   // Bits of stop_.
   static constexpr uint32_t kInterrupt = 1;  ///< until the call that it ended is left
@@ -167,8 +217,40 @@ class LinkGroup final : public Watched, public std::enable_shared_from_this<Link
   static constexpr uint32_t kStop = kInterrupt | kDeadline;
   static constexpr uint32_t kWithdrawn = 4;  ///< a stop was taken back, whose limit the inside thread may have met
 
+  static bool is_biased(uintptr_t holder) { return holder & ThreadState::kBiased && holder != kRevoking; }
+  static BiasSeat& seat_of(uintptr_t holder) { return *reinterpret_cast<BiasSeat*>(holder & ~ThreadState::kBiased); }
+  /// Returns whether the calling thread is inside by its bias. Pre: this is a root.
+  bool is_inside_by_bias() const {
+    return t_thread.seat && t_thread.seat->inside.load(std::memory_order_relaxed) == this;
+  }
+  void leave_biased(BiasSeat& seat) {
+    if (unsettled_.load(std::memory_order_relaxed)) [[unlikely]]
+      settle();
+    depth_ = 0;
+    leave_seat(seat);
+  }
+  static void leave_seat(BiasSeat& seat) {
+    seat.inside.store(nullptr, std::memory_order_release);
+    std::atomic_signal_fence(std::memory_order_seq_cst);
+    ROTOR_PERTURB_POINT();
+    if (seat.unowned.load(std::memory_order_relaxed)) [[unlikely]]
+      free_unowned(seat);
+  }
+  static void free_unowned(BiasSeat& seat);
+  /// Makes the calling thread, which is inside by its bias, one that is inside in the ordinary way.
+  void become_plain();
+  /// Takes the bias away, and lets the calling thread in. Returns false if nothing was done: the group is not biased.
+  /// Errors: as of enter.
+  Result<bool> revoke();
+  /// Removes the bias of a group whose last owner went, or leaves the group to the thread that is inside by it. Returns
+  /// whether the caller has to free the group; nullopt if it is not biased as `holder` says. Pre: mutex_ is held.
+  std::optional<bool> revoke_unowned(uintptr_t holder);
+  /// Returns what the thread that leaves puts in its place: its bias, or nothing. Pre: this thread is inside.
+  uintptr_t left_behind();
   bool is_freed() const { return holder_.load(std::memory_order_acquire) == kFreed; }
   static Result<void> absorb(LinkGroup& into, LinkGroup& from);
+  /// Has this thread's entries into this group or `from` keep a floating-point control of the guest's.
+  void begin_floats(LinkGroup& from);
   /// Removes an owner. Returns true if the caller has to free the members, for nobody else will. Pre: mutex_ is held.
   bool remove_owner();
   /// Lets the inside thread leave, which may have to free the members.
@@ -187,12 +269,18 @@ class LinkGroup final : public Watched, public std::enable_shared_from_this<Link
   void withdraw_stop(uint32_t bits);
   void apply_limit();
 
-  std::atomic<uintptr_t> holder_{0};  ///< 0, kFreed, or the inside thread's ThreadState and kUnowned
-  uint32_t depth_ = 0;                ///< how often the inside thread entered
+  /// 0, kFreed, kRevoking, the inside thread's ThreadState and kUnowned, or a thread's seat and kBiased.
+  std::atomic<uintptr_t> holder_{0};
+  uint32_t depth_ = 0;  ///< how often the inside thread entered
   uint32_t stays_ = 0;
   std::atomic<LinkGroup*> parent_{nullptr};
   std::shared_ptr<LinkGroup> parent_kept_;
-  bool delivered_ = false;              ///< a call was ended by a stop since the group was entered
+  bool delivered_ = false;  ///< a call was ended by a stop since the group was entered
+  bool uses_floats_ = false;
+  uint32_t streak_ = 0;               ///< how often `last_thread_` entered since another one did
+  uint32_t bias_after_ = kBiasAfter;  ///< doubled with each bias that was taken away
+  uintptr_t last_thread_ = 0;
+  uintptr_t bias_word_ = 0;             ///< the last bias
   std::atomic<bool> unsettled_{false};  ///< leaving has to look at stop_
   code::Activation activation_;
   std::vector<GroupMember*> members_;

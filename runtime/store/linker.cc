@@ -113,7 +113,12 @@ void Linker::define(std::string_view module, std::string_view name, Extern item)
 }
 
 void Linker::define_func(std::string_view module, std::string_view name, FuncType type, HostFunction fn) {
-  auto host = std::make_shared<const HostDefinition>(impl_->engine, type, std::move(fn));
+  define_host(module, name, std::move(type), std::move(fn), {});
+}
+
+void Linker::define_host(std::string_view module, std::string_view name, FuncType type, HostFunction fn,
+                         const detail::DirectHost& direct) {
+  auto host = std::make_shared<const HostDefinition>(impl_->engine, type, std::move(fn), direct);
   impl_->definitions.insert_or_assign({std::string(module), std::string(name)}, std::move(host));
 }
 

@@ -41,7 +41,7 @@ inline std::string outcome_of(const Result<std::vector<Value>>& result) {
   }
   text = result.error().message;
   if (!result.error().trap) return text + " (no trap)";
-  for (const Frame& frame : result.error().trap->frames)
+  for (const Frame& frame : result.error().trap->frames())
     text += '\n' + std::to_string(frame.func_index) + ' ' + frame.module_name + '.' + frame.func_name + " @ " +
             std::to_string(frame.module_offset);
   return text;

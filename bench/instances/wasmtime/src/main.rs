@@ -1,8 +1,9 @@
 //! What run.py asks of Wasmtime: `wasmtime-instances SECONDS MODULE FUNCTION [ARGUMENT…]` makes an instance, calls the
 //! function with numbers of type i32, and drops the store, over and over, for each configuration. It prints one line of
-//! JSON: ns a round by configuration, least and median of batches.
+//! JSON: ns a round by configuration, least and median of batches. `wasmtime-instances SECONDS MODULE --calls` times the
+//! calls of run.py's CALLS instead: ns a call by name.
 use std::time::{Duration, Instant};
-use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, Linker, Module, PoolingAllocationConfig, Store, Val};
+use wasmtime::{Caller, Config, Enabled, Engine, InstanceAllocationStrategy, Linker, Module, PoolingAllocationConfig, Store, Val};
 
 /// Configurations by name: how many bytes a slot keeps resident, and whether the system is asked which pages were written.
 const CONFIGURATIONS: [(&str, Option<(usize, bool)>); 6] = [
@@ -49,9 +50,36 @@ fn measure(seconds: f64, mut round: impl FnMut()) -> (f64, f64) {
     (samples[0], samples[samples.len() / 2])
 }
 
+fn calls(seconds: f64, file: &str) -> wasmtime::Result<()> {
+    const TURNS: i32 = 1000;
+    let engine = engine(None)?;
+    let module = Module::from_file(&engine, file)?;
+    let mut linker = Linker::<i32>::new(&engine);
+    linker.func_wrap("env", "f", |v: i32| v + 1)?;
+    linker.func_wrap("env", "g", |caller: Caller<'_, i32>, v: i32| v + *caller.data())?;
+    let mut store = Store::new(&engine, 1);
+    let instance = linker.instantiate(&mut store, &module)?;
+    let add = instance.get_typed_func::<(i32, i32), i32>(&mut store, "add")?;
+    let mut sum = 0;
+    let (add_ns, _) = measure(seconds, || sum = add.call(&mut store, (sum, 1)).expect("a sum"));
+    let mut loop_of = |name: &str| -> wasmtime::Result<f64> {
+        let function = instance.get_typed_func::<i32, i32>(&mut store, name)?;
+        let (least, _) = measure(seconds, || drop(function.call(&mut store, TURNS).expect("a sum")));
+        Ok(least / TURNS as f64)
+    };
+    let (host_ns, data_ns) = (loop_of("host_loop")?, loop_of("data_loop")?);
+    let trap = instance.get_typed_func::<(), ()>(&mut store, "trap")?;
+    let (trap_ns, _) = measure(seconds, || drop(trap.call(&mut store, ()).expect_err("a trap")));
+    println!("{{\"add\": {add_ns:.2}, \"host\": {host_ns:.2}, \"data\": {data_ns:.2}, \"trap\": {trap_ns:.1}}}");
+    Ok(())
+}
+
 fn main() -> wasmtime::Result<()> {
     let arguments: Vec<String> = std::env::args().collect();
     let seconds: f64 = arguments[1].parse().expect("SECONDS");
+    if arguments[3] == "--calls" {
+        return calls(seconds, &arguments[2]);
+    }
     let numbers: Vec<Val> = arguments[4..].iter().map(|a| Val::I32(a.parse().expect("a number"))).collect();
     let mut lines = Vec::new();
     for (name, pool) in CONFIGURATIONS {
