@@ -25,8 +25,8 @@ function(rotor_test name)
   endif()
   cmake_parse_arguments(ARG "" "" "SOURCES;LIBS;LABELS" ${ARGN})
   rotor_folder(folder)
-  # ThreadSanitizer's preset runs no others (CMakePresets.json), so they need not be built.
-  if(ROTOR_SANITIZE STREQUAL "thread" AND NOT folder MATCHES "^(memory|runtime|proxy|examples)$" AND
+  # The preset `tsan` runs no others, so they need not be built.
+  if(ROTOR_THREADS_ONLY AND NOT folder MATCHES "^(memory|runtime|proxy|examples)$" AND
      NOT threads IN_LIST ARG_LABELS)
     return()
   endif()

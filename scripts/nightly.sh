@@ -28,6 +28,12 @@ build() {
 
 for preset in dev release asan fuzz; do part "build-$preset" build "$preset"; done
 
+# ThreadSanitizer with what CI leaves out: the tool, on the spec suite.
+tsan_whole() {
+  cmake --preset tsan -DROTOR_THREADS_ONLY=OFF && cmake --build --preset tsan --parallel "$jobs" -- --quiet &&
+    setarch "$(uname -m)" -R ctest --preset tsan --parallel "$jobs"
+}
+part tsan-whole tsan_whole
 # What users install: with fmt as headers only, which CI's builds link.
 part install ctest --preset release -R '^install'
 # Each load and store beside each operator, for each set of CPU features.

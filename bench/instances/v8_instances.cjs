@@ -14,43 +14,39 @@ const measure = (batch) => {
   samples.sort((a, b) => a - b);
   return {min: samples[0], p50: samples[samples.length >> 1]};
 };
+const timed = (run) => (times) => {
+  const begin = now();
+  run(times);
+  return now() - begin;
+};
 const calls = () => {
   const turns = 1000, data = {step: 1};
   const env = {f: (v) => v + 1, g: (v) => v + data.step};
   const {add, host_loop, data_loop, trap} = new WebAssembly.Instance(module_, {env}).exports;
-  // One function a kind of call, so that each is compiled for that alone.
+  // A loop a kind of call, so that each is compiled for that alone; a call of one export is then inlined.
   const adds = (times) => {
-    const begin = now();
     let sum = 0;
-    for (let i = 0; i < times; i++) sum = add(sum, 1);
-    return now() - begin;
+    for (let i = 0; i < times * turns; i++) sum = add(sum, 1);
+    return sum;
   };
   const hosts = (times) => {
-    const begin = now();
     for (let i = 0; i < times; i++) host_loop(turns);
-    return now() - begin;
   };
   const datas = (times) => {
-    const begin = now();
     for (let i = 0; i < times; i++) data_loop(turns);
-    return now() - begin;
   };
   const traps = (times) => {
-    const begin = now();
     for (let i = 0; i < times; i++) {
       try {
         trap();
       } catch {
       }
     }
-    return now() - begin;
   };
-  return {add: measure(adds).min, host: measure(hosts).min / turns, data: measure(datas).min / turns,
-          trap: measure(traps).min};
+  return {add: measure(timed(adds)).min / turns, host: measure(timed(hosts)).min / turns,
+          data: measure(timed(datas)).min / turns, trap: measure(timed(traps)).min};
 };
-const rounds = () => measure((times) => {
-  const begin = now();
+const rounds = () => measure(timed((times) => {
   for (let i = 0; i < times; i++) new WebAssembly.Instance(module_).exports[name](...numbers);
-  return now() - begin;
-});
+}));
 console.log(JSON.stringify(name === '--calls' ? calls() : rounds()));

@@ -94,17 +94,22 @@ void load_results(const CanonicalType& type, const code::Context& context, const
 
 namespace {
 
-/// Writes an entry's record, whose limits are set, and makes it the thread's innermost one.
-void put_on_top(EntryRecord& record, ThreadState& thread, LinkGroup& group, bool uses_floats) {
+/// Puts the guest's floating-point control in force, whose code depends on it. Returns true.
+[[gnu::noinline]] bool begin_floats(EntryRecord& record) {
+  record.host_float_control = FloatControl::get();
+  if (record.host_float_control != FloatControl::kGuest) [[unlikely]]
+    FloatControl::set(FloatControl::kGuest);
+  return true;
+}
+
+/// Writes an entry's record, whose limits are set, and makes it the thread's innermost one. Returns true.
+bool put_on_top(EntryRecord& record, ThreadState& thread, LinkGroup& group, bool uses_floats) {
   record.previous = thread.top;
   record.group = &group;
   record.uses_floats = uses_floats;
   record.host_float_control = FloatControl::kGuest;
   thread.top = &record;
-  if (!uses_floats) return;
-  record.host_float_control = FloatControl::get();
-  if (record.host_float_control != FloatControl::kGuest) [[unlikely]]
-    FloatControl::set(FloatControl::kGuest);
+  return !uses_floats || begin_floats(record);
 }
 
 /// Prepares an entry on the stack at `sp`, for a function with so many words of arguments there. Returns false if it
@@ -140,8 +145,7 @@ bool begin(EntryRecord& record, ThreadState& thread, LinkGroup& group, const cod
     thread.last_context = ref.context;
     thread.last_limit = record.stack_limit;
   }
-  put_on_top(record, thread, group, root.uses_floats());
-  return true;
+  return put_on_top(record, thread, group, root.uses_floats());
 }
 
 /// Ends an entry whose guest returned, or was left.
@@ -194,9 +198,11 @@ static_assert(offsetof(DirectCall, code) == 0 && offsetof(DirectCall, context) =
 
 DirectCall& call_of(detail::CallFrame& frame) { return *reinterpret_cast<DirectCall*>(frame.bytes); }
 
+/// Returns a place on the stack that the call is made on, less than kEntryFrameBytes above where it will be.
+uintptr_t sp_of(const DirectCall& call) { return reinterpret_cast<uintptr_t>(&call); }
+
 /// Begins a call into a group that is not biased to this thread.
-[[gnu::noinline]] bool begin_slowly(DirectCall& call, ThreadState& thread, LinkGroup* group, const code::FuncRef* ref,
-                                    uintptr_t sp) {
+[[gnu::noinline]] bool begin_slowly(DirectCall& call, ThreadState& thread, LinkGroup* group, const code::FuncRef* ref) {
   call.group = nullptr;
   Result<void> entered = group ? group->enter() : gone();
   if (!entered) {
@@ -206,7 +212,18 @@ DirectCall& call_of(detail::CallFrame& frame) { return *reinterpret_cast<DirectC
   call.group = group;
   call.code = ref->code;
   call.context = ref->context;
-  return begin(call.record, thread, *group, *ref, sp, 0);
+  return begin(call.record, thread, *group, *ref, sp_of(call), 0);
+}
+
+/// Ends a call that is not the thread's outermost, left the guest early, or changed the floating-point control.
+[[gnu::noinline]] bool end_slowly(DirectCall& call, ThreadState& thread, uint64_t left) {
+  end(call.record, thread, *call.group);
+  if (left) {
+    call.record.host_error = error_of(call.record);
+    return false;
+  }
+  call.group->leave_call(thread);
+  return true;
 }
 
 }  // namespace
@@ -222,19 +239,18 @@ bool begin_call(CallFrame& frame, const Handle& func) {
   ThreadState& thread = t_thread;
   LinkGroup* group = group_of(func);
   const code::FuncRef* ref = func_ref_of(func);
-  auto sp = reinterpret_cast<uintptr_t>(__builtin_frame_address(0));
-  if (!group || !group->enter_biased(thread)) [[unlikely]]
-    return begin_slowly(call, thread, group, ref, sp);
+  if (!group || !group->enter_quickly(thread)) [[unlikely]]
+    return begin_slowly(call, thread, group, ref);
   call.group = group;
   call.code = ref->code;
   call.context = ref->context;
+  const uintptr_t sp = sp_of(call);
   // A thread that calls again from the same place finds everything as it was. (Limits are of the instance: one that
   // came in place of another has a group that has none in force yet.)
   if (thread.last_sp == sp && thread.last_context == call.context && group->has_limit(thread.last_limit)) [[likely]] {
     call.record.stack_low = thread.stack_low;
     call.record.stack_limit = thread.last_limit;
-    put_on_top(call.record, thread, *group, group->uses_floats());
-    return true;
+    return put_on_top(call.record, thread, *group, group->root_uses_floats());
   }
   return begin(call.record, thread, *group, *ref, sp, 0);
 }
@@ -242,11 +258,9 @@ bool begin_call(CallFrame& frame, const Handle& func) {
 bool end_call(CallFrame& frame, uint64_t left) {
   DirectCall& call = call_of(frame);
   ThreadState& thread = t_thread;
-  end(call.record, thread, *call.group);
-  if (left) [[unlikely]] {
-    call.record.host_error = error_of(call.record);
-    return false;
-  }
+  if (left || call.record.previous || call.record.host_float_control != FloatControl::kGuest) [[unlikely]]
+    return end_slowly(call, thread, left);
+  thread.top = nullptr;
   call.group->leave_call(thread);
   return true;
 }

@@ -21,6 +21,7 @@ void HostImport::bind(InstanceImpl* importer, std::shared_ptr<const HostDefiniti
                       uint32_t index) {
   instance = importer;
   import_index = index;
+  direct = host->direct;
   definition = std::move(host);
   type = &wanted;
   if (wanted.result_words) results = std::make_unique<uint64_t[]>(wanted.result_words);
@@ -30,7 +31,6 @@ void HostImport::bind(InstanceImpl* importer, std::shared_ptr<const HostDefiniti
 }
 
 code::FuncRef HostImport::ref() {
-  const detail::DirectHost& direct = definition->direct;
   auto* entry = direct.function && !direct.has_floats ? &rotor_host_entry_ints : &rotor_host_entry;
   return {type->id(), reinterpret_cast<const void*>(entry), &context};
 }
@@ -40,7 +40,7 @@ namespace {
 /// Runs a function that takes the words of registers, as run_host does. Returns false if it failed; the record then has
 /// the error.
 bool run_direct(HostImport& import, CallRegs& regs, EntryRecord& record) {
-  const detail::DirectHost& direct = import.definition->direct;
+  const detail::DirectHost& direct = import.direct;
   HostScope host(record);
   Caller caller(import.instance);
   try {
@@ -85,6 +85,20 @@ Result<void> call_host(HostImport& import, CallRegs& regs, const uint64_t* stack
   return {};
 }
 
+/// Does the same with slots.
+[[gnu::noinline]] bool run_by_slots(HostImport& import, CallRegs& regs, const uint64_t* stack_args,
+                                    EntryRecord& record) {
+  Result<void> result = call_host(import, regs, stack_args);
+  if (result) return true;
+  record.host_error = std::move(result).error();
+  return false;
+}
+
+[[gnu::noinline, gnu::cold]] void* leave_with_error(EntryRecord& record, uintptr_t frame) {
+  record.pc_count = walk_frames(record, frame, record.pcs, Trap::kMaxFrames);
+  return record.saved_sp;
+}
+
 }  // namespace
 
 /// Called by rotor_host_entry, whose frame is `frame`. Returns nullptr if the call returned normally, else the stack
@@ -94,17 +108,10 @@ extern "C" [[gnu::visibility("hidden"), gnu::used]] void* rotor_host_dispatch(co
                                                                               uintptr_t frame) {
   HostImport& import = *static_cast<HostImport*>(context->host);
   EntryRecord& record = *t_thread.top;
-  if (import.definition->direct.function && !import.instance->options.import_observer) [[likely]] {
-    if (run_direct(import, *regs, record)) [[likely]]
-      return nullptr;
-  } else {
-    Result<void> result = call_host(import, *regs, stack_args);
-    if (result) [[likely]]
-      return nullptr;
-    record.host_error = std::move(result).error();
-  }
-  record.pc_count = walk_frames(record, frame, record.pcs, Trap::kMaxFrames);
-  return record.saved_sp;
+  const bool is_direct = import.direct.function && !import.instance->options.import_observer;
+  if (is_direct ? run_direct(import, *regs, record) : run_by_slots(import, *regs, stack_args, record)) [[likely]]
+    return nullptr;
+  return leave_with_error(record, frame);
 }
 
 }  // namespace rotor::runtime

@@ -29,6 +29,7 @@ struct HostImport {
   code::Context context{};  ///< `host` points back here
   InstanceImpl* instance = nullptr;
   std::shared_ptr<const HostDefinition> definition;
+  detail::DirectHost direct;  ///< the definition's
   const CanonicalType* type = nullptr;
   std::unique_ptr<uint64_t[]> results;  ///< null if results are in registers
   uint32_t import_index = 0;            ///< among the imports of all kinds

@@ -107,10 +107,15 @@ class LinkGroup final : public Watched, public std::enable_shared_from_this<Link
   Result<void> enter();
   /// Undoes one enter. The outermost one frees the group if its last owner went meanwhile.
   void leave();
-  /// Lets the calling thread in if the group is biased to it and it is inside no other by a bias. Returns false if
-  /// nothing was done.
-  bool enter_biased(ThreadState& thread) {
-    if (holder_.load(std::memory_order_relaxed) != thread.bias_word) return false;
+  /// Lets the calling thread in if that takes no exchange: the group is biased to it and it is inside no other by a
+  /// bias, or it stays inside. Returns false if nothing was done.
+  bool enter_quickly(ThreadState& thread) {
+    const uintptr_t holder = holder_.load(std::memory_order_relaxed);
+    if ((holder & ~kUnowned) == reinterpret_cast<uintptr_t>(&thread)) {
+      ++depth_;
+      return true;
+    }
+    if (holder != thread.bias_word) return false;
     BiasSeat& seat = *thread.seat;
     if (seat.inside.load(std::memory_order_relaxed)) return false;
     seat.inside.store(this, std::memory_order_relaxed);
@@ -123,12 +128,17 @@ class LinkGroup final : public Watched, public std::enable_shared_from_this<Link
     depth_ = 1;
     return true;
   }
-  /// Undoes one enter or enter_biased.
+  /// Undoes one enter or enter_quickly.
   void leave_call(ThreadState& thread) {
-    if (thread.seat && thread.seat->inside.load(std::memory_order_relaxed) == this && depth_ == 1) [[likely]]
-      leave_biased(*thread.seat);
-    else
-      leave();
+    if (unsettled_.load(std::memory_order_relaxed)) [[unlikely]]
+      return leave();
+    BiasSeat* seat = thread.seat;
+    if (seat && seat->inside.load(std::memory_order_relaxed) == this && depth_ == 1) [[likely]] {
+      depth_ = 0;
+      return leave_seat(*seat);
+    }
+    if (stays_ == 0) return leave();
+    --depth_;
   }
   /// Keeps the calling thread inside between its calls, which then cost it no exchange on the bus. Errors: as of enter.
   Result<void> begin_stay();
@@ -167,6 +177,8 @@ class LinkGroup final : public Watched, public std::enable_shared_from_this<Link
   bool entered_once() { return root().depth_ == 1; }
   /// Returns whether a member's code depends on the processor's floating-point control.
   bool uses_floats() { return root().uses_floats_; }
+  /// Does the same for a root.
+  bool root_uses_floats() const { return uses_floats_; }
   std::span<GroupMember* const> members() { return root().members_; }
   /// Pre: no other thread knows the group yet.
   void add_member(GroupMember* member);
