@@ -22,7 +22,7 @@ struct State {
 using Step = std::function<void(Proxy&, State&)>;
 
 /// Repeats a call as long as injected faults keep a trapped instance from being replaced.
-void expect_state(Proxy& proxy, const State& state) {
+void expect_state(Proxy& proxy, State& state) {
   Result<Reply> got = proxy.call("get", {state.object});
   for (int i = 0; i < 1000 && !got && got.error().message.find("nothing to rewind to") != std::string::npos; i++) {
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
@@ -102,12 +102,11 @@ TEST(CheckpointFault, OfTheSystemInTheNextCheckpoint) {
 
 TEST(CheckpointFault, OfTheSystemInARewind) {
   for_each_failure(
-      checkpoint,
       [](Proxy& proxy, State& state) {
+        checkpoint(proxy, state);
         leak_to_swap(proxy);
-        expect_state(proxy, state);
       },
-      1);
+      expect_state, 1);
 }
 
 TEST(CheckpointFault, OfTheSystemInARewindAfterATrap) {

@@ -50,7 +50,7 @@ class CheckpointState {
   double use_ = 0;            ///< at the checkpoint
   bool tried_ = false;
   bool failed_ = false;    ///< the last attempt
-  uint64_t tried_ns_ = 0;  ///< when the last one was taken, or could not be
+  uint64_t begun_ns_ = 0;  ///< when the last attempt began
   uint64_t cost_ns_ = 0;   ///< what that took
 };
 

@@ -58,23 +58,30 @@ TEST(CheckpointState, TheNextIsDueByTimeOrByGrowth) {
   CheckpointState state(r, 0.7);
   state.note_taken(1000 * kMs, 2 * kMs, 0.25);
   EXPECT_FALSE(state.is_due(1000 * kMs, 0.25));
-  EXPECT_FALSE(state.is_due(1199 * kMs, 0.25));
-  EXPECT_TRUE(state.is_due(1200 * kMs, 0.25)) << "2 ms are 1 % of 200";
+  EXPECT_FALSE(state.is_due(1197 * kMs, 0.25));
+  EXPECT_TRUE(state.is_due(1198 * kMs, 0.25)) << "2 ms are 1 % of 200, with these";
   EXPECT_FALSE(state.is_due(1001 * kMs, 0.374));
   EXPECT_TRUE(state.is_due(1001 * kMs, 0.375));
   EXPECT_FALSE(state.is_due(1001 * kMs, 0.7)) << "it would be futile";
-  EXPECT_TRUE(state.is_due(1200 * kMs, 0.7)) << "it serves a trap";
+  EXPECT_TRUE(state.is_due(1198 * kMs, 0.7)) << "it serves a trap";
+}
+
+TEST(CheckpointState, IsAlwaysDueWithAllOfTheTime) {
+  const CheckpointRule r = rule(1, 1);
+  CheckpointState state(r, 0.7);
+  state.note_taken(1000 * kMs, 2 * kMs, 0.25);
+  EXPECT_TRUE(state.is_due(1000 * kMs, 0.25));
 }
 
 TEST(CheckpointState, AFailureWaitsForTheTime) {
   const CheckpointRule r = rule(0.125, 0.01);
   CheckpointState state(r, 0.7);
-  state.note_failed(0, kMs);
+  state.note_failed(kMs, kMs);
   EXPECT_FALSE(state.is_due(99 * kMs, 0.1));
   EXPECT_TRUE(state.is_due(100 * kMs, 0.1));
-  state.note_taken(100 * kMs, kMs, 0.1);
-  state.note_failed(200 * kMs, kMs);
-  EXPECT_FALSE(state.is_due(201 * kMs, 0.5)) << "growth does not count after a failure";
+  state.note_taken(101 * kMs, kMs, 0.1);
+  state.note_failed(201 * kMs, kMs);
+  EXPECT_FALSE(state.is_due(202 * kMs, 0.5)) << "growth does not count after a failure";
   EXPECT_TRUE(state.is_due(300 * kMs, 0.5));
 }
 

@@ -57,8 +57,10 @@ bool ProxyImpl::rewind() {
 void ProxyImpl::rewind_before_change(Holder& holder) {
   if (holder.is_explicit || holder.depth > 1 || holder.guest_depth || !rotating_ || !rewinder_->has_leaked(use_))
     return;
+  const bool around = std::exchange(preparing_, true);  // the callbacks must not call the proxy
   if (rewinder_->obstacle(gate_.active(), {.calls = calls_}) == Rewinder::Obstacle::none && warmer_->lets_try(false))
     rewind();
+  preparing_ = around;
 }
 
 /// Called when the outermost lease ended, before the gate opens.

@@ -139,7 +139,7 @@ enum class HostWrites : uint8_t {
 struct CheckpointRule {
   /// A new checkpoint, if the last one is stale, is due once memory use has grown by this fraction of the limit since;
   double grown = 0.05;
-  /// or once the last one took no more than this fraction of the time since.
+  /// or once the last one took no more than this fraction of the time since it began. 1: always.
   double cpu = 0.01;
   /// What is done while a result that is newer than the checkpoint is held.
   WhileHeld while_held = WhileHeld::wait;
