@@ -166,7 +166,7 @@ class CheckpointModel {
     if (what < 880) {
       // If what is held keeps rewinds away for long, the memory runs out.
       if (tested_->counters().memory_bytes >= 60 * Memory::kPageBytes) return let_go();
-      (void)call_tested("leak", {static_cast<int32_t>(below(4))});
+      (void)call_tested("grow", {static_cast<int32_t>(below(4))});  // traps at no fault
     } else if (what < 900) {
       EXPECT_TRUE(tested_->rotate());
     } else if (what < 920) {

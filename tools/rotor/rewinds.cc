@@ -58,7 +58,7 @@ class RewindingExecutor final : public TraceExecutor {
   std::string text_of(TraceResult result, const ReplayReply& reply) const {
     switch (result) {
       case TraceResult::none: return "nothing";
-      case TraceResult::integer: return to_text(reply.number);
+      case TraceResult::integer: return wasm_bindgen::to_text(reply.number);
       case TraceResult::handle: return "a handle";
       case TraceResult::handles: return fmt::format("{} handles", reply.handles.size());
       case TraceResult::data: break;
@@ -67,7 +67,7 @@ class RewindingExecutor final : public TraceExecutor {
     const auto* expected =
         call < load_->calls.size() ? std::get_if<ExpectedData>(&load_->calls[call].expected) : nullptr;
     if (expected && expected->hex.empty()) return fmt::format("{} bytes", reply.data.size());
-    return to_text(digest(reply.data));
+    return wasm_bindgen::to_text(digest(reply.data));
   }
 
   Proxy& proxy_;
