@@ -43,6 +43,9 @@ WHITE_BOX = {
     'fuzz/code_file.cc': ['code/code_file.h', 'code/code_image.h', 'wasm/decode_module.h'],  # a code file carries the module
     'jit/cost_test.cc': ['memory/testing/child.h'],
     'proxy/answer_model_test.cc': ['memory/fault_injection.h'],
+    'proxy/checkpoint_fault_test.cc': ['memory/fault_injection.h', 'memory/slot_pool.h'],
+    'proxy/checkpoint_test.cc': ['memory/testing/child.h'],
+    'proxy/checkpoint_model_test.cc': ['memory/fault_injection.h'],
     'proxy/fault_test.cc': ['memory/fault_injection.h', 'memory/slot_pool.h'],
     'proxy/embedder_test.cc': ['memory/testing/child.h'],
     'proxy/gate_test.cc': ['memory/testing/child.h', 'memory/testing/perturb.h'],

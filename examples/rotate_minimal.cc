@@ -13,14 +13,12 @@ static rotor::Result<int> run(const char* path) {
   ROTOR_TRY(auto pre, rotor::Linker(engine).instantiate_pre(module));
   rotor::Limits limits;
   limits.memory.limit_bytes = 8 << 20;
-  rotor::Policy policy;  // what the exports mean; the rest are queries of plain numbers
-  policy.exports = {
-      {.name = "build_state", .effect = rotor::Effect::build, .results = {{rotor::ResultKind::handle}}},
-      {.name = "work", .args = {{rotor::ArgKind::handle, rotor::ArgKind::scalar}}},
-  };
+  rotor::Policy policy;
+  policy.mode = rotor::RotationMode::checkpoint;
+  policy.allow = {{.name = "work", .results = rotor::Returned::value}};  // leaves nothing lasting behind; all else does
   ROTOR_TRY(auto proxy, rotor::Proxy::create(module, rotor::linked_guests(pre, limits), policy));
 
-  ROTOR_TRY(auto state, proxy.call("build_state", {7}));  // recorded: replayed on a standby
+  ROTOR_TRY(auto state, proxy.call("build_state", {7}));  // in the checkpoint, which the next call is followed by
   int right = 0;
   for (int i = 0; i < 500; i++) {  // each call loses a page; the 127th would trap
     ROTOR_TRY(auto reply, proxy.call("work", {state.handle(), 42}));

@@ -2,50 +2,19 @@
 // has its side effects twice, the active goes on, and nothing is leaked.
 #include <gtest/gtest.h>
 
-#include <dirent.h>
-
-#include <fstream>
 #include <mutex>
 #include <thread>
 
 #include "memory/fault_injection.h"
 #include "memory/slot_pool.h"
 #include "proxy/testing/answer_guest.h"
+#include "proxy/testing/held.h"
 
 namespace rotor::proxy {
 namespace {
 
 using namespace std::chrono_literals;
 namespace faults = memory::fault_injection;
-
-/// What a guest's memory leaves behind if it is not given back: files in memory, reservations, descriptors.
-struct Held {
-  size_t mappings = 0, descriptors = 0;
-  bool operator==(const Held&) const = default;
-  friend std::ostream& operator<<(std::ostream& out, const Held& held) {
-    return out << held.mappings << " mappings, " << held.descriptors << " descriptors";
-  }
-};
-#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
-constexpr bool kCountsReservations = false;  // they have their own
-#else
-constexpr bool kCountsReservations = true;
-#endif
-Held held_now() {
-  Held held;
-  std::ifstream maps("/proc/self/maps");
-  for (std::string line; std::getline(maps, line);) {
-    const size_t dash = line.find('-');
-    const uint64_t begin = std::stoull(line.substr(0, dash), nullptr, 16);
-    const uint64_t end = std::stoull(line.substr(dash + 1), nullptr, 16);
-    const bool reserved = end - begin > (65u << 20) && line.find("---p") < 60;  // more than an arena of the allocator
-    held.mappings += (kCountsReservations && reserved) || line.find("memfd:") != std::string::npos;
-  }
-  DIR* folder = opendir("/proc/self/fd");
-  while (readdir(folder)) held.descriptors++;
-  closedir(folder);
-  return held;
-}
 
 /// A proxy, one object, and what it must be.
 class Subject {

@@ -220,6 +220,16 @@ Result<void> ImportTape::on_handle(std::string_view what) {
   return {};
 }
 
+void ImportTape::on_state_changed() {
+  state_changed_ = true;
+  if (attention_) attention_->store(true, std::memory_order_relaxed);
+}
+
+void ImportTape::watch_state(std::atomic<bool>& attention) {
+  state_changed_ = false;
+  attention_ = &attention;
+}
+
 // ---- replay ---------------------------------------------------------------------------------------------------------
 
 Result<void> ImportTape::give_answer(const ImportPlan& plan, Caller& caller, Slot* slots) {

@@ -1,10 +1,12 @@
 // Records what host functions answer within a call, and answers in their place when the call is replayed.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "proxy/log_call.h"
@@ -45,6 +47,12 @@ class ImportTape final : public ImportObserver {
   void on_nested_call(std::string_view name, std::span<const Value> args, std::span<const Value> results) override;
   void on_nested_error(std::string_view name, std::span<const Value> args, const Error& error) override;
   Result<void> on_handle(std::string_view what) override;
+  void on_state_changed() override;
+
+  /// Has Caller::state_changed raise `attention`, too, from now on, and forgets what it said so far.
+  void watch_state(std::atomic<bool>& attention);
+  /// Returns, once, whether a host function said that state outside of the guest changed.
+  bool take_state_changed() { return std::exchange(state_changed_, false); }
 
  private:
   enum class Mode : uint8_t { idle, recording, replaying };
@@ -69,6 +77,8 @@ class ImportTape final : public ImportObserver {
   std::vector<Slot> nested_;  ///< results of the open answer's nested calls
   std::string unrecordable_;
   std::string divergence_;
+  bool state_changed_ = false;
+  std::atomic<bool>* attention_ = nullptr;
 };
 
 }  // namespace rotor::proxy

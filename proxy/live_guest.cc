@@ -34,7 +34,7 @@ Result<std::unique_ptr<LiveGuest>> GuestSource::make(const StandbyImage* image, 
   GuestRequest request;
   request.imageable = imageable;
   request.rotates = rotates_;
-  if (plan_.records_answers) request.import_observer = live->tape_.get();
+  if (plan_.records_answers || plan_.mode == RotationMode::checkpoint) request.import_observer = live->tape_.get();
   if (image) {
     request.snapshot = &image->snapshot;
     request.saved = image->saved;
@@ -76,21 +76,21 @@ Result<std::shared_ptr<const StandbyImage>> LiveGuest::make_image(std::vector<st
                                                                   bool* usable) {
   *usable = false;
   ROTOR_CHECK(stop_workers());
-  auto image = std::make_shared<StandbyImage>();
-  auto take = [&]() -> Result<void> {
-    ROTOR_TRY(image->saved, detail::guarded("Guest::save", [&] { return guest_->save(); }));
-    ROTOR_TRY(image->snapshot, instance().snapshot());
-    image->resident_bytes = image->snapshot.resident_bytes();
-    return {};
-  };
-  Result<void> taken = take();
-  // A refused snapshot left the guest as it was, unless the system took a memory and did not give it back.
-  if (!taken && taken.error().kind == ErrorKind::stale_handle) return std::unexpected(std::move(taken).error());
+  Result<std::shared_ptr<StandbyImage>> image = take_state();
+  if (!image && image.error().kind == ErrorKind::stale_handle) return std::unexpected(std::move(image).error());
   ROTOR_CHECK(start_workers());
   *usable = true;
-  ROTOR_CHECK(taken);
-  image->handles = handles.share();
-  image->calls = std::move(calls);
+  if (!image) return std::unexpected(std::move(image).error());
+  (*image)->handles = handles.share();
+  (*image)->calls = std::move(calls);
+  return *image;
+}
+
+Result<std::shared_ptr<StandbyImage>> LiveGuest::take_state() {
+  auto image = std::make_shared<StandbyImage>();
+  ROTOR_TRY(image->saved, detail::guarded("Guest::save", [&] { return guest_->save(); }));
+  ROTOR_TRY(image->snapshot, instance().snapshot());
+  image->resident_bytes = image->snapshot.resident_bytes();
   return image;
 }
 
@@ -98,7 +98,7 @@ Result<const Func*> LiveGuest::find_func(uint32_t export_index) {
   const ExportPlan& plan = plan_.exports[export_index];
   ROTOR_TRY(funcs_[export_index], instance().get_func(plan.name));
   constexpr size_t kMaxParams = 32;
-  if (plan.simple && plan.args.size() <= kMaxParams) {
+  if (plan.simple && takes_shortcuts && plan.args.size() <= kMaxParams) {
     Simple& simple = simple_[export_index];
     simple.func = &funcs_[export_index];
     for (size_t i = 0; i < plan.args.size(); i++)
@@ -272,7 +272,7 @@ GuestFactory linked_guests(InstancePre pre, Limits limits, std::function<std::sh
           ErrorKind::invalid_argument,
           fmt::format("{} is defined once for all instances and can be changed: a guest that shares it can't be "
                       "rotated; define it per instance",
-                       printable_name(shared->front())));
+                      printable_name(shared->front())));
     std::shared_ptr<void> host_data;
     if (make_host_data) {
       ROTOR_TRY(host_data, detail::guarded("make_host_data", make_host_data));

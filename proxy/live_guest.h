@@ -100,6 +100,10 @@ class LiveGuest {
   /// those of Guest and Instance::snapshot; after an error the guest must not be used if `*usable` is false.
   Result<std::shared_ptr<const StandbyImage>> make_image(std::vector<std::shared_ptr<const LogCall>> calls,
                                                          bool* usable);
+  /// Makes an image of the guest's state. Pre: its workers are stopped. Errors: those of Guest::save; those of
+  /// Instance::snapshot: a refused one left the guest as it was, unless it is stale_handle (the system took a memory
+  /// and did not give it back).
+  Result<std::shared_ptr<StandbyImage>> take_state();
 
   /// These may be called by any thread.
   uint64_t memory_bytes() const { return memory_.size_bytes(); }
@@ -111,7 +115,8 @@ class LiveGuest {
   }
 
   HandleMap handles;
-  uint64_t number = 0;  ///< from 1; each guest of the proxy has another one
+  bool takes_shortcuts = true;  ///< calls may take the proxy's shortest way. To be set before the first call
+  uint64_t number = 0;          ///< from 1; each guest of the proxy has another one
   StandbyOrigin origin = StandbyOrigin::replay;
   uint64_t calls_replayed = 0;
   uint64_t warmup_ns = 0;

@@ -116,6 +116,25 @@ void log(Writer& out, const ProxyCounters& c) {
   out.counter("log_compactions_total", "Compactions of the log.", c.log_compactions);
 }
 
+void checkpoints(Writer& out, const ProxyCounters& c) {
+  out.counter("checkpoints_total", "Checkpoints taken.", c.checkpoints);
+  out.counter("checkpoints_failed_total", "Checkpoints that could not be taken.", c.checkpoints_failed);
+  out.seconds_gauge("checkpoint_pause_last_seconds", "Time that callers waited for the last checkpoint.",
+                    c.checkpoint_ns_last);
+  out.seconds_gauge("checkpoint_pause_max_seconds", "Longest time that callers waited for a checkpoint.",
+                    c.checkpoint_ns_max);
+  out.seconds_total("checkpoint_pause_seconds_total", "Time that callers waited for checkpoints.",
+                    c.checkpoint_ns_total);
+  out.gauge("checkpoint_memory_bytes", "Memory that the guest had at the last checkpoint.", c.checkpoint_bytes);
+  out.gauge("checkpoint_stale", "Whether no rewind can go to the checkpoint, or there is none: 1 or 0.",
+            c.checkpoint_stale);
+  out.counter("state_changes_total", "Calls that left something behind, as far as the policy knows.", c.state_changes);
+  out.info("checkpoint_stale_by_info", "Exports that have left most behind, with the calls that did.", "exports",
+           c.stale_by);
+  out.counter("rewinds_held_up_total", "Times that a rewind was due and could not be.", c.rewinds_held_up);
+  out.gauge("held_results", "Results newer than the checkpoint that the host holds.", c.held);
+}
+
 void memory(Writer& out, const ProxyCounters& c) {
   out.gauge("retired", "Retired instances that are not yet freed.", c.retired);
   out.counter("drained_total", "Retired instances that were freed.", c.drained);
@@ -143,6 +162,7 @@ std::string prometheus_text(const ProxyCounters& counters, std::string_view labe
   rotations(out, counters);
   warmups(out, counters);
   log(out, counters);
+  checkpoints(out, counters);
   memory(out, counters);
   return out.take();
 }

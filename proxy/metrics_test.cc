@@ -28,6 +28,17 @@ ProxyCounters filled() {
     *field = next++;
   c.images_dropped = 98;
   c.not_kept_ready = 99;
+  c.checkpoints = 101;
+  c.checkpoints_failed = 102;
+  c.checkpoint_bytes = 103;
+  c.state_changes = 104;
+  c.rewinds_held_up = 105;
+  c.held = 106;
+  c.checkpoint_ns_last = 107'000'000'001;
+  c.checkpoint_ns_max = 108'000'000'001;
+  c.checkpoint_ns_total = 109'000'000'001;
+  c.checkpoint_stale = true;
+  c.stale_by = "set \"1\"";
   for (uint64_t* field :
        {&c.log_replay_ns, &c.warmup_ns_last, &c.warmup_ns_total, &c.swap_pause_ns_last, &c.swap_pause_ns_max,
         &c.swap_pause_ns_total, &c.wait_ns_max, &c.drain_ns_last, &c.drain_ns_total})
@@ -142,6 +153,39 @@ rotor_log_recorded_total 23
 # HELP rotor_log_compactions_total Compactions of the log.
 # TYPE rotor_log_compactions_total counter
 rotor_log_compactions_total 24
+# HELP rotor_checkpoints_total Checkpoints taken.
+# TYPE rotor_checkpoints_total counter
+rotor_checkpoints_total 101
+# HELP rotor_checkpoints_failed_total Checkpoints that could not be taken.
+# TYPE rotor_checkpoints_failed_total counter
+rotor_checkpoints_failed_total 102
+# HELP rotor_checkpoint_pause_last_seconds Time that callers waited for the last checkpoint.
+# TYPE rotor_checkpoint_pause_last_seconds gauge
+rotor_checkpoint_pause_last_seconds 107.000000001
+# HELP rotor_checkpoint_pause_max_seconds Longest time that callers waited for a checkpoint.
+# TYPE rotor_checkpoint_pause_max_seconds gauge
+rotor_checkpoint_pause_max_seconds 108.000000001
+# HELP rotor_checkpoint_pause_seconds_total Time that callers waited for checkpoints.
+# TYPE rotor_checkpoint_pause_seconds_total counter
+rotor_checkpoint_pause_seconds_total 109.000000001
+# HELP rotor_checkpoint_memory_bytes Memory that the guest had at the last checkpoint.
+# TYPE rotor_checkpoint_memory_bytes gauge
+rotor_checkpoint_memory_bytes 103
+# HELP rotor_checkpoint_stale Whether no rewind can go to the checkpoint, or there is none: 1 or 0.
+# TYPE rotor_checkpoint_stale gauge
+rotor_checkpoint_stale 1
+# HELP rotor_state_changes_total Calls that left something behind, as far as the policy knows.
+# TYPE rotor_state_changes_total counter
+rotor_state_changes_total 104
+# HELP rotor_checkpoint_stale_by_info Exports that have left most behind, with the calls that did.
+# TYPE rotor_checkpoint_stale_by_info gauge
+rotor_checkpoint_stale_by_info{exports="set \"1\""} 1
+# HELP rotor_rewinds_held_up_total Times that a rewind was due and could not be.
+# TYPE rotor_rewinds_held_up_total counter
+rotor_rewinds_held_up_total 105
+# HELP rotor_held_results Results newer than the checkpoint that the host holds.
+# TYPE rotor_held_results gauge
+rotor_held_results 106
 # HELP rotor_retired Retired instances that are not yet freed.
 # TYPE rotor_retired gauge
 rotor_retired 27

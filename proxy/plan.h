@@ -44,6 +44,11 @@ struct ExportPlan {
   std::vector<ResultKind> results = {};
   const ExportRule* rule = nullptr;  ///< that decided; null: none. It lives as long as the policy
   bool by_preset = false;            ///< whether a rule of the preset decided
+  // With RotationMode::checkpoint, where every export is a query:
+  Leaves leaves = Leaves::state;     ///< what a call leaves behind
+  bool holds = false;                ///< integers that it returns may be pointers that the host holds
+  bool args_are_said = false;        ///< the policy says what its arguments are: a scalar is no pointer
+  const AllowRule* allow = nullptr;  ///< that decided; null: none. It lives as long as the policy
 };
 
 /// What the proxy does for one imported function.
@@ -68,6 +73,7 @@ struct Gauge {
 
 struct Plan {
   Preset preset = Preset::plain;
+  RotationMode mode = RotationMode::replay;
   std::vector<ExportPlan> exports;
   std::map<std::string, uint32_t, std::less<>> by_name;
   std::vector<ImportPlan> imports;  ///< by index in Module::imports()
@@ -77,6 +83,8 @@ struct Plan {
   uint32_t allocate = kNoExport;  ///< index into `exports`
   uint32_t deallocate = kNoExport;
   uint32_t drop_reference = kNoExport;  ///< frees an element of the externref table
+  uint32_t reallocate = kNoExport;      ///< index into `exports`
+  uint32_t reseed = kNoExport;          ///< CheckpointRule::reseed; index into `exports`
   std::string reference_table;          ///< the exported externref table; empty: none
 
   /// Returns the index of an export. Errors: not_found, with the nearest name.

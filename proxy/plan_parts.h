@@ -7,6 +7,11 @@ namespace rotor::proxy {
 
 /// Fills in the plan of the module's imports. Errors: those of Policy::check.
 Result<void> plan_imports(const Policy& policy, const Module& module, Plan& plan);
+/// Fills in what RotationMode::checkpoint makes of each export, and finds `reseed`. Called when the rest is planned.
+/// Errors: those of Policy::check.
+Result<void> plan_checkpoint(const Policy& policy, const Module& module, Plan& plan);
+/// Sets what follows from the rest of an export's plan.
+void derive(ExportPlan& plan);
 /// Finds the gauge among the exports. Called after the exports are planned.
 Result<void> plan_gauge(const Policy& policy, const Module& module, Plan& plan);
 /// Finds the exports that start and stop workers; those of wasm-bindgen need not be named.

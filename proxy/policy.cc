@@ -150,14 +150,13 @@ class Allocator {
     plan.allocate = lookup(allocate_name_, bindgen ? FuncType{{i, i}, {i}} : FuncType{{i}, {i}});
     plan.deallocate = lookup(deallocate_name_, bindgen ? FuncType{{i, i, i}, {}} : FuncType{{i}, {}});
     if (bindgen) {
-      uint32_t reallocate = lookup("__wbindgen_realloc", FuncType{{i, i, i, i}, {i}});
-      if (reallocate != kNoExport) plan.exports[reallocate].raw_only = kIsAllocator;
+      plan.reallocate = lookup("__wbindgen_realloc", FuncType{{i, i, i, i}, {i}});
       plan.drop_reference = lookup("__externref_table_dealloc", FuncType{{i}, {}});
       for (const ExportInfo& info : module.exports())
         if (auto* table = std::get_if<TableType>(&info.type); table && table->element == ValType::externref)
           plan.reference_table = info.name;
     }
-    for (uint32_t index : {plan.allocate, plan.deallocate})
+    for (uint32_t index : {plan.allocate, plan.deallocate, plan.reallocate})
       if (index != kNoExport) plan.exports[index].raw_only = kIsAllocator;
   }
 
@@ -225,15 +224,6 @@ const ExportRule* preset_winner(const std::vector<ExportRule>& rules, const Expo
   return best;
 }
 
-/// Sets what follows from the rest of a plan. The shortest way leaves out the log, the translation of data and the
-/// retry.
-void derive(ExportPlan& plan) {
-  plan.makes_handles = std::ranges::any_of(plan.results, returns_handles);
-  plan.simple = plan.effect == Effect::query && !plan.retry && !plan.raw_only && !unrecordable_values(plan.type) &&
-                std::ranges::none_of(plan.args, [](ArgKind kind) { return takes_data(kind) || consumes(kind); }) &&
-                std::ranges::all_of(plan.results, [](ResultKind kind) { return kind == ResultKind::scalar; });
-}
-
 Result<void> plan_exports(const Policy& policy, const Module& module, Plan& plan) {
   for (const ExportInfo& info : module.exports()) {
     const FuncType* type = func_type(info);
@@ -262,11 +252,20 @@ Result<void> plan_exports(const Policy& policy, const Module& module, Plan& plan
     if (fits.error().kind == ErrorKind::type_mismatch) text += " " + to_string(item.type);
     return fail(fits.error().kind, std::move(text));
   }
-  std::ranges::for_each(plan.exports, derive);
+  for (ExportPlan& item : plan.exports) derive(item);
   return {};
 }
 
 }  // namespace
+
+/// The shortest way leaves out the log, the translation of data, the retry and what a checkpoint asks.
+void derive(ExportPlan& plan) {
+  plan.makes_handles = std::ranges::any_of(plan.results, returns_handles);
+  plan.simple = plan.effect == Effect::query && !plan.retry && !plan.holds && !plan.raw_only &&
+                !unrecordable_values(plan.type) &&
+                std::ranges::none_of(plan.args, [](ArgKind kind) { return takes_data(kind) || consumes(kind); }) &&
+                std::ranges::all_of(plan.results, [](ResultKind kind) { return kind == ResultKind::scalar; });
+}
 
 Result<uint32_t> Plan::find(std::string_view name) const {
   if (auto found = by_name.find(name); found != by_name.end()) [[likely]]
@@ -281,10 +280,12 @@ Result<Plan> make_plan(const Policy& policy, const Module& module) {
   ROTOR_CHECK(check_thresholds(policy));
   Plan plan;
   plan.preset = policy.preset;
+  plan.mode = policy.mode;
   ROTOR_CHECK(plan_exports(policy, module, plan));
   ROTOR_CHECK(plan_imports(policy, module, plan));
   ROTOR_CHECK(plan_gauge(policy, module, plan));
   ROTOR_CHECK(plan_group(policy, module, plan));
+  ROTOR_CHECK(plan_checkpoint(policy, module, plan));
   return plan;
 }
 

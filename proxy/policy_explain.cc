@@ -15,15 +15,29 @@ const char* word_of(const proxy::Word<T> (&words)[n], T value) {
   return "?";
 }
 
+template <class Rule>
+std::string place_of(const Policy& policy, const Rule& rule) {
+  if (rule.line == 0) return rule.name;
+  return fmt::format("{}:{} {}", policy.file.empty() ? "policy" : policy.file, rule.line, rule.name);
+}
+
 template <class Item>
 std::string rule_of(const Policy& policy, const Item& item) {
   if (!item.rule) return item.by_preset ? "preset" : "default";
-  if (item.rule->line == 0) return item.rule->name;
-  return fmt::format("{}:{} {}", policy.file.empty() ? "policy" : policy.file, item.rule->line, item.rule->name);
+  return place_of(policy, *item.rule);
 }
 
 }  // namespace
 
+const char* to_string(Returned returned) { return word_of(proxy::kReturnedWords, returned); }
+const char* to_string(Leaves leaves) {
+  switch (leaves) {
+    case Leaves::state: return "changes state";
+    case Leaves::nothing: return "allowed";
+    case Leaves::release: return "release";
+  }
+  return "?";
+}
 const char* to_string(Effect effect) { return word_of(proxy::kEffectWords, effect); }
 const char* to_string(ArgKind kind) { return word_of(proxy::kArgWords, kind); }
 const char* to_string(ResultKind kind) { return word_of(proxy::kResultWords, kind); }
@@ -33,6 +47,9 @@ const char* to_string(ImportArg kind) { return word_of(proxy::kImportArgWords, k
 Result<PolicyExplanation> Policy::explain(const Module& module) const {
   ROTOR_TRY(proxy::Plan plan, proxy::make_plan(*this, module));
   PolicyExplanation out;
+  out.mode = mode;
+  if (mode == RotationMode::checkpoint && allow.empty())
+    out.warnings.push_back("rotation is futile: no export is allowed, so each call makes the checkpoint stale");
   for (proxy::ExportPlan& item : plan.exports) {
     ExplainedExport& row = out.exports.emplace_back();
     row.rule = rule_of(*this, item);
@@ -46,6 +63,12 @@ Result<PolicyExplanation> Policy::explain(const Module& module) const {
     row.args = std::move(item.args);
     row.results = std::move(item.results);
     if (item.raw_only) row.raw_only = item.raw_only;
+    row.leaves = item.leaves;
+    row.returned = item.holds ? Returned::held : Returned::value;
+    if (item.allow)
+      row.allow_rule = place_of(*this, *item.allow);
+    else if (item.by_preset && item.leaves != Leaves::state)
+      row.allow_rule = "preset";
   }
   for (proxy::ImportPlan& item : plan.imports) {
     if (!item.is_function) continue;

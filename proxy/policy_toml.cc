@@ -27,17 +27,22 @@ class Reader {
   explicit Reader(std::string file) { policy_.file = std::move(file); }
 
   Result<Policy> read(const toml::table& root) {
-    ROTOR_CHECK(each_key(root, {"preset", "enabled", "rotation", "image", "log", "group", "imports", "exports"},
-                         [&](std::string_view key, const toml::node& node) -> Result<void> {
-                           if (key == "preset") return word(key, node, proxy::kPresetWords, policy_.preset);
-                           if (key == "enabled") return boolean(key, node, policy_.enabled);
-                           if (key == "rotation") return rotation(node);
-                           if (key == "image") return image(node);
-                           if (key == "log") return log(node);
-                           if (key == "group") return group(node);
-                           if (key == "imports") return imports(node);
-                           return exports(node);
-                         }));
+    ROTOR_CHECK(each_key(
+        root,
+        {"preset", "enabled", "mode", "rotation", "image", "checkpoint", "log", "group", "imports", "exports", "allow"},
+        [&](std::string_view key, const toml::node& node) -> Result<void> {
+          if (key == "preset") return word(key, node, proxy::kPresetWords, policy_.preset);
+          if (key == "enabled") return boolean(key, node, policy_.enabled);
+          if (key == "mode") return word(key, node, proxy::kModeWords, policy_.mode);
+          if (key == "rotation") return rotation(node);
+          if (key == "checkpoint") return checkpoint(node);
+          if (key == "allow") return allow(node);
+          if (key == "image") return image(node);
+          if (key == "log") return log(node);
+          if (key == "group") return group(node);
+          if (key == "imports") return imports(node);
+          return exports(node);
+        }));
     return std::move(policy_);
   }
 
@@ -193,6 +198,36 @@ class Reader {
                          if (key == "tail_ms") return milliseconds(key, value, policy_.image_tail_ns);
                          return whole_number(key, value, policy_.verify_every);
                        });
+  }
+
+  Result<void> checkpoint(const toml::node& node) {
+    CheckpointRule& c = policy_.checkpoint;
+    return each_key_of("checkpoint", node, {"grown", "cpu", "while_held", "host_writes", "reseed"},
+                       [&](std::string_view key, const toml::node& value) -> Result<void> {
+                         if (key == "grown") return fraction(key, value, c.grown);
+                         if (key == "cpu") return fraction(key, value, c.cpu);
+                         if (key == "while_held") return word(key, value, proxy::kWhileHeldWords, c.while_held);
+                         if (key == "host_writes") return word(key, value, proxy::kHostWritesWords, c.host_writes);
+                         return text(key, value, c.reseed);
+                       });
+  }
+
+  Result<void> allow(const toml::node& node) {
+    if (!node.is_table()) return wrong(node.source(), "\"allow\" must be a table");
+    for (const auto& [name, value] : *node.as_table()) {
+      AllowRule rule{.name = std::string(name.str()), .line = name.source().begin.line};
+      if (value.is_table()) {
+        ROTOR_CHECK(each_key_of(name.str(), value, {"results"},
+                                [&](std::string_view key, const toml::node& item) -> Result<void> {
+                                  return word(key, item, proxy::kReturnedWords, rule.results);
+                                }));
+      } else {
+        ROTOR_CHECK(word(name.str(), value, proxy::kReturnedWords, rule.results));
+      }
+      policy_.allow.push_back(std::move(rule));
+    }
+    std::ranges::stable_sort(policy_.allow, {}, &AllowRule::line);
+    return {};
   }
 
   Result<void> log(const toml::node& node) {

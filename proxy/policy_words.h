@@ -16,6 +16,11 @@ inline constexpr Word<AtSwap> kAtSwapWords[] = {
     {"serve", AtSwap::serve}, {"wait", AtSwap::wait}, {"fail", AtSwap::fail}};
 inline constexpr Word<OnTrap> kOnTrapWords[] = {{"rotate", OnTrap::rotate}, {"keep", OnTrap::keep}};
 inline constexpr Word<ImageMode> kImageWords[] = {{"off", ImageMode::off}, {"lazy", ImageMode::lazy}};
+inline constexpr Word<RotationMode> kModeWords[] = {{"replay", RotationMode::replay},
+                                                    {"checkpoint", RotationMode::checkpoint}};
+inline constexpr Word<Returned> kReturnedWords[] = {{"held", Returned::held}, {"value", Returned::value}};
+inline constexpr Word<WhileHeld> kWhileHeldWords[] = {{"wait", WhileHeld::wait}, {"checkpoint", WhileHeld::checkpoint}};
+inline constexpr Word<HostWrites> kHostWritesWords[] = {{"state", HostWrites::state}, {"scratch", HostWrites::scratch}};
 inline constexpr Word<Effect> kEffectWords[] = {
     {"query", Effect::query}, {"build", Effect::build}, {"release", Effect::release}};
 inline constexpr Word<ArgKind> kArgWords[] = {{"scalar", ArgKind::scalar},

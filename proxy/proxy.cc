@@ -46,6 +46,7 @@ Result<uint32_t> Proxy::export_of(std::string_view name, const FuncType& type) c
 
 Result<void> Proxy::prepare() { return impl_->prepare(); }
 Result<void> Proxy::rotate() { return impl_->rotate(); }
+Result<void> Proxy::checkpoint() { return impl_->checkpoint(); }
 Result<VerifyReport> Proxy::verify() { return impl_->verify(); }
 ProxyCounters Proxy::counters() const { return impl_->counters(); }
 const Policy& Proxy::policy() const { return impl_->policy(); }
@@ -69,6 +70,7 @@ Result<std::vector<Value>> Lease::raw(std::string_view name, std::span<const Val
 }
 Result<uint32_t> Lease::resolve(uint32_t token) const { return impl_->resolve(token); }
 Result<void> Lease::keep(uint32_t token) { return impl_->keep(token); }
+Result<void> Lease::drop(uint64_t number) { return impl_->drop(number); }
 Result<Memory> Lease::memory() const { return impl_->memory(); }
 
 }  // namespace rotor

@@ -58,7 +58,8 @@ Result<void> ProxyImpl::start(const Module& module) {
   if (!enabled_) plan_.records_answers = false;
   source_.emplace(plan_, factory_, policy_.memory_limit_bytes, enabled_);
   log_.emplace(plan_, LogBounds{policy_.log_max_calls, policy_.log_max_bytes, policy_.log_max_replay_ns});
-  recorder_.emplace(plan_, *log_, enabled_);
+  const bool rewinds = enabled_ && plan_.mode == RotationMode::checkpoint;
+  recorder_.emplace(plan_, *log_, enabled_ && !rewinds);
   warmer_.emplace(
       policy_, plan_, *log_, *source_,
       Warmer::Callbacks{.on_event = options_.on_event, .check_drains = [this] {
@@ -69,10 +70,13 @@ Result<void> ProxyImpl::start(const Module& module) {
                           }
                         }});
   forks_.emplace(static_cast<memory::ForkHooks&>(*this), Rank::proxy);
-  force_.wanted = [this] { return rotating_.load(); };
+  if (rewinds) rewinder_.emplace(policy_, plan_, *source_, *warmer_, options_);
+  force_.wanted = [this] { return rotating_.load() && !rewinder_; };
   force_.exchange = [this](LiveGuest& old, Holder& holder) { return exchange_under(old, holder); };
-  ROTOR_TRY(auto first, source_->make(nullptr, false));
+  ROTOR_TRY(auto first, source_->make(nullptr, rewinds));
   ROTOR_CHECK(first->start_workers());
+  if (rewinds) rewinder_->watch(*first, attention_);
+  attention_ = rewinds;  // the first checkpoint is wanted
   gate_.exchange(std::move(first));
   gauged_ = plan_.gauge.kind != Gauge::Kind::memory_size;
   sample();
@@ -87,7 +91,7 @@ void ProxyImpl::sample() {
   denied_growths_.set(active.denied_growths());
   warmer_->set_active_bytes(bytes);
   warms_ = use_ >= policy_.warm_at;
-  if (use_ >= policy_.swap_at) attention_.store(true, std::memory_order_relaxed);
+  if (use_ >= policy_.swap_at || rewinder_) attention_.store(true, std::memory_order_relaxed);
 }
 
 // ---- leases ---------------------------------------------------------------------------------------------------------
@@ -119,7 +123,9 @@ Result<void> ProxyImpl::acquire(bool is_explicit) {
     Result<void> ready = ready_active();
     preparing_ = false;
     attention_ = false;  // cleared before the conditions below are read: rotate() sets those first, then this
-    if (gate_.active().poison || use_ >= policy_.swap_at || wanted_) attention_ = true;
+    if (gate_.active().poison || use_ >= policy_.swap_at || wanted_ ||
+        (rewinder_ && rewinder_->wants_checkpoint(gate_.active(), calls_)))
+      attention_ = true;
     if (!ready) {
       gate_.leave(holder);
       gate_.open();
@@ -160,15 +166,18 @@ void ProxyImpl::end_lease(Holder& holder) {
   if ((warms_ || attention_.load(std::memory_order_relaxed)) && rotating_.load(std::memory_order_relaxed)) {
     const bool poisoned = gate_.active().poison.has_value();
     denied_growths_.set(gate_.active().denied_growths());
+    if (rewinder_) end_rewindable_lease();
     // With an image the next thread makes the instance itself, in less time than it takes to wake the background
     // thread.
-    if (poisoned ? !warmer_->image() : warms_ && !warmer_->is_engaged()) warmer_->request(poisoned);
+    else if (poisoned ? !warmer_->image() : warms_ && !warmer_->is_engaged())
+      warmer_->request(poisoned);
   }
   gate_.open();
 }
 
 /// Called with the gate closed, before a lease begins: exchanges the active if it is time.
 Result<void> ProxyImpl::ready_active() {
+  if (rewinder_) return ready_by_rewind();
   LiveGuest& active = gate_.active();
   const bool poisoned = active.poison.has_value();
   if (!poisoned && use_ < policy_.swap_at && !wanted_) return {};
@@ -339,6 +348,7 @@ Result<Reply> ProxyImpl::call(std::string_view name, std::span<const Arg> args) 
 }
 
 Result<Reply> ProxyImpl::call_active(Holder& holder, bool may_open, uint32_t index, std::span<const Arg> args) {
+  if (rewinder_) return call_unrecorded(holder, index, args);
   const ExportPlan& plan = plan_.exports[index];
   PreparedCall call;
   if (auto prepared = recorder_->prepare(index, args, gate_.active(), call); !prepared) {
@@ -541,6 +551,7 @@ Result<std::vector<Value>> ProxyImpl::raw(std::string_view name, std::span<const
   LiveGuest& guest = phase.alive() ? gate_.active() : *holder.guest;
   if (!phase.alive()) ROTOR_CHECK(check_drain(holder));
   if (guest.poison) return std::unexpected(about_poison(guest, "earlier in this lease"));
+  if (rewinder_) return raw_unrecorded(holder, index, args);
   ROTOR_TRY(const Func* func, guest.func(index));
   holder.raw_used = true;
   if (phase.alive()) calls_.add();
@@ -578,6 +589,10 @@ Result<Memory> ProxyImpl::memory() {
   Holder& holder = gate_.mine();
   PhaseScope phase(gate_, holder);
   holder.raw_used = true;
+  if (rewinder_) {
+    rewinder_->note_memory(calls_);
+    attention_ = true;
+  }
   return (phase.alive() ? gate_.active() : *holder.guest).instance().memory0();
 }
 
@@ -606,7 +621,7 @@ Error ProxyImpl::about_poison(const LiveGuest& guest, std::string what) const {
 bool ProxyImpl::begin_attempt(Attempt& attempt) {
   Holder& holder = gate_.mine();
   PhaseScope phase(gate_, holder);
-  if (holder.depth != 1 || !phase.alive() || !rotating_ || policy_.on_trap != OnTrap::rotate) return false;
+  if (holder.depth != 1 || !phase.alive() || !rotating_ || rewinder_ || policy_.on_trap != OnTrap::rotate) return false;
   attempt_ = &attempt;
   recorder_->begin_undo();
   return true;
@@ -641,6 +656,7 @@ void ProxyImpl::tell_recorded() {
 void ProxyImpl::give_up(std::string why) {
   rotating_ = false;
   warmer_->give_up();
+  if (rewinder_) rewinder_->give_up();
   {
     std::lock_guard lock(off_reason_mutex_);
     off_reason_ = why;
@@ -673,6 +689,7 @@ std::unexpected<Error> not_rotating() { return fail(ErrorKind::invalid_argument,
 
 Result<void> ProxyImpl::prepare() {
   if (!rotating_) return not_rotating();
+  if (rewinder_) return counters().checkpoint_stale ? checkpoint() : Result<void>();
   uint64_t failed_before = 0;
   if (!warmer_->request(false, &failed_before))
     return fail(ErrorKind::limit, "no standby for now: " + warmer_->last_problem());
@@ -683,11 +700,13 @@ Result<void> ProxyImpl::rotate() {
   if (!rotating_) return not_rotating();
   wanted_ = true;
   attention_ = true;
-  warmer_->request(true);
+  if (!rewinder_) warmer_->request(true);
   return {};
 }
 
 Result<VerifyReport> ProxyImpl::verify() {
+  if (plan_.mode == RotationMode::checkpoint)
+    return fail(ErrorKind::invalid_argument, "there is no replay to verify with mode = \"checkpoint\"");
   auto image = warmer_->image();
   if (!image) return fail(ErrorKind::not_found, "there is no image yet");
   return warmer_->verify(*image);
@@ -720,6 +739,7 @@ ProxyCounters ProxyImpl::counters() const {
   counters.drain_overdue = drain_overdue_;
   counters.rotating = rotating_;
   warmer_->report(counters);
+  if (rewinder_) rewinder_->report(counters);
   // These retired instances are not yet the background thread's: those that leases stay on, and the one kept back until
   // the next call.
   counters.retired += gate_.draining(&counters.retired_bytes) + (kept_back_bytes_ ? 1 : 0);

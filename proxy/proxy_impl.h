@@ -9,27 +9,15 @@
 
 #include "memory/fork.h"
 #include "proxy/gate.h"
+#include "proxy/lease_count.h"
 #include "proxy/live_guest.h"
 #include "proxy/log.h"
 #include "proxy/recorder.h"
+#include "proxy/rewinder.h"
 #include "proxy/warmer.h"
 #include "rotor/proxy.h"
 
 namespace rotor::proxy {
-
-/// A count that one thread at a time writes, and any reads: no exchange on the bus.
-class LeaseCount {
- public:
-  void add(uint64_t n = 1) { value_.store(value_.load(std::memory_order_relaxed) + n, std::memory_order_relaxed); }
-  void raise(uint64_t to) {
-    if (to > value_.load(std::memory_order_relaxed)) value_.store(to, std::memory_order_relaxed);
-  }
-  void set(uint64_t to) { value_.store(to, std::memory_order_relaxed); }
-  operator uint64_t() const { return value_.load(std::memory_order_relaxed); }
-
- private:
-  std::atomic<uint64_t> value_{0};
-};
 
 /// One attempt of with_lease: what host functions answered in it, for the next attempt.
 struct Attempt {
@@ -56,6 +44,7 @@ class ProxyImpl final : memory::ForkHooks {
   Result<std::vector<Value>> raw(std::string_view name, std::span<const Value> args);
   Result<uint32_t> resolve(uint32_t token);
   Result<void> keep(uint32_t token);
+  Result<void> drop(uint64_t number);
   Result<Memory> memory();
   Result<uint32_t> export_of(std::string_view name, const FuncType& type) const;
   /// Begins an attempt within a lease of acquire(): what is recorded from now on can be taken back. Returns false if
@@ -67,6 +56,7 @@ class ProxyImpl final : memory::ForkHooks {
 
   Result<void> prepare();
   Result<void> rotate();
+  Result<void> checkpoint();
   Result<VerifyReport> verify();
   ProxyCounters counters() const;
   const Policy& policy() const { return policy_; }
@@ -93,6 +83,17 @@ class ProxyImpl final : memory::ForkHooks {
   std::unexpected<Error> retired_error(std::string what) const;
 
   Result<Reply> call_active(Holder& holder, bool may_open, uint32_t index, std::span<const Arg> args);
+  // With checkpoints, proxy/proxy_checkpoint.cc:
+  Result<void> ready_by_rewind();
+  bool rewind();
+  void rewind_before_change(Holder& holder);
+  Result<void> take_checkpoint(bool if_due);
+  void end_rewindable_lease();
+  Result<bool> begin_unrecorded(uint32_t index, const Rewinder::Numbers& numbers);
+  Error note_unrecorded(Holder& holder, bool changes, Error error);
+  Result<Reply> call_unrecorded(Holder& holder, uint32_t index, std::span<const Arg> args);
+  Result<std::vector<Value>> raw_unrecorded(Holder& holder, uint32_t index, std::span<const Value> args);
+
   Result<Reply> retry(Holder& holder, uint32_t index, std::span<const Arg> args, Error trapped,
                       std::vector<HostAnswer> answers);
   /// Runs a call in the guest. `answers`: in, what host functions are to answer; out, what they answered.
@@ -151,6 +152,7 @@ class ProxyImpl final : memory::ForkHooks {
 
   // Members of the lease:
   std::optional<Recorder> recorder_;
+  std::optional<Rewinder> rewinder_;  ///< with RotationMode::checkpoint, if rotation is on
   bool gauged_ = false;
   bool preparing_ = false;               ///< inside ready_active
   Attempt* attempt_ = nullptr;           ///< of the with_lease that runs; else null

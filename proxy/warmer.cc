@@ -186,6 +186,40 @@ void Warmer::retire(std::unique_ptr<LiveGuest> guest) {
   work_.notify_one();
 }
 
+bool Warmer::lets_try(bool at_any_use) const {
+  std::lock_guard lock(mutex_);
+  return backoff_.lets_try(at_any_use);
+}
+
+void Warmer::note_stamped(const LiveGuest& guest) {
+  std::lock_guard lock(mutex_);
+  counted_.warmups++;
+  counted_.warmup_ns_last = guest.warmup_ns;
+  counted_.warmup_ns_total += guest.warmup_ns;
+  backoff_.note_success();
+  note_peak(guest.memory_bytes());
+}
+
+void Warmer::note_stamp_failed(std::unique_ptr<LiveGuest> guest, const Error& why) {
+  std::lock_guard lock(mutex_);
+  counted_.warmups++;
+  if (guest) push_retired(std::move(guest));
+  note_failure({.error = why});
+}
+
+void Warmer::keep_ready(std::shared_ptr<const StandbyImage> image) {
+  std::lock_guard lock(mutex_);
+  next_image_ = std::move(image);
+  (void)thread_.start();  // without a thread nothing is kept ready: the address space is mapped when it is needed
+  work_.notify_one();
+}
+
+void Warmer::tell(ProxyEvent event) {
+  std::lock_guard lock(mutex_);
+  events_.push(std::move(event));
+  work_.notify_one();
+}
+
 void Warmer::watch_drains(int change) {
   std::lock_guard lock(mutex_);
   draining_ += change;
@@ -212,6 +246,7 @@ void Warmer::report(ProxyCounters& to) const {
   to.standby_bytes = standby_ ? standby_->memory_bytes() : 0;
   to.last_problem = last_problem_;
   images_.report(to);
+  to.not_kept_ready += not_kept_ready_;
   retired_.report(to);
   verifier_.report(to);
 }

@@ -72,6 +72,17 @@ class Warmer {
   void retire(std::unique_ptr<LiveGuest> guest);
   /// Takes back a standby that `take` or `stamp` gave and that can't be used.
   void refuse(std::unique_ptr<LiveGuest> guest, const Error& why);
+  /// Returns whether an instance may be made, or whether the last failure is too short a while ago (see Backoff).
+  bool lets_try(bool at_any_use) const;
+  /// Notes an instance that another made from a checkpoint.
+  void note_stamped(const LiveGuest& guest);
+  /// Notes that one could not be made; `guest`, which may be null, is freed.
+  void note_stamp_failed(std::unique_ptr<LiveGuest> guest, const Error& why);
+  /// Has the background thread keep address space ready for instances of an image, no longer for those of the one
+  /// before, and drop that.
+  void keep_ready(std::shared_ptr<const StandbyImage> image);
+  /// Puts an event into the queue.
+  void tell(ProxyEvent event);
   /// Adds `change`, 1 or -1, to the number of leases whose instance was exchanged under them.
   void watch_drains(int change);
   /// Drops the standby and the image; no more are made.
@@ -98,6 +109,7 @@ class Warmer {
   void follow(std::unique_lock<std::mutex>& lock);
   void compact(std::unique_lock<std::mutex>& lock);
   void verify_newest(std::unique_lock<std::mutex>& lock);
+  void exchange_ready(std::unique_lock<std::mutex>& lock);
   // Without the lock:
   /// Makes a standby, and its image if it gets one.
   std::expected<void, WarmupFailure> make(Warmup& warmup, bool at_any_use);
@@ -140,6 +152,9 @@ class Warmer {
   std::unique_ptr<LiveGuest> standby_;
   LogPosition position_;  ///< of the standby
   ImageStore images_;
+  std::shared_ptr<const StandbyImage> ready_image_;  ///< that address space is kept ready for (`keep_ready`)
+  std::shared_ptr<const StandbyImage> next_image_;   ///< that it is to be kept ready for next; null: none
+  uint64_t not_kept_ready_ = 0;                      ///< of those
   RetiredGuests retired_;
   Backoff backoff_;
   EventQueue events_;

@@ -36,6 +36,8 @@ void Warmer::run() {
   RetiredGuests::Guests rest = retired_.take();
   if (standby_) rest.push_back(std::move(standby_));
   images_.drop();
+  ready_image_.reset();
+  next_image_.reset();
   lock.unlock();
   rest.clear();
 }
@@ -44,15 +46,18 @@ void Warmer::run() {
 bool Warmer::do_one_job(std::unique_lock<std::mutex>& lock) {
   if (!retired_.empty()) {
     free_retired(lock);
-  } else if (given_up_ && (standby_ || images_.image() || state_ != StandbyState::none)) {
+  } else if (given_up_ && (standby_ || images_.image() || ready_image_ || state_ != StandbyState::none)) {
     if (standby_) push_retired(remove_standby());
     drop_image();
+    ready_image_.reset();
     set_state(StandbyState::none);
     changed_.notify_all();
   } else if (state_ == StandbyState::warming) {
     warm(lock);
   } else if (state_ == StandbyState::ready && !log_.at_end(position_)) {
     follow(lock);
+  } else if (next_image_) {
+    exchange_ready(lock);
   } else if (compact_) {
     compact(lock);
   } else if (images_.verification_is_due()) {
@@ -157,6 +162,19 @@ void Warmer::compact(std::unique_lock<std::mutex>& lock) {
   const uint64_t calls = log_.compact(readers);
   lock.lock();
   events_.push({.kind = ProxyEventKind::log_compacted, .calls = calls});
+}
+
+void Warmer::exchange_ready(std::unique_lock<std::mutex>& lock) {
+  std::shared_ptr<const StandbyImage> last = std::exchange(ready_image_, std::exchange(next_image_, nullptr));
+  const std::shared_ptr<const StandbyImage> image = ready_image_;
+  lock.unlock();
+  if (last) (void)last->snapshot.keep_ready(0);
+  last.reset();  // it may be the last one to know it: hundreds of megabytes are given back here
+  const Result<void> kept = image->snapshot.keep_ready(1);
+  lock.lock();
+  if (kept) return;
+  not_kept_ready_++;
+  last_problem_ = "no address space kept ready: " + kept.error().to_string();
 }
 
 void Warmer::verify_newest(std::unique_lock<std::mutex>& lock) {

@@ -97,6 +97,11 @@ class Caller {
   Result<std::vector<Value>> call(std::string_view name, std::initializer_list<Value> args) const {
     return call(name, std::span<const Value>(args.begin(), args.size()));
   }
+  /// Says that this host function changes state outside of the guest that belongs to the guest's: what a rewind of the
+  /// guest alone would tear from it. Marks the checkpoint of a proxy stale (RotationMode::checkpoint), whatever the
+  /// policy says of the export that runs. Returns whether anybody took note: nobody does for an instance without an
+  /// ImportObserver, such as a worker of a group.
+  bool state_changed() const;
   /// A slot as a value, a function reference's too; not for a v128.
   Value value_from_slot(ValType type, Slot slot) const;
 

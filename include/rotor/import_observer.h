@@ -39,6 +39,8 @@ class ImportObserver {
   /// Called when a host function asks for a handle (`what`: "get_memory", "get_table", "get_func"). An error refuses
   /// it.
   virtual Result<void> on_handle(std::string_view /*what*/) { return {}; }
+  /// Called by Caller::state_changed.
+  virtual void on_state_changed() {}
 };
 
 }  // namespace rotor

@@ -98,6 +98,12 @@ Result<std::vector<Value>> Caller::call(std::string_view name, std::span<const V
   return results;
 }
 
+bool Caller::state_changed() const {
+  ImportObserver* observer = instance_ ? observer_of(instance_) : nullptr;
+  if (observer) observer->on_state_changed();
+  return observer != nullptr;
+}
+
 Value Caller::value_from_slot(ValType type, Slot slot) const { return runtime::value_of_slot(type, slot); }
 
 }  // namespace rotor

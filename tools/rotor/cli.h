@@ -128,6 +128,7 @@ void add_replay(CLI::App& app);
 void add_wast(CLI::App& app);
 void add_rotate(CLI::App& app);
 void add_policy(CLI::App& app);
+void add_policy_suggest(CLI::App& group);
 void add_bench(CLI::App& app);
 /// Adds the commands of `bench` that measure instances and calls.
 void add_bench_instances(CLI::App& bench);

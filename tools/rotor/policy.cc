@@ -86,6 +86,26 @@ void print_exports(const PolicyExplanation& explained, bool all) {
   print_counts("export", others);
 }
 
+/// Prints what RotationMode::checkpoint makes of the exports.
+void print_allowed(const PolicyExplanation& explained, bool all) {
+  std::vector<Row> rows = {{"export", "type", "a call", "returns", "rule"}};
+  std::map<std::string, size_t> others;
+  for (const ExplainedExport& item : explained.exports) {
+    if (!all && item.leaves == Leaves::state) {
+      others[to_string(item.leaves)]++;
+      continue;
+    }
+    const std::string& rule = item.allow_rule.empty() ? item.rule : item.allow_rule;
+    rows.push_back({printable_name(item.name), to_string(item.type), to_string(item.leaves),
+                    item.leaves == Leaves::state ? "-" : to_string(item.returned),
+                    printable_name(rule_text(rule, item.name))});
+  }
+  if (rows.size() > 1) print_table(rows);
+  for (const auto& [how, count] : others)
+    print("not allowed: {} export{}, of which each call {}\n", count, count == 1 ? "" : "s", how);
+  for (const std::string& warning : explained.warnings) print("warning: {}\n", warning);
+}
+
 void print_imports(const PolicyExplanation& explained, bool all) {
   if (explained.imports.empty()) return;
   print("\n");
@@ -128,6 +148,10 @@ void print_json(const PolicyExplanation& explained) {
     row["results"] = words_json(item.results);
     if (!item.raw_only.empty()) row["raw_only"] = item.raw_only;
     row["rule"] = item.rule;
+    if (explained.mode != RotationMode::checkpoint) continue;
+    row["leaves"] = to_string(item.leaves);
+    row["returned"] = to_string(item.returned);
+    row["allow_rule"] = item.allow_rule;
   }
   for (const ExplainedImport& item : explained.imports) {
     nlohmann::ordered_json& row = json["imports"].emplace_back();
@@ -136,6 +160,10 @@ void print_json(const PolicyExplanation& explained) {
     row["mode"] = to_string(item.mode);
     row["args"] = words_json(item.args);
     row["rule"] = item.rule;
+  }
+  if (explained.mode == RotationMode::checkpoint) {
+    json["mode"] = "checkpoint";
+    json["warnings"] = explained.warnings;
   }
   print("{}\n", json_text(json));
 }
@@ -151,6 +179,8 @@ void check(const PolicyCheckOptions& options) {
   if (!explained) die(Exit::usage, explained.error().message);
   if (options.json) {
     print_json(*explained);
+  } else if (explained->mode == RotationMode::checkpoint) {
+    print_allowed(*explained, options.all);
   } else {
     print_exports(*explained, options.all);
     print_imports(*explained, options.all);
@@ -169,6 +199,7 @@ void add_policy(CLI::App& app) {
   command->add_flag("--all", options->all, "show each export and import, also those that the policy does not mention");
   command->add_flag("--json", options->json, "print one line of JSON, with everything");
   command->callback([options] { check(*options); });
+  add_policy_suggest(*group);
 }
 
 }  // namespace rotor::cli

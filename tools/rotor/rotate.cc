@@ -6,6 +6,7 @@
 
 #include "tools/rotor/module_file.h"
 #include "tools/rotor/output.h"
+#include "tools/rotor/rewinds.h"
 #include "tools/rotor/rotate.h"
 
 namespace rotor::cli {
@@ -40,6 +41,12 @@ void print_summary(const nlohmann::ordered_json& s) {
   if (s.contains("also_calls"))
     print("of the other trace: calls {}, ok {}, wrong {}, lost {}\n", s["also_calls"].get<uint64_t>(),
           s["also_ok"].get<uint64_t>(), s["also_wrong"].get<uint64_t>(), s["also_lost"].get<uint64_t>());
+  if (s.contains("checkpoints")) {
+    print("checkpoints {}, longest pause {:.2f} ms; state changes {}, held results {}{}\n",
+          s["checkpoints"].get<uint64_t>(), s["checkpoint_pause_max_ms"].get<double>(),
+          s["state_changes"].get<uint64_t>(), s["held"].get<uint64_t>(),
+          s["stale_by"].get<std::string>().empty() ? "" : "; left behind by " + s["stale_by"].get<std::string>());
+  }
   print("swaps {} ({} from the image), longest swap pause {} ns, longest wait {:.1f} ms, failed warm-ups {}\n",
         s["swaps"].get<uint64_t>(), s["swaps_image"].get<uint64_t>(), s["swap_pause_max_ns"].get<uint64_t>(),
         s["wait_max_ms"].get<double>(), s["warmups_failed"].get<uint64_t>());
@@ -60,6 +67,7 @@ void print_summary(const nlohmann::ordered_json& s) {
 Policy policy_of(const RotateOptions& options) {
   Policy policy = value_or_die(options.policy, Policy::load_toml(input_path(options.policy)));
   if (options.rotation == "off") policy.enabled = false;
+  if (options.checkpoint) policy.mode = RotationMode::checkpoint;
   if (!options.memory_limit.empty()) policy.memory_limit_bytes = parse_size(options.memory_limit);
   if (!options.image.empty()) policy.image = options.image == "on" ? ImageMode::lazy : ImageMode::off;
   if (options.at_swap == "serve") policy.at_swap = AtSwap::serve;
@@ -123,10 +131,22 @@ void run(const RotateOptions& options) {
   for (const std::string& path : {options.report, options.metrics})
     if (!path.empty()) check_or_die(path, check_output_file(path));
   const Policy policy = policy_of(options);
+  if (options.rewind_every && (policy.mode != RotationMode::checkpoint || !policy.enabled))
+    die(Exit::usage, "--rewind-every is for mode = \"checkpoint\", with rotation on: add --checkpoint");
   const RotateTraces traces = traces_of(options);
   Engine engine = engine_or_die(options.engine);
   const Module module = load_module_or_die(engine, options.module).module;
 
+  if (options.rewind_every) {
+    const RewindLoad load{.engine = engine,
+                          .module = module,
+                          .setup = traces.setup,
+                          .load = traces.load,
+                          .calls = options.calls,
+                          .limit_bytes = policy.memory_limit_bytes ? policy.memory_limit_bytes : UINT64_C(4) << 30,
+                          .policy_file = options.policy};
+    finish(check_rewinds(load, policy, options.rewind_every, options.json) ? Exit::ok : Exit::failed);
+  }
   const std::optional<Measured> baseline = run_baseline(options, traces, engine, module, policy);
   const Measured measured = value_or_die(
       options.policy, run_load(options, traces, engine, module, policy, options.calls, observer_of(options, traces)));
@@ -169,6 +189,12 @@ void add_policy_settings(CLI::App& command, RotateOptions& options) {
       ->capture_default_str();
   command.add_option("--image", options.image, "on or off: whether standbys come from an image; else the policy's")
       ->check(CLI::IsMember({"on", "off"}));
+  command.add_flag("--checkpoint", options.checkpoint, "rotate by checkpoints of the active (mode = \"checkpoint\")");
+  command
+      .add_option("--rewind-every", options.rewind_every,
+                  "with checkpoints: rewind after so many allowed calls, and compare every result with a run without; "
+                  "names the line of the policy that is wrong")
+      ->check(CLI::Range(1, 1'000'000'000));
   command.add_option("--at-swap", options.at_swap, "serve, wait or fail, when no standby is ready; else the policy's")
       ->check(CLI::IsMember({"serve", "wait", "fail"}));
   command.add_option("--workers", options.workers, "threads of the guest's pool; else the policy's")

@@ -34,6 +34,8 @@ struct RotateOptions {
   std::string at_swap;  ///< empty: as the policy says
   std::optional<uint32_t> workers;
   bool prepare = false;
+  bool checkpoint = false;    ///< mode = checkpoint, whatever the policy says
+  uint64_t rewind_every = 0;  ///< 0: rotate as the policy says
   bool json = false;
   std::string report;
   uint64_t report_baseline_calls = 100'000;

@@ -48,7 +48,7 @@ class Load {
       : traces_(traces),
         proxy_(proxy),
         timeline_(timeline),
-        executor_(module, proxy.counters().rotating),
+        executor_(module, proxy.counters().rotating && proxy.policy().mode == RotationMode::replay),
         replayer_(executor_) {}
 
   Result<void> set_up(const std::string& file, Measured& out) {

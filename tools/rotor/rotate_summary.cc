@@ -71,6 +71,19 @@ void add_counters(const ProxyCounters& c, nlohmann::ordered_json& json) {
   json["log_compactions"] = c.log_compactions;
 }
 
+void add_checkpoints(const ProxyCounters& c, nlohmann::ordered_json& json) {
+  json["checkpoints"] = c.checkpoints;
+  json["checkpoints_failed"] = c.checkpoints_failed;
+  json["checkpoint_pause_last_ms"] = rounded(ms(c.checkpoint_ns_last));
+  json["checkpoint_pause_max_ms"] = rounded(ms(c.checkpoint_ns_max));
+  json["checkpoint_bytes"] = c.checkpoint_bytes;
+  json["checkpoint_stale"] = c.checkpoint_stale;
+  json["state_changes"] = c.state_changes;
+  json["stale_by"] = c.stale_by;
+  json["rewinds_held_up"] = c.rewinds_held_up;
+  json["held"] = c.held;
+}
+
 }  // namespace
 
 double mib(uint64_t bytes) { return static_cast<double>(bytes) / (1 << 20); }
@@ -118,6 +131,7 @@ nlohmann::ordered_json summary_json(const RotateOptions& options, const Measured
   json["rotation"] = c.rotating ? "on" : "off";
   if (!c.rotating) json["off_reason"] = options.rotation == "off" ? "--rotation off" : c.off_reason;
   add_counters(c, json);
+  if (m.policy.mode == RotationMode::checkpoint) add_checkpoints(c, json);
   add_memory(m, json);
   json["swap_pause_max_ns"] = c.swap_pause_ns_max;
   json["wait_max_ms"] = rounded(ms(c.wait_ns_max));

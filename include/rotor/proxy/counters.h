@@ -9,7 +9,7 @@ namespace rotor {
 
 /// Why an instance was exchanged: memory use, or Proxy::rotate; a trap; memory use, under a lease.
 enum class RotationCause : uint8_t { memory, trap, force };
-/// How the new one was made.
+/// How the new one was made: by the factory and a replay of the log, or from an image or checkpoint.
 enum class StandbyOrigin : uint8_t { replay, image };
 
 /// An exchange of the active instance for a standby. Times in nanoseconds.
@@ -38,6 +38,9 @@ enum class ProxyEventKind : uint8_t {
   retried,         ///< `text`: the trap that nobody saw
   log_compacted,   ///< `calls` that remain
   rotation_ended,  ///< for good, and `text` says why: a bound of the log
+  checkpoint_taken,   ///< `bytes` that the system holds for it, `ns` that callers waited meanwhile
+  checkpoint_failed,  ///< `text` says why; the one before, if there is one, stays
+  rewind_held_up,     ///< it is time, and no rewind can be: `text` says why, and which exports are the cause
 };
 /// Something that happened. What its kind does not name below is 0 or empty.
 struct ProxyEvent {
@@ -79,6 +82,19 @@ struct ProxyCounters {
   uint64_t log_replay_ns = 0;    ///< what its calls took on the active
   uint64_t log_recorded = 0;     ///< calls ever recorded
   uint64_t log_compactions = 0;  ///< of the log
+
+  // RotationMode::checkpoint:
+  uint64_t checkpoints = 0;          ///< taken
+  uint64_t checkpoints_failed = 0;   ///< `last_problem` says why
+  uint64_t checkpoint_ns_last = 0;   ///< how long callers waited for the last one
+  uint64_t checkpoint_ns_max = 0;    ///< for that which took longest
+  uint64_t checkpoint_ns_total = 0;  ///< for all of them
+  uint64_t checkpoint_bytes = 0;     ///< memory that the guest had at the last one
+  uint64_t state_changes = 0;        ///< calls that left something behind, as far as the policy knows
+  uint64_t rewinds_held_up = 0;      ///< times that a rewind was due and could not be: once for each checkpoint
+  uint64_t held = 0;                 ///< results newer than the checkpoint that the host holds, as of now
+  bool checkpoint_stale = false;     ///< something was left behind since it was taken, or there is none yet
+  std::string stale_by;  ///< the exports that have left most behind, with how many calls did: `set 12, add 3`
 
   uint64_t warmup_ns_last = 0;       ///< instantiation and replay of the last standby
   uint64_t warmup_ns_total = 0;      ///< of all standbys

@@ -36,9 +36,9 @@ class Guest {
   virtual Result<void> start_workers(const GroupRule& group);
   /// Ends what start_workers began; see there.
   virtual Result<void> stop_workers(const GroupRule& group);
-  /// Host state that belongs to the guest's references and must come along with its image (what external references
-  /// stand for): given to the factory as GuestRequest::saved for every guest restored from that image. Called while no
-  /// call runs, with the workers stopped.
+  /// Host state that belongs to the guest's references and must come along with its image or checkpoint (what external
+  /// references stand for): given to the factory as GuestRequest::saved for every guest restored from that image, and
+  /// kept as long as it. Called while no call runs, with the workers stopped; for a checkpoint, of the active.
   virtual Result<std::shared_ptr<const void>> save() { return nullptr; }
   /// This guest is about to take the place of another: takes over host state that is neither replayed nor in the image
   /// (open files, connections). Called on a thread that calls the proxy, with the gate closed, so it must be quick. An
@@ -61,7 +61,7 @@ struct GuestRequest {
   /// Others like it will be made: what can't be had twice is an error. False: rotation is off.
   bool rotates = true;
   /// For InstanceOptions::import_observer of the main instance; `instantiate` sees to it. Outlives the guest. Null: the
-  /// policy answers no import.
+  /// policy answers no import, and is not of RotationMode::checkpoint.
   ImportObserver* import_observer = nullptr;
 
   /// The options with what the request says of them put in.

@@ -101,6 +101,58 @@ struct GroupRule {
   uint64_t stop_deadline_ms = 5000;  ///< how long a worker has to leave before it is interrupted
 };
 
+/// How the instance that takes the active's place comes by its state.
+enum class RotationMode : uint8_t {
+  replay,      ///< the calls that built state are recorded, and replayed on a fresh instance: handles are tokens
+  checkpoint,  ///< it is made from an image of the active itself: handles are the guest's own numbers, nothing is
+               ///< recorded
+};
+
+/// What the integers are that an allowed export returns.
+enum class Returned : uint8_t {
+  held,   ///< each but 0 may be a pointer to something new, which the host holds until it releases or drops it
+  value,  ///< none is a pointer, or only to what was there before the call
+};
+
+/// RotationMode::checkpoint: an export, or all that match a glob, whose calls leave nothing behind in the guest that a
+/// later call needs. An exact name wins over globs, a later glob over an earlier one, and an exact name among the
+/// builds and releases of Policy::exports over globs here. All other exports change state.
+struct AllowRule {
+  std::string name;                   ///< an export, or a glob
+  Returned results = Returned::held;  ///< what its calls return
+  uint32_t line = 0;                  ///< in the policy file; 0: made in C++
+};
+
+/// What is done while the host holds a result that is newer than the checkpoint.
+enum class WhileHeld : uint8_t {
+  wait,        ///< neither a rewind nor a checkpoint, but one by Proxy::checkpoint
+  checkpoint,  ///< a new checkpoint when one is due, in which it will be
+};
+
+/// What the host writes through Lease::memory.
+enum class HostWrites : uint8_t {
+  state,    ///< what a later call may need: taking the memory changes state
+  scratch,  ///< arguments, into what it holds: nothing that outlives that
+};
+
+/// RotationMode::checkpoint: when checkpoints are taken, and what a rewind needs.
+struct CheckpointRule {
+  /// A new checkpoint, if the last one is stale, is due once memory use has grown by this fraction of the limit since;
+  double grown = 0.05;
+  /// or once the last one took no more than this fraction of the time since it began. 1: always.
+  double cpu = 0.01;
+  /// What is done while a result that is newer than the checkpoint is held.
+  WhileHeld while_held = WhileHeld::wait;
+  /// What the host writes through Lease::memory.
+  HostWrites host_writes = HostWrites::state;
+  /// What keeps random numbers that the guest holds from coming again after each rewind: an export that is called on
+  /// each instance made from a checkpoint, before it serves. It returns nothing; its parameters, if any, are integers,
+  /// and get random bits of the system's. "none": nothing has to. Empty: a policy that is refused if the module imports
+  /// a known source of randomness.
+  std::string reseed;
+  bool operator==(const CheckpointRule&) const = default;  ///< for tests
+};
+
 /// How a guest allocates and frees, and which exports are releases.
 enum class Preset : uint8_t {
   plain,         ///< malloc(size), free(ptr); the host keeps what it passes and the proxy frees it after the call
@@ -119,6 +171,12 @@ enum class ImageMode : uint8_t {
   lazy,  ///< the first by replay, which then is imaged
 };
 
+/// What RotationMode::checkpoint makes of a call.
+enum class Leaves : uint8_t {
+  state,    ///< it changes state: the checkpoint is stale
+  nothing,  ///< the policy allows it
+  release,  ///< it ends what it is given: nothing is left if that is newer than the checkpoint
+};
 /// What a policy makes of one function of a module.
 struct ExplainedExport {
   std::string name;                          ///< as the module has it
@@ -132,6 +190,10 @@ struct ExplainedExport {
   std::vector<ResultKind> results;           ///< one for each result that the host gets
   std::string raw_only;                      ///< why it can only be called through Lease::raw; empty: it can be called
   std::string rule;                          ///< the name or glob that says so, with its line; "preset"; "default"
+  // With RotationMode::checkpoint:
+  Leaves leaves = Leaves::state;        ///< what a call of it leaves behind
+  Returned returned = Returned::value;  ///< what it returns, if it is allowed
+  std::string allow_rule;               ///< of Policy::allow, with its line; "preset"; empty: none
 };
 /// What a policy makes of one imported function.
 struct ExplainedImport {
@@ -143,8 +205,10 @@ struct ExplainedImport {
 };
 /// What a policy makes of a module.
 struct PolicyExplanation {
-  std::vector<ExplainedExport> exports;  ///< its functions, in the order of the module
-  std::vector<ExplainedImport> imports;  ///< its functions, in the order of the module
+  std::vector<ExplainedExport> exports;      ///< its functions, in the order of the module
+  std::vector<ExplainedImport> imports;      ///< its functions, in the order of the module
+  RotationMode mode = RotationMode::replay;  ///< the policy's
+  std::vector<std::string> warnings;         ///< what is no error, and makes rotation useless
 };
 /// As policy files have them.
 const char* to_string(Effect effect);
@@ -156,10 +220,17 @@ const char* to_string(ResultKind kind);
 const char* to_string(ImportMode mode);
 /// Does the same for what an import's argument is.
 const char* to_string(ImportArg kind);
+/// Does the same for what an allowed export returns.
+const char* to_string(Returned returned);
+/// For people.
+const char* to_string(Leaves leaves);
 
 /// When to rotate, and what each export means. A plain value.
 struct Policy {
   bool enabled = true;  ///< false, or ROTOR_ROTATION=off in the environment: no recording, tokens are raw values
+  /// How the instance that takes the active's place comes by its state. With `checkpoint`, `exports` only say how data
+  /// goes in and out and which exports release; the log, `image` and `imports` have no meaning.
+  RotationMode mode = RotationMode::replay;
   /// How the guest allocates and frees.
   Preset preset = Preset::plain;
 
@@ -216,7 +287,11 @@ struct Policy {
   std::vector<ImportRule> imports;
   /// The rules of exports; the order matters for globs only.
   std::vector<ExportRule> exports;
-  std::string file;  ///< what errors name; empty: made in C++
+  /// RotationMode::checkpoint: the exports that leave nothing behind; the order matters for globs only. Without them
+  /// nothing is ever lost, and no memory given back.
+  std::vector<AllowRule> allow;
+  CheckpointRule checkpoint;  ///< RotationMode::checkpoint: when, and what a rewind needs
+  std::string file;           ///< what errors name; empty: made in C++
 
   /// Errors: corrupt (syntax, an unknown key or word, with the nearest right one), invalid_argument (out of range);
   /// each begins with `file:line:`.

@@ -26,6 +26,13 @@ struct ProxyOptions {
   /// Told of everything else, with no lock held: on the background thread, or, of `retried` and most ends of rotation,
   /// on the thread whose call it is. Must not call the proxy.
   std::function<void(const ProxyEvent&)> on_event = {};
+  /// RotationMode::checkpoint: asked before each rewind, with the gate closed: whether all pointers into the guest that
+  /// the host holds were there at the checkpoint (live ⊆ checkpoint). With it the proxy does not keep track of results:
+  /// Returned::held means nothing, and a release that is not allowed changes state. Must not call the proxy.
+  std::function<bool()> live_in_checkpoint = {};
+  /// RotationMode::checkpoint: told of each checkpoint, with the gate closed: what the host holds now is in it. Must
+  /// not call the proxy.
+  std::function<void()> on_checkpoint = {};
 };
 
 /// Outcome of Proxy::verify.
@@ -73,13 +80,20 @@ class Proxy {
   }
 
   /// Has a standby, and with `image` = lazy its image, prepared now, and waits until it is there: after the state is
-  /// built, so that the first trap finds one. Must not be called within a lease. Errors: internal, with what failed the
-  /// warm-up; limit (an earlier one failed a short while ago: `backoff_first_ms`); invalid_argument (rotation is off).
+  /// built, so that the first trap finds one. RotationMode::checkpoint: does what `checkpoint` does, if there is none
+  /// or a stale one. Must not be called within a lease. Errors: internal, with what failed the warm-up; limit (an
+  /// earlier one failed a short while ago: `backoff_first_ms`); invalid_argument (rotation is off).
   Result<void> prepare();
   /// Asks for a standby and returns; the active is exchanged for it by the first call or lease that finds it ready and
   /// no live query handle, whatever the memory in use: for tests, and for guests that are known to have gone bad.
+  /// RotationMode::checkpoint: by the first that finds a checkpoint which is not stale, and nothing newer held.
   /// Errors: invalid_argument (rotation is off).
   Result<void> rotate();
+  /// RotationMode::checkpoint: takes a checkpoint now, whether one is due or not; what the host holds now is in it. To
+  /// be called when the state is built and little has leaked. Must not be called within a lease. Errors:
+  /// invalid_argument (another mode; rotation is off; within a lease); those of Proxy::acquire, Guest and
+  /// Instance::snapshot: the checkpoint before it, if there is one, stays.
+  Result<void> checkpoint();
   /// Replays the calls that the image was made from on a fresh guest, on the calling thread, and compares what each
   /// returns, and, but for a group, digests of memories, globals and tables: whether these are equal the report says.
   /// Calls go on meanwhile. Errors: not_found (no image); those of the factory and of replay; internal (divergence).

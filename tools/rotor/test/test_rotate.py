@@ -52,8 +52,10 @@ class Tool:
 
     def run(self, *args, calls=100):
         at = lambda name: os.path.join(self.folder, name)
-        command = [self.rotor, *args[:1], '--module', at('leaky.wasm'), '--policy', at('policy.toml'),
-                   '--setup', at('setup.jsonl'), '--load', at('load.jsonl'), '--memory-limit', MEMORY_LIMIT, *args[1:]]
+        command = [self.rotor, *args, '--module', at('leaky.wasm'), '--setup', at('setup.jsonl'), '--memory-limit', MEMORY_LIMIT]
+        for option, file in ('--policy', 'policy.toml'), ('--load', 'load.jsonl'):
+            if option not in args:
+                command += [option, at(file)]
         if args[0] == 'bench':
             command[1:2] = ['bench', 'replay']
         else:
@@ -109,6 +111,42 @@ def check_settings(tool):
     expect(0 < bench['standby_by_image_ms'] < bench['standby_by_replay_ms'], f'{bench}')
 
 
+def check_rewinds(tool, folder):
+    """Checkpoints: a load that leaks, a list that is right, one that is wrong, and one that is suggested."""
+    policy = os.path.join(tool.folder, 'checkpoint.toml')
+    code, stdout, stderr = tool.run('rotate', '--json', '--policy', policy)
+    summary = last_json(stdout)
+    expect(code == 0 and summary['ok'] == 100 and summary['swaps'] >= 1 and summary['checkpoints'] >= 1,
+           f'checkpoints: {code}, {summary}, {stderr}')
+    code, stdout, stderr = tool.run('rotate', '--rewind-every', '1', '--policy', policy, calls=5)
+    summary = last_json(stdout)
+    expect(code == 0 and summary['right'] and summary['rewinds'] == 14, f'a right list: {code}, {stdout}, {stderr}')
+    expect(summary['rewinds_after'] == {'query': 9, 'work': 5}, f'{summary}')
+
+    load = os.path.join(folder, 'load.jsonl')
+    with open(load, 'w', encoding='utf-8') as out:
+        out.write('["work",[{"h":[0,-1]},42],"i"]\n["absorb",[{"h":[0,-1]},{"b":"0102"}],"i"]\n'
+                  '["query",[{"h":[0,-1]},1],"i"]\n')
+    wrong = os.path.join(folder, 'wrong.toml')
+    with open(policy, encoding='utf-8') as text, open(wrong, 'w', encoding='utf-8') as out:
+        out.write(text.read().replace('[allow]', '[allow]\nabsorb = "value"\n#', 1))
+    code, stdout, stderr = tool.run('rotate', '--rewind-every', '1', '--policy', wrong, '--load', load, calls=3)
+    summary = last_json(stdout)
+    expect(code == 1 and not summary['right'] and summary['export'] == 'query', f'a wrong list: {code}, {stdout}')
+    expect(re.fullmatch(re.escape(wrong) + r':5: absorb leaves something behind: with a rewind after it, '
+                        + re.escape(load) + r':3: query returned -?\d+, not -?\d+\n', stderr), f'{stderr}')
+    code, stdout, stderr = tool.run('rotate', '--rewind-every', '1')
+    expect(code == 2 and 'add --checkpoint' in stderr, f'replay: {code}, {stderr}')
+
+    command = [tool.rotor, 'policy', 'suggest', os.path.join(tool.folder, 'leaky.wasm'), policy, '--setup',
+               os.path.join(tool.folder, 'setup.jsonl'), '--load', load, '--memory-limit', '8MiB']
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    expect(done.returncode == 0, f'suggest: {done.returncode}, {done.stderr}')
+    lines = done.stdout.splitlines()
+    expect(lines[1:3] == ['[allow]', 'work = "value"'] and lines[-1] == 'query = "value"', f'suggested: {lines}')
+    expect(len(lines) == 5 and lines[3].startswith(f'# not absorb: {load}:3: query returned '), f'suggested: {lines}')
+
+
 def full_device(folder):
     """A device that is full, and as root none that a machine needs; None: none can be had."""
     if os.geteuid() != 0:
@@ -142,6 +180,7 @@ def main(rotor, folder):
     with tempfile.TemporaryDirectory() as out:
         check_outputs(tool, out)
         check_unwritable(tool, out)
+        check_rewinds(tool, out)
     check_settings(tool)
     print('\n'.join(failures))
     return 1 if failures else 0
