@@ -3,8 +3,8 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
 #include "proxy/plan.h"
@@ -54,8 +54,8 @@ class HeldResults {
     uint32_t export_index = 0;
     bool dropped = false;
   };
-  std::unordered_map<uint64_t, Newer> newer_;
-  std::unordered_map<uint64_t, Dead> dead_;
+  std::map<uint64_t, Newer> newer_;
+  std::map<uint64_t, Dead> dead_;
   size_t held_ = 0;  ///< of `newer_`, those that are not dropped
   uint64_t newest_call_ = 0;
   size_t overflow_ = 0;  ///< returned, and not told apart

@@ -139,6 +139,16 @@ bool print_culprits(const RewindLoad& load, const Policy& policy, const RewindRu
   return found;
 }
 
+/// Returns the exports that lines of the policy allow and that no rewind of the run followed.
+std::vector<std::string> untried(const RewindLoad& load, const Policy& policy, const RewindRun& run) {
+  std::vector<std::string> names;
+  const PolicyExplanation explained = value_or_die(load.policy_file, policy.explain(load.module));
+  for (const ExplainedExport& item : explained.exports)
+    if (item.leaves == Leaves::nothing && item.allow_rule != "preset" && !run.rewinds_after.contains(item.name))
+      names.push_back(item.name);
+  return names;
+}
+
 }  // namespace
 
 Result<RewindRun> run_with_rewinds(const RewindLoad& load, const Policy& policy, uint64_t every) {
@@ -183,6 +193,8 @@ bool check_rewinds(const RewindLoad& load, const Policy& policy, uint64_t every,
   json["calls"] = actual.results.size();
   json["rewinds"] = actual.rewinds;
   for (const auto& [name, count] : actual.rewinds_after) json["rewinds_after"][name] = count;
+  const std::vector<std::string> not_tried = untried(load, policy, actual);
+  for (const std::string& name : not_tried) json["untried"].push_back(name);
   json["right"] = !difference;
   if (difference) {
     json["line"] = difference->line;
@@ -191,6 +203,8 @@ bool check_rewinds(const RewindLoad& load, const Policy& policy, uint64_t every,
     json["actual"] = difference->actual;
   } else if (!only_json) {
     print("{} calls with {} rewinds returned what they return without\n", actual.results.size(), actual.rewinds);
+    for (const std::string& name : not_tried)
+      print("not tried: {} is allowed, and the load has no call of it that a rewind followed\n", printable_name(name));
   }
   print("{}\n", json_text(json));
   std::fflush(stdout);

@@ -121,7 +121,13 @@ def check_rewinds(tool, folder):
     code, stdout, stderr = tool.run('rotate', '--rewind-every', '1', '--policy', policy, calls=5)
     summary = last_json(stdout)
     expect(code == 0 and summary['right'] and summary['rewinds'] == 14, f'a right list: {code}, {stdout}, {stderr}')
-    expect(summary['rewinds_after'] == {'query': 9, 'work': 5}, f'{summary}')
+    expect(summary['rewinds_after'] == {'query': 10, 'work': 4} and 'untried' not in summary, f'{summary}')
+    untried = os.path.join(folder, 'untried.toml')
+    with open(policy, encoding='utf-8') as text, open(untried, 'w', encoding='utf-8') as out:
+        out.write(text.read().replace('[allow]', '[allow]\nbuild_state = "value"\n#', 1))
+    code, stdout, stderr = tool.run('rotate', '--rewind-every', '1', '--policy', untried, calls=5)
+    expect(code == 0 and last_json(stdout)['untried'] == ['build_state'] and 'not tried: build_state is' in stdout,
+           f'a line that is not tried: {code}, {stdout}, {stderr}')
 
     load = os.path.join(folder, 'load.jsonl')
     with open(load, 'w', encoding='utf-8') as out:
@@ -133,7 +139,7 @@ def check_rewinds(tool, folder):
     code, stdout, stderr = tool.run('rotate', '--rewind-every', '1', '--policy', wrong, '--load', load, calls=3)
     summary = last_json(stdout)
     expect(code == 1 and not summary['right'] and summary['export'] == 'query', f'a wrong list: {code}, {stdout}')
-    expect(re.fullmatch(re.escape(wrong) + r':5: absorb leaves something behind: with a rewind after it, '
+    expect(re.fullmatch(re.escape(wrong) + r':5 absorb: absorb leaves something behind: with a rewind after it, '
                         + re.escape(load) + r':3: query returned -?\d+, not -?\d+\n', stderr), f'{stderr}')
     code, stdout, stderr = tool.run('rotate', '--rewind-every', '1')
     expect(code == 2 and 'add --checkpoint' in stderr, f'replay: {code}, {stderr}')
