@@ -112,10 +112,22 @@ bool put_on_top(EntryRecord& record, ThreadState& thread, LinkGroup& group, bool
   return !uses_floats || begin_floats(record);
 }
 
+/// Returns whether the thread calls again from the same place, and finds everything as it was. (Limits are of the
+/// instance: one that came in place of another has a group that has none in force yet.) `root` is the group's.
+bool has_last_limit(const ThreadState& thread, const LinkGroup& root, const code::FuncRef& ref, uintptr_t sp) {
+  return thread.last_sp == sp && thread.last_context == ref.context && root.has_limit(thread.last_limit);
+}
+
 /// Prepares an entry on the stack at `sp`, for a function with so many words of arguments there. Returns false if it
 /// can't be made; the record then has the error. Pre: the thread is inside the group.
 bool begin(EntryRecord& record, ThreadState& thread, LinkGroup& group, const code::FuncRef& ref, uintptr_t sp,
            uint32_t stack_words) {
+  LinkGroup& root = group.root();
+  if (stack_words == 0 && has_last_limit(thread, root, ref, sp)) {
+    record.stack_low = thread.stack_low;
+    record.stack_limit = thread.last_limit;
+    return put_on_top(record, thread, group, root.uses_floats());
+  }
   if (!thread.ready) [[unlikely]] {
     if (auto ready = prepare_thread(thread); !ready) {
       record.host_error = std::move(ready).error();
@@ -135,7 +147,6 @@ bool begin(EntryRecord& record, ThreadState& thread, LinkGroup& group, const cod
     record.host_error = trap_error(TrapKind::stack_overflow);
     return false;
   }
-  LinkGroup& root = group.root();
   if (!root.begin_call(record.stack_limit)) [[unlikely]] {
     record.host_error = stopped_error(ref);
     return false;
@@ -245,12 +256,10 @@ bool begin_call(CallFrame& frame, const Handle& func) {
   call.code = ref->code;
   call.context = ref->context;
   const uintptr_t sp = sp_of(call);
-  // A thread that calls again from the same place finds everything as it was. (Limits are of the instance: one that
-  // came in place of another has a group that has none in force yet.)
-  if (thread.last_sp == sp && thread.last_context == call.context && group->has_limit(thread.last_limit)) [[likely]] {
+  if (has_last_limit(thread, *group, *ref, sp)) [[likely]] {
     call.record.stack_low = thread.stack_low;
     call.record.stack_limit = thread.last_limit;
-    return put_on_top(call.record, thread, *group, group->root_uses_floats());
+    return put_on_top(call.record, thread, *group, group->uses_floats());
   }
   return begin(call.record, thread, *group, *ref, sp, 0);
 }

@@ -94,11 +94,14 @@ FuncType Func::type() const {
 Result<void> Func::call_raw(Slot* slots) const {
   LinkGroup* group = runtime::group_of(handle_);
   if (!group) return runtime::gone();
-  ROTOR_TRY(GroupEntry inside, GroupEntry::enter(group));
+  if (!group->enter_quickly(runtime::t_thread)) ROTOR_CHECK(group->enter());
   const code::FuncRef& ref = *runtime::func_ref_of(handle_);
   const CanonicalType& type = CanonicalType::of(ref.type);
-  if (type.has_ref_params) ROTOR_CHECK(runtime::admit_references(type, type.type.params, *group, slots, "argument"));
-  return runtime::invoke(*group, ref, slots);
+  Result<void> admitted;
+  if (type.has_ref_params) admitted = runtime::admit_references(type, type.type.params, *group, slots, "argument");
+  Result<void> called = admitted ? runtime::invoke(*group, ref, slots) : std::move(admitted);
+  group->leave_call(runtime::t_thread);
+  return called;
 }
 
 Result<std::vector<Value>> Func::call(std::span<const Value> args) const {

@@ -162,6 +162,7 @@ class SignalStack {
   }
   ~SignalStack() {
     t_thread.ready = false;
+    t_thread.last_sp = 0;  // an entry like the last one would not look whether the thread is ready
     if (BiasSeat* seat = std::exchange(t_thread.seat, nullptr)) {
       t_thread.bias_word = UINTPTR_MAX;
       give_bias_seat_back(*seat);

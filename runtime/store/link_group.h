@@ -175,10 +175,8 @@ class LinkGroup final : public Watched, public std::enable_shared_from_this<Link
   void end_wait();
   /// Returns whether this thread, which is inside, entered the group only once, so that no call of its own runs in it.
   bool entered_once() { return root().depth_ == 1; }
-  /// Returns whether a member's code depends on the processor's floating-point control.
-  bool uses_floats() { return root().uses_floats_; }
-  /// Does the same for a root.
-  bool root_uses_floats() const { return uses_floats_; }
+  /// Returns whether a member's code depends on the processor's floating-point control. Pre: this is a root.
+  bool uses_floats() const { return uses_floats_; }
   std::span<GroupMember* const> members() { return root().members_; }
   /// Pre: no other thread knows the group yet.
   void add_member(GroupMember* member);
