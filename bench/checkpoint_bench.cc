@@ -3,10 +3,10 @@
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <string_view>
 #include <vector>
 
+#include "bench/must_state.h"
 #include "rotor/proxy.h"
 #include "rotor/rotor.h"
 #include "rotor/wat.h"
@@ -14,6 +14,7 @@
 namespace {
 
 using namespace rotor;
+using bench::must;
 
 constexpr std::string_view kGuest = R"(
   (module
@@ -40,18 +41,6 @@ constexpr std::string_view kGuest = R"(
       (local.get $p))
     (func (export "get") (result i32) (i32.load (i32.const 65536))))
 )";
-
-template <class T>
-T must(benchmark::State& state, Result<T> result) {
-  if (!result) {
-    state.SkipWithError(result.error().to_string().c_str());
-    std::abort();
-  }
-  return std::move(*result);
-}
-void must(benchmark::State& state, const Result<void>& result) {
-  if (!result) state.SkipWithError(result.error().to_string().c_str());
-}
 
 Proxy make_proxy(benchmark::State& state) {
   Config config;

@@ -8,21 +8,13 @@
 #include <vector>
 
 #include "bench/modules.h"
+#include "bench/must_state.h"
 #include "rotor/rotor.h"
 
 namespace {
 
 using namespace rotor;
-
-/// Returns what a benchmark needs, or makes the benchmark report the error.
-template <class T>
-T must(benchmark::State& state, Result<T> result) {
-  if (!result) {
-    state.SkipWithError(result.error().to_string().c_str());
-    std::abort();
-  }
-  return std::move(*result);
-}
+using bench::must;
 
 struct Fixture {
   Engine engine;
@@ -82,13 +74,24 @@ void stamp_dirty_drop(benchmark::State& state) {
   }
 }
 
-void host_to_wasm(benchmark::State& state) {
-  Fixture f = Fixture::make(state, bench::kCalls);
-  Instance instance = must(state, f.pre.instantiate());
+void add_on(benchmark::State& state, const Instance& instance) {
   auto add = must(state, instance.get_typed<int32_t(int32_t, int32_t)>("add"));
   int32_t v = 0;
   for (auto _ : state) v = *add(v, 1);
   benchmark::DoNotOptimize(v);
+}
+
+void host_to_wasm(benchmark::State& state) {
+  Fixture f = Fixture::make(state, bench::kCalls);
+  add_on(state, must(state, f.pre.instantiate()));
+}
+
+/// Measures calls of a thread that stays inside the instance.
+void host_to_wasm_stay(benchmark::State& state) {
+  Fixture f = Fixture::make(state, bench::kCalls);
+  Instance instance = must(state, f.pre.instantiate());
+  Stay stay = must(state, instance.stay());
+  add_on(state, instance);
 }
 
 void host_to_wasm_untyped(benchmark::State& state) {
@@ -99,38 +102,21 @@ void host_to_wasm_untyped(benchmark::State& state) {
 }
 
 /// Measures a call of the host, in a guest's loop of 1000.
-void wasm_to_host(benchmark::State& state) {
-  Fixture f = Fixture::make(state, bench::kCalls);
-  Instance instance = must(state, f.pre.instantiate());
-  auto loop = must(state, instance.get_typed<int32_t(int32_t)>("host_loop"));
-  constexpr int32_t kTurns = 1000;
-  for (auto _ : state) benchmark::DoNotOptimize(must(state, loop(kTurns)));
-  state.SetItemsProcessed(state.iterations() * kTurns);
-}
-
-/// Measures the same for a host function that asks for the instance's host data.
-void wasm_to_host_data(benchmark::State& state) {
+void guest_loop(benchmark::State& state, const char* name) {
   Fixture f = Fixture::make(state, bench::kCalls);
   int32_t data = 1;
   InstanceOptions options;
   options.host_data = &data;
   Instance instance = must(state, f.pre.instantiate(options));
-  auto loop = must(state, instance.get_typed<int32_t(int32_t)>("data_loop"));
+  auto loop = must(state, instance.get_typed<int32_t(int32_t)>(name));
   constexpr int32_t kTurns = 1000;
   for (auto _ : state) benchmark::DoNotOptimize(must(state, loop(kTurns)));
   state.SetItemsProcessed(state.iterations() * kTurns);
 }
 
-/// Measures calls of a thread that stays inside the instance.
-void host_to_wasm_stay(benchmark::State& state) {
-  Fixture f = Fixture::make(state, bench::kCalls);
-  Instance instance = must(state, f.pre.instantiate());
-  auto add = must(state, instance.get_typed<int32_t(int32_t, int32_t)>("add"));
-  Stay stay = must(state, instance.stay());
-  int32_t v = 0;
-  for (auto _ : state) v = *add(v, 1);
-  benchmark::DoNotOptimize(v);
-}
+void wasm_to_host(benchmark::State& state) { guest_loop(state, "host_loop"); }
+/// Measures the same for a host function that asks for the instance's host data.
+void wasm_to_host_data(benchmark::State& state) { guest_loop(state, "data_loop"); }
 
 void trap_to_host(benchmark::State& state) {
   Fixture f = Fixture::make(state, bench::kCalls);

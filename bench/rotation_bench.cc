@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <vector>
 
+#include "bench/must_state.h"
 #include "bench/rotation_guest.h"
 #include "rotor/proxy.h"
 #include "rotor/rotor.h"
@@ -14,15 +15,7 @@
 namespace {
 
 using namespace rotor;
-
-template <class T>
-T must(benchmark::State& state, Result<T> result) {
-  if (!result) {
-    state.SkipWithError(result.error().to_string().c_str());
-    std::abort();
-  }
-  return std::move(*result);
-}
+using bench::must;
 
 uint64_t now_ns() {
   return static_cast<uint64_t>(std::chrono::steady_clock::now().time_since_epoch() / std::chrono::nanoseconds(1));

@@ -4,13 +4,17 @@
 #include <fmt/format.h>
 
 #include <unistd.h>
+#include <atomic>
 #include <climits>
 #include <cstring>
+#include <memory>
 #include <string>
 #include <utility>
 
 #include "code/build.h"
 #include "code/plugin.h"
+#include "memory/fork.h"
+#include "rotor/detail/made_once.h"
 
 namespace rotor::code {
 
@@ -24,7 +28,9 @@ std::string program_folder() {
   return program.substr(0, program.rfind('/') + 1);
 }
 
-Result<const CompilerPlugin*> load() {
+using Loaded = Result<const CompilerPlugin*>;
+
+Loaded load() {
   std::string path = program_folder() + kCompilerPluginFile;
   if (std::string installed = program_folder() + kInstalledPluginFolder + kCompilerPluginFile;
       access(path.c_str(), F_OK) != 0 && access(installed.c_str(), F_OK) == 0)
@@ -40,9 +46,12 @@ Result<const CompilerPlugin*> load() {
 }
 
 /// Returns the library's functions. It is loaded once; an error stays, too. Thread-safe.
-const Result<const CompilerPlugin*>& plugin() {
-  static const Result<const CompilerPlugin*> loaded = load();
-  return loaded;
+const Loaded& plugin() {
+  static constinit std::atomic<const Loaded*> loaded{nullptr};
+  return detail::made_once(loaded, [] {
+    memory::ForkPass pass;  // a fork in the middle of it would leave the loader's locks taken
+    return std::make_unique<const Loaded>(load());
+  });
 }
 
 }  // namespace

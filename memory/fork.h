@@ -90,7 +90,7 @@ class ForkMutex {
  private:
   void renew(void (*renewed)(void*) = nullptr, void* argument = nullptr);
 
-  std::atomic<uint32_t> generation_{fork_generation()};
+  std::atomic<uint32_t> generation_{0};  // one that is made in a child is made anew when it is first locked
   std::mutex mutex_;
 };
 

@@ -13,6 +13,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <memory>
 #include <new>
 #include <optional>
 #include <utility>
@@ -20,6 +21,7 @@
 
 #include "memory/fault_injection.h"
 #include "memory/os.h"
+#include "rotor/detail/made_once.h"
 
 namespace rotor::memory::os {
 namespace {
@@ -110,15 +112,16 @@ constinit std::atomic<uint64_t> g_reserved_bytes{0};
 constexpr uint64_t kAddressSpaceBytes = uint64_t{1} << 47;
 
 uint64_t mappings_limit() {
-  static const uint64_t limit = [] {
-    uint64_t most = 65530;  // the kernel's default
-    if (std::FILE* file = std::fopen("/proc/sys/vm/max_map_count", "re")) {
-      unsigned long long read = 0;
-      if (std::fscanf(file, "%llu", &read) == 1 && read > 0) most = read;
-      std::fclose(file);
-    }
-    return most / 4 * 3;
-  }();
+  static constinit std::atomic<uint64_t> known{0};
+  if (uint64_t limit = known.load(std::memory_order_relaxed)) return limit;
+  uint64_t most = 65530;  // the kernel's default
+  if (std::FILE* file = std::fopen("/proc/sys/vm/max_map_count", "re")) {
+    unsigned long long read = 0;
+    if (std::fscanf(file, "%llu", &read) == 1 && read > 0) most = read;
+    std::fclose(file);
+  }
+  const uint64_t limit = std::max<uint64_t>(most / 4 * 3, 1);
+  known.store(limit, std::memory_order_relaxed);
   return limit;
 }
 constexpr uint64_t kReservedLimitBytes = kAddressSpaceBytes / 4 * 3;
@@ -167,7 +170,9 @@ uintptr_t end_of_mapping_below(uintptr_t address) {
 }  // namespace
 
 size_t page_bytes() {
-  static const size_t bytes = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+  static constinit std::atomic<size_t> known{0};
+  size_t bytes = known.load(std::memory_order_relaxed);
+  if (bytes == 0) known.store(bytes = static_cast<size_t>(sysconf(_SC_PAGESIZE)), std::memory_order_relaxed);
   return bytes;
 }
 
@@ -442,7 +447,8 @@ class PageMap {
  public:
   /// Returns the descriptor, or -1.
   static int descriptor() {
-    static std::atomic<int>* const cell = wiped_cell();
+    static constinit std::atomic<WipedCell*> made{nullptr};
+    std::atomic<int>* cell = rotor::detail::made_once(made, [] { return std::make_unique<WipedCell>(); }).get();
     if (!cell) return -1;
     const int known = cell->load(std::memory_order_acquire);
     return known > 0 ? known - 1 : known == kNone ? -1 : open_now(*cell);
@@ -451,13 +457,26 @@ class PageMap {
  private:
   static constexpr int kNone = -1;
 
-  static std::atomic<int>* wiped_cell() {
-    void* page = mmap(nullptr, page_bytes(), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (page == MAP_FAILED) return nullptr;
-    if (madvise(page, page_bytes(), MADV_WIPEONFORK) == 0) return new (page) std::atomic<int>(0);
-    munmap(page, page_bytes());
-    return nullptr;
-  }
+  class WipedCell {
+   public:
+    WipedCell() {
+      void* page = mmap(nullptr, page_bytes(), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+      if (page == MAP_FAILED) return;
+      if (madvise(page, page_bytes(), MADV_WIPEONFORK) == 0)
+        cell_ = new (page) std::atomic<int>(0);
+      else
+        munmap(page, page_bytes());
+    }
+    WipedCell(const WipedCell&) = delete;
+    ~WipedCell() {
+      if (cell_) munmap(cell_, page_bytes());
+    }
+    /// Returns null where the system gave no such page.
+    std::atomic<int>* get() const { return cell_; }
+
+   private:
+    std::atomic<int>* cell_ = nullptr;
+  };
   static int open_now(std::atomic<int>& cell) {
     const int opened = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
     int known = 0;
@@ -535,12 +554,9 @@ Result<Found> find_written(const void* address, size_t bytes, std::span<Range> r
 }
 
 bool finds_written_fast() {
-  static const bool fast = [] {
-    Range none[1];
-    alignas(4096) static const uint8_t page[4096] = {};
-    return scan_written(reinterpret_cast<uintptr_t>(page), sizeof page, none).has_value();
-  }();
-  return fast;
+  Range none[1];
+  alignas(4096) static const uint8_t page[4096] = {};
+  return scan_written(reinterpret_cast<uintptr_t>(page), sizeof page, none).has_value();
 }
 
 bool is_zero(std::span<const uint8_t> bytes) {

@@ -1,9 +1,12 @@
 #include "memory/slot_pool.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cassert>
 #include <cstring>
+#include <mutex>
 #include <optional>
+#include <type_traits>
 #include <utility>
 
 #include "memory/fork.h"
@@ -19,16 +22,14 @@ struct PoolList {
   std::mutex mutex;
   SlotPool* first = nullptr;
 };
-PoolList& pool_list() {
-  static PoolList& list = *new PoolList;  // pools may be destroyed after static objects
-  return list;
-}
+// It has no destructor: pools may be destroyed after static objects.
+static_assert(std::is_trivially_destructible_v<PoolList>);
+constinit PoolList g_pools;
 
 /// The slots that are kept in the process: each has mappings, of which there is a limited number.
 constinit std::atomic<uint64_t> g_kept{0};
 bool room_for_one_more() {
-  static const uint64_t most = os::address_space_use().mappings_limit / 4 / SlotContents::kMappings;
-  return g_kept.load(std::memory_order_relaxed) < most;
+  return g_kept.load(std::memory_order_relaxed) < os::address_space_use().mappings_limit / 4 / SlotContents::kMappings;
 }
 
 Result<Slot> make_slot(const SlotContents& contents, uint64_t accessible_bytes, uint64_t reserved_bytes) {
@@ -142,9 +143,8 @@ void CopiedContents::replace(uint8_t* base) const {
 SlotPool::~SlotPool() {
   if (listed_.load(std::memory_order_relaxed)) {
     ForkPass pass;
-    PoolList& list = pool_list();
-    std::lock_guard lock(list.mutex);
-    (previous_ ? previous_->next_ : list.first) = next_;
+    std::lock_guard lock(g_pools.mutex);
+    (previous_ ? previous_->next_ : g_pools.first) = next_;
     if (next_) next_->previous_ = previous_;
   }
   for (const Slot& slot : release_kept()) release(slot);
@@ -160,10 +160,9 @@ std::vector<Slot> SlotPool::release_kept() {
 void SlotPool::enlist() {
   if (listed_.load(std::memory_order_acquire)) return;
   ForkPass pass;
-  PoolList& list = pool_list();
-  std::lock_guard lock(list.mutex);
+  std::lock_guard lock(g_pools.mutex);
   if (listed_.load(std::memory_order_relaxed)) return;
-  next_ = std::exchange(list.first, this);
+  next_ = std::exchange(g_pools.first, this);
   if (next_) next_->previous_ = this;
   listed_.store(true, std::memory_order_release);
   os::set_reclaim(release_all);
@@ -174,9 +173,8 @@ bool SlotPool::release_all() {
   if (!ForkPass::try_take()) return false;
   std::vector<Slot> released;
   {
-    PoolList& list = pool_list();
-    std::lock_guard lock(list.mutex);
-    for (SlotPool* pool = list.first; pool; pool = pool->next_) {
+    std::lock_guard lock(g_pools.mutex);
+    for (SlotPool* pool = g_pools.first; pool; pool = pool->next_) {
       std::vector<Slot> slots = pool->release_kept();
       released.insert(released.end(), slots.begin(), slots.end());
     }

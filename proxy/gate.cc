@@ -1,27 +1,16 @@
 #include "proxy/gate.h"
 
-#include <linux/membarrier.h>
-#include <sys/syscall.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cassert>
 #include <chrono>
 #include <new>
 #include <utility>
 
+#include "memory/barrier.h"
+
 namespace rotor::proxy {
-namespace {
 
-bool membarrier(int command) { return syscall(SYS_membarrier, command, 0, 0) == 0; }
-
-}  // namespace
-
-Gate::Gate()
-    : asymmetric_(membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED)), current_(std::make_unique<Holder>()) {
-#if defined(__SANITIZE_THREAD__)
-  asymmetric_ = false;  // ThreadSanitizer does not know membarrier
-#endif
+Gate::Gate() : asymmetric_(memory::barrier_in_all_threads()), current_(std::make_unique<Holder>()) {
   holder_.store(current_.get());
 }
 
@@ -60,10 +49,7 @@ Gate::Entry Gate::enter(const Force& force) {
 
 bool Gate::barrier() {
   if (!asymmetric_) return false;
-  // In a child of the process that registered, the registration may have to be repeated.
-  if (membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED) ||
-      (membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED) && membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED)))
-    return true;
+  if (memory::barrier_in_all_threads()) return true;
   asymmetric_ = false;
   return false;
 }

@@ -3,21 +3,25 @@
 #include <sys/auxv.h>
 #include <sys/random.h>
 
+#include <atomic>
 #include <cstring>
+#include <memory>
+
+#include "rotor/detail/made_once.h"
 
 namespace rotor::wasm {
 
 const KeyedHasher::Key& KeyedHasher::process_key() {
-  static const Key key = [] {
-    Key drawn{};
+  static constinit std::atomic<Key*> drawn_key{nullptr};
+  return detail::made_once(drawn_key, [] {
+    auto drawn = std::make_unique<Key>();
     // getrandom never returns fewer than so few bytes. Where the call is forbidden, the 16 bytes that the kernel drew
     // for this process are used.
-    if (getrandom(&drawn, sizeof drawn, 0) == sizeof drawn) return drawn;
+    if (getrandom(drawn.get(), sizeof(Key), 0) == sizeof(Key)) return drawn;
     if (const auto* bytes = reinterpret_cast<const void*>(getauxval(AT_RANDOM)))
-      std::memcpy(&drawn, bytes, sizeof drawn);
+      std::memcpy(drawn.get(), bytes, sizeof(Key));
     return drawn;
-  }();
-  return key;
+  });
 }
 
 void KeyedHasher::add_last(std::string_view bytes) {

@@ -193,40 +193,28 @@ def measure(engines, seconds, runs, folder):
     return cells
 
 
-def print_table(engines, cells):
-    print('| µs | ' + ' | '.join(f'{e.name} {e.version}' for e in engines) + ' |')
+def print_table(unit, rows, engines, cells, text_of):
+    print(f'| {unit} | ' + ' | '.join(f'{e.name} {e.version}' for e in engines) + ' |')
     print('| --- |' + ' --- |' * len(engines))
-    for i, (what, _, _) in enumerate(ROWS):
-        row = []
+    for i, row in enumerate(rows):
+        texts = []
         for engine in engines:
             ns, how = cells[i, engine.name]
             base = cells.get((i, 'Wasmtime'))
             ratio = f' ({ns / base[0]:.2f})' if base and engine.name != 'Wasmtime' else ''
-            row.append(f'{ns / 1000:.{2 if ns < 100_000 else 0}f}{ratio}' + (f', {how}' if how else ''))
-        print(f'| {what} | ' + ' | '.join(row) + ' |')
+            texts.append(text_of(ns) + ratio + (f', {how}' if how else ''))
+        print(f'| {row[0]} | ' + ' | '.join(texts) + ' |')
 
 
 def measure_calls(engines, seconds, runs, folder):
-    """Returns the least ns of a call by row and engine."""
+    """Returns the least ns of a call, by row and engine, as `measure` does."""
     cells = {}
     for _ in range(runs):
         for engine in engines:
             figures = engine.calls_ns(seconds, str(pathlib.Path(folder, 'calls.wasm')))
             for i, (_, figure, _) in enumerate(CALL_ROWS):
-                cells[i, engine.name] = min(figures[figure], cells.get((i, engine.name), figures[figure]))
+                cells[i, engine.name] = min((figures[figure], ''), cells.get((i, engine.name), (figures[figure], '')))
     return cells
-
-
-def print_calls(engines, cells):
-    print('| ns | ' + ' | '.join(f'{e.name} {e.version}' for e in engines) + ' |')
-    print('| --- |' + ' --- |' * len(engines))
-    for i, (what, _, _) in enumerate(CALL_ROWS):
-        row = []
-        for engine in engines:
-            ns, base = cells[i, engine.name], cells.get((i, 'Wasmtime'))
-            ratio = f' ({ns / base:.2f})' if base and engine.name != 'Wasmtime' else ''
-            row.append(f'{ns:.{1 if ns < 100 else 0}f}{ratio}')
-        print(f'| {what} | ' + ' | '.join(row) + ' |')
 
 
 def main():
@@ -250,18 +238,18 @@ def main():
         cells, call_cells = {}, {}
         if options.only != 'calls':
             cells = measure(engines, options.seconds, options.runs, folder)
-            print_table(engines, cells)
+            print_table('µs', ROWS, engines, cells, lambda ns: f'{ns / 1000:.{2 if ns < 100_000 else 0}f}')
             print()
         if options.only != 'instances':
             call_cells = measure_calls(engines, options.seconds, options.runs, folder)
-            print_calls(engines, call_cells)
+            print_table('ns', CALL_ROWS, engines, call_cells, lambda ns: f'{ns:.{1 if ns < 100 else 0}f}')
     for why in missing:
         print(f'\nNot measured: {why}')
     cpu = next((line.split(':')[1].strip() for line in open('/proc/cpuinfo') if line.startswith('model name')), '?')
     print(f'\n{cpu}, {os.cpu_count()} CPUs, Linux {platform.release()}')
     if options.json:
         rows = [{'row': ROWS[i][0], 'engine': name, 'ns': ns, 'how': how} for (i, name), (ns, how) in cells.items()]
-        rows += [{'row': CALL_ROWS[i][0], 'engine': name, 'ns': ns} for (i, name), ns in call_cells.items()]
+        rows += [{'row': CALL_ROWS[i][0], 'engine': name, 'ns': ns} for (i, name), (ns, _) in call_cells.items()]
         pathlib.Path(options.json).write_text(json.dumps(rows, indent=1) + '\n')
 
 

@@ -2,9 +2,11 @@
 #pragma once
 
 #include <algorithm>
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <initializer_list>
+#include <memory>
 #include <span>
 #include <string_view>
 #include <type_traits>
@@ -12,6 +14,7 @@
 #include <vector>
 
 #include "rotor/detail/direct_call.h"
+#include "rotor/detail/made_once.h"
 #include "rotor/detail/typed_slots.h"
 #include "rotor/memory.h"
 #include "rotor/result.h"
@@ -167,9 +170,9 @@ class TypedFunc<R(Args...)> {
 
 template <class Signature>
 Result<TypedFunc<Signature>> Func::typed() const {
-  // Never freed: a thread may ask while the process ends.
-  static const FuncType& wanted = *new const FuncType(TypedFunc<Signature>::signature());
-  ROTOR_CHECK(check_type(wanted));
+  static constinit std::atomic<const FuncType*> wanted{nullptr};
+  ROTOR_CHECK(check_type(
+      detail::made_once(wanted, [] { return std::make_unique<const FuncType>(TypedFunc<Signature>::signature()); })));
   return TypedFunc<Signature>(*this);
 }
 

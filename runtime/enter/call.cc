@@ -102,7 +102,8 @@ namespace {
   return true;
 }
 
-/// Writes an entry's record, whose limits are set, and makes it the thread's innermost one. Returns true.
+/// Writes an entry's record, whose limits are set, and makes it the thread's innermost one. Returns true, for callers
+/// to return.
 bool put_on_top(EntryRecord& record, ThreadState& thread, LinkGroup& group, bool uses_floats) {
   record.previous = thread.top;
   record.group = &group;
@@ -112,10 +113,15 @@ bool put_on_top(EntryRecord& record, ThreadState& thread, LinkGroup& group, bool
   return !uses_floats || begin_floats(record);
 }
 
-/// Returns whether the thread calls again from the same place, and finds everything as it was. (Limits are of the
-/// instance: one that came in place of another has a group that has none in force yet.) `root` is the group's.
-bool has_last_limit(const ThreadState& thread, const LinkGroup& root, const code::FuncRef& ref, uintptr_t sp) {
-  return thread.last_sp == sp && thread.last_context == ref.context && root.has_limit(thread.last_limit);
+/// Does what `begin` does if the thread calls again from the same place, and finds everything as it was. (Limits are of
+/// the instance: one that came in place of another has a group that has none in force yet.) `root` is the group's.
+/// Returns false if nothing was done.
+bool begin_again(EntryRecord& record, ThreadState& thread, LinkGroup& group, const LinkGroup& root,
+                 const code::FuncRef& ref, uintptr_t sp) {
+  if (thread.last_sp != sp || thread.last_context != ref.context || !root.has_limit(thread.last_limit)) return false;
+  record.stack_low = thread.stack_low;
+  record.stack_limit = thread.last_limit;
+  return put_on_top(record, thread, group, root.uses_floats());
 }
 
 /// Prepares an entry on the stack at `sp`, for a function with so many words of arguments there. Returns false if it
@@ -123,11 +129,7 @@ bool has_last_limit(const ThreadState& thread, const LinkGroup& root, const code
 bool begin(EntryRecord& record, ThreadState& thread, LinkGroup& group, const code::FuncRef& ref, uintptr_t sp,
            uint32_t stack_words) {
   LinkGroup& root = group.root();
-  if (stack_words == 0 && has_last_limit(thread, root, ref, sp)) {
-    record.stack_low = thread.stack_low;
-    record.stack_limit = thread.last_limit;
-    return put_on_top(record, thread, group, root.uses_floats());
-  }
+  if (stack_words == 0 && begin_again(record, thread, group, root, ref, sp)) return true;
   if (!thread.ready) [[unlikely]] {
     if (auto ready = prepare_thread(thread); !ready) {
       record.host_error = std::move(ready).error();
@@ -255,13 +257,9 @@ bool begin_call(CallFrame& frame, const Handle& func) {
   call.group = group;
   call.code = ref->code;
   call.context = ref->context;
-  const uintptr_t sp = sp_of(call);
-  if (has_last_limit(thread, *group, *ref, sp)) [[likely]] {
-    call.record.stack_low = thread.stack_low;
-    call.record.stack_limit = thread.last_limit;
-    return put_on_top(call.record, thread, *group, group->uses_floats());
-  }
-  return begin(call.record, thread, *group, *ref, sp, 0);
+  // A group that is entered quickly is a root.
+  return begin_again(call.record, thread, *group, *group, *ref, sp_of(call)) ||
+         begin(call.record, thread, *group, *ref, sp_of(call), 0);
 }
 
 bool end_call(CallFrame& frame, uint64_t left) {
@@ -285,6 +283,11 @@ Error take_error(CallFrame& frame) {
 }  // namespace rotor::detail
 
 namespace rotor::runtime {
+
+void* leave_with_error(EntryRecord& record, uintptr_t frame) {
+  record.pc_count = walk_frames(record, frame, record.pcs, Trap::kMaxFrames);
+  return record.saved_sp;
+}
 
 uint32_t walk_frames(const EntryRecord& record, uintptr_t frame, uintptr_t* pcs, uint32_t capacity) {
   uint32_t count = 0;

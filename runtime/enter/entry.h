@@ -113,5 +113,8 @@ Result<void> prepare_thread(ThreadState& thread);
 /// Async-signal-safe: touches the stack between `frame` and the entry's frame only. Returns their number.
 /// Pre: `frame` is not below the stack pointer.
 uint32_t walk_frames(const EntryRecord& record, uintptr_t frame, uintptr_t* pcs, uint32_t capacity);
+/// Ends the entry's call with the record's host_error, which is set. `frame` is the frame of what the guest called.
+/// Returns the stack pointer to leave the guest to.
+[[gnu::cold]] void* leave_with_error(EntryRecord& record, uintptr_t frame);
 
 }  // namespace rotor::runtime

@@ -4,13 +4,8 @@
         .intel_syntax noprefix
         .text
 
-// uint64_t rotor_enter(code rdi, context rsi, regs rdx, stack_args rcx, shape r8, void** saved_sp r9)
-        .globl  rotor_enter
-        .hidden rotor_enter
-        .type   rotor_enter, @function
-        .p2align 4
-rotor_enter:
-        .cfi_startproc
+// Begins the frame of an entry: what the host wants preserved lies where rotor_enter_landing looks for it.
+        .macro  BEGIN_ENTRY
         push    rbp
         .cfi_def_cfa_offset 16
         .cfi_offset rbp, -16
@@ -26,6 +21,16 @@ rotor_enter:
         .cfi_offset r14, -48
         push    r15
         .cfi_offset r15, -56
+        .endm
+
+// uint64_t rotor_enter(code rdi, context rsi, regs rdx, stack_args rcx, shape r8, void** saved_sp r9)
+        .globl  rotor_enter
+        .hidden rotor_enter
+        .type   rotor_enter, @function
+        .p2align 4
+rotor_enter:
+        .cfi_startproc
+        BEGIN_ENTRY
         push    rdx                     // regs; rsp is a multiple of 16 again
         mov     [r9], rsp               // saved_sp: kSavedSpToFrame below rbp
         mov     r13, rsi
@@ -113,21 +118,7 @@ rotor_enter_landing:
         .p2align 4
 \name:
         .cfi_startproc
-        push    rbp
-        .cfi_def_cfa_offset 16
-        .cfi_offset rbp, -16
-        mov     rbp, rsp
-        .cfi_def_cfa_register rbp
-        push    rbx
-        .cfi_offset rbx, -24
-        push    r12
-        .cfi_offset r12, -32
-        push    r13
-        .cfi_offset r13, -40
-        push    r14
-        .cfi_offset r14, -48
-        push    r15
-        .cfi_offset r15, -56
+        BEGIN_ENTRY
         push    rdi                     // rsp is a multiple of 16 again
         mov     r11, [rdi]              // DirectCall::code
         mov     r13, [rdi + 8]          // DirectCall::context

@@ -2,10 +2,12 @@
 
 #include <atomic>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <utility>
 
 #include "memory/fork.h"
+#include "rotor/detail/made_once.h"
 #include "rotor/fiber_stack.h"
 
 namespace rotor {
@@ -23,8 +25,8 @@ struct Declared {
 
 /// Returns the declared stacks. They are never destroyed: threads may still be running when the process exits.
 Declared& declared() {
-  static auto* stacks = new Declared;
-  return *stacks;
+  static constinit std::atomic<Declared*> stacks{nullptr};
+  return detail::made_once(stacks, [] { return std::make_unique<Declared>(); });
 }
 
 }  // namespace

@@ -30,6 +30,10 @@ void HostImport::bind(InstanceImpl* importer, std::shared_ptr<const HostDefiniti
   context.host = this;
 }
 
+// What the header knows of the register image.
+static_assert(detail::kRegisterInts == CallRegs::kGprs && detail::kRegisterInts == CallRegs::kFirstXmm &&
+              detail::kRegisterFloats == CallRegs::kXmms && detail::kRegisterResults == code::kMaxRegisterResults);
+
 code::FuncRef HostImport::ref() {
   auto* entry = direct.function && !direct.has_floats ? &rotor_host_entry_ints : &rotor_host_entry;
   return {type->id(), reinterpret_cast<const void*>(entry), &context};
@@ -92,11 +96,6 @@ Result<void> call_host(HostImport& import, CallRegs& regs, const uint64_t* stack
   if (result) return true;
   record.host_error = std::move(result).error();
   return false;
-}
-
-[[gnu::noinline, gnu::cold]] void* leave_with_error(EntryRecord& record, uintptr_t frame) {
-  record.pc_count = walk_frames(record, frame, record.pcs, Trap::kMaxFrames);
-  return record.saved_sp;
 }
 
 }  // namespace

@@ -24,14 +24,6 @@ namespace libcalls {
 constexpr int32_t kOk = 0;
 constexpr int32_t kTrap = 1;
 
-/// Keeps the error of a grow whose callback threw, for the call to end with. `frame` is the frame of the helper that
-/// the guest called. Returns the stack pointer to leave the guest to.
-void* keep_error(EntryRecord& record, Error&& error, uintptr_t frame) {
-  record.host_error = std::move(error);
-  record.pc_count = walk_frames(record, frame, record.pcs, Trap::kMaxFrames);
-  return record.saved_sp;
-}
-
 /// Runs memory.grow. UINT64_MAX, which MemoryImpl and TableImpl return for "refused", is -1 in either index type.
 uint64_t memory_grow(code::Context* context, uint32_t memory, uint64_t delta) {
   EntryRecord& record = *t_thread.top;
@@ -41,7 +33,8 @@ uint64_t memory_grow(code::Context* context, uint32_t memory, uint64_t delta) {
     Result<uint64_t> grown = memory_of(context, memory).grow(delta);
     if (grown) [[likely]]
       return *grown;
-    leave_to = keep_error(record, std::move(grown).error(), reinterpret_cast<uintptr_t>(__builtin_frame_address(0)));
+    record.host_error = std::move(grown).error();
+    leave_to = leave_with_error(record, reinterpret_cast<uintptr_t>(__builtin_frame_address(0)));
   }
   rotor_leave(leave_to);  // this frame has nothing left to clean up
 }
@@ -167,8 +160,7 @@ extern "C" [[gnu::visibility("hidden"), gnu::used]] LazyResult rotor_lazy_dispat
     return {nullptr, record.saved_sp};
   }
   record.host_error = std::move(code).error();
-  record.pc_count = walk_frames(record, frame, record.pcs, Trap::kMaxFrames);
-  return {nullptr, record.saved_sp};
+  return {nullptr, leave_with_error(record, frame)};
 }
 
 std::array<const void*, code::kLibcallCount> libcall_addresses() {

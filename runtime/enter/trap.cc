@@ -6,6 +6,7 @@
 
 #include "code/region.h"
 #include "code/region_table.h"
+#include "memory/fork.h"
 #include "rotor/printable.h"
 #include "runtime/module.h"
 
@@ -33,10 +34,9 @@ const char* to_string(TrapKind kind) {
   return "?";
 }
 
-const std::vector<Frame>& Trap::frames() const {
-  static const std::vector<Frame> none;
-  return backtrace ? backtrace->frames() : none;
-}
+namespace { constinit const std::vector<Frame> kNoFrames; }
+
+const std::vector<Frame>& Trap::frames() const { return backtrace ? backtrace->frames() : kNoFrames; }
 
 std::string Trap::to_string() const {
   std::string text = message.empty() ? rotor::to_string(kind) : printable(message);
@@ -55,6 +55,7 @@ std::string Trap::to_string() const {
 namespace rotor::runtime {
 
 Backtrace::Backtrace(const Backtrace& other) {
+  memory::ForkPass pass;
   std::lock_guard lock(other.mutex_);
   frames_ = other.frames_;
   places_ = other.places_;
@@ -62,6 +63,7 @@ Backtrace::Backtrace(const Backtrace& other) {
 }
 
 void Backtrace::append(std::span<const uintptr_t> pcs, bool first_is_pc) {
+  memory::ForkPass pass;
   std::lock_guard lock(mutex_);
   size_t room = Trap::kMaxFrames - frames_.size() - places_.size();
   places_.reserve(places_.size() + std::min(pcs.size(), room));
@@ -82,6 +84,7 @@ void Backtrace::append(std::span<const uintptr_t> pcs, bool first_is_pc) {
 
 const std::vector<Frame>& Backtrace::frames() const {
   std::vector<std::shared_ptr<const code::CodeOwner>> let_go;  // without the lock
+  memory::ForkPass pass;
   std::lock_guard lock(mutex_);
   for (const Place& place : places_)
     if (auto frame = place.owner->frame_at(place.pc)) frames_.push_back(std::move(*frame));

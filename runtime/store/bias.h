@@ -23,8 +23,7 @@ BiasSeat* take_bias_seat();
 /// Takes a seat back. One that is inside a group, because its thread ended there, stays so for ever.
 void give_bias_seat_back(BiasSeat& seat);
 
-/// Has every other thread of the process pass a memory barrier, so that what it stored before is seen, and it sees what
-/// this thread stored.
-void barrier_in_all_threads();
+/// Has every other thread pass a memory barrier (memory/barrier.h), as who takes a bias away needs it.
+void barrier_of_revoker();
 
 }  // namespace rotor::runtime

@@ -91,7 +91,7 @@ Result<bool> LinkGroup::revoke() {
   if (owners_.load() == 0) return fail(ErrorKind::stale_handle, "the instance is gone");
   if (!holder_.compare_exchange_strong(holder, kRevoking)) return false;
   if (holder != t_thread.bias_word) {
-    barrier_in_all_threads();
+    barrier_of_revoker();
     if (seat_of(holder).inside.load() == this) {
       holder_.store(holder);
       return another_inside();
@@ -111,11 +111,11 @@ std::optional<bool> LinkGroup::revoke_unowned(uintptr_t holder) {
   if (!holder_.compare_exchange_strong(holder, kRevoking)) return std::nullopt;
   BiasSeat& seat = seat_of(holder);
   const bool is_mine = holder == t_thread.bias_word;
-  if (!is_mine) barrier_in_all_threads();
+  if (!is_mine) barrier_of_revoker();
   bool frees = seat.inside.load() != this;
   if (!frees) {
     seat.unowned.store(this);
-    if (!is_mine) barrier_in_all_threads();
+    if (!is_mine) barrier_of_revoker();
     // The thread may have left meanwhile, without having seen that.
     frees = seat.inside.load() != this && seat.unowned.exchange(nullptr) == this;
   }

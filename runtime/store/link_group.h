@@ -130,14 +130,10 @@ class LinkGroup final : public Watched, public std::enable_shared_from_this<Link
   }
   /// Undoes one enter or enter_quickly.
   void leave_call(ThreadState& thread) {
-    if (unsettled_.load(std::memory_order_relaxed)) [[unlikely]]
-      return leave();
     BiasSeat* seat = thread.seat;
-    if (seat && seat->inside.load(std::memory_order_relaxed) == this && depth_ == 1) [[likely]] {
-      depth_ = 0;
-      return leave_seat(*seat);
-    }
-    if (stays_ == 0) return leave();
+    if (seat && seat->inside.load(std::memory_order_relaxed) == this && depth_ == 1) [[likely]]
+      return leave_biased(*seat);
+    if (stays_ == 0 || unsettled_.load(std::memory_order_relaxed)) return leave();
     --depth_;
   }
   /// Keeps the calling thread inside between its calls, which then cost it no exchange on the bus. Errors: as of enter.

@@ -129,8 +129,9 @@ void PrintedNames::resolve(const std::array<uint32_t, kSpaceCount>& counts) {
   }
 }
 
+namespace { constinit const PrintedName kNone; }
+
 const PrintedName& PrintedNames::of(Space space, uint32_t index) const {
-  static const PrintedName kNone;
   const std::vector<PrintedName>& ids = resolved_[std::to_underlying(space)];
   return index < ids.size() ? ids[index] : kNone;
 }

@@ -26,6 +26,11 @@ inline constexpr bool kIsFloat = std::is_floating_point_v<T>;
 template <class T>
 inline constexpr bool kIsScalar = !std::is_same_v<T, V128>;
 
+/// Registers that a guest's function takes arguments in, of either kind; results are in the first 4.
+inline constexpr size_t kRegisterInts = 6, kRegisterFloats = 8, kRegisterResults = 4;
+template <class... Ts>
+inline constexpr size_t kFloats = ((kIsFloat<Ts> ? size_t{1} : 0) + ... + 0);
+
 // ---- host to guest
 
 /// One call on its way, on the stack of who makes it. The library fills it; it is left uninitialised until then.
@@ -61,16 +66,15 @@ void rotor_enter_for_int();
 void rotor_enter_for_float();
 }
 
-template <class... Args>
-inline constexpr bool kFewArguments =
-    (kIsScalar<Args> && ...) && ((kIsFloat<Args> ? 0 : 1) + ... + 0) <= 5 && ((kIsFloat<Args> ? 1 : 0) + ... + 0) <= 8;
 template <class R>
 inline constexpr bool kIsTuple = false;
 template <class... Ts>
 inline constexpr bool kIsTuple<std::tuple<Ts...>> = true;
-/// Whether a function can be called by CallFrame.
+/// Whether a function can be called by CallFrame, which takes one of C's registers for integers.
 template <class R, class... Args>
-inline constexpr bool kIsDirect = kFewArguments<Args...> && !kIsTuple<R> && kIsScalar<R>;
+inline constexpr bool kIsDirect =
+    (kIsScalar<Args> && ...) && kFloats<Args...> <= kRegisterFloats &&
+    sizeof...(Args) - kFloats<Args...> <= kRegisterInts - 1 && !kIsTuple<R> && kIsScalar<R>;
 
 /// The C type that an argument is passed as: whatever is above its width is nobody's business.
 template <class T>
@@ -97,10 +101,8 @@ auto enter(CallFrame& frame, Args... args) {
 
 // ---- guest to host
 
-/// Words of the registers that a guest's call leaves to the host: 6 integers, then 8 vectors of two words each. Results
-/// go to the first 4 of either.
-inline constexpr size_t kRegisterInts = 6, kRegisterFloats = 8, kRegisterResults = 4;
-/// The words of the registers that values are in, one after another.
+/// The words that values are in, one after another, in the image of the registers that a guest's call leaves to the
+/// host: a word for each integer's, then two for each vector's.
 template <class... Ts>
 inline constexpr auto kRegisterWords = [] {
   std::array<size_t, sizeof...(Ts) + 1> words{};

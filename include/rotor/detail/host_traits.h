@@ -65,7 +65,7 @@ template <class Fn, class R, class... Args>
 DirectHost direct_host(Fn& fn) {
   using Plain = typename Unwrap<R>::type;
   using Returned = AllScalars<Plain>;
-  constexpr size_t floats = ((kIsFloat<Args> ? 1 : 0) + ... + 0);
+  constexpr size_t floats = kFloats<Args...>;
   if constexpr (!(kIsScalar<Args> && ...) || !Returned::value || floats > kRegisterFloats ||
                 sizeof...(Args) - floats > kRegisterInts || Returned::count > kRegisterResults) {
     return {};
