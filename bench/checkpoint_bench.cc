@@ -29,13 +29,13 @@ constexpr std::string_view kGuest = R"(
         (local.set $p (i32.add (local.get $p) (i32.const 8)))
         (br $next)))
       (memory.size))
-    ;; Writes to so many pages, one after another.
-    (func (export "touch") (param $pages i32) (result i32) (local $p i32)
+    ;; Writes to so many pages, so many bytes apart.
+    (func (export "touch") (param $pages i32) (param $apart i32) (result i32) (local $p i32)
       (local.set $p (i32.const 65536))
       (block $done (loop $next
         (br_if $done (i32.eqz (local.get $pages)))
         (i32.store (local.get $p) (i32.const 1))
-        (local.set $p (i32.add (local.get $p) (i32.const 4096)))
+        (local.set $p (i32.add (local.get $p) (local.get $apart)))
         (local.set $pages (i32.sub (local.get $pages) (i32.const 1)))
         (br $next)))
       (local.get $p))
@@ -67,14 +67,17 @@ void first_checkpoint(benchmark::State& state) {
   }
 }
 
-/// Measures a checkpoint of an instance that came from one, of which 64 pages were written since.
+/// Measures a checkpoint of an instance that came from one, of which so many pages were written since, the second
+/// argument, all over it.
 void next_checkpoint(benchmark::State& state) {
+  const auto written = static_cast<int32_t>(state.range(1));
+  const int32_t apart = (pages_of(state) - 1) * 65536 / written / 4096 * 4096;
   Proxy proxy = make_proxy(state);
   must(state, proxy.call("fill", {pages_of(state)}));
   must(state, proxy.checkpoint());
   must(state, proxy.rotate());
   for (auto _ : state) {
-    must(state, proxy.call("touch", {64}));
+    must(state, proxy.call("touch", {written, apart}));
     must(state, proxy.checkpoint());
     state.SetIterationTime(static_cast<double>(proxy.counters().checkpoint_ns_last) / 1e9);
   }
@@ -86,7 +89,7 @@ void rewind_pause(benchmark::State& state) {
   must(state, proxy.call("fill", {pages_of(state)}));
   must(state, proxy.checkpoint());
   for (auto _ : state) {
-    must(state, proxy.call("touch", {64}));
+    must(state, proxy.call("touch", {64, 4096}));
     const uint64_t before = proxy.counters().rotations;
     must(state, proxy.rotate());
     must(state, proxy.call("get"));
@@ -107,7 +110,14 @@ void allowed_call(benchmark::State& state) {
 }
 
 BENCHMARK(first_checkpoint)->Arg(1)->Arg(32)->Arg(400)->Iterations(10)->UseManualTime()->Unit(benchmark::kMicrosecond);
-BENCHMARK(next_checkpoint)->Arg(1)->Arg(32)->Arg(400)->Iterations(20)->UseManualTime()->Unit(benchmark::kMicrosecond);
+BENCHMARK(next_checkpoint)
+    ->Args({1, 16})
+    ->Args({32, 64})
+    ->Args({400, 64})
+    ->Args({400, 1000})
+    ->Iterations(20)
+    ->UseManualTime()
+    ->Unit(benchmark::kMicrosecond);
 BENCHMARK(rewind_pause)->Arg(1)->Arg(32)->Arg(400)->Iterations(200)->UseManualTime()->Unit(benchmark::kMicrosecond);
 BENCHMARK(allowed_call);
 

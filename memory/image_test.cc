@@ -216,9 +216,165 @@ TEST(Image, OutlivesTheMemoryAndIsOutlivedByOthers) {
   EXPECT_EQ(load(memory->base()), 5);
 }
 
+// ---- images that lie over others ------------------------------------------------------------------------------------
+
+constexpr auto kChanges = LinearMemory::Copy::changes;
+
+std::shared_ptr<const Image> image_of_changes(LinearMemory& memory) {
+  auto image = memory.seal_image(kChanges).value();
+  EXPECT_EQ(contents(*image), contents(memory));
+  return image;
+}
+
+/// A memory of `pages`, of which every byte is 7, on an image of itself.
+std::unique_ptr<LinearMemory> on_image(uint64_t pages, uint64_t max_pages) {
+  auto source = make(pages, max_pages);
+  std::memset(source->base(), 7, pages * kPage);
+  return stamp(source->seal_image().value(), max_pages);
+}
+
+TEST(ImageOfChanges, HoldsThePagesThatWereWritten) {
+  auto memory = on_image(64, 70);
+  auto first = image_of_changes(*memory);
+  ASSERT_TRUE(first->base());
+  EXPECT_TRUE(first->patches().empty());
+  for (uint64_t page : {0, 20, 63}) store(memory->base() + page * kPage + 5000, 1);
+  std::memset(memory->base() + 40 * kPage, 0, 4096);
+  auto image = image_of_changes(*memory);
+  EXPECT_EQ(image->base(), first->base());
+  EXPECT_EQ(image->patches().size(), 4u);
+  EXPECT_EQ(image->resident_bytes(), image->base()->resident_bytes() + 3 * 4096);
+  EXPECT_EQ(image->mappings(), SlotContents::kMappings + 8);
+  EXPECT_EQ(contents(*first), std::vector<uint8_t>(64 * kPage, 7));
+  // What is stamped from it lies over the same image.
+  auto copy = stamp(image, 70);
+  memory.reset();
+  store(copy->base() + 20 * kPage + 5000, 2);
+  store(copy->base() + 30 * kPage, 2);
+  auto second = image_of_changes(*copy);
+  EXPECT_EQ(second->base(), image->base());
+  EXPECT_EQ(second->patches().size(), 5u);
+  EXPECT_NE(contents(*second), contents(*image));
+  EXPECT_EQ(load(stamp(image, 70)->base() + 20 * kPage + 5000), 1);
+}
+
+TEST(ImageOfChanges, HoldsWhatTheMemoryGrewBy) {
+  auto memory = LinearMemory::create(3 * kPage + 5, 20 * kPage, kReserved).value();
+  std::memset(memory->base(), 7, 3 * kPage + 5);
+  auto below = memory->seal_image().value();
+  memory = stamp(below, 20);
+  store(memory->base() + 3 * kPage + 4, 1);  // in the page that the image ends in
+  ASSERT_EQ(memory->grow(4 * kPage), 3 * kPage + 5);
+  store(memory->base() + 5 * kPage, 2);
+  auto image = image_of_changes(*memory);
+  ASSERT_EQ(image->base(), below);
+  EXPECT_EQ(image->resident_bytes(), below->resident_bytes() + 2 * 4096);
+  auto copy = stamp(image, 20);
+  EXPECT_EQ(contents(*copy), contents(*memory));
+  EXPECT_EQ(copy->grow(kPage), 7 * kPage + 5);
+  EXPECT_EQ(load(copy->base() + 7 * kPage + 5), 0);
+  EXPECT_DEATH(load(copy->base() + 9 * kPage), "");
+  store(copy->base() + 8 * kPage, 3);
+  auto second = image_of_changes(*copy);
+  EXPECT_EQ(second->base(), below);
+  EXPECT_EQ(contents(*second), contents(*copy));
+}
+
+TEST(ImageOfChanges, IsWholeIfMuchChanged) {
+  auto memory = on_image(64, 64);
+  std::memset(memory->base(), 1, 33 * kPage);
+  auto image = image_of_changes(*memory);
+  EXPECT_FALSE(image->base());
+  EXPECT_EQ(image->mappings(), SlotContents::kMappings);
+}
+
+TEST(ImageOfChanges, JoinsPagesThatLieNearEachOtherOrAreMany) {
+  auto memory = on_image(1024, 1024);
+  // Pairs of pages 8 KiB apart, 1,250 of them: of the gaps between them the longest are left, and there each is alone.
+  uint64_t at = 0;
+  for (uint64_t i = 0; i < 1250; ++i, at += i % 8 == 0 ? 3 * kPage : kPage / 2) {
+    store(memory->base() + at, 1);
+    store(memory->base() + at + 8192, 1);
+  }
+  ASSERT_LT(at, 1024 * kPage);
+  auto image = image_of_changes(*memory);
+  ASSERT_TRUE(image->base());
+  EXPECT_EQ(image->patches().size(), LinearMemory::kMostPatches - 1);
+  // Between groups of eight pairs lie three pages.
+  for (const Image::Range& patch : image->patches()) EXPECT_LE(patch.end - patch.begin, 4 * kPage);
+  EXPECT_EQ(contents(*stamp(image, 1024)), contents(*memory));
+}
+
+TEST(ImageOfChanges, IsCountedByItsMappings) {
+  const os::AddressSpaceUse before = os::address_space_use();
+  {
+    auto memory = on_image(64, 64);
+    for (uint64_t page : {1, 20, 40}) store(memory->base() + page * kPage, 1);
+    auto image = image_of_changes(*memory);
+    auto plain = make(1, 64);
+    const uint64_t mappings = os::address_space_use().mappings;
+    auto stamped = LinearMemory::of(image, image->size_bytes(), 64 * kPage, kReserved).value();
+    EXPECT_EQ(os::address_space_use().mappings, mappings + image->mappings());
+    ASSERT_TRUE(plain->restore(image));
+    EXPECT_EQ(os::address_space_use().mappings, mappings + image->mappings() + 6);
+    ASSERT_TRUE(plain->restore(image));
+    EXPECT_EQ(os::address_space_use().mappings, mappings + image->mappings() + 6);
+    stamped.reset();  // its slot is kept, and cleaned by what the image holds
+    stamped = LinearMemory::of(image, image->size_bytes(), 64 * kPage, kReserved).value();
+    EXPECT_EQ(image->slots().counts().reused, 1u);
+    EXPECT_EQ(contents(*stamped), contents(*memory));
+  }
+  EXPECT_EQ(os::address_space_use().mappings, before.mappings);
+  EXPECT_EQ(os::address_space_use().reserved_bytes, before.reserved_bytes);
+}
+
+TEST(ImageOfChanges, SurvivesEachFailure) {
+  auto memory = on_image(64, 70);
+  for (uint64_t page : {0, 20, 63}) store(memory->base() + page * kPage, 1);
+  auto image = image_of_changes(*memory);
+  ASSERT_TRUE(image->base());
+  const size_t mapped = mappings(), opened = descriptors();
+  bool lost = false;
+  for (uint64_t n = 1;; ++n) {
+    bool failed = false;
+    {
+      auto other = on_image(40, 80);  // smaller than the image: nothing may be left behind its end
+      store(other->base() + 7 * kPage, 2);
+      const std::vector<uint8_t> before = contents(*other);
+      fault_injection::fail_after(n);
+      auto sealed = other->seal_image(kChanges);
+      auto restored = other->restore(image);
+      auto stamped = LinearMemory::of(image, image->size_bytes(), 70 * kPage, kReserved);
+      fault_injection::off();
+      failed = !sealed || !restored || !stamped;
+      if (sealed) {
+        EXPECT_EQ(contents(**sealed), before);
+      }
+      if (restored) {
+        EXPECT_EQ(contents(*other), contents(*image));
+      } else if (restored.error().kind == ErrorKind::stale_handle) {
+        lost = true;
+        EXPECT_EQ(other->size_bytes(), 0u);
+        for (uint64_t page : {0, 20, 63}) EXPECT_DEATH(load(other->base() + page * kPage), "");
+      } else {
+        EXPECT_EQ(contents(*other), before);
+      }
+      if (stamped) {
+        EXPECT_EQ(contents(**stamped), contents(*image));
+      }
+    }
+    ASSERT_TRUE(image->slots().keep(*image, 0, image->mapped_bytes(), kReserved));
+    EXPECT_EQ(mappings(), mapped) << n;
+    EXPECT_EQ(descriptors(), opened) << n;
+    if (!failed && n > 20) break;
+  }
+  EXPECT_TRUE(lost) << "a restore that fails between the patches loses the memory";
+}
+
 /// Against a model: any sequence of writes, growths, seals and restores.
 TEST(Image, IsAsAModelSays) {
   std::mt19937 random(1);
+  int over_others = 0;
   struct Pair {
     std::unique_ptr<LinearMemory> memory;
     std::vector<uint8_t> model;
@@ -233,7 +389,9 @@ TEST(Image, IsAsAModelSays) {
     Pair& pair = memories[random() % memories.size()];
     switch (random() % 8) {
       case 0:
-        images.emplace_back(pair.memory->seal_image().value(), pair.model);
+        images.emplace_back(pair.memory->seal_image(random() % 2 ? kChanges : LinearMemory::Copy::whole).value(),
+                            pair.model);
+        over_others += images.back().first->base() != nullptr;
         if (images.size() > 6) images.erase(images.begin());
         break;
       case 1:
@@ -267,6 +425,7 @@ TEST(Image, IsAsAModelSays) {
     ASSERT_EQ(std::memcmp(pair.memory->base(), pair.model.data(), pair.model.size()), 0) << step;
   }
   for (auto& [image, model] : images) EXPECT_EQ(contents(*image), model);
+  EXPECT_GT(over_others, 10);
 }
 
 TEST_P(Images, LeaveNothingBehind) {
@@ -288,6 +447,7 @@ TEST_P(Images, SurviveEachFailure) {
   std::memset(source->base(), 1, 3 * kPage);
   auto image = source->seal_image().value();
   ASSERT_TRUE(image->slots().keep(*image, 0, image->mapped_bytes(), kReserved));
+  std::ignore = image->view();  // it stays mapped
   size_t mapped = mappings(), opened = descriptors();
   for (uint64_t n = 1;; ++n) {
     bool failed = false;

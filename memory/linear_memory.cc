@@ -12,6 +12,7 @@ Result<std::unique_ptr<LinearMemory>> LinearMemory::create(uint64_t min_bytes, u
   std::unique_ptr<LinearMemory> memory(new LinearMemory);
   if (reserved_bytes != 0) {
     ROTOR_TRY(memory->slot_.base, os::reserve(reserved_bytes, Image::kMappings));
+    memory->slot_.mappings = Image::kMappings;
   }
   memory->slot_.reserved_bytes = reserved_bytes;
   memory->max_bytes_ = max_bytes;
@@ -46,7 +47,7 @@ LinearMemory::~LinearMemory() {
   if (contents_ && !file_)
     contents_->slots().give(*contents_, slot_, accessible_bytes());
   else
-    os::release(slot_.base, slot_.reserved_bytes, Image::kMappings);
+    os::release(slot_.base, slot_.reserved_bytes, slot_.mappings);
 }
 
 uint64_t LinearMemory::grow(uint64_t delta_bytes) {
@@ -100,9 +101,13 @@ Result<void> LinearMemory::failed(Error why) {
   return std::unexpected(std::move(why));
 }
 
-Result<std::shared_ptr<const Image>> LinearMemory::seal_image() {
+Result<std::shared_ptr<const Image>> LinearMemory::seal_image(Copy copy) {
   std::lock_guard lock(grow_mutex_);
   if (file_) return seal_in_place();
+  if (copy == Copy::changes) {
+    ROTOR_TRY(auto image, copy_changes());
+    if (image) return image;
+  }
   return copy_to_image();
 }
 
@@ -155,6 +160,82 @@ Result<void> LinearMemory::copy_written(uint64_t begin, uint64_t end, os::Memory
   return {};
 }
 
+std::optional<std::vector<os::Range>> LinearMemory::written() const {
+  constexpr size_t kRanges = 256;  // at a time
+  os::Range ranges[kRanges];
+  std::vector<os::Range> all;
+  for (uint64_t at = 0; at < accessible_bytes();) {
+    auto found = os::find_written(slot_.base + at, accessible_bytes() - at, ranges);
+    if (!found) return std::nullopt;
+    for (const os::Range& range : std::span(ranges).first(found->ranges))
+      all.push_back({at + range.begin, at + range.end});
+    at += found->end;
+  }
+  return all;
+}
+
+namespace {
+
+/// Joins ranges where they touch or what lies between is short, and as many more as it takes that no more than `most`
+/// are left, those with the least between them. Pre: they are sorted by their begins; most > 0.
+std::vector<os::Range> join(const std::vector<os::Range>& ranges, size_t most) {
+  // A page is copied in a third of the time that a mapping takes.
+  constexpr uint64_t kShortBytes = 16 << 10;
+  std::vector<os::Range> apart;
+  for (const os::Range& range : ranges) {
+    if (!apart.empty() && range.begin <= apart.back().end + kShortBytes)
+      apart.back().end = std::max(apart.back().end, range.end);
+    else
+      apart.push_back(range);
+  }
+  if (apart.size() <= most) return apart;
+  std::vector<std::pair<uint64_t, size_t>> gaps;  // the bytes before a range, and its number
+  for (size_t i = 1; i < apart.size(); ++i) gaps.emplace_back(apart[i].begin - apart[i - 1].end, i);
+  std::ranges::nth_element(gaps, gaps.begin() + static_cast<ptrdiff_t>(most - 1), std::greater());
+  gaps.resize(most - 1);
+  std::ranges::sort(gaps, {}, &std::pair<uint64_t, size_t>::second);
+  std::vector<os::Range> joined;
+  size_t first = 0;
+  for (const auto& [bytes, next] : gaps) {
+    joined.push_back({apart[first].begin, apart[next - 1].end});
+    first = next;
+  }
+  joined.push_back({apart[first].begin, apart.back().end});
+  return joined;
+}
+
+}  // namespace
+
+Result<std::shared_ptr<const Image>> LinearMemory::copy_changes() const {
+  if (!image()) return nullptr;
+  std::shared_ptr<const Image> below(contents_, image());
+  auto changes = written();
+  if (!changes) return nullptr;
+  if (below->base()) {
+    changes->insert(changes->end(), below->patches().begin(), below->patches().end());
+    std::ranges::sort(*changes, {}, &os::Range::begin);
+    below = below->base();
+  }
+  // What lies behind the image is one patch, whose file has holes where nothing was written.
+  const uint64_t size = accessible_bytes(), image_end = below->mapped_bytes();
+  assert(image_end <= size);
+  std::vector<os::Range> in_image, behind;
+  for (const os::Range& range : *changes) {
+    if (range.begin < image_end) in_image.push_back({range.begin, std::min(range.end, image_end)});
+    if (range.end > image_end) behind.push_back({std::max(range.begin, image_end), range.end});
+  }
+  std::vector<os::Range> patches = join(in_image, kMostPatches - 1);
+  uint64_t copied = 0;
+  for (const os::Range& patch : patches) copied += patch.end - patch.begin;
+  if (copied > below->resident_bytes() / 2) return nullptr;
+  ROTOR_TRY(auto file, os::MemoryFile::create(size));
+  for (const auto& ranges : {patches, behind})
+    for (const os::Range& range : ranges)
+      ROTOR_CHECK(file.write_nonzero(range.begin, {slot_.base + range.begin, range.end - range.begin}));
+  if (image_end < size) patches.push_back({image_end, size});
+  return Image::seal_over(std::move(below), file, size_bytes(), std::move(patches));
+}
+
 void LinearMemory::consist_of(std::shared_ptr<const Image> image) {
   slot_.accessible_bytes = image->mapped_bytes();
   slot_.of_pool = false;
@@ -176,6 +257,10 @@ Result<void> LinearMemory::restore(std::shared_ptr<const Image> image) {
   assert(image->size_bytes() <= max_bytes_);
   std::lock_guard lock(grow_mutex_);
   if (kind_ == Kind::imageable) return restore_copy(*image);
+  if (image->mappings() > slot_.mappings) {
+    ROTOR_CHECK(os::add_mappings(image->mappings() - slot_.mappings));
+    slot_.mappings = image->mappings();
+  }
   if (auto mapped = image->map(slot_.base); !mapped) return failed(std::move(mapped).error());
   ROTOR_CHECK(cut(image->size_bytes()));
   consist_of(std::move(image));

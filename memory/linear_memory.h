@@ -6,6 +6,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <vector>
 
 #include "memory/fork.h"
 #include "memory/image.h"
@@ -56,11 +57,15 @@ class LinearMemory final : ForkHooks {
   // Pre for these: nobody accesses the memory meanwhile.
   // Errors: io: size and contents are as they were; stale_handle: they are lost, and it has no bytes from now on.
 
+  /// What an image that is not made in place is a copy of: all that is not zero, or only what differs from the image
+  /// that the memory began with, if that is clearly less, and lies over that (at most kMostPatches).
+  enum class Copy : uint8_t { whole, changes };
+  static constexpr size_t kMostPatches = 1024;
   /// Returns an image of what the memory holds. An imageable memory is sealed as it is, the first time only, and goes
-  /// on as a private mapping of the image; else what is not zero is copied. Pages that were never written are not read.
-  Result<std::shared_ptr<const Image>> seal_image();
+  /// on as a private mapping of the image; else it is copied. Pages that were never written are not read.
+  Result<std::shared_ptr<const Image>> seal_image(Copy copy = Copy::whole);
   /// Takes on an image's size and contents, copy-on-write; an imageable memory takes a copy of it, so that it can be
-  /// sealed. Pre: the image is of at most max_bytes.
+  /// sealed. Pre: the image is of at most max_bytes. Errors: limit, too: as io.
   Result<void> restore(std::shared_ptr<const Image> image);
 
  private:
@@ -72,6 +77,11 @@ class LinearMemory final : ForkHooks {
   void consist_of(std::shared_ptr<const Image> image);
   Result<std::shared_ptr<const Image>> seal_in_place();
   Result<std::shared_ptr<const Image>> copy_to_image() const;
+  /// Copies only what differs from a whole image that the memory lies on. Returns null where that is not known or not
+  /// clearly less than all.
+  Result<std::shared_ptr<const Image>> copy_changes() const;
+  /// Returns the ranges that were written, in order; nullopt if the system doesn't say it.
+  std::optional<std::vector<os::Range>> written() const;
   /// Copies the parts of [begin, end) that may have been written into `file`.
   Result<void> copy_written(uint64_t begin, uint64_t end, os::MemoryFile& file) const;
   Result<void> restore_copy(const Image& image);

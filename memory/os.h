@@ -17,11 +17,11 @@ size_t page_bytes();
 inline uint64_t round_up_to_page(uint64_t bytes) { return (bytes + page_bytes() - 1) / page_bytes() * page_bytes(); }
 
 /// What the process has reserved and mapped through the functions below. The kernel gives a process a limited number of
-/// mappings, and a process that has none left can't start a thread: so a quarter of them is left to the rest of the
-/// process, and a quarter of the address space, too.
+/// mappings, and a process that has none left can't start a thread: so a sixteenth of them (4,096 of the kernel's
+/// default) is left to the rest of the process, and a quarter of the address space.
 struct AddressSpaceUse {
   uint64_t mappings = 0;        ///< that exist, or may come to exist, in what is reserved
-  uint64_t mappings_limit = 0;  ///< three quarters of vm.max_map_count, as it was when it was first asked for
+  uint64_t mappings_limit = 0;  ///< fifteen sixteenths of vm.max_map_count, as it was when it was first asked for
   uint64_t reserved_bytes = 0;
   uint64_t reserved_limit_bytes = 0;
 };
@@ -37,6 +37,9 @@ Result<uint8_t*> reserve(size_t bytes, uint32_t mappings = kReservationMappings)
 /// Gives a whole reservation back, with its `mappings`. Pre: `address` and `bytes` of a reserve or map_*. Post: the
 /// range is unmapped.
 void release(void* address, size_t bytes, uint32_t mappings = kReservationMappings);
+/// Counts mappings that a reservation will be divided into beside those that it was made for. Whoever releases it says
+/// their sum. Errors: limit (nothing was counted).
+Result<void> add_mappings(uint32_t mappings);
 /// Makes a part of a reservation readable and writable. Post: it reads as zero where it was never committed.
 Result<void> commit(void* address, size_t bytes);
 /// Lets parts of a reservation that are committed, written and protected later share one mapping where they are

@@ -120,7 +120,7 @@ uint64_t mappings_limit() {
     if (std::fscanf(file, "%llu", &read) == 1 && read > 0) most = read;
     std::fclose(file);
   }
-  const uint64_t limit = std::max<uint64_t>(most / 4 * 3, 1);
+  const uint64_t limit = std::max<uint64_t>(most / 16 * 15, 1);
   known.store(limit, std::memory_order_relaxed);
   return limit;
 }
@@ -140,7 +140,7 @@ Result<void> note_reservation(uint64_t bytes, uint32_t mappings) {
   forget_reservation(bytes, mappings);
   if (have + mappings > mappings_limit())
     return fail(ErrorKind::limit, "mappings of the process: " + std::to_string(have) + " are in use, of at most " +
-                                      std::to_string(mappings_limit()) + ", three quarters of vm.max_map_count");
+                                      std::to_string(mappings_limit()) + ", fifteen sixteenths of vm.max_map_count");
   return fail(ErrorKind::limit, "address space of the process: " + std::to_string(reserved) +
                                     " bytes are reserved, of "
                                     "at most " +
@@ -206,6 +206,8 @@ Result<uint8_t*> reserve(size_t bytes, uint32_t mappings) {
   if (!reserved && reclaim && reclaim()) return try_to_reserve(bytes, mappings);
   return reserved;
 }
+
+Result<void> add_mappings(uint32_t mappings) { return note_reservation(0, mappings); }
 
 void release(void* address, size_t bytes, uint32_t mappings) {
   unmap(address, bytes);

@@ -15,7 +15,7 @@ namespace rotor::memory {
 
 namespace {
 
-void release(const Slot& slot) { os::release(slot.base, slot.reserved_bytes, SlotContents::kMappings); }
+void release(const Slot& slot) { os::release(slot.base, slot.reserved_bytes, slot.mappings); }
 
 /// The pools that have kept a slot.
 struct PoolList {
@@ -26,15 +26,24 @@ struct PoolList {
 static_assert(std::is_trivially_destructible_v<PoolList>);
 constinit PoolList g_pools;
 
-/// The slots that are kept in the process: each has mappings, of which there is a limited number.
-constinit std::atomic<uint64_t> g_kept{0};
-bool room_for_one_more() {
-  return g_kept.load(std::memory_order_relaxed) < os::address_space_use().mappings_limit / 4 / SlotContents::kMappings;
+/// The mappings of the slots that are kept in the process. Their number is limited.
+constinit std::atomic<uint64_t> g_kept_mappings{0};
+bool has_room_for(const Slot& slot) {
+  return g_kept_mappings.load(std::memory_order_relaxed) + slot.mappings <= os::address_space_use().mappings_limit / 4;
+}
+/// Has slots, which were kept, count no longer.
+void forget_kept(std::span<const Slot> slots) {
+  uint64_t mappings = 0;
+  for (const Slot& slot : slots) mappings += slot.mappings;
+  g_kept_mappings.fetch_sub(mappings, std::memory_order_relaxed);
 }
 
 Result<Slot> make_slot(const SlotContents& contents, uint64_t accessible_bytes, uint64_t reserved_bytes) {
-  Slot slot{.reserved_bytes = reserved_bytes, .accessible_bytes = accessible_bytes, .of_pool = true};
-  ROTOR_TRY(slot.base, os::reserve(reserved_bytes, SlotContents::kMappings));
+  Slot slot{.reserved_bytes = reserved_bytes,
+            .accessible_bytes = accessible_bytes,
+            .mappings = contents.mappings(),
+            .of_pool = true};
+  ROTOR_TRY(slot.base, os::reserve(reserved_bytes, slot.mappings));
   if (auto placed = contents.place(slot.base, accessible_bytes); !placed) {
     release(slot);
     return std::unexpected(std::move(placed).error());
@@ -153,7 +162,7 @@ SlotPool::~SlotPool() {
 std::vector<Slot> SlotPool::release_kept() {
   ForkPass pass;
   std::lock_guard lock(mutex_);
-  g_kept.fetch_sub(slots_.size(), std::memory_order_relaxed);
+  forget_kept(slots_);
   return std::exchange(slots_, {});
 }
 
@@ -216,7 +225,7 @@ Result<void> SlotPool::keep(const SlotContents& contents, size_t count, uint64_t
       over.push_back(slots_.back());
       slots_.pop_back();
     }
-    g_kept.fetch_sub(over.size(), std::memory_order_relaxed);
+    forget_kept(over);
     missing = most_ - std::min(most_, slots_.size() + coming_);
     coming_ += missing;
   }
@@ -241,7 +250,7 @@ void SlotPool::add(Slot slot) {
     if (!slot.base) return;
     if (slots_.size() < most_) {  // else fewer slots are wanted by now
       slots_.push_back(slot);
-      g_kept.fetch_add(1, std::memory_order_relaxed);
+      g_kept_mappings.fetch_add(slot.mappings, std::memory_order_relaxed);
       return;
     }
   }
@@ -261,7 +270,7 @@ Result<Slot> SlotPool::take(const SlotContents& contents, uint64_t accessible_by
       Slot slot = *found;
       slots_.erase(std::next(found).base());
       ++counts_.reused;
-      g_kept.fetch_sub(1, std::memory_order_relaxed);
+      forget_kept({&slot, 1});
       return slot;
     }
     ++counts_.made;
@@ -301,7 +310,7 @@ std::optional<SlotPool::Cleaned> SlotPool::clean(const SlotContents& contents, S
 void SlotPool::give(const SlotContents& contents, Slot slot, uint64_t used_bytes) {
   ForkPass pass;  // one for all that follows
   // Whoever takes on an image may never ask for a slot of it.
-  bool wanted = (slot.of_pool || kept_ready_.load(std::memory_order_relaxed)) && room_for_one_more();
+  bool wanted = (slot.of_pool || kept_ready_.load(std::memory_order_relaxed)) && has_room_for(slot);
   if (wanted) {
     enlist();
     std::lock_guard lock(mutex_);

@@ -45,6 +45,8 @@ class SlotContents {
   /// The mappings that a memory's reservation can be divided into: an image, what is accessible behind it, and the rest
   /// (os::reserve).
   static constexpr uint32_t kMappings = 3;
+  /// Returns that number for a memory with these contents; it is more where several files make an image.
+  virtual uint32_t mappings() const { return kMappings; }
 
   /// Returns the slots that are kept ready for the next memories.
   SlotPool& slots() const { return *slots_; }
@@ -80,6 +82,7 @@ struct Slot {
   uint8_t* base = nullptr;  ///< null: no slot
   uint64_t reserved_bytes = 0;
   uint64_t accessible_bytes = 0;  ///< of a new memory, in whole pages of the system
+  uint32_t mappings = 0;          ///< that it was counted with
   uint64_t resident_bytes = 0;    ///< pages of its own that it keeps, at most
   uint32_t idle_cleanings = 0;    ///< in a row, that found most of those pages unchanged
   uint32_t comparisons = 0;       ///< cleanings by comparison since it was made or discarded

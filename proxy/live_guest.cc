@@ -89,7 +89,7 @@ Result<std::shared_ptr<const StandbyImage>> LiveGuest::make_image(std::vector<st
 Result<std::shared_ptr<StandbyImage>> LiveGuest::take_state() {
   auto image = std::make_shared<StandbyImage>();
   ROTOR_TRY(image->saved, detail::guarded("Guest::save", [&] { return guest_->save(); }));
-  ROTOR_TRY(image->snapshot, instance().snapshot());
+  ROTOR_TRY(image->snapshot, instance().snapshot(SnapshotCopy::changes));
   image->resident_bytes = image->snapshot.resident_bytes();
   return image;
 }

@@ -19,7 +19,7 @@ struct EngineUsage {
   // The following count for the process: all engines, modules, memories, images and tables of the host's. What would
   // exceed a limit is refused: ErrorKind::limit.
   uint64_t mappings = 0;        ///< mappings by the kernel's count (vm.max_map_count) that exist, or may come to exist
-  uint64_t mappings_limit = 0;  ///< three quarters of vm.max_map_count
+  uint64_t mappings_limit = 0;  ///< fifteen sixteenths of vm.max_map_count
   uint64_t reserved_bytes = 0;  ///< of address space
   uint64_t reserved_limit_bytes = 0;  ///< of address space
 };

@@ -15,6 +15,7 @@
 #include "rotor/memory.h"
 #include "rotor/module.h"
 #include "rotor/result.h"
+#include "rotor/snapshot.h"
 
 namespace rotor {
 namespace runtime {
@@ -43,10 +44,10 @@ struct InstanceOptions {
   ImportObserver* import_observer = nullptr;
 };
 
-/// Keeps a thread inside an instance, and what that is linked to, between calls: other threads' calls fail as they would
-/// during a call, and dropping the instance takes effect when the stay ends. It spares calls of several instances, or by
-/// turns of several threads, an exchange on the bus; a thread that calls one alone pays none anyway. Made by
-/// Instance::stay; ended by the thread that made it.
+/// Keeps a thread inside an instance, and what that is linked to, between calls: other threads' calls fail as they
+/// would during a call, and dropping the instance takes effect when the stay ends. It spares calls of several
+/// instances, or by turns of several threads, an exchange on the bus; a thread that calls one alone pays none anyway.
+/// Made by Instance::stay; ended by the thread that made it.
 class [[nodiscard]] Stay {
  public:
   Stay() = default;
@@ -112,13 +113,13 @@ class Instance {
 
   /// Takes a snapshot of the state between calls. Makes no copy of memories that were made with MemoryLimits::imageable
   /// and have not been part of a snapshot: they go on as copy-on-write mappings of it. Of other memories it copies what
-  /// is not zero. Memories that the module imports are part of the snapshot. Takes 0.5 ms a MiB for a copy. No other
+  /// `copy` says. Memories that the module imports are part of the snapshot. Takes 0.5 ms a MiB for a copy. No other
   /// thread may access the memories meanwhile. Errors:
   /// invalid_argument (a call runs in the instance or in one that it is linked to; a memory is in use by another
   /// instance); unsupported (a table or global holds a function of another instance; a table or mutable global is
   /// imported); io (the system refused: the instance is as it was); stale_handle (the system took a mapping and refused
   /// another one: the memory has no bytes from now on, so that every access traps).
-  Result<Snapshot> snapshot() const;
+  Result<Snapshot> snapshot(SnapshotCopy copy = SnapshotCopy::whole) const;
 
   /// Returns what the instance uses; zeroes for an empty handle. May be called by any thread that knows that nobody
   /// moves or drops this handle meanwhile.

@@ -20,6 +20,15 @@ struct SnapshotDigest {
   bool operator==(const SnapshotDigest&) const = default;
 };
 
+/// What of a memory a snapshot copies, where it makes a copy.
+enum class SnapshotCopy : uint8_t {
+  whole,  ///< all that is not zero
+  /// Only what was written since the memory began as an image, of another snapshot or of its module's data, or was
+  /// sealed as one, if that is clearly less than all. The snapshot lies over that image and keeps it; an instance of it
+  /// takes up to 2,051 of the process's mappings (vm.max_map_count) for each memory, where 3 do for a whole one.
+  changes,
+};
+
 /// The state of an instance when no call runs in it: the contents of its memories, the globals and tables that it
 /// defines, and which segments are dropped. (There is no wasm stack to save.) Taken by `Instance::snapshot`, used by
 /// `InstancePre::instantiate`. Immutable; copies share one; thread-safe. The system gives the memory's contents back
@@ -34,7 +43,8 @@ class Snapshot {
   const Module& module() const;  ///< the module of the instance. Pre: the handle is not empty
   /// Returns the sum of the sizes of its memories, in bytes.
   uint64_t memory_bytes() const;
-  /// Returns the bytes that the system holds for them. Pages that were never written cost nothing.
+  /// Returns the bytes that the system holds for them, an image that it lies over among them. Pages that were never
+  /// written cost nothing.
   uint64_t resident_bytes() const;
   /// Keeps address space ready for the memories of `count` instances to come, no more and no fewer, with what the
   /// snapshot holds mapped and the page tables filled: to stamp one then takes no mapping, and its first reads no

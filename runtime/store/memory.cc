@@ -102,8 +102,8 @@ void MemoryImpl::settle() {
 
 MemoryImpl::~MemoryImpl() { budget_->give_back(charged_bytes_.load(std::memory_order_relaxed)); }
 
-Result<std::shared_ptr<const memory::Image>> MemoryImpl::seal_image() {
-  auto image = space_->seal_image();
+Result<std::shared_ptr<const memory::Image>> MemoryImpl::seal_image(memory::LinearMemory::Copy copy) {
+  auto image = space_->seal_image(copy);
   settle();  // after an error it may have no bytes
   return image;
 }

@@ -56,7 +56,7 @@ class MemoryImpl {
   uint32_t users() const { return users_.load(); }
 
   /// Pre for these: no thread runs in an instance that has it. Errors: those of LinearMemory's functions; limit.
-  Result<std::shared_ptr<const memory::Image>> seal_image();
+  Result<std::shared_ptr<const memory::Image>> seal_image(memory::LinearMemory::Copy copy);
   Result<void> restore(const std::shared_ptr<const memory::Image>& image);
 
   WaitQueue waiters;

@@ -16,7 +16,8 @@ bool is32(ValType type) { return type == ValType::i32 || type == ValType::f32; }
 
 class Taking {
  public:
-  explicit Taking(InstanceImpl& instance) : instance_(instance), wasm_(instance.module_impl().wasm()) {}
+  Taking(InstanceImpl& instance, SnapshotCopy copy)
+      : instance_(instance), wasm_(instance.module_impl().wasm()), copy_(copy) {}
 
   Result<std::shared_ptr<const SnapshotImpl>> run() {
     auto snapshot = std::make_shared<SnapshotImpl>(instance_.module);
@@ -26,8 +27,10 @@ class Taking {
     snapshot->dropped_data = instance_.dropped_data;
     snapshot->dropped_elements = instance_.dropped_elements;
     // Memories are sealed last, so that a snapshot that is refused has changed none.
+    using memory::LinearMemory;
+    const auto copy = copy_ == SnapshotCopy::changes ? LinearMemory::Copy::changes : LinearMemory::Copy::whole;
     for (const std::shared_ptr<MemoryImpl>& memory : instance_.memories) {
-      ROTOR_TRY(snapshot->memories.emplace_back(), memory->seal_image());
+      ROTOR_TRY(snapshot->memories.emplace_back(), memory->seal_image(copy));
       snapshot->reserved_bytes.push_back(memory->reserved_bytes());
     }
     return snapshot;
@@ -82,6 +85,7 @@ class Taking {
 
   InstanceImpl& instance_;
   const wasm::Module& wasm_;
+  const SnapshotCopy copy_;
 };
 
 /// Computes the XXH3-128 of what is added, in order.
@@ -132,20 +136,20 @@ Result<void> add_image(Digest& digest, const memory::Image& image) {
 
 }  // namespace
 
-Result<std::shared_ptr<const SnapshotImpl>> take_snapshot(InstanceImpl& instance) {
+Result<std::shared_ptr<const SnapshotImpl>> take_snapshot(InstanceImpl& instance, SnapshotCopy copy) {
   ROTOR_TRY(GroupEntry inside, GroupEntry::enter(instance.group.get()));
   if (!instance.group->entered_once())
     return fail(ErrorKind::invalid_argument, "a call runs in the instance or in one that it is linked to");
-  return Taking(instance).run();
+  return Taking(instance, copy).run();
 }
 
 }  // namespace rotor::runtime
 
 namespace rotor {
 
-Result<Snapshot> Instance::snapshot() const {
+Result<Snapshot> Instance::snapshot(SnapshotCopy copy) const {
   if (!impl_) return fail(ErrorKind::stale_handle, "an empty instance");
-  ROTOR_TRY(auto impl, runtime::take_snapshot(*impl_));
+  ROTOR_TRY(auto impl, runtime::take_snapshot(*impl_, copy));
   return detail::Access::handle<Snapshot>(std::move(impl));
 }
 

@@ -26,6 +26,6 @@ struct SnapshotImpl {
 };
 
 /// Takes the state of an instance. Errors: as of Instance::snapshot.
-Result<std::shared_ptr<const SnapshotImpl>> take_snapshot(InstanceImpl& instance);
+Result<std::shared_ptr<const SnapshotImpl>> take_snapshot(InstanceImpl& instance, SnapshotCopy copy);
 
 }  // namespace rotor::runtime

@@ -76,18 +76,25 @@ class StateModule {
   }
 };
 
-/// The parameter: MemoryLimits::imageable.
-class SnapshotTest : public testing::TestWithParam<bool> {
+struct Way {
+  const char* name;
+  bool imageable;
+  SnapshotCopy copy;
+};
+class SnapshotTest : public testing::TestWithParam<Way> {
  protected:
-  InstanceOptions options() const { return options_of(GetParam()); }
+  InstanceOptions options() const { return options_of(GetParam().imageable); }
+  static Result<Snapshot> take(const Instance& instance) { return instance.snapshot(GetParam().copy); }
   Instance make() { return must(state_.pre.instantiate(options())); }
   Instance stamp(const Snapshot& snapshot) { return must(state_.pre.instantiate(snapshot, options())); }
 
   StateModule state_;
 };
-INSTANTIATE_TEST_SUITE_P(Kinds, SnapshotTest, testing::Bool(), [](const auto& param) {
-  return param.param ? std::string("imageable") : std::string("plain");
-});
+INSTANTIATE_TEST_SUITE_P(Kinds, SnapshotTest,
+                         testing::Values(Way{"plain", false, SnapshotCopy::whole},
+                                         Way{"imageable", true, SnapshotCopy::whole},
+                                         Way{"changes", false, SnapshotCopy::changes}),
+                         [](const auto& param) { return std::string(param.param.name); });
 
 /// Of an instance that HoldsMemoryGlobalsAndTables prepared, or of one that was stamped from it.
 void expect_prepared(const Instance& instance) {
@@ -125,7 +132,7 @@ TEST_P(SnapshotTest, HoldsMemoryGlobalsAndTables) {
   EXPECT_EQ(call(source, "grow_table", {Value(3)}), 4);
   call(source, "set_f", {Value(1)});
   must(try_call(source, "set_x", {Value(1), Value(ExternRef{42})}));
-  Snapshot snapshot = must(source.snapshot());
+  Snapshot snapshot = must(take(source));
   EXPECT_EQ(snapshot.memory_bytes(), 3u * 65536);
   EXPECT_LE(snapshot.resident_bytes(), 3u * 4096);
 
@@ -140,10 +147,10 @@ TEST_P(SnapshotTest, HoldsMemoryGlobalsAndTables) {
 
 TEST_P(SnapshotTest, DroppedSegmentsStayDropped) {
   Instance source = make();
-  Snapshot before = must(source.snapshot());
+  Snapshot before = must(take(source));
   call(source, "drop_data");
   call(source, "drop_elem");
-  Snapshot after = must(source.snapshot());
+  Snapshot after = must(take(source));
   EXPECT_FALSE(digest(before) == digest(after));
 
   Instance fresh = stamp(before);
@@ -158,7 +165,7 @@ TEST_P(SnapshotTest, DroppedSegmentsStayDropped) {
 TEST_P(SnapshotTest, InstancesOfOneSeeNothingOfEachOther) {
   Instance source = make();
   call(source, "store", {Value(100), Value(1)});
-  Snapshot snapshot = must(source.snapshot());
+  Snapshot snapshot = must(take(source));
   SnapshotDigest at_first = digest(snapshot);
   std::vector<Instance> instances;
   for (int32_t i = 0; i < 8; ++i) {
@@ -185,13 +192,13 @@ TEST_P(SnapshotTest, InstancesOfOneSeeNothingOfEachOther) {
 TEST_P(SnapshotTest, OfAStampedInstance) {
   Instance source = make();
   call(source, "store", {Value(100), Value(1)});
-  Snapshot first = must(source.snapshot());
+  Snapshot first = must(take(source));
   Instance second_source = stamp(first);
-  EXPECT_EQ(digest(must(second_source.snapshot())), digest(first));
+  EXPECT_EQ(digest(must(take(second_source))), digest(first));
   call(second_source, "store", {Value(65536 + 4), Value(2)});
   call(second_source, "grow", {Value(1)});
   call(second_source, "store", {Value(2 * 65536), Value(3)});
-  Snapshot second = must(second_source.snapshot());
+  Snapshot second = must(take(second_source));
   second_source = Instance();
   first = Snapshot();
   Instance instance = stamp(second);
@@ -203,12 +210,12 @@ TEST_P(SnapshotTest, OfAStampedInstance) {
 TEST_P(SnapshotTest, RefusesWhatDoesNotFit) {
   Instance source = make();
   call(source, "grow", {Value(2)});
-  Snapshot snapshot = must(source.snapshot());
+  Snapshot snapshot = must(take(source));
   InstanceOptions small = options();
   small.limits.memory.limit_bytes = 3 * 65536;
   EXPECT_EQ(kind_of(state_.pre.instantiate(snapshot, small)), ErrorKind::limit);
   call(source, "grow_table", {Value(4)});
-  snapshot = must(source.snapshot());
+  snapshot = must(take(source));
   small = options();
   small.limits.table_elements = 9;  // of 8 and 2
   EXPECT_EQ(kind_of(state_.pre.instantiate(snapshot, small)), ErrorKind::limit);
@@ -218,7 +225,7 @@ TEST_P(SnapshotTest, RefusesWhatDoesNotFit) {
   EXPECT_EQ(kind_of(state_.pre.instantiate(Snapshot())), ErrorKind::invalid_argument);
   Module again = compile(state_.engine, kState);
   EXPECT_EQ(kind_of(state_.link(again).instantiate(snapshot)), ErrorKind::invalid_argument);
-  EXPECT_EQ(kind_of(Instance().snapshot()), ErrorKind::stale_handle);
+  EXPECT_EQ(kind_of(take(Instance())), ErrorKind::stale_handle);
   EXPECT_EQ(kind_of(Snapshot().digest()), ErrorKind::invalid_argument);
 }
 
@@ -226,22 +233,22 @@ TEST_P(SnapshotTest, NotWithinACall) {
   Instance source = make();
   ErrorKind kind = ErrorKind::internal;
   state_.on_host = [&](int32_t v) {
-    kind = kind_of(source.snapshot());
+    kind = kind_of(take(source));
     return v;
   };
   call(source, "call_host", {Value(1)});
   EXPECT_EQ(kind, ErrorKind::invalid_argument);
-  EXPECT_TRUE(source.snapshot());
+  EXPECT_TRUE(take(source));
 }
 
 TEST_P(SnapshotTest, StampsAndDropsLeaveNothingBehind) {
   Instance source = make();
   call(source, "store", {Value(100), Value(1)});
   auto round = [&] {
-    Snapshot snapshot = must(source.snapshot());
+    Snapshot snapshot = must(take(source));
     Instance instance = stamp(snapshot);
     call(instance, "store", {Value(100), Value(2)});
-    must(instance.snapshot());
+    must(take(instance));
   };
   round();
   size_t mapped = mappings(), opened = descriptors();
@@ -254,7 +261,7 @@ TEST_P(SnapshotTest, SurvivesEachFailure) {
   Snapshot first = [&] {
     Instance source = make();
     call(source, "store", {Value(100), Value(1)});
-    return must(source.snapshot());
+    return must(take(source));
   }();
   SnapshotDigest at_first = digest(first);
   must(first.keep_ready(0));
@@ -307,6 +314,39 @@ TEST(Snapshot, DigestsDoNotTellHowItWasTaken) {
   EXPECT_EQ(digest_after(false, true, 1), expected);
   EXPECT_EQ(digest_after(true, true, 1), expected);
   EXPECT_FALSE(digest_after(true, false, 2) == expected);
+}
+
+TEST(Snapshot, OfChangesKeepsTheImageThatItLiesOver) {
+  const Engine engine = test::engine();
+  const Module module = compile(engine, must(wat_to_wasm(R"((module (memory (export "memory") 64 80)
+    (func (export "fill") (memory.fill (i32.const 0) (i32.const 7) (i32.const 0x400000)))
+    (func (export "grow") (result i32) (memory.grow (i32.const 1)))
+    (func (export "store") (param i32 i32) (i32.store (local.get 0) (local.get 1)))
+    (func (export "load") (param i32) (result i32) (i32.load (local.get 0)))))")));
+  const InstancePre pre = must(Linker(engine).instantiate_pre(module));
+  Instance instance = must(pre.instantiate(options_of(true)));
+  call(instance, "fill");
+  Snapshot first = must(instance.snapshot(SnapshotCopy::changes));
+  EXPECT_EQ(first.resident_bytes(), uint64_t{4} << 20);
+  for (int round = 1; round <= 3; ++round) {
+    for (int32_t at : {0, 1 << 20, 3 << 20}) call(instance, "store", {Value(at + round * 65536), Value(round)});
+    if (round == 2) {
+      EXPECT_EQ(call(instance, "grow"), 64);
+      call(instance, "store", {Value(4 << 20), Value(5)});
+    }
+    const Snapshot changes = must(instance.snapshot(SnapshotCopy::changes));
+    EXPECT_EQ(changes.resident_bytes(), (uint64_t{4} << 20) + 4096u * static_cast<uint64_t>(3 * round + (round > 1)));
+    const Snapshot whole = must(instance.snapshot());
+    EXPECT_EQ(digest(changes), digest(whole));
+    EXPECT_FALSE(digest(changes) == digest(first));
+    // The next changes are those of an instance that was made of these.
+    must(changes.keep_ready(1));
+    instance = must(pre.instantiate(changes));
+    EXPECT_EQ(call(instance, "load", {Value((1 << 20) + round * 65536)}), round);
+    EXPECT_EQ(call(instance, "load", {Value((1 << 20) + 4096)}), 0x07070707);
+  }
+  EXPECT_EQ(call(instance, "load", {Value(4 << 20)}), 5);
+  expect_trap(try_call(instance, "load", {Value((4 << 20) + 65536)}), TrapKind::out_of_bounds_memory);
 }
 
 TEST(Snapshot, DigestsTellSizesGlobalsAndTables) {
