@@ -1,6 +1,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -577,7 +578,24 @@ Result<void> protect_read_write(void* address, size_t bytes) {
   return protect("protection", address, bytes, PROT_READ | PROT_WRITE);
 }
 
-Result<StackRange> thread_stack() {
+namespace {
+
+/// Returns the stack that the process began on, as far as its limit lets it grow; nullopt if that can't be had, or the
+/// calling thread runs on another one. For where there is no /proc, which glibc reads for it.
+std::optional<StackRange> first_stack() {
+  // The kernel puts the program's name at the stack's high end.
+  const auto name = static_cast<uintptr_t>(getauxval(AT_EXECFN));
+  rlimit limit;
+  if (name == 0 || getrlimit(RLIMIT_STACK, &limit) != 0) return std::nullopt;
+  const uintptr_t high = round_up_to_page(name + std::strlen(reinterpret_cast<const char*>(name)) + 1);
+  const uintptr_t low = high - round_up_to_page(std::min<uint64_t>(limit.rlim_cur, kUnlimitedStackBytes));
+  const auto here = reinterpret_cast<uintptr_t>(__builtin_frame_address(0));
+  if (here < low || here >= high) return std::nullopt;
+  return StackRange{low, high};
+}
+
+/// Returns the stack as glibc knows it.
+Result<StackRange> known_stack() {
   pthread_attr_t attributes;
   if (int code = pthread_getattr_np(pthread_self(), &attributes); code != 0) {
     errno = code;
@@ -591,11 +609,22 @@ Result<StackRange> thread_stack() {
     errno = code;
     return system_error("look-up of the stack", 0);
   }
-  StackRange range{reinterpret_cast<uintptr_t>(low), reinterpret_cast<uintptr_t>(low) + size};
-  if (getpid() != gettid()) return range;  // glibc leaves the guard out already
+  return StackRange{reinterpret_cast<uintptr_t>(low), reinterpret_cast<uintptr_t>(low) + size};
+}
+
+}  // namespace
+
+Result<StackRange> thread_stack() {
+  auto known = known_stack();
+  const bool is_main = getpid() == gettid();
+  if (!known && is_main) {
+    if (auto first = first_stack()) known = *first;
+  }
+  if (!known || !is_main) return known;  // glibc leaves the guard out already
+  StackRange range = *known;
   // The main stack is mapped as it grows. glibc gives [high - rlimit, high), cut where the next mapping below ends, and
   // without a limit everything down to that mapping; it does not know the gap that the kernel keeps to it.
-  if (size > kUnlimitedStackBytes) range.low = range.high - kUnlimitedStackBytes;
+  if (range.high - range.low > kUnlimitedStackBytes) range.low = range.high - kUnlimitedStackBytes;
   range.low = std::max(range.low, end_of_mapping_below(range.low) + kKernelStackGapBytes);
   if (range.low >= range.high) return fail(ErrorKind::io, "the main stack has no room to grow");
   return range;

@@ -14,6 +14,8 @@
 #include <thread>
 #include <vector>
 
+#include "memory/testing/child.h"
+
 namespace rotor::memory::os {
 namespace {
 
@@ -333,6 +335,31 @@ TEST(ThreadStack, OfTheMainThreadIsAllUsable) {
     EXPECT_EXIT(limited(bytes), testing::ExitedWithCode(0), "") << bytes;
   // Raised after the start, "unlimited" ends at the mapping below; the kernel's gap to it must be left out.
   EXPECT_EXIT(limited(RLIM_INFINITY), testing::ExitedWithCode(0), "");
+}
+
+TEST(ThreadStack, OfTheMainThreadIsKnownWithoutProc) {
+  if (const char* why = test::why_no_child()) GTEST_SKIP() << why;
+  auto child = [] {
+    const StackRange known = thread_stack().value();
+    test::deny({SYS_openat, SYS_open});
+    const auto found = thread_stack();
+    // The C library leaves out the pages of arguments and environment.
+    if (!found || found->low != known.low || found->high < known.high) return false;
+    touch_down_to(found->low);
+    return true;
+  };
+  EXPECT_TRUE(test::in_child(child));
+  // Of another thread than the first one the C library knows it.
+  auto on_thread = [] {
+    bool known = false;
+    test::deny({SYS_openat, SYS_open});
+    std::thread([&] {
+      auto stack = thread_stack();
+      known = stack && here() > stack->low && here() < stack->high;
+    }).join();
+    return known;
+  };
+  EXPECT_TRUE(test::in_child(on_thread));
 }
 
 TEST(MemoryFiles, AreMappedWhereHugePagesCanBeUsedWhateverTheirSize) {
