@@ -14,7 +14,7 @@ import tempfile
 ALLOWED = {
     'include': ['rotor/*'],
     'wasm': ['rotor/detail/made_once.h', 'rotor/result.h', 'rotor/value.h', 'rotor/config.h', 'rotor/printable.h'],
-    'wasm/text': ['wasm/*', 'rotor/result.h', 'rotor/value.h', 'rotor/printable.h', 'rotor/wat.h'],
+    'wasm/text': ['wasm/*', 'rotor/detail/made_once.h', 'rotor/result.h', 'rotor/value.h', 'rotor/printable.h', 'rotor/wat.h'],
     'memory': ['rotor/detail/made_once.h', 'rotor/memory_slots.h', 'rotor/result.h'],
     'code': ['wasm/*', 'memory/*', 'rotor/*'],
     'jit': ['code/*', 'wasm/*', 'rotor/*'],

@@ -1,7 +1,10 @@
 #include "wasm/text/print_names.h"
 
 #include <algorithm>
+#include <atomic>
+#include <memory>
 
+#include "rotor/detail/made_once.h"
 #include "wasm/text/binary_codes.h"
 #include "wasm/text/print_text.h"
 
@@ -129,11 +132,11 @@ void PrintedNames::resolve(const std::array<uint32_t, kSpaceCount>& counts) {
   }
 }
 
-namespace { constinit const PrintedName kNone; }
-
 const PrintedName& PrintedNames::of(Space space, uint32_t index) const {
+  static constinit std::atomic<const PrintedName*> none{nullptr};
   const std::vector<PrintedName>& ids = resolved_[std::to_underlying(space)];
-  return index < ids.size() ? ids[index] : kNone;
+  if (index < ids.size()) return ids[index];
+  return detail::made_once(none, [] { return std::make_unique<const PrintedName>(); });
 }
 
 std::vector<NamedIndex> PrintedNames::sorted(const Maps& maps, uint32_t key) const {
