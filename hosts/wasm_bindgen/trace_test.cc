@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <fstream>
+#include <iterator>
 #include <map>
 
 #include "hosts/wasm_bindgen/sha256.h"
@@ -33,6 +35,24 @@ TEST(Trace, KeepsWhatTheLinesSay) {
   EXPECT_TRUE(trace->elements_of(args[2])[1].is_handle);
   EXPECT_EQ(std::get<TraceNumber>(trace->calls[1].expected), TraceNumber(int64_t{-5}));
   EXPECT_EQ(trace->args_of(trace->calls[2])[0].number, TraceNumber(0.5));
+}
+
+// docs/trace-reference.md, whose examples are read here.
+TEST(Trace, TheReferencesExamplesAreTraces) {
+  std::ifstream in(ROTOR_TRACE_REFERENCE);
+  const std::string page{std::istreambuf_iterator<char>(in), {}};
+  const size_t begin = page.find("```jsonl\n") + 9;
+  const auto trace = parse_trace(std::string_view(page).substr(begin, page.find("```", begin) - begin), "reference");
+  ASSERT_TRUE(trace) << trace.error().message;
+  EXPECT_EQ(trace->calls.size(), 6u);
+  // Each argument and each result of the tables: what is left out there is found by its error.
+  const std::string arguments = R"(["make",[],"h"]
+["list",[],"u",1]
+["f",[7,-1,0.5,{"b":"00ff"},{"u":[1,2]},{"h":[0,-1]},{"h":[1,0]},{"x":null}],)";
+  for (const char* result : {R"("v"])", R"("i",-5])", R"("h"])", R"("d",[2,"00ff"]])", R"("d",[2]])", R"("u",3])"})
+    EXPECT_EQ(error_of(arguments + result), "") << result;
+  for (const char* wrong : {R"("v",1])", R"("h",1])", R"("i",[1]])", R"("d",1])", R"("u",[1]])"})
+    EXPECT_NE(error_of(arguments + wrong), "") << wrong;
 }
 
 TEST(Trace, ErrorsNameTheLine) {
