@@ -286,8 +286,7 @@ struct SlotPool::Cleaned {
 
 Cleaning SlotPool::cleaning_for(const Slot& slot) const {
   if (const int forced = forced_.load(std::memory_order_relaxed); forced >= 0) return static_cast<Cleaning>(forced);
-  if (slot.accessible_bytes <= kCompareBytes) return Cleaning::compare;
-  return kept_ready_.load(std::memory_order_relaxed) ? Cleaning::discard : Cleaning::scan;
+  return slot.accessible_bytes <= kCompareBytes ? Cleaning::compare : Cleaning::scan;
 }
 
 std::optional<SlotPool::Cleaned> SlotPool::clean(const SlotContents& contents, Slot& slot, uint64_t used_bytes) {

@@ -95,8 +95,8 @@ struct Slot {
 /// keep their pages, up to kMostResidentBytes of a pool together, and only those are copied that differ from the
 /// contents. Which ones can differ a memory of up to kCompareBytes finds out by comparing all, with no call of the
 /// system; a larger one asks the system. If that can't tell fast, or has more to tell than may be kept, all is
-/// discarded. So it is once `keep` was called: such memories are large and rare, their first reads matter, and a search
-/// takes 20 ns for every page that their page tables hold.
+/// discarded. Once `keep` was called the page tables are filled then. A slot that is used again so has the pages that its
+/// users write, and the next one finds no faults there.
 class SlotPool {
  public:
   /// Slots that are kept unless `keep` says otherwise.

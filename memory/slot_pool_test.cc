@@ -260,6 +260,21 @@ TEST(Slots, KeepPagesUpToABound) {
   }
 }
 
+TEST(Slots, ThatAreKeptReadyHaveThePagesThatAreWritten) {
+  if (!os::finds_written_fast()) GTEST_SKIP() << "PAGEMAP_SCAN: Linux 6.7";
+  auto contents = imaged(64 * kPage / kSystemPage);
+  ASSERT_TRUE(contents->slots().keep(*contents, 1, 64 * kPage, kReserved));
+  for (int round = 0; round < 3; ++round) {
+    auto memory = memory_of(contents, 64 * kPage);
+    expect_initial(*memory, *contents);
+    for (uint64_t page : {0, 20, 63}) store(memory->base() + page * kPage, 200);
+    memory.reset();
+    EXPECT_EQ(contents->slots().counts().resident_bytes, 3 * kSystemPage);
+  }
+  EXPECT_EQ(contents->slots().counts().scanned, 3u);
+  EXPECT_EQ(contents->slots().counts().discarded, 0u);
+}
+
 TEST(Slots, ForgetWhatOneMemoryWroteAndNoneSince) {
   if (!os::finds_written_fast()) GTEST_SKIP() << "PAGEMAP_SCAN: Linux 6.7";
   auto contents = copied(0);
