@@ -4,6 +4,7 @@
 
 #include "rotor/printable.h"
 #include "rotor/trap.h"
+#include "runtime/enter/trap.h"
 
 namespace rotor {
 
@@ -31,12 +32,7 @@ const char* to_string(ErrorKind kind) {
 std::string Error::to_string() const {
   std::string text = fmt::format("{}: {}", rotor::to_string(kind), printable(message));
   if (offset) text += fmt::format(" (at byte 0x{:x})", *offset);
-  if (trap && !trap->frames().empty()) {
-    // The trap's first line repeats `message`, so it is left out.
-    std::string lines = trap->to_string();
-    text += lines.substr(lines.find('\n'));
-  }
-  return text;
+  return text + runtime::lines_of(frames());
 }
 
 }  // namespace rotor

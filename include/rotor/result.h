@@ -7,10 +7,13 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 namespace rotor {
 
+struct Frame;
 struct Trap;
+namespace runtime { class Backtrace; }
 
 /// What went wrong, by class; the message says the rest.
 enum class ErrorKind : uint8_t {
@@ -19,7 +22,7 @@ enum class ErrorKind : uint8_t {
   unsupported,       ///< a feature this build does not have; the message names it
   link,              ///< a missing or ill-typed import (the suite's "unlinkable")
   trap,              ///< the guest trapped; `Error::trap` is set
-  host,              ///< a host function returned an error of its own
+  host,              ///< a host function returned an error without a kind of its own, or threw
   limit,             ///< a named limit was reached
   type_mismatch,     ///< arguments or a requested type do not fit
   not_found,         ///< no such export, file or name
@@ -40,8 +43,11 @@ struct [[nodiscard]] Error {
   std::string message;                   ///< safe to print (rotor/printable.h), unless a host function wrote it
   /// Byte offset in the module or file the error is about.
   std::optional<uint64_t> offset;
-  /// The trap with its backtrace, if `kind` is `trap`.
+  /// The trap, if `kind` is `trap`; else null: `if (error.trap)` asks whether the guest trapped.
   std::shared_ptr<const Trap> trap;
+  /// Where the guest was whose host function failed (the library's own: `frames` tells it); null for a trap, which has
+  /// its own.
+  std::shared_ptr<const runtime::Backtrace> backtrace;
 
   Error() = default;
   /// Makes an error that names no offset.
@@ -49,7 +55,10 @@ struct [[nodiscard]] Error {
   /// Makes an error at a byte offset in the module or file.
   Error(ErrorKind error_kind, std::string text, uint64_t at) : kind(error_kind), message(std::move(text)), offset(at) {}
 
-  /// Returns one line (for a trap, one line more per frame), made printable as by rotor/printable.h.
+  /// Returns the guest's frames (rotor/trap.h), the innermost first: those of a trap, or those that called the host
+  /// function which failed. None for other errors. Thread-safe; as of Trap::frames.
+  const std::vector<Frame>& frames() const;
+  /// Returns one line, and one more per frame, made printable as by rotor/printable.h.
   std::string to_string() const;
 };
 

@@ -27,7 +27,7 @@ enum class TrapKind : uint8_t {
   expected_shared_memory = 11,  ///< memory.atomic.wait on an unshared memory
   stack_overflow = 12,
   interrupted = 13,
-  host = 14,                     ///< a host function returned an error
+  host = 14,                     ///< a host function returned an error of kind `trap` that had none
   null_function_reference = 15,  ///< call_ref
 };
 /// The number of kinds; each is below it.

@@ -165,15 +165,32 @@ TEST_F(CallTest, HostErrorPassesThroughTheGuestWithItsFrames) {
     auto result = call();
     ASSERT_EQ(kind_of(result), ErrorKind::host);
     EXPECT_EQ(result.error().message, "no luck");
-    ASSERT_TRUE(result.error().trap);
-    const Trap& trap = *result.error().trap;
-    EXPECT_EQ(trap.kind, TrapKind::host);
-    ASSERT_EQ(trap.frames().size(), 2u);
-    EXPECT_EQ(trap.frames()[0].func_name, "inner");
-    EXPECT_EQ(trap.frames()[1].func_name, "outer");
-    EXPECT_GT(trap.frames()[0].module_offset, trap.frames()[1].module_offset);
+    EXPECT_FALSE(result.error().trap) << "the guest did not trap";
+    const std::vector<Frame>& frames = result.error().frames();
+    ASSERT_EQ(frames.size(), 2u);
+    EXPECT_EQ(frames[0].func_name, "inner");
+    EXPECT_EQ(frames[1].func_name, "outer");
+    EXPECT_GT(frames[0].module_offset, frames[1].module_offset);
+    EXPECT_TRUE(result.error().to_string().starts_with("host: no luck\n  #0 ")) << result.error().to_string();
   }
   EXPECT_EQ(must(typed<int32_t(int32_t, int32_t)>(instance_, "call_add")(1, 1)), 2);
+}
+
+TEST_F(CallTest, ErrorsOfEachKindThatTheHostReturns) {
+  for (int kind = 0; kind <= static_cast<int>(ErrorKind::internal); ++kind) {
+    Linker linker(engine_);
+    linker.define("env", "f", [&]() -> Result<void> { return fail(static_cast<ErrorKind>(kind), "no luck"); });
+    const Instance instance = instantiate(linker, compile(engine_, kCallsHost));
+    const auto result = typed<int32_t()>(instance, "run")();
+    ASSERT_EQ(kind_of(result), static_cast<ErrorKind>(kind)) << kind;
+    EXPECT_EQ(result.error().message, "no luck");
+    EXPECT_EQ(result.error().frames().size(), 1u);
+    // A trap is there for who says that it is one, and for nobody else.
+    EXPECT_EQ(result.error().trap != nullptr, result.error().kind == ErrorKind::trap) << kind;
+    if (result.error().trap) {
+      EXPECT_EQ(result.error().trap->kind, TrapKind::host);
+    }
+  }
 }
 
 TEST_F(CallTest, CallerIsTheImportingInstance) {

@@ -38,10 +38,22 @@ namespace { constinit const std::vector<Frame> kNoFrames; }
 
 const std::vector<Frame>& Trap::frames() const { return backtrace ? backtrace->frames() : kNoFrames; }
 
+const std::vector<Frame>& Error::frames() const {
+  return trap ? trap->frames() : backtrace ? backtrace->frames() : kNoFrames;
+}
+
 std::string Trap::to_string() const {
-  std::string text = message.empty() ? rotor::to_string(kind) : printable(message);
-  for (size_t i = 0; i < frames().size(); ++i) {
-    const Frame& frame = frames()[i];
+  return (message.empty() ? rotor::to_string(kind) : printable(message)) + runtime::lines_of(frames());
+}
+
+}  // namespace rotor
+
+namespace rotor::runtime {
+
+std::string lines_of(const std::vector<Frame>& frames) {
+  std::string text;
+  for (size_t i = 0; i < frames.size(); ++i) {
+    const Frame& frame = frames[i];
     text += fmt::format("\n  #{} ", i);
     if (!frame.module_name.empty()) text += printable_name(frame.module_name) + "!";
     text += frame.func_name.empty() ? fmt::format("func[{}]", frame.func_index) : printable_name(frame.func_name);
@@ -49,10 +61,6 @@ std::string Trap::to_string() const {
   }
   return text;
 }
-
-}  // namespace rotor
-
-namespace rotor::runtime {
 
 Backtrace::Backtrace(const Backtrace& other) {
   memory::ForkPass pass;
@@ -111,14 +119,22 @@ Error host_error(Error error, std::span<const uintptr_t> pcs) {
     error.kind = ErrorKind::host;
     error.message = to_string(TrapKind::host);
   }
+  // What the host passes on may be shared; the frames of this entry are appended to a copy.
+  const auto appended = [&](const std::shared_ptr<const Backtrace>& to) {
+    auto backtrace = to ? std::make_shared<Backtrace>(*to) : std::make_shared<Backtrace>();
+    backtrace->append(pcs, false);
+    return backtrace;
+  };
+  if (error.kind != ErrorKind::trap) {
+    error.backtrace = appended(error.backtrace);
+    return error;
+  }
   auto trap = error.trap ? std::make_shared<Trap>(*error.trap) : std::make_shared<Trap>();
   if (!error.trap) {
     trap->kind = TrapKind::host;
     trap->message = error.message;
   }
-  auto backtrace = trap->backtrace ? std::make_shared<Backtrace>(*trap->backtrace) : std::make_shared<Backtrace>();
-  backtrace->append(pcs, false);
-  trap->backtrace = std::move(backtrace);
+  trap->backtrace = appended(trap->backtrace);
   error.trap = std::move(trap);
   return error;
 }

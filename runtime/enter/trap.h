@@ -36,11 +36,14 @@ class Backtrace {
   mutable std::vector<std::shared_ptr<const code::CodeOwner>> owners_;
 };
 
+/// Returns a line for each frame, each after a line feed, with names made printable.
+std::string lines_of(const std::vector<Frame>& frames);
+
 /// Makes an error of a trap.
 Error trap_error(TrapKind kind, std::span<const uintptr_t> pcs = {});
 
 /// Completes the error that a host function ended the guest's call with. `pcs` are the guest's frames up to the entry:
-/// they are appended to a trap of a nested call; the host's own error gets a backtrace of them.
+/// they are appended to those of a nested call; the host's own error gets a backtrace of them.
 Error host_error(Error error, std::span<const uintptr_t> pcs);
 
 }  // namespace rotor::runtime
