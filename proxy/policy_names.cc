@@ -54,11 +54,15 @@ bool glob_matches(std::string_view pattern, std::string_view name) {
   return p == pattern.size();
 }
 
+}  // namespace rotor::proxy
+
+namespace rotor::detail {
+
 std::string did_you_mean(std::string_view name, std::span<const std::string_view> candidates) {
   size_t best_distance = std::max<size_t>(2, name.size() / 2) + 1;
   std::string_view best;
   for (std::string_view candidate : candidates) {
-    size_t distance = edit_distance(name, candidate);
+    size_t distance = proxy::edit_distance(name, candidate);
     if (distance >= best_distance) continue;
     best_distance = distance;
     best = candidate;
@@ -66,4 +70,4 @@ std::string did_you_mean(std::string_view name, std::span<const std::string_view
   return best.empty() ? std::string() : fmt::format("; did you mean \"{}\"?", printable_name(best));
 }
 
-}  // namespace rotor::proxy
+}  // namespace rotor::detail

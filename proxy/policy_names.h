@@ -2,10 +2,10 @@
 #pragma once
 
 #include <cstdint>
-#include <span>
 #include <string>
 #include <string_view>
 
+#include "rotor/detail/did_you_mean.h"
 #include "rotor/proxy/policy.h"
 
 namespace rotor::proxy {
@@ -15,7 +15,6 @@ std::string place(const Policy& policy, uint32_t line);
 
 bool is_glob(std::string_view pattern);
 bool glob_matches(std::string_view pattern, std::string_view name);
-/// Returns "; did you mean \"…\"?" with the candidate of least edit distance; empty if none is near.
-std::string did_you_mean(std::string_view name, std::span<const std::string_view> candidates);
+using detail::did_you_mean;
 
 }  // namespace rotor::proxy

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "rotor/detail/did_you_mean.h"
 #include "rotor/printable.h"
 
 namespace rotor::wasm_bindgen {
@@ -17,6 +18,14 @@ Result<Arg> number_arg(ValType type, const TraceNumber& number) {
   if (type == ValType::f32) return Arg(static_cast<float>(value));
   if (type == ValType::f64) return Arg(value);
   return fail(ErrorKind::type_mismatch, fmt::format("{} is no {}", value, to_string(type)));
+}
+
+/// Returns "; did you mean …" for the nearest exported function.
+std::string nearest_function(const Module& module, std::string_view name) {
+  std::vector<std::string_view> names;
+  for (const ExportInfo& info : module.exports())
+    if (std::holds_alternative<FuncType>(info.type)) names.push_back(info.name);
+  return detail::did_you_mean(name, names);
 }
 
 TraceNumber to_number(const Value& value) {
@@ -46,7 +55,8 @@ Result<void> LeaseExecutor::prepare(std::span<const std::string> names) {
   for (const std::string& name : names) {
     const ExternType* type = module_.export_type(name);
     if (!type || !std::holds_alternative<FuncType>(*type))
-      return fail(ErrorKind::not_found, fmt::format("no exported function \"{}\"", printable_name(name)));
+      return fail(ErrorKind::not_found,
+                  fmt::format("no exported function \"{}\"{}", printable_name(name), nearest_function(module_, name)));
     targets_.push_back({name, std::get<FuncType>(*type)});
   }
   return {};

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "hosts/wasm_bindgen/sha256.h"
 #include "rotor/printable.h"
 
@@ -117,9 +119,17 @@ Result<void> TraceReplayer::run_call(const Trace& trace, uint32_t index, ReplayR
   Mismatch mismatch;
   if (check(call, reply_, mismatch)) {
     ++report.equal;
+    return {};
+  }
+  auto told = std::ranges::find_if(
+      report.mismatches, [&](const Mismatch& other) { return other.line == call.line && other.file == trace.file; });
+  if (told != report.mismatches.end()) {
+    ++told->times;
   } else if (report.mismatches.size() < ReplayReport::kMaxMismatches) {
+    mismatch.file = trace.file;
     mismatch.line = call.line;
     mismatch.name = trace.names[call.name];
+    mismatch.run = report.runs - 1;
     report.mismatches.push_back(std::move(mismatch));
   }
   return {};
@@ -134,6 +144,7 @@ Result<void> TraceReplayer::run(const Trace& trace, ReplayReport& report) {
     }
     prepared_ = &trace;
   }
+  ++report.runs;
   handles_.resize(std::max(handles_.size(), trace.first_call + trace.calls.size()));
   for (uint32_t i = 0; i < trace.calls.size(); ++i) {
     if (on_progress) on_progress(i, trace.calls.size());

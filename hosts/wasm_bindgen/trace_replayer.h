@@ -41,15 +41,20 @@ class TraceExecutor {
   virtual Result<void> call(uint32_t name, std::span<const ReplayArg> args, TraceResult result, ReplayReply& reply) = 0;
 };
 
+/// A call of a trace that returned something else than that expects, the first time that it did.
 struct Mismatch {
-  uint32_t line = 0;
+  std::string file;   ///< the trace's
+  uint32_t line = 0;  ///< in the file, from 1
   std::string name;
   std::string expected;
   std::string actual;
+  uint64_t run = 0;    ///< ReplayReport::runs before that one
+  uint64_t times = 1;  ///< in how many runs
 };
 
 struct ReplayReport {
-  static constexpr size_t kMaxMismatches = 100;  ///< details kept
+  static constexpr size_t kMaxMismatches = 100;  ///< lines that are told of
+  uint64_t runs = 0;                             ///< of traces, begun
   uint64_t calls = 0;
   uint64_t checked = 0;
   uint64_t equal = 0;

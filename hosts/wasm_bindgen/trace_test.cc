@@ -146,6 +146,26 @@ TEST(TraceReplayer, TranslatesHandlesAndCompares) {
   EXPECT_EQ(report.mismatches[0].line, 4u);
   EXPECT_EQ(report.mismatches[0].expected, "5");
   EXPECT_EQ(report.mismatches[0].actual, "4");
+  EXPECT_EQ(report.mismatches[0].file, "t.jsonl");
+  EXPECT_EQ(report.mismatches[0].run, 0u);
+  EXPECT_EQ(report.mismatches[0].times, 1u);
+}
+
+TEST(TraceReplayer, ALineIsToldOfOnceWithACount) {
+  const auto fine = parse_trace("[\"one\",[],\"v\"]\n", "fine.jsonl");
+  const auto wrong = parse_trace("[\"one\",[],\"i\",-7]\n[\"two\",[],\"i\",-8]\n", "wrong.jsonl", &*fine);
+  ASSERT_TRUE(wrong) << wrong.error().message;
+  FakeExecutor executor;
+  TraceReplayer replayer(executor);
+  ReplayReport report;
+  ASSERT_TRUE(replayer.run(*fine, report));
+  for (int i = 0; i < 300; ++i) ASSERT_TRUE(replayer.run(*wrong, report));
+  EXPECT_EQ(report.checked - report.equal, 600u);
+  ASSERT_EQ(report.mismatches.size(), 2u);
+  EXPECT_EQ(report.mismatches[1].file, "wrong.jsonl");
+  EXPECT_EQ(report.mismatches[1].line, 2u);
+  EXPECT_EQ(report.mismatches[1].run, 1u);
+  EXPECT_EQ(report.mismatches[1].times, 300u);
 }
 
 TEST(TraceReplayer, OfDataThatVariesOnlyTheSizeIsCompared) {

@@ -208,7 +208,6 @@ struct Progress::State {
   std::string what;
   std::mutex mutex;
   uint64_t drawn_ns = 0;
-  bool visible = false;
 };
 
 Progress::Progress(std::string what) {
@@ -227,15 +226,11 @@ void Progress::update(uint64_t done, uint64_t all) {
   uint64_t now = wall_ns();
   if (now - state_->drawn_ns < kRedrawNs) return;
   state_->drawn_ns = now;
-  state_->visible = true;
-  print_error("\r\033[K{} {} of {}", state_->what, done, all);
+  show_progress(fmt::format("{} {} of {}", state_->what, done, all));
 }
 
 void Progress::clear() {
-  if (!state_) return;
-  std::lock_guard lock(state_->mutex);
-  if (state_->visible) print_error("\r\033[K");
-  state_->visible = false;
+  if (state_) erase_progress();
 }
 
 Stopwatch::Stopwatch() : wall_ns_(wall_ns()), cpu_ns_(cpu_ns()) {}

@@ -11,6 +11,7 @@
 namespace rotor::cli {
 namespace {
 
+std::atomic<bool> g_shows_progress = false;
 std::atomic<int> g_lost = 0;  // the first errno of standard output, which stdio does not keep
 
 void note_lost() {
@@ -19,11 +20,25 @@ void note_lost() {
 
 }  // namespace
 
+void show_progress(std::string_view line) {
+  const std::string text = fmt::format("\r\033[K{}", line);
+  (void)std::fwrite(text.data(), 1, text.size(), stderr);
+  g_shows_progress = true;
+}
+
+void erase_progress() {
+  if (g_shows_progress.exchange(false)) std::fputs("\r\033[K", stderr);
+}
+
 void write_out(std::string_view text) {
+  erase_progress();
   if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size()) note_lost();
 }
 
-void write_error(std::string_view text) { (void)std::fwrite(text.data(), 1, text.size(), stderr); }
+void write_error(std::string_view text) {
+  erase_progress();
+  (void)std::fwrite(text.data(), 1, text.size(), stderr);
+}
 
 std::string json_text(const nlohmann::ordered_json& json, int indent) {
   return json.dump(indent, ' ', true, nlohmann::ordered_json::error_handler_t::replace);

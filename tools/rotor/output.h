@@ -12,6 +12,11 @@
 
 namespace rotor::cli {
 
+/// Shows a line at the end of standard error, in place of the last one; whatever is written next erases it. Both are
+/// for a terminal only.
+void show_progress(std::string_view line);
+void erase_progress();
+
 /// Writes to standard output. What can't be written is reported by `finish_output`, when the command ends.
 void write_out(std::string_view text);
 template <class... Args>

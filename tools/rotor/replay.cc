@@ -79,7 +79,7 @@ Measured replay(const ReplayOptions& options, const Engine& engine, const Module
 
 void print_report(const ReplayOptions& options, const LoadedModule& loaded, const Measured& m) {
   for (const Mismatch& mismatch : m.report.mismatches)
-    print_error("{}:{}: {}: expected {}, got {}\n", options.traces.back(), mismatch.line, printable_name(mismatch.name),
+    print_error("{}:{}: {}: expected {}, got {}\n", mismatch.file, mismatch.line, printable_name(mismatch.name),
                 mismatch.expected, mismatch.actual);
   const CompileStats& stats = loaded.module.compile_stats();
   double compile_ms = loaded.from_code_file ? 0 : stats.wall_ms;

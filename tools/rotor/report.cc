@@ -137,8 +137,10 @@ class Report {
         bad ? "bad" : "good");
     if (baseline_)
       html_.tile(grouped(baseline_->load.ok), "calls right without rotation",
-                 baseline_fails() ? fmt::format("call {} fails", grouped(baseline_->load.calls - 1)) : "none failed",
-                 baseline_fails() ? "bad" : "");
+                 baseline_fails()        ? fmt::format("call {} fails", grouped(baseline_->load.calls - 1))
+                 : baseline_->load.wrong ? fmt::format("{} wrong", grouped(baseline_->load.wrong))
+                                         : "none failed",
+                 baseline_fails() || baseline_->load.wrong ? "bad" : "");
     html_.tile(grouped(c.rotations), c.rotations == 1 ? "rotation" : "rotations",
                c.rotations_image ? fmt::format("{} from the image", grouped(c.rotations_image)) : "");
     html_.tile(c.rotations ? duration_text(ms(c.swap_pause_ns_max)) : "none", "longest swap pause",

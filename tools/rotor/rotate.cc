@@ -8,6 +8,7 @@
 #include "tools/rotor/output.h"
 #include "tools/rotor/rewinds.h"
 #include "tools/rotor/rotate.h"
+#include "tools/rotor/stop_request.h"
 
 namespace rotor::cli {
 namespace {
@@ -64,6 +65,12 @@ void print_summary(const nlohmann::ordered_json& s) {
         s["log_bytes"].get<uint64_t>());
 }
 
+void print_mismatch(const Mismatch& mismatch) {
+  print_error("{}:{}: {}: expected {}, got {}, in call {}{}\n", mismatch.file, mismatch.line,
+              printable_name(mismatch.name), mismatch.expected, mismatch.actual, mismatch.run,
+              mismatch.times == 1 ? "" : fmt::format(" and in {} more", mismatch.times - 1));
+}
+
 Policy policy_of(const RotateOptions& options) {
   Policy policy = value_or_die(options.policy, Policy::load_toml(input_path(options.policy)));
   if (options.rotation == "off") policy.enabled = false;
@@ -116,8 +123,10 @@ std::optional<Measured> run_baseline(const RotateOptions& options, const RotateT
       value_or_die(options.policy, run_load(alone, traces, engine, module, std::move(policy),
                                             std::min(options.calls, options.report_baseline_calls), {}));
   if (!options.json) {
-    if (measured.failures.empty())
+    if (measured.failures.empty() && measured.load.wrong == 0)
       print("without rotation {} calls end well\n", measured.load.calls);
+    else if (measured.failures.empty())
+      print("without rotation {} of {} calls return something wrong\n", measured.load.wrong, measured.load.calls);
     else
       print("without rotation call {} fails: {}\n", measured.load.calls - 1,
             measured.failures.front().message.substr(0, measured.failures.front().message.find('\n')));
@@ -147,15 +156,12 @@ void run(const RotateOptions& options) {
                           .policy_file = options.policy};
     finish(check_rewinds(load, policy, options.rewind_every, options.json) ? Exit::ok : Exit::failed);
   }
+  take_stop_requests();
   const std::optional<Measured> baseline = run_baseline(options, traces, engine, module, policy);
   const Measured measured = value_or_die(
       options.policy, run_load(options, traces, engine, module, policy, options.calls, observer_of(options, traces)));
-  for (const Mismatch& mismatch : measured.report.mismatches)
-    print_error("{}:{}: {}: expected {}, got {}\n", options.load, mismatch.line, printable_name(mismatch.name),
-                mismatch.expected, mismatch.actual);
-  for (const Mismatch& mismatch : measured.also_report.mismatches)
-    print_error("{}:{}: {}: expected {}, got {}\n", options.also, mismatch.line, printable_name(mismatch.name),
-                mismatch.expected, mismatch.actual);
+  for (const ReplayReport* report : {&measured.report, &measured.also_report})
+    for (const Mismatch& mismatch : report->mismatches) print_mismatch(mismatch);
   const nlohmann::ordered_json json = summary_json(options, measured);
   if (!options.json) print_summary(json);
   print("{}\n", json_text(json));
@@ -165,6 +171,7 @@ void run(const RotateOptions& options) {
   if (!options.report.empty())
     check_or_die(options.report,
                  write_output_file(options.report, rotate_report(options, measured, baseline ? &*baseline : nullptr)));
+  if (stop_was_asked()) print_error("rotor: interrupted after {} of {} calls\n", measured.load.calls, options.calls);
   finish(measured.load.ok == options.calls && measured.also.ok == measured.also.calls ? Exit::ok : Exit::failed);
 }
 

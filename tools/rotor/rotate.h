@@ -85,9 +85,9 @@ struct RotateObserver {
   std::function<void(std::string_view)> on_guest_error;
 };
 
-/// Builds the state, then repeats the load `calls` times. Without rotation the first failure ends the run: what would
-/// follow means nothing. Errors: those of creating the proxy, of the setup and of Proxy::prepare, with the file they
-/// are about.
+/// Builds the state, then repeats the load `calls` times, or until a stop is asked for (tools/rotor/stop_request.h).
+/// Without rotation the first failure ends the run: what would follow means nothing. Errors: those of creating the
+/// proxy, of the setup and of Proxy::prepare, with the file they are about.
 Result<Measured> run_load(const RotateOptions& options, const RotateTraces& traces, const Engine& engine,
                           const Module& module, Policy policy, uint64_t calls, const RotateObserver& observer);
 

@@ -7,6 +7,7 @@
 #include "hosts/wasm_bindgen/guest.h"
 #include "hosts/wasm_bindgen/lease_executor.h"
 #include "tools/rotor/rotate.h"
+#include "tools/rotor/stop_request.h"
 
 namespace rotor::cli {
 
@@ -51,6 +52,16 @@ class Load {
         executor_(module, proxy.counters().rotating && proxy.policy().mode == RotationMode::replay),
         replayer_(executor_) {}
 
+  /// Checks whether the traces name exports, before any time is spent on them.
+  Result<void> check_names() {
+    for (const Trace* trace : {&traces_.setup, &traces_.load, traces_.also ? &*traces_.also : nullptr}) {
+      if (!trace) continue;
+      if (auto named = executor_.prepare(trace->names); !named)
+        return std::unexpected(about(trace->file, std::move(named).error()));
+    }
+    return {};
+  }
+
   Result<void> set_up(const std::string& file, Measured& out) {
     ROTOR_TRY(Lease lease, proxy_.acquire());
     executor_.begin(lease, nullptr);
@@ -81,6 +92,7 @@ class Load {
     Progress progress(rotating ? "call" : "call without rotation");
     Stopwatch all;
     for (uint64_t i = 0; i < calls; i++) {
+      if (stop_was_asked()) break;
       progress.update(i, calls);
       timeline_.set_repetition(i);
       const uint64_t swaps_before = timeline_.swaps();
@@ -146,6 +158,7 @@ Result<Measured> run_load(const RotateOptions& options, const RotateTraces& trac
   } stop_sampling{timeline};
 
   Load load(traces, module, proxy, timeline);
+  ROTOR_CHECK(load.check_names());
   if (auto done = load.set_up(options.setup, out); !done)
     return std::unexpected(about(options.setup, std::move(done).error()));
   if (options.prepare && proxy.counters().rotating) {

@@ -3,7 +3,9 @@
 import html.parser
 import json
 import os
+import pty
 import re
+import signal
 import stat
 import subprocess
 import sys
@@ -51,6 +53,10 @@ class Tool:
         self.rotor, self.folder = rotor, folder
 
     def run(self, *args, calls=100):
+        done = subprocess.run(self.command(*args, calls=calls), capture_output=True, text=True, timeout=120, check=False)
+        return done.returncode, done.stdout, done.stderr
+
+    def command(self, *args, calls=100):
         at = lambda name: os.path.join(self.folder, name)
         command = [self.rotor, *args, '--module', at('leaky.wasm'), '--setup', at('setup.jsonl'), '--memory-limit', MEMORY_LIMIT]
         for option, file in ('--policy', 'policy.toml'), ('--load', 'load.jsonl'):
@@ -60,8 +66,7 @@ class Tool:
             command[1:2] = ['bench', 'replay']
         else:
             command += ['--calls', str(calls)]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-        return done.returncode, done.stdout, done.stderr
+        return command
 
 
 def last_json(stdout):
@@ -153,6 +158,48 @@ def check_rewinds(tool, folder):
     expect(len(lines) == 5 and lines[3].startswith(f'# not absorb: {load}:3: query returned '), f'suggested: {lines}')
 
 
+def check_wrong_loads(tool, folder):
+    """What a load names wrongly is found before anything runs, and what returns something else is told of once."""
+    load = os.path.join(folder, 'wrong.jsonl')
+    with open(load, 'w', encoding='utf-8') as out:
+        out.write('["query",[{"h":[0,-1]},0],"i",1]\n["wrok",[{"h":[0,-1]},42],"i"]\n')
+    code, stdout, stderr = tool.run('rotate', '--load', load)
+    expect(code == 2 and stdout == '' and f'{load}: no exported function "wrok"; did you mean "work"?' in stderr,
+           f'an unknown export: {code}, {stdout}, {stderr}')
+    with open(load, 'w', encoding='utf-8') as out:
+        out.write('["work",[{"h":[0,-1]},42],"i"]\n["query",[{"h":[0,-1]},0],"i",1]\n')
+    report = os.path.join(folder, 'wrong.html')
+    code, stdout, stderr = tool.run('rotate', '--load', load, '--report', report, '--report-baseline-calls', '10', calls=50)
+    summary = last_json(stdout)
+    expect(code == 1 and summary['wrong'] == 50 and summary['ok'] == 0, f'wrong: {code}, {summary}')
+    expect(stderr == f'{load}:2: query: expected 1, got -2050856826, in call 0 and in 49 more\n', stderr)
+    expect('without rotation 10 of 10 calls return something wrong' in stdout, stdout)
+    expect('>10 wrong<' in open(report, encoding='utf-8').read(), 'the report has no wrong calls without rotation')
+
+
+def check_interrupt(tool):
+    """Ctrl-C ends a run with what there is; a line of progress is erased by what is written after it."""
+    here, terminal = pty.openpty()
+    run = subprocess.Popen(tool.command('rotate', calls=10**9), stdout=subprocess.PIPE, stderr=terminal, text=True)
+    os.close(terminal)
+    shown = b''
+    while run.poll() is None and shown.count(b' of 1000000000') < 2:
+        shown += os.read(here, 4096)
+    run.send_signal(signal.SIGINT)
+    stdout, _ = run.communicate(timeout=60)
+    try:
+        while more := os.read(here, 4096):
+            shown += more
+    except OSError:  # the other end is closed
+        pass
+    os.close(here)
+    summary = last_json(stdout)
+    expect(run.returncode == 1 and 0 < summary['calls'] < 10**9 and summary['lost'] == 0, f'{run.returncode}, {summary}')
+    lines = shown.decode().replace('\r\n', '\n').split('\r\033[K')
+    expect(lines[-1] == f'rotor: interrupted after {summary["calls"]} of 1000000000 calls\n', f'{lines[-3:]}')
+    expect(all('\n' not in line for line in lines[:-1]), 'progress is followed by text in its line')
+
+
 def full_device(folder):
     """A device that is full, and as root none that a machine needs; None: none can be had."""
     if os.geteuid() != 0:
@@ -187,7 +234,9 @@ def main(rotor, folder):
         check_outputs(tool, out)
         check_unwritable(tool, out)
         check_rewinds(tool, out)
+        check_wrong_loads(tool, out)
     check_settings(tool)
+    check_interrupt(tool)
     print('\n'.join(failures))
     return 1 if failures else 0
 
