@@ -40,7 +40,7 @@ void Log::note_changes(const LogCall& call) {
     else
       changes_.erase(id);
   });
-  if (builds && !touches) last_global_ = std::max(last_global_, call.seq);
+  if (changes_more(plan, call) || (builds && !touches)) last_global_ = std::max(last_global_, call.seq);
 }
 
 bool Log::unchanged_since(uint64_t seq, std::span<const HandleId> handles) const {

@@ -62,8 +62,8 @@ class Log {
   /// be needed.
   void pin(HandleId id);
   void unpin(HandleId id);
-  /// Returns whether no call with a higher number than `seq` changed or ended one of the handles, or was a build that
-  /// touched no handle at all.
+  /// Returns whether no call with a higher number than `seq` changed or ended one of the handles, or may have changed
+  /// what is no handle.
   bool unchanged_since(uint64_t seq, std::span<const HandleId> handles) const;
 
   /// Returns the calls that a fresh instance must replay; `position` gets where it then stands.
@@ -131,7 +131,7 @@ class Log {
   // For the thread that holds the lease only:
   std::unordered_map<HandleId, Changes> changes_;  ///< of handles that live or are pinned
   std::unordered_map<HandleId, uint32_t> pins_;    ///< written under mutex_, too
-  uint64_t last_global_ = 0;                       ///< the last call that touched no handle
+  uint64_t last_global_ = 0;                       ///< the last call that may have changed what is no handle
 
   mutable std::shared_mutex reading_mutex_;  ///< taken before mutex_, and before the Warmer's
   mutable std::mutex mutex_;                 ///< for what follows

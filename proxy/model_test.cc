@@ -142,6 +142,9 @@ class Model {
       query_then_maybe_build();
     } else if (what < 900) {
       call("tell", [&](Side) { return std::vector<Arg>{1}; });
+    } else if (what < 905) {
+      const Both h = handles_[any()];
+      same("post", [&, v = number()](Side side) { return std::vector<Arg>{h.*side, v}; });
     } else {
       disturb(what);
     }
@@ -242,6 +245,7 @@ class Model {
     for (const Both& h : handles_) same("get", [&](Side side) { return std::vector<Arg>{h.*side}; });
     // What was sliced away made and ended the same.
     same("live", [&](Side) { return std::vector<Arg>{}; });
+    same("posted", [&](Side) { return std::vector<Arg>{}; });
   }
 
   const Variant variant_;

@@ -32,6 +32,7 @@ struct ExportPlan {
   Effect effect = Effect::query;
   bool once = false;
   bool reads = false;
+  bool local = false;
   bool retry = false;
   /// Whether it is a query of scalars and handles that returns scalars, and is not retried: such calls take the proxy's
   /// shortest way.

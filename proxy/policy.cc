@@ -88,8 +88,18 @@ Result<void> check_flags(const ExportRule& rule, const ExportPlan& plan) {
   const bool is_build = rule.effect == Effect::build;
   if (rule.once && (!is_build || std::ranges::any_of(plan.args, consumes)))
     return wrong("`once` is for builds that consume nothing");
+  const bool takes_handle = std::ranges::any_of(plan.args, holds_handle);
+  const bool keeps_handle =
+      std::ranges::any_of(plan.args, [](ArgKind kind) { return holds_handle(kind) && !consumes(kind); });
+  const bool makes_handle = std::ranges::any_of(plan.results, returns_handles);
+  if (rule.local && !is_build) return wrong("`local` is for builds");
+  if (rule.local && !takes_handle && !makes_handle)
+    return wrong("with `local` it changes nothing but handles, and it neither takes nor makes any");
+  if (rule.local && !keeps_handle && !makes_handle)
+    return wrong("with `local` it changes only handles, and it ends all that it takes: it would never be replayed");
   if (rule.reads && !is_build) return wrong("`reads` is for builds");
-  if (rule.reads && std::ranges::any_of(plan.args, holds_handle) && std::ranges::none_of(plan.results, returns_handles))
+  if (rule.reads && !rule.local) return wrong("`reads` is for `local` builds: others are replayed in any case");
+  if (rule.reads && takes_handle && !makes_handle)
     return wrong("with `reads` it changes no handle, and it makes none: it would never be replayed");
   if (rule.key && !is_build) return wrong("`key` is for builds");
   if (rule.key && rule.once) return wrong("`once` keeps the first of equal calls, `key` the last: not both");
@@ -119,6 +129,7 @@ Result<void> apply(const ExportRule& rule, ExportPlan& plan) {
   plan.effect = rule.effect;
   plan.once = rule.once;
   plan.reads = rule.reads;
+  plan.local = rule.local;
   plan.retry = rule.retry;
   plan.key = rule.key;
   if (rule.args) {

@@ -63,9 +63,22 @@ std::string export_error(std::string_view rule) { return error_of("[exports]\n" 
 std::string import_error(std::string_view rule) { return error_of("[imports]\n" + std::string(rule)); }
 
 TEST(PolicyPlan, FlagsOfBuilds) {
-  EXPECT_EQ(export_error("set = { effect = \"build\", reads = true, retry = true, key = [0] }"), "no error");
+  EXPECT_EQ(export_error("set = { effect = \"build\", retry = true, key = [0] }"), "no error");
   EXPECT_EQ(export_error("set = { effect = \"build\", key = [] }"), "no error");
+  EXPECT_EQ(export_error("set = { effect = \"build\", local = true, args = [\"handle\", \"scalar\"] }"), "no error");
+  EXPECT_EQ(export_error("set = { effect = \"build\", local = true }"),
+            "p.toml:2: set: with `local` it changes nothing but handles, and it neither takes nor makes any");
+  EXPECT_EQ(export_error("set = { effect = \"build\", local = true, args = [\"consumed\", \"scalar\"] }"),
+            "p.toml:2: set: with `local` it changes only handles, and it ends all that it takes: it would never be "
+            "replayed");
+  EXPECT_EQ(
+      export_error("used_by = { effect = \"build\", local = true, args = [\"consumed\"], results = [\"handle\"] }"),
+      "no error");
+  EXPECT_EQ(export_error("set = { effect = \"query\", local = true, args = [\"handle\", \"scalar\"] }"),
+            "p.toml:2: set: `local` is for builds");
   EXPECT_EQ(export_error("set = { effect = \"build\", reads = true, args = [\"handle\", \"scalar\"] }"),
+            "p.toml:2: set: `reads` is for `local` builds: others are replayed in any case");
+  EXPECT_EQ(export_error("set = { effect = \"build\", local = true, reads = true, args = [\"handle\", \"scalar\"] }"),
             "p.toml:2: set: with `reads` it changes no handle, and it makes none: it would never be replayed");
   EXPECT_EQ(export_error("set = { reads = true }"), "p.toml:2: set: `reads` is for builds");
   EXPECT_EQ(export_error("set = { key = [0] }"), "p.toml:2: set: `key` is for builds");
@@ -249,7 +262,7 @@ TEST(PolicyExplain, SaysWhichRuleDecided) {
 [imports]
 read = { mode = "answer", args = ["pointer", "scalar"] }
 [exports]
-set = { effect = "build", reads = true, key = [0] }
+set = { effect = "build", local = true, args = ["handle", "scalar"], key = [0] }
 "used*" = {}
 )");
   auto explained = policy.explain(shapes());
@@ -260,7 +273,7 @@ set = { effect = "build", reads = true, key = [0] }
   EXPECT_EQ(explained->exports.size(), 10u);
   EXPECT_EQ(of("set").rule, "p.toml:5 set");
   EXPECT_EQ(of("set").effect, Effect::build);
-  EXPECT_TRUE(of("set").reads);
+  EXPECT_TRUE(of("set").local);
   EXPECT_EQ(of("set").key, std::vector<uint32_t>{0});
   EXPECT_EQ(of("used").rule, "p.toml:6 used*");
   EXPECT_EQ(of("__wbg_thing_free").rule, "preset");

@@ -284,11 +284,13 @@ class Reader {
     if (!node.is_table()) return wrong(node.source(), "\"exports\" must be a table");
     for (const auto& [name, value] : *node.as_table()) {
       ExportRule rule{.name = std::string(name.str()), .line = name.source().begin.line};
-      ROTOR_CHECK(each_key_of(name.str(), value, {"effect", "once", "reads", "retry", "key", "args", "results"},
+      ROTOR_CHECK(each_key_of(name.str(), value,
+                              {"effect", "once", "reads", "local", "retry", "key", "args", "results"},
                               [&](std::string_view key, const toml::node& item) -> Result<void> {
                                 if (key == "effect") return word(key, item, proxy::kEffectWords, rule.effect);
                                 if (key == "once") return boolean(key, item, rule.once);
                                 if (key == "reads") return boolean(key, item, rule.reads);
+                                if (key == "local") return boolean(key, item, rule.local);
                                 if (key == "retry") return boolean(key, item, rule.retry);
                                 if (key == "key") return whole_numbers(key, item, rule.key);
                                 if (key == "args") return words(key, item, proxy::kArgWords, rule.args);

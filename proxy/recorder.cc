@@ -358,7 +358,8 @@ bool Recorder::unchanged_since(const Provisional& query) const {
              touches = true;
              changed |= (changes || ends) && std::ranges::find(query.pins, id) != query.pins.end();
            });
-           return call->seq > seq && (changed || (plan.effect == Effect::build && !touches));
+           return call->seq > seq &&
+                  (changed || changes_more(plan, *call) || (plan.effect == Effect::build && !touches));
          });
 }
 

@@ -15,10 +15,24 @@ namespace {
 
 using enum ArgKind;
 
-enum Export : uint32_t { kMake, kAdd, kPair, kMerge, kDrop, kSet, kBump, kTune, kMirror, kConsumeQuery, kExportCount };
+enum Export : uint32_t {
+  kMake,
+  kAdd,
+  kPair,
+  kMerge,
+  kDrop,
+  kSet,
+  kBump,
+  kTune,
+  kPost,
+  kMirror,
+  kConsumeQuery,
+  kExportCount
+};
 
 /// make() -> h; add(h, x); pair(a, b) -> h, reads; merge(consumed…) -> h; drop(consumed); set(x) with a key of nothing;
-/// bump(x), which touches no handle; tune(h, x) with h as its key; mirror(h) -> h, a query; a query that ends what it
+/// bump(x), which touches no handle; tune(h, x) with h as its key; post(h, x), which
+/// writes to more than h; mirror(h) -> h, a query; a query that ends what it
 /// is given.
 Plan make_plan() {
   Plan plan;
@@ -28,6 +42,7 @@ Plan make_plan() {
     item.name = name;
     item.effect = effect;
     item.args = std::move(args);
+    item.local = effect == Effect::build;
     return item;
   };
   add(kMake, "make", Effect::build, {scalar});
@@ -37,6 +52,7 @@ Plan make_plan() {
   add(kDrop, "drop", Effect::release, {consumed});
   add(kSet, "set", Effect::build, {scalar}).key.emplace();
   add(kBump, "bump", Effect::build, {scalar});
+  add(kPost, "post", Effect::build, {handle, scalar}).local = false;
   add(kTune, "tune", Effect::build, {handle, scalar}).key = {{0}};
   add(kMirror, "mirror", Effect::query, {handle}).makes_handles = true;
   add(kConsumeQuery, "eat", Effect::query, {consumed});
@@ -132,6 +148,16 @@ TEST(Slice, OfAKeyTheLastWriterStays) {
 
 TEST(Slice, WhatTouchesNoHandleStays) { EXPECT_EQ(sliced({call(kBump, {1}), call(kBump, {2})}), "11"); }
 
+TEST(Slice, ABuildThatIsNotLocalStaysWithAllThatItTakes) {
+  EXPECT_EQ(sliced({call(kMake, {1}, {1}), call(kAdd, {1, 5}), call(kPost, {1, 5}), call(kDrop, {1})}), "1111");
+  EXPECT_EQ(sliced({call(kMake, {1}, {1}), call(kPost, {1, 5}), call(kAdd, {1, 5}), call(kDrop, {1})}), "11.1")
+      << "what came after it changed only what is gone";
+  EXPECT_EQ(sliced({call(kMake, {1}, {1}), call(kMake, {2}, {2}), call(kPair, {1, 2}, {3}), call(kPost, {3, 1}),
+                    call(kDrop, {1}), call(kDrop, {2}), call(kDrop, {3})}),
+            "1111111");
+  EXPECT_EQ(sliced({call(kPost, {1, 5}), call(kDrop, {1})}), "1.") << "a handle of no call: the replay says so, aloud";
+}
+
 TEST(Slice, APromotedQueryStaysForWhatItReturned) {
   EXPECT_EQ(sliced({call(kMake, {1}, {1}), mirror(1, 2), call(kAdd, {2, 5})}), "111");
   EXPECT_EQ(sliced({call(kMake, {1}, {1}), mirror(1, 2), call(kAdd, {2, 5}), call(kDrop, {2})}), "1...")
@@ -192,6 +218,9 @@ bool perform(const LogCall& made_call, Heap& heap, int64_t& setting, int64_t* re
       for (HandleId id : taken) value = (value * 5 + heap[id]) & 0xffff;
       break;
     case kBump: setting += static_cast<int64_t>(made_call.args[0]); break;
+    case kPost:
+      value = setting = (setting * 31 + heap[taken[0]] + static_cast<int64_t>(made_call.args[1])) & 0xffff;
+      break;
     default: break;
   }
   for (HandleId id : ended) heap.erase(id);
@@ -266,7 +295,9 @@ class RandomLog {
       record(call(kDrop, {gone}));
     } else if (what < 84) {
       record(call(kBump, {below(1000)}));
-    } else if (what < 92) {
+    } else if (what < 86) {
+      record(call(kPost, {any(), below(1000)}));
+    } else if (what < 93) {
       query();
     } else {
       end_query();

@@ -292,12 +292,12 @@ inline Policy answer_policy() {
   Policy policy;
   policy.imports = {{.name = "env.salt", .mode = ImportMode::run}, {.name = "env.gate", .mode = ImportMode::run}};
   policy.exports = {
-      {.name = "make", .effect = Effect::build, .results = {{R::handle}}},
-      {.name = "add", .effect = Effect::build, .args = {{handle, scalar}}},
-      {.name = "*_into", .effect = Effect::build, .args = {{handle, scalar}}},
-      {.name = "wide_into", .effect = Effect::build, .args = {{handle, scalar, scalar}}},
-      {.name = "script", .effect = Effect::build, .args = {{handle, scalar}}},
-      {.name = "risky", .effect = Effect::build, .args = {{handle, scalar}}},
+      {.name = "make", .effect = Effect::build, .local = true, .results = {{R::handle}}},
+      {.name = "add", .effect = Effect::build, .local = true, .args = {{handle, scalar}}},
+      {.name = "*_into", .effect = Effect::build, .local = true, .args = {{handle, scalar}}},
+      {.name = "wide_into", .effect = Effect::build, .local = true, .args = {{handle, scalar, scalar}}},
+      {.name = "script", .effect = Effect::build, .local = true, .args = {{handle, scalar}}},
+      {.name = "risky", .effect = Effect::build, .local = true, .args = {{handle, scalar}}},
       {.name = "take_func", .effect = Effect::build},
       {.name = "nested", .effect = Effect::build},
       {.name = "drop", .effect = Effect::release},

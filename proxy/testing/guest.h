@@ -30,6 +30,7 @@ inline const std::vector<uint8_t> kGuest = wasm::test::assemble(R"(
   (global $live (mut i32) (i32.const 0))
   (global $lent (mut i32) (i32.const 0))
   (global $fills (mut i32) (i32.const 0))
+  (global $posted (mut i32) (i32.const 0))
   ;; Addresses differ from instance to instance, by what the host says.
   (func $malloc (export "malloc") (param $size i32) (result i32) (local $p i32)
     (if (i32.eqz (global.get $bump))
@@ -64,6 +65,12 @@ inline const std::vector<uint8_t> kGuest = wasm::test::assemble(R"(
   (func (export "leak") (param $pages i32) (result i32)
     (if (i32.eq (memory.grow (local.get $pages)) (i32.const -1)) (then unreachable))
     (memory.size))
+  ;; Writes to more than its object: what it posted outlives that.
+  (func (export "post") (param $h i32) (param $x i32) (result i32)
+    (global.set $posted (i32.add (i32.mul (global.get $posted) (i32.const 31))
+                                 (i32.add (i32.load (local.get $h)) (local.get $x))))
+    (global.get $posted))
+  (func (export "posted") (result i32) (global.get $posted))
   (func (export "boom") (param $h i32)
     (i32.store (local.get $h) (i32.const -7))
     unreachable)
@@ -205,13 +212,19 @@ inline Policy test_policy() {
   Policy policy;
   policy.imports = {{.name = "*", .mode = ImportMode::run}};
   policy.exports = {
-      {.name = "make", .effect = Effect::build, .results = {{R::handle}}},
-      {.name = "add", .effect = Effect::build, .args = {{handle, scalar}}},
-      {.name = "pair", .effect = Effect::build, .args = {{handle, handle}}, .results = {{R::handle}}},
-      {.name = "pack", .effect = Effect::build, .args = {{bytes}}, .results = {{R::handle}}},
-      {.name = "many", .effect = Effect::build, .results = {{R::handles}}},
-      {.name = "merge", .effect = Effect::build, .args = {{consumed_handles}}, .results = {{R::handle}}},
-      {.name = "cached", .effect = Effect::build, .once = true, .args = {{handle, scalar}}, .results = {{R::handle}}},
+      {.name = "make", .effect = Effect::build, .local = true, .results = {{R::handle}}},
+      {.name = "add", .effect = Effect::build, .local = true, .args = {{handle, scalar}}},
+      {.name = "pair", .effect = Effect::build, .local = true, .args = {{handle, handle}}, .results = {{R::handle}}},
+      {.name = "pack", .effect = Effect::build, .local = true, .args = {{bytes}}, .results = {{R::handle}}},
+      {.name = "many", .effect = Effect::build, .local = true, .results = {{R::handles}}},
+      {.name = "merge", .effect = Effect::build, .local = true, .args = {{consumed_handles}}, .results = {{R::handle}}},
+      {.name = "cached",
+       .effect = Effect::build,
+       .once = true,
+       .local = true,
+       .args = {{handle, scalar}},
+       .results = {{R::handle}}},
+      {.name = "post", .effect = Effect::build, .args = {{handle, scalar}}},
       {.name = "tell", .effect = Effect::build},
       {.name = "drop", .effect = Effect::release},
       {.name = "get", .args = {{handle}}},

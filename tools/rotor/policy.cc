@@ -53,6 +53,7 @@ std::string effect_text(const ExplainedExport& item) {
   if (!item.raw_only.empty()) return "raw only";
   std::string text = to_string(item.effect);
   if (item.once) text += " once";
+  if (item.local) text += " local";
   if (item.reads) text += " reads";
   if (item.retry) text += " retry";
   if (item.key) text += fmt::format(" key[{}]", fmt::join(*item.key, " "));
@@ -103,6 +104,9 @@ void print_allowed(const PolicyExplanation& explained, bool all) {
   if (rows.size() > 1) print_table(rows);
   for (const auto& [how, count] : others)
     print("not allowed: {} export{}, of which each call {}\n", count, count == 1 ? "" : "s", how);
+}
+
+void print_warnings(const PolicyExplanation& explained) {
   for (const std::string& warning : explained.warnings) print("warning: {}\n", warning);
 }
 
@@ -142,6 +146,7 @@ void print_json(const PolicyExplanation& explained) {
     row["effect"] = to_string(item.effect);
     row["once"] = item.once;
     row["reads"] = item.reads;
+    row["local"] = item.local;
     row["retry"] = item.retry;
     if (item.key) row["key"] = *item.key;
     row["args"] = words_json(item.args);
@@ -161,10 +166,8 @@ void print_json(const PolicyExplanation& explained) {
     row["args"] = words_json(item.args);
     row["rule"] = item.rule;
   }
-  if (explained.mode == RotationMode::checkpoint) {
-    json["mode"] = "checkpoint";
-    json["warnings"] = explained.warnings;
-  }
+  if (explained.mode == RotationMode::checkpoint) json["mode"] = "checkpoint";
+  if (explained.mode == RotationMode::checkpoint || !explained.warnings.empty()) json["warnings"] = explained.warnings;
   print("{}\n", json_text(json));
 }
 
@@ -185,6 +188,7 @@ void check(const PolicyCheckOptions& options) {
     print_exports(*explained, options.all);
     print_imports(*explained, options.all);
   }
+  if (!options.json) print_warnings(*explained);
 }
 
 }  // namespace

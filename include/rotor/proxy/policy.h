@@ -16,7 +16,7 @@ namespace rotor {
 /// What calling an export does to the guest's state.
 enum class Effect : uint8_t {
   query,    ///< nothing that a later call needs: not recorded, unless it consumes a build's handle or a build takes its
-  build,    ///< makes or changes state: recorded, and replayed while something that it made or changed is alive
+  build,    ///< makes or changes state: recorded, and replayed
   release,  ///< ends a handle: recorded if that handle was recorded
 };
 
@@ -48,8 +48,10 @@ struct ExportRule {
   Effect effect = Effect::query;  ///< what a call does to the guest's state
   /// The build only fills a cache: of the calls with equal arguments the first is a build, the others are queries.
   bool once = false;
-  /// The build does not change the handles it takes: it need not be replayed for their sake. (One that takes handles
-  /// and makes none is then never replayed.)
+  /// The build changes nothing but the handles it takes and makes: once none of those is alive or needed, it is no
+  /// longer replayed. (Without: what else it may have changed is never lost, and it is replayed for ever.)
+  bool local = false;
+  /// The `local` build does not change the handles it takes: it need not be replayed for their sake.
   bool reads = false;
   /// A call that traps runs once more, on a fresh instance, and is told what the host functions of the failed attempt
   /// answered (those of ImportMode::answer; the others run again): its caller sees no trap. The trap is returned after
@@ -184,6 +186,7 @@ struct ExplainedExport {
   Effect effect = Effect::query;             ///< as of ExportRule
   bool once = false,                         ///< as of ExportRule
       reads = false,                         ///< as of ExportRule
+      local = false,                         ///< as of ExportRule
       retry = false;                         ///< as of ExportRule
   std::optional<std::vector<uint32_t>> key;  ///< as of ExportRule
   std::vector<ArgKind> args;                 ///< one for each argument that the host gives
