@@ -53,7 +53,8 @@ TEST(Typed, TranslatesAndReturns) {
 TEST(Typed, TranslatesAllHandlesOrNoneAfterARotation) {
   TestGuests guests;
   Policy policy = test_policy();
-  policy.exports.push_back({.name = "add", .args = {{ArgKind::handle, ArgKind::handle}}});  // for once a query
+  policy.exports.push_back(
+      {.name = "add", .effect = Effect::query, .args = {{ArgKind::handle, ArgKind::handle}}});  // for once a query
   std::erase_if(policy.exports,
                 [](const ExportRule& rule) { return rule.name == "add" && rule.effect == Effect::build; });
   Proxy proxy = guests.proxy(policy);

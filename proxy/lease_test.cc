@@ -351,7 +351,8 @@ TEST(Retry, ABuildsCallerSeesNoTrap) {
 TEST(Retry, OfAQueryWithinALease) {
   AnswerGuests guests;
   Policy policy = answer_policy();
-  rule_of(policy, "risky") = {.name = "risky", .retry = true, .args = {{ArgKind::handle, ArgKind::scalar}}};
+  rule_of(policy, "risky") = {
+      .name = "risky", .effect = Effect::query, .retry = true, .args = {{ArgKind::handle, ArgKind::scalar}}};
   Proxy proxy = guests.proxy(policy);
   const uint32_t a = proxy.call("make", {1})->handle();
   trap_times(guests, 1);

@@ -72,6 +72,7 @@ Result<PolicyExplanation> Policy::explain(const Module& module) const {
     row.name = std::move(item.name);
     row.type = std::move(item.type);
     row.effect = item.effect;
+    row.unsaid = item.effect == Effect::build && !(item.rule && item.rule->effect);
     row.once = item.once;
     row.reads = item.reads;
     row.local = item.local;

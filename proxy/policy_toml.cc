@@ -91,6 +91,11 @@ class Reader {
   }
 
   template <class T, size_t n>
+  Result<void> word(std::string_view key, const toml::node& node, const Word<T> (&words)[n], std::optional<T>& out) {
+    return word(key, node, words, out.emplace());
+  }
+
+  template <class T, size_t n>
   Result<void> words(std::string_view key, const toml::node& node, const Word<T> (&known)[n],
                      std::optional<std::vector<T>>& out) {
     if (!node.is_array()) return wrong(node.source(), fmt::format("{} must be a list", key));

@@ -545,7 +545,8 @@ Result<std::vector<Value>> ProxyImpl::raw(std::string_view name, std::span<const
   if (plan_.exports[index].effect != Effect::query)
     return fail(
         ErrorKind::invalid_argument,
-        fmt::format("{} builds or releases state: a raw call of it could not be recorded", plan_.exports[index].shown));
+        fmt::format("{} builds or releases state{}: a raw call of it could not be recorded", plan_.exports[index].shown,
+                    plan_.exports[index].rule ? "" : ", since no line of the policy says that it is a query"));
   Holder& holder = gate_.mine();
   PhaseScope phase(gate_, holder);
   LiveGuest& guest = phase.alive() ? gate_.active() : *holder.guest;

@@ -48,8 +48,13 @@ Policy prover_policy(uint32_t workers) {
        .effect = Effect::build,
        .local = true,
        .args = {{ArgKind::handle, ArgKind::scalar}}},
-      {.name = "caml_fp_srs_h", .args = {{ArgKind::handle}}, .results = {{ResultKind::handle}}},
+      {.name = "wasmf?proverproof_*", .effect = Effect::query},  // some take references
+      {.name = "caml_fp_srs_h",
+       .effect = Effect::query,
+       .args = {{ArgKind::handle}},
+       .results = {{ResultKind::handle}}},
       {.name = "caml_fp_srs_lagrange_commitment",
+       .effect = Effect::query,
        .args = {{ArgKind::handle, ArgKind::scalar, ArgKind::scalar}},
        .results = {{ResultKind::handle, ResultKind::error}}},
   };

@@ -292,6 +292,7 @@ inline Policy answer_policy() {
   Policy policy;
   policy.imports = {{.name = "env.salt", .mode = ImportMode::run}, {.name = "env.gate", .mode = ImportMode::run}};
   policy.exports = {
+      {.name = "*", .effect = Effect::query},
       {.name = "make", .effect = Effect::build, .local = true, .results = {{R::handle}}},
       {.name = "add", .effect = Effect::build, .local = true, .args = {{handle, scalar}}},
       {.name = "*_into", .effect = Effect::build, .local = true, .args = {{handle, scalar}}},
@@ -301,22 +302,14 @@ inline Policy answer_policy() {
       {.name = "take_func", .effect = Effect::build},
       {.name = "nested", .effect = Effect::build},
       {.name = "drop", .effect = Effect::release},
-      {.name = "get", .args = {{handle}}},
-      {.name = "address", .args = {{handle}}},
-      {.name = "mirror", .args = {{handle}}, .results = {{R::handle}}},
-      {.name = "copy", .args = {{handle}}, .results = {{R::handle}}},
+      {.name = "get", .effect = Effect::query, .args = {{handle}}},
+      {.name = "address", .effect = Effect::query, .args = {{handle}}},
+      {.name = "mirror", .effect = Effect::query, .args = {{handle}}, .results = {{R::handle}}},
+      {.name = "copy", .effect = Effect::query, .args = {{handle}}, .results = {{R::handle}}},
   };
   policy.backoff_first_ms = 0;
   policy.backoff_max_ms = 1;
   return policy;
-}
-
-/// Changes the rule of an export, or adds one.
-inline ExportRule& rule_of(Policy& policy, std::string name) {
-  for (ExportRule& rule : policy.exports)
-    if (rule.name == name) return rule;
-  policy.exports.push_back({.name = std::move(name)});
-  return policy.exports.back();
 }
 
 /// Has a standby made by replay and swapped in; false: that failed, and last_problem says why.

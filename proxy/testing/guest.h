@@ -227,17 +227,31 @@ inline Policy test_policy() {
       {.name = "post", .effect = Effect::build, .args = {{handle, scalar}}},
       {.name = "tell", .effect = Effect::build},
       {.name = "drop", .effect = Effect::release},
-      {.name = "get", .args = {{handle}}},
-      {.name = "address", .args = {{handle}}},
-      {.name = "boom", .args = {{handle}}},
-      {.name = "mirror", .args = {{handle}}, .results = {{R::handle}}},
-      {.name = "sum", .args = {{handles}}},
-      {.name = "total", .args = {{vector}}},
-      {.name = "bytes_of", .args = {{handle}}, .results = {{R::bytes}}},
-      {.name = "wild", .results = {{R::bytes}}},
-      {.name = "try_make", .results = {{R::handle, R::error}}},
+      {.name = "l*", .effect = Effect::query},  // leak, lent, live
+      {.name = "fills", .effect = Effect::query},
+      {.name = "posted", .effect = Effect::query},
+      {.name = "ask", .effect = Effect::query},
+      {.name = "error_kept", .effect = Effect::query},
+      {.name = "takes_ref", .effect = Effect::query},
+      {.name = "get", .effect = Effect::query, .args = {{handle}}},
+      {.name = "address", .effect = Effect::query, .args = {{handle}}},
+      {.name = "boom", .effect = Effect::query, .args = {{handle}}},
+      {.name = "mirror", .effect = Effect::query, .args = {{handle}}, .results = {{R::handle}}},
+      {.name = "sum", .effect = Effect::query, .args = {{handles}}},
+      {.name = "total", .effect = Effect::query, .args = {{vector}}},
+      {.name = "bytes_of", .effect = Effect::query, .args = {{handle}}, .results = {{R::bytes}}},
+      {.name = "wild", .effect = Effect::query, .results = {{R::bytes}}},
+      {.name = "try_make", .effect = Effect::query, .results = {{R::handle, R::error}}},
   };
   return policy;
+}
+
+/// Changes the rule of an export, or adds one.
+inline ExportRule& rule_of(Policy& policy, std::string name) {
+  for (ExportRule& rule : policy.exports)
+    if (rule.name == name) return rule;
+  policy.exports.push_back({.name = std::move(name)});
+  return policy.exports.back();
 }
 
 inline std::string error_of(const auto& result) { return result ? "no error" : result.error().message; }

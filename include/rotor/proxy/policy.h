@@ -42,10 +42,12 @@ enum class ResultKind : uint8_t {
 };
 
 /// What the policy says of one export, or of all that match a glob (`*` any run, `?` one character). An exact name
-/// wins over globs, a later glob over an earlier one. An export that nothing matches is a query of scalars.
+/// wins over globs, a later glob over an earlier one. An export that nothing in the policy names is a build of scalars;
+/// if it can't be one, since it takes references or passes what can't be recorded, the policy is refused.
 struct ExportRule {
-  std::string name;               ///< an export, or a glob
-  Effect effect = Effect::query;  ///< what a call does to the guest's state
+  std::string name;  ///< an export, or a glob
+  /// What a call does to the guest's state. Unset: it is a build. (RotationMode::checkpoint: `allow` says it.)
+  std::optional<Effect> effect = {};
   /// The build only fills a cache: of the calls with equal arguments the first is a build, the others are queries.
   bool once = false;
   /// The build changes nothing but the handles it takes and makes: once none of those is alive or needed, it is no
@@ -183,7 +185,8 @@ enum class Leaves : uint8_t {
 struct ExplainedExport {
   std::string name;                          ///< as the module has it
   FuncType type;                             ///< as the module has it
-  Effect effect = Effect::query;             ///< as of ExportRule
+  Effect effect = Effect::query;             ///< what the proxy takes its calls for
+  bool unsaid = false;                       ///< it is a build because no line says what it is
   bool once = false,                         ///< as of ExportRule
       reads = false,                         ///< as of ExportRule
       local = false,                         ///< as of ExportRule
