@@ -48,6 +48,7 @@ class AnswerModel {
     };
     Policy policy = answer_policy();
     rule_of(policy, "risky").retry = true;
+    policy.probes = {{.name = "oldest", .query = "get", .args = {ProbeHandle{"make"}}}};
     variant.apply(policy);
     proxy_.emplace(guests_.proxy(policy, {.on_event = [this](const ProxyEvent& event) {
                                    if (event.text.find("divergence") == std::string::npos) return;
@@ -366,6 +367,7 @@ TEST(AnswerModel, NoSideEffectHappensTwice) {
     std::fflush(stdout);
     EXPECT_TRUE(c.rotating) << c.off_reason;
     EXPECT_EQ(c.divergences, 0u) << model.divergence();
+    EXPECT_EQ(c.probes_failed, 0u) << c.last_problem;
     retries += c.retries;
     if (HasFailure()) return;
   }

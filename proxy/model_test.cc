@@ -42,6 +42,7 @@ class Model {
       if (rule.name == "tell") rule.key.emplace();  // touches no handle, but the last one is as good as all
       if (rule.name == "pair") rule.reads = true;
     }
+    policy.probes = {{.name = "posted"}, {.name = "oldest", .query = "get", .args = {ProbeHandle{"make"}}}};
     variant.apply(policy);
     tested_.emplace(tested_guests_.proxy(policy, {.on_event = [this](const ProxyEvent& event) {
                                            if (event.text.find("divergence") == std::string::npos) return;
@@ -279,6 +280,8 @@ TEST(Model, EqualsAnInstanceThatNeverRotates) {
         model.divergence().c_str());
     EXPECT_TRUE(c.rotating) << c.off_reason;
     EXPECT_EQ(c.divergences, 0u) << model.divergence();
+    EXPECT_EQ(c.probes_failed, 0u) << c.last_problem;
+    EXPECT_GT(c.probes, 0u);
     rotations += c.rotations;
     if (HasFailure()) return;
   }

@@ -337,6 +337,7 @@ Result<Plan> make_plan(const Policy& policy, const Module& module) {
   ROTOR_CHECK(plan_group(policy, module, plan));
   ROTOR_CHECK(plan_checkpoint(policy, module, plan));
   ROTOR_CHECK(check_unnamed(policy, plan));
+  ROTOR_CHECK(plan_probes(policy, module, plan));
   return plan;
 }
 

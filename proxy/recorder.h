@@ -73,6 +73,14 @@ class Recorder {
     return true;
   }
   Result<uint32_t> resolve(uint32_t token, const LiveGuest& active);
+  /// Returns the oldest handle that lives of those that builds by an export returned, with the guest's pointer; nothing
+  /// if none lives.
+  std::optional<std::pair<HandleId, uint32_t>> oldest(uint32_t export_index, const LiveGuest& active) {
+    TokenTable::Entry* entry = tokens_.oldest(export_index);
+    if (!entry) return std::nullopt;
+    auto raw = tokens_.raw(*entry, active);
+    return raw ? std::optional(std::pair(entry->id, *raw)) : std::nullopt;
+  }
   /// Returns (token, raw) of all live handles, for a lease that stays behind on the guest.
   std::vector<std::pair<uint32_t, uint32_t>> all_raw(const LiveGuest& guest) { return tokens_.all_raw(guest); }
 

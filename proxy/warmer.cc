@@ -165,6 +165,15 @@ void Warmer::refuse(std::unique_ptr<LiveGuest> guest, const Error& why) {
   note_failure({.error = why});
 }
 
+void Warmer::refuse_wrong(std::unique_ptr<LiveGuest> guest, const Error& why) {
+  {
+    std::lock_guard lock(mutex_);
+    if (guest->origin == StandbyOrigin::image && images_.image()) images_.drop_useless();
+    publish_positions();
+  }
+  refuse(std::move(guest), why);
+}
+
 std::shared_ptr<const StandbyImage> Warmer::image() const {
   std::lock_guard lock(mutex_);
   return images_.image();

@@ -72,6 +72,8 @@ class Warmer {
   void retire(std::unique_ptr<LiveGuest> guest);
   /// Takes back a standby that `take` or `stamp` gave and that can't be used.
   void refuse(std::unique_ptr<LiveGuest> guest, const Error& why);
+  /// Does the same with one whose state is not what it should be: the image that it was made from goes with it.
+  void refuse_wrong(std::unique_ptr<LiveGuest> guest, const Error& why);
   /// Returns whether an instance may be made, or whether the last failure is too short a while ago (see Backoff).
   bool lets_try(bool at_any_use) const;
   /// Notes an instance that another made from a checkpoint.

@@ -406,6 +406,8 @@ class Report {
     number("images made", c.images);
     text("image", bytes_text(static_cast<double>(c.image_bytes)));
     number("images verified", c.verified);
+    number("probes compared", c.probes);
+    number("exchanges that a probe refused", c.probes_failed);
     number("calls in the log", c.log_calls);
     text("size of the log", bytes_text(static_cast<double>(c.log_bytes)));
     number("compactions of the log", c.log_compactions);

@@ -40,6 +40,7 @@ enum class ProxyEventKind : uint8_t {
   rotation_ended,  ///< for good, and `text` says why: a bound of the log
   checkpoint_taken,   ///< `bytes` that the system holds for it, `ns` that callers waited meanwhile
   checkpoint_failed,  ///< `text` says why; the one before, if there is one, stays
+  probe_differed,     ///< no exchange took place: `text` names the probe, and says how the answers differ
   rewind_held_up,     ///< it is time, and no rewind can be: `text` says why, and which exports are the cause
 };
 /// Something that happened. What its kind does not name below is 0 or empty.
@@ -76,6 +77,9 @@ struct ProxyCounters {
   uint64_t not_kept_ready = 0;   ///< images without Snapshot::keep_ready: the system refused
   uint64_t verified = 0;         ///< images whose calls were replayed once more
   uint64_t verify_failed = 0;    ///< of them, with another outcome
+  uint64_t probes = 0;           ///< made and compared
+  uint64_t probes_failed = 0;    ///< exchanges that did not take place, since an answer differed
+  uint64_t probes_skipped = 0;   ///< exchanges at which the active could not be asked: after a trap, under a lease
 
   uint64_t log_calls = 0;        ///< in the log, as of now
   uint64_t log_bytes = 0;        ///< of the log, as of now

@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <variant>
 #include <vector>
 
 #include "rotor/module.h"
@@ -157,6 +158,23 @@ struct CheckpointRule {
   bool operator==(const CheckpointRule&) const = default;  ///< for tests
 };
 
+/// An argument of a probe: the oldest handle that lives of those that builds by an export returned.
+struct ProbeHandle {
+  std::string made_by;                                  ///< the export
+  bool operator==(const ProbeHandle&) const = default;  ///< for tests
+};
+/// One argument of a probe: a whole number, another number, the contents of `bytes`, those of a `vector`, or a handle.
+using ProbeArg = std::variant<int64_t, double, std::string, std::vector<uint32_t>, ProbeHandle>;
+
+/// A query whose answer says whether an instance has the state that the active has: it is made on both before one takes
+/// the other's place, and where they differ, the active stays.
+struct ProbeRule {
+  std::string name;                 ///< what events and errors call it
+  std::string query = {};           ///< the export; empty: `name`
+  std::vector<ProbeArg> args = {};  ///< one for each argument of the export
+  uint32_t line = 0;                ///< in the policy file; 0: made in C++
+};
+
 /// How a guest allocates and frees, and which exports are releases.
 enum class Preset : uint8_t {
   plain,         ///< malloc(size), free(ptr); the host keeps what it passes and the proxy frees it after the call
@@ -297,7 +315,9 @@ struct Policy {
   /// nothing is ever lost, and no memory given back.
   std::vector<AllowRule> allow;
   CheckpointRule checkpoint;  ///< RotationMode::checkpoint: when, and what a rewind needs
-  std::string file;           ///< what errors name; empty: made in C++
+  /// The queries that are compared before an exchange, in this order.
+  std::vector<ProbeRule> probes;
+  std::string file;  ///< what errors name; empty: made in C++
 
   /// Errors: corrupt (syntax, an unknown key or word, with the nearest right one), invalid_argument (out of range);
   /// each begins with `file:line:`.
