@@ -118,6 +118,7 @@ void log(Writer& out, const ProxyCounters& c) {
   out.seconds_gauge("log_replay_seconds", "Time that the log's calls took when they were recorded.", c.log_replay_ns);
   out.counter("log_recorded_total", "Calls ever recorded.", c.log_recorded);
   out.counter("log_compactions_total", "Compactions of the log.", c.log_compactions);
+  out.counter("log_cuts_total", "Times that an image took the place of the calls before it.", c.log_cuts);
 }
 
 void checkpoints(Writer& out, const ProxyCounters& c) {

@@ -27,6 +27,7 @@ ProxyCounters filled() {
                           &c.denied_growths})
     *field = next++;
   c.images_dropped = 98;
+  c.log_cuts = 110;
   c.probes = 111;
   c.probes_failed = 112;
   c.probes_skipped = 113;
@@ -165,6 +166,9 @@ rotor_log_recorded_total 23
 # HELP rotor_log_compactions_total Compactions of the log.
 # TYPE rotor_log_compactions_total counter
 rotor_log_compactions_total 24
+# HELP rotor_log_cuts_total Times that an image took the place of the calls before it.
+# TYPE rotor_log_cuts_total counter
+rotor_log_cuts_total 110
 # HELP rotor_checkpoints_total Checkpoints taken.
 # TYPE rotor_checkpoints_total counter
 rotor_checkpoints_total 101

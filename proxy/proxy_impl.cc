@@ -696,11 +696,16 @@ bool ProxyImpl::end_attempt(bool last) {
 // ---- the rest -------------------------------------------------------------------------------------------------------
 
 void ProxyImpl::tell_recorded() {
-  if (rotating_ && !recorder_->recording())
-    give_up(fmt::format("the log reached a bound ({} calls, {} bytes or {} ns of replay)", policy_.log_max_calls,
-                        policy_.log_max_bytes, policy_.log_max_replay_ns));
-  else
-    warmer_->notify(recorder_->compaction_due());
+  if (!rotating_) return;
+  if (recorder_->shortening_due()) {
+    if (auto shorter = warmer_->shorten_log(); !shorter) {
+      const std::string bound = log_->bound_text();
+      recorder_->give_up();
+      return give_up(fmt::format("the log reached its bound {}, and no image can stand for its calls: {}", bound,
+                                 printable(shorter.error().message)));
+    }
+  }
+  warmer_->notify(recorder_->compaction_due());
 }
 
 void ProxyImpl::give_up(std::string why) {
@@ -779,6 +784,7 @@ ProxyCounters ProxyImpl::counters() const {
   counters.log_replay_ns = log_->cost_ns();
   counters.log_recorded = log_->recorded();
   counters.log_compactions = log_->compactions();
+  counters.log_cuts = log_->cuts();
   counters.swap_pause_ns_last = pause_ns_last_;
   counters.swap_pause_ns_max = pause_ns_max_;
   counters.swap_pause_ns_total = pause_ns_total_;

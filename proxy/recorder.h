@@ -105,6 +105,9 @@ class Recorder {
   }
   /// Returns, once, whether the log grew by enough to be worth a compaction.
   bool compaction_due() { return std::exchange(compaction_due_, false); }
+  /// Returns, once, whether the log comes close to a bound, or is over one. Not within a span that can be taken back:
+  /// what it recorded has yet to get its place.
+  bool shortening_due() { return !undoing_ && std::exchange(shortening_due_, false); }
 
   /// Begins a span that roll_back can take back: what is recorded, and the tokens that end or are given. `commit` keeps
   /// it.
@@ -134,6 +137,8 @@ class Recorder {
   void end_token(uint32_t token, TokenTable::State why, uint64_t rotation = 0);
   void promote(Provisional& query);
   bool unchanged_since(const Provisional& query) const;
+  /// Returns the query that can't enter the log any more, of those that would with this one; null: all can.
+  const Provisional* too_late(const Provisional& query, std::vector<const Provisional*>& seen) const;
   void emit(std::shared_ptr<const LogCall> call);
   void append(std::shared_ptr<const LogCall> call);
   void prune_kept();
@@ -146,6 +151,7 @@ class Recorder {
   const bool enabled_;  ///< false: tokens are raw values
   bool recording_;
   bool compaction_due_ = false;
+  bool shortening_due_ = false;
   std::unordered_map<HandleId, std::shared_ptr<Provisional>> provisional_;  ///< of live query handles
   std::vector<uint32_t> lease_handles_;  ///< query tokens of the current lease, freed ones included
   std::vector<uint32_t> kept_handles_;   ///< query tokens that no lease ends, freed ones included until pruned

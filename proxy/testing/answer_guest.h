@@ -41,6 +41,8 @@ inline const std::vector<uint8_t> kAnswerGuest = wasm::test::assemble_without_na
       (then (global.set $bump (i32.add (i32.const 2048) (i32.mul (call $salt) (i32.const 64))))))
     (local.set $p (global.get $bump))
     (global.set $bump (i32.and (i32.add (i32.add (local.get $p) (local.get $size)) (i32.const 15)) (i32.const -16)))
+    (if (i32.gt_u (global.get $bump) (i32.mul (memory.size) (i32.const 65536)))
+      (then (drop (memory.grow (i32.const 1)))))
     (local.get $p))
   (func (export "free") (param i32))
   ;; An object is its value.

@@ -38,6 +38,8 @@ inline const std::vector<uint8_t> kGuest = wasm::test::assemble(R"(
     (local.set $p (global.get $bump))
     (global.set $bump (i32.and (i32.add (i32.add (local.get $p) (local.get $size)) (i32.const 15)) (i32.const -16)))
     (global.set $lent (i32.add (global.get $lent) (i32.const 1)))
+    (if (i32.gt_u (global.get $bump) (i32.mul (memory.size) (i32.const 65536)))
+      (then (drop (memory.grow (i32.const 1)))))
     (local.get $p))
   (func (export "free") (param i32) (global.set $lent (i32.sub (global.get $lent) (i32.const 1))))
   (func (export "lent") (result i32) (global.get $lent))

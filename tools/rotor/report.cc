@@ -411,6 +411,7 @@ class Report {
     number("calls in the log", c.log_calls);
     text("size of the log", bytes_text(static_cast<double>(c.log_bytes)));
     number("compactions of the log", c.log_compactions);
+    number("cuts of the log", c.log_cuts);
     text("warm-ups took", duration_text(ms(c.warmup_ns_total)));
     text("swap pauses took", duration_text(ms(c.swap_pause_ns_total)));
     text("reclaimed", bytes_text(static_cast<double>(c.reclaimed_bytes)));

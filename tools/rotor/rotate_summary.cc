@@ -72,6 +72,7 @@ void add_counters(const ProxyCounters& c, nlohmann::ordered_json& json) {
   json["log_replay_ms"] = rounded(ms(c.log_replay_ns));
   json["log_recorded"] = c.log_recorded;
   json["log_compactions"] = c.log_compactions;
+  json["log_cuts"] = c.log_cuts;
 }
 
 void add_checkpoints(const ProxyCounters& c, nlohmann::ordered_json& json) {

@@ -37,7 +37,8 @@ enum class ProxyEventKind : uint8_t {
   drain_overdue,   ///< a lease of a retired instance did not end by the deadline
   retried,         ///< `text`: the trap that nobody saw
   log_compacted,   ///< `calls` that remain
-  rotation_ended,  ///< for good, and `text` says why: a bound of the log
+  log_cut,         ///< an image stands for the calls before it: `calls` that remain
+  rotation_ended,  ///< for good, and `text` says why
   checkpoint_taken,   ///< `bytes` that the system holds for it, `ns` that callers waited meanwhile
   checkpoint_failed,  ///< `text` says why; the one before, if there is one, stays
   probe_differed,     ///< no exchange took place: `text` names the probe, and says how the answers differ
@@ -86,6 +87,7 @@ struct ProxyCounters {
   uint64_t log_replay_ns = 0;    ///< what its calls took on the active
   uint64_t log_recorded = 0;     ///< calls ever recorded
   uint64_t log_compactions = 0;  ///< of the log
+  uint64_t log_cuts = 0;         ///< times that an image took the place of the calls before it
 
   // RotationMode::checkpoint:
   uint64_t checkpoints = 0;          ///< taken
@@ -121,7 +123,7 @@ struct ProxyCounters {
   uint64_t denied_growths = 0;       ///< of the active
 
   bool rotating = false;     ///< rotation is on
-  std::string off_reason;    ///< why it is not: policy, environment or a bound of the log
+  std::string off_reason;    ///< why it is not: policy, environment, or a log that no image can stand for
   std::string last_problem;  ///< of the last failed warm-up; or what an event's callback, or Guest::on_trap, threw
 };
 

@@ -299,8 +299,8 @@ struct Policy {
   /// background, and the outcome is compared (Proxy::verify). 1: each. 0: none.
   uint32_t verify_every = 0;
 
-  /// A log that is still above one of these bounds after compaction is given up: rotation ends, for the reason in the
-  /// counters.
+  /// At one of these bounds the log is cut: an image stands for the calls before it. Calls wait for that once the log
+  /// is twice as large. If no image can be made, or ImageMode::off, rotation ends, for the reason in the counters.
   uint64_t log_max_calls = 1'000'000;
   uint64_t log_max_bytes = UINT64_C(256) << 20;            ///< of the log itself
   uint64_t log_max_replay_ns = UINT64_C(600'000'000'000);  ///< what its calls took on the active
