@@ -487,6 +487,7 @@ Result<Reply> ProxyImpl::finish(Holder& holder, uint32_t index, PreparedCall& ca
 /// Makes a call that trapped once more on a fresh instance; if that works, its caller does not learn of the trap.
 Result<Reply> ProxyImpl::retry(Holder& holder, uint32_t index, std::span<const Arg> args, Error trapped,
                                std::vector<HostAnswer> answers) {
+  drop_from_error(answers);
   const uint64_t start_ns = now_ns();
   uint64_t wait_ns = 0;
   auto next = get_standby(true, &wait_ns);
@@ -681,6 +682,7 @@ bool ProxyImpl::end_attempt(bool last) {
   Holder& holder = gate_.mine();
   PhaseScope phase(gate_, holder);
   const bool again = gate_.active().poison.has_value() && !last && !attempt_->is_unrepeatable;
+  if (again) drop_from_error(attempt_->answers);
   attempt_ = nullptr;
   if (again) {
     recorder_->roll_back();

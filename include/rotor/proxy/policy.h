@@ -57,9 +57,10 @@ struct ExportRule {
   /// The `local` build does not change the handles it takes: it need not be replayed for their sake.
   bool reads = false;
   /// A call that traps runs once more, on a fresh instance, and is told what the host functions of the failed attempt
-  /// answered (those of ImportMode::answer; the others run again): its caller sees no trap. The trap is returned after
-  /// all if no instance can be had, if an argument is a query's handle, after Lease::raw, resolve or memory in the same
-  /// lease, and from within a host function. Not for releases, and not for what takes references.
+  /// answered (those of ImportMode::answer, up to one that failed; the others run again): its caller sees no trap. The
+  /// trap is returned after all if no instance can be had, if an argument is a query's handle, after Lease::raw,
+  /// resolve or memory in the same lease, and from within a host function. Not for releases, and not for what takes
+  /// references.
   bool retry = false;
   /// Of builds with equal arguments at these positions, from 0 on, only the last one is replayed (a setting that is
   /// overwritten). An empty list: of all builds by this export.
