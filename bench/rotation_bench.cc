@@ -46,12 +46,14 @@ struct Fixture {
     Policy policy;
     policy.imports = {{.name = "*", .mode = ImportMode::run}};
     policy.exports = {
-        {.name = "make", .effect = Effect::build, .results = {{ResultKind::handle}}},
-        {.name = "add", .effect = Effect::build, .args = {{handle, scalar}}},
+        {.name = "make", .effect = Effect::build, .local = true, .results = {{ResultKind::handle}}},
+        {.name = "add", .effect = Effect::build, .local = true, .args = {{handle, scalar}}},
         {.name = "fill", .effect = Effect::build},
-        {.name = "get", .args = {{handle}}},
-        {.name = "touch", .args = {{handle, scalar, scalar}}},
-        {.name = "request", .args = {{handle}}},
+        {.name = "get", .effect = Effect::query, .args = {{handle}}},
+        {.name = "touch", .effect = Effect::query, .args = {{handle, scalar, scalar}}},
+        {.name = "plus", .effect = Effect::query},
+        {.name = "boom", .effect = Effect::query},
+        {.name = "request", .effect = Effect::query, .args = {{handle}}},
     };
     return policy;
   }

@@ -50,6 +50,7 @@ class CheckpointModel {
     policy.group.workers = variant.workers;
     if (variant.workers) policy.group.start = policy.group.stop = "live";
     policy.backoff_max_ms = 0;
+    policy.probes = {{.name = "live"}, {.name = "used"}};
     tested_.emplace(tested_guests_.proxy(policy));
     policy.enabled = false;
     policy.group = {};
@@ -227,6 +228,8 @@ class CheckpointModel {
   void count() {
     const ProxyCounters c = tested_->counters();
     EXPECT_TRUE(c.rotating) << c.off_reason;
+    EXPECT_EQ(c.probes_failed, 0u) << c.last_problem;
+    counted_.probes += c.probes;
     counted_.rotations += c.rotations;
     counted_.rotations_trap += c.rotations_trap;
     counted_.checkpoints += c.checkpoints;
@@ -277,6 +280,7 @@ TEST(CheckpointModel, EqualsAnInstanceThatNeverRotates) {
         static_cast<unsigned long long>(c.checkpoints), static_cast<unsigned long long>(c.checkpoints_failed),
         static_cast<unsigned long long>(c.warmups_failed), static_cast<unsigned long long>(c.leases));
     std::fflush(stdout);
+    EXPECT_GT(c.probes, 0u);
     rotations += c.rotations;
     if (HasFailure()) return;
   }

@@ -186,6 +186,39 @@ TEST(FaultOfTheSystem, OnTheWayToAStandbyThatATrapAsksFor) {
         false);
 }
 
+/// Builds for twice as long as the log may be: it is cut.
+void fill_log(Proxy& proxy, Subject& subject) {
+  const uint64_t cuts = proxy.counters().log_cuts;
+  for (int i = 0; i < 40; i++) EXPECT_TRUE(subject.ask());
+  EXPECT_GT(proxy.counters().log_cuts, cuts) << proxy.counters().last_problem;
+}
+
+Policy policy_of_a_short_log() {
+  Policy policy = answer_policy();
+  policy.log_max_calls = 8;
+  return policy;
+}
+
+TEST(FaultOfTheSystem, WhileTheLogIsCut) { for_each_failure(policy_of_a_short_log(), release_slots, fill_log, false); }
+
+TEST(FaultOfTheSystem, WhileTheLogIsCutAgain) { for_each_failure(policy_of_a_short_log(), fill_log, fill_log, false); }
+
+TEST(FaultOfAHost, WhileTheLogIsCut) {
+  for (const char* step : {"factory", "save", "start", "stop"})
+    for (int n = 1; n <= 2; n++) {
+      SCOPED_TRACE(std::string(step) + " " + std::to_string(n));
+      AnswerGuests guests;
+      Policy policy = policy_of_a_short_log();
+      policy.group = {.workers = 1, .start = "live", .stop = "live"};
+      Proxy proxy = guests.proxy(policy);
+      Subject subject(guests, proxy);
+      guests.fail_step(step, n);
+      fill_log(proxy, subject);
+      EXPECT_FALSE(guests.failure_is_due());
+      subject.expect_well();
+    }
+}
+
 // ---- of the guest ---------------------------------------------------------------------------------------------------
 
 /// How the k-th call of a log of eight goes wrong on the first standby, and only there.

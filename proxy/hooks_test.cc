@@ -53,7 +53,8 @@ TEST(Typed, TranslatesAndReturns) {
 TEST(Typed, TranslatesAllHandlesOrNoneAfterARotation) {
   TestGuests guests;
   Policy policy = test_policy();
-  policy.exports.push_back({.name = "add", .args = {{ArgKind::handle, ArgKind::handle}}});  // for once a query
+  policy.exports.push_back(
+      {.name = "add", .effect = Effect::query, .args = {{ArgKind::handle, ArgKind::handle}}});  // for once a query
   std::erase_if(policy.exports,
                 [](const ExportRule& rule) { return rule.name == "add" && rule.effect == Effect::build; });
   Proxy proxy = guests.proxy(policy);
@@ -439,7 +440,8 @@ TEST(Events, EveryKindIsSeen) {
     ASSERT_TRUE(proxy.call("drop", {h}));
   }
   EXPECT_TRUE(eventually([&] { return count(log_compacted) > 0; }));
-  EXPECT_EQ(proxy.counters().log_compactions, static_cast<uint64_t>(count(log_compacted)));
+  EXPECT_TRUE(
+      eventually([&] { return proxy.counters().log_compactions == static_cast<uint64_t>(count(log_compacted)); }));
   EXPECT_LT(proxy.counters().log_calls, proxy.counters().log_recorded);
   guests.on_fill = [](Caller& caller, int32_t, int32_t) -> Result<void> {
     ROTOR_TRY(Memory memory, caller.get_memory());

@@ -28,6 +28,11 @@ bool same(ImportArg kind, ValType type, Slot a, Slot b) {
 
 }  // namespace
 
+void drop_from_error(std::vector<HostAnswer>& answers) {
+  const auto failed = std::ranges::find_if(answers, [](const HostAnswer& answer) { return answer.error.has_value(); });
+  answers.erase(failed, answers.end());
+}
+
 void ImportTape::record() {
   mode_ = Mode::recording;
   answers_.clear();

@@ -14,6 +14,9 @@
 
 namespace rotor::proxy {
 
+/// Drops the first answer that was an error, and what followed it: who makes the call again asks anew from there on.
+void drop_from_error(std::vector<HostAnswer>& answers);
+
 /// Stands between one guest and its host. Used by the thread that is in the guest.
 ///
 /// An answer is the results, and the effects on the guest in their order. Addresses in it differ from instance to

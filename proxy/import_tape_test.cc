@@ -327,8 +327,10 @@ TEST_F(Unrecordable, AQuerysHandleIsNotTakenByABuild) {
     return made[0].i32();
   };
   // lend_into as a query that returns a handle of what was lent.
-  rule_of(policy_, "lend_into") = {
-      .name = "lend_into", .args = {{ArgKind::handle, ArgKind::scalar}}, .results = {{ResultKind::handle}}};
+  rule_of(policy_, "lend_into") = {.name = "lend_into",
+                                   .effect = Effect::query,
+                                   .args = {{ArgKind::handle, ArgKind::scalar}},
+                                   .results = {{ResultKind::handle}}};
   Proxy proxy = guests_.proxy(policy_);
   const uint32_t h = proxy.call("make", {5000})->handle();
   const uint32_t query = proxy.call("lend_into", {h, 1})->handle();

@@ -351,7 +351,8 @@ TEST(Retry, ABuildsCallerSeesNoTrap) {
 TEST(Retry, OfAQueryWithinALease) {
   AnswerGuests guests;
   Policy policy = answer_policy();
-  rule_of(policy, "risky") = {.name = "risky", .retry = true, .args = {{ArgKind::handle, ArgKind::scalar}}};
+  rule_of(policy, "risky") = {
+      .name = "risky", .effect = Effect::query, .retry = true, .args = {{ArgKind::handle, ArgKind::scalar}}};
   Proxy proxy = guests.proxy(policy);
   const uint32_t a = proxy.call("make", {1})->handle();
   trap_times(guests, 1);
@@ -376,6 +377,48 @@ TEST(Retry, TheSecondTrapIsReturned) {
   EXPECT_EQ(guests.asked, 1);
   EXPECT_EQ(proxy.call("get", {a})->i32(), 1);
   EXPECT_EQ(proxy.counters().rotations_trap, 2u);
+}
+
+/// A host whose call number `failing` fails.
+void fail_ask(AnswerGuests& guests, int failing) {
+  guests.on_ask = [&guests, failing](Caller&, int32_t x) -> Result<int32_t> {
+    if (guests.asked == failing) return fail(ErrorKind::host, "the line is busy");
+    return x + 100 * guests.asked;
+  };
+}
+
+TEST(Retry, AnAnswerThatWasAnErrorIsAskedForAgain) {
+  // `risky` asks twice: what it was answered before the error is not asked again.
+  for (int failing : {1, 2}) {
+    AnswerGuests guests;
+    fail_ask(guests, failing);
+    Policy policy = answer_policy();
+    rule_of(policy, "risky").retry = true;
+    Proxy proxy = guests.proxy(policy);
+    const uint32_t a = proxy.call("make", {1})->handle();
+    auto reply = proxy.call("risky", {a, 4});
+    ASSERT_TRUE(reply) << reply.error().message;
+    EXPECT_EQ(reply->i32(), 1 + 4 + (failing == 1 ? 200 : 100));
+    EXPECT_EQ(guests.asked, 3);
+    EXPECT_EQ(proxy.counters().retries, 1u);
+    ASSERT_TRUE(rotates_now(proxy)) << proxy.counters().last_problem;
+    EXPECT_EQ(proxy.call("get", {a})->i32(), reply->i32());
+    EXPECT_EQ(guests.asked, 3) << "what was asked again is in the log";
+  }
+}
+
+TEST(WithLease, AnAnswerThatWasAnErrorIsAskedForAgain) {
+  AnswerGuests guests;
+  fail_ask(guests, 2);
+  Proxy proxy = guests.proxy(answer_policy());
+  const uint32_t a = proxy.call("make", {0})->handle();
+  ASSERT_TRUE(proxy.with_lease([&](Lease& lease) -> Result<void> {
+    for (int i = 0; i < 3; i++) ROTOR_CHECK(lease.call("ask_into", {a, 1}));
+    return {};
+  }));
+  EXPECT_EQ(guests.asked, 4) << "the second is asked twice, the first once";
+  EXPECT_EQ(proxy.call("get", {a})->i32(), 3 + 100 + 300 + 400);
+  EXPECT_EQ(proxy.counters().retries, 1u);
 }
 
 TEST(Retry, NotAfterRaw) {

@@ -73,6 +73,7 @@ Result<void> LiveGuest::stop_workers() {
 }
 
 Result<std::shared_ptr<const StandbyImage>> LiveGuest::make_image(std::vector<std::shared_ptr<const LogCall>> calls,
+                                                                  std::shared_ptr<const StandbyImage> base,
                                                                   bool* usable) {
   *usable = false;
   ROTOR_CHECK(stop_workers());
@@ -83,6 +84,7 @@ Result<std::shared_ptr<const StandbyImage>> LiveGuest::make_image(std::vector<st
   if (!image) return std::unexpected(std::move(image).error());
   (*image)->handles = handles.share();
   (*image)->calls = std::move(calls);
+  (*image)->base = std::move(base);
   return *image;
 }
 

@@ -37,8 +37,11 @@ struct StandbyImage {
   Snapshot snapshot;
   std::shared_ptr<const void> saved = {};  ///< Guest::save
   std::shared_ptr<const HandleMap::Table> handles = {};
+  /// The image of the instance that `calls` were replayed on; null: they were on what the factory makes.
+  std::shared_ptr<const StandbyImage> base = {};
   /// All calls that the state was made by, in order.
   std::vector<std::shared_ptr<const LogCall>> calls = {};
+  bool stands_alone = false;    ///< the log was cut at it: nothing is known of how it was made
   uint64_t resident_bytes = 0;  ///< that the system holds for it
 };
 
@@ -96,10 +99,11 @@ class LiveGuest {
   /// Start and stop the workers of a group (Plan::group); do nothing for a guest without workers.
   Result<void> start_workers();
   Result<void> stop_workers();
-  /// Makes an image of the guest's state, which keeps `calls`; stops the workers for it and starts them again. Errors:
-  /// those of Guest and Instance::snapshot; after an error the guest must not be used if `*usable` is false.
+  /// Makes an image of the guest's state, which keeps `calls` and `base`; stops the workers for it and starts them
+  /// again. Errors: those of Guest and Instance::snapshot; after an error the guest must not be used if `*usable` is
+  /// false.
   Result<std::shared_ptr<const StandbyImage>> make_image(std::vector<std::shared_ptr<const LogCall>> calls,
-                                                         bool* usable);
+                                                         std::shared_ptr<const StandbyImage> base, bool* usable);
   /// Makes an image of the guest's state. Pre: its workers are stopped. Errors: those of Guest::save; those of
   /// Instance::snapshot: a refused one left the guest as it was, unless it is stale_handle (the system took a memory
   /// and did not give it back).

@@ -1,15 +1,22 @@
 #include "proxy/log.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <cassert>
 
 namespace rotor::proxy {
 namespace {
 
+/// A log that is over half of a bound tells of it each time that it grew by so much of the bound.
+constexpr double kFillStep = 0.125;
+
 /// Returns the calls that neither a fresh instance needs nor one that stands at any of the positions.
 std::unordered_set<const LogCall*> unneeded(const Plan& plan, const Calls& calls,
-                                            std::span<const LogPosition> positions,
+                                            std::span<const LogPosition> positions, bool is_cut,
                                             const std::unordered_set<HandleId>& pinned) {
-  std::vector<bool> kept = slice(plan, calls, has_none, pinned);
+  // Once the log was cut, there is a reader behind all of it, and none begins without an image.
+  std::vector<bool> kept = is_cut ? std::vector<bool>(calls.size()) : slice(plan, calls, has_none, pinned);
   for (const LogPosition& position : positions) {
     auto first = std::ranges::upper_bound(calls, position.seq, {}, [](const auto& call) { return call->seq; });
     const auto begin = static_cast<size_t>(first - calls.begin());
@@ -40,7 +47,7 @@ void Log::note_changes(const LogCall& call) {
     else
       changes_.erase(id);
   });
-  if (builds && !touches) last_global_ = std::max(last_global_, call.seq);
+  if (changes_more(plan, call) || (builds && !touches)) last_global_ = std::max(last_global_, call.seq);
 }
 
 bool Log::unchanged_since(uint64_t seq, std::span<const HandleId> handles) const {
@@ -67,11 +74,9 @@ void Log::unpin(HandleId id) {
 
 Log::Appended Log::append(std::shared_ptr<const LogCall> call) {
   note_changes(*call);
-  // This lock comes first in the order of locks, but is only tried below. While a reader moves, nothing may be dropped:
-  // then the log may outgrow its bounds for a while, up to twice.
-  std::unique_lock reading(reading_mutex_, std::defer_lock);
-  std::unique_lock lock(mutex_);
-  if (given_up_) return Appended::full;
+  std::lock_guard lock(mutex_);
+  if (given_up_) return Appended::ok;
+  assert(call->seq > cut_seq_ && "what a cut dropped has no place any more");
   bytes_ += call->size_bytes();
   recorded_++;
   if (plan_.exports[call->export_index].once) once_.insert(call->identity());
@@ -83,24 +88,51 @@ Log::Appended Log::append(std::shared_ptr<const LogCall> call) {
   }
   entries_.insert(entries_.begin() + static_cast<ptrdiff_t>(place), {std::move(call), 0});
   add_costs(place);
-  if (over_bounds(1)) {
-    if (reading.try_lock()) {
-      std::unordered_set<HandleId> pinned;
-      const Calls calls = copy(0, &pinned);
-      drop(unneeded(plan_, calls, positions_, pinned));
-    }
-    if (over_bounds(reading ? 1 : 2)) {
-      clear();
-      given_up_ = true;
-      return Appended::full;
-    }
+  const char* bound = nullptr;
+  const double fill = fill_locked(&bound);
+  if (fill > 1) return Appended::full;
+  if (fill >= filling_at_) {
+    filling_at_ = fill + kFillStep;
+    return Appended::filling;
   }
   return entries_.size() >= due_at_ ? Appended::due : Appended::ok;
 }
 
-bool Log::over_bounds(uint64_t scale) const {
-  return entries_.size() / scale > bounds_.calls || bytes_ / scale > bounds_.bytes ||
-         entries_cost_ns() / scale > bounds_.replay_ns;
+double Log::fill_locked(const char** bound) const {
+  double most = 0;
+  auto consider = [&](uint64_t value, uint64_t of, const char* name) {
+    const double part = static_cast<double>(value) / static_cast<double>(of);
+    if (part < most) return;
+    most = part;
+    *bound = name;
+  };
+  consider(entries_cost_ns(), bounds_.replay_ns, "max_replay_ms");
+  consider(bytes_, bounds_.bytes, "max_bytes");
+  consider(entries_.size(), bounds_.calls, "max_calls");
+  return most;
+}
+
+double Log::fill() const {
+  std::lock_guard lock(mutex_);
+  const char* bound = nullptr;
+  return fill_locked(&bound);
+}
+
+double Log::fill_behind(const LogPosition& position) const {
+  std::lock_guard lock(mutex_);
+  if (entries_.empty()) return 0;
+  const char* bound = nullptr;
+  const size_t behind = entries_.size() - first_behind(position.seq);
+  return fill_locked(&bound) * static_cast<double>(behind) / static_cast<double>(entries_.size());
+}
+
+std::string Log::bound_text() const {
+  std::lock_guard lock(mutex_);
+  const char* bound = nullptr;
+  (void)fill_locked(&bound);
+  return fmt::format("{} ({} calls of {}, {} bytes of {}, {} ms of replay of {})", bound, entries_.size(),
+                     bounds_.calls, bytes_, bounds_.bytes, entries_cost_ns() / 1'000'000,
+                     bounds_.replay_ns / 1'000'000);
 }
 
 void Log::add_costs(size_t from) {
@@ -123,29 +155,49 @@ void Log::drop(const std::unordered_set<const LogCall*>& calls) {
     if (plan_.exports[entry.call->export_index].once) once_.erase(entry.call->identity());
   }
   std::erase_if(entries_, [&](const Entry& entry) { return calls.contains(entry.call.get()); });
-  add_costs(0);
   compactions_++;
+  note_dropped();
+}
+
+void Log::note_dropped() {
+  add_costs(0);
   due_at_ = std::max<uint64_t>(kFirstCompaction, entries_.size() * 2);
+  const char* bound = nullptr;
+  filling_at_ = std::max(0.5, fill_locked(&bound) + kFillStep);
+}
+
+uint64_t Log::cut(const LogPosition& position) {
+  std::lock_guard lock(mutex_);
+  const size_t first = first_behind(position.seq);
+  for (size_t i = 0; i < first; i++) {
+    const LogCall& call = *entries_[i].call;
+    bytes_ -= call.size_bytes();
+    // Recorded once more, the call fills a cache that is full: nobody notices.
+    if (plan_.exports[call.export_index].once) once_.erase(call.identity());
+  }
+  entries_.erase(entries_.begin(), entries_.begin() + static_cast<ptrdiff_t>(first));
+  cut_seq_ = std::max(cut_seq_, position.seq);
+  is_cut_ = true;
+  cuts_++;
+  note_dropped();
+  return entries_.size();
 }
 
 uint64_t Log::compact(std::span<const LogPosition> positions) {
   std::lock_guard reading(reading_mutex_);
   Calls calls;
   std::unordered_set<HandleId> pinned;
+  bool is_cut = false;
   {
     std::lock_guard lock(mutex_);
     calls = copy(0, &pinned);
+    is_cut = is_cut_;
   }
   // Calls go on meanwhile: what they append can't need what is dropped here, since nobody holds a handle of it.
-  const std::unordered_set<const LogCall*> dropped = unneeded(plan_, calls, positions, pinned);
+  const std::unordered_set<const LogCall*> dropped = unneeded(plan_, calls, positions, is_cut, pinned);
   std::lock_guard lock(mutex_);
   drop(dropped);
   return entries_.size();
-}
-
-void Log::set_positions(std::vector<LogPosition> positions) {
-  std::lock_guard lock(mutex_);
-  positions_ = std::move(positions);
 }
 
 void Log::give_up() {
@@ -181,11 +233,12 @@ Calls sliced(const Plan& plan, Calls calls, const HasHandle& has, const std::uno
 
 }  // namespace
 
-Calls Log::fresh_calls(LogPosition* position) const {
+Result<Calls> Log::fresh_calls(LogPosition* position) const {
   Calls calls;
   std::unordered_set<HandleId> pinned;
   {
     std::lock_guard lock(mutex_);
+    if (is_cut_) return fail(ErrorKind::internal, "the log was cut, and the image that it was cut at is gone");
     calls = copy(0, &pinned);
     *position = end();
   }
@@ -200,6 +253,8 @@ Result<Calls> Log::tail_calls(LogPosition& position, const HasHandle& has) const
     if (missed_one_locked(position))
       return fail(ErrorKind::internal,
                   "a query was taken by a build after what it had read changed: replay begins anew");
+    if (position.seq < cut_seq_)
+      return fail(ErrorKind::internal, "the log was cut beyond what this instance has seen: replay begins anew");
     calls = copy(first_behind(position.seq), &pinned);
     position = {.seq = std::max(position.seq, end().seq), .late = late_.size()};
   }
@@ -244,6 +299,10 @@ uint64_t Log::cost_ns() const {
 uint64_t Log::recorded() const {
   std::lock_guard lock(mutex_);
   return recorded_;
+}
+uint64_t Log::cuts() const {
+  std::lock_guard lock(mutex_);
+  return cuts_;
 }
 uint64_t Log::compactions() const {
   std::lock_guard lock(mutex_);

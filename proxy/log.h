@@ -4,6 +4,9 @@
 // that it has seen. It has yet to see all calls that the log holds with higher numbers. Compaction keeps what any
 // reader needs; it must not run while a reader moves, which `reading` prevents.
 //
+// Cuts. At a bound an image takes the place of the calls before it: they are dropped, and who begins anew begins with
+// the image.
+//
 // Late calls. If a build takes a handle that a query returned long before, the query enters the log at the place where
 // it was made, if what it had read has changed since. Readers that are past that place have missed it and get an error:
 // they begin anew.
@@ -44,8 +47,9 @@ class Log {
  public:
   enum class Appended : uint8_t {
     ok,
-    due,   ///< it grew so much since the last compaction that one is due
-    full,  ///< a bound is reached, and compaction did not help: the log is empty from now on
+    due,      ///< it grew so much since the last compaction that one is due
+    filling,  ///< over half of a bound, and it grew by an eighth of that since it was last said
+    full,     ///< over a bound
   };
 
   Log(const Plan& plan, LogBounds bounds) : plan_(plan), bounds_(bounds) {}
@@ -62,14 +66,18 @@ class Log {
   /// be needed.
   void pin(HandleId id);
   void unpin(HandleId id);
-  /// Returns whether no call with a higher number than `seq` changed or ended one of the handles, or was a build that
-  /// touched no handle at all.
+  /// Returns whether no call with a higher number than `seq` changed or ended one of the handles, or may have changed
+  /// what is no handle.
   bool unchanged_since(uint64_t seq, std::span<const HandleId> handles) const;
+  /// Returns the number of the last call that a cut dropped: nothing can be put in before it. 0: it was never cut. Only
+  /// for the thread that holds the lease.
+  uint64_t cut_seq() const { return cut_seq_; }
 
-  /// Returns the calls that a fresh instance must replay; `position` gets where it then stands.
-  Calls fresh_calls(LogPosition* position) const;
+  /// Returns the calls that a fresh instance must replay; `position` gets where it then stands. Errors: internal (the
+  /// log was cut).
+  Result<Calls> fresh_calls(LogPosition* position) const;
   /// Returns the calls that an instance at `position` must replay; `position` moves to the end. Errors: internal (it
-  /// missed a late call).
+  /// missed a late call, or a cut dropped calls that it has yet to see).
   Result<Calls> tail_calls(LogPosition& position, const HasHandle& has) const;
   bool at_end(const LogPosition& position) const;
   bool missed_one(const LogPosition& position) const {
@@ -84,8 +92,20 @@ class Log {
   /// Drops the calls that neither a fresh instance nor one at any of `positions` needs. May run beside appends; waits
   /// for readers. Returns how many calls remain.
   uint64_t compact(std::span<const LogPosition> positions);
-  /// Sets where readers stand, for compactions that `append` makes at a bound.
-  void set_positions(std::vector<LogPosition> positions);
+  /// Returns a lock under which nobody reads. It is taken before the Warmer's; if not `waits`, it is not held if
+  /// someone reads.
+  std::unique_lock<std::shared_mutex> nobody_reading(bool waits) {
+    return waits ? std::unique_lock(reading_mutex_) : std::unique_lock(reading_mutex_, std::try_to_lock);
+  }
+  /// Drops the calls up to the position, where an image stands. Pre: nobody reads, and no reader is behind. Only for
+  /// the thread that holds the lease. Returns how many calls remain.
+  uint64_t cut(const LogPosition& position);
+  /// Returns how much of its bounds the log takes, as a part of that of which it takes most.
+  double fill() const;
+  /// Returns the same of the calls behind the position, as if all were alike.
+  double fill_behind(const LogPosition& position) const;
+  /// Returns what that bound is, for people.
+  std::string bound_text() const;
   void give_up();
 
   uint64_t size() const;
@@ -93,6 +113,7 @@ class Log {
   uint64_t cost_ns() const;  ///< of the calls in it
   uint64_t recorded() const;
   uint64_t compactions() const;
+  uint64_t cuts() const;
 
   // As memory::ForkHooks. In the child nobody reads.
   void before_fork() { mutex_.lock(); }
@@ -117,11 +138,12 @@ class Log {
   size_t first_behind(uint64_t seq) const;
   bool missed_one_locked(const LogPosition& position) const;
   uint64_t entries_cost_ns() const { return entries_.empty() ? 0 : entries_.back().cost_ns; }
-  bool over_bounds(uint64_t scale) const;
+  double fill_locked(const char** bound) const;
   Calls copy(size_t from, std::unordered_set<HandleId>* pinned) const;
   LogPosition end() const { return {.seq = entries_.empty() ? 0 : entries_.back().call->seq, .late = late_.size()}; }
   void add_costs(size_t from);
   void drop(const std::unordered_set<const LogCall*>& calls);
+  void note_dropped();
   void clear();
 
   const Plan& plan_;
@@ -131,18 +153,21 @@ class Log {
   // For the thread that holds the lease only:
   std::unordered_map<HandleId, Changes> changes_;  ///< of handles that live or are pinned
   std::unordered_map<HandleId, uint32_t> pins_;    ///< written under mutex_, too
-  uint64_t last_global_ = 0;                       ///< the last call that touched no handle
+  uint64_t cut_seq_ = 0;                           ///< written under mutex_, too
+  uint64_t last_global_ = 0;                       ///< the last call that may have changed what is no handle
 
   mutable std::shared_mutex reading_mutex_;  ///< taken before mutex_, and before the Warmer's
   mutable std::mutex mutex_;                 ///< for what follows
   std::vector<Entry> entries_;
   std::vector<uint64_t> late_;
-  std::vector<LogPosition> positions_;
   std::set<std::string> once_;
   uint64_t bytes_ = 0;
   uint64_t recorded_ = 0;
   uint64_t compactions_ = 0;
+  uint64_t cuts_ = 0;
   uint64_t due_at_ = kFirstCompaction;
+  double filling_at_ = 0.5;  ///< what `fill` is when that is worth telling of
+  bool is_cut_ = false;
   bool given_up_ = false;
 
   /// The size in calls at which the first compaction is due; the next one is whenever the log has doubled.

@@ -98,6 +98,12 @@ void each_taken(const ExportPlan& plan, const LogCall& call, Visit visit) {
   }
 }
 
+/// Returns whether a call may have changed more than the handles that it takes and makes: then it is replayed whatever
+/// became of those.
+inline bool changes_more(const ExportPlan& plan, const LogCall& call) {
+  return plan.effect == Effect::build && !plan.local && !call.promoted;
+}
+
 uint64_t hash_bytes(uint64_t seed, std::span<const uint8_t> bytes);
 
 }  // namespace rotor::proxy

@@ -106,6 +106,10 @@ void warmups(Writer& out, const ProxyCounters& c) {
   out.counter("not_kept_ready_total", "Images for which no address space could be kept ready.", c.not_kept_ready);
   out.counter("images_verified_total", "Images whose calls were replayed once more.", c.verified);
   out.counter("images_verify_failed_total", "Images whose calls had another outcome then.", c.verify_failed);
+  out.counter("probes_total", "Probes made and compared.", c.probes);
+  out.counter("probes_failed_total", "Exchanges that did not take place since a probe's answers differed.",
+              c.probes_failed);
+  out.counter("probes_skipped_total", "Exchanges at which the active could not be probed.", c.probes_skipped);
 }
 
 void log(Writer& out, const ProxyCounters& c) {
@@ -114,6 +118,7 @@ void log(Writer& out, const ProxyCounters& c) {
   out.seconds_gauge("log_replay_seconds", "Time that the log's calls took when they were recorded.", c.log_replay_ns);
   out.counter("log_recorded_total", "Calls ever recorded.", c.log_recorded);
   out.counter("log_compactions_total", "Compactions of the log.", c.log_compactions);
+  out.counter("log_cuts_total", "Times that an image took the place of the calls before it.", c.log_cuts);
 }
 
 void checkpoints(Writer& out, const ProxyCounters& c) {

@@ -27,6 +27,10 @@ ProxyCounters filled() {
                           &c.denied_growths})
     *field = next++;
   c.images_dropped = 98;
+  c.log_cuts = 110;
+  c.probes = 111;
+  c.probes_failed = 112;
+  c.probes_skipped = 113;
   c.not_kept_ready = 99;
   c.checkpoints = 101;
   c.checkpoints_failed = 102;
@@ -138,6 +142,15 @@ rotor_images_verified_total 19
 # HELP rotor_images_verify_failed_total Images whose calls had another outcome then.
 # TYPE rotor_images_verify_failed_total counter
 rotor_images_verify_failed_total 20
+# HELP rotor_probes_total Probes made and compared.
+# TYPE rotor_probes_total counter
+rotor_probes_total 111
+# HELP rotor_probes_failed_total Exchanges that did not take place since a probe's answers differed.
+# TYPE rotor_probes_failed_total counter
+rotor_probes_failed_total 112
+# HELP rotor_probes_skipped_total Exchanges at which the active could not be probed.
+# TYPE rotor_probes_skipped_total counter
+rotor_probes_skipped_total 113
 # HELP rotor_log_calls Calls in the log.
 # TYPE rotor_log_calls gauge
 rotor_log_calls 21
@@ -153,6 +166,9 @@ rotor_log_recorded_total 23
 # HELP rotor_log_compactions_total Compactions of the log.
 # TYPE rotor_log_compactions_total counter
 rotor_log_compactions_total 24
+# HELP rotor_log_cuts_total Times that an image took the place of the calls before it.
+# TYPE rotor_log_cuts_total counter
+rotor_log_cuts_total 110
 # HELP rotor_checkpoints_total Checkpoints taken.
 # TYPE rotor_checkpoints_total counter
 rotor_checkpoints_total 101

@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "rotor/func.h"
 #include "rotor/module.h"
 #include "rotor/proxy/policy.h"
 
@@ -32,6 +33,7 @@ struct ExportPlan {
   Effect effect = Effect::query;
   bool once = false;
   bool reads = false;
+  bool local = false;
   bool retry = false;
   /// Whether it is a query of scalars and handles that returns scalars, and is not retried: such calls take the proxy's
   /// shortest way.
@@ -71,6 +73,18 @@ struct Gauge {
   ValType type = ValType::i32;
 };
 
+/// One argument of a probe, as it is passed.
+struct ProbeArgPlan {
+  Slot slot = 0;                   ///< a scalar
+  std::vector<uint8_t> data = {};  ///< bytes; a vector's elements
+  uint32_t made_by = kNoExport;    ///< a handle: index into Plan::exports
+};
+struct ProbePlan {
+  std::string shown;          ///< its name, as messages have it
+  uint32_t export_index = 0;  ///< into Plan::exports
+  std::vector<ProbeArgPlan> args = {};
+};
+
 struct Plan {
   Preset preset = Preset::plain;
   RotationMode mode = RotationMode::replay;
@@ -78,6 +92,7 @@ struct Plan {
   std::map<std::string, uint32_t, std::less<>> by_name;
   std::vector<ImportPlan> imports;  ///< by index in Module::imports()
   bool records_answers = false;     ///< a function import has mode `answer`
+  std::vector<ProbePlan> probes;
   Gauge gauge;
   GroupRule group;                ///< the policy's, with the exports that the preset knows
   uint32_t allocate = kNoExport;  ///< index into `exports`

@@ -88,7 +88,7 @@ Result<void> plan_export(const Policy& policy, ExportPlan& item) {
                                                          place(policy, item.allow->line), item.shown));
   item.leaves = item.allow ? Leaves::nothing : item.effect == Effect::release ? Leaves::release : Leaves::state;
   item.effect = Effect::query;
-  item.once = item.reads = false;
+  item.once = item.reads = item.local = false;
   item.key.reset();
   return {};
 }

@@ -16,5 +16,7 @@ void derive(ExportPlan& plan);
 Result<void> plan_gauge(const Policy& policy, const Module& module, Plan& plan);
 /// Finds the exports that start and stop workers; those of wasm-bindgen need not be named.
 Result<void> plan_group(const Policy& policy, const Module& module, Plan& plan);
+/// Plans the probes. Called when the rest is planned. Errors: those of Policy::check.
+Result<void> plan_probes(const Policy& policy, const Module& module, Plan& plan);
 
 }  // namespace rotor::proxy

@@ -14,6 +14,7 @@ namespace {
 constexpr const char* kIsAllocator = "belongs to the guest's allocator: its pointers mean nothing after the lease";
 constexpr const char* kPassesFunction = "passes a function reference";
 constexpr const char* kPassesVector = "passes a v128";
+constexpr const char* kTakesReference = "takes a reference";
 
 const FuncType* func_type(const ExportInfo& info) { return std::get_if<FuncType>(&info.type); }
 
@@ -30,14 +31,25 @@ const char* unrecordable_values(const FuncType& type) {
                                                                                                         : nullptr;
 }
 
+/// Returns why an export can't be a build or a release; null if it can.
+const char* unrecordable(const FuncType& type) {
+  if (const char* why = unrecordable_values(type)) return why;
+  return std::ranges::any_of(type.params, &ValType::is_ref) ? kTakesReference : nullptr;
+}
+
 /// Returns the rules that come with a preset; those of the policy take precedence.
 std::vector<ExportRule> preset_rules(Preset preset) {
   if (preset == Preset::plain) return {};
-  return {{.name = "__wbg_*_free", .effect = Effect::release}};
+  // The glue's own exports are called by the host around a call, and by a factory: not for their effect on state.
+  return {{.name = "__wbindgen_*", .effect = Effect::query},
+          {.name = "__externref_*", .effect = Effect::query},
+          {.name = "initThreadPool", .effect = Effect::query},
+          {.name = "exitThreadPool", .effect = Effect::query},
+          {.name = "__wbg_*_free", .effect = Effect::release}};
 }
 
-bool preset_rule_fits(const FuncType& type) {
-  return type == FuncType{{ValType::i32, ValType::i32}, {}};  // (ptr, 0)
+bool preset_rule_fits(const ExportRule& rule, const FuncType& type) {
+  return rule.effect != Effect::release || type == FuncType{{ValType::i32, ValType::i32}, {}};  // (ptr, 0)
 }
 
 Result<void> check_thresholds(const Policy& policy) {
@@ -85,11 +97,21 @@ Result<void> check_results(const std::vector<ResultKind>& results) {
 /// Checks what may be said of builds only, and of calls that are retried. Errors do not name the place in the policy.
 Result<void> check_flags(const ExportRule& rule, const ExportPlan& plan) {
   auto wrong = [](std::string text) { return fail(ErrorKind::invalid_argument, std::move(text)); };
-  const bool is_build = rule.effect == Effect::build;
+  const bool is_build = plan.effect == Effect::build;
   if (rule.once && (!is_build || std::ranges::any_of(plan.args, consumes)))
     return wrong("`once` is for builds that consume nothing");
+  const bool takes_handle = std::ranges::any_of(plan.args, holds_handle);
+  const bool keeps_handle =
+      std::ranges::any_of(plan.args, [](ArgKind kind) { return holds_handle(kind) && !consumes(kind); });
+  const bool makes_handle = std::ranges::any_of(plan.results, returns_handles);
+  if (rule.local && !is_build) return wrong("`local` is for builds");
+  if (rule.local && !takes_handle && !makes_handle)
+    return wrong("with `local` it changes nothing but handles, and it neither takes nor makes any");
+  if (rule.local && !keeps_handle && !makes_handle)
+    return wrong("with `local` it changes only handles, and it ends all that it takes: it would never be replayed");
   if (rule.reads && !is_build) return wrong("`reads` is for builds");
-  if (rule.reads && std::ranges::any_of(plan.args, holds_handle) && std::ranges::none_of(plan.results, returns_handles))
+  if (rule.reads && !rule.local) return wrong("`reads` is for `local` builds: others are replayed in any case");
+  if (rule.reads && takes_handle && !makes_handle)
     return wrong("with `reads` it changes no handle, and it makes none: it would never be replayed");
   if (rule.key && !is_build) return wrong("`key` is for builds");
   if (rule.key && rule.once) return wrong("`once` keeps the first of equal calls, `key` the last: not both");
@@ -107,23 +129,25 @@ Result<void> check_flags(const ExportRule& rule, const ExportPlan& plan) {
     }
   }
   // What a release frees is gone with the instance that trapped, so it can't be freed again.
-  if (rule.retry && rule.effect == Effect::release) return wrong("`retry` is not for releases");
-  if (std::ranges::none_of(plan.type.params, &ValType::is_ref)) return {};
-  if (rule.effect != Effect::query) return wrong("takes a reference, which can't be recorded");
-  if (rule.retry) return wrong("takes a reference, which a retry on another instance can't pass");
+  if (rule.retry && plan.effect == Effect::release) return wrong("`retry` is not for releases");
+  const char* why = unrecordable(plan.type);
+  if (why && plan.effect != Effect::query) return wrong(fmt::format("{}, which can't be recorded", why));
+  if (rule.retry && std::ranges::any_of(plan.type.params, &ValType::is_ref))
+    return wrong("takes a reference, which a retry on another instance can't pass");
   return {};
 }
 
 /// Fills in the plan of one export from its rule. Errors do not name the place in the policy.
 Result<void> apply(const ExportRule& rule, ExportPlan& plan) {
-  plan.effect = rule.effect;
+  plan.effect = rule.effect.value_or(plan.effect);
   plan.once = rule.once;
   plan.reads = rule.reads;
+  plan.local = rule.local;
   plan.retry = rule.retry;
   plan.key = rule.key;
   if (rule.args) {
     plan.args = *rule.args;
-  } else if (rule.effect == Effect::release && !plan.args.empty()) {
+  } else if (plan.effect == Effect::release && !plan.args.empty()) {
     plan.args[0] = ArgKind::consumed;
   }
   if (rule.results) plan.results = *rule.results;
@@ -133,7 +157,7 @@ Result<void> apply(const ExportRule& rule, ExportPlan& plan) {
                        [](ResultKind kind) { return kind >= ResultKind::bytes ? size_t{2} : size_t{1}; }));
   ROTOR_CHECK(check_results(plan.results));
   bool ends_handle = std::ranges::any_of(plan.args, consumes);
-  if (rule.effect == Effect::release && !ends_handle)
+  if (plan.effect == Effect::release && !ends_handle)
     return fail(ErrorKind::invalid_argument, "a release has no `consumed` argument");
   return check_flags(rule, plan);
 }
@@ -220,8 +244,28 @@ const ExportRule* winner(const Policy& policy, const ExportPlan& plan) {
 const ExportRule* preset_winner(const std::vector<ExportRule>& rules, const ExportPlan& plan) {
   const ExportRule* best = nullptr;
   for (const ExportRule& rule : rules)
-    if (glob_matches(rule.name, plan.name) && preset_rule_fits(plan.type)) best = &rule;
+    if (glob_matches(rule.name, plan.name) && preset_rule_fits(rule, plan.type)) best = &rule;
   return best;
+}
+
+/// Returns whether a line that is not of `exports` says what an export is for: the host calls it, not for its effect.
+bool is_named_elsewhere(const Policy& policy, std::string_view name) {
+  const GroupRule& group = policy.group;
+  return name == policy.gauge || name == group.start || name == group.stop || name == group.thread_exit;
+}
+
+/// Refuses exports that are builds since nothing says what they are, and can't be recorded. Errors: invalid_argument,
+/// with their names.
+Result<void> check_unnamed(const Policy& policy, const Plan& plan) {
+  std::vector<std::string> impossible;
+  for (const ExportPlan& item : plan.exports)
+    if (const char* why = unrecordable(item.type); why && !item.rule && item.effect == Effect::build)
+      impossible.push_back(fmt::format("{} ({})", item.shown, why));
+  if (impossible.empty()) return {};
+  return fail(ErrorKind::invalid_argument,
+              fmt::format("{}no line names {}: an export that none names is a build, and {} can't be recorded. If no "
+                          "later call needs what a call of it does, say effect = \"query\"",
+                          place(policy, 0), fmt::join(impossible, ", "), impossible.size() == 1 ? "it" : "these"));
 }
 
 Result<void> plan_exports(const Policy& policy, const Module& module, Plan& plan) {
@@ -243,8 +287,14 @@ Result<void> plan_exports(const Policy& policy, const Module& module, Plan& plan
     item.rule = winner(policy, item);
     const ExportRule* rule = item.rule ? item.rule : preset_winner(preset, item);
     item.by_preset = !item.rule && (rule || item.raw_only == kIsAllocator);
-    if (!rule) continue;
-    if (item.raw_only == kIsAllocator) item.raw_only = nullptr;
+    const bool is_replay = policy.mode == RotationMode::replay;
+    if (!rule) {
+      if (is_replay && !item.by_preset && !is_named_elsewhere(policy, item.name)) item.effect = Effect::build;
+      continue;
+    }
+    // Whoever means the allocator names it.
+    if (item.rule && !is_glob(rule->name) && item.raw_only == kIsAllocator) item.raw_only = nullptr;
+    if (is_replay) item.effect = Effect::build;  // unless the rule says otherwise
     Result<void> fits = apply(*rule, item);
     if (fits) fits = allocator.check(item);
     if (fits) continue;
@@ -286,6 +336,8 @@ Result<Plan> make_plan(const Policy& policy, const Module& module) {
   ROTOR_CHECK(plan_gauge(policy, module, plan));
   ROTOR_CHECK(plan_group(policy, module, plan));
   ROTOR_CHECK(plan_checkpoint(policy, module, plan));
+  ROTOR_CHECK(check_unnamed(policy, plan));
+  ROTOR_CHECK(plan_probes(policy, module, plan));
   return plan;
 }
 

@@ -1,6 +1,8 @@
 // Explains to people what a policy makes of a module.
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "proxy/plan_parts.h"
 #include "proxy/policy.h"
 #include "proxy/policy_words.h"
@@ -27,6 +29,19 @@ std::string rule_of(const Policy& policy, const Item& item) {
   return place_of(policy, *item.rule);
 }
 
+/// Warns of `local` builds of which nothing is left once what they take is released: what else they write to is lost.
+void warn_of_local(const proxy::Plan& plan, std::vector<std::string>& warnings) {
+  const bool ends_any = std::ranges::any_of(
+      plan.exports, [](const proxy::ExportPlan& item) { return std::ranges::any_of(item.args, proxy::consumes); });
+  if (!ends_any) return;
+  for (const proxy::ExportPlan& item : plan.exports)
+    if (item.local && !item.makes_handles)
+      warnings.push_back(
+          fmt::format("{} is `local` and makes no handle: its calls are dropped once what they take is released, and "
+                      "with them whatever else they wrote to",
+                      item.shown));
+}
+
 }  // namespace
 
 const char* to_string(Returned returned) { return word_of(proxy::kReturnedWords, returned); }
@@ -50,14 +65,17 @@ Result<PolicyExplanation> Policy::explain(const Module& module) const {
   out.mode = mode;
   if (mode == RotationMode::checkpoint && allow.empty())
     out.warnings.push_back("rotation is futile: no export is allowed, so each call makes the checkpoint stale");
+  warn_of_local(plan, out.warnings);
   for (proxy::ExportPlan& item : plan.exports) {
     ExplainedExport& row = out.exports.emplace_back();
     row.rule = rule_of(*this, item);
     row.name = std::move(item.name);
     row.type = std::move(item.type);
     row.effect = item.effect;
+    row.unsaid = item.effect == Effect::build && !(item.rule && item.rule->effect);
     row.once = item.once;
     row.reads = item.reads;
+    row.local = item.local;
     row.retry = item.retry;
     row.key = std::move(item.key);
     row.args = std::move(item.args);

@@ -59,19 +59,45 @@ std::string error_of(std::string_view text) {
   return checked ? "no error" : checked.error().message;
 }
 
-std::string export_error(std::string_view rule) { return error_of("[exports]\n" + std::string(rule)); }
-std::string import_error(std::string_view rule) { return error_of("[imports]\n" + std::string(rule)); }
+/// What takes references can't be a build, which all is that is not said to be something else.
+constexpr std::string_view kRefs = "\n[exports]\n\"takes_*\" = { effect = \"query\" }\n";
+
+std::string export_error(std::string_view rule) {
+  return error_of("[exports]\n" + std::string(rule) + "\n\"t*s_*\" = { effect = \"query\" }");
+}
+std::string import_error(std::string_view rule) {
+  return error_of("[imports]\n" + std::string(rule) + std::string(kRefs));
+}
+/// Returns a policy of C++ that is refused for nothing that the module exports.
+Policy with_refs() {
+  Policy policy;
+  policy.exports = {{.name = "takes_*", .effect = Effect::query}};
+  return policy;
+}
 
 TEST(PolicyPlan, FlagsOfBuilds) {
-  EXPECT_EQ(export_error("set = { effect = \"build\", reads = true, retry = true, key = [0] }"), "no error");
+  EXPECT_EQ(export_error("set = { effect = \"build\", retry = true, key = [0] }"), "no error");
   EXPECT_EQ(export_error("set = { effect = \"build\", key = [] }"), "no error");
+  EXPECT_EQ(export_error("set = { effect = \"build\", local = true, args = [\"handle\", \"scalar\"] }"), "no error");
+  EXPECT_EQ(export_error("set = { effect = \"build\", local = true }"),
+            "p.toml:2: set: with `local` it changes nothing but handles, and it neither takes nor makes any");
+  EXPECT_EQ(export_error("set = { effect = \"build\", local = true, args = [\"consumed\", \"scalar\"] }"),
+            "p.toml:2: set: with `local` it changes only handles, and it ends all that it takes: it would never be "
+            "replayed");
+  EXPECT_EQ(
+      export_error("used_by = { effect = \"build\", local = true, args = [\"consumed\"], results = [\"handle\"] }"),
+      "no error");
+  EXPECT_EQ(export_error("set = { effect = \"query\", local = true, args = [\"handle\", \"scalar\"] }"),
+            "p.toml:2: set: `local` is for builds");
   EXPECT_EQ(export_error("set = { effect = \"build\", reads = true, args = [\"handle\", \"scalar\"] }"),
+            "p.toml:2: set: `reads` is for `local` builds: others are replayed in any case");
+  EXPECT_EQ(export_error("set = { effect = \"build\", local = true, reads = true, args = [\"handle\", \"scalar\"] }"),
             "p.toml:2: set: with `reads` it changes no handle, and it makes none: it would never be replayed");
-  EXPECT_EQ(export_error("set = { reads = true }"), "p.toml:2: set: `reads` is for builds");
-  EXPECT_EQ(export_error("set = { key = [0] }"), "p.toml:2: set: `key` is for builds");
+  EXPECT_EQ(export_error("set = { effect = \"query\", reads = true }"), "p.toml:2: set: `reads` is for builds");
+  EXPECT_EQ(export_error("set = { effect = \"query\", key = [0] }"), "p.toml:2: set: `key` is for builds");
   EXPECT_EQ(export_error("set = { effect = \"release\", retry = true }"), "p.toml:2: set: `retry` is not for releases");
   EXPECT_EQ(export_error("set = { retry = true }"), "no error");
-  EXPECT_EQ(export_error("takes_ref = { retry = true }"),
+  EXPECT_EQ(export_error("takes_ref = { effect = \"query\", retry = true }"),
             "p.toml:2: takes_ref: takes a reference, which a retry on another instance can't pass");
 }
 
@@ -91,9 +117,11 @@ TEST(PolicyPlan, Keys) {
 TEST(PolicyPlan, TheShortestWayIsForPlainQueries) {
   Policy policy = parsed(R"(
 [exports]
-used_by = { args = ["handle"], results = ["handle"] }
-set = { args = ["handle", "consumed"] }
-ref = { retry = true }
+used = { effect = "query" }
+used_by = { effect = "query", args = ["handle"], results = ["handle"] }
+set = { effect = "query", args = ["handle", "consumed"] }
+ref = { effect = "query", retry = true }
+"takes_*" = { effect = "query" }
 )");
   auto plan = plan_of(policy);
   ASSERT_TRUE(plan) << plan.error().message;
@@ -106,7 +134,9 @@ ref = { retry = true }
   EXPECT_FALSE(of("used").makes_handles);
   EXPECT_FALSE(of("set").simple);
   EXPECT_FALSE(of("ref").simple);
-  policy = parsed("[exports]\nused_by = { args = [\"handle\"] }\nset = { effect = \"build\" }");
+  EXPECT_FALSE(of("initThreadPool").simple) << "no line names it";
+  policy = parsed(std::string(kRefs) +
+                  "used_by = { effect = \"query\", args = [\"handle\"] }\nset = { effect = \"build\" }");
   plan = plan_of(policy);
   ASSERT_TRUE(plan);
   EXPECT_TRUE(of("used_by").simple);
@@ -114,7 +144,7 @@ ref = { retry = true }
 }
 
 TEST(PolicyPlan, ImportsByDefault) {
-  Policy policy;
+  Policy policy = with_refs();
   auto plan = plan_of(policy);
   ASSERT_TRUE(plan) << plan.error().message;
   ASSERT_EQ(plan->imports.size(), 4u);
@@ -130,13 +160,13 @@ TEST(PolicyPlan, ImportsByDefault) {
 }
 
 TEST(PolicyPlan, ImportsOfWasmBindgenRun) {
-  Policy policy = parsed("preset = \"wasm-bindgen\"");
+  Policy policy = parsed("preset = \"wasm-bindgen\"" + std::string(kRefs));
   auto plan = plan_of(policy);
   ASSERT_TRUE(plan) << plan.error().message;
   EXPECT_EQ(plan->imports[0].mode, ImportMode::run);
   EXPECT_TRUE(plan->imports[0].by_preset);
   EXPECT_FALSE(plan->records_answers);
-  policy = parsed("preset = \"wasm-bindgen\"\n[imports]\nread = \"answer\"");
+  policy = parsed("preset = \"wasm-bindgen\"\n[imports]\nread = \"answer\"" + std::string(kRefs));
   plan = plan_of(policy);
   ASSERT_TRUE(plan) << plan.error().message;
   EXPECT_EQ(plan->imports[0].mode, ImportMode::run);
@@ -153,6 +183,8 @@ TEST(PolicyPlan, ImportsByFullNameThenFieldThenLastGlob) {
 log = "answer"
 "env.*" = "answer"
 "r*d" = "run"
+[exports]
+"takes_*" = { effect = "query" }
 )");
   auto plan = plan_of(policy);
   ASSERT_TRUE(plan) << plan.error().message;
@@ -164,7 +196,7 @@ log = "answer"
 }
 
 TEST(PolicyPlan, ArgumentsOfImports) {
-  Policy policy = parsed("[imports]\nread = { args = [\"scalar\", \"any\"] }");
+  Policy policy = parsed("[imports]\nread = { args = [\"scalar\", \"any\"] }" + std::string(kRefs));
   auto plan = plan_of(policy);
   ASSERT_TRUE(plan) << plan.error().message;
   EXPECT_EQ(plan->imports[1].args, (std::vector{ImportArg::scalar, ImportArg::any}));
@@ -188,7 +220,7 @@ TEST(PolicyPlan, ImportsThatAreNotThere) {
 
 TEST(PolicyPlan, Gauges) {
   auto gauge_of = [](const char* name) {
-    Policy policy;
+    Policy policy = with_refs();
     policy.gauge = name;
     auto plan = plan_of(policy);
     EXPECT_TRUE(plan) << plan.error().message;
@@ -223,9 +255,10 @@ TEST(PolicyPlan, Groups) {
             "p.toml: start of the group: no export \"initThreadPol\"; did you mean \"initThreadPool\"?");
   EXPECT_EQ(group_error("thread_exit = \"used32\""),
             "p.toml: thread_exit of the group: export \"used32\" is a global, not a function");
-  EXPECT_EQ(group_error("workers = 2\nstart = \"initThreadPool\"\nstop = \"exitThreadPool\""), "no error");
+  EXPECT_EQ(group_error("workers = 2\nstart = \"initThreadPool\"\nstop = \"exitThreadPool\"" + std::string(kRefs)),
+            "no error");
 
-  Policy policy = parsed("preset = \"wasm-bindgen\"\n[group]\nworkers = 3\nstop = \"set\"");
+  Policy policy = parsed("preset = \"wasm-bindgen\"\n[group]\nworkers = 3\nstop = \"set\"" + std::string(kRefs));
   auto plan = plan_of(policy);
   ASSERT_TRUE(plan) << plan.error().message;
   EXPECT_EQ(plan->group.workers, 3u);
@@ -249,8 +282,9 @@ TEST(PolicyExplain, SaysWhichRuleDecided) {
 [imports]
 read = { mode = "answer", args = ["pointer", "scalar"] }
 [exports]
-set = { effect = "build", reads = true, key = [0] }
+set = { effect = "build", local = true, args = ["handle", "scalar"], key = [0] }
 "used*" = {}
+"takes_*" = { effect = "query" }
 )");
   auto explained = policy.explain(shapes());
   ASSERT_TRUE(explained) << explained.error().message;
@@ -260,12 +294,19 @@ set = { effect = "build", reads = true, key = [0] }
   EXPECT_EQ(explained->exports.size(), 10u);
   EXPECT_EQ(of("set").rule, "p.toml:5 set");
   EXPECT_EQ(of("set").effect, Effect::build);
-  EXPECT_TRUE(of("set").reads);
+  EXPECT_TRUE(of("set").local);
   EXPECT_EQ(of("set").key, std::vector<uint32_t>{0});
   EXPECT_EQ(of("used").rule, "p.toml:6 used*");
   EXPECT_EQ(of("__wbg_thing_free").rule, "preset");
   EXPECT_EQ(of("__wbg_thing_free").effect, Effect::release);
+  EXPECT_FALSE(of("set").unsaid);
+  EXPECT_EQ(of("used").effect, Effect::build);
+  EXPECT_TRUE(of("used").unsaid);
   EXPECT_EQ(of("ref").rule, "default");
+  EXPECT_EQ(of("ref").effect, Effect::build);
+  EXPECT_TRUE(of("ref").unsaid);
+  EXPECT_EQ(of("__wbindgen_thread_destroy").rule, "preset");
+  EXPECT_EQ(of("__wbindgen_thread_destroy").effect, Effect::query);
   EXPECT_EQ(of("takes_func").raw_only, "passes a function reference");
   ASSERT_EQ(explained->imports.size(), 3u);
   EXPECT_EQ(explained->imports[0].rule, "preset");
@@ -273,13 +314,38 @@ set = { effect = "build", reads = true, key = [0] }
   EXPECT_EQ(explained->imports[1].rule, "p.toml:3 read");
   EXPECT_EQ(explained->imports[1].args, (std::vector{ImportArg::pointer, ImportArg::scalar}));
 
-  policy = {};
-  policy.exports.push_back({.name = "set"});
+  policy = with_refs();
+  policy.exports.insert(policy.exports.begin(), {.name = "set"});
   explained = policy.explain(shapes());
   ASSERT_TRUE(explained);
   EXPECT_EQ(of("set").rule, "set");
   policy.exports[0].name = "sett";
   EXPECT_EQ(policy.explain(shapes()).error().message, "policy: no export \"sett\"; did you mean \"set\"?");
+}
+
+TEST(PolicyPlan, WhatNoLineNamesIsABuild) {
+  const std::string both = "takes_ref (takes a reference), takes_func (passes a function reference)";
+  EXPECT_EQ(
+      error_of(""),
+      "p.toml: no line names " + both +
+          ": an export that none names is a build, and these can't be recorded. If no later call needs what a call "
+          "of it does, say effect = \"query\"");
+  EXPECT_EQ(
+      error_of("[exports]\ntakes_ref = { effect = \"query\" }"),
+      "p.toml: no line names takes_func (passes a function reference): an export that none names is a build, and it "
+      "can't be recorded. If no later call needs what a call of it does, say effect = \"query\"");
+  EXPECT_EQ(error_of("[exports]\n\"takes_*\" = {}"), "p.toml:2: takes_ref: takes a reference, which can't be recorded");
+  EXPECT_EQ(error_of("mode = \"checkpoint\""), "no error") << "nothing is recorded";
+  Policy policy = parsed("[rotation]\ngauge = \"used\"\n[group]\nstart = \"initThreadPool\"" + std::string(kRefs) +
+                         "ref = { args = [] }");
+  auto plan = plan_of(policy);
+  ASSERT_TRUE(plan) << plan.error().message;
+  auto of = [&](std::string_view name) { return plan->exports[*plan->find(name)]; };
+  EXPECT_EQ(of("set").effect, Effect::build);
+  EXPECT_EQ(of("ref").effect, Effect::build) << "its line does not say what it is";
+  EXPECT_EQ(of("used").effect, Effect::query) << "the gauge is read";
+  EXPECT_EQ(of("initThreadPool").effect, Effect::query) << "each instance has its own";
+  EXPECT_EQ(of("exitThreadPool").effect, Effect::build);
 }
 
 TEST(PolicyExplain, WordsAreThoseOfPolicyFiles) {

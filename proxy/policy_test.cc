@@ -216,7 +216,8 @@ TEST(PolicyCheck, WhatCannotBeRecorded) {
             "p.toml:3: takes_ref: takes a reference, which can't be recorded");
   EXPECT_EQ(check_error("drop = { effect = \"release\", args = [\"handle\"] }"),
             "p.toml:3: drop: a release has no `consumed` argument");
-  EXPECT_EQ(check_error("get = { once = true }"), "p.toml:3: get: `once` is for builds that consume nothing");
+  EXPECT_EQ(check_error("get = { effect = \"query\", once = true }"),
+            "p.toml:3: get: `once` is for builds that consume nothing");
   EXPECT_EQ(check_error("try_make = { results = [\"error\", \"scalar\"] }"),
             "p.toml:3: try_make: `error` is not the last result");
 }
@@ -233,7 +234,8 @@ TEST(PolicyCheck, ExactNameWinsOverGlobsAndLaterGlobsOverEarlier) {
   TestGuests guests;
   auto policy = Policy::parse_toml(R"(
 [exports]
-make = { results = ["handle"] }
+"takes_*" = { effect = "query" }
+make = { effect = "query", results = ["handle"] }
 "m*" = { effect = "build" }
 "ma?e" = { effect = "query" }
 "man*" = { effect = "build", results = ["handles"] }
@@ -246,22 +248,25 @@ make = { results = ["handle"] }
   EXPECT_EQ(of("make").effect, Effect::query);
   EXPECT_EQ(of("merge").effect, Effect::build);
   EXPECT_EQ(of("many").results, std::vector{ResultKind::handles});
-  EXPECT_EQ(of("live").effect, Effect::query);
+  EXPECT_EQ(of("live").effect, Effect::build);
 }
 
 TEST(PolicyCheck, Presets) {
   TestGuests guests;
   Policy policy;
+  policy.exports = {{.name = "takes_ref", .effect = Effect::query}};
   auto plain = make_plan(policy, guests.module());
   ASSERT_TRUE(plain) << plain.error().message;
   EXPECT_TRUE(plain->exports[*plain->find("malloc")].raw_only);
   EXPECT_FALSE(plain->exports[*plain->find("__wbindgen_malloc")].raw_only);
-  EXPECT_EQ(plain->exports[*plain->find("__wbg_thing_free")].effect, Effect::query);
+  EXPECT_EQ(plain->exports[*plain->find("malloc")].effect, Effect::query);
+  EXPECT_EQ(plain->exports[*plain->find("__wbg_thing_free")].effect, Effect::build);
 
   policy.preset = Preset::wasm_bindgen;
   auto bindgen = make_plan(policy, guests.module());
   ASSERT_TRUE(bindgen) << bindgen.error().message;
   EXPECT_TRUE(bindgen->exports[*bindgen->find("__wbindgen_free")].raw_only);
+  EXPECT_EQ(bindgen->exports[*bindgen->find("__externref_table_dealloc")].effect, Effect::query);
   const ExportPlan& release = bindgen->exports[*bindgen->find("__wbg_thing_free")];
   EXPECT_EQ(release.effect, Effect::release);
   EXPECT_EQ(release.args, (std::vector{ArgKind::consumed, ArgKind::scalar}));

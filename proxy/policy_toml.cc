@@ -27,22 +27,23 @@ class Reader {
   explicit Reader(std::string file) { policy_.file = std::move(file); }
 
   Result<Policy> read(const toml::table& root) {
-    ROTOR_CHECK(each_key(
-        root,
-        {"preset", "enabled", "mode", "rotation", "image", "checkpoint", "log", "group", "imports", "exports", "allow"},
-        [&](std::string_view key, const toml::node& node) -> Result<void> {
-          if (key == "preset") return word(key, node, proxy::kPresetWords, policy_.preset);
-          if (key == "enabled") return boolean(key, node, policy_.enabled);
-          if (key == "mode") return word(key, node, proxy::kModeWords, policy_.mode);
-          if (key == "rotation") return rotation(node);
-          if (key == "checkpoint") return checkpoint(node);
-          if (key == "allow") return allow(node);
-          if (key == "image") return image(node);
-          if (key == "log") return log(node);
-          if (key == "group") return group(node);
-          if (key == "imports") return imports(node);
-          return exports(node);
-        }));
+    ROTOR_CHECK(each_key(root,
+                         {"preset", "enabled", "mode", "rotation", "image", "checkpoint", "log", "group", "imports",
+                          "exports", "allow", "probe"},
+                         [&](std::string_view key, const toml::node& node) -> Result<void> {
+                           if (key == "preset") return word(key, node, proxy::kPresetWords, policy_.preset);
+                           if (key == "enabled") return boolean(key, node, policy_.enabled);
+                           if (key == "mode") return word(key, node, proxy::kModeWords, policy_.mode);
+                           if (key == "rotation") return rotation(node);
+                           if (key == "checkpoint") return checkpoint(node);
+                           if (key == "allow") return allow(node);
+                           if (key == "probe") return probe(node);
+                           if (key == "image") return image(node);
+                           if (key == "log") return log(node);
+                           if (key == "group") return group(node);
+                           if (key == "imports") return imports(node);
+                           return exports(node);
+                         }));
     return std::move(policy_);
   }
 
@@ -88,6 +89,11 @@ class Reader {
   static std::string one_of(std::string_view text, const std::vector<std::string_view>& names) {
     std::string near = proxy::did_you_mean(text, names);
     return near.empty() ? fmt::format(" is none of {}", fmt::join(names, ", ")) : " is unknown" + near;
+  }
+
+  template <class T, size_t n>
+  Result<void> word(std::string_view key, const toml::node& node, const Word<T> (&words)[n], std::optional<T>& out) {
+    return word(key, node, words, out.emplace());
   }
 
   template <class T, size_t n>
@@ -230,6 +236,53 @@ class Reader {
     return {};
   }
 
+  Result<void> probe(const toml::node& node) {
+    if (!node.is_table()) return wrong(node.source(), "\"probe\" must be a table");
+    for (const auto& [name, value] : *node.as_table()) {
+      ProbeRule rule{.name = std::string(name.str()), .line = name.source().begin.line};
+      if (value.is_array()) {
+        ROTOR_CHECK(probe_args(name.str(), value, rule.args));
+      } else {
+        ROTOR_CHECK(each_key_of(name.str(), value, {"query", "args"},
+                                [&](std::string_view key, const toml::node& item) -> Result<void> {
+                                  if (key == "query") return text(key, item, rule.query);
+                                  return probe_args(key, item, rule.args);
+                                }));
+      }
+      policy_.probes.push_back(std::move(rule));
+    }
+    std::ranges::stable_sort(policy_.probes, {}, &ProbeRule::line);
+    return {};
+  }
+
+  Result<void> probe_args(std::string_view key, const toml::node& node, std::vector<ProbeArg>& out) {
+    if (!node.is_array()) return wrong(node.source(), fmt::format("{} must be a list", key));
+    for (const toml::node& item : *node.as_array()) ROTOR_CHECK(probe_arg(item, out.emplace_back()));
+    return {};
+  }
+
+  Result<void> probe_arg(const toml::node& node, ProbeArg& out) {
+    if (node.is_integer()) {
+      out = node.as_integer()->get();
+    } else if (node.is_floating_point()) {
+      out = node.as_floating_point()->get();
+    } else if (node.is_string()) {
+      out = node.as_string()->get();
+    } else if (const toml::array* numbers = node.as_array()) {
+      std::vector<uint32_t> vector;
+      for (const toml::node& item : *numbers)
+        ROTOR_CHECK(whole_number("a number of a vector", item, vector.emplace_back()));
+      out = std::move(vector);
+    } else if (node.is_table()) {
+      return each_key_of("handle", node, {"handle"}, [&](std::string_view key, const toml::node& item) -> Result<void> {
+        return text(key, item, out.emplace<ProbeHandle>().made_by);
+      });
+    } else {
+      return wrong(node.source(), "an argument must be a number, a text, a list of numbers or { handle = \"EXPORT\" }");
+    }
+    return {};
+  }
+
   Result<void> log(const toml::node& node) {
     return each_key_of("log", node, {"max_calls", "max_bytes", "max_replay_ms"},
                        [&](std::string_view key, const toml::node& value) -> Result<void> {
@@ -284,11 +337,13 @@ class Reader {
     if (!node.is_table()) return wrong(node.source(), "\"exports\" must be a table");
     for (const auto& [name, value] : *node.as_table()) {
       ExportRule rule{.name = std::string(name.str()), .line = name.source().begin.line};
-      ROTOR_CHECK(each_key_of(name.str(), value, {"effect", "once", "reads", "retry", "key", "args", "results"},
+      ROTOR_CHECK(each_key_of(name.str(), value,
+                              {"effect", "once", "reads", "local", "retry", "key", "args", "results"},
                               [&](std::string_view key, const toml::node& item) -> Result<void> {
                                 if (key == "effect") return word(key, item, proxy::kEffectWords, rule.effect);
                                 if (key == "once") return boolean(key, item, rule.once);
                                 if (key == "reads") return boolean(key, item, rule.reads);
+                                if (key == "local") return boolean(key, item, rule.local);
                                 if (key == "retry") return boolean(key, item, rule.retry);
                                 if (key == "key") return whole_numbers(key, item, rule.key);
                                 if (key == "args") return words(key, item, proxy::kArgWords, rule.args);

@@ -8,6 +8,7 @@
 
 #include "proxy/call_scope.h"
 #include "proxy/clock.h"
+#include "proxy/probes.h"
 #include "rotor/guard.h"
 #include "rotor/printable.h"
 
@@ -255,9 +256,56 @@ void ProxyImpl::emit(const ProxyEvent& event) {
     warmer_->note_problem(told.error());
 }
 
+std::string ProxyImpl::compare_probes(LiveGuest& active, LiveGuest& next) {
+  bool skipped = false;
+  for (size_t i = 0; i < plan_.probes.size(); i++) {
+    const ProbePlan& probe = plan_.probes[i];
+    const RawReply* kept = active.poison && rewinder_ ? rewinder_->answer_at_checkpoint(i) : nullptr;
+    if (active.poison && !kept) {
+      skipped = true;
+      continue;
+    }
+    // The one that may be dropped is asked first.
+    auto theirs = ask(plan_, probe, next, [&](uint32_t made_by) -> std::optional<uint32_t> {
+      auto oldest = recorder_->oldest(made_by, active);
+      const uint32_t* raw = oldest ? next.handles.find(oldest->first) : nullptr;
+      return raw ? std::optional(*raw) : std::nullopt;
+    });
+    if (!theirs) return fmt::format("{}: the standby fails: {}", probe.shown, printable(theirs.error().to_string()));
+    Result<std::optional<RawReply>> mine = std::optional<RawReply>();
+    if (!kept) {
+      mine = ask(plan_, probe, active, [&](uint32_t made_by) -> std::optional<uint32_t> {
+        auto oldest = recorder_->oldest(made_by, active);
+        return oldest ? std::optional(oldest->second) : std::nullopt;
+      });
+      if (!mine) (void)note(active, std::move(mine).error());
+      kept = mine && *mine ? &**mine : nullptr;
+    }
+    if (!kept && !*theirs) continue;  // nothing lives that it could be asked of
+    if (!mine) {
+      skipped = true;
+      continue;
+    }
+    if (!kept || !*theirs) return fmt::format("{}: the standby has not the handle that it takes", probe.shown);
+    probes_.add();
+    std::string differs = difference(probe, active.poison ? "the checkpoint" : "the active", *kept, **theirs);
+    if (!differs.empty()) return differs;
+  }
+  if (skipped) probes_skipped_.add();
+  return {};
+}
+
 bool ProxyImpl::swap(std::unique_ptr<LiveGuest> next, uint64_t start_ns, uint64_t wait_ns) {
   LiveGuest& old = gate_.active();
   const bool around = std::exchange(preparing_, true);  // the callbacks must not call the proxy
+  if (std::string differs = compare_probes(old, *next); !differs.empty()) {
+    preparing_ = around;
+    probes_failed_.add();
+    if (rewinder_) rewinder_->distrust(calls_);
+    warmer_->tell({.kind = ProxyEventKind::probe_differed, .text = differs});
+    warmer_->refuse_wrong(std::move(next), Error(ErrorKind::internal, "a probe differs: " + std::move(differs)));
+    return false;
+  }
   if (auto took = hand_over(old, *next); !took) {
     preparing_ = around;
     warmer_->refuse(std::move(next), took.error());
@@ -297,6 +345,7 @@ std::unique_ptr<LiveGuest> ProxyImpl::exchange_under(LiveGuest& old, Holder& hol
     return nullptr;
   }
   for (const auto& [token, raw] : recorder_->all_raw(old)) holder.raw.emplace(token, raw);
+  if (!plan_.probes.empty()) probes_skipped_.add();  // the active may be in a call
   RotationEvent event = count_exchange(old, *next, RotationCause::force, 0);
   old.retired_at_ns = start_ns;
   const uint64_t bytes = next->memory_bytes();
@@ -438,6 +487,7 @@ Result<Reply> ProxyImpl::finish(Holder& holder, uint32_t index, PreparedCall& ca
 /// Makes a call that trapped once more on a fresh instance; if that works, its caller does not learn of the trap.
 Result<Reply> ProxyImpl::retry(Holder& holder, uint32_t index, std::span<const Arg> args, Error trapped,
                                std::vector<HostAnswer> answers) {
+  drop_from_error(answers);
   const uint64_t start_ns = now_ns();
   uint64_t wait_ns = 0;
   auto next = get_standby(true, &wait_ns);
@@ -545,7 +595,8 @@ Result<std::vector<Value>> ProxyImpl::raw(std::string_view name, std::span<const
   if (plan_.exports[index].effect != Effect::query)
     return fail(
         ErrorKind::invalid_argument,
-        fmt::format("{} builds or releases state: a raw call of it could not be recorded", plan_.exports[index].shown));
+        fmt::format("{} builds or releases state{}: a raw call of it could not be recorded", plan_.exports[index].shown,
+                    plan_.exports[index].rule ? "" : ", since no line of the policy says that it is a query"));
   Holder& holder = gate_.mine();
   PhaseScope phase(gate_, holder);
   LiveGuest& guest = phase.alive() ? gate_.active() : *holder.guest;
@@ -631,6 +682,7 @@ bool ProxyImpl::end_attempt(bool last) {
   Holder& holder = gate_.mine();
   PhaseScope phase(gate_, holder);
   const bool again = gate_.active().poison.has_value() && !last && !attempt_->is_unrepeatable;
+  if (again) drop_from_error(attempt_->answers);
   attempt_ = nullptr;
   if (again) {
     recorder_->roll_back();
@@ -646,11 +698,16 @@ bool ProxyImpl::end_attempt(bool last) {
 // ---- the rest -------------------------------------------------------------------------------------------------------
 
 void ProxyImpl::tell_recorded() {
-  if (rotating_ && !recorder_->recording())
-    give_up(fmt::format("the log reached a bound ({} calls, {} bytes or {} ns of replay)", policy_.log_max_calls,
-                        policy_.log_max_bytes, policy_.log_max_replay_ns));
-  else
-    warmer_->notify(recorder_->compaction_due());
+  if (!rotating_) return;
+  if (recorder_->shortening_due()) {
+    if (auto shorter = warmer_->shorten_log(); !shorter) {
+      const std::string bound = log_->bound_text();
+      recorder_->give_up();
+      return give_up(fmt::format("the log reached its bound {}, and no image can stand for its calls: {}", bound,
+                                 printable(shorter.error().message)));
+    }
+  }
+  warmer_->notify(recorder_->compaction_due());
 }
 
 void ProxyImpl::give_up(std::string why) {
@@ -729,6 +786,7 @@ ProxyCounters ProxyImpl::counters() const {
   counters.log_replay_ns = log_->cost_ns();
   counters.log_recorded = log_->recorded();
   counters.log_compactions = log_->compactions();
+  counters.log_cuts = log_->cuts();
   counters.swap_pause_ns_last = pause_ns_last_;
   counters.swap_pause_ns_max = pause_ns_max_;
   counters.swap_pause_ns_total = pause_ns_total_;
@@ -737,6 +795,9 @@ ProxyCounters ProxyImpl::counters() const {
   counters.reclaimed_bytes = reclaimed_bytes_;
   counters.denied_growths = denied_growths_;
   counters.drain_overdue = drain_overdue_;
+  counters.probes = probes_;
+  counters.probes_failed = probes_failed_;
+  counters.probes_skipped = probes_skipped_;
   counters.rotating = rotating_;
   warmer_->report(counters);
   if (rewinder_) rewinder_->report(counters);

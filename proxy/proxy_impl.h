@@ -69,8 +69,12 @@ class ProxyImpl final : memory::ForkHooks {
   Result<void> ready_active();
   /// Returns a standby, or null if none can be had. `must`: waits for one.
   std::unique_ptr<LiveGuest> get_standby(bool must, uint64_t* wait_ns);
-  /// Makes `next` the active. Returns false if it refused to take over, and is dropped.
+  /// Makes `next` the active. Returns false if a probe answers otherwise on it or it refused to take over: it is
+  /// dropped.
   bool swap(std::unique_ptr<LiveGuest> next, uint64_t start_ns, uint64_t wait_ns);
+  /// Returns how `next` answers a probe otherwise than the active does; empty: it does not. If a probe traps on the
+  /// active, that is poisoned.
+  std::string compare_probes(LiveGuest& active, LiveGuest& next);
   /// Counts an exchange, and tells the recorder.
   RotationEvent count_exchange(const LiveGuest& old, const LiveGuest& next, RotationCause cause, uint64_t wait_ns);
   void count_pause(RotationEvent& event, uint64_t start_ns);
@@ -173,6 +177,7 @@ class ProxyImpl final : memory::ForkHooks {
   LeaseCount rotations_, rotations_trap_, rotations_force_, rotations_image_, reclaimed_bytes_;
   LeaseCount kept_back_bytes_;  ///< of `retired_`; 0: none
   LeaseCount memory_bytes_, denied_growths_, pause_ns_last_, pause_ns_max_, pause_ns_total_, wait_ns_max_;
+  LeaseCount probes_, probes_failed_, probes_skipped_;
   std::atomic<uint64_t> drain_overdue_ = 0;
   mutable std::mutex off_reason_mutex_;
   std::string off_reason_;

@@ -78,6 +78,14 @@ Result<void> Recorder::prepare(uint32_t export_index, std::span<const Arg> args,
         return fail(ErrorKind::invalid_argument,
                     fmt::format("{} can't be recorded: it takes a handle of {}, {}", plan.shown,
                                 plan_.exports[need->call->export_index].shown, need->stuck));
+    std::vector<const Provisional*> seen;
+    for (const auto& need : call.needs)
+      if (const Provisional* late = too_late(*need, seen))
+        return fail(
+            ErrorKind::invalid_argument,
+            fmt::format("{} can't be recorded: it takes a handle of {}, which would have to be recorded where it "
+                        "was made, but the log was cut behind that, and what it read has changed",
+                        plan.shown, plan_.exports[late->call->export_index].shown));
     record->promoted = !call.builds && plan.makes_handles;
     call.record = std::move(record);
   } else if (plan.makes_handles || seen.ends_query) {
@@ -346,6 +354,16 @@ void Recorder::promote(Provisional& query) {
   for (const auto& need : std::exchange(query.needs, {})) need->let_go();
 }
 
+const Provisional* Recorder::too_late(const Provisional& query, std::vector<const Provisional*>& seen) const {
+  if (query.promoted || std::ranges::find(seen, &query) != seen.end()) return nullptr;
+  seen.push_back(&query);
+  if (query.call->seq <= log_.cut_seq() && !unchanged_since(query)) return &query;
+  for (const auto* others : {&query.needs, &query.ends})
+    for (const auto& other : *others)
+      if (const Provisional* late = too_late(*other, seen)) return late;
+  return nullptr;
+}
+
 /// Returns whether what the query read is as it was, by the log and by the calls that are not yet in it.
 bool Recorder::unchanged_since(const Provisional& query) const {
   const uint64_t seq = query.call->seq;
@@ -358,7 +376,8 @@ bool Recorder::unchanged_since(const Provisional& query) const {
              touches = true;
              changed |= (changes || ends) && std::ranges::find(query.pins, id) != query.pins.end();
            });
-           return call->seq > seq && (changed || (plan.effect == Effect::build && !touches));
+           return call->seq > seq &&
+                  (changed || changes_more(plan, *call) || (plan.effect == Effect::build && !touches));
          });
 }
 
@@ -373,7 +392,8 @@ void Recorder::append(std::shared_ptr<const LogCall> call) {
   switch (log_.append(std::move(call))) {
     case Log::Appended::ok: break;
     case Log::Appended::due: compaction_due_ = true; break;
-    case Log::Appended::full: recording_ = false; break;
+    case Log::Appended::filling:
+    case Log::Appended::full: shortening_due_ = true; break;
   }
 }
 

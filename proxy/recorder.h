@@ -73,6 +73,14 @@ class Recorder {
     return true;
   }
   Result<uint32_t> resolve(uint32_t token, const LiveGuest& active);
+  /// Returns the oldest handle that lives of those that builds by an export returned, with the guest's pointer; nothing
+  /// if none lives.
+  std::optional<std::pair<HandleId, uint32_t>> oldest(uint32_t export_index, const LiveGuest& active) {
+    TokenTable::Entry* entry = tokens_.oldest(export_index);
+    if (!entry) return std::nullopt;
+    auto raw = tokens_.raw(*entry, active);
+    return raw ? std::optional(std::pair(entry->id, *raw)) : std::nullopt;
+  }
   /// Returns (token, raw) of all live handles, for a lease that stays behind on the guest.
   std::vector<std::pair<uint32_t, uint32_t>> all_raw(const LiveGuest& guest) { return tokens_.all_raw(guest); }
 
@@ -97,6 +105,9 @@ class Recorder {
   }
   /// Returns, once, whether the log grew by enough to be worth a compaction.
   bool compaction_due() { return std::exchange(compaction_due_, false); }
+  /// Returns, once, whether the log comes close to a bound, or is over one. Not within a span that can be taken back:
+  /// what it recorded has yet to get its place.
+  bool shortening_due() { return !undoing_ && std::exchange(shortening_due_, false); }
 
   /// Begins a span that roll_back can take back: what is recorded, and the tokens that end or are given. `commit` keeps
   /// it.
@@ -126,6 +137,8 @@ class Recorder {
   void end_token(uint32_t token, TokenTable::State why, uint64_t rotation = 0);
   void promote(Provisional& query);
   bool unchanged_since(const Provisional& query) const;
+  /// Returns the query that can't enter the log any more, of those that would with this one; null: all can.
+  const Provisional* too_late(const Provisional& query, std::vector<const Provisional*>& seen) const;
   void emit(std::shared_ptr<const LogCall> call);
   void append(std::shared_ptr<const LogCall> call);
   void prune_kept();
@@ -138,6 +151,7 @@ class Recorder {
   const bool enabled_;  ///< false: tokens are raw values
   bool recording_;
   bool compaction_due_ = false;
+  bool shortening_due_ = false;
   std::unordered_map<HandleId, std::shared_ptr<Provisional>> provisional_;  ///< of live query handles
   std::vector<uint32_t> lease_handles_;  ///< query tokens of the current lease, freed ones included
   std::vector<uint32_t> kept_handles_;   ///< query tokens that no lease ends, freed ones included until pruned

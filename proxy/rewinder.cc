@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "proxy/clock.h"
+#include "proxy/probes.h"
 #include "rotor/guard.h"
 #include "rotor/printable.h"
 
@@ -28,6 +29,7 @@ Rewinder::Rewinder(const Policy& policy, const Plan& plan, GuestSource& source, 
       options_(options),
       tracks_(!options.live_in_checkpoint),
       state_(policy.checkpoint, policy.warm_at),
+      answers_(plan.probes.size()),
       changes_(plan.exports.size() + kOthers) {
   publish();
 }
@@ -201,6 +203,7 @@ Result<void> Rewinder::take(LiveGuest& active, double use) {
     return std::unexpected(std::move(image).error());
   }
   checkpoint_ = std::move(*image);
+  ask_probes(active);
   warmer_.keep_ready(checkpoint_);
   state_.note_taken(end_ns, took_ns, use);
   held_.note_checkpoint();
@@ -214,6 +217,23 @@ Result<void> Rewinder::take(LiveGuest& active, double use) {
   warmer_.tell({.kind = ProxyEventKind::checkpoint_taken, .ns = took_ns, .bytes = checkpoint_->resident_bytes});
   call_back("on_checkpoint", options_.on_checkpoint);
   return {};
+}
+
+/// Keeps what the active answers, for when it has trapped.
+void Rewinder::ask_probes(LiveGuest& active) {
+  for (size_t i = 0; i < answers_.size(); i++) {
+    answers_[i].reset();
+    if (active.poison) continue;
+    auto answer = ask(plan_, plan_.probes[i], active, no_handle);
+    if (answer) {
+      answers_[i] = std::move(*answer);
+      continue;
+    }
+    warmer_.note_problem(answer.error());
+    const ErrorKind kind = answer.error().kind;
+    if (kind == ErrorKind::trap || kind == ErrorKind::host || kind == ErrorKind::internal)
+      active.poison = answer.error();
+  }
 }
 
 /// Pauses the workers, and makes an image of the guest. An active that does not go on is poisoned: if it was imaged
@@ -257,6 +277,7 @@ std::string Rewinder::changers() const {
   };
   add("a host function by Caller::state_changed", changes_[counts.size() + kHostFunction]);
   add("Lease::memory", changes_[counts.size() + kLeaseMemory]);
+  add("what a probe found", changes_[counts.size() + kProbe]);
   return text;
 }
 

@@ -81,6 +81,13 @@ class Rewinder {
   std::unique_ptr<LiveGuest> stamp();
   /// Notes that the instance that `stamp` made is the active now.
   void note_rewind(LiveGuest& active, uint64_t rotation);
+  /// Returns what the active answered to a probe when the checkpoint was taken, or null if it did not.
+  const RawReply* answer_at_checkpoint(size_t probe) const {
+    return checkpoint_ && answers_[probe] ? &*answers_[probe] : nullptr;
+  }
+  /// Notes that an instance made from the checkpoint answers otherwise than the active: something was left behind that
+  /// the policy does not know of, so no rewind goes to it.
+  void distrust(uint64_t calls) { note_change(plan_.exports.size() + kProbe, calls); }
   /// Drops the checkpoint: no more are taken.
   void give_up() { checkpoint_.reset(); }
 
@@ -89,13 +96,14 @@ class Rewinder {
 
  private:
   /// What leaves something behind and is no export; counted behind these.
-  enum Other : uint32_t { kHostFunction, kLeaseMemory, kOthers };
+  enum Other : uint32_t { kHostFunction, kLeaseMemory, kProbe, kOthers };
 
   void note_change(size_t source, uint64_t call_number);
   void hear(LiveGuest& active, uint64_t calls);
   bool holds_newer() const;
   Result<std::shared_ptr<const StandbyImage>> image_of(LiveGuest& active);
   Result<void> reseed(LiveGuest& guest) const;
+  void ask_probes(LiveGuest& active);
   std::string changers() const;
   void publish();
   void call_back(const char* what, const std::function<void()>& callback);
@@ -109,7 +117,8 @@ class Rewinder {
   CheckpointState state_;
   HeldResults held_;
   std::shared_ptr<const StandbyImage> checkpoint_;
-  bool told_ = false;  ///< of what is in the way, since the last checkpoint or rewind
+  std::vector<std::optional<RawReply>> answers_;  ///< to each probe, when it was taken
+  bool told_ = false;                             ///< of what is in the way, since the last checkpoint or rewind
 
   LeaseCount checkpoints_, failed_, ns_last_, ns_max_, ns_total_, bytes_, resident_bytes_;
   LeaseCount held_up_, futile_, held_count_, stale_;

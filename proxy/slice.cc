@@ -61,6 +61,7 @@ class Slicer {
 
   bool is_needed(const ExportPlan& plan, const LogCall& call, const std::unordered_set<HandleId>& needed,
                  std::set<std::string>& written) const {
+    const bool is_local = !changes_more(plan, call);
     bool touches = false, makes_needed = false, changes_needed = false, orphan = false;
     for (HandleId id : call.made) {
       touches |= id != kNullHandle;
@@ -73,8 +74,7 @@ class Slicer {
       // A handle made before these calls lives, unless one of them ends it.
       changes_needed |= !ends && !plan.reads && !call.promoted && !maker_.contains(id) && !ender_.contains(id);
     });
-    if (orphan) return false;
-    if (touches && !makes_needed && !changes_needed) return false;
+    if (is_local && (orphan || (touches && !makes_needed && !changes_needed))) return false;
     if (!plan.key) return true;
     return written.insert(call.key(plan)).second || makes_needed;
   }

@@ -15,10 +15,24 @@ namespace {
 
 using enum ArgKind;
 
-enum Export : uint32_t { kMake, kAdd, kPair, kMerge, kDrop, kSet, kBump, kTune, kMirror, kConsumeQuery, kExportCount };
+enum Export : uint32_t {
+  kMake,
+  kAdd,
+  kPair,
+  kMerge,
+  kDrop,
+  kSet,
+  kBump,
+  kTune,
+  kPost,
+  kMirror,
+  kConsumeQuery,
+  kExportCount
+};
 
 /// make() -> h; add(h, x); pair(a, b) -> h, reads; merge(consumed…) -> h; drop(consumed); set(x) with a key of nothing;
-/// bump(x), which touches no handle; tune(h, x) with h as its key; mirror(h) -> h, a query; a query that ends what it
+/// bump(x), which touches no handle; tune(h, x) with h as its key; post(h, x), which
+/// writes to more than h; mirror(h) -> h, a query; a query that ends what it
 /// is given.
 Plan make_plan() {
   Plan plan;
@@ -28,6 +42,7 @@ Plan make_plan() {
     item.name = name;
     item.effect = effect;
     item.args = std::move(args);
+    item.local = effect == Effect::build;
     return item;
   };
   add(kMake, "make", Effect::build, {scalar});
@@ -37,6 +52,7 @@ Plan make_plan() {
   add(kDrop, "drop", Effect::release, {consumed});
   add(kSet, "set", Effect::build, {scalar}).key.emplace();
   add(kBump, "bump", Effect::build, {scalar});
+  add(kPost, "post", Effect::build, {handle, scalar}).local = false;
   add(kTune, "tune", Effect::build, {handle, scalar}).key = {{0}};
   add(kMirror, "mirror", Effect::query, {handle}).makes_handles = true;
   add(kConsumeQuery, "eat", Effect::query, {consumed});
@@ -132,6 +148,16 @@ TEST(Slice, OfAKeyTheLastWriterStays) {
 
 TEST(Slice, WhatTouchesNoHandleStays) { EXPECT_EQ(sliced({call(kBump, {1}), call(kBump, {2})}), "11"); }
 
+TEST(Slice, ABuildThatIsNotLocalStaysWithAllThatItTakes) {
+  EXPECT_EQ(sliced({call(kMake, {1}, {1}), call(kAdd, {1, 5}), call(kPost, {1, 5}), call(kDrop, {1})}), "1111");
+  EXPECT_EQ(sliced({call(kMake, {1}, {1}), call(kPost, {1, 5}), call(kAdd, {1, 5}), call(kDrop, {1})}), "11.1")
+      << "what came after it changed only what is gone";
+  EXPECT_EQ(sliced({call(kMake, {1}, {1}), call(kMake, {2}, {2}), call(kPair, {1, 2}, {3}), call(kPost, {3, 1}),
+                    call(kDrop, {1}), call(kDrop, {2}), call(kDrop, {3})}),
+            "1111111");
+  EXPECT_EQ(sliced({call(kPost, {1, 5}), call(kDrop, {1})}), "1.") << "a handle of no call: the replay says so, aloud";
+}
+
 TEST(Slice, APromotedQueryStaysForWhatItReturned) {
   EXPECT_EQ(sliced({call(kMake, {1}, {1}), mirror(1, 2), call(kAdd, {2, 5})}), "111");
   EXPECT_EQ(sliced({call(kMake, {1}, {1}), mirror(1, 2), call(kAdd, {2, 5}), call(kDrop, {2})}), "1...")
@@ -192,6 +218,9 @@ bool perform(const LogCall& made_call, Heap& heap, int64_t& setting, int64_t* re
       for (HandleId id : taken) value = (value * 5 + heap[id]) & 0xffff;
       break;
     case kBump: setting += static_cast<int64_t>(made_call.args[0]); break;
+    case kPost:
+      value = setting = (setting * 31 + heap[taken[0]] + static_cast<int64_t>(made_call.args[1])) & 0xffff;
+      break;
     default: break;
   }
   for (HandleId id : ended) heap.erase(id);
@@ -204,14 +233,15 @@ bool perform(const LogCall& made_call, Heap& heap, int64_t& setting, int64_t* re
 /// Records as the proxy does: queries whose handles are provisional until a build takes one.
 class RandomLog {
  public:
-  explicit RandomLog(uint64_t seed)
-      : random_(seed), log_(kPlan, {.calls = 1u << 20, .bytes = 1u << 30, .replay_ns = 1u << 30}) {}
+  RandomLog(uint64_t seed, bool cuts)
+      : random_(seed), cuts_(cuts), log_(kPlan, {.calls = 1u << 20, .bytes = 1u << 30, .replay_ns = 1u << 30}) {}
 
   void run(int steps) {
     for (int i = 0; i < steps && !testing::Test::HasFatalFailure(); i++) {
       step();
       if (below(20) == 0) move_readers();
       if (below(40) == 0) compact();
+      if (cuts_ && below(60) == 0) cut();
       if (below(30) == 0) check_fresh();
     }
     for (size_t i = 0; i < readers_.size(); i++) check(readers_[i]);
@@ -219,6 +249,8 @@ class RandomLog {
   }
   int missed = 0, caught_up = 0;
   uint64_t dropped = 0;
+  uint64_t cut_away = 0;
+  int too_late = 0;
 
  private:
   struct Reader {
@@ -266,7 +298,9 @@ class RandomLog {
       record(call(kDrop, {gone}));
     } else if (what < 84) {
       record(call(kBump, {below(1000)}));
-    } else if (what < 92) {
+    } else if (what < 86) {
+      record(call(kPost, {any(), below(1000)}));
+    } else if (what < 93) {
       query();
     } else {
       end_query();
@@ -291,8 +325,11 @@ class RandomLog {
     Query made = std::move(queries_.front());
     queries_.erase(queries_.begin());
     const HandleId id = made.call->made[0];
-    if (below(2)) {
-      if (log_.unchanged_since(made.call->seq, made.pins)) made.call->seq = log_.next_seq();
+    const bool unchanged = log_.unchanged_since(made.call->seq, made.pins);
+    const bool late = !unchanged && made.call->seq <= log_.cut_seq();
+    too_late += late;
+    if (below(2) && !late) {
+      if (unchanged) made.call->seq = log_.next_seq();
       log_.append(made.call);
       built_.push_back(id);
       record(call(kAdd, {id, below(1000)}));
@@ -315,15 +352,42 @@ class RandomLog {
   void compact() {
     std::vector<LogPosition> positions;
     for (const Reader& reader : readers_) positions.push_back(reader.position);
+    if (base_) positions.push_back(base_->position);
     const uint64_t before = log_.size();
     const uint64_t remain = log_.compact(positions);
     EXPECT_LE(remain, before);
     dropped += before - remain;
   }
 
+  /// Cuts the log where some reader stands: those behind it begin anew with it.
+  void cut() {
+    if (readers_.empty()) return;
+    const Reader base = readers_[below(static_cast<uint32_t>(readers_.size()))];
+    if (log_.missed_one(base.position)) return;
+    std::erase_if(readers_, [&](const Reader& reader) { return reader.position.seq < base.position.seq; });
+    const uint64_t before = log_.size();
+    cut_away += before - log_.cut(base.position);
+    base_ = base;
+    EXPECT_EQ(log_.fill() > 0, log_.size() > 0);
+    LogPosition nowhere;
+    if (base.position.seq) {
+      EXPECT_FALSE(log_.fresh_calls(&nowhere));
+      EXPECT_FALSE(log_.tail_calls(nowhere = {}, has_none));
+    }
+  }
+
   Reader fresh() {
     Reader reader;
-    replay(log_.fresh_calls(&reader.position), reader);
+    if (base_) {
+      reader = *base_;
+      Result<Calls> tail = log_.tail_calls(reader.position, [&](HandleId id) { return reader.heap.contains(id); });
+      EXPECT_TRUE(tail) << tail.error().message;
+      if (tail) replay(*tail, reader);
+      return reader;
+    }
+    Result<Calls> calls = log_.fresh_calls(&reader.position);
+    EXPECT_TRUE(calls) << calls.error().message;
+    if (calls) replay(*calls, reader);
     return reader;
   }
 
@@ -365,29 +429,35 @@ class RandomLog {
   }
 
   std::mt19937_64 random_;
+  const bool cuts_;
   Log log_;
   Heap truth_;
   int64_t setting_ = 0;
   std::vector<HandleId> built_;
   std::vector<Query> queries_;
   std::vector<Reader> readers_;
+  std::optional<Reader> base_;  ///< that the log was cut at
 };
 
 TEST(Slice, EveryReaderOfARandomLogHasWhatLivesAndNothingMore) {
-  int missed = 0, caught_up = 0;
-  uint64_t dropped = 0;
+  int missed = 0, caught_up = 0, too_late = 0;
+  uint64_t dropped = 0, cut_away = 0;
   for (uint64_t seed = 1; seed <= 200; seed++) {
-    RandomLog log(seed);
+    RandomLog log(seed, seed % 2);
     log.run(400);
     missed += log.missed;
     caught_up += log.caught_up;
     dropped += log.dropped;
+    cut_away += log.cut_away;
+    too_late += log.too_late;
     ASSERT_FALSE(testing::Test::HasFailure()) << "seed " << seed;
   }
   // All of it happened.
   EXPECT_GT(missed, 10);
   EXPECT_GT(caught_up, 100);
   EXPECT_GT(dropped, 1000u);
+  EXPECT_GT(cut_away, 1000u);
+  EXPECT_GT(too_late, 10);
 }
 
 }  // namespace

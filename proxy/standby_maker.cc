@@ -16,26 +16,35 @@ std::unexpected<WarmupFailure> because(Error error) {
 std::expected<void, WarmupFailure> StandbyMaker::make(Warmup& warmup, bool at_any_use) {
   warmup.wants_image =
       policy_.image == ImageMode::lazy && (!warmup.image || log_.tail_ns(warmup.position) > policy_.image_tail_ns);
-  auto made = source_.make(warmup.image.get(), warmup.wants_image);
-  if (!made) return because(std::move(made).error());
-  warmup.guest = std::move(*made);
-  LiveGuest& guest = *warmup.guest;
-  if (auto started = guest.start_workers(); !started) return because(std::move(started).error());
-  if (!warmup.image) {
-    warmup.calls = log_.fresh_calls(&warmup.position);
-    for (const auto& call : warmup.calls)
-      if (auto replayed = replayer_.replay(*call, guest); !replayed) return because(std::move(replayed).error());
-  } else if (warmup.wants_image) {
-    warmup.calls = warmup.image->calls;
-  }
+  if (auto begun = begin(warmup); !begun) return because(std::move(begun).error());
   if (auto caught = catch_up(warmup); !caught) return caught;
-  if (const double use = guest.use(); use >= policy_.warm_at && !at_any_use)
+  if (const double use = warmup.guest->use(); use >= policy_.warm_at && !at_any_use)
     return std::unexpected(WarmupFailure{
         .error =
             Error(ErrorKind::limit,
                   fmt::format("rotation is futile: after replay a standby uses {:.0f} % of its memory", use * 100)),
         .futile = true});
   return {};
+}
+
+Result<void> StandbyMaker::begin(Warmup& warmup) {
+  ROTOR_TRY(warmup.guest, source_.make(warmup.image.get(), warmup.wants_image));
+  LiveGuest& guest = *warmup.guest;
+  ROTOR_CHECK(guest.start_workers());
+  if (!warmup.image) {
+    ROTOR_TRY(warmup.calls, log_.fresh_calls(&warmup.position));
+    for (const auto& call : warmup.calls) ROTOR_CHECK(replayer_.replay(*call, guest));
+  } else if (warmup.wants_image) {
+    warmup.base = warmup.image->stands_alone ? warmup.image : warmup.image->base;
+    warmup.calls = warmup.image->calls;
+  }
+  return {};
+}
+
+Result<void> StandbyMaker::make_for_cut(Warmup& warmup) {
+  warmup.wants_image = true;
+  ROTOR_CHECK(begin(warmup));
+  return replay_tail(*warmup.guest, warmup.position, &warmup.calls);
 }
 
 Result<void> StandbyMaker::stamp(Warmup& warmup) {

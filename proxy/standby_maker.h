@@ -23,6 +23,7 @@ struct Warmup {
   LogPosition position = {};                       ///< where the standby stands in the log
   std::unique_ptr<LiveGuest> guest = {};           ///< also after an error, if it was made at all
   bool wants_image = false;                        ///< an image is to be taken of it
+  std::shared_ptr<const StandbyImage> base = {};   ///< for that image: see StandbyImage::base
   Calls calls = {};                                ///< for that image, all calls that it was made by
 };
 
@@ -34,6 +35,9 @@ class StandbyMaker {
 
   /// Makes a standby and replays what is recorded meanwhile. `at_any_use`: even if it uses more than `warm_at`.
   std::expected<void, WarmupFailure> make(Warmup& warmup, bool at_any_use);
+  /// Makes a standby of which an image is to be taken that the log can be cut at: whatever it uses, and however far the
+  /// log has grown when it is made.
+  Result<void> make_for_cut(Warmup& warmup);
   /// Makes a standby from the image and what the log has behind that as of now. Pre: there is an image.
   Result<void> stamp(Warmup& warmup);
   /// Replays what was recorded while a standby was made, in rounds, each shorter than the one before if all is well.
@@ -42,6 +46,9 @@ class StandbyMaker {
   Result<void> replay_tail(LiveGuest& guest, LogPosition& position, Calls* calls);
 
  private:
+  /// Makes the guest, and replays what the log has as of now if it is a fresh one.
+  Result<void> begin(Warmup& warmup);
+
   const Policy& policy_;
   Log& log_;
   GuestSource& source_;

@@ -270,7 +270,7 @@ TEST(WarmUp, BacksOffAfterFailure) {
 TEST(WarmUp, ADivergenceDropsTheStandby) {
   TestGuests guests;
   Policy policy = test_policy();
-  policy.exports.push_back({.name = "ask", .effect = Effect::build});
+  rule_of(policy, "ask").effect = Effect::build;
   Proxy proxy = guests.proxy(policy);
   ASSERT_EQ(proxy.call("ask")->i32(), 3) << "what the host said to this instance alone";
   ASSERT_TRUE(proxy.call("leak", {kToWarm}));

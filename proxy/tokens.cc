@@ -70,6 +70,14 @@ void TokenTable::end(uint32_t token, State why, uint64_t rotation) {
   entries_[index].rotation = rotation;
 }
 
+TokenTable::Entry* TokenTable::oldest(uint32_t export_index) {
+  Entry* found = nullptr;
+  for (Entry& entry : entries_)
+    if (entry.state == State::built && entry.export_index == export_index && (!found || entry.id < found->id))
+      found = &entry;
+  return found;
+}
+
 std::vector<std::pair<uint32_t, uint32_t>> TokenTable::all_raw(const LiveGuest& guest) {
   std::vector<std::pair<uint32_t, uint32_t>> all;
   for (uint32_t i = 0; i < entries_.size(); i++) {

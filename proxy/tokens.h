@@ -59,6 +59,8 @@ class TokenTable {
     return look_up(entry, guest);
   }
   void end(uint32_t token, State why, uint64_t rotation = 0);
+  /// Returns the live entry of the oldest handle that builds by an export returned, or null. Valid until the next add.
+  Entry* oldest(uint32_t export_index);
   /// Returns (token, raw) of all live entries.
   std::vector<std::pair<uint32_t, uint32_t>> all_raw(const LiveGuest& guest);
 

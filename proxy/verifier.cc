@@ -12,9 +12,10 @@ Result<VerifyReport> Verifier::verify(const StandbyImage& image) {
 }
 
 Result<VerifyReport> Verifier::replay_and_compare(const StandbyImage& image) {
-  ROTOR_TRY(std::unique_ptr<LiveGuest> guest, source_.make(nullptr, false));
-  ROTOR_CHECK(guest->start_workers());
   VerifyReport report;
+  if (image.stands_alone) return report;
+  ROTOR_TRY(std::unique_ptr<LiveGuest> guest, source_.make(image.base.get(), false));
+  ROTOR_CHECK(guest->start_workers());
   for (const auto& call : image.calls) {
     ROTOR_CHECK(replayer_.replay(*call, *guest));
     report.calls++;

@@ -55,9 +55,9 @@ void Warmer::after_fork_in_child() {
   // While it was busy, the parent's thread had the standby.
   if (state_ == StandbyState::warming || busy_) set_state(StandbyState::none);
   busy_ = false;
+  cut_ = CutState::none;
   draining_ = 0;
   retired_.after_fork_in_child();
-  publish_positions();
 }
 
 // ---- for those who call the proxy -----------------------------------------------------------------------------------
@@ -165,9 +165,39 @@ void Warmer::refuse(std::unique_ptr<LiveGuest> guest, const Error& why) {
   note_failure({.error = why});
 }
 
+void Warmer::refuse_wrong(std::unique_ptr<LiveGuest> guest, const Error& why) {
+  {
+    std::lock_guard lock(mutex_);
+    if (guest->origin == StandbyOrigin::image) (void)images_.drop_useless();
+  }
+  refuse(std::move(guest), why);
+}
+
 std::shared_ptr<const StandbyImage> Warmer::image() const {
   std::lock_guard lock(mutex_);
   return images_.image();
+}
+
+Result<void> Warmer::shorten_log() {
+  constexpr int kAttempts = 3;
+  const bool waits = log_.fill() > 2;
+  for (int failures = 0; failures < kAttempts;) {
+    // A reader may hold this lock and wait for the other one.
+    std::unique_lock<std::shared_mutex> nobody_reads = log_.nobody_reading(waits);
+    std::unique_lock lock(mutex_);
+    if (log_.fill() > 1) (void)cut_log(nobody_reads);
+    if (given_up_ || (waits && log_.fill() <= 1)) return {};
+    if (cut_ == CutState::none) cut_ = CutState::wanted;
+    work_.notify_one();
+    const Result<void> runs = thread_.start();
+    if (!waits) return {};
+    if (!runs) return runs;
+    if (nobody_reads) nobody_reads.unlock();
+    changed_.wait(lock, [&] { return cut_ == CutState::none || given_up_ || stop_; });
+    failures += !cut_problem_.empty();
+  }
+  std::lock_guard lock(mutex_);
+  return fail(ErrorKind::internal, cut_problem_);
 }
 
 void Warmer::notify(bool compact) {
@@ -266,28 +296,33 @@ void Warmer::note_problem(const Error& problem) {
 void Warmer::put_standby(std::unique_ptr<LiveGuest> guest, const LogPosition& position) {
   standby_ = std::move(guest);
   position_ = position;
-  publish_positions();
 }
 
-std::unique_ptr<LiveGuest> Warmer::remove_standby() {
-  std::unique_ptr<LiveGuest> guest = std::move(standby_);
-  publish_positions();
-  return guest;
-}
+std::unique_ptr<LiveGuest> Warmer::remove_standby() { return std::move(standby_); }
 
-void Warmer::drop_image() {
-  images_.drop();
-  publish_positions();
+Warmup Warmer::begin_warmup() {
+  if (images_.image() && log_.missed_one(images_.position())) images_.drop();
+  return images_.image() ? Warmup{.image = images_.image(), .position = images_.position()} : Warmup();
 }
 
 std::vector<LogPosition> Warmer::positions() const {
   std::vector<LogPosition> positions;
   if (standby_) positions.push_back(position_);
   if (images_.image()) positions.push_back(images_.position());
+  if (images_.cut_position()) positions.push_back(*images_.cut_position());
   return positions;
 }
 
-void Warmer::publish_positions() { log_.set_positions(positions()); }
+bool Warmer::cut_log(const std::unique_lock<std::shared_mutex>& nobody_reads) {
+  if (!nobody_reads || !images_.can_cut() || log_.missed_one(images_.position())) return false;
+  const LogPosition position = images_.position();
+  // A standby that the thread is about to bring up to date stands where it stood.
+  if ((standby_ || busy_) && position_.seq < position.seq) return false;
+  images_.cut();
+  events_.push({.kind = ProxyEventKind::log_cut, .calls = log_.cut(position)});
+  work_.notify_one();
+  return true;
+}
 
 void Warmer::set_state(StandbyState state) {
   state_ = state;

@@ -68,10 +68,16 @@ class Warmer {
   std::shared_ptr<const StandbyImage> image() const;
   /// Tells the thread that the log grew; `compact`: by enough to be worth a compaction.
   void notify(bool compact);
+  /// Cuts the log at an image, or has one made and verified for that: called when the log is over half of a bound, with
+  /// the gate closed. Waits for it if the log is twice as large as a bound. Errors: internal (it is, and no image can
+  /// stand for its calls).
+  Result<void> shorten_log();
   /// Takes a retired guest, which the background thread frees.
   void retire(std::unique_ptr<LiveGuest> guest);
   /// Takes back a standby that `take` or `stamp` gave and that can't be used.
   void refuse(std::unique_ptr<LiveGuest> guest, const Error& why);
+  /// Does the same with one whose state is not what it should be: the image that it was made from goes with it.
+  void refuse_wrong(std::unique_ptr<LiveGuest> guest, const Error& why);
   /// Returns whether an instance may be made, or whether the last failure is too short a while ago (see Backoff).
   bool lets_try(bool at_any_use) const;
   /// Notes an instance that another made from a checkpoint.
@@ -100,6 +106,7 @@ class Warmer {
 
  private:
   enum class StandbyState : uint8_t { none, warming, ready };
+  enum class CutState : uint8_t { none, wanted, preparing };
 
   // On the background thread (proxy/warmer_jobs.cc). With the lock, which they release meanwhile:
   void run();
@@ -109,16 +116,26 @@ class Warmer {
   void follow(std::unique_lock<std::mutex>& lock);
   void compact(std::unique_lock<std::mutex>& lock);
   void verify_newest(std::unique_lock<std::mutex>& lock);
+  void prepare_cut(std::unique_lock<std::mutex>& lock);
   void exchange_ready(std::unique_lock<std::mutex>& lock);
   // Without the lock:
   /// Makes a standby, and its image if it gets one.
   std::expected<void, WarmupFailure> make(Warmup& warmup, bool at_any_use);
+  /// Takes the image of a standby, and keeps it.
+  std::expected<void, WarmupFailure> image_of(Warmup& warmup);
+  /// Makes a standby for an image that the log can be cut at, and takes that.
+  Result<void> make_for_cut(Warmup& warmup);
 
-  // With the lock; what changes where readers of the log stand tells the log:
+  // With the lock:
   void put_standby(std::unique_ptr<LiveGuest> guest, const LogPosition& position);
   std::unique_ptr<LiveGuest> remove_standby();
-  void drop_image();
-  void publish_positions();
+  /// Makes and verifies an image that the log can be cut at, and releases the lock meanwhile. Errors: why there is
+  /// none.
+  Result<void> have_cut_image(std::unique_lock<std::mutex>& lock);
+  /// Cuts the log, if it can be now.
+  bool cut_log(const std::unique_lock<std::shared_mutex>& nobody_reads);
+  /// Returns what the next standby begins with: the newest image, if it has missed nothing, or nothing.
+  Warmup begin_warmup();
   std::vector<LogPosition> positions() const;
   void set_state(StandbyState state);
   /// Ends the warm-up that runs, or the standby that can't follow the log.
@@ -148,6 +165,8 @@ class Warmer {
   bool given_up_ = false;
   bool at_any_use_ = false;
   bool compact_ = false;
+  CutState cut_ = CutState::none;
+  std::string cut_problem_;  ///< why there is no image that the log can be cut at; empty: there is one, or no need
   int draining_ = 0;
   std::unique_ptr<LiveGuest> standby_;
   LogPosition position_;  ///< of the standby

@@ -35,7 +35,7 @@ void Warmer::run() {
   // Guests are freed on this thread, where they may be entered.
   RetiredGuests::Guests rest = retired_.take();
   if (standby_) rest.push_back(std::move(standby_));
-  images_.drop();
+  images_.drop_all();
   ready_image_.reset();
   next_image_.reset();
   lock.unlock();
@@ -46,16 +46,20 @@ void Warmer::run() {
 bool Warmer::do_one_job(std::unique_lock<std::mutex>& lock) {
   if (!retired_.empty()) {
     free_retired(lock);
-  } else if (given_up_ && (standby_ || images_.image() || ready_image_ || state_ != StandbyState::none)) {
+  } else if (given_up_ &&
+             (standby_ || images_.image() || ready_image_ || cut_ != CutState::none || state_ != StandbyState::none)) {
     if (standby_) push_retired(remove_standby());
-    drop_image();
+    images_.drop_all();
     ready_image_.reset();
+    cut_ = CutState::none;
     set_state(StandbyState::none);
     changed_.notify_all();
   } else if (state_ == StandbyState::warming) {
     warm(lock);
   } else if (state_ == StandbyState::ready && !log_.at_end(position_)) {
     follow(lock);
+  } else if (cut_ == CutState::wanted) {
+    prepare_cut(lock);
   } else if (next_image_) {
     exchange_ready(lock);
   } else if (compact_) {
@@ -80,8 +84,7 @@ void Warmer::free_retired(std::unique_lock<std::mutex>& lock) {
 }
 
 void Warmer::warm(std::unique_lock<std::mutex>& lock) {
-  if (images_.image() && log_.missed_one(images_.position())) drop_image();
-  Warmup warmup{.image = images_.image(), .position = images_.position()};
+  Warmup warmup = begin_warmup();
   const bool at_any_use = at_any_use_;
   lock.unlock();
   auto reading = log_.reading();  // held until its position is published for compactions
@@ -90,13 +93,14 @@ void Warmer::warm(std::unique_lock<std::mutex>& lock) {
   if (!made && warmup.image && !stop_) {
     // What failed with the image need not fail without it: its state may be what is too big.
     lock.lock();
-    images_.drop_useless();
-    publish_positions();
-    if (warmup.guest) push_retired(std::move(warmup.guest));
-    last_problem_ = "no standby from the image: " + made.error().error.to_string();
+    const bool again = images_.drop_useless();
+    if (again) {
+      if (warmup.guest) push_retired(std::move(warmup.guest));
+      last_problem_ = "no standby from the image: " + made.error().error.to_string();
+      warmup = begin_warmup();
+    }
     lock.unlock();
-    warmup = {};
-    made = make(warmup, at_any_use);
+    if (again) made = make(warmup, at_any_use);
   }
   lock.lock();
   if (!made) {
@@ -120,25 +124,73 @@ void Warmer::warm(std::unique_lock<std::mutex>& lock) {
 /// A standby that can't be imaged serves without an image; one that did not survive the attempt is dropped.
 std::expected<void, WarmupFailure> Warmer::make(Warmup& warmup, bool at_any_use) {
   if (auto made = maker_.make(warmup, at_any_use); !made || !warmup.wants_image) return made;
-  const TakenImage taken = take_image(*warmup.guest, std::move(warmup.calls));
+  return image_of(warmup);
+}
+
+std::expected<void, WarmupFailure> Warmer::image_of(Warmup& warmup) {
+  const TakenImage taken = take_image(*warmup.guest, std::move(warmup.calls), std::move(warmup.base));
   std::lock_guard lock(mutex_);
   if (std::string problem = images_.put(taken, warmup.position); !problem.empty()) last_problem_ = std::move(problem);
-  if (taken.image) {
-    publish_positions();
+  if (taken.image)
     events_.push({.kind = ProxyEventKind::image_made,
                   .ns = taken.took_ns,
                   .bytes = (*taken.image)->resident_bytes,
                   .calls = (*taken.image)->calls.size()});
-  }
   if (taken.image || taken.guest_is_usable) return {};
   push_retired(std::move(warmup.guest));
   return std::unexpected(
       WarmupFailure{.error = Error(ErrorKind::internal, "the standby did not survive being imaged")});
 }
 
+/// Compacts the log, and if that is not enough, has an image ready that it can be cut at.
+void Warmer::prepare_cut(std::unique_lock<std::mutex>& lock) {
+  cut_ = CutState::preparing;
+  compact(lock);
+  Result<void> had;
+  if (log_.fill() >= 0.5 && !given_up_) had = have_cut_image(lock);
+  cut_problem_ = had ? "" : had.error().to_string();
+  if (!had && !stop_) last_problem_ = "no image to cut the log at: " + cut_problem_;
+  cut_ = CutState::none;
+  changed_.notify_all();
+}
+
+Result<void> Warmer::have_cut_image(std::unique_lock<std::mutex>& lock) {
+  if (policy_.image == ImageMode::off) return fail(ErrorKind::unsupported, "the policy says image.mode = \"off\"");
+  Warmup warmup = begin_warmup();
+  if (!warmup.image || warmup.image->stands_alone || log_.fill_behind(warmup.position) > 0.5) {
+    lock.unlock();
+    const Result<void> made = make_for_cut(warmup);
+    lock.lock();
+    if (warmup.guest) push_retired(std::move(warmup.guest));
+    if (!made) {
+      counted_.divergences += is_divergence(made.error());
+      (void)images_.drop_useless();  // the next attempt does without
+      return made;
+    }
+  } else if (images_.can_cut()) {
+    return {};
+  }
+  const std::shared_ptr<const StandbyImage> image = images_.image();
+  lock.unlock();
+  const Result<VerifyReport> report = verify(*image);
+  lock.lock();
+  events_.push({.kind = ProxyEventKind::image_verified, .calls = image->calls.size(), .text = fault_of(report)});
+  if (!report) return std::unexpected(report.error());
+  images_.note_verified(image);
+  return {};
+}
+
+Result<void> Warmer::make_for_cut(Warmup& warmup) {
+  auto reading = log_.reading();
+  ROTOR_CHECK(maker_.make_for_cut(warmup));
+  const std::shared_ptr<const StandbyImage> before = image();
+  if (auto imaged = image_of(warmup); !imaged) return std::unexpected(imaged.error().error);
+  return image() == before ? fail(ErrorKind::internal, last_problem()) : Result<void>();
+}
+
 void Warmer::follow(std::unique_lock<std::mutex>& lock) {
   busy_ = true;
-  // Its position stays published meanwhile.
+  // Its position stays known meanwhile.
   Warmup warmup{.position = position_, .guest = std::move(standby_)};
   lock.unlock();
   auto reading = log_.reading();
@@ -147,7 +199,6 @@ void Warmer::follow(std::unique_lock<std::mutex>& lock) {
   busy_ = false;
   if (!caught) {
     push_retired(std::move(warmup.guest));
-    publish_positions();
     return end_failed(caught.error());
   }
   put_standby(std::move(warmup.guest), warmup.position);

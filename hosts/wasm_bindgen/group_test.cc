@@ -43,10 +43,18 @@ Policy prover_policy(uint32_t workers) {
   policy.preset = Preset::wasm_bindgen;
   policy.group.workers = workers;
   policy.exports = {
-      {.name = "caml_fp_srs_create", .effect = Effect::build, .results = {{ResultKind::handle}}},
-      {.name = "caml_fp_srs_add_lagrange_basis", .effect = Effect::build, .args = {{ArgKind::handle, ArgKind::scalar}}},
-      {.name = "caml_fp_srs_h", .args = {{ArgKind::handle}}, .results = {{ResultKind::handle}}},
+      {.name = "caml_fp_srs_create", .effect = Effect::build, .local = true, .results = {{ResultKind::handle}}},
+      {.name = "caml_fp_srs_add_lagrange_basis",
+       .effect = Effect::build,
+       .local = true,
+       .args = {{ArgKind::handle, ArgKind::scalar}}},
+      {.name = "wasmf?proverproof_*", .effect = Effect::query},  // some take references
+      {.name = "caml_fp_srs_h",
+       .effect = Effect::query,
+       .args = {{ArgKind::handle}},
+       .results = {{ResultKind::handle}}},
       {.name = "caml_fp_srs_lagrange_commitment",
+       .effect = Effect::query,
        .args = {{ArgKind::handle, ArgKind::scalar, ArgKind::scalar}},
        .results = {{ResultKind::handle, ResultKind::error}}},
   };

@@ -41,6 +41,8 @@ inline const std::vector<uint8_t> kAnswerGuest = wasm::test::assemble_without_na
       (then (global.set $bump (i32.add (i32.const 2048) (i32.mul (call $salt) (i32.const 64))))))
     (local.set $p (global.get $bump))
     (global.set $bump (i32.and (i32.add (i32.add (local.get $p) (local.get $size)) (i32.const 15)) (i32.const -16)))
+    (if (i32.gt_u (global.get $bump) (i32.mul (memory.size) (i32.const 65536)))
+      (then (drop (memory.grow (i32.const 1)))))
     (local.get $p))
   (func (export "free") (param i32))
   ;; An object is its value.
@@ -292,31 +294,24 @@ inline Policy answer_policy() {
   Policy policy;
   policy.imports = {{.name = "env.salt", .mode = ImportMode::run}, {.name = "env.gate", .mode = ImportMode::run}};
   policy.exports = {
-      {.name = "make", .effect = Effect::build, .results = {{R::handle}}},
-      {.name = "add", .effect = Effect::build, .args = {{handle, scalar}}},
-      {.name = "*_into", .effect = Effect::build, .args = {{handle, scalar}}},
-      {.name = "wide_into", .effect = Effect::build, .args = {{handle, scalar, scalar}}},
-      {.name = "script", .effect = Effect::build, .args = {{handle, scalar}}},
-      {.name = "risky", .effect = Effect::build, .args = {{handle, scalar}}},
+      {.name = "*", .effect = Effect::query},
+      {.name = "make", .effect = Effect::build, .local = true, .results = {{R::handle}}},
+      {.name = "add", .effect = Effect::build, .local = true, .args = {{handle, scalar}}},
+      {.name = "*_into", .effect = Effect::build, .local = true, .args = {{handle, scalar}}},
+      {.name = "wide_into", .effect = Effect::build, .local = true, .args = {{handle, scalar, scalar}}},
+      {.name = "script", .effect = Effect::build, .local = true, .args = {{handle, scalar}}},
+      {.name = "risky", .effect = Effect::build, .local = true, .args = {{handle, scalar}}},
       {.name = "take_func", .effect = Effect::build},
       {.name = "nested", .effect = Effect::build},
       {.name = "drop", .effect = Effect::release},
-      {.name = "get", .args = {{handle}}},
-      {.name = "address", .args = {{handle}}},
-      {.name = "mirror", .args = {{handle}}, .results = {{R::handle}}},
-      {.name = "copy", .args = {{handle}}, .results = {{R::handle}}},
+      {.name = "get", .effect = Effect::query, .args = {{handle}}},
+      {.name = "address", .effect = Effect::query, .args = {{handle}}},
+      {.name = "mirror", .effect = Effect::query, .args = {{handle}}, .results = {{R::handle}}},
+      {.name = "copy", .effect = Effect::query, .args = {{handle}}, .results = {{R::handle}}},
   };
   policy.backoff_first_ms = 0;
   policy.backoff_max_ms = 1;
   return policy;
-}
-
-/// Changes the rule of an export, or adds one.
-inline ExportRule& rule_of(Policy& policy, std::string name) {
-  for (ExportRule& rule : policy.exports)
-    if (rule.name == name) return rule;
-  policy.exports.push_back({.name = std::move(name)});
-  return policy.exports.back();
 }
 
 /// Has a standby made by replay and swapped in; false: that failed, and last_problem says why.

@@ -30,6 +30,7 @@ inline const std::vector<uint8_t> kGuest = wasm::test::assemble(R"(
   (global $live (mut i32) (i32.const 0))
   (global $lent (mut i32) (i32.const 0))
   (global $fills (mut i32) (i32.const 0))
+  (global $posted (mut i32) (i32.const 0))
   ;; Addresses differ from instance to instance, by what the host says.
   (func $malloc (export "malloc") (param $size i32) (result i32) (local $p i32)
     (if (i32.eqz (global.get $bump))
@@ -37,6 +38,8 @@ inline const std::vector<uint8_t> kGuest = wasm::test::assemble(R"(
     (local.set $p (global.get $bump))
     (global.set $bump (i32.and (i32.add (i32.add (local.get $p) (local.get $size)) (i32.const 15)) (i32.const -16)))
     (global.set $lent (i32.add (global.get $lent) (i32.const 1)))
+    (if (i32.gt_u (global.get $bump) (i32.mul (memory.size) (i32.const 65536)))
+      (then (drop (memory.grow (i32.const 1)))))
     (local.get $p))
   (func (export "free") (param i32) (global.set $lent (i32.sub (global.get $lent) (i32.const 1))))
   (func (export "lent") (result i32) (global.get $lent))
@@ -64,6 +67,12 @@ inline const std::vector<uint8_t> kGuest = wasm::test::assemble(R"(
   (func (export "leak") (param $pages i32) (result i32)
     (if (i32.eq (memory.grow (local.get $pages)) (i32.const -1)) (then unreachable))
     (memory.size))
+  ;; Writes to more than its object: what it posted outlives that.
+  (func (export "post") (param $h i32) (param $x i32) (result i32)
+    (global.set $posted (i32.add (i32.mul (global.get $posted) (i32.const 31))
+                                 (i32.add (i32.load (local.get $h)) (local.get $x))))
+    (global.get $posted))
+  (func (export "posted") (result i32) (global.get $posted))
   (func (export "boom") (param $h i32)
     (i32.store (local.get $h) (i32.const -7))
     unreachable)
@@ -205,26 +214,46 @@ inline Policy test_policy() {
   Policy policy;
   policy.imports = {{.name = "*", .mode = ImportMode::run}};
   policy.exports = {
-      {.name = "make", .effect = Effect::build, .results = {{R::handle}}},
-      {.name = "add", .effect = Effect::build, .args = {{handle, scalar}}},
-      {.name = "pair", .effect = Effect::build, .args = {{handle, handle}}, .results = {{R::handle}}},
-      {.name = "pack", .effect = Effect::build, .args = {{bytes}}, .results = {{R::handle}}},
-      {.name = "many", .effect = Effect::build, .results = {{R::handles}}},
-      {.name = "merge", .effect = Effect::build, .args = {{consumed_handles}}, .results = {{R::handle}}},
-      {.name = "cached", .effect = Effect::build, .once = true, .args = {{handle, scalar}}, .results = {{R::handle}}},
+      {.name = "make", .effect = Effect::build, .local = true, .results = {{R::handle}}},
+      {.name = "add", .effect = Effect::build, .local = true, .args = {{handle, scalar}}},
+      {.name = "pair", .effect = Effect::build, .local = true, .args = {{handle, handle}}, .results = {{R::handle}}},
+      {.name = "pack", .effect = Effect::build, .local = true, .args = {{bytes}}, .results = {{R::handle}}},
+      {.name = "many", .effect = Effect::build, .local = true, .results = {{R::handles}}},
+      {.name = "merge", .effect = Effect::build, .local = true, .args = {{consumed_handles}}, .results = {{R::handle}}},
+      {.name = "cached",
+       .effect = Effect::build,
+       .once = true,
+       .local = true,
+       .args = {{handle, scalar}},
+       .results = {{R::handle}}},
+      {.name = "post", .effect = Effect::build, .args = {{handle, scalar}}},
       {.name = "tell", .effect = Effect::build},
       {.name = "drop", .effect = Effect::release},
-      {.name = "get", .args = {{handle}}},
-      {.name = "address", .args = {{handle}}},
-      {.name = "boom", .args = {{handle}}},
-      {.name = "mirror", .args = {{handle}}, .results = {{R::handle}}},
-      {.name = "sum", .args = {{handles}}},
-      {.name = "total", .args = {{vector}}},
-      {.name = "bytes_of", .args = {{handle}}, .results = {{R::bytes}}},
-      {.name = "wild", .results = {{R::bytes}}},
-      {.name = "try_make", .results = {{R::handle, R::error}}},
+      {.name = "l*", .effect = Effect::query},  // leak, lent, live
+      {.name = "fills", .effect = Effect::query},
+      {.name = "posted", .effect = Effect::query},
+      {.name = "ask", .effect = Effect::query},
+      {.name = "error_kept", .effect = Effect::query},
+      {.name = "takes_ref", .effect = Effect::query},
+      {.name = "get", .effect = Effect::query, .args = {{handle}}},
+      {.name = "address", .effect = Effect::query, .args = {{handle}}},
+      {.name = "boom", .effect = Effect::query, .args = {{handle}}},
+      {.name = "mirror", .effect = Effect::query, .args = {{handle}}, .results = {{R::handle}}},
+      {.name = "sum", .effect = Effect::query, .args = {{handles}}},
+      {.name = "total", .effect = Effect::query, .args = {{vector}}},
+      {.name = "bytes_of", .effect = Effect::query, .args = {{handle}}, .results = {{R::bytes}}},
+      {.name = "wild", .effect = Effect::query, .results = {{R::bytes}}},
+      {.name = "try_make", .effect = Effect::query, .results = {{R::handle, R::error}}},
   };
   return policy;
+}
+
+/// Changes the rule of an export, or adds one.
+inline ExportRule& rule_of(Policy& policy, std::string name) {
+  for (ExportRule& rule : policy.exports)
+    if (rule.name == name) return rule;
+  policy.exports.push_back({.name = std::move(name)});
+  return policy.exports.back();
 }
 
 inline std::string error_of(const auto& result) { return result ? "no error" : result.error().message; }

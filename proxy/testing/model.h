@@ -41,6 +41,7 @@ inline constexpr Variant kVariants[] = {
     {.name = "image, wait", .at_swap = AtSwap::wait},
     {.name = "image anew each time", .at_swap = AtSwap::wait, .image_tail_ns = 0},
     {.name = "a small log", .at_swap = AtSwap::wait, .log_max_calls = 3000},
+    {.name = "a log that is cut", .at_swap = AtSwap::wait, .log_max_calls = 150},
     {.name = "each image verified", .at_swap = AtSwap::wait, .image_tail_ns = 0, .verify_every = 1},
     {.name = "hardly time to catch up", .catch_up_ns = 1, .catch_up_rounds = 2},
     {.name = "query handles for one call", .at_swap = AtSwap::wait, .query_handle_calls = 1},

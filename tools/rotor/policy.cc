@@ -15,6 +15,7 @@ namespace rotor::cli {
 namespace {
 
 constexpr size_t kMaxColumn = 60;  // characters; longer text only shifts the rest of its own line
+constexpr size_t kMaxUnsaid = 12;  // lines of a list that --all shows as a whole
 
 struct PolicyCheckOptions {
   std::string module;
@@ -53,6 +54,7 @@ std::string effect_text(const ExplainedExport& item) {
   if (!item.raw_only.empty()) return "raw only";
   std::string text = to_string(item.effect);
   if (item.once) text += " once";
+  if (item.local) text += " local";
   if (item.reads) text += " reads";
   if (item.retry) text += " retry";
   if (item.key) text += fmt::format(" key[{}]", fmt::join(*item.key, " "));
@@ -62,6 +64,14 @@ std::string effect_text(const ExplainedExport& item) {
 /// Returns the rule as text; a name in it that is the export's own is left out.
 std::string rule_text(const std::string& rule, const std::string& name) {
   return rule.ends_with(" " + name) ? rule.substr(0, rule.size() - name.size() - 1) : rule;
+}
+
+/// Returns a name as a key of a policy file.
+std::string toml_key(const std::string& name) {
+  const bool is_bare = !name.empty() && std::ranges::all_of(name, [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
+  });
+  return is_bare ? name : fmt::format("\"{}\"", printable_name(name));
 }
 
 bool is_mentioned(const std::string& rule) { return rule != "default" && rule != "preset"; }
@@ -86,6 +96,26 @@ void print_exports(const PolicyExplanation& explained, bool all) {
   print_counts("export", others);
 }
 
+/// Prints the lines that make queries of what is a build because nothing says what it is; once such exports were
+/// queries.
+void print_migration(const PolicyExplanation& explained, bool all) {
+  std::vector<std::string> lines;
+  for (const ExplainedExport& item : explained.exports) {
+    if (!item.unsaid) continue;
+    const bool named = is_mentioned(item.rule);
+    std::string line = named ? fmt::format("{}: effect = \"query\"", printable_name(item.rule))
+                             : fmt::format("{} = {{ effect = \"query\" }}", toml_key(item.name));
+    if (std::ranges::find(lines, line) == lines.end()) lines.push_back(std::move(line));
+  }
+  if (lines.empty()) return;
+  print(
+      "\nbuilds, since no line says what they are: each call is recorded and replayed. Where no later call needs what\n"
+      "a call does, say so (this is what they were taken for once):\n");
+  const size_t shown = all ? lines.size() : std::min(lines.size(), kMaxUnsaid);
+  for (size_t i = 0; i < shown; i++) print("  {}\n", lines[i]);
+  if (shown < lines.size()) print("  and {} more (--all)\n", lines.size() - shown);
+}
+
 /// Prints what RotationMode::checkpoint makes of the exports.
 void print_allowed(const PolicyExplanation& explained, bool all) {
   std::vector<Row> rows = {{"export", "type", "a call", "returns", "rule"}};
@@ -103,6 +133,9 @@ void print_allowed(const PolicyExplanation& explained, bool all) {
   if (rows.size() > 1) print_table(rows);
   for (const auto& [how, count] : others)
     print("not allowed: {} export{}, of which each call {}\n", count, count == 1 ? "" : "s", how);
+}
+
+void print_warnings(const PolicyExplanation& explained) {
   for (const std::string& warning : explained.warnings) print("warning: {}\n", warning);
 }
 
@@ -140,8 +173,10 @@ void print_json(const PolicyExplanation& explained) {
     row["name"] = item.name;
     row["type"] = to_string(item.type);
     row["effect"] = to_string(item.effect);
+    if (item.unsaid) row["unsaid"] = true;
     row["once"] = item.once;
     row["reads"] = item.reads;
+    row["local"] = item.local;
     row["retry"] = item.retry;
     if (item.key) row["key"] = *item.key;
     row["args"] = words_json(item.args);
@@ -161,10 +196,8 @@ void print_json(const PolicyExplanation& explained) {
     row["args"] = words_json(item.args);
     row["rule"] = item.rule;
   }
-  if (explained.mode == RotationMode::checkpoint) {
-    json["mode"] = "checkpoint";
-    json["warnings"] = explained.warnings;
-  }
+  if (explained.mode == RotationMode::checkpoint) json["mode"] = "checkpoint";
+  if (explained.mode == RotationMode::checkpoint || !explained.warnings.empty()) json["warnings"] = explained.warnings;
   print("{}\n", json_text(json));
 }
 
@@ -184,7 +217,9 @@ void check(const PolicyCheckOptions& options) {
   } else {
     print_exports(*explained, options.all);
     print_imports(*explained, options.all);
+    print_migration(*explained, options.all);
   }
+  if (!options.json) print_warnings(*explained);
 }
 
 }  // namespace

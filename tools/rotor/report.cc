@@ -408,9 +408,12 @@ class Report {
     number("images made", c.images);
     text("image", bytes_text(static_cast<double>(c.image_bytes)));
     number("images verified", c.verified);
+    number("probes compared", c.probes);
+    number("exchanges that a probe refused", c.probes_failed);
     number("calls in the log", c.log_calls);
     text("size of the log", bytes_text(static_cast<double>(c.log_bytes)));
     number("compactions of the log", c.log_compactions);
+    number("cuts of the log", c.log_cuts);
     text("warm-ups took", duration_text(ms(c.warmup_ns_total)));
     text("swap pauses took", duration_text(ms(c.swap_pause_ns_total)));
     text("reclaimed", bytes_text(static_cast<double>(c.reclaimed_bytes)));

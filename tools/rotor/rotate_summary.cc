@@ -57,6 +57,9 @@ void add_counters(const ProxyCounters& c, nlohmann::ordered_json& json) {
   json["not_kept_ready"] = c.not_kept_ready;
   json["verified"] = c.verified;
   json["verify_failed"] = c.verify_failed;
+  json["probes"] = c.probes;
+  json["probes_failed"] = c.probes_failed;
+  json["probes_skipped"] = c.probes_skipped;
   json["retired"] = c.retired;
   json["drain_overdue"] = c.drain_overdue;
   json["traps"] = c.traps;
@@ -69,6 +72,7 @@ void add_counters(const ProxyCounters& c, nlohmann::ordered_json& json) {
   json["log_replay_ms"] = rounded(ms(c.log_replay_ns));
   json["log_recorded"] = c.log_recorded;
   json["log_compactions"] = c.log_compactions;
+  json["log_cuts"] = c.log_cuts;
 }
 
 void add_checkpoints(const ProxyCounters& c, nlohmann::ordered_json& json) {

@@ -37,9 +37,11 @@ enum class ProxyEventKind : uint8_t {
   drain_overdue,   ///< a lease of a retired instance did not end by the deadline
   retried,         ///< `text`: the trap that nobody saw
   log_compacted,   ///< `calls` that remain
-  rotation_ended,  ///< for good, and `text` says why: a bound of the log
+  log_cut,         ///< an image stands for the calls before it: `calls` that remain
+  rotation_ended,  ///< for good, and `text` says why
   checkpoint_taken,   ///< `bytes` that the system holds for it, `ns` that callers waited meanwhile
   checkpoint_failed,  ///< `text` says why; the one before, if there is one, stays
+  probe_differed,     ///< no exchange took place: `text` names the probe, and says how the answers differ
   rewind_held_up,     ///< it is time, and no rewind can be: `text` says why, and which exports are the cause
 };
 /// Something that happened. What its kind does not name below is 0 or empty.
@@ -76,12 +78,16 @@ struct ProxyCounters {
   uint64_t not_kept_ready = 0;   ///< images without Snapshot::keep_ready: the system refused
   uint64_t verified = 0;         ///< images whose calls were replayed once more
   uint64_t verify_failed = 0;    ///< of them, with another outcome
+  uint64_t probes = 0;           ///< made and compared
+  uint64_t probes_failed = 0;    ///< exchanges that did not take place, since an answer differed
+  uint64_t probes_skipped = 0;   ///< exchanges at which the active could not be asked: after a trap, under a lease
 
   uint64_t log_calls = 0;        ///< in the log, as of now
   uint64_t log_bytes = 0;        ///< of the log, as of now
   uint64_t log_replay_ns = 0;    ///< what its calls took on the active
   uint64_t log_recorded = 0;     ///< calls ever recorded
   uint64_t log_compactions = 0;  ///< of the log
+  uint64_t log_cuts = 0;         ///< times that an image took the place of the calls before it
 
   // RotationMode::checkpoint:
   uint64_t checkpoints = 0;          ///< taken
@@ -117,7 +123,7 @@ struct ProxyCounters {
   uint64_t denied_growths = 0;       ///< of the active
 
   bool rotating = false;     ///< rotation is on
-  std::string off_reason;    ///< why it is not: policy, environment or a bound of the log
+  std::string off_reason;    ///< why it is not: policy, environment, or a log that no image can stand for
   std::string last_problem;  ///< of the last failed warm-up; or what an event's callback, or Guest::on_trap, threw
 };
 

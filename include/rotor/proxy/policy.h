@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <variant>
 #include <vector>
 
 #include "rotor/module.h"
@@ -16,7 +17,7 @@ namespace rotor {
 /// What calling an export does to the guest's state.
 enum class Effect : uint8_t {
   query,    ///< nothing that a later call needs: not recorded, unless it consumes a build's handle or a build takes its
-  build,    ///< makes or changes state: recorded, and replayed while something that it made or changed is alive
+  build,    ///< makes or changes state: recorded, and replayed
   release,  ///< ends a handle: recorded if that handle was recorded
 };
 
@@ -42,19 +43,24 @@ enum class ResultKind : uint8_t {
 };
 
 /// What the policy says of one export, or of all that match a glob (`*` any run, `?` one character). An exact name
-/// wins over globs, a later glob over an earlier one. An export that nothing matches is a query of scalars.
+/// wins over globs, a later glob over an earlier one. An export that nothing in the policy names is a build of scalars;
+/// if it can't be one, since it takes references or passes what can't be recorded, the policy is refused.
 struct ExportRule {
-  std::string name;               ///< an export, or a glob
-  Effect effect = Effect::query;  ///< what a call does to the guest's state
+  std::string name;  ///< an export, or a glob
+  /// What a call does to the guest's state. Unset: it is a build. (RotationMode::checkpoint: `allow` says it.)
+  std::optional<Effect> effect = {};
   /// The build only fills a cache: of the calls with equal arguments the first is a build, the others are queries.
   bool once = false;
-  /// The build does not change the handles it takes: it need not be replayed for their sake. (One that takes handles
-  /// and makes none is then never replayed.)
+  /// The build changes nothing but the handles it takes and makes: once none of those is alive or needed, it is no
+  /// longer replayed. (Without: what else it may have changed is never lost, and it is replayed for ever.)
+  bool local = false;
+  /// The `local` build does not change the handles it takes: it need not be replayed for their sake.
   bool reads = false;
   /// A call that traps runs once more, on a fresh instance, and is told what the host functions of the failed attempt
-  /// answered (those of ImportMode::answer; the others run again): its caller sees no trap. The trap is returned after
-  /// all if no instance can be had, if an argument is a query's handle, after Lease::raw, resolve or memory in the same
-  /// lease, and from within a host function. Not for releases, and not for what takes references.
+  /// answered (those of ImportMode::answer, up to one that failed; the others run again): its caller sees no trap. The
+  /// trap is returned after all if no instance can be had, if an argument is a query's handle, after Lease::raw,
+  /// resolve or memory in the same lease, and from within a host function. Not for releases, and not for what takes
+  /// references.
   bool retry = false;
   /// Of builds with equal arguments at these positions, from 0 on, only the last one is replayed (a setting that is
   /// overwritten). An empty list: of all builds by this export.
@@ -153,6 +159,23 @@ struct CheckpointRule {
   bool operator==(const CheckpointRule&) const = default;  ///< for tests
 };
 
+/// An argument of a probe: the oldest handle that lives of those that builds by an export returned.
+struct ProbeHandle {
+  std::string made_by;                                  ///< the export
+  bool operator==(const ProbeHandle&) const = default;  ///< for tests
+};
+/// One argument of a probe: a whole number, another number, the contents of `bytes`, those of a `vector`, or a handle.
+using ProbeArg = std::variant<int64_t, double, std::string, std::vector<uint32_t>, ProbeHandle>;
+
+/// A query whose answer says whether an instance has the state that the active has: it is made on both before one takes
+/// the other's place, and where they differ, the active stays.
+struct ProbeRule {
+  std::string name;                 ///< what events and errors call it
+  std::string query = {};           ///< the export; empty: `name`
+  std::vector<ProbeArg> args = {};  ///< one for each argument of the export
+  uint32_t line = 0;                ///< in the policy file; 0: made in C++
+};
+
 /// How a guest allocates and frees, and which exports are releases.
 enum class Preset : uint8_t {
   plain,         ///< malloc(size), free(ptr); the host keeps what it passes and the proxy frees it after the call
@@ -181,9 +204,11 @@ enum class Leaves : uint8_t {
 struct ExplainedExport {
   std::string name;                          ///< as the module has it
   FuncType type;                             ///< as the module has it
-  Effect effect = Effect::query;             ///< as of ExportRule
+  Effect effect = Effect::query;             ///< what the proxy takes its calls for
+  bool unsaid = false;                       ///< it is a build because no line says what it is
   bool once = false,                         ///< as of ExportRule
       reads = false,                         ///< as of ExportRule
+      local = false,                         ///< as of ExportRule
       retry = false;                         ///< as of ExportRule
   std::optional<std::vector<uint32_t>> key;  ///< as of ExportRule
   std::vector<ArgKind> args;                 ///< one for each argument that the host gives
@@ -275,8 +300,8 @@ struct Policy {
   /// background, and the outcome is compared (Proxy::verify). 1: each. 0: none.
   uint32_t verify_every = 0;
 
-  /// A log that is still above one of these bounds after compaction is given up: rotation ends, for the reason in the
-  /// counters.
+  /// At one of these bounds the log is cut: an image stands for the calls before it. Calls wait for that once the log
+  /// is twice as large. If no image can be made, or ImageMode::off, rotation ends, for the reason in the counters.
   uint64_t log_max_calls = 1'000'000;
   uint64_t log_max_bytes = UINT64_C(256) << 20;            ///< of the log itself
   uint64_t log_max_replay_ns = UINT64_C(600'000'000'000);  ///< what its calls took on the active
@@ -291,7 +316,9 @@ struct Policy {
   /// nothing is ever lost, and no memory given back.
   std::vector<AllowRule> allow;
   CheckpointRule checkpoint;  ///< RotationMode::checkpoint: when, and what a rewind needs
-  std::string file;           ///< what errors name; empty: made in C++
+  /// The queries that are compared before an exchange, in this order.
+  std::vector<ProbeRule> probes;
+  std::string file;  ///< what errors name; empty: made in C++
 
   /// Errors: corrupt (syntax, an unknown key or word, with the nearest right one), invalid_argument (out of range);
   /// each begins with `file:line:`.

@@ -68,9 +68,9 @@ class Proxy {
 
   /// Runs `work` within a lease. If the guest traps in it, or in one of its calls, it runs as a whole once more, on a
   /// fresh instance: builds of the failed attempt are forgotten, handles that it ended live again, and host functions
-  /// answer what they answered then (those of ImportMode::answer). So `work` must be able to run twice, and have the
-  /// guest call the same host functions in the same order. Within another lease, with rotation off or `on_trap` = keep
-  /// it runs but once. Errors: those of acquire, then those of `work`.
+  /// answer what they answered then (those of ImportMode::answer, up to one that failed). So `work` must be able to run
+  /// twice, and have the guest call the same host functions in the same order. Within another lease, with rotation off
+  /// or `on_trap` = keep it runs but once. Errors: those of acquire, then those of `work`.
   Result<void> with_lease(const std::function<Result<void>(Lease&)>& work);
   /// Looks an export up, and compares its type with what the policy says of it. Errors: not_found, type_mismatch.
   template <class Signature>
