@@ -4,7 +4,7 @@ namespace rotor::proxy {
 
 void CheckpointState::note_taken(uint64_t now_ns, uint64_t cost_ns, double use) {
   exists_ = tried_ = true;
-  failed_ = false;
+  failed_ = paid_ = false;
   changes_ = 0;
   use_ = use;
   begun_ns_ = now_ns - cost_ns;
@@ -21,7 +21,7 @@ bool CheckpointState::is_due(uint64_t now_ns, double use) const {
   if (!tried_) return true;
   if (static_cast<double>(cost_ns_) <= rule_.cpu * static_cast<double>(now_ns - begun_ns_)) return true;
   // One that stands above warm_at serves a trap only, for which the bound on time will do.
-  return exists_ && !failed_ && use < warm_at_ && use >= use_ + rule_.grown;
+  return exists_ && !failed_ && use < warm_at_ && (paid_ || use >= use_ + rule_.grown);
 }
 
 }  // namespace rotor::proxy

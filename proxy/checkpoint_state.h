@@ -36,6 +36,11 @@ class CheckpointState {
   bool is_quiet(uint64_t calls) const { return calls > last_change_; }
   /// Notes that a checkpoint was taken of a guest that uses `use`.
   void note_taken(uint64_t now_ns, uint64_t cost_ns, double use);
+  /// Notes that a rewind gave back so much memory. If that is as much as makes a checkpoint due where it is lost
+  /// instead, the next one is paid for: due as soon as it is stale, before something leaks that it would keep.
+  void note_rewind(double given_back) { paid_ |= given_back >= rule_.grown; }
+  /// Returns whether a checkpoint of a guest that uses `use` is paid for.
+  bool is_paid(double use) const { return paid_ && exists_ && !failed_ && use < warm_at_; }
   /// Notes that none could be taken. The next attempt is due once this one took no more than the bound on time.
   void note_failed(uint64_t now_ns, uint64_t cost_ns);
   /// Returns whether a checkpoint is due, if there is a reason for one.
@@ -48,6 +53,7 @@ class CheckpointState {
   uint64_t changes_ = 0;      ///< since the checkpoint
   uint64_t last_change_ = 0;  ///< the number of the last call that left something behind
   double use_ = 0;            ///< at the checkpoint
+  bool paid_ = false;         ///< since the checkpoint a rewind gave back as much as makes one due
   bool tried_ = false;
   bool failed_ = false;    ///< the last attempt
   uint64_t begun_ns_ = 0;  ///< when the last attempt began

@@ -66,6 +66,26 @@ TEST(CheckpointState, TheNextIsDueByTimeOrByGrowth) {
   EXPECT_TRUE(state.is_due(1198 * kMs, 0.7)) << "it serves a trap";
 }
 
+TEST(CheckpointState, ARewindPaysForTheNext) {
+  const CheckpointRule r = rule(0.125, 0.01);
+  CheckpointState state(r, 0.7);
+  state.note_rewind(0.5);
+  EXPECT_FALSE(state.is_paid(0.25)) << "the first is due anyway";
+  state.note_taken(1000 * kMs, 2 * kMs, 0.25);
+  EXPECT_FALSE(state.is_paid(0.25)) << "one rewind, one checkpoint";
+  state.note_rewind(0.124);
+  EXPECT_FALSE(state.is_paid(0.25));
+  EXPECT_FALSE(state.is_due(1001 * kMs, 0.25));
+  state.note_rewind(0.125);
+  EXPECT_TRUE(state.is_paid(0.25));
+  EXPECT_TRUE(state.is_due(1001 * kMs, 0.25));
+  EXPECT_FALSE(state.is_paid(0.7)) << "it would be futile";
+  EXPECT_FALSE(state.is_due(1001 * kMs, 0.7));
+  state.note_failed(1001 * kMs, kMs);
+  EXPECT_FALSE(state.is_paid(0.25)) << "that one waits for the time";
+  EXPECT_FALSE(state.is_due(1002 * kMs, 0.25));
+}
+
 TEST(CheckpointState, IsAlwaysDueWithAllOfTheTime) {
   const CheckpointRule r = rule(1, 1);
   CheckpointState state(r, 0.7);
@@ -110,7 +130,7 @@ TEST(HeldResults, AreHeldUntilReleasedOrDropped) {
   held.note_returned(300, 1, 3);
   held.note_returned(200, 0, 4);
   EXPECT_EQ(held.held(), 3u) << "a number is held once";
-  EXPECT_EQ(held.newest_call(), 4u);
+  EXPECT_EQ(held.held_since(), 1u);
   EXPECT_EQ(held.holders(two_exports()), "parse 2, open 1");
   held.note_released(100);
   held.note_released(100);
@@ -125,6 +145,11 @@ TEST(HeldResults, AreHeldUntilReleasedOrDropped) {
   EXPECT_EQ(held.holders(two_exports()), "open 1");
   held.note_returned(200, 1, 5);
   EXPECT_EQ(held.held(), 2u) << "returned again, it is held again";
+  EXPECT_EQ(held.held_since(), 1u) << "something always was";
+  held.note_released(200);
+  held.note_released(300);
+  held.note_returned(400, 0, 9);
+  EXPECT_EQ(held.held_since(), 9u);
 }
 
 TEST(HeldResults, ACheckpointTakesThemIn) {

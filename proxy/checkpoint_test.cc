@@ -152,6 +152,62 @@ TEST(Checkpoint, ARewindComesBeforeAChangeIfMuchHasLeaked) {
   EXPECT_EQ(call_i32(proxy, "get", {copy}), 8);
 }
 
+/// Changes state again and again, and leaks much in between: `work` leaks. Returns how the memory stands then.
+uint64_t bytes_after_changes(Proxy& proxy, uint32_t object, const std::function<void()>& work) {
+  call_i32(proxy, "live");
+  EXPECT_EQ(proxy.counters().checkpoints, 1u);
+  for (int i = 1; i <= 20; i++) {
+    for (int n = 0; n < 8; n++) work();
+    EXPECT_EQ(call_i32(proxy, "add", {object, 1}), 5 + i);
+    EXPECT_EQ(call_i32(proxy, "add", {object, 0}), 5 + i);
+  }
+  EXPECT_EQ(proxy.counters().rotations, 20u);
+  EXPECT_LE(proxy.counters().checkpoints, 21u) << "one for each rewind, whatever the number of changes";
+  return proxy.counters().memory_bytes;
+}
+
+Policy thrifty_policy() {
+  Policy policy = checkpoint_policy();
+  policy.checkpoint.cpu = 1e-12;
+  policy.checkpoint.grown = 0.0625;  // 4 of 64 pages
+  return policy;
+}
+
+TEST(Checkpoint, ChangesBetweenLeaksDoNotKeepThem) {
+  AnswerGuests guests;
+  Proxy proxy = guests.proxy(thrifty_policy());
+  const uint32_t a = make(proxy, 5);
+  EXPECT_EQ(bytes_after_changes(proxy, a, [&] { call_i32(proxy, "leak", {1}); }), 2 * Memory::kPageBytes);
+}
+
+TEST(Checkpoint, NorIfTheLeaksAreInLeases) {
+  AnswerGuests guests;
+  Proxy proxy = guests.proxy(thrifty_policy());
+  const uint32_t a = make(proxy, 5);
+  EXPECT_EQ(bytes_after_changes(proxy, a,
+                                [&] {
+                                  auto lease = proxy.acquire();
+                                  EXPECT_TRUE(lease->call("leak", {1}));
+                                }),
+            2 * Memory::kPageBytes);
+}
+
+TEST(Checkpoint, NorIfTheyAreInTypedCalls) {
+  AnswerGuests guests;
+  Proxy proxy = guests.proxy(thrifty_policy());
+  const uint32_t a = make(proxy, 5);
+  auto leak = proxy.get_typed<int32_t(int32_t)>("leak");
+  ASSERT_TRUE(leak);
+  EXPECT_EQ(bytes_after_changes(proxy, a, [&] { EXPECT_TRUE((*leak)(1)); }), 2 * Memory::kPageBytes);
+  EXPECT_TRUE((*leak)(10));
+  ASSERT_TRUE(proxy.rotate());
+  EXPECT_TRUE((*leak)(1)) << "on a new instance";
+  EXPECT_EQ(proxy.counters().memory_bytes, 3 * Memory::kPageBytes);
+  call_i32(proxy, "add", {a, 0});
+  EXPECT_TRUE((*leak)(1)) << "by the shortest way";
+  EXPECT_EQ(proxy.counters().checkpoint_bytes, 3 * Memory::kPageBytes);
+}
+
 TEST(Checkpoint, ALeaseThatBuildsAndThenWorksIsFollowedByOne) {
   AnswerGuests guests;
   Proxy proxy = guests.proxy(checkpoint_policy());
@@ -365,6 +421,36 @@ TEST(CheckpointHeld, AStaleStateWaitsForSoManyCalls) {
   call_i32(proxy, "live");
   EXPECT_EQ(proxy.counters().checkpoints, 2u);
   EXPECT_EQ(proxy.counters().held, 0u);
+}
+
+TEST(CheckpointHeld, AStaleStateDoesNotWaitForEverWhileResultsFollowEachOther) {
+  AnswerGuests guests;
+  Policy policy = checkpoint_policy();
+  policy.query_handle_calls = 16;
+  Proxy proxy = guests.proxy(policy);
+  const uint32_t a = make(proxy, 5);
+  call_i32(proxy, "live");
+  EXPECT_EQ(proxy.counters().checkpoints, 1u);
+  const uint32_t kept = proxy.call("copy", {a})->handle();  // and what comes after it is released at once
+  call_i32(proxy, "add", {a, 1});
+  for (int i = 0; i < 3; i++) {
+    const uint32_t copy = proxy.call("copy", {a})->handle();
+    EXPECT_EQ(call_i32(proxy, "get", {copy}), 6);
+    ASSERT_TRUE(proxy.call("drop", {copy}));
+    EXPECT_EQ(proxy.counters().checkpoints, 1u);
+  }
+  leak_to_swap(proxy);
+  call_i32(proxy, "live");
+  EXPECT_EQ(proxy.counters().last_problem,
+            "limit: no rewind: the checkpoint is stale; what left something behind: make 1, add 1; a new one waits for "
+            "what the host holds: copy 1");
+  for (int i = 0; i < 3; i++) {
+    const uint32_t copy = proxy.call("copy", {a})->handle();
+    EXPECT_EQ(call_i32(proxy, "get", {copy}), 6);
+    ASSERT_TRUE(proxy.call("drop", {copy}));
+  }
+  EXPECT_EQ(proxy.counters().checkpoints, 3u) << "one for the change, one for the release of a copy that was in it";
+  EXPECT_EQ(call_i32(proxy, "get", {kept}), 5);
 }
 
 TEST(CheckpointHeld, ATrapTakesIt) {
@@ -741,6 +827,7 @@ TEST(Checkpoint, IsOffWithRotation) {
   EXPECT_EQ(call_i32(proxy, "get", {a}), 5);
   EXPECT_EQ(proxy.checkpoint().error().kind, ErrorKind::invalid_argument);
   EXPECT_EQ(proxy.rotate().error().kind, ErrorKind::invalid_argument);
+  EXPECT_TRUE(proxy.acquire()->drop(a)) << "there is nothing that it would hold up";
   ASSERT_FALSE(proxy.call("leak", {64}));
   EXPECT_EQ(call_i32(proxy, "get", {a}), 5);
   EXPECT_EQ(proxy.counters().checkpoints, 0u);
@@ -749,8 +836,8 @@ TEST(Checkpoint, IsOffWithRotation) {
 TEST(Checkpoint, IsNotForReplay) {
   AnswerGuests guests;
   Proxy proxy = guests.proxy(answer_policy());
-  EXPECT_EQ(error_of(proxy.checkpoint()), "a checkpoint is for mode = \"checkpoint\", with rotation on");
-  EXPECT_EQ(error_of(proxy.acquire()->drop(1)), "Lease::drop is for mode = \"checkpoint\", with rotation on");
+  EXPECT_EQ(error_of(proxy.checkpoint()), "a checkpoint is for mode = \"checkpoint\"");
+  EXPECT_EQ(error_of(proxy.acquire()->drop(1)), "Lease::drop is for mode = \"checkpoint\"");
 }
 
 TEST(Checkpoint, AtSwapFailSaysWhy) {

@@ -8,7 +8,7 @@ namespace rotor::proxy {
 
 void HeldResults::note_returned(uint64_t number, uint32_t export_index, uint64_t call_number) {
   revive(number);
-  newest_call_ = call_number;
+  if (held() == 0) held_since_ = call_number;
   if (auto found = newer_.find(number); found != newer_.end()) {
     held_ += found->second.dropped;
     found->second = {.export_index = export_index};

@@ -34,8 +34,8 @@ class HeldResults {
   bool is_newer(uint64_t number) const { return newer_.contains(number); }
   /// Returns how many are held.
   size_t held() const { return held_ + overflow_; }
-  /// Returns the number of the call that returned the newest.
-  uint64_t newest_call() const { return newest_call_; }
+  /// Returns the number of the call since which there always was something that is held. Pre: something is.
+  uint64_t held_since() const { return held_since_; }
 
   /// Notes a checkpoint: all that is held is in it.
   void note_checkpoint();
@@ -57,7 +57,7 @@ class HeldResults {
   std::map<uint64_t, Newer> newer_;
   std::map<uint64_t, Dead> dead_;
   size_t held_ = 0;  ///< of `newer_`, those that are not dropped
-  uint64_t newest_call_ = 0;
+  uint64_t held_since_ = 0;
   size_t overflow_ = 0;  ///< returned, and not told apart
 };
 

@@ -11,7 +11,7 @@ namespace rotor::proxy {
 namespace {
 
 std::unexpected<Error> not_with_checkpoints(const char* what) {
-  return fail(ErrorKind::invalid_argument, fmt::format("{} is for mode = \"checkpoint\", with rotation on", what));
+  return fail(ErrorKind::invalid_argument, fmt::format("{} is for mode = \"checkpoint\"", what));
 }
 
 }  // namespace
@@ -45,9 +45,10 @@ Result<void> ProxyImpl::ready_by_rewind() {
 /// failed.
 bool ProxyImpl::rewind() {
   const uint64_t start_ns = now_ns();
+  const double use_before = use_;
   auto next = rewinder_->stamp();
   if (!next || !swap(std::move(next), start_ns, 0)) return false;
-  rewinder_->note_rewind(gate_.active(), rotations_);
+  rewinder_->note_rewind(gate_.active(), rotations_, use_before - use_);
   rewinder_->watch(gate_.active(), attention_);
   return true;
 }
@@ -65,14 +66,23 @@ void ProxyImpl::rewind_before_change(Holder& holder) {
 
 /// Called when the outermost lease ended, before the gate opens.
 void ProxyImpl::end_rewindable_lease() {
-  if (!gate_.active().poison) (void)take_checkpoint(true);
+  if (!gate_.active().poison) (void)take_checkpoint(When::due);
 }
 
-/// Pre: no lease is held, and nobody is in the guest. `if_due`: only if one is.
-Result<void> ProxyImpl::take_checkpoint(bool if_due) {
+/// Takes the checkpoint that a rewind has paid for: before a lease begins, or, if it is one of one call that leaves
+/// nothing behind, before it has begun to use the active. What that leaks is not in it then.
+void ProxyImpl::checkpoint_before_use(Holder& holder) {
+  if (holder.is_explicit || holder.depth > 1 || holder.guest_depth || !rotating_ || gate_.active().poison) return;
+  (void)take_checkpoint(When::paid);
+}
+
+/// Pre: no lease uses the active yet, and nobody is in the guest.
+Result<void> ProxyImpl::take_checkpoint(When when) {
   LiveGuest& active = gate_.active();
   const bool around = std::exchange(preparing_, true);  // the callbacks must not call the proxy
-  Result<void> taken = if_due ? rewinder_->take_if_due(active, use_, calls_) : rewinder_->take(active, use_);
+  Result<void> taken = when == When::now   ? rewinder_->take(active, use_)
+                       : when == When::due ? rewinder_->take_if_due(active, use_, calls_)
+                                           : rewinder_->take_if_paid(active, use_, calls_);
   preparing_ = around;
   if (active.poison) attention_ = true;
   if (!taken && taken.error().kind == ErrorKind::unsupported) give_up("no checkpoint: " + taken.error().message);
@@ -80,18 +90,19 @@ Result<void> ProxyImpl::take_checkpoint(bool if_due) {
 }
 
 Result<void> ProxyImpl::checkpoint() {
-  if (!rewinder_) return not_with_checkpoints("a checkpoint");
-  if (!rotating_) return fail(ErrorKind::invalid_argument, "rotation is off");
+  if (plan_.mode != RotationMode::checkpoint) return not_with_checkpoints("a checkpoint");
+  if (!rewinder_ || !rotating_) return fail(ErrorKind::invalid_argument, "rotation is off");
   ROTOR_CHECK(acquire(false));
   const bool joined = gate_.mine().depth > 1;
-  Result<void> taken =
-      joined ? fail(ErrorKind::invalid_argument, "a checkpoint can't be taken within a lease") : take_checkpoint(false);
+  Result<void> taken = joined ? fail(ErrorKind::invalid_argument, "a checkpoint can't be taken within a lease")
+                              : take_checkpoint(When::now);
   release();
   return taken;
 }
 
 Result<void> ProxyImpl::drop(uint64_t number) {
-  if (!rewinder_) return not_with_checkpoints("Lease::drop");
+  if (plan_.mode != RotationMode::checkpoint) return not_with_checkpoints("Lease::drop");
+  if (!rewinder_) return {};
   Holder& holder = gate_.mine();
   PhaseScope phase(gate_, holder);
   return rewinder_->drop(number);
@@ -119,7 +130,10 @@ Error ProxyImpl::note_unrecorded(Holder& holder, bool changes, Error error) {
 }
 
 Result<Reply> ProxyImpl::call_unrecorded(Holder& holder, uint32_t index, std::span<const Arg> args) {
-  if (rewinder_->may_change(index)) rewind_before_change(holder);
+  if (rewinder_->may_change(index))
+    rewind_before_change(holder);
+  else
+    checkpoint_before_use(holder);
   LiveGuest& active = gate_.active();
   PreparedCall call;
   ROTOR_CHECK(recorder_->prepare(index, args, active, call));

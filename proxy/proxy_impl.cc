@@ -135,6 +135,7 @@ Result<void> ProxyImpl::acquire(bool is_explicit) {
   }
   leases_.add();
   if (is_explicit) {
+    if (rewinder_) checkpoint_before_use(holder);
     holder.is_explicit = true;
     holder.stay_in(gate_.active());
     gate_.allow_exchange(holder);
@@ -555,6 +556,7 @@ Result<void> ProxyImpl::call_own(uint32_t index, Slot* slots) {
   }
   ROTOR_CHECK(acquire(false));
   CallLease lease(*this);
+  if (rewinder_ && !rewinder_->may_change(index)) checkpoint_before_use(gate_.mine());
   return call_slots(index, slots);
 }
 

@@ -91,7 +91,9 @@ class ProxyImpl final : memory::ForkHooks {
   Result<void> ready_by_rewind();
   bool rewind();
   void rewind_before_change(Holder& holder);
-  Result<void> take_checkpoint(bool if_due);
+  void checkpoint_before_use(Holder& holder);
+  enum class When : uint8_t { now, due, paid };
+  Result<void> take_checkpoint(When when);
   void end_rewindable_lease();
   Result<bool> begin_unrecorded(uint32_t index, const Rewinder::Numbers& numbers);
   Error note_unrecorded(Holder& holder, bool changes, Error error);

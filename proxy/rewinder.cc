@@ -179,12 +179,17 @@ bool Rewinder::wants_checkpoint(LiveGuest& active, uint64_t calls) {
   hear(active, calls);
   const bool anew = policy_.checkpoint.while_held == WhileHeld::checkpoint;
   if (state_.is_stale())
-    return anew || !tracks_ || held_.held() == 0 || calls - held_.newest_call() >= policy_.query_handle_calls;
+    return anew || !tracks_ || held_.held() == 0 || calls - held_.held_since() >= policy_.query_handle_calls;
   return anew && holds_newer();
 }
 
 Result<void> Rewinder::take_if_due(LiveGuest& active, double use, uint64_t calls) {
   if (!wants_checkpoint(active, calls) || !state_.is_quiet(calls) || !state_.is_due(now_ns(), use)) return {};
+  return take(active, use);
+}
+
+Result<void> Rewinder::take_if_paid(LiveGuest& active, double use, uint64_t calls) {
+  if (!state_.is_paid(use) || !wants_checkpoint(active, calls)) return {};
   return take(active, use);
 }
 
@@ -286,10 +291,11 @@ std::string Rewinder::text_of(Obstacle obstacle) const {
   switch (obstacle) {
     case Obstacle::none: return {};
     case Obstacle::missing:
-      text = fmt::format("there is no checkpoint; what left something behind: {}", changers());
-      break;
     case Obstacle::stale:
-      text = fmt::format("the checkpoint is stale; what left something behind: {}", changers());
+      text =
+          fmt::format("{}; what left something behind: {}",
+                      obstacle == Obstacle::stale ? "the checkpoint is stale" : "there is no checkpoint", changers());
+      if (tracks_ && held_.held()) text += "; a new one waits for what the host holds: " + held_.holders(plan_);
       break;
     case Obstacle::held:
       text = tracks_
@@ -339,7 +345,8 @@ Result<void> Rewinder::reseed(LiveGuest& guest) const {
   return func.call_raw(slots.data());
 }
 
-void Rewinder::note_rewind(LiveGuest& active, uint64_t rotation) {
+void Rewinder::note_rewind(LiveGuest& active, uint64_t rotation, double given_back) {
+  state_.note_rewind(given_back);
   held_.note_rewind(rotation);
   active.takes_shortcuts = !held_.any_dead();
   told_ = false;

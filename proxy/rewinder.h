@@ -68,6 +68,9 @@ class Rewinder {
   /// Takes a checkpoint if there is a reason for one, it is due, and the last call left nothing behind. Pre: nobody is
   /// in the guest, and no lease is held. Errors: those of `take`.
   Result<void> take_if_due(LiveGuest& active, double use, uint64_t calls);
+  /// Takes a checkpoint if there is a reason for one and a rewind has paid for it, though the last call may have
+  /// changed state: the next one may leak. Pre: as above. Errors: those of `take`.
+  Result<void> take_if_paid(LiveGuest& active, double use, uint64_t calls);
   /// Takes a checkpoint. Pre: as above. Errors: those of Guest and Instance::snapshot. If the active did not survive
   /// that, it is poisoned.
   Result<void> take(LiveGuest& active, double use);
@@ -79,8 +82,8 @@ class Rewinder {
   std::string text_of(Obstacle obstacle) const;
   /// Makes an instance from the checkpoint. Returns null, and notes why, if that fails. Pre: nothing is in the way.
   std::unique_ptr<LiveGuest> stamp();
-  /// Notes that the instance that `stamp` made is the active now.
-  void note_rewind(LiveGuest& active, uint64_t rotation);
+  /// Notes that the instance that `stamp` made is the active now, and uses so much less memory than the one before.
+  void note_rewind(LiveGuest& active, uint64_t rotation, double given_back);
   /// Returns what the active answered to a probe when the checkpoint was taken, or null if it did not.
   const RawReply* answer_at_checkpoint(size_t probe) const {
     return checkpoint_ && answers_[probe] ? &*answers_[probe] : nullptr;

@@ -112,8 +112,8 @@ class [[nodiscard]] Lease {
   /// stale_handle; retired.
   Result<void> keep(uint32_t token);
   /// RotationMode::checkpoint: the host gives up a number that an allowed export returned (an i32 as its 32 bits),
-  /// without a release: it will not pass it again. Nothing to do for 0. Errors: not_found (no such number is held);
-  /// invalid_argument (another mode).
+  /// without a release: it will not pass it again. Nothing to do for 0, or with rotation off. Errors: not_found (no
+  /// such number is held); invalid_argument (another mode).
   Result<void> drop(uint64_t number);
   /// Memory 0 of the pinned instance. Errors: not_found.
   Result<Memory> memory() const;

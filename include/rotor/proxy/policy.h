@@ -117,7 +117,7 @@ enum class RotationMode : uint8_t {
 /// What the integers are that an allowed export returns.
 enum class Returned : uint8_t {
   held,   ///< each but 0 may be a pointer to something new, which the host holds until it releases or drops it
-  value,  ///< none is a pointer, or only to what was there before the call
+  value,  ///< none is a pointer, or only to what was there before the call, or one that the lease alone uses
 };
 
 /// RotationMode::checkpoint: an export, or all that match a glob, whose calls leave nothing behind in the guest that a
