@@ -336,14 +336,20 @@ TEST(Checkpoint, RawCallsAreTheSame) {
 TEST(CheckpointHeld, NoRewindWhileSomethingNewerIsHeld) {
   AnswerGuests guests;
   Told told;
-  Proxy proxy = guests.proxy(checkpoint_policy(), told.options());
+  Policy policy = checkpoint_policy();
+  policy.query_handle_calls = 3;
+  Proxy proxy = guests.proxy(policy, told.options());
   const uint32_t a = make(proxy, 5);
   call_i32(proxy, "live");
   const uint32_t copy = proxy.call("copy", {a})->handle();
   leak_to_swap(proxy);
   EXPECT_EQ(call_i32(proxy, "get", {copy}), 5);
+  EXPECT_EQ(call_i32(proxy, "get", {copy}), 5);
   EXPECT_EQ(proxy.counters().rotations, 0u);
   EXPECT_EQ(proxy.counters().held, 1u);
+  EXPECT_EQ(proxy.counters().rewinds_held_up, 0u) << "for few calls, so far";
+  EXPECT_EQ(call_i32(proxy, "get", {copy}), 5);
+  EXPECT_EQ(proxy.counters().rewinds_held_up, 1u);
   EXPECT_TRUE(eventually([&] { return told.texts(ProxyEventKind::rewind_held_up).size() == 1; }));
   EXPECT_EQ(told.texts(ProxyEventKind::rewind_held_up)[0],
             "the host holds results that are newer than the checkpoint: copy 1");

@@ -28,7 +28,7 @@ Result<void> ProxyImpl::ready_by_rewind() {
   const Rewinder::Obstacle obstacle = rewinder_->obstacle(
       active, {.calls = calls_, .trapped = poisoned, .wanted = wanted_, .nothing_returned = calls_ == traps_});
   if (obstacle != Rewinder::Obstacle::none)
-    rewinder_->tell(obstacle);
+    rewinder_->tell(obstacle, calls_);
   else if ((poisoned || wanted_ || warmer_->lets_try(false)) && rewind())
     return {};
   auto why = [&] {

@@ -310,7 +310,8 @@ std::string Rewinder::text_of(Obstacle obstacle) const {
   return text;
 }
 
-void Rewinder::tell(Obstacle obstacle) {
+void Rewinder::tell(Obstacle obstacle, uint64_t calls) {
+  if (obstacle == Obstacle::held && tracks_ && calls - held_.held_since() < policy_.query_handle_calls) return;
   if (std::exchange(told_, true)) return;
   std::string text = text_of(obstacle);
   held_up_.add();

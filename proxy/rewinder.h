@@ -76,8 +76,9 @@ class Rewinder {
   Result<void> take(LiveGuest& active, double use);
   /// Returns whether a rewind may be.
   Obstacle obstacle(LiveGuest& active, const Moment& moment);
-  /// Tells of what is in the way, once for each checkpoint.
-  void tell(Obstacle obstacle);
+  /// Tells of what is in the way, once for each checkpoint; of what is held only once something always was for
+  /// `query_handle_calls` calls: most is released soon.
+  void tell(Obstacle obstacle, uint64_t calls);
   /// Says what is in the way.
   std::string text_of(Obstacle obstacle) const;
   /// Makes an instance from the checkpoint. Returns null, and notes why, if that fails. Pre: nothing is in the way.
