@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstring>
+#include <utility>
 
 #include "rotor/guard.h"
 #include "rotor/printable.h"
@@ -25,7 +27,7 @@ class Slots {
   std::vector<Slot> many_;
 };
 
-uint32_t element_bytes(ArgKind kind) { return kind == ArgKind::bytes ? 1 : 4; }
+uint32_t element_bytes(ArgKind kind) { return is_bytes(kind) ? 1 : sizeof(uint32_t); }
 
 }  // namespace
 
@@ -98,7 +100,7 @@ Result<std::shared_ptr<StandbyImage>> LiveGuest::take_state() {
 
 Result<const Func*> LiveGuest::find_func(uint32_t export_index) {
   const ExportPlan& plan = plan_.exports[export_index];
-  ROTOR_TRY(funcs_[export_index], instance().get_func(plan.name));
+  ROTOR_TRY(funcs_[export_index], instance().get_func(plan.export_name));
   constexpr size_t kMaxParams = 32;
   if (plan.simple && takes_shortcuts && plan.args.size() <= kMaxParams) {
     Simple& simple = simple_[export_index];
@@ -135,17 +137,26 @@ Result<void> LiveGuest::call(uint32_t export_index, std::span<const RawArg> args
   const ExportPlan& plan = plan_.exports[export_index];
   ROTOR_TRY(const Func* func, this->func(export_index));
   Slots slots(plan.type);
-  size_t at = 0;
   std::vector<uint32_t> lent;  // data that a plain guest does not free
+  std::vector<uint8_t> filled(plan.filled.size() * sizeof(uint32_t));
+  uint32_t filled_at = 0;
+  if (!filled.empty()) {
+    ROTOR_TRY(filled_at, pass_in(filled, sizeof(uint32_t), false));
+    for (size_t i = 0; i < plan.filled.size(); i++) slots[plan.filled[i]] = filled_at + i * sizeof(uint32_t);
+  }
   for (size_t i = 0; i < plan.args.size(); i++) {
-    if (!takes_data(plan.args[i])) {
-      slots[at++] = args[i].slot;
+    const ArgKind kind = plan.args[i];
+    Slot& first = slots[plan.params[i]];
+    if (!takes_data(kind)) {
+      first = args[i].slot;
       continue;
     }
-    ROTOR_TRY(uint32_t pointer, pass_in(args[i].data, element_bytes(plan.args[i])));
-    slots[at++] = pointer;
-    slots[at++] = args[i].data.size() / element_bytes(plan.args[i]);
-    if (plan_.preset == Preset::plain) lent.push_back(pointer);
+    ROTOR_TRY(first, pass_in(args[i].data, element_bytes(kind), ends_with_nul(kind)));
+    if (plan_.preset == Preset::plain) lent.push_back(static_cast<uint32_t>(first));
+    if (width(kind) == 1) continue;
+    Slot& second = slots[plan.params[i] + 1];
+    second = args[i].data.size() / element_bytes(kind);
+    if (count_is_first(kind)) std::swap(first, second);
   }
   ROTOR_CHECK(func->call_raw(slots.data()));
   for (uint32_t pointer : lent) ROTOR_CHECK(free_data(pointer, 0, 0));
@@ -158,8 +169,8 @@ Result<void> LiveGuest::call(uint32_t export_index, std::span<const RawArg> args
       return {};
     }
   }
-  at = 0;
-  for (ResultKind kind : plan.results) {
+  size_t at = 0;
+  for (ResultKind kind : std::span(plan.results).first(plan.own_results())) {
     if (kind == ResultKind::scalar || kind == ResultKind::handle) {
       reply.values.push_back(slots[at++]);
       continue;
@@ -171,18 +182,28 @@ Result<void> LiveGuest::call(uint32_t export_index, std::span<const RawArg> args
     }
     at += 2;
   }
-  return {};
+  if (filled.empty()) return {};
+  ROTOR_CHECK(memory_.read(filled_at, filled));
+  for (size_t i = 0; i < filled.size(); i += sizeof(uint32_t)) {
+    uint32_t value = 0;
+    std::memcpy(&value, &filled[i], sizeof value);
+    reply.values.push_back(value);
+  }
+  return free_data(filled_at, static_cast<uint32_t>(filled.size()), sizeof(uint32_t));
 }
 
-Result<uint32_t> LiveGuest::pass_in(std::span<const uint8_t> data, uint32_t element_bytes) {
-  if (data.size() > UINT32_MAX) return fail(ErrorKind::limit, "an argument of more than 4 GiB");
+Result<uint32_t> LiveGuest::pass_in(std::span<const uint8_t> data, uint32_t element_bytes, bool nul) {
+  const uint64_t bytes = data.size() + nul;
+  if (bytes > UINT32_MAX) return fail(ErrorKind::limit, "an argument of more than 4 GiB");
   ROTOR_TRY(const Func* allocate, func(plan_.allocate));
-  Slot slots[2] = {data.size(), element_bytes};  // the alignment; a plain malloc ignores it
+  Slot slots[2] = {bytes, element_bytes};  // the alignment; a plain malloc ignores it
   ROTOR_CHECK(allocate->call_raw(slots));
   uint32_t pointer = static_cast<uint32_t>(slots[0]);
-  if (data.empty()) return pointer;
-  if (pointer == 0) return fail(ErrorKind::limit, fmt::format("the guest can't allocate {} bytes", data.size()));
+  if (bytes == 0) return pointer;
+  if (pointer == 0) return fail(ErrorKind::limit, fmt::format("the guest can't allocate {} bytes", bytes));
   ROTOR_CHECK(memory_.write(pointer, data));
+  constexpr uint8_t kNul[1] = {};
+  if (nul) ROTOR_CHECK(memory_.write(uint64_t{pointer} + data.size(), kNul));
   return pointer;
 }
 

@@ -132,7 +132,8 @@ class LiveGuest {
   Result<const Func*> find_func(uint32_t export_index);
   Result<void> find_gauge();
   uint64_t gauge_bytes();
-  Result<uint32_t> pass_in(std::span<const uint8_t> data, uint32_t element_bytes);
+  /// Copies data into the guest, and a NUL behind it if `nul`.
+  Result<uint32_t> pass_in(std::span<const uint8_t> data, uint32_t element_bytes, bool nul);
   template <class T>
   Result<void> take_out(Slot pointer, Slot count, std::vector<T>& out);
   Result<void> free_data(uint32_t pointer, uint32_t bytes, uint32_t align);

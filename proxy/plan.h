@@ -19,16 +19,30 @@ namespace rotor::proxy {
 inline constexpr uint32_t kNoExport = UINT32_MAX;
 
 inline bool takes_data(ArgKind kind) { return kind >= ArgKind::bytes; }
-inline bool takes_handles(ArgKind kind) { return kind >= ArgKind::handles; }
+inline bool is_filled(ArgKind kind) { return kind == ArgKind::out || kind == ArgKind::out_handle; }
+inline bool count_is_first(ArgKind kind) { return kind >= ArgKind::count_bytes; }
+inline bool ends_with_nul(ArgKind kind) { return kind == ArgKind::text || kind == ArgKind::cstring; }
+inline bool takes_handles(ArgKind kind) {
+  return kind == ArgKind::handles || kind == ArgKind::consumed_handles || kind >= ArgKind::count_handles;
+}
 inline bool is_handle(ArgKind kind) { return kind == ArgKind::handle || kind == ArgKind::consumed; }
 inline bool holds_handle(ArgKind kind) { return is_handle(kind) || takes_handles(kind); }
-inline bool consumes(ArgKind kind) { return kind == ArgKind::consumed || kind == ArgKind::consumed_handles; }
+inline bool consumes(ArgKind kind) {
+  return kind == ArgKind::consumed || kind == ArgKind::consumed_handles || kind == ArgKind::count_consumed_handles;
+}
+/// Returns whether data is bytes, not u32 elements. Pre: takes_data(kind).
+inline bool is_bytes(ArgKind kind) {
+  return kind == ArgKind::bytes || ends_with_nul(kind) || kind == ArgKind::count_bytes;
+}
+/// Returns how many wasm parameters an argument stands for.
+inline size_t width(ArgKind kind) { return takes_data(kind) && kind != ArgKind::cstring ? 2 : 1; }
 inline bool returns_handles(ResultKind kind) { return kind == ResultKind::handle || kind == ResultKind::handles; }
 
 /// What the proxy does for one exported function.
 struct ExportPlan {
   std::string name;
-  std::string shown = {};  ///< the name as messages have it
+  std::string shown = {};        ///< the name as messages have it
+  std::string export_name = {};  ///< the export that is called, as the module has it
   FuncType type = {};
   Effect effect = Effect::query;
   bool once = false;
@@ -41,16 +55,23 @@ struct ExportPlan {
   /// Whether it returns handles, whose origin the log must know.
   bool makes_handles = false;
   std::optional<std::vector<uint32_t>> key = {};
-  const char* raw_only = nullptr;  ///< why it can only be called through Lease::raw
-  std::vector<ArgKind> args = {};
-  std::vector<ResultKind> results = {};
-  const ExportRule* rule = nullptr;  ///< that decided; null: none. It lives as long as the policy
-  bool by_preset = false;            ///< whether a rule of the preset decided
+  const char* raw_only = nullptr;        ///< why it can only be called through Lease::raw
+  std::vector<ArgKind> args = {};        ///< those that the host gives
+  std::vector<uint32_t> params = {};     ///< the first wasm parameter of each of them
+  std::vector<uint32_t> filled = {};     ///< the wasm parameters that are pointers which the guest fills
+  std::vector<ResultKind> results = {};  ///< the wasm function's; then one for each of `filled`
+  const ExportRule* rule = nullptr;      ///< that decided; null: none. It lives as long as the policy
+  bool by_preset = false;                ///< whether a rule of the preset decided
   // With RotationMode::checkpoint, where every export is a query:
   Leaves leaves = Leaves::state;     ///< what a call leaves behind
   bool holds = false;                ///< integers that it returns may be pointers that the host holds
   bool args_are_said = false;        ///< the policy says what its arguments are: a scalar is no pointer
   const AllowRule* allow = nullptr;  ///< that decided; null: none. It lives as long as the policy
+
+  /// Returns the type of the value at a place among the wasm function's results and what the guest fills.
+  ValType result_type(size_t index) const { return index < type.results.size() ? type.results[index] : ValType::i32; }
+  /// Returns how many of `results` are the wasm function's.
+  size_t own_results() const { return results.size() - filled.size(); }
 };
 
 /// What the proxy does for one imported function.

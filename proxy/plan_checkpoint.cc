@@ -98,8 +98,9 @@ bool holds(const ExportPlan& item) {
   if (item.leaves == Leaves::state || (item.allow && item.allow->results == Returned::value)) return false;
   // A release of the host's tells how it went, one of the allocator's gives the next pointer.
   const bool scalars = item.leaves == Leaves::nothing || item.by_preset;
+  const auto own = std::span(item.results).first(item.own_results());
   return std::ranges::any_of(item.results, returns_handles) ||
-         (scalars && std::ranges::any_of(item.results, [](ResultKind kind) { return kind == ResultKind::scalar; }) &&
+         (scalars && std::ranges::any_of(own, [](ResultKind kind) { return kind == ResultKind::scalar; }) &&
           std::ranges::any_of(item.type.results, is_integer));
 }
 

@@ -79,7 +79,9 @@ Result<void> plan_group(const Policy& policy, const Module& module, Plan& plan) 
       if (part.optional || plan.group.workers == 0) continue;
       return wrong(ErrorKind::invalid_argument, ": no export is named for it, but there are workers");
     }
-    if (plan.by_name.contains(part.name)) continue;
+    if (auto found = plan.by_name.find(part.name);
+        found != plan.by_name.end() && plan.exports[found->second].export_name == part.name)
+      continue;
     if (const ExternType* type = module.export_type(part.name))
       return wrong(ErrorKind::type_mismatch,
                    fmt::format(": export \"{}\" is a {}, not a function", printable_name(part.name), kind_name(*type)));

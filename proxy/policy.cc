@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <numeric>
 
 #include "proxy/plan_parts.h"
 #include "proxy/policy_names.h"
@@ -94,6 +95,30 @@ Result<void> check_results(const std::vector<ResultKind>& results) {
   return {};
 }
 
+/// Finds the parameters of each argument, and takes out those that the guest fills: what it puts there are results.
+/// Errors do not name the place in the policy.
+Result<void> place_args(ExportPlan& plan) {
+  std::vector<ArgKind> given;
+  plan.params.clear();
+  uint32_t at = 0;
+  for (ArgKind kind : plan.args) {
+    if (is_filled(kind)) {
+      plan.filled.push_back(at);
+    } else {
+      given.push_back(kind);
+      plan.params.push_back(at);
+    }
+    at += static_cast<uint32_t>(width(kind));
+  }
+  if (plan.filled.empty()) return {};
+  if (!plan.results.empty() && plan.results.back() == ResultKind::error)
+    return fail(ErrorKind::invalid_argument, "has an `error` result, and arguments that the guest fills: not both");
+  for (ArgKind kind : plan.args)
+    if (is_filled(kind)) plan.results.push_back(kind == ArgKind::out_handle ? ResultKind::handle : ResultKind::scalar);
+  plan.args = std::move(given);
+  return {};
+}
+
 /// Checks what may be said of builds only, and of calls that are retried. Errors do not name the place in the policy.
 Result<void> check_flags(const ExportRule& rule, const ExportPlan& plan) {
   auto wrong = [](std::string text) { return fail(ErrorKind::invalid_argument, std::move(text)); };
@@ -151,11 +176,11 @@ Result<void> apply(const ExportRule& rule, ExportPlan& plan) {
     plan.args[0] = ArgKind::consumed;
   }
   if (rule.results) plan.results = *rule.results;
-  ROTOR_CHECK(lay_over(plan.args, plan.type.params, "argument",
-                       [](ArgKind kind) { return takes_data(kind) ? size_t{2} : size_t{1}; }));
+  ROTOR_CHECK(lay_over(plan.args, plan.type.params, "argument", width));
   ROTOR_CHECK(lay_over(plan.results, plan.type.results, "result",
                        [](ResultKind kind) { return kind >= ResultKind::bytes ? size_t{2} : size_t{1}; }));
   ROTOR_CHECK(check_results(plan.results));
+  ROTOR_CHECK(place_args(plan));
   bool ends_handle = std::ranges::any_of(plan.args, consumes);
   if (plan.effect == Effect::release && !ends_handle)
     return fail(ErrorKind::invalid_argument, "a release has no `consumed` argument");
@@ -166,13 +191,17 @@ Result<void> apply(const ExportRule& rule, ExportPlan& plan) {
 /// rule.
 class Allocator {
  public:
-  Allocator(Plan& plan, const Module& module) : plan_(plan) {
+  Allocator(Plan& plan, const Policy& policy, const Module& module) : plan_(plan) {
     const ValType i = ValType::i32;
     const bool bindgen = plan.preset == Preset::wasm_bindgen;
-    allocate_name_ = bindgen ? "__wbindgen_malloc" : "malloc";
-    deallocate_name_ = bindgen ? "__wbindgen_free" : "free";
-    plan.allocate = lookup(allocate_name_, bindgen ? FuncType{{i, i}, {i}} : FuncType{{i}, {i}});
-    plan.deallocate = lookup(deallocate_name_, bindgen ? FuncType{{i, i, i}, {}} : FuncType{{i}, {}});
+    allocate_type_ = bindgen ? FuncType{{i, i}, {i}} : FuncType{{i}, {i}};
+    deallocate_type_ = bindgen ? FuncType{{i, i, i}, {}} : FuncType{{i}, {}};
+    allocate_name_ = policy.allocator.allocate;
+    deallocate_name_ = policy.allocator.deallocate;
+    if (allocate_name_.empty()) allocate_name_ = bindgen ? "__wbindgen_malloc" : "malloc";
+    if (deallocate_name_.empty()) deallocate_name_ = bindgen ? "__wbindgen_free" : "free";
+    plan.allocate = lookup(allocate_name_, allocate_type_);
+    plan.deallocate = lookup(deallocate_name_, deallocate_type_);
     if (bindgen) {
       plan.reallocate = lookup("__wbindgen_realloc", FuncType{{i, i, i, i}, {i}});
       plan.drop_reference = lookup("__externref_table_dealloc", FuncType{{i}, {}});
@@ -184,12 +213,32 @@ class Allocator {
       if (index != kNoExport) plan.exports[index].raw_only = kIsAllocator;
   }
 
+  /// Checks the names that the policy gives. Errors: not_found, type_mismatch.
+  Result<void> check_names(const Policy& policy) const {
+    auto check = [&](const char* key, const std::string& name, const FuncType& type, uint32_t found) -> Result<void> {
+      if (name.empty() || found != kNoExport) return {};
+      auto index = plan_.find(name);
+      if (!index)
+        return fail(ErrorKind::not_found,
+                    fmt::format("{}{} of the allocator: {}", place(policy, 0), key, index.error().message));
+      return fail(ErrorKind::type_mismatch,
+                  fmt::format("{}{} of the allocator: {} must be {}, it is {}", place(policy, 0), key,
+                              plan_.exports[*index].shown, to_string(type), to_string(plan_.exports[*index].type)));
+    };
+    ROTOR_CHECK(check("malloc", policy.allocator.allocate, allocate_type_, plan_.allocate));
+    return check("free", policy.allocator.deallocate, deallocate_type_, plan_.deallocate);
+  }
+
   Result<void> check(const ExportPlan& plan) const {
-    bool takes = std::ranges::any_of(plan.args, takes_data);
+    if (plan_.preset != Preset::plain && std::ranges::any_of(plan.args, ends_with_nul))
+      return fail(ErrorKind::invalid_argument,
+                  "takes `text` or a `cstring`: those are for preset = \"plain\", for such a guest would free them "
+                  "without their NUL");
+    bool takes = std::ranges::any_of(plan.args, takes_data) || !plan.filled.empty();
     bool returns = std::ranges::any_of(plan.results, [](ResultKind kind) {
       return kind == ResultKind::bytes || kind == ResultKind::vector || kind == ResultKind::handles;
     });
-    bool frees = returns || (takes && plan_.preset == Preset::plain);
+    bool frees = returns || (takes && plan_.preset == Preset::plain) || !plan.filled.empty();
     if (takes && plan_.allocate == kNoExport) return missing(allocate_name_);
     if (frees && plan_.deallocate == kNoExport) return missing(deallocate_name_);
     return {};
@@ -200,35 +249,61 @@ class Allocator {
     auto found = plan_.by_name.find(name);
     return found != plan_.by_name.end() && plan_.exports[found->second].type == type ? found->second : kNoExport;
   }
-  std::unexpected<Error> missing(const char* name) const {
-    auto found = plan_.by_name.find(std::string_view(name));
+  std::unexpected<Error> missing(const std::string& name) const {
+    auto found = plan_.by_name.find(name);
     return fail(ErrorKind::not_found, found == plan_.by_name.end()
-                                          ? fmt::format("passes bytes or vectors, but the module exports no {}", name)
+                                          ? fmt::format("passes bytes or vectors, but the module exports no {} (name "
+                                                        "the guest's under [allocator])",
+                                                        name)
                                           : fmt::format("passes bytes or vectors, but {} has type {}", name,
                                                         to_string(plan_.exports[found->second].type)));
   }
 
   Plan& plan_;
-  const char* allocate_name_;
-  const char* deallocate_name_;
+  std::string allocate_name_, deallocate_name_;
+  FuncType allocate_type_, deallocate_type_;
 };
 
 /// Checks that a rule is about something. Errors: not_found, type_mismatch.
 Result<void> check_name(const Policy& policy, const ExportRule& rule, const Plan& plan, const Module& module) {
   auto wrong = [&](ErrorKind kind, std::string text) { return fail(kind, place(policy, rule.line) + text); };
+  const std::string& name = rule.export_name.empty() ? rule.name : rule.export_name;
   if (is_glob(rule.name)) {
+    if (!rule.export_name.empty())
+      return wrong(ErrorKind::invalid_argument,
+                   fmt::format("\"{}\" is a glob: it can't be another name for \"{}\"", printable_name(rule.name),
+                               printable_name(rule.export_name)));
     for (const ExportPlan& item : plan.exports)
       if (glob_matches(rule.name, item.name)) return {};
     return wrong(ErrorKind::not_found, fmt::format("no exported function matches \"{}\"", printable_name(rule.name)));
   }
-  if (plan.by_name.contains(rule.name)) return {};
-  if (const ExternType* type = module.export_type(rule.name))
+  if (!rule.export_name.empty() && (module.export_type(rule.name) || plan.by_name.contains(rule.name)))
+    return wrong(ErrorKind::invalid_argument,
+                 fmt::format("\"{}\" can't be another name for \"{}\": something else has it",
+                             printable_name(rule.name), printable_name(rule.export_name)));
+  if (auto found = plan.by_name.find(name);
+      found != plan.by_name.end() && plan.exports[found->second].export_name == name)
+    return {};
+  if (const ExternType* type = module.export_type(name))
     return wrong(ErrorKind::type_mismatch,
-                 fmt::format("export \"{}\" is a {}, not a function", printable_name(rule.name), kind_name(*type)));
+                 fmt::format("export \"{}\" is a {}, not a function", printable_name(name), kind_name(*type)));
   std::vector<std::string_view> names;
-  for (const ExportPlan& item : plan.exports) names.push_back(item.name);
+  for (const ExportPlan& item : plan.exports)
+    if (item.name == item.export_name) names.push_back(item.name);
   return wrong(ErrorKind::not_found,
-               fmt::format("no export \"{}\"{}", printable_name(rule.name), did_you_mean(rule.name, names)));
+               fmt::format("no export \"{}\"{}", printable_name(name), did_you_mean(name, names)));
+}
+
+/// Adds an exported function to the plan, under a name.
+void add_export(Plan& plan, const std::string& name, const std::string& export_name, const FuncType& type) {
+  ExportPlan item{.name = name, .shown = printable_name(name), .export_name = export_name, .type = type};
+  item.raw_only = unrecordable_values(type);
+  item.args.assign(type.params.size(), ArgKind::scalar);
+  item.params.resize(type.params.size());
+  std::iota(item.params.begin(), item.params.end(), 0);
+  item.results.assign(type.results.size(), ResultKind::scalar);
+  plan.by_name.emplace(name, static_cast<uint32_t>(plan.exports.size()));
+  plan.exports.push_back(std::move(item));
 }
 
 /// Returns the policy's rule about an export: an exact name, else the last glob that matches.
@@ -269,19 +344,15 @@ Result<void> check_unnamed(const Policy& policy, const Plan& plan) {
 }
 
 Result<void> plan_exports(const Policy& policy, const Module& module, Plan& plan) {
-  for (const ExportInfo& info : module.exports()) {
-    const FuncType* type = func_type(info);
-    if (!type) continue;
-    plan.by_name.emplace(info.name, static_cast<uint32_t>(plan.exports.size()));
-    plan.exports.push_back({.name = info.name,
-                            .shown = printable_name(info.name),
-                            .type = *type,
-                            .raw_only = unrecordable_values(*type),
-                            .args = std::vector(type->params.size(), ArgKind::scalar),
-                            .results = std::vector(type->results.size(), ResultKind::scalar)});
+  for (const ExportInfo& info : module.exports())
+    if (const FuncType* type = func_type(info)) add_export(plan, info.name, info.name, *type);
+  for (const ExportRule& rule : policy.exports) {
+    ROTOR_CHECK(check_name(policy, rule, plan, module));
+    if (!rule.export_name.empty())
+      add_export(plan, rule.name, rule.export_name, plan.exports[plan.by_name.find(rule.export_name)->second].type);
   }
-  for (const ExportRule& rule : policy.exports) ROTOR_CHECK(check_name(policy, rule, plan, module));
-  Allocator allocator(plan, module);
+  Allocator allocator(plan, policy, module);
+  ROTOR_CHECK(allocator.check_names(policy));
   const std::vector<ExportRule> preset = preset_rules(policy.preset);
   for (ExportPlan& item : plan.exports) {
     item.rule = winner(policy, item);
@@ -312,7 +383,7 @@ Result<void> plan_exports(const Policy& policy, const Module& module, Plan& plan
 void derive(ExportPlan& plan) {
   plan.makes_handles = std::ranges::any_of(plan.results, returns_handles);
   plan.simple = plan.effect == Effect::query && !plan.retry && !plan.holds && !plan.raw_only &&
-                !unrecordable_values(plan.type) &&
+                !unrecordable_values(plan.type) && plan.filled.empty() &&
                 std::ranges::none_of(plan.args, [](ArgKind kind) { return takes_data(kind) || consumes(kind); }) &&
                 std::ranges::all_of(plan.results, [](ResultKind kind) { return kind == ResultKind::scalar; });
 }

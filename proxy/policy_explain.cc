@@ -70,6 +70,7 @@ Result<PolicyExplanation> Policy::explain(const Module& module) const {
     ExplainedExport& row = out.exports.emplace_back();
     row.rule = rule_of(*this, item);
     row.name = std::move(item.name);
+    row.export_name = std::move(item.export_name);
     row.type = std::move(item.type);
     row.effect = item.effect;
     row.unsaid = item.effect == Effect::build && !(item.rule && item.rule->effect);

@@ -59,6 +59,11 @@ write = {}
 set = { effect = "build", reads = true, retry = true, key = [0, 2] }
 make = { effect = "build", once = true, args = ["vector", "handles"], results = ["handles"] }
 drop = { effect = "release", args = ["consumed", "consumed_handles", "bytes"] }
+open = { export = "b", args = ["text", "cstring", "out", "out_handle"] }
+add = { args = ["count_bytes", "count_vector", "count_handles", "count_consumed_handles"] }
+[allocator]
+malloc = "m"
+free = "f"
 )",
                                    "p.toml");
   ASSERT_TRUE(policy) << policy.error().message;
@@ -98,7 +103,7 @@ drop = { effect = "release", args = ["consumed", "consumed_handles", "bytes"] }
   EXPECT_EQ(policy->imports[1].args, (std::vector{ImportArg::pointer, ImportArg::scalar, ImportArg::any}));
   EXPECT_EQ(policy->imports[2].name, "write");
   EXPECT_EQ(policy->imports[2].mode, ImportMode::answer);
-  ASSERT_EQ(policy->exports.size(), 4u);
+  ASSERT_EQ(policy->exports.size(), 6u);
   EXPECT_EQ(policy->exports[0].name, "*_get");
   EXPECT_EQ(policy->exports[0].line, 37u);
   EXPECT_EQ(policy->exports[0].results, (std::vector{ResultKind::bytes, ResultKind::error}));
@@ -111,6 +116,13 @@ drop = { effect = "release", args = ["consumed", "consumed_handles", "bytes"] }
   EXPECT_EQ(policy->exports[2].args, (std::vector{ArgKind::vector, ArgKind::handles}));
   EXPECT_EQ(policy->exports[3].effect, Effect::release);
   EXPECT_EQ(policy->exports[3].args, (std::vector{ArgKind::consumed, ArgKind::consumed_handles, ArgKind::bytes}));
+  EXPECT_EQ(policy->exports[3].export_name, "");
+  EXPECT_EQ(policy->exports[4].export_name, "b");
+  EXPECT_EQ(policy->exports[4].args, (std::vector{ArgKind::text, ArgKind::cstring, ArgKind::out, ArgKind::out_handle}));
+  EXPECT_EQ(policy->exports[5].args, (std::vector{ArgKind::count_bytes, ArgKind::count_vector, ArgKind::count_handles,
+                                                  ArgKind::count_consumed_handles}));
+  EXPECT_EQ(policy->allocator.allocate, "m");
+  EXPECT_EQ(policy->allocator.deallocate, "f");
 }
 
 TEST(PolicyToml, EmptyIsTheDefault) {

@@ -28,12 +28,13 @@ class Reader {
 
   Result<Policy> read(const toml::table& root) {
     ROTOR_CHECK(each_key(root,
-                         {"preset", "enabled", "mode", "rotation", "image", "checkpoint", "log", "group", "imports",
-                          "exports", "allow", "probe"},
+                         {"preset", "enabled", "mode", "allocator", "rotation", "image", "checkpoint", "log", "group",
+                          "imports", "exports", "allow", "probe"},
                          [&](std::string_view key, const toml::node& node) -> Result<void> {
                            if (key == "preset") return word(key, node, proxy::kPresetWords, policy_.preset);
                            if (key == "enabled") return boolean(key, node, policy_.enabled);
                            if (key == "mode") return word(key, node, proxy::kModeWords, policy_.mode);
+                           if (key == "allocator") return allocator(node);
                            if (key == "rotation") return rotation(node);
                            if (key == "checkpoint") return checkpoint(node);
                            if (key == "allow") return allow(node);
@@ -166,6 +167,14 @@ class Reader {
     }
     return wrong(node.source(), fmt::format("{} must be a number of bytes or a text like \"8 MiB\"", key),
                  ErrorKind::invalid_argument);
+  }
+
+  Result<void> allocator(const toml::node& node) {
+    return each_key_of("allocator", node, {"malloc", "free"},
+                       [&](std::string_view key, const toml::node& value) -> Result<void> {
+                         if (key == "malloc") return text(key, value, policy_.allocator.allocate);
+                         return text(key, value, policy_.allocator.deallocate);
+                       });
   }
 
   Result<void> rotation(const toml::node& node) {
@@ -338,8 +347,9 @@ class Reader {
     for (const auto& [name, value] : *node.as_table()) {
       ExportRule rule{.name = std::string(name.str()), .line = name.source().begin.line};
       ROTOR_CHECK(each_key_of(name.str(), value,
-                              {"effect", "once", "reads", "local", "retry", "key", "args", "results"},
+                              {"export", "effect", "once", "reads", "local", "retry", "key", "args", "results"},
                               [&](std::string_view key, const toml::node& item) -> Result<void> {
+                                if (key == "export") return text(key, item, rule.export_name);
                                 if (key == "effect") return word(key, item, proxy::kEffectWords, rule.effect);
                                 if (key == "once") return boolean(key, item, rule.once);
                                 if (key == "reads") return boolean(key, item, rule.reads);

@@ -26,10 +26,18 @@ inline constexpr Word<Effect> kEffectWords[] = {
 inline constexpr Word<ArgKind> kArgWords[] = {{"scalar", ArgKind::scalar},
                                               {"handle", ArgKind::handle},
                                               {"consumed", ArgKind::consumed},
+                                              {"out", ArgKind::out},
+                                              {"out_handle", ArgKind::out_handle},
                                               {"bytes", ArgKind::bytes},
+                                              {"text", ArgKind::text},
+                                              {"cstring", ArgKind::cstring},
                                               {"vector", ArgKind::vector},
                                               {"handles", ArgKind::handles},
-                                              {"consumed_handles", ArgKind::consumed_handles}};
+                                              {"consumed_handles", ArgKind::consumed_handles},
+                                              {"count_bytes", ArgKind::count_bytes},
+                                              {"count_vector", ArgKind::count_vector},
+                                              {"count_handles", ArgKind::count_handles},
+                                              {"count_consumed_handles", ArgKind::count_consumed_handles}};
 inline constexpr Word<ResultKind> kResultWords[] = {{"scalar", ResultKind::scalar},   {"handle", ResultKind::handle},
                                                     {"bytes", ResultKind::bytes},     {"vector", ResultKind::vector},
                                                     {"handles", ResultKind::handles}, {"error", ResultKind::error}};

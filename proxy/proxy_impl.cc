@@ -729,6 +729,8 @@ Result<uint32_t> ProxyImpl::export_of(std::string_view name, const FuncType& typ
   if (plan.raw_only)
     return fail(ErrorKind::invalid_argument,
                 fmt::format("{} {}; call it through Lease::raw", plan.shown, plan.raw_only));
+  if (!plan.filled.empty())
+    return fail(ErrorKind::type_mismatch, fmt::format("{} fills arguments: call it by name", plan.shown));
   for (ArgKind kind : plan.args)
     if (takes_data(kind))
       return fail(ErrorKind::type_mismatch, fmt::format("{} takes bytes or a vector: call it by name", plan.shown));

@@ -13,7 +13,7 @@ namespace {
 
 Arg::Shape shape_of(ArgKind kind) {
   if (!takes_data(kind)) return Arg::Shape::value;
-  return kind == ArgKind::bytes ? Arg::Shape::bytes : Arg::Shape::vector;
+  return is_bytes(kind) ? Arg::Shape::bytes : Arg::Shape::vector;
 }
 
 const char* to_string(Arg::Shape shape) {
@@ -22,6 +22,18 @@ const char* to_string(Arg::Shape shape) {
     case Arg::Shape::bytes: return "bytes";
     default: return "a vector";
   }
+}
+
+/// Errors: type_mismatch; invalid_argument (a NUL that would end the text).
+Result<void> check_shape(ArgKind kind, const Arg& arg) {
+  if (arg.shape() != shape_of(kind))
+    return fail(ErrorKind::type_mismatch,
+                fmt::format("must be {}, not {}", to_string(shape_of(kind)), to_string(arg.shape())));
+  if (kind != ArgKind::cstring) return {};
+  const auto nul = std::ranges::find(arg.data(), uint8_t{0});
+  if (nul == arg.data().end()) return {};
+  return fail(ErrorKind::invalid_argument, fmt::format("has a NUL as byte {} of {}, which would end the text",
+                                                       nul - arg.data().begin() + 1, arg.data().size()));
 }
 
 Error guest_error(const ExportPlan& plan, const RawReply& raw) {
@@ -62,13 +74,11 @@ Result<void> Recorder::prepare(uint32_t export_index, std::span<const Arg> args,
     record->export_index = export_index;
   }
   Seen seen;
-  size_t wasm_index = 0;
   for (size_t i = 0; i < args.size(); i++) {
-    ArgKind kind = plan.args[i];
-    auto raw = take_arg(kind, plan.type.params[wasm_index], args[i], active, call, record.get(), seen);
+    const ValType type = plan.type.params[plan.params[i]];
+    auto raw = take_arg(plan.args[i], type, args[i], active, call, record.get(), seen);
     if (!raw) return fail(raw.error().kind, fmt::format("{}, argument {}: {}", plan.shown, i + 1, raw.error().message));
     call.args.push_back(*raw);
-    wasm_index += takes_data(kind) ? 2 : 1;
   }
   if (!record) return {};
   if (plan.once && has_once(*record)) call.builds = false;
@@ -106,9 +116,7 @@ bool Recorder::has_once(const LogCall& call) const {
 
 Result<RawArg> Recorder::take_arg(ArgKind kind, ValType type, const Arg& arg, const LiveGuest& active,
                                   PreparedCall& call, LogCall* record, Seen& seen) {
-  if (arg.shape() != shape_of(kind))
-    return fail(ErrorKind::type_mismatch,
-                fmt::format("must be {}, not {}", to_string(shape_of(kind)), to_string(arg.shape())));
+  ROTOR_CHECK(check_shape(kind, arg));
   RawArg raw;
   if (takes_data(kind)) {
     raw.data = arg.data();
@@ -195,7 +203,7 @@ Result<Reply> Recorder::finish(uint32_t export_index, PreparedCall& call, RawRep
   for (ResultKind kind : raw.guest_error ? std::vector<ResultKind>() : plan.results) {
     if (kind == ResultKind::scalar) {
       if (kept) kept->scalars.push_back(raw.values[value]);
-      reply.values.push_back(Value::from_bits(plan.type.results[wasm_index], raw.values[value++]));
+      reply.values.push_back(Value::from_bits(plan.result_type(wasm_index), raw.values[value++]));
     } else if (kind == ResultKind::handle) {
       reply.values.emplace_back(give(static_cast<uint32_t>(raw.values[value++])));
     } else if (kind == ResultKind::handles) {
@@ -234,7 +242,7 @@ Result<Reply> Recorder::plain_reply(const ExportPlan& plan, RawReply&& raw) {
   size_t wasm_index = 0, value = 0;
   for (ResultKind kind : plan.results) {
     if (kind == ResultKind::scalar)
-      reply.values.push_back(Value::from_bits(plan.type.results[wasm_index], raw.values[value++]));
+      reply.values.push_back(Value::from_bits(plan.result_type(wasm_index), raw.values[value++]));
     wasm_index += kind >= ResultKind::bytes ? 2 : 1;
   }
   reply.bytes = std::move(raw.bytes);
@@ -258,9 +266,8 @@ Result<Reply> Recorder::call_detached(uint32_t export_index, std::span<const Arg
   vectors.reserve(args.size());
   for (size_t i = 0; i < args.size(); i++) {
     const ArgKind kind = plan.args[i];
-    if (args[i].shape() != shape_of(kind))
-      return fail(ErrorKind::type_mismatch, fmt::format("{}, argument {}: must be {}, not {}", plan.shown, i + 1,
-                                                        to_string(shape_of(kind)), to_string(args[i].shape())));
+    if (auto fits = check_shape(kind, args[i]); !fits)
+      return fail(fits.error().kind, fmt::format("{}, argument {}: {}", plan.shown, i + 1, fits.error().message));
     raw_args[i].slot = args[i].slot();
     raw_args[i].data = args[i].data();
     if (is_handle(kind)) {

@@ -61,15 +61,15 @@ Rewinder::Numbers Rewinder::numbers(uint32_t export_index, std::span<const Value
   const ExportPlan& plan = plan_.exports[export_index];
   Numbers out;
   if (!tracks_ || (!held_.any_dead() && std::ranges::none_of(plan.args, consumes))) return out;
-  size_t next = 0;
-  for (ArgKind kind : plan.args) {
+  for (size_t i = 0; i < plan.args.size(); i++) {
+    const ArgKind kind = plan.args[i];
     // A raw call passes data itself: a pointer, which may be one that it holds, and a count.
-    for (size_t width = takes_data(kind) ? 2 : 1; width > 0 && next < args.size(); width--, next++) {
-      if (!is_integer(args[next].type())) continue;
-      out.push_back({.bits = number_of(args[next].type(), args[next].bits()),
-                     .may_be_pointer = width == 1 && (holds_handle(kind) || !plan.args_are_said) && !takes_data(kind),
-                     .ends = consumes(kind) && !takes_data(kind)});
-    }
+    if (takes_data(kind) || plan.params[i] >= args.size()) continue;
+    const Value& arg = args[plan.params[i]];
+    if (!is_integer(arg.type())) continue;
+    out.push_back({.bits = number_of(arg.type(), arg.bits()),
+                   .may_be_pointer = holds_handle(kind) || !plan.args_are_said,
+                   .ends = consumes(kind)});
   }
   return out;
 }
@@ -121,11 +121,13 @@ std::vector<uint64_t> Rewinder::results(uint32_t export_index, const Reply& repl
   if (!tracks_ || (!plan.holds && !held_.any_dead())) return out;
   const bool scalars = !plan.rule || !plan.rule->results;  // else a scalar is said to be one
   size_t value = 0;
-  for (ResultKind kind : plan.results) {
+  for (size_t i = 0; i < plan.results.size(); i++) {
+    const ResultKind kind = plan.results[i];
     if (kind == ResultKind::handles) out.insert(out.end(), reply.vector.begin(), reply.vector.end());
     if (kind >= ResultKind::bytes || value == reply.values.size()) continue;
     const Value& result = reply.values[value++];
-    if (is_integer(result.type()) && (scalars || kind == ResultKind::handle))
+    // What the guest fills is said to be a number, or a handle.
+    if (is_integer(result.type()) && (kind == ResultKind::handle || (scalars && i < plan.own_results())))
       out.push_back(number_of(result.type(), result.bits()));
   }
   return out;
@@ -337,7 +339,7 @@ std::unique_ptr<LiveGuest> Rewinder::stamp() {
 Result<void> Rewinder::reseed(LiveGuest& guest) const {
   if (plan_.reseed == kNoExport) return {};
   const ExportPlan& plan = plan_.exports[plan_.reseed];
-  ROTOR_TRY(Func func, guest.instance().get_func(plan.name));
+  ROTOR_TRY(Func func, guest.instance().get_func(plan.export_name));
   std::vector<Slot> slots(std::max<size_t>(plan.type.params.size(), 1));
   const size_t bytes = plan.type.params.size() * sizeof(Slot);
   if (bytes && getrandom(slots.data(), bytes, 0) != static_cast<ssize_t>(bytes))

@@ -74,6 +74,12 @@ std::string toml_key(const std::string& name) {
   return is_bare ? name : fmt::format("\"{}\"", printable_name(name));
 }
 
+/// Returns the name of an export; and what the module calls it, if that is something else.
+std::string shown_name(const ExplainedExport& item) {
+  if (item.name == item.export_name) return printable_name(item.name);
+  return fmt::format("{} ({})", printable_name(item.name), printable_name(item.export_name));
+}
+
 bool is_mentioned(const std::string& rule) { return rule != "default" && rule != "preset"; }
 
 void print_counts(const char* what, const std::map<std::string, size_t>& counts) {
@@ -89,8 +95,8 @@ void print_exports(const PolicyExplanation& explained, bool all) {
       others[fmt::format("{} ({})", effect_text(item), item.rule)]++;
       continue;
     }
-    rows.push_back({printable_name(item.name), to_string(item.type), effect_text(item), words(item.args),
-                    words(item.results), printable_name(rule_text(item.rule, item.name))});
+    rows.push_back({shown_name(item), to_string(item.type), effect_text(item), words(item.args), words(item.results),
+                    printable_name(rule_text(item.rule, item.name))});
   }
   if (rows.size() > 1) print_table(rows);
   print_counts("export", others);
@@ -126,7 +132,7 @@ void print_allowed(const PolicyExplanation& explained, bool all) {
       continue;
     }
     const std::string& rule = item.allow_rule.empty() ? item.rule : item.allow_rule;
-    rows.push_back({printable_name(item.name), to_string(item.type), to_string(item.leaves),
+    rows.push_back({shown_name(item), to_string(item.type), to_string(item.leaves),
                     item.leaves == Leaves::state ? "-" : to_string(item.returned),
                     printable_name(rule_text(rule, item.name))});
   }
@@ -171,6 +177,7 @@ void print_json(const PolicyExplanation& explained) {
   for (const ExplainedExport& item : explained.exports) {
     nlohmann::ordered_json& row = json["exports"].emplace_back();
     row["name"] = item.name;
+    if (item.name != item.export_name) row["export"] = item.export_name;
     row["type"] = to_string(item.type);
     row["effect"] = to_string(item.effect);
     if (item.unsaid) row["unsaid"] = true;

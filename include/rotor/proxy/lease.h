@@ -35,8 +35,10 @@ class Arg {
   Arg(double v) : Arg(ValType::f64, detail::to_slot(v)) {}
   /// Makes an externref.
   Arg(ExternRef v) : Arg(ValType::externref, v.bits) {}
-  /// Makes the bytes of an ArgKind::bytes.
+  /// Makes the bytes of an ArgKind::bytes, text or cstring.
   static Arg bytes(std::span<const uint8_t> bytes) { return Arg(Shape::bytes, bytes); }
+  /// Does the same from characters. The NUL is added where the guest gets them.
+  static Arg text(std::string_view text) { return bytes({reinterpret_cast<const uint8_t*>(text.data()), text.size()}); }
   /// Numbers, or the tokens of handles.
   static Arg vector(std::span<const uint32_t> elements) {
     return Arg(Shape::vector, {reinterpret_cast<const uint8_t*>(elements.data()), elements.size_bytes()});
@@ -63,7 +65,8 @@ class Arg {
 
 /// What a proxied call returned. The accessors ask for an index within `values`.
 struct Reply {
-  std::vector<Value> values;     ///< scalars and the tokens of handles, in order
+  std::vector<Value>
+      values;  ///< scalars and the tokens of handles, in order; then what `out` arguments were filled with
   std::vector<uint8_t> bytes;    ///< the `bytes` result
   std::vector<uint32_t> vector;  ///< the `vector` result, or the tokens of the `handles` result
 

@@ -23,13 +23,22 @@ enum class Effect : uint8_t {
 
 /// One argument of an export as the host sees it.
 enum class ArgKind : uint8_t {
-  scalar,            ///< one parameter, passed as it is
-  handle,            ///< one i32: an opaque pointer that the host keeps
-  consumed,          ///< a handle that the call ends
-  bytes,             ///< (ptr, len), filled through the guest's allocator
-  vector,            ///< (ptr, count) of u32 numbers
-  handles,           ///< (ptr, count) of handles
-  consumed_handles,  ///< (ptr, count) of handles that the call ends
+  scalar,      ///< one parameter, passed as it is
+  handle,      ///< one i32: an opaque pointer that the host keeps
+  consumed,    ///< a handle that the call ends
+  out,         ///< a pointer to an i32 that the guest fills. The host gives none: it gets the number behind the results
+  out_handle,  ///< the same for a handle
+  // Data, which goes through the guest's allocator:
+  bytes,                   ///< (ptr, len)
+  text,                    ///< (ptr, len), with a NUL behind the bytes that len does not count
+  cstring,                 ///< (ptr) of bytes that a NUL ends
+  vector,                  ///< (ptr, count) of u32 numbers
+  handles,                 ///< (ptr, count) of handles
+  consumed_handles,        ///< (ptr, count) of handles that the call ends
+  count_bytes,             ///< (len, ptr): these are the same with the count before the pointer
+  count_vector,            ///< (count, ptr) of u32 numbers
+  count_handles,           ///< (count, ptr) of handles
+  count_consumed_handles,  ///< (count, ptr) of handles that the call ends
 };
 
 /// One result of an export as the host sees it. At most one of `bytes`, `vector` and `handles`.
@@ -47,6 +56,9 @@ enum class ResultKind : uint8_t {
 /// if it can't be one, since it takes references or passes what can't be recorded, the policy is refused.
 struct ExportRule {
   std::string name;  ///< an export, or a glob
+  /// The export that is called. Not empty: `name` is another name for it, which no export has, with a rule of its own:
+  /// for minified names, and for an export that does one thing or another.
+  std::string export_name = {};
   /// What a call does to the guest's state. Unset: it is a build. (RotationMode::checkpoint: `allow` says it.)
   std::optional<Effect> effect = {};
   /// The build only fills a cache: of the calls with equal arguments the first is a build, the others are queries.
@@ -107,6 +119,12 @@ struct GroupRule {
   uint64_t stop_deadline_ms = 5000;  ///< how long a worker has to leave before it is interrupted
 };
 
+/// The exports that are the guest's malloc and free. Empty ones have the names of the preset.
+struct AllocatorRule {
+  std::string allocate = {};    ///< (size) -> ptr; with Preset::wasm_bindgen (size, align) -> ptr
+  std::string deallocate = {};  ///< (ptr); with Preset::wasm_bindgen (ptr, size, align)
+};
+
 /// How the instance that takes the active's place comes by its state.
 enum class RotationMode : uint8_t {
   replay,      ///< the calls that built state are recorded, and replayed on a fresh instance: handles are tokens
@@ -143,7 +161,8 @@ enum class HostWrites : uint8_t {
 
 /// RotationMode::checkpoint: when checkpoints are taken, and what a rewind needs.
 struct CheckpointRule {
-  /// A new checkpoint, if the last one is stale, is due once memory use has grown by this fraction of the limit since;
+  /// A new checkpoint, if the last one is stale, is due once memory use has grown by this fraction of the limit since,
+  /// or a rewind gave back as much;
   double grown = 0.05;
   /// or once the last one took no more than this fraction of the time since it began. 1: always.
   double cpu = 0.01;
@@ -202,7 +221,8 @@ enum class Leaves : uint8_t {
 };
 /// What a policy makes of one function of a module.
 struct ExplainedExport {
-  std::string name;                          ///< as the module has it
+  std::string name;                          ///< as the module has it, or the policy's name for it
+  std::string export_name;                   ///< as the module has it
   FuncType type;                             ///< as the module has it
   Effect effect = Effect::query;             ///< what the proxy takes its calls for
   bool unsaid = false;                       ///< it is a build because no line says what it is
@@ -258,6 +278,8 @@ struct Policy {
   RotationMode mode = RotationMode::replay;
   /// How the guest allocates and frees.
   Preset preset = Preset::plain;
+  /// The exports that do it.
+  AllocatorRule allocator;
 
   /// Memory use (memory.size of the limit) from which on a standby is prepared.
   double warm_at = 0.70;
