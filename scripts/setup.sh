@@ -3,12 +3,16 @@
 #
 # Reads   ROTOR_CACHE    where packages and compiled objects are kept, outside the tree
 #         KIMCHI_WASM    o1js's prover, if you have it already
+#         QUICKJS_WASM   QuickJS of @jitl/quickjs-wasmfile-release-sync, if you have it already
+#         SQLITE_WASM    SQLite of @sqlite.org/sqlite-wasm, if you have it already
 #         WASM_TOOLS     wasm-tools, if you have it already
 #         WASMTIME_PY    the folder of Wasmtime's wheel, if you have it already
-# Exports ROTOR_CACHE, CCACHE_DIR, KIMCHI_WASM, WASM_TOOLS and WASMTIME_PY; the last three are empty if they can't be had.
+# Exports ROTOR_CACHE, CCACHE_DIR, KIMCHI_WASM, QUICKJS_WASM, SQLITE_WASM, WASM_TOOLS and WASMTIME_PY; what can't be had is
+# empty.
 
 ROTOR_O1JS_VERSION=2.15.0
-ROTOR_KIMCHI_SHA256_PREFIX=ac4a7211f8291cc2
+ROTOR_QUICKJS_VERSION=0.32.0
+ROTOR_SQLITE_VERSION=3.51.2-build8
 ROTOR_WASM_TOOLS_VERSION=1.262.0
 ROTOR_WASMTIME_VERSION=50.0.1
 
@@ -54,7 +58,8 @@ rotor_install_packages() {
   mapfile -t required < <(rotor_missing_packages "${ROTOR_REQUIRED_PACKAGES[@]}")
   mapfile -t optional < <(rotor_missing_packages "${ROTOR_OPTIONAL_PACKAGES[@]}")
   # A node of another origin serves as well, and Debian's would clash with it.
-  if [ -z "${KIMCHI_WASM:-}" ] && ! { command -v node && command -v npm; } >/dev/null; then
+  local given="${KIMCHI_WASM:+1}${QUICKJS_WASM:+1}${SQLITE_WASM:+1}"
+  if [ "$given" != 111 ] && ! { command -v node && command -v npm; } >/dev/null; then
     optional+=(nodejs npm)
   fi
   [ -n "${WASM_TOOLS:-}" ] || python3 -m pip --version >/dev/null 2>&1 || optional+=(python3-pip)
@@ -76,23 +81,24 @@ rotor_install_packages() {
   done
 }
 
-rotor_is_kimchi() {
-  [ -f "$1" ] && [ "$(sha256sum "$1" | cut -c1-16)" = "$ROTOR_KIMCHI_SHA256_PREFIX" ]
-}
+rotor_has_sha256() { [ -f "$1" ] && [ "$(sha256sum "$1" | cut -c1-${#2})" = "$2" ]; }
 
-rotor_find_kimchi() {
-  if [ -n "${KIMCHI_WASM:-}" ]; then
-    rotor_is_kimchi "$KIMCHI_WASM" && return 0
-    rotor_warn "KIMCHI_WASM is not kimchi_wasm of o1js@$ROTOR_O1JS_VERSION (sha256 $ROTOR_KIMCHI_SHA256_PREFIX…)"
+# rotor_find_npm VARIABLE FOLDER PACKAGE VERSION FILE SHA256_PREFIX: has the variable name the module that is a file of an
+# npm package, installed in a folder of the cache; or empties it.
+rotor_find_npm() {
+  local variable=$1 folder="$ROTOR_CACHE/$2" package="$3@$4" prefix=$6
+  local module="$folder/node_modules/$3/$5" given=${!1:-}
+  if [ -n "$given" ]; then
+    rotor_has_sha256 "$given" "$prefix" && return 0
+    rotor_warn "$variable is not $5 of $package (sha256 $prefix…)"
   fi
-  local folder="$ROTOR_CACHE/o1js"
-  KIMCHI_WASM="$folder/node_modules/o1js/dist/node/bindings/compiled/node_bindings/kimchi_wasm_bg.wasm"
-  rotor_is_kimchi "$KIMCHI_WASM" && return 0
+  printf -v "$variable" %s "$module"
+  rotor_has_sha256 "$module" "$prefix" && return 0
   mkdir -p "$folder"
   if ! (cd "$folder" && timeout 900 npm install --prefix . --ignore-scripts --no-audit --no-fund --loglevel=error \
-    --fetch-retries=2 "o1js@$ROTOR_O1JS_VERSION" >npm.log 2>&1) || ! rotor_is_kimchi "$KIMCHI_WASM"; then
-    KIMCHI_WASM=
-    rotor_warn "o1js@$ROTOR_O1JS_VERSION can't be had from npm (see $folder/npm.log): what needs the prover is skipped"
+    --fetch-retries=2 "$package" >npm.log 2>&1) || ! rotor_has_sha256 "$module" "$prefix"; then
+    printf -v "$variable" %s ''
+    rotor_warn "$package can't be had from npm (see $folder/npm.log): what needs $variable is skipped"
   fi
 }
 
@@ -136,8 +142,12 @@ rotor_setup() {
   mkdir -p "$ROTOR_CACHE"
   : "${CCACHE_DIR:=$ROTOR_CACHE/ccache}"
   rotor_install_packages || return 1
-  rotor_find_kimchi
+  rotor_find_npm KIMCHI_WASM o1js o1js "$ROTOR_O1JS_VERSION" \
+    dist/node/bindings/compiled/node_bindings/kimchi_wasm_bg.wasm ac4a7211f8291cc2
+  rotor_find_npm QUICKJS_WASM quickjs @jitl/quickjs-wasmfile-release-sync "$ROTOR_QUICKJS_VERSION" \
+    dist/emscripten-module.wasm 105c3bed22d457e4
+  rotor_find_npm SQLITE_WASM sqlite @sqlite.org/sqlite-wasm "$ROTOR_SQLITE_VERSION" dist/sqlite3.wasm 2d8049756d9d3765
   rotor_find_wasm_tools
   rotor_find_wasmtime
-  export ROTOR_CACHE CCACHE_DIR KIMCHI_WASM WASM_TOOLS WASMTIME_PY
+  export ROTOR_CACHE CCACHE_DIR KIMCHI_WASM QUICKJS_WASM SQLITE_WASM WASM_TOOLS WASMTIME_PY
 }

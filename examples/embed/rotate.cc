@@ -17,7 +17,7 @@ static rotor::Result<void> run(const char* module_path, const char* policy_path)
   ROTOR_TRY(auto proxy, rotor::Proxy::create(module, rotor::linked_guests(pre, limits), policy));
 
   ROTOR_TRY(auto state, proxy.call("build_state", {7}));  // recorded: replayed on each standby
-  for (int i = 0; i < 500; i++) {                         // each call loses a page; the 127th would trap
+  for (int i = 0; i < 500; i++) {  // each call loses a page; the 127th would trap
     ROTOR_TRY(auto reply, proxy.call("work", {state.handle(), 42}));
     if (i % 100 == 0) std::printf("call %3d: %d\n", i, reply.i32());
   }

@@ -1,0 +1,122 @@
+// What the hosts of modules made by Emscripten share: docs/emscripten.md.
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <iterator>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "rotor/proxy.h"
+#include "rotor/rotor.h"
+
+namespace emscripten {
+
+inline rotor::Result<rotor::Module> compile(const rotor::Engine& engine, const char* path) {
+  std::ifstream file(path, std::ios::binary);
+  std::vector<char> bytes(std::istreambuf_iterator<char>(file), {});
+  return rotor::Module::compile(engine, {reinterpret_cast<uint8_t*>(bytes.data()), bytes.size()});
+}
+
+/// Defines what the host does not: a memory of its own for each instance, and functions that fail with their name.
+inline void define_rest(rotor::Linker& linker, const rotor::Engine& engine, const rotor::Module& module) {
+  for (const rotor::ImportInfo& item : module.imports()) {
+    if (linker.defined(item.module, item.name)) continue;
+    if (auto* memory = std::get_if<rotor::MemoryType>(&item.type)) {
+      auto make = [engine, type = *memory](const rotor::InstanceOptions& options) -> rotor::Result<rotor::Extern> {
+        ROTOR_TRY(rotor::Memory made, rotor::Memory::create(engine, type, options.limits.memory));
+        return made;
+      };
+      linker.define_per_instance(item.module, item.name, *memory, make);
+    } else if (auto* func = std::get_if<rotor::FuncType>(&item.type)) {
+      auto missing = [name = item.module + "." + item.name](rotor::Caller&, rotor::Slot*) -> rotor::Result<void> {
+        return rotor::fail(rotor::ErrorKind::host, "the guest called " + name + ", which this host does not have");
+      };
+      linker.define_func(item.module, item.name, *func, missing);
+    }
+  }
+}
+
+/// emscripten_resize_heap: malloc asks for a memory of that many bytes.
+inline rotor::Result<int32_t> resize_heap(rotor::Caller& caller, int32_t wanted) {
+  ROTOR_TRY(rotor::Memory memory, caller.get_memory());
+  const uint64_t bytes = static_cast<uint32_t>(wanted), page = memory.page_bytes();
+  if (bytes <= memory.size_bytes()) return 1;
+  return memory.grow((bytes - memory.size_bytes() + page - 1) / page) ? 1 : 0;
+}
+
+/// environ_sizes_get of WASI: no variables, in 0 bytes.
+inline rotor::Result<int32_t> environ_sizes_get(rotor::Caller& caller, int32_t count, int32_t bytes) {
+  constexpr uint8_t kZero[4] = {};
+  for (int32_t at : {count, bytes}) ROTOR_CHECK(caller.write(static_cast<uint32_t>(at), kZero));
+  return 0;
+}
+inline int32_t environ_get(int32_t, int32_t) { return 0; }
+
+/// emscripten_date_now, and emscripten_get_now: milliseconds.
+inline double now_ms() {
+  return std::chrono::duration<double, std::milli>(std::chrono::system_clock::now().time_since_epoch()).count();
+}
+
+/// Counts and times requests: ordinary ones, and the first after a rotation.
+class Requests {
+ public:
+  /// The proxy tells by these. They refer to this.
+  rotor::ProxyOptions options() {
+    return {.on_rotation = [this](const rotor::RotationEvent& event) { pause_ms_ = event.swap_pause_ns / 1e6; },
+            .on_checkpoint = [this] { has_checkpoint_ = true; }};
+  }
+  /// Makes a request, which returns whether its answer is right.
+  template <class Request>
+  void run(Request request) {
+    const auto start = std::chrono::steady_clock::now();
+    right_ += request();
+    const double took_ms = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
+    made_++;
+    if (!has_checkpoint_) (pause_ms_ < 0 ? ordinary_ms_ : first_ms_).push_back(took_ms - std::max(pause_ms_, 0.0));
+    pause_ms_ = -1;
+    has_checkpoint_ = false;
+  }
+  bool all_right() const { return right_ == made_; }
+  void print(const rotor::ProxyCounters& counters) {
+    std::printf("%d of %d requests right, %d rotations, %d checkpoints\n", right_, made_,
+                static_cast<int>(counters.rotations), static_cast<int>(counters.checkpoints));
+    std::printf("rotation %.3f ms, at most %.3f; checkpoint %.3f ms, at most %.3f\n",
+                mean(counters.swap_pause_ns_total, counters.rotations), counters.swap_pause_ns_max / 1e6,
+                mean(counters.checkpoint_ns_total, counters.checkpoints), counters.checkpoint_ns_max / 1e6);
+    std::printf("request %.3f ms, the first after a rotation %.3f ms (medians, without checkpoints)\n",
+                median(ordinary_ms_), median(first_ms_));
+    if (!all_right()) std::printf("last problem: %s\n", counters.last_problem.c_str());
+  }
+
+ private:
+  static double mean(uint64_t total_ns, uint64_t count) { return count ? total_ns / 1e6 / count : 0; }
+  static double median(std::vector<double>& times) {
+    if (times.empty()) return 0;
+    std::ranges::sort(times);
+    return times[times.size() / 2];
+  }
+  int made_ = 0, right_ = 0;
+  double pause_ms_ = -1;  ///< of the rotation in or before this request; below 0: none
+  bool has_checkpoint_ = false;
+  std::vector<double> ordinary_ms_, first_ms_;
+};
+
+/// main: `PROGRAM FILE.wasm POLICY REQUESTS [rewind]`. With `rewind` each request begins with one: a policy that loses
+/// state is found by it.
+template <class Run>
+int main_of(int argc, char** argv, Run run) {
+  if (argc < 4 || argc > 5) {
+    std::fprintf(stderr, "usage: %s FILE.wasm POLICY REQUESTS [rewind]\n", argv[0]);
+    return 2;
+  }
+  rotor::Result<bool> right = run(argv[1], argv[2], std::atoi(argv[3]), argc == 5);
+  if (!right) std::fprintf(stderr, "%s\n", right.error().to_string().c_str());
+  return right && *right ? 0 : 1;
+}
+
+}  // namespace emscripten
