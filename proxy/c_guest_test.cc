@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "proxy/policy.h"
+#include "proxy/recorder.h"
 #include "proxy/testing/guest.h"
 #include "rotor/proxy.h"
 #include "wasm/testing/assemble.h"
@@ -85,13 +86,14 @@ constexpr std::string_view kModule = R"(
 constexpr std::string_view kAllocator = "[allocator]\nmalloc = \"m\"\nfree = \"f\"\n";
 constexpr std::string_view kExports = R"(
 [exports]
-length = { args = ["cstring"] }
-behind = { args = ["text"] }
-digest = { args = ["count_bytes"] }
-total = { args = ["count_vector"] }
-sum = { args = ["count_handles"] }
-measure = { args = ["out", "handle", "out"] }
-get = { args = ["handle"] }
+length = { effect = "query", args = ["cstring"] }
+behind = { effect = "query", args = ["text"] }
+digest = { effect = "query", args = ["count_bytes"] }
+total = { effect = "query", args = ["count_vector"] }
+sum = { effect = "query", args = ["count_handles"] }
+measure = { effect = "query", args = ["out", "handle", "out"] }
+get = { effect = "query", args = ["handle"] }
+lent = { effect = "query" }
 close = { effect = "release" }
 )";
 
@@ -194,6 +196,16 @@ merge = { effect = "build", args = ["count_consumed_handles"], results = ["handl
   EXPECT_FALSE(verified->digests_equal) << "addresses differ here";
 }
 
+TEST(CGuest, WhatItFillsIsGivenByAnInstanceThatIsRetired) {
+  ExportPlan plan{.name = "f", .type = {{ValType::i32}, {ValType::i64}}};
+  plan.filled = {0};
+  plan.results = {ResultKind::scalar, ResultKind::scalar};
+  auto reply = Recorder::plain_reply(plan, RawReply{.values = {UINT64_C(1) << 40, 7}});
+  ASSERT_TRUE(reply);
+  EXPECT_EQ(reply->values[0].i64(), INT64_C(1) << 40);
+  EXPECT_EQ(reply->i32(1), 7);
+}
+
 TEST(CGuest, AnOutHandleThatIsNullIsNone) {
   Guests guests;
   auto proxy = guests.proxy(replay("open = { effect = \"build\", args = [\"cstring\", \"out_handle\"] }"));
@@ -259,7 +271,7 @@ TEST(CGuest, TheAllocatorThatIsNamedIsKnownToRawCalls) {
 }
 
 constexpr std::string_view kTwoRoles = R"(
-read = { export = "run", args = ["handle", "scalar"] }
+read = { export = "run", effect = "query", args = ["handle", "scalar"] }
 write = { export = "run", effect = "build", args = ["handle", "scalar"] }
 )";
 

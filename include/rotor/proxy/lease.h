@@ -137,8 +137,8 @@ Result<void> call_slots(ProxyImpl& impl, uint32_t export_index, Slot* slots, boo
 template <class Signature>
 class ProxyFunc;
 /// An export whose name and type were looked up once: the fast way to call it. Handles are uint32_t tokens. For exports
-/// whose arguments and results are scalars and handles; bytes and vectors go through Lease::call. Copies share nothing;
-/// valid as long as the proxy, moved or not. Used by any thread.
+/// whose arguments and results are scalars and handles; data, and what the guest fills, go through Lease::call. Copies
+/// share nothing; valid as long as the proxy, moved or not. Used by any thread.
 template <class R, class... Args>
 class ProxyFunc<R(Args...)> {
  public:

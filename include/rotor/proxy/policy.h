@@ -74,8 +74,8 @@ struct ExportRule {
   /// resolve or memory in the same lease, and from within a host function. Not for releases, and not for what takes
   /// references.
   bool retry = false;
-  /// Of builds with equal arguments at these positions, from 0 on, only the last one is replayed (a setting that is
-  /// overwritten). An empty list: of all builds by this export.
+  /// Of builds with equal arguments at these positions, from 0 on among those that the host gives, only the last one is
+  /// replayed (a setting that is overwritten). An empty list: of all builds by this export.
   std::optional<std::vector<uint32_t>> key = {};
   /// Unset: each parameter is a scalar; the first one of a release is consumed.
   std::optional<std::vector<ArgKind>> args = {};
