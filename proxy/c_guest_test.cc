@@ -196,6 +196,33 @@ merge = { effect = "build", args = ["count_consumed_handles"], results = ["handl
   EXPECT_FALSE(verified->digests_equal) << "addresses differ here";
 }
 
+constexpr std::string_view kProbes = R"(
+[probe]
+length = ["seven78"]
+behind = ["abc"]
+total = [[1, 2]]
+measure = [{ handle = "open_first" }]
+)";
+
+TEST(CGuest, ProbesAskForWhatItFills) {
+  Guests guests;
+  auto proxy = guests.proxy(replay(R"(
+open = { effect = "build", args = ["cstring", "out_handle"] }
+open_first = { export = "open", effect = "build", args = ["cstring", "out_handle"] }
+write = { export = "run", effect = "query", args = ["handle", "scalar"] }
+)") + std::string(kProbes));
+  ASSERT_TRUE(proxy) << error_of(proxy);
+  const uint32_t four = proxy->call("open_first", {Arg::text("four")})->handle(1);
+  ASSERT_TRUE(proxy->prepare());
+  ASSERT_TRUE(proxy->rotate());
+  EXPECT_TRUE(eventually([&] { return number(*proxy, "get", {four}) == 4 && proxy->counters().rotations == 1; }));
+  EXPECT_EQ(number(*proxy, "write", {four, 10}), 14) << "a wrong line: it is a build";
+  ASSERT_TRUE(proxy->rotate());
+  EXPECT_TRUE(eventually([&] { return number(*proxy, "get", {four}) == 14 && proxy->counters().warmups_failed > 0; }));
+  EXPECT_NE(proxy->counters().last_problem.find("measure"), std::string::npos) << proxy->counters().last_problem;
+  EXPECT_EQ(proxy->counters().rotations, 1u);
+}
+
 TEST(CGuest, WhatItFillsIsGivenByAnInstanceThatIsRetired) {
   ExportPlan plan{.name = "f", .type = {{ValType::i32}, {ValType::i64}}};
   plan.filled = {0};
@@ -355,6 +382,15 @@ TEST(CGuestPolicy, Arguments) {
             "p.toml:5: measure: `key` names argument 1, counted from 0, but there are 1");
   EXPECT_EQ(guests.error("length = { args = [\"cstrng\"] }"),
             "p.toml:5: args = \"cstrng\" is unknown; did you mean \"cstring\"?");
+}
+
+TEST(CGuestPolicy, Probes) {
+  Guests guests;
+  auto error = [&](std::string_view probe) { return error_of(guests.proxy(replay("[probe]\n") + std::string(probe))); };
+  EXPECT_EQ(error("length = [\"a\\u0000b\"]").substr(11),
+            "probe length: argument 1 has a NUL in it, which would end the text");
+  EXPECT_EQ(error("total = [\"a\"]").substr(11), "probe total: argument 1 must be a count_vector (i32), not a text");
+  EXPECT_EQ(error("length = [[1]]").substr(11), "probe length: argument 1 must be a cstring (i32), not a list");
 }
 
 TEST(CGuestPolicy, Allocators) {

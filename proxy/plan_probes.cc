@@ -45,11 +45,13 @@ class ArgPlanner {
     return other("a number");
   }
   Result<ProbeArgPlan> operator()(const std::string& text) const {
-    if (kind_ != ArgKind::bytes) return other("a text");
+    if (!is_bytes(kind_)) return other("a text");
+    if (kind_ == ArgKind::cstring && text.find('\0') != std::string::npos)
+      return fail(ErrorKind::invalid_argument, "has a NUL in it, which would end the text");
     return ProbeArgPlan{.data = {text.begin(), text.end()}};
   }
   Result<ProbeArgPlan> operator()(const std::vector<uint32_t>& numbers) const {
-    if (kind_ != ArgKind::vector) return other("a list");
+    if (kind_ != ArgKind::vector && kind_ != ArgKind::count_vector) return other("a list");
     ProbeArgPlan out;
     out.data.resize(numbers.size() * sizeof(uint32_t));
     if (!numbers.empty()) std::memcpy(out.data.data(), numbers.data(), out.data.size());
@@ -90,12 +92,10 @@ Result<ProbePlan> plan_probe(const ProbeRule& rule, const Module& module, const 
   if (rule.args.size() != item.args.size())
     return fail(ErrorKind::type_mismatch,
                 fmt::format("{} takes {} arguments, not {}", item.shown, item.args.size(), rule.args.size()));
-  size_t wasm_index = 0;
   for (size_t i = 0; i < rule.args.size(); i++) {
-    auto arg = std::visit(ArgPlanner(plan, item.args[i], item.type.params[wasm_index]), rule.args[i]);
+    auto arg = std::visit(ArgPlanner(plan, item.args[i], item.type.params[item.params[i]]), rule.args[i]);
     if (!arg) return fail(arg.error().kind, fmt::format("argument {} {}", i + 1, arg.error().message));
     out.args.push_back(std::move(*arg));
-    wasm_index += takes_data(item.args[i]) ? 2 : 1;
   }
   return out;
 }

@@ -42,7 +42,7 @@ Result<std::optional<RawReply>> ask(const Plan& plan, const ProbePlan& probe, Li
   size_t value = 0, wasm_index = 0;
   for (ResultKind kind : reply.guest_error ? std::vector<ResultKind>() : item.results) {
     if (kind == ResultKind::scalar) {
-      const ValType type = item.type.results[wasm_index];
+      const ValType type = item.result_type(wasm_index);
       Slot& slot = reply.values[value++];
       if (type == ValType::i32 || type == ValType::f32) slot = static_cast<uint32_t>(slot);
     }
