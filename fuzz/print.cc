@@ -31,6 +31,8 @@ void check(std::span<const uint8_t> bytes, const WatPrintOptions& options) {
   auto again = wasm_to_wat(*module, options);
   // The limit of a text's length depends on the module's length, which may have become shorter.
   if (!again) return expect(again.error().kind == ErrorKind::limit);
+  // Hints that fit no branch stay a section, and may fit one where the code has become shorter.
+  if (*again != *text && text->contains("(@custom \"metadata.code.branch_hint\"")) return;
   expect(*again == *text);
   auto same = wat_to_wasm(*again, {.names = true});
   expect(same && *same == *module);

@@ -138,6 +138,14 @@ TEST(PolicyToml, NamesLineAndNearestWord) {
   EXPECT_EQ(parse_error("\nperset = \"plain\""), "p.toml:2: unknown key \"perset\"; did you mean \"preset\"?");
   EXPECT_EQ(parse_error("[rotation]\nwarmat = 0.7"), "p.toml:2: unknown key \"warmat\"; did you mean \"warm_at\"?");
   EXPECT_EQ(parse_error("[log]\nqqq = 1"), "p.toml:2: unknown key \"qqq\"");
+  // A key that another table has is in the wrong place.
+  EXPECT_EQ(parse_error("swap_at = 0.9"), "p.toml:1: unknown key \"swap_at\"; it belongs to [rotation]");
+  EXPECT_EQ(parse_error("[rotation]\nmax_calls = 9"), "p.toml:2: unknown key \"max_calls\"; it belongs to [log]");
+  EXPECT_EQ(parse_error("[log]\nenabled = true"),
+            "p.toml:2: unknown key \"enabled\"; it belongs to the top of the file");
+  EXPECT_EQ(parse_error("[image]\nargs = []"),
+            "p.toml:2: unknown key \"args\"; it belongs to a line of [exports], or to a line of [imports], or to a line "
+            "of [probe]");
   EXPECT_EQ(parse_error("[exports]\n\nf = { efect = \"build\" }"),
             "p.toml:3: unknown key \"efect\"; did you mean \"effect\"?");
   EXPECT_EQ(parse_error("[exports]\nf = { effect = \"biuld\" }"),
@@ -168,6 +176,10 @@ TEST(PolicyToml, RefusesWrongTypes) {
             "p.toml:2: query_handle_calls must be a whole number");
   EXPECT_EQ(parse_error("[rotation]\nmemory_limit = \"8 MB\""),
             "p.toml:2: memory_limit must be a number of bytes or a text like \"8 MiB\"");
+  EXPECT_EQ(parse_error("[rotation]\nmemory_limit = 20"),
+            "p.toml:2: memory_limit = 20 is less than a page of 64 KiB: write \"20 MiB\", or \"20 B\" if it is that");
+  EXPECT_EQ(Policy::parse_toml("[rotation]\nmemory_limit = \"20 B\"", "p.toml")->memory_limit_bytes, 20u);
+  EXPECT_EQ(Policy::parse_toml("[rotation]\nmemory_limit = 65536", "p.toml")->memory_limit_bytes, 65536u);
   EXPECT_EQ(parse_error("[exports]\nf = { args = \"handle\" }"), "p.toml:2: args must be a list");
   EXPECT_EQ(parse_error("[rotation]\ngauge = 1"), "p.toml:2: gauge must be a text");
   EXPECT_EQ(parse_error("[rotation]\ncatch_up_rounds = 0"), "p.toml:2: catch_up_rounds must be at least 1");

@@ -9,9 +9,11 @@
 #include <utility>
 
 #include "proxy/policy.h"
+#include "proxy/policy_keys.h"
 #include "proxy/policy_names.h"
 #include "proxy/policy_words.h"
 #include "proxy/toml_library.h"
+#include "rotor/memory.h"
 #include "rotor/printable.h"
 
 namespace rotor {
@@ -27,24 +29,21 @@ class Reader {
   explicit Reader(std::string file) { policy_.file = std::move(file); }
 
   Result<Policy> read(const toml::table& root) {
-    ROTOR_CHECK(each_key(root,
-                         {"preset", "enabled", "mode", "allocator", "rotation", "image", "checkpoint", "log", "group",
-                          "imports", "exports", "allow", "probe"},
-                         [&](std::string_view key, const toml::node& node) -> Result<void> {
-                           if (key == "preset") return word(key, node, proxy::kPresetWords, policy_.preset);
-                           if (key == "enabled") return boolean(key, node, policy_.enabled);
-                           if (key == "mode") return word(key, node, proxy::kModeWords, policy_.mode);
-                           if (key == "allocator") return allocator(node);
-                           if (key == "rotation") return rotation(node);
-                           if (key == "checkpoint") return checkpoint(node);
-                           if (key == "allow") return allow(node);
-                           if (key == "probe") return probe(node);
-                           if (key == "image") return image(node);
-                           if (key == "log") return log(node);
-                           if (key == "group") return group(node);
-                           if (key == "imports") return imports(node);
-                           return exports(node);
-                         }));
+    ROTOR_CHECK(each_key(root, proxy::kTopKeys, [&](std::string_view key, const toml::node& node) -> Result<void> {
+      if (key == "preset") return word(key, node, proxy::kPresetWords, policy_.preset);
+      if (key == "enabled") return boolean(key, node, policy_.enabled);
+      if (key == "mode") return word(key, node, proxy::kModeWords, policy_.mode);
+      if (key == "allocator") return allocator(node);
+      if (key == "rotation") return rotation(node);
+      if (key == "checkpoint") return checkpoint(node);
+      if (key == "allow") return allow(node);
+      if (key == "probe") return probe(node);
+      if (key == "image") return image(node);
+      if (key == "log") return log(node);
+      if (key == "group") return group(node);
+      if (key == "imports") return imports(node);
+      return exports(node);
+    }));
     return std::move(policy_);
   }
 
@@ -54,18 +53,27 @@ class Reader {
   }
 
  private:
-  using Keys = std::initializer_list<std::string_view>;
+  using Keys = std::span<const std::string_view>;
+  static constexpr std::string_view kHandleKeys[] = {"handle"};
 
   /// Calls `visit` for each key of a table. Errors: those of a key that is not among `known`.
   template <class Visit>
   Result<void> each_key(const toml::table& table, Keys known, Visit visit) {
     for (const auto& [key, node] : table) {
       if (std::ranges::find(known, key.str()) == known.end())
-        return wrong(key.source(), fmt::format("unknown key \"{}\"{}", key.str(),
-                                               proxy::did_you_mean(key.str(), std::span(known.begin(), known.size()))));
+        return wrong(key.source(), fmt::format("unknown key \"{}\"{}", key.str(), right_place(key.str(), known)));
       ROTOR_CHECK(visit(key.str(), node));
     }
     return {};
+  }
+
+  /// Returns where a key that is not among `known` belongs, or which of these it may be: the end of an error.
+  static std::string right_place(std::string_view key, Keys known) {
+    std::vector<std::string_view> tables;
+    for (const proxy::TableKeys& table : proxy::kTables)
+      if (std::ranges::find(table.keys, key) != table.keys.end()) tables.push_back(table.table);
+    if (tables.empty()) return proxy::did_you_mean(key, known);
+    return fmt::format("; it belongs to {}", fmt::join(tables, ", or to "));
   }
 
   template <class Visit>
@@ -170,7 +178,7 @@ class Reader {
   }
 
   Result<void> allocator(const toml::node& node) {
-    return each_key_of("allocator", node, {"malloc", "free"},
+    return each_key_of("allocator", node, proxy::kAllocatorKeys,
                        [&](std::string_view key, const toml::node& value) -> Result<void> {
                          if (key == "malloc") return text(key, value, policy_.allocator.allocate);
                          return text(key, value, policy_.allocator.deallocate);
@@ -179,25 +187,33 @@ class Reader {
 
   Result<void> rotation(const toml::node& node) {
     Policy& p = policy_;
-    return each_key_of(
-        "rotation", node,
-        {"warm_at", "swap_at", "force_at", "gauge", "memory_limit", "at_swap", "on_trap", "catch_up_ns",
-         "catch_up_rounds", "drain_deadline_ms", "query_handle_calls", "backoff_first_ms", "backoff_max_ms"},
-        [&](std::string_view key, const toml::node& value) -> Result<void> {
-          if (key == "warm_at") return fraction(key, value, p.warm_at);
-          if (key == "swap_at") return fraction(key, value, p.swap_at);
-          if (key == "force_at") return fraction(key, value, p.force_at);
-          if (key == "gauge") return text(key, value, p.gauge);
-          if (key == "memory_limit") return size(key, value, p.memory_limit_bytes);
-          if (key == "at_swap") return word(key, value, proxy::kAtSwapWords, p.at_swap);
-          if (key == "on_trap") return word(key, value, proxy::kOnTrapWords, p.on_trap);
-          if (key == "catch_up_ns") return whole_number(key, value, p.catch_up_ns);
-          if (key == "catch_up_rounds") return rounds(key, value, p.catch_up_rounds);
-          if (key == "drain_deadline_ms") return whole_number(key, value, p.drain_deadline_ms);
-          if (key == "query_handle_calls") return whole_number(key, value, p.query_handle_calls);
-          if (key == "backoff_first_ms") return whole_number(key, value, p.backoff_first_ms);
-          return whole_number(key, value, p.backoff_max_ms);
-        });
+    return each_key_of("rotation", node, proxy::kRotationKeys,
+                       [&](std::string_view key, const toml::node& value) -> Result<void> {
+                         if (key == "warm_at") return fraction(key, value, p.warm_at);
+                         if (key == "swap_at") return fraction(key, value, p.swap_at);
+                         if (key == "force_at") return fraction(key, value, p.force_at);
+                         if (key == "gauge") return text(key, value, p.gauge);
+                         if (key == "memory_limit") return memory_limit(key, value);
+                         if (key == "at_swap") return word(key, value, proxy::kAtSwapWords, p.at_swap);
+                         if (key == "on_trap") return word(key, value, proxy::kOnTrapWords, p.on_trap);
+                         if (key == "catch_up_ns") return whole_number(key, value, p.catch_up_ns);
+                         if (key == "catch_up_rounds") return rounds(key, value, p.catch_up_rounds);
+                         if (key == "drain_deadline_ms") return whole_number(key, value, p.drain_deadline_ms);
+                         if (key == "query_handle_calls") return whole_number(key, value, p.query_handle_calls);
+                         if (key == "backoff_first_ms") return whole_number(key, value, p.backoff_first_ms);
+                         return whole_number(key, value, p.backoff_max_ms);
+                       });
+  }
+
+  /// Reads a size that is none of a few bytes without saying so: who writes 20 means MiB.
+  Result<void> memory_limit(std::string_view key, const toml::node& node) {
+    ROTOR_CHECK(size(key, node, policy_.memory_limit_bytes));
+    const uint64_t bytes = policy_.memory_limit_bytes;
+    if (!node.is_integer() || bytes == 0 || bytes >= Memory::kPageBytes) return {};
+    return wrong(node.source(),
+                 fmt::format("{} = {} is less than a page of 64 KiB: write \"{} MiB\", or \"{} B\" if it is that", key,
+                             bytes, bytes, bytes),
+                 ErrorKind::invalid_argument);
   }
 
   Result<void> rounds(std::string_view key, const toml::node& node, uint32_t& out) {
@@ -207,7 +223,7 @@ class Reader {
   }
 
   Result<void> image(const toml::node& node) {
-    return each_key_of("image", node, {"mode", "tail_ms", "verify_every"},
+    return each_key_of("image", node, proxy::kImageKeys,
                        [&](std::string_view key, const toml::node& value) -> Result<void> {
                          if (key == "mode") return word(key, value, proxy::kImageWords, policy_.image);
                          if (key == "tail_ms") return milliseconds(key, value, policy_.image_tail_ns);
@@ -217,7 +233,7 @@ class Reader {
 
   Result<void> checkpoint(const toml::node& node) {
     CheckpointRule& c = policy_.checkpoint;
-    return each_key_of("checkpoint", node, {"grown", "cpu", "while_held", "host_writes", "reseed"},
+    return each_key_of("checkpoint", node, proxy::kCheckpointKeys,
                        [&](std::string_view key, const toml::node& value) -> Result<void> {
                          if (key == "grown") return fraction(key, value, c.grown);
                          if (key == "cpu") return fraction(key, value, c.cpu);
@@ -232,7 +248,7 @@ class Reader {
     for (const auto& [name, value] : *node.as_table()) {
       AllowRule rule{.name = std::string(name.str()), .line = name.source().begin.line};
       if (value.is_table()) {
-        ROTOR_CHECK(each_key_of(name.str(), value, {"results"},
+        ROTOR_CHECK(each_key_of(name.str(), value, proxy::kAllowKeys,
                                 [&](std::string_view key, const toml::node& item) -> Result<void> {
                                   return word(key, item, proxy::kReturnedWords, rule.results);
                                 }));
@@ -252,7 +268,7 @@ class Reader {
       if (value.is_array()) {
         ROTOR_CHECK(probe_args(name.str(), value, rule.args));
       } else {
-        ROTOR_CHECK(each_key_of(name.str(), value, {"query", "args"},
+        ROTOR_CHECK(each_key_of(name.str(), value, proxy::kProbeKeys,
                                 [&](std::string_view key, const toml::node& item) -> Result<void> {
                                   if (key == "query") return text(key, item, rule.query);
                                   return probe_args(key, item, rule.args);
@@ -283,9 +299,10 @@ class Reader {
         ROTOR_CHECK(whole_number("a number of a vector", item, vector.emplace_back()));
       out = std::move(vector);
     } else if (node.is_table()) {
-      return each_key_of("handle", node, {"handle"}, [&](std::string_view key, const toml::node& item) -> Result<void> {
-        return text(key, item, out.emplace<ProbeHandle>().made_by);
-      });
+      return each_key_of("handle", node, kHandleKeys,
+                         [&](std::string_view key, const toml::node& item) -> Result<void> {
+                           return text(key, item, out.emplace<ProbeHandle>().made_by);
+                         });
     } else {
       return wrong(node.source(), "an argument must be a number, a text, a list of numbers or { handle = \"EXPORT\" }");
     }
@@ -293,7 +310,7 @@ class Reader {
   }
 
   Result<void> log(const toml::node& node) {
-    return each_key_of("log", node, {"max_calls", "max_bytes", "max_replay_ms"},
+    return each_key_of("log", node, proxy::kLogKeys,
                        [&](std::string_view key, const toml::node& value) -> Result<void> {
                          if (key == "max_calls") return whole_number(key, value, policy_.log_max_calls);
                          if (key == "max_bytes") return size(key, value, policy_.log_max_bytes);
@@ -303,7 +320,7 @@ class Reader {
 
   Result<void> group(const toml::node& node) {
     GroupRule& g = policy_.group;
-    return each_key_of("group", node, {"workers", "start", "stop", "thread_exit", "stop_deadline_ms"},
+    return each_key_of("group", node, proxy::kGroupKeys,
                        [&](std::string_view key, const toml::node& value) -> Result<void> {
                          if (key == "workers") return whole_number(key, value, g.workers);
                          if (key == "start") return text(key, value, g.start);
@@ -321,7 +338,7 @@ class Reader {
         ROTOR_CHECK(word(name.str(), value, proxy::kImportModeWords, rule.mode));
       } else {
         if (const toml::table* table = value.as_table()) ROTOR_CHECK(no_dotted_name(name.str(), *table));
-        ROTOR_CHECK(each_key_of(name.str(), value, {"mode", "args"},
+        ROTOR_CHECK(each_key_of(name.str(), value, proxy::kImportKeys,
                                 [&](std::string_view key, const toml::node& item) -> Result<void> {
                                   if (key == "mode") return word(key, item, proxy::kImportModeWords, rule.mode);
                                   return words(key, item, proxy::kImportArgWords, rule.args);
@@ -346,8 +363,7 @@ class Reader {
     if (!node.is_table()) return wrong(node.source(), "\"exports\" must be a table");
     for (const auto& [name, value] : *node.as_table()) {
       ExportRule rule{.name = std::string(name.str()), .line = name.source().begin.line};
-      ROTOR_CHECK(each_key_of(name.str(), value,
-                              {"export", "effect", "once", "reads", "local", "retry", "key", "args", "results"},
+      ROTOR_CHECK(each_key_of(name.str(), value, proxy::kExportKeys,
                               [&](std::string_view key, const toml::node& item) -> Result<void> {
                                 if (key == "export") return text(key, item, rule.export_name);
                                 if (key == "effect") return word(key, item, proxy::kEffectWords, rule.effect);

@@ -61,12 +61,13 @@ struct WatPrintOptions {
 ///
 /// Kept are: all names (duplicate and empty ones by `(@name "...")`), a data count section that nothing needs (by
 /// `(@rotor.data_count)`, which others take for a comment), custom sections with their contents, their order and the
-/// sections that they stand between, and branch hints. Not kept is what the text can't express: integers longer than
-/// they need be, long forms of types and segments that have a short one, sections that are empty, locals of one type in
-/// several groups, subsections of the name section that are unordered, unknown or repeated, names of what is not there,
-/// and a name section that stands anywhere but behind all others that are not custom. Errors: malformed, unsupported
-/// (instructions that the text format has no more) or limit (text of hundreds of times the module's size), each with
-/// the byte offset in the module.
+/// sections that they stand between, and branch hints (a section of hints that fit no branch stays a custom section,
+/// and its offsets mean what they do in the code that the text becomes). Not kept is what the text can't express:
+/// integers longer than they need be, long forms of types and segments that have a short one, sections that are empty,
+/// locals of one type in several groups, subsections of the name section that are unordered, unknown or repeated, names
+/// of what is not there, and a name section that stands anywhere but behind all others that are not custom. Errors:
+/// malformed, unsupported (instructions that the text format has no more) or limit (text of hundreds of times the
+/// module's size), each with the byte offset in the module.
 Result<std::string> wasm_to_wat(std::span<const uint8_t> module, const WatPrintOptions& options = {});
 
 /// The sections, imports and exports of a binary module, whether or not the engine can run it: all of WebAssembly 3.0
