@@ -34,7 +34,7 @@ class AnswerModel {
     };
     guests_.on_ask = [this](Caller&, int32_t x) -> Result<int32_t> {
       int32_t expected = x;
-      if (fail_at_.compare_exchange_strong(expected, 0)) return fail(ErrorKind::host, "the line is busy");
+      if (fail_at_.compare_exchange_strong(expected, kNever)) return fail(ErrorKind::host, "the line is busy");
       return answer(x);
     };
     guests_.on_fill = [this, write](Caller& caller, int32_t p, int32_t x) -> Result<void> {
@@ -352,7 +352,8 @@ class AnswerModel {
   std::optional<ProxyFunc<int32_t(uint32_t, int32_t)>> add_;
   std::optional<ProxyFunc<uint32_t(int32_t)>> make_;
   std::vector<Object> objects_;
-  std::atomic<int32_t> trap_at_ = 0, fail_at_ = 0;
+  static constexpr int32_t kNever = -1;  ///< nothing is asked with it
+  std::atomic<int32_t> trap_at_ = 0, fail_at_ = kNever;
   int asked_ = 0;  ///< so often the host must have been asked
   int32_t mark_ = 0;
   uint64_t step_ = 0;

@@ -143,7 +143,7 @@ class Model {
       query_then_maybe_build();
     } else if (what < 900) {
       call("tell", [&](Side) { return std::vector<Arg>{1}; });
-    } else if (what < 905) {
+    } else if (what < 902) {
       const Both h = handles_[any()];
       same("post", [&, v = number()](Side side) { return std::vector<Arg>{h.*side, v}; });
     } else {
