@@ -46,7 +46,7 @@ class TailCallTest : public testing::TestWithParam<Setting> {
   }
   static std::vector<std::string> frames(const Error& error) {
     std::vector<std::string> names;
-    for (const Frame& frame : error.trap->frames()) names.push_back(frame.func_name);
+    for (const Frame& frame : error.frames()) names.push_back(frame.func_name);
     return names;
   }
 
