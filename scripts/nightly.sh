@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
-# What takes longer than CI may: scripts/nightly.sh [HOURS of fuzzing over all targets, default 4]. On one machine of two
-# cores some seven hours. Prints a line for each part, and exits with 1 if one failed; logs are in build/nightly.
+# What takes longer than CI may: scripts/nightly.sh [HOURS of fuzzing over all targets, default 4] [PART...]. On one machine
+# of two cores some seven hours; with names of parts only those, and what they need has to be built. Prints a line for each
+# part, and exits with 1 if one failed; logs are in build/nightly.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 source scripts/setup.sh
 rotor_setup || exit 1
 hours=${1:-4}
+only=("${@:2}")
 jobs=${ROTOR_JOBS:-$(nproc)}
 logs=$PWD/build/nightly
 mkdir -p "$logs"
@@ -14,6 +16,7 @@ failed=0
 part() {
   local name=$1
   shift
+  [ ${#only[@]} -eq 0 ] || [[ " ${only[*]} " == *" $name "* ]] || return 0
   local start=$SECONDS
   if "$@" >"$logs/$name.log" 2>&1; then
     printf 'ok      %-28s %6d s\n' "$name" $((SECONDS - start))
@@ -38,6 +41,11 @@ part tsan-whole tsan_whole
 part install ctest --preset release -R '^install'
 # Each load and store beside each operator, for each set of CPU features.
 part accesses env ROTOR_ALL_ACCESSES=1 build/dev/jit/jit_guest_accesses_test
+# The prover with one worker; CI's has two.
+if [ -n "$KIMCHI_WASM" ]; then
+  part kimchi-one-worker build/dev/tools/rotor/rotor replay --module "$KIMCHI_WASM" --workers 1 \
+    --trace "${ROTOR_TRACES:-examples/kimchi/traces}/o1js_compile_prove.jsonl.gz"
+fi
 # What the costliest modules that are known take to compile.
 part compile-cost build/release/bench/compile_cost
 # Rotor against Wasmtime, by sets of CPU features.
