@@ -179,7 +179,8 @@ namespace {
 /// Joins ranges where they touch or what lies between is short, and as many more as it takes that no more than `most`
 /// are left, those with the least between them. Pre: they are sorted by their begins; most > 0.
 std::vector<os::Range> join(const std::vector<os::Range>& ranges, size_t most) {
-  // A page is copied in a third of the time that a mapping takes.
+  // A page is copied in a third of the time that a mapping takes. The mappings are made while callers wait, too, where
+  // a memory is imported: 505 single pages of SQLite's 5.7 MB made a rewind take 2 ms instead of 0.1.
   constexpr uint64_t kShortBytes = 16 << 10;
   std::vector<os::Range> apart;
   for (const os::Range& range : ranges) {
