@@ -18,8 +18,7 @@ Result<std::shared_ptr<const Image>> Image::seal_over(std::shared_ptr<const Imag
 }
 
 Image::~Image() {
-  if (const uint8_t* view = view_.load())
-    os::release(const_cast<uint8_t*>(view), mapped_bytes(), base_ ? mappings() : 1);
+  if (const uint8_t* view = view_.load()) os::release(const_cast<uint8_t*>(view), mapped_bytes(), view_mappings());
 }
 
 uint64_t Image::resident_bytes() const { return file_.allocated_bytes() + (base_ ? base_->resident_bytes() : 0); }
@@ -61,7 +60,7 @@ Result<std::span<const uint8_t>> Image::view() const {
     if (view_.compare_exchange_strong(view, mapped.data(), std::memory_order_acq_rel))
       view = mapped.data();
     else
-      os::release(const_cast<uint8_t*>(mapped.data()), mapped.size(), base_ ? mappings() : 1);
+      os::release(const_cast<uint8_t*>(mapped.data()), mapped.size(), view_mappings());
   }
   return std::span(view, mapped_bytes());
 }

@@ -67,6 +67,8 @@ class Image final : public SlotContents {
         std::vector<Range> patches = {})
       : file_(std::move(file)), size_bytes_(size_bytes), base_(std::move(base)), patches_(std::move(patches)) {}
   Result<std::span<const uint8_t>> map_view() const;
+  /// Returns the mappings that a view is counted with.
+  uint32_t view_mappings() const { return base_ ? mappings() : 1; }
 
   os::MemoryFile file_;
   uint64_t size_bytes_;

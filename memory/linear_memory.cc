@@ -147,25 +147,20 @@ Result<std::shared_ptr<const Image>> LinearMemory::copy_to_image() const {
 }
 
 Result<void> LinearMemory::copy_written(uint64_t begin, uint64_t end, os::MemoryFile& file) const {
-  constexpr size_t kRanges = 256;  // at a time
-  os::Range ranges[kRanges];
-  for (uint64_t at = begin; at < end;) {
-    auto found = os::find_written(slot_.base + at, end - at, ranges);
-    // Without an answer all is copied that is not zero.
-    if (!found) return file.write_nonzero(at, {slot_.base + at, end - at});
-    for (const os::Range& range : std::span(ranges).first(found->ranges))
-      ROTOR_CHECK(file.write_nonzero(at + range.begin, {slot_.base + at + range.begin, range.end - range.begin}));
-    at += found->end;
-  }
+  const auto ranges = written(begin, end);
+  // Without an answer all is copied that is not zero.
+  if (!ranges) return file.write_nonzero(begin, {slot_.base + begin, end - begin});
+  for (const os::Range& range : *ranges)
+    ROTOR_CHECK(file.write_nonzero(range.begin, {slot_.base + range.begin, range.end - range.begin}));
   return {};
 }
 
-std::optional<std::vector<os::Range>> LinearMemory::written() const {
+std::optional<std::vector<os::Range>> LinearMemory::written(uint64_t begin, uint64_t end) const {
   constexpr size_t kRanges = 256;  // at a time
   os::Range ranges[kRanges];
   std::vector<os::Range> all;
-  for (uint64_t at = 0; at < accessible_bytes();) {
-    auto found = os::find_written(slot_.base + at, accessible_bytes() - at, ranges);
+  for (uint64_t at = begin; at < end;) {
+    auto found = os::find_written(slot_.base + at, end - at, ranges);
     if (!found) return std::nullopt;
     for (const os::Range& range : std::span(ranges).first(found->ranges))
       all.push_back({at + range.begin, at + range.end});
@@ -210,7 +205,7 @@ std::vector<os::Range> join(const std::vector<os::Range>& ranges, size_t most) {
 Result<std::shared_ptr<const Image>> LinearMemory::copy_changes() const {
   if (!image()) return nullptr;
   std::shared_ptr<const Image> below(contents_, image());
-  auto changes = written();
+  auto changes = written(0, accessible_bytes());
   if (!changes) return nullptr;
   if (below->base()) {
     changes->insert(changes->end(), below->patches().begin(), below->patches().end());

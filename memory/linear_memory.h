@@ -80,8 +80,8 @@ class LinearMemory final : ForkHooks {
   /// Copies only what differs from a whole image that the memory lies on. Returns null where that is not known or not
   /// clearly less than all.
   Result<std::shared_ptr<const Image>> copy_changes() const;
-  /// Returns the ranges that were written, in order; nullopt if the system doesn't say it.
-  std::optional<std::vector<os::Range>> written() const;
+  /// Returns the ranges of [begin, end) that were written, in order; nullopt if the system doesn't say it.
+  std::optional<std::vector<os::Range>> written(uint64_t begin, uint64_t end) const;
   /// Copies the parts of [begin, end) that may have been written into `file`.
   Result<void> copy_written(uint64_t begin, uint64_t end, os::MemoryFile& file) const;
   Result<void> restore_copy(const Image& image);

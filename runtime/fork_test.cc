@@ -44,15 +44,6 @@ std::string mode_name(const testing::TestParamInfo<CompileMode>& info) {
   return kNames[static_cast<size_t>(info.param)];
 }
 
-/// In the child, where gtest's macros say nothing.
-#define EXPECT_HERE(condition)                                             \
-  do {                                                                     \
-    if (!(condition)) {                                                    \
-      std::fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition); \
-      return false;                                                        \
-    }                                                                      \
-  } while (0)
-
 class Fork : public testing::TestWithParam<CompileMode> {
  protected:
   static Config config() {

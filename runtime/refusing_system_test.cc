@@ -19,15 +19,6 @@ using memory::test::deny;
 using memory::test::deny_all_calls;
 using memory::test::in_child;
 
-/// In the child, where gtest's macros say nothing.
-#define EXPECT_HERE(condition)                                             \
-  do {                                                                     \
-    if (!(condition)) {                                                    \
-      std::fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition); \
-      return false;                                                        \
-    }                                                                      \
-  } while (0)
-
 constexpr const char* kNoMemory = R"((module (func (export "run") (result i32) (i32.const 7))))";
 /// A memory that is cleaned by comparing.
 constexpr const char* kOnePage = R"((module

@@ -10,6 +10,7 @@
 #include <fstream>
 #include <iterator>
 #include <string>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -41,6 +42,21 @@ inline void define_rest(rotor::Linker& linker, const rotor::Engine& engine, cons
       linker.define_func(item.module, item.name, *func, missing);
     }
   }
+}
+
+/// Makes a proxy of guests with a memory of at most `limit_bytes`. `define_imports` defines what the host has.
+inline rotor::Result<rotor::Proxy> start(const char* wasm, const char* policy_file, uint64_t limit_bytes,
+                                         void (*define_imports)(rotor::Linker&), rotor::ProxyOptions options) {
+  ROTOR_TRY(auto engine, rotor::Engine::create());
+  ROTOR_TRY(auto module, compile(engine, wasm));
+  ROTOR_TRY(auto policy, rotor::Policy::load_toml(policy_file));
+  rotor::Linker linker(engine);
+  define_imports(linker);
+  define_rest(linker, engine, module);
+  ROTOR_TRY(auto pre, linker.instantiate_pre(module));
+  rotor::Limits limits;
+  limits.memory.limit_bytes = limit_bytes;
+  return rotor::Proxy::create(module, rotor::linked_guests(pre, limits), policy, std::move(options));
 }
 
 /// emscripten_resize_heap: malloc asks for a memory of that many bytes.

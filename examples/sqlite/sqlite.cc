@@ -45,17 +45,8 @@ static void define_imports(rotor::Linker& linker) {
 }
 
 static Result<bool> run(const char* wasm, const char* policy_file, int count, bool rewinds) {
-  ROTOR_TRY(auto engine, rotor::Engine::create());
-  ROTOR_TRY(auto module, emscripten::compile(engine, wasm));
-  ROTOR_TRY(auto policy, rotor::Policy::load_toml(policy_file));
-  rotor::Linker linker(engine);
-  define_imports(linker);
-  emscripten::define_rest(linker, engine, module);
-  ROTOR_TRY(auto pre, linker.instantiate_pre(module));
-  rotor::Limits limits;
-  limits.memory.limit_bytes = 16 << 20;
   emscripten::Requests requests;
-  ROTOR_TRY(auto proxy, rotor::Proxy::create(module, rotor::linked_guests(pre, limits), policy, requests.options()));
+  ROTOR_TRY(auto proxy, emscripten::start(wasm, policy_file, 16 << 20, define_imports, requests.options()));
 
   ROTOR_CHECK(proxy.call("__wasm_call_ctors"));
   ROTOR_TRY(auto opened, proxy.call("sqlite3_open", {Arg::text(":memory:")}));

@@ -19,6 +19,15 @@
 
 namespace rotor::memory::test {
 
+/// Has the body of a child return false unless the condition holds, and say so: gtest's macros say nothing there.
+#define EXPECT_HERE(condition)                                             \
+  do {                                                                     \
+    if (!(condition)) {                                                    \
+      std::fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition); \
+      return false;                                                        \
+    }                                                                      \
+  } while (0)
+
 /// Why a sanitized process can't have children that go on with what other threads were at; nullptr: it can.
 inline const char* why_no_child() {
 #if defined(__SANITIZE_THREAD__)
