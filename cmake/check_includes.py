@@ -23,6 +23,7 @@ ALLOWED = {
     'tools': ['rotor/*', 'code/file.h', 'wasm/text/script.h', 'hosts/wasm_bindgen/*'],
     'bench': ['rotor/*', 'hosts/wasm_bindgen/*'],
     'hosts': ['rotor/*'],
+    'packages': ['rotor/*', 'hosts/wasm_bindgen/*'],
     'spec-tests': ['rotor/*'],
     'examples': ['rotor/*', 'hosts/wasm_bindgen/*'],
     'fuzz': ['rotor/*'],

@@ -1,5 +1,5 @@
-// The functions of code/compiler.h by a shared library with LLVM, which lies beside the program, or where it was
-// installed, and is loaded when it is first used.
+// The functions of code/compiler.h by a shared library with LLVM, which is loaded when it is first used. It lies beside
+// the program, or beside the shared library that this is linked into, or where it was installed.
 #include <dlfcn.h>
 #include <fmt/format.h>
 
@@ -28,13 +28,27 @@ std::string program_folder() {
   return program.substr(0, program.rfind('/') + 1);
 }
 
+/// Returns the folder of the shared library that this is linked into, with a slash at the end; empty if it can't be
+/// told, as in a program.
+std::string library_folder() {
+  Dl_info info;
+  if (!dladdr(reinterpret_cast<const void*>(&library_folder), &info) || !info.dli_fname) return {};
+  std::string path = info.dli_fname;
+  return path.substr(0, path.rfind('/') + 1);
+}
+
 using Loaded = Result<const CompilerPlugin*>;
 
 Loaded load() {
-  std::string path = program_folder() + kCompilerPluginFile;
-  if (std::string installed = program_folder() + kInstalledPluginFolder + kCompilerPluginFile;
-      access(path.c_str(), F_OK) != 0 && access(installed.c_str(), F_OK) == 0)
-    path = std::move(installed);
+  const std::string program = program_folder();
+  std::string path = program + kCompilerPluginFile;
+  // A library that was loaded by a relative path is not followed: the working folder is not the program's to trust.
+  std::string beside = library_folder();
+  for (const std::string& folder : {program, beside, program + kInstalledPluginFolder}) {
+    if (!folder.starts_with('/') || access((folder + kCompilerPluginFile).c_str(), F_OK) != 0) continue;
+    path = folder + kCompilerPluginFile;
+    break;
+  }
   // Its symbols are local to it, and it is never unloaded: the code of functions that it compiles does not need it, but
   // its threads' destructors might.
   void* library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);

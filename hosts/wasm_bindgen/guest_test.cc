@@ -72,7 +72,7 @@ TEST_F(BindgenGuestTest, GuestsOfOneFactoryDrawFromOneGenerator) {
   SharedRandom random_bytes;
   std::vector<uint8_t> expected(8);
   for (Guest* guest : {first.get(), second.get(), first.get()}) {
-    random_bytes.fill(expected);
+    ASSERT_TRUE(random_bytes.fill(expected));
     EXPECT_EQ(random(*guest, 8), expected);
   }
 }

@@ -161,13 +161,12 @@ Result<void> fill_random(Caller& caller, ExternRef, ExternRef target) {
   ROTOR_TRY(auto to, objects(caller).array(target));
   SharedRandom& random = *context(caller).shared->random;
   if (auto* slice = std::get_if<HostSlice>(&to)) {
-    random.fill(slice->bytes());
-    return {};
+    return random.fill(slice->bytes());
   }
   const auto& view = std::get<GuestView>(to);
   if (view.size_bytes > ObjectTable::kMaxBytes) return fail(ErrorKind::limit, "very many random bytes at once");
   std::vector<uint8_t> bytes(view.size_bytes);
-  random.fill(bytes);
+  ROTOR_CHECK(random.fill(bytes));
   return store(caller, to, 0, bytes);
 }
 

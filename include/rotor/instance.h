@@ -121,6 +121,11 @@ class Instance {
   /// another one: the memory has no bytes from now on, so that every access traps).
   Result<Snapshot> snapshot(SnapshotCopy copy = SnapshotCopy::whole) const;
 
+  /// Calls `visit` with each external reference, nulls left out, in the tables and globals that the instance defines or
+  /// imports: with what the guest can name between calls. So a host that keeps what references stand for learns what it
+  /// may let go. `visit` must not call into the guest. Errors: stale_handle; invalid_argument (a call runs in the
+  /// instance or in one that it is linked to, whose frames may hold more).
+  Result<void> each_extern_ref(const std::function<void(ExternRef)>& visit) const;
   /// Returns what the instance uses; zeroes for an empty handle. May be called by any thread that knows that nobody
   /// moves or drops this handle meanwhile.
   InstanceUsage usage() const;

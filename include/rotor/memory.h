@@ -57,6 +57,11 @@ class Memory {
     m.strong_ = lock();
     return m;
   }
+  /// Returns whether both name the same memory: one that is there.
+  friend bool operator==(const Memory& a, const Memory& b) {
+    auto memory = a.lock();
+    return memory && memory == b.lock();
+  }
 
  private:
   friend struct detail::Access;
@@ -85,6 +90,11 @@ class Table {
   Result<uint64_t> grow(uint64_t delta_elements, const Value& init) const;
   /// Returns the type, whose minimum is the current size. If the table is gone, it is a TableType{}.
   TableType type() const;
+  /// Returns whether both name the same table: one that is there.
+  friend bool operator==(const Table& a, const Table& b) {
+    auto table = a.lock();
+    return table && table == b.lock();
+  }
 
  private:
   friend struct detail::Access;
@@ -109,6 +119,11 @@ class Global {
   Result<void> set(const Value& value) const;
   /// Returns the type. If the global is gone, it is a GlobalType{}.
   GlobalType type() const;
+  /// Returns whether both name the same global: one that is there.
+  friend bool operator==(const Global& a, const Global& b) {
+    auto global = a.lock();
+    return global && global == b.lock();
+  }
 
  private:
   friend struct detail::Access;

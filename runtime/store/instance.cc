@@ -251,6 +251,24 @@ Result<Memory> Instance::memory0() const {
 
 InstanceUsage Instance::usage() const { return impl_ ? impl_->usage() : InstanceUsage(); }
 
+Result<void> Instance::each_extern_ref(const std::function<void(ExternRef)>& visit) const {
+  if (!impl_) return empty();
+  ROTOR_TRY(auto inside, runtime::GroupEntry::enter(impl_->group.get()));
+  if (!impl_->group->entered_once())
+    return fail(ErrorKind::invalid_argument, "a call runs in the instance or in one that it is linked to");
+  for (const auto& table : impl_->tables) {
+    if (!table->element().is_extern_ref()) continue;
+    for (uint64_t i = 0; i < table->size(); ++i)
+      if (uint64_t bits = *table->slots(i)) visit(ExternRef{bits});
+  }
+  const wasm::Module& wasm = impl_->module_impl().wasm();
+  for (uint32_t i = 0; i < wasm.globals.size(); ++i) {
+    if (!wasm.globals[i].type.value.is_extern_ref()) continue;
+    if (uint64_t bits = impl_->global_cell(i)->bits[0]) visit(ExternRef{bits});
+  }
+  return {};
+}
+
 Result<Stay> Instance::stay() const {
   if (!impl_) return empty();
   ROTOR_CHECK(impl_->group->begin_stay());

@@ -1,0 +1,261 @@
+#include "packages/node/addon/function.h"
+
+#include <algorithm>
+#include <array>
+
+#include "packages/node/addon/guest.h"
+#include "packages/node/addon/references.h"
+#include "packages/node/addon/values.h"
+
+namespace rotor::node {
+
+namespace {
+
+/// Room for a call's values: on the stack for those of ordinary functions.
+template <class T, size_t kInline>
+class Room {
+ public:
+  explicit Room(size_t count) {
+    if (count > kInline) more_.resize(count);
+  }
+  T* data() { return more_.empty() ? some_.data() : more_.data(); }
+  T& operator[](size_t index) { return data()[index]; }
+
+ private:
+  std::array<T, kInline> some_{};
+  std::vector<T> more_;
+};
+
+constexpr size_t kUsualCount = 16;
+
+bool all_plain(const FuncType& type) {
+  return std::ranges::all_of(type.params, is_plain) && std::ranges::all_of(type.results, is_plain);
+}
+
+uint64_t key_of(const Func& func) { return Value(func).bits(); }
+
+}  // namespace
+
+// ---- functions of guests ----
+
+Function::Function(Environment& environment, Func func)
+    : environment_(environment.shared_from_this()),
+      func_(std::move(func)),
+      type_(func_.type()),
+      key_(key_of(func_)),
+      plain_(all_plain(type_)),
+      slots_(std::max({type_.params.size(), type_.results.size(), size_t{1}})) {}
+
+Function::~Function() {
+  if (auto found = environment_->functions.find(key_); found != environment_->functions.end() && found->second == this)
+    environment_->functions.erase(found);
+  if (guest_) guest_->forget(*this);
+}
+
+napi_value Function::make(Environment& environment, Func func, napi_value keeper, Function*& made) {
+  napi_env env = environment.env;
+  if (auto found = environment.functions.find(key_of(func));
+      found != environment.functions.end() && found->second->func_.alive())
+    if (napi_value same = found->second->holder(env)) {
+      made = found->second;
+      return same;
+    }
+  std::unique_ptr<Function> function(new Function(environment, std::move(func)));
+  Function* data = function.get();
+  napi_value value = nullptr;
+  if (napi_create_function(env, nullptr, 0, &Function::call, data, &value) != napi_ok) return nullptr;
+  const napi_property_descriptor length{
+      "length",          nullptr, nullptr,
+      nullptr,           nullptr, js_number(env, static_cast<double>(data->type_.params.size())),
+      napi_configurable, nullptr};
+  napi_define_properties(env, value, 1, &length);
+  if (!bind(env, value, std::move(function))) return nullptr;
+  if (keeper) {
+    napi_value keep = environment.helper(Helper::keep);
+    napi_value arguments[] = {value, keeper};
+    napi_value ignored = nullptr;
+    napi_call_function(env, js_undefined(env), keep, 2, arguments, &ignored);
+  }
+  environment.functions[data->key_] = data;
+  made = data;
+  return value;
+}
+
+napi_value Function::of(Environment& environment, Func func, napi_value keeper) {
+  Function* made = nullptr;
+  return make(environment, std::move(func), keeper, made);
+}
+
+napi_value Function::of_export(Environment& environment, Func func, napi_value keeper, Guest& guest,
+                               const std::string& name) {
+  Function* made = nullptr;
+  napi_value value = make(environment, std::move(func), keeper, made);
+  if (!value || made->guest_) return value;
+  made->name_ = name;
+  made->guest_ = &guest;
+  made->effect_ = guest.effect_of(name);
+  guest.add(*made);
+  napi_define_properties(
+      environment.env, value, 1,
+      std::array<napi_property_descriptor, 1>{
+          {{"name", nullptr, nullptr, nullptr, nullptr, js_string(environment.env, name), napi_configurable, nullptr}}}
+          .data());
+  return value;
+}
+
+void Function::rebind(Func func) {
+  environment_->functions.erase(key_);
+  func_ = std::move(func);
+  key_ = key_of(func_);
+  environment_->functions[key_] = this;
+}
+
+napi_value Function::call(napi_env env, napi_callback_info info) {
+  napi_value usual[kUsualCount];
+  size_t count = kUsualCount;
+  void* data = nullptr;
+  napi_get_cb_info(env, info, &count, usual, nullptr, &data);
+  auto& function = *static_cast<Function*>(data);
+  if (size_t params = function.type_.params.size(); params > kUsualCount) {
+    std::vector<napi_value> all(params);
+    napi_get_cb_info(env, info, &params, all.data(), nullptr, nullptr);
+    return function.plain_ ? function.call_plain(all.data()) : function.call_any(all.data());
+  }
+  return function.plain_ ? function.call_plain(usual) : function.call_any(usual);
+}
+
+void Function::left() {
+  Environment& environment = *environment_;
+  --environment.depth;
+  if (!environment.buffered.empty()) environment.refresh_buffers();
+}
+
+napi_value Function::call_plain(napi_value* arguments) {
+  Environment& environment = *environment_;
+  Room<Slot, kUsualCount> slots(slots_);
+  for (size_t i = 0; i < type_.params.size(); ++i)
+    if (!to_slot(environment, type_.params[i], arguments[i], slots[i])) return nullptr;
+  if (guest_ && !guest_->enter(*this, slots.data(), type_.params)) return nullptr;
+  ++environment.depth;
+  Result<void> called = func_.call_raw(slots.data());
+  left();
+  napi_value result = nullptr;
+  if (!called) {
+    if (guest_) guest_->failed(called.error());
+  } else if (type_.results.size() == 1) {
+    result = from_slot(environment, type_.results[0], slots[0]);
+  } else if (!type_.results.empty()) {
+    napi_create_array_with_length(environment.env, type_.results.size(), &result);
+    for (uint32_t i = 0; i < type_.results.size(); ++i)
+      napi_set_element(environment.env, result, i, from_slot(environment, type_.results[i], slots[i]));
+  }
+  finish(called, slots[0]);
+  return result;
+}
+
+napi_value Function::call_any(napi_value* arguments) {
+  Environment& environment = *environment_;
+  if (std::ranges::count(type_.params, ValType::v128) + std::ranges::count(type_.results, ValType::v128)) {
+    environment.raise_type_error("JavaScript has no v128");
+    return nullptr;
+  }
+  std::vector<Value> values;
+  for (size_t i = 0; i < type_.params.size(); ++i) {
+    std::optional<Value> value = to_value(environment, type_.params[i], arguments[i]);
+    if (!value) return nullptr;
+    values.push_back(std::move(*value));
+  }
+  if (guest_ && !guest_->enter(*this, nullptr, {})) return nullptr;
+  ++environment.depth;
+  auto called = func_.call(values);
+  left();
+  napi_value result = nullptr;
+  if (!called) {
+    if (guest_) guest_->failed(called.error());
+  } else {
+    napi_value keeper = holder(environment.env);
+    if (called->size() == 1) {
+      result = from_value(environment, (*called)[0], keeper);
+    } else if (!called->empty()) {
+      napi_create_array_with_length(environment.env, called->size(), &result);
+      for (uint32_t i = 0; i < called->size(); ++i)
+        napi_set_element(environment.env, result, i, from_value(environment, (*called)[i], keeper));
+    }
+  }
+  finish(called, 0);
+  return result;
+}
+
+template <class T>
+void Function::finish(const Result<T>& called, Slot first_result) {
+  if (environment_->depth == 0) {
+    environment_->references->sweep_if_due();
+    if (guest_) guest_->left(*this, called.has_value(), first_result);
+  }
+  if (!called) environment_->raise(called.error());
+}
+
+// ---- functions of JavaScript ----
+
+HostFunctions::HostFunctions(Environment& environment, napi_value functions, bool strong)
+    : environment_(environment.shared_from_this()) {
+  napi_create_reference(environment.env, functions, strong ? 1 : 0, &functions_);
+}
+
+HostFunctions::~HostFunctions() { napi_delete_reference(environment_->env, functions_); }
+
+Result<void> HostFunctions::call(uint32_t index, const FuncType& type, Caller& caller, Slot* slots) {
+  Environment& environment = *environment_;
+  napi_env env = environment.env;
+  Scope scope(env);
+  if (!environment.buffered.empty()) environment.refresh_buffers();
+  napi_value functions = nullptr;
+  napi_get_reference_value(env, functions_, &functions);
+  if (!functions) return fail(ErrorKind::stale_handle, "the instance's imports are gone");
+  if (std::ranges::count(type.params, ValType::v128) + std::ranges::count(type.results, ValType::v128)) {
+    environment.raise_type_error("JavaScript has no v128");
+    return std::unexpected(environment.keep_exception());
+  }
+  Room<napi_value, kUsualCount> arguments(type.params.size());
+  for (size_t i = 0; i < type.params.size(); ++i)
+    arguments[i] = is_plain(type.params[i])
+                       ? from_slot(environment, type.params[i], slots[i])
+                       : from_value(environment, caller.value_from_slot(type.params[i], slots[i]), nullptr);
+  napi_value function = nullptr;
+  napi_value result = nullptr;
+  napi_get_element(env, functions, index, &function);
+  if (napi_call_function(env, js_undefined(env), function, type.params.size(), arguments.data(), &result) != napi_ok ||
+      !store(type, result, caller, slots))
+    return std::unexpected(environment.keep_exception());
+  return {};
+}
+
+bool HostFunctions::store(const FuncType& type, napi_value result, const Caller& caller, Slot* slots) {
+  Environment& environment = *environment_;
+  auto convert = [&](ValType wanted, napi_value value, Slot& slot) {
+    if (is_plain(wanted)) return to_slot(environment, wanted, value, slot);
+    std::optional<Value> converted = to_value(environment, wanted, value);
+    if (!converted) return false;
+    Result<Slot> made = caller.slot_from_value(wanted, *converted);
+    if (made)
+      slot = *made;
+    else
+      environment.raise(made.error());
+    return made.has_value();
+  };
+  if (type.results.empty()) return true;
+  if (type.results.size() == 1) return convert(type.results[0], result, slots[0]);
+  napi_env env = environment.env;
+  napi_value list = nullptr;
+  napi_value arguments[] = {result, js_number(env, static_cast<double>(type.results.size()))};
+  if (napi_call_function(env, js_undefined(env), environment.helper(Helper::to_list), 2, arguments, &list) != napi_ok)
+    return false;
+  for (uint32_t i = 0; i < type.results.size(); ++i) {
+    napi_value element = nullptr;
+    if (napi_get_element(env, list, i, &element) != napi_ok || !convert(type.results[i], element, slots[i]))
+      return false;
+  }
+  return true;
+}
+
+}  // namespace rotor::node

@@ -1,0 +1,40 @@
+// A linear memory as JavaScript sees it: a buffer that is detached when the memory grows or changes.
+#pragma once
+
+#include <node_api.h>
+
+#include <memory>
+
+#include "packages/node/addon/environment.h"
+#include "rotor/rotor.h"
+
+namespace rotor::node {
+
+class MemoryObject final : public Object {
+ public:
+  static constexpr Kind kKind = Kind::memory;
+  Kind kind() const override { return kKind; }
+  MemoryObject(Environment& environment, Memory memory);
+  ~MemoryObject() override;
+
+  const Memory& memory() const { return memory_; }
+  /// Returns the ArrayBuffer of all its bytes: one object until the memory grows or is exchanged. It is no
+  /// SharedArrayBuffer for a shared memory either: Node-API can't make one of memory that is not V8's. nullptr, with a
+  /// JavaScript exception pending, if the system refused.
+  napi_value buffer();
+  /// Detaches the buffer if there is one and the memory has grown since. Returns whether there is none now.
+  bool detach_if_grown();
+  /// Becomes another memory: the guest's next generation.
+  void exchange(Memory memory);
+
+ private:
+  struct Bytes;
+  void detach();
+
+  std::shared_ptr<Environment> environment_;
+  Memory memory_;
+  napi_ref buffer_ = nullptr;
+  Bytes* bytes_ = nullptr;  ///< what the buffer shows; the buffer owns it
+};
+
+}  // namespace rotor::node

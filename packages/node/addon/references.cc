@@ -1,0 +1,74 @@
+#include "packages/node/addon/references.h"
+
+#include "packages/node/addon/environment.h"
+#include "packages/node/addon/guest.h"
+#include "packages/node/addon/table.h"
+
+namespace rotor::node {
+
+napi_value References::array() const {
+  napi_value array = nullptr;
+  napi_get_reference_value(environment_.env, array_, &array);
+  return array;
+}
+
+ExternRef References::add(napi_value value) {
+  napi_env env = environment_.env;
+  napi_valuetype type = napi_undefined;
+  napi_typeof(env, value, &type);
+  if (type == napi_null) return {};
+  if (!array_) {
+    napi_value made = nullptr;
+    napi_create_array(env, &made);
+    napi_create_reference(env, made, 1, &array_);
+  }
+  uint32_t index = 0;
+  if (free_.empty()) {
+    index = next_++;
+  } else {
+    index = free_.back();
+    free_.pop_back();
+  }
+  ++added_;
+  napi_set_element(env, array(), index, value);
+  return {index};
+}
+
+napi_value References::get(ExternRef reference) const {
+  napi_value value = nullptr;
+  if (reference.is_null() || !array_)
+    napi_get_null(environment_.env, &value);
+  else
+    napi_get_element(environment_.env, array(), static_cast<uint32_t>(reference.bits), &value);
+  return value;
+}
+
+void References::sweep() {
+  if (!array_) return;
+  napi_env env = environment_.env;
+  Scope scope(env);
+  std::vector<bool> named(next_);
+  auto mark = [&](ExternRef reference) {
+    if (reference.bits < next_) named[static_cast<uint32_t>(reference.bits)] = true;
+  };
+  for (const Guest* guest : environment_.guests)
+    if (!guest->mark_references(mark)) return;  // one that can't be asked: all are kept
+  for (const TableObject* table : environment_.tables) table->mark_references(mark);
+  for (const GlobalObject* global : environment_.globals) global->mark_references(mark);
+  std::vector<bool> was_free(next_);
+  for (uint32_t index : free_) was_free[index] = true;
+  napi_value values = array();
+  napi_value nothing = js_undefined(env);
+  in_use_ = 0;
+  for (uint32_t index = 1; index < next_; ++index) {
+    if (named[index]) {
+      ++in_use_;
+    } else if (!was_free[index]) {
+      napi_set_element(env, values, index, nothing);
+      free_.push_back(index);
+    }
+  }
+  added_ = 0;
+}
+
+}  // namespace rotor::node

@@ -1,0 +1,31 @@
+// Values of WebAssembly as values of JavaScript and back, as the JS API's ToJSValue and ToWebAssemblyValue have it.
+#pragma once
+
+#include <node_api.h>
+
+#include <optional>
+
+#include "packages/node/addon/environment.h"
+#include "rotor/rotor.h"
+
+namespace rotor::node {
+
+/// Returns whether a value of the type goes in one slot that means the same at any time: not a v128, which JavaScript
+/// can't hold, nor a function, which is a handle.
+constexpr bool is_plain(ValType type) { return type != ValType::v128 && !type.is_func_ref(); }
+
+/// Converts to a slot of a plain type. Returns false, with a JavaScript exception pending, if that can't be.
+bool to_slot(Environment& environment, ValType type, napi_value value, Slot& slot);
+/// Converts from a slot of a plain type.
+napi_value from_slot(Environment& environment, ValType type, Slot slot);
+
+/// Do the same for values of any type: a v128 is a TypeError.
+std::optional<Value> to_value(Environment& environment, ValType type, napi_value value);
+/// Returns nullptr, with a JavaScript exception pending, if that can't be. `keeper`: what a function must keep alive.
+napi_value from_value(Environment& environment, const Value& value, napi_value keeper);
+
+/// Reads a number of 53 bits out of an object's property. Returns `otherwise` if it has none.
+double number_property(napi_env env, napi_value object, const char* name, double otherwise);
+bool flag_property(napi_env env, napi_value object, const char* name);
+
+}  // namespace rotor::node

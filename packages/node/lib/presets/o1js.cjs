@@ -1,0 +1,92 @@
+// o1js: its prover is kimchi_wasm, a wasm-bindgen module with a rayon pool whose memory leaks.
+//
+// Where nothing of it is on the stack and no worker runs is inside `initThreadPool`: o1js awaits it before an operation,
+// and only if no other one is under way. It keeps the pool running from one operation to the next; after its own
+// `terminateWorkers` the next operation asks for the pool anew. The pool's threads are the engine's own, so o1js is told
+// that there are none for it to start.
+'use strict';
+
+const kPolicy = {
+  // What JavaScript takes note of itself, so that it must not get lost; and whatever no line here names.
+  lasting: ['*_set_lagrange_basis', '*_add_lagrange_basis', '*_get_lagrange_basis', '*_srs_lagrange_commitment', '*_index_create', '*_index_read', '*_index_decode'],
+  // What changes its first argument, and nothing else that JavaScript could see.
+  methods: ['__wbg_set_*', 'wasm*_set_*', 'wasmvec*_push', 'wasmvec*_set', '*_gate_vector_add', '*_gate_vector_wrap'],
+  // What changes nothing that was there before: it computes, or makes something new.
+  passing: [
+    '__wbg_get_*', '__wbg_*_free', '__wbindgen_*', '__externref_*', 'initThreadPool', 'exitThreadPool', 'poolbuilder_*',
+    'get_memory', 'get_memory_byte_length', 'console_log',
+    '*_new', '*_deep_copy', '*_dummy', '*_serialize', '*_digest', 'prover_to_json',
+    'caml_bigint_256_*', 'caml_pallas_*', 'caml_vesta_*', '*_poseidon_block_cipher', '*_gate_vector_get', '*_gate_vector_len', '*_gate_vector_create',
+    '*_proof_create', '*_proof_verify', '*_proof_batch_verify', '*_oracles_create', '*_verifier_index_create', '*_verifier_index_shifts',
+    '*_verifier_index_read', '*_verifier_index_write', '*_verifier_index_deserialize', '*_index_write', '*_index_encode', '*_index_max_degree',
+    '*_index_public_inputs', '*_index_domain_*',
+    '*_srs_b_poly_commitment', '*_srs_batch_accumulator_check', '*_srs_batch_accumulator_generate', '*_srs_commit_evaluations', '*_srs_h',
+    '*_srs_get', '*_srs_set', '*_srs_create', '*_srs_create_parallel', '*_srs_read', '*_srs_write', '*_srs_maybe_lagrange_commitment',
+    '*_srs_lagrange_commitments_whole_domain_ptr', '*_srs_lagrange_commitments_whole_domain_read_from_ptr',
+    'wasmvec*_create', 'wasmvec*_get', 'wire_create', 'wasmfp*_*', 'wasmfq*_*', 'wasmpasta*_new', 'wasmgatewires_new', 'wasmg*_clone',
+  ],
+};
+
+/** Of a file that is loaded by require: whether it is the prover's glue. */
+const isGlue = (filename) => /[\\/]kimchi_wasm\.cjs$/.test(filename);
+
+/** The exports that the pool's life goes through. */
+function poolExports({ engine, guest, rotation, real, log }) {
+  let workers = 0;
+  let swapping = false;
+  const stop = () => {
+    if (!workers) return;
+    swapping = true;
+    try {
+      workers = 0;
+      real.exitThreadPool();
+      if (!guest.joinWorkers(5000)) log('a worker did not leave its pool and was interrupted');
+    } finally {
+      swapping = false;
+    }
+  };
+  guest.stopWorkers = (trapped) => {
+    if (!trapped) return stop();
+    // Its locks may be held: nothing of it is called any more.
+    workers = 0;
+    guest.joinWorkers(0);
+  };
+  const exports = {
+    async initThreadPool(count, source) {
+      stop();
+      await rotation?.quiescent();
+      return real.initThreadPool(count, source);
+    },
+  };
+  if (engine.nativeWorkers) {
+    exports.poolbuilder_numThreads = () => 0;
+    exports.poolbuilder_build = (builder) => {
+      const count = real.poolbuilder_numThreads(builder);
+      const receiver = real.poolbuilder_receiver(builder);
+      for (let i = 0; i < count; ++i) guest.startWorker(receiver);
+      const built = real.poolbuilder_build(builder);
+      workers = count;
+      return built;
+    };
+  } else {
+    exports.poolbuilder_build = (builder) => {
+      workers = real.poolbuilder_numThreads(builder);
+      return real.poolbuilder_build(builder);
+    };
+  }
+  return { exports, isSwapping: () => swapping };
+}
+
+module.exports = {
+  name: 'o1js',
+  policy: kPolicy,
+  isGlue,
+  /** The source of randomness is the system's; no state of a generator is in the guest. */
+  reseed: 'none',
+  defaultLimitBytes: 4 * 2 ** 30,
+  poolExports,
+  /** What asks o1js for the next quiescent point. */
+  ask: () => { globalThis.terminateWorkers?.(); },
+  /** What the guest imports to start and end workers is not for a pool that is stopped to be started again. */
+  importWhileSwapping: /^__wbg_terminateWorkers/,
+};

@@ -1,0 +1,178 @@
+// When a guest is imaged, and when it is rewound: the rules, over any engine.
+'use strict';
+
+const { EventEmitter } = require('node:events');
+const { collect } = require('./collect.cjs');
+const { LiveSet } = require('./live_set.cjs');
+
+const MiB = 2 ** 20;
+const inMiB = (bytes) => (bytes / MiB).toFixed(1);
+
+/**
+ * The rotation of one guest by checkpoints. `guest`: what an engine made (checkpoint, rewind, notifyAt, state). Whoever
+ * knows the guest's glue calls `quiescent` where none of it is on the stack and no worker runs; `ask` is called when
+ * such a point is wanted.
+ *
+ * A checkpoint is an image of the guest. A rewind goes to it only if nothing of value came since: no export ran that
+ * may leave something lasting behind (the policy's list), JavaScript holds no handle that is newer, and no memory that
+ * it allocated waits to be passed on. Else a new checkpoint is taken, which is always right: it keeps what leaked until
+ * then.
+ */
+class Rotation extends EventEmitter {
+  constructor({ name, limitBytes, warmAt = 0.7, swapAt = 0.9, patience = 3, ask = () => {}, log = () => {} }) {
+    super();
+    Object.assign(this, { name, limitBytes, warmAt, swapAt, patience, ask, log });
+    this.guest = undefined;
+    this.live = new LiveSet({ isTrapped: () => Boolean(this.guest?.state().trapped) });
+    this.counters = {
+      checkpoints: 0, rewinds: 0, restores: 0, postponed: 0, refused: 0, futile: 0, endedHandles: 0,
+      checkpointMs: 0, rewindMs: 0, lastCheckpointMs: 0, lastRewindMs: 0, pauseMs: 0, maxPauseMs: 0,
+    };
+    this.blocked = 0;
+    this.checkpointedAt = -Infinity;
+    this.lastCost = 0;
+    this.began = performance.now();
+  }
+
+  /** Takes over the guest, once it is made. */
+  attach(guest, { reseed } = {}) {
+    this.guest = guest;
+    this.reseed = reseed;
+    guest.notifyAt(this.limitBytes * this.warmAt);
+  }
+
+  /** The engine's word from the end of an outermost call: 'stale', 'memory' or 'trap'. Nothing of the guest is called. */
+  tell(what) {
+    if (what === 'trap') this.log(`${this.name}: the guest trapped`);
+    if (what === 'trap' && this.guest.state().hasCheckpoint) setImmediate(() => this.restore());
+    this.ask(this, what);
+  }
+
+  /** Whether a quiescent point would be used. */
+  get wanted() {
+    const state = this.guest.state();
+    return (state.stale && this.due(state)) || state.bytes >= this.limitBytes * this.swapAt || (state.trapped && state.hasCheckpoint);
+  }
+
+  /**
+   * Whether a stale checkpoint is made anew at the next quiescent point. What leaks until then stays for ever: so at once
+   * if there is none, if the guest has grown by more than a tenth since, or if memory is short. Else for a twentieth of
+   * the time.
+   */
+  due(state) {
+    if (!state.hasCheckpoint || state.bytes >= this.limitBytes * this.warmAt) return true;
+    if (state.bytes > state.checkpointBytes * 1.1) return true;
+    return performance.now() - this.checkpointedAt >= 20 * this.lastCost;
+  }
+
+  /** Does what is due. Pre: no call of the guest is under way and none of its workers runs. */
+  async quiescent() {
+    if (this.busy) return this.busy;
+    this.busy = this.doWhatIsDue();
+    try {
+      await this.busy;
+    } finally {
+      this.busy = undefined;
+    }
+  }
+
+  async doWhatIsDue() {
+    if (this.guest.state().trapped && this.guest.state().hasCheckpoint) this.restore();
+    if (!this.wanted) return;
+    const begin = performance.now();
+    await collect(() => this.live.newer().length === 0);
+    const state = this.guest.state();
+    const newer = this.live.newer();
+    const full = state.bytes >= this.limitBytes * this.swapAt;
+    if (state.unpassed) {
+      this.postpone(`${state.unpassed} pointers that were allocated wait to be passed on`);
+    } else if (!state.hasCheckpoint || state.stale) {
+      if (this.due(state)) this.checkpoint(state.hasCheckpoint ? state.staleBy : 'the first');
+    } else if (full && newer.length === 0) {
+      this.rewind();
+    } else if (full && ++this.blocked >= this.patience) {
+      this.checkpoint(`${newer.length} newer handles stay: ${kindsOf(newer)}`);
+    } else if (full) {
+      this.postpone(`${newer.length} newer handles: ${kindsOf(newer)}`);
+    }
+    this.lastCost = performance.now() - begin;
+    this.counters.pauseMs = this.lastCost;
+    this.counters.maxPauseMs = Math.max(this.counters.maxPauseMs, this.lastCost);
+    this.setThreshold();
+  }
+
+  checkpoint(why) {
+    const before = this.guest.state();
+    const figures = this.guest.checkpoint(this.live.checkpoint());
+    const c = this.counters;
+    ++c.checkpoints;
+    c.checkpointMs += figures.ms;
+    c.lastCheckpointMs = figures.ms;
+    this.blocked = 0;
+    this.checkpointedAt = performance.now();
+    this.log(`${this.name}: checkpoint of ${inMiB(figures.bytes)} MiB (${inMiB(figures.resident)} resident) in ${figures.ms.toFixed(1)} ms, ` +
+             `${this.live.live.size} handles, because of ${why}`);
+    this.emit('checkpoint', { why, ...figures, handles: this.live.live.size });
+    if (before.bytes >= this.limitBytes * this.warmAt) {
+      ++c.futile;
+      this.log(`${this.name}: this checkpoint frees nothing: it stands at ${inMiB(before.bytes)} of ${inMiB(this.limitBytes)} MiB`);
+      this.emit('futile', { bytes: before.bytes, limitBytes: this.limitBytes, why });
+    }
+  }
+
+  rewind(restore = false) {
+    const before = this.guest.state();
+    const ms = this.guest.rewind();
+    const ended = restore ? this.live.endNewer('the guest trapped') : 0;
+    this.live.releaseAgain();
+    this.reseed?.();
+    const after = this.guest.state();
+    const c = this.counters;
+    ++c[restore ? 'restores' : 'rewinds'];
+    c.rewindMs += ms;
+    c.lastRewindMs = ms;
+    c.endedHandles += ended;
+    this.blocked = 0;
+    this.log(`${this.name}: ${restore ? 'restored' : 'rewound'} to generation ${after.generation}, ` +
+             `${inMiB(before.bytes)} to ${inMiB(after.bytes)} MiB in ${ms.toFixed(2)} ms${ended ? `, ${ended} handles ended` : ''}`);
+    this.emit(restore ? 'restore' : 'rewind', { ms, bytesBefore: before.bytes, bytesAfter: after.bytes, generation: after.generation, ended });
+  }
+
+  /** After a trap: goes back to the checkpoint. The operation that trapped is lost, and what was made since. */
+  restore() {
+    if (!this.guest.state().trapped) return;
+    this.guest.stopWorkers?.(true);
+    this.rewind(true);
+    this.setThreshold();
+  }
+
+  postpone(why) {
+    ++this.counters.postponed;
+    this.log(`${this.name}: not now: ${why}`);
+    this.emit('postponed', { why });
+  }
+
+  setThreshold() {
+    const state = this.guest.state();
+    const swap = this.limitBytes * this.swapAt;
+    // Above the threshold the end of each operation is one to ask at.
+    this.guest.notifyAt(state.bytes >= swap ? 0 : state.stale ? Math.max(this.limitBytes * this.warmAt, 0) : swap);
+  }
+
+  metrics() {
+    const state = this.guest?.state() ?? {};
+    const hours = (performance.now() - this.began) / 3_600_000;
+    return {
+      name: this.name, limitBytes: this.limitBytes, ...state, liveHandles: this.live.live.size, newerHandles: this.live.newer().length,
+      droppedFinalizers: this.live.dropped, ...this.counters, swapsPerHour: hours ? this.counters.rewinds / hours : 0,
+    };
+  }
+}
+
+function kindsOf(handles) {
+  const counts = new Map();
+  for (const { kind } of handles) counts.set(kind, (counts.get(kind) ?? 0) + 1);
+  return [...counts].slice(0, 4).map(([kind, count]) => (count > 1 ? `${kind} x${count}` : kind)).join(', ');
+}
+
+module.exports = { Rotation };
