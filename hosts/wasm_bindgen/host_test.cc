@@ -2,6 +2,7 @@
 #include "hosts/wasm_bindgen/host.h"
 
 #include <gtest/gtest.h>
+#include <array>
 
 #include "hosts/wasm_bindgen/testing/guest.h"
 
@@ -62,6 +63,25 @@ TEST_F(BindgenHostTest, RandomBytesAreTheSameOnAnyHost) {
   EXPECT_EQ(random->bytes_drawn(), 6u);
   auto past_the_end = (*fill)(65530, 7);
   ASSERT_FALSE(past_the_end);
+}
+
+TEST_F(BindgenHostTest, RandomBytesOfTheSystemNeverComeAgain) {
+  BindgenOptions options;
+  options.random = SharedRandom::of_system();
+  make(options);
+  auto fill = host_->instance().get_typed<void(int32_t, int32_t)>("random");
+  ASSERT_TRUE(fill) << fill.error().message;
+  std::array<uint8_t, 16> first{}, second{};
+  ASSERT_TRUE((*fill)(100, 16));
+  ASSERT_TRUE(host_->memory().read(100, first));
+  ASSERT_TRUE((*fill)(100, 16));
+  ASSERT_TRUE(host_->memory().read(100, second));
+  EXPECT_NE(first, second);
+  make(options);
+  EXPECT_EQ(options.random->bytes_drawn(), 32u);
+  std::array<uint8_t, 16> of_seed{};
+  ASSERT_TRUE(SharedRandom().fill(of_seed));
+  EXPECT_NE(first, of_seed);
 }
 
 TEST_F(BindgenHostTest, AnImportWithoutStubFailsOnlyWhenCalled) {

@@ -107,10 +107,6 @@ class Caller {
   bool state_changed() const;
   /// A slot as a value, a function reference's too; not for a v128.
   Value value_from_slot(ValType type, Slot slot) const;
-  /// Does the opposite, for a result of the host function: a function that the guest gets joins the instance's link
-  /// group. Errors: type_mismatch; stale_handle (the function is gone); invalid_argument (another thread is inside what
-  /// it is linked to; a v128, which takes two slots).
-  Result<Slot> slot_from_value(ValType type, const Value& value) const;
 
  private:
   runtime::InstanceImpl* instance_;

@@ -106,12 +106,4 @@ bool Caller::state_changed() const {
 
 Value Caller::value_from_slot(ValType type, Slot slot) const { return runtime::value_of_slot(type, slot); }
 
-Result<Slot> Caller::slot_from_value(ValType type, const Value& value) const {
-  if (!instance_) return no_instance();
-  if (type == ValType::v128) return fail(ErrorKind::invalid_argument, "a v128 takes two slots");
-  runtime::GroupTie tie;
-  tie.belong_to(instance_->group);
-  return runtime::slot_of_value(value, type, &instance_->module_impl().engine(), tie);
-}
-
 }  // namespace rotor

@@ -6,6 +6,7 @@
 #include "runtime/store/instance.h"
 #include "runtime/store/link_group.h"
 #include "runtime/testing/support.h"
+#include "wasm/testing/assemble.h"
 
 namespace rotor::runtime::test {
 namespace {
@@ -184,6 +185,61 @@ TEST_F(InstanceTest, HostGlobals) {
   EXPECT_NE(wrong.error().message.find("incompatible import type"), std::string::npos);
   EXPECT_NE(wrong.error().message.find("(mut i32)"), std::string::npos);
   EXPECT_NE(wrong.error().message.find("i64"), std::string::npos);
+}
+
+TEST_F(InstanceTest, HandlesAreEqualIfTheyNameTheSameThing) {
+  Instance a = make(kProvider, nothing_), b = make(kProvider, nothing_);
+  EXPECT_EQ(must(a.get_memory("mem")), must(a.get_memory("mem")));
+  EXPECT_EQ(must(a.get_memory("mem")), must(a.get_memory("mem")).pinned());
+  EXPECT_NE(must(a.get_memory("mem")), must(b.get_memory("mem")));
+  EXPECT_EQ(must(a.get_table("table")), must(a.get_table("table")));
+  EXPECT_NE(must(a.get_table("table")), must(b.get_table("table")));
+  EXPECT_EQ(must(a.get_global("n")), must(a.get_global("n")));
+  EXPECT_NE(must(a.get_global("n")), must(b.get_global("n")));
+  Table gone = must(b.get_table("table"));
+  b = Instance();
+  EXPECT_NE(gone, gone) << "there is nothing that it names";
+  EXPECT_NE(Memory(), Memory());
+}
+
+TEST_F(InstanceTest, ExternalReferencesThatTheGuestCanNameAreVisited) {
+  const auto bytes = wasm::test::assemble(R"((module
+    (import "env" "ask" (func $ask (param externref)))
+    (import "env" "table" (table $far 2 externref))
+    (import "env" "global" (global $given externref))
+    (table $near (export "table") 3 externref)
+    (table $funcs 1 funcref)
+    (global $kept (export "global") (mut externref) (ref.null extern))
+    (global $number (mut i64) (i64.const 99))
+    (elem declare func $keep)
+    (func $keep (export "keep") (param externref)
+      (table.set $near (i32.const 2) (local.get 0)) (table.set $funcs (i32.const 0) (ref.func $keep)))
+    (func (export "ask") (param externref) (call $ask (local.get 0)))))");
+  Table table = must(Table::create(engine_, {ValType::externref, {2}, false}, Value::null(ValType::externref)));
+  Global global = must(Global::create(engine_, {ValType::externref, false}, Value(ExternRef{7})));
+  Linker linker(engine_);
+  linker.define("env", "table", table);
+  linker.define("env", "global", global);
+  Instance instance;
+  std::vector<uint64_t> seen;
+  auto visit = [&] {
+    seen.clear();
+    return instance.each_extern_ref([&](ExternRef reference) { seen.push_back(reference.bits); });
+  };
+  std::optional<ErrorKind> during;
+  linker.define("env", "ask", [&](ExternRef) { during = kind_of(visit()); });
+  EXPECT_EQ(kind_of(visit()), ErrorKind::stale_handle) << "an empty handle";
+  instance = make(bytes, linker);
+  must(visit());
+  EXPECT_EQ(seen, std::vector<uint64_t>{7});
+  must(must(instance.get_func("keep")).call({Value(ExternRef{5})}));
+  must(must(instance.get_global("global")).set(Value(ExternRef{6})));
+  must(table.set(1, Value(ExternRef{8})));
+  must(visit());
+  std::ranges::sort(seen);
+  EXPECT_EQ(seen, (std::vector<uint64_t>{5, 6, 7, 8}));
+  must(must(instance.get_func("ask")).call({Value(ExternRef{9})}));
+  EXPECT_EQ(during, ErrorKind::invalid_argument) << "a frame holds a reference that no table names";
 }
 
 TEST_F(InstanceTest, MissingImportIsNamed) {

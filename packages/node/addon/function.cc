@@ -225,23 +225,18 @@ Result<void> HostFunctions::call(uint32_t index, const FuncType& type, Caller& c
   napi_value result = nullptr;
   napi_get_element(env, functions, index, &function);
   if (napi_call_function(env, js_undefined(env), function, type.params.size(), arguments.data(), &result) != napi_ok ||
-      !store(type, result, caller, slots))
+      !store(type, result, slots))
     return std::unexpected(environment.keep_exception());
   return {};
 }
 
-bool HostFunctions::store(const FuncType& type, napi_value result, const Caller& caller, Slot* slots) {
+bool HostFunctions::store(const FuncType& type, napi_value result, Slot* slots) {
   Environment& environment = *environment_;
   auto convert = [&](ValType wanted, napi_value value, Slot& slot) {
     if (is_plain(wanted)) return to_slot(environment, wanted, value, slot);
     std::optional<Value> converted = to_value(environment, wanted, value);
-    if (!converted) return false;
-    Result<Slot> made = caller.slot_from_value(wanted, *converted);
-    if (made)
-      slot = *made;
-    else
-      environment.raise(made.error());
-    return made.has_value();
+    if (converted) slot = converted->bits();
+    return converted.has_value();
   };
   if (type.results.empty()) return true;
   if (type.results.size() == 1) return convert(type.results[0], result, slots[0]);

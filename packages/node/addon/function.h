@@ -79,7 +79,7 @@ class HostFunctions {
 
  private:
   /// Stores what the function returned. Returns false, with a JavaScript exception pending, if it does not fit.
-  bool store(const FuncType& type, napi_value result, const Caller& caller, Slot* slots);
+  bool store(const FuncType& type, napi_value result, Slot* slots);
 
   std::shared_ptr<Environment> environment_;
   napi_ref functions_ = nullptr;
