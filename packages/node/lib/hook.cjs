@@ -77,7 +77,7 @@ function glueScope(preset, filename) {
         }
     const guest = engine.guest(module, wrapped, { policy, limitBytes, tell: (what) => rotation?.tell(what) });
     guest.rotating = Boolean(rotation);
-    pool = preset.poolExports?.({ engine, guest, rotation, real: guest.exports, log });
+    pool = preset.poolExports?.({ guest, rotation, real: guest.exports, log });
     const exports = Object.assign(Object.create(null), guest.exports, pool?.exports);
     rotation?.attach(guest, { reseed: typeof reseed === 'function' ? () => reseed(guest.exports) : undefined });
     guests.push({ preset: preset.name, guest, rotation });

@@ -51,7 +51,12 @@ class Rotation extends EventEmitter {
   /** Whether a quiescent point would be used. */
   get wanted() {
     const state = this.guest.state();
-    return (state.stale && this.due(state)) || state.bytes >= this.limitBytes * this.swapAt || (state.trapped && state.hasCheckpoint);
+    return (state.stale && this.due(state)) || state.bytes >= this.fullAt(state) || (state.trapped && state.hasCheckpoint);
+  }
+
+  /** The size at which a rewind is due: of a checkpoint that stands high, half way from there to the limit. */
+  fullAt(state) {
+    return Math.max(this.limitBytes * this.swapAt, (state.checkpointBytes + this.limitBytes) / 2);
   }
 
   /**
@@ -83,7 +88,7 @@ class Rotation extends EventEmitter {
     await collect(() => this.live.newer().length === 0);
     const state = this.guest.state();
     const newer = this.live.newer();
-    const full = state.bytes >= this.limitBytes * this.swapAt;
+    const full = state.bytes >= this.fullAt(state);
     if (state.unpassed) {
       this.postpone(`${state.unpassed} pointers that were allocated wait to be passed on`);
     } else if (!state.hasCheckpoint || state.stale) {
@@ -154,9 +159,10 @@ class Rotation extends EventEmitter {
 
   setThreshold() {
     const state = this.guest.state();
-    const swap = this.limitBytes * this.swapAt;
-    // Above the threshold the end of each operation is one to ask at.
-    this.guest.notifyAt(state.bytes >= swap ? 0 : state.stale ? Math.max(this.limitBytes * this.warmAt, 0) : swap);
+    const full = this.fullAt(state);
+    // Above the threshold the end of each call is one to ask at.
+    if (state.bytes >= full) this.guest.notifyAt(0);
+    else this.guest.notifyAt(state.stale ? Math.max(this.limitBytes * this.warmAt, state.bytes + 1) : full);
   }
 
   metrics() {

@@ -85,7 +85,6 @@ function createEngine(settings, { rotatingBytes, log }) {
 
   return {
     name: 'rotor',
-    nativeWorkers: true,
     WebAssembly: face.WebAssembly,
     exportNames: (from) => face.WebAssembly.Module.exports(from).filter(({ kind }) => kind === 'function').map(({ name }) => name),
     module,

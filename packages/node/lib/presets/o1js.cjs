@@ -31,9 +31,10 @@ const kPolicy = {
 const isGlue = (filename) => /[\\/]kimchi_wasm\.cjs$/.test(filename);
 
 /** The exports that the pool's life goes through. */
-function poolExports({ engine, guest, rotation, real, log }) {
+function poolExports({ guest, rotation, real, log }) {
   let workers = 0;
   let swapping = false;
+  let workerSource;
   const stop = () => {
     if (!workers) return;
     swapping = true;
@@ -55,25 +56,19 @@ function poolExports({ engine, guest, rotation, real, log }) {
     async initThreadPool(count, source) {
       stop();
       await rotation?.quiescent();
+      workerSource = source;
       return real.initThreadPool(count, source);
     },
   };
-  if (engine.nativeWorkers) {
-    exports.poolbuilder_numThreads = () => 0;
-    exports.poolbuilder_build = (builder) => {
-      const count = real.poolbuilder_numThreads(builder);
-      const receiver = real.poolbuilder_receiver(builder);
-      for (let i = 0; i < count; ++i) guest.startWorker(receiver);
-      const built = real.poolbuilder_build(builder);
-      workers = count;
-      return built;
-    };
-  } else {
-    exports.poolbuilder_build = (builder) => {
-      workers = real.poolbuilder_numThreads(builder);
-      return real.poolbuilder_build(builder);
-    };
-  }
+  exports.poolbuilder_numThreads = () => 0;
+  exports.poolbuilder_build = (builder) => {
+    const count = real.poolbuilder_numThreads(builder);
+    const receiver = real.poolbuilder_receiver(builder);
+    for (let i = 0; i < count; ++i) guest.startWorker(receiver, workerSource);
+    const built = real.poolbuilder_build(builder);
+    workers = count;
+    return built;
+  };
   return { exports, isSwapping: () => swapping };
 }
 
