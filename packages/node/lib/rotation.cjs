@@ -31,6 +31,8 @@ class Rotation extends EventEmitter {
     this.blocked = 0;
     this.checkpointedAt = -Infinity;
     this.lastCost = 0;
+    this.lastBytes = 0;  // at the last quiescent point
+    this.step = 0;       // by which it grew until this one
     this.began = performance.now();
   }
 
@@ -54,9 +56,13 @@ class Rotation extends EventEmitter {
     return (state.stale && this.due(state)) || state.bytes >= this.fullAt(state) || (state.trapped && state.hasCheckpoint);
   }
 
-  /** The size at which a rewind is due: of a checkpoint that stands high, half way from there to the limit. */
+  /**
+   * The size at which a rewind is due: a part of the limit, or less where the guest would run into it if it grew once
+   * more by what it grew last; of a checkpoint that stands high, half way from there to the limit.
+   */
   fullAt(state) {
-    return Math.max(this.limitBytes * this.swapAt, (state.checkpointBytes + this.limitBytes) / 2);
+    const part = Math.min(this.limitBytes * this.swapAt, Math.max(this.limitBytes * this.warmAt, this.limitBytes - this.step));
+    return Math.max(part, (state.checkpointBytes + this.limitBytes) / 2);
   }
 
   /**
@@ -83,7 +89,8 @@ class Rotation extends EventEmitter {
 
   async doWhatIsDue() {
     if (this.guest.state().trapped && this.guest.state().hasCheckpoint) this.restore();
-    if (!this.wanted) return;
+    this.step = Math.max(0, this.guest.state().bytes - this.lastBytes);
+    if (!this.wanted) return this.setThreshold();
     const begin = performance.now();
     await collect(() => this.live.newer().length === 0);
     const state = this.guest.state();
@@ -160,9 +167,11 @@ class Rotation extends EventEmitter {
   setThreshold() {
     const state = this.guest.state();
     const full = this.fullAt(state);
-    // Above the threshold the end of each call is one to ask at.
+    this.lastBytes = state.bytes;
+    const warm = this.limitBytes * this.warmAt;
+    // From the one on the end of each call that grew it is one to ask at, from the other on the end of each call.
     if (state.bytes >= full) this.guest.notifyAt(0);
-    else this.guest.notifyAt(state.stale ? Math.max(this.limitBytes * this.warmAt, state.bytes + 1) : full);
+    else this.guest.notifyAt(state.bytes >= warm ? state.bytes + 1 : warm);
   }
 
   metrics() {

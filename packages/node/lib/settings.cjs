@@ -51,7 +51,7 @@ const settings = {
   rotate: !off(env.ROTOR_ROTATE),
   log: env.ROTOR_LOG !== undefined && !off(env.ROTOR_LOG),
   cacheFolder: env.ROTOR_CACHE_FOLDER,
-  code: env.ROTOR_CODE,
+  code: env.ROTOR_CODE || undefined,
   mode: env.ROTOR_MODE,
 };
 for (const [name, value] of Object.entries(settings)) if (value !== undefined) settings[name] = kReaders[name](value);

@@ -82,6 +82,18 @@ for (const engine of engines) {
       assert.equal(glue.sum(new Uint8Array([1, 2, 3])), 6);
     });
 
+    it('a guest that grows by more in one go than is left above the threshold is rewound before', async () => {
+      const { glue, rotation } = make();
+      new glue.Counter(0).free();
+      await settle(rotation);
+      for (let i = 0; i < 30; ++i) {
+        glue.leak(700 * 1024);  // four of these fill it to 70 %, five to 87 %, and a sixth does not fit
+        await settle(rotation);
+      }
+      assert.ok(rotation.metrics().rewinds >= 5);
+      assert.equal(rotation.metrics().restores, 0);
+    });
+
     it('what a call that no line names leaves behind is never lost', async () => {
       const { glue, rotation } = make();
       for (let i = 0; i < 200; ++i) {
