@@ -2,6 +2,7 @@
 // FinalizationRegistry, of its own module scope. Nothing global is changed.
 'use strict';
 
+const fs = require('node:fs');
 const Module = require('node:module');
 const { settings, events, log } = require('./settings.cjs');
 const { matcher } = require('./globs.cjs');
@@ -36,18 +37,22 @@ function sortExports(policy, names) {
 /** Known imports of random bytes. */
 const kRandom = /getRandomValues|randomFillSync|random_get|getentropy/;
 
-/** Makes the engine that the settings, or the platform, say. */
-function makeEngine(options) {
-  const named = settings.engine;
+/** Makes the engine that the settings say, or the best that there is. `file`: the guest's module, if that is known. */
+function makeEngine(file, options) {
   const make = (name) => require(`./engines/${name}.cjs`).createEngine(settings, options);
-  if (named) return make(named);
-  try {
-    return make('rotor');
-  } catch (error) {
-    if (error.code !== 'ROTOR_NO_ADDON') throw error;
-    log(`${error.message}: V8's instances are rotated`);
-    return make('v8');
+  if (settings.engine) return make(settings.engine);
+  const rotor = require('./engines/rotor.cjs');
+  let reason = file && fs.existsSync(file) ? rotor.whyNot(settings, fs.readFileSync(file)) : undefined;
+  if (!reason) {
+    try {
+      return make('rotor');
+    } catch (error) {
+      if (error.code !== 'ROTOR_NO_ENGINE') throw error;
+      reason = error.message;
+    }
   }
+  log(`${reason}: V8's own instances are rotated`);
+  return make('v8');
 }
 
 /** Returns what stands in the module scope of glue in place of the globals of these names. */
@@ -56,7 +61,7 @@ function glueScope(preset, filename) {
   const rotation = settings.rotate
     ? new Rotation({ name: preset.name, limitBytes, warmAt: settings.warmAt, swapAt: settings.swapAt, log, ask: preset.ask })
     : undefined;
-  const engine = makeEngine({ rotatingBytes: limitBytes, log });
+  const engine = makeEngine(preset.moduleOf?.(filename), { rotatingBytes: limitBytes, log });
   const face = engine.WebAssembly;
 
   function instantiate(module, imports) {

@@ -7,14 +7,24 @@ const os = require('node:os');
 const path = require('node:path');
 const { initialize, makeFace } = require('../face.cjs');
 
+const kCompiler = 'librotor-compiler.so';
+const kPackage = path.join(__dirname, '..', '..');
+
 let loaded;
 
-/** Loads the addon: a shared library beside this package, or the file that ROTOR_ADDON names. */
+/** The addon's file: beside this package, or what ROTOR_ADDON names. */
+const addonFile = () => process.env.ROTOR_ADDON ?? path.join(kPackage, 'prebuilt', 'rotor.node');
+
+/** Loads the addon. */
 function loadAddon(settings) {
   if (loaded) return loaded;
-  const file = process.env.ROTOR_ADDON ?? path.join(__dirname, '..', '..', 'prebuilt', 'rotor.node');
-  if (!fs.existsSync(file)) throw Object.assign(new Error(`rotor: there is no addon at ${file} (${process.platform}-${process.arch}); the engine 'v8' needs none`), { code: 'ROTOR_NO_ADDON' });
-  loaded = require(file);
+  const file = addonFile();
+  if (!fs.existsSync(file)) throw Object.assign(new Error(`rotor: there is no addon at ${file} (${process.platform}-${process.arch})`), { code: 'ROTOR_NO_ENGINE' });
+  try {
+    loaded = require(file);
+  } catch (error) {
+    throw Object.assign(new Error(`rotor: the addon can't be loaded: ${error.message}`), { code: 'ROTOR_NO_ENGINE' });
+  }
   initialize(loaded);
   try {
     loaded.configure({ cache: true, cacheFolder: settings.cacheFolder, mode: settings.mode });
@@ -24,13 +34,22 @@ function loadAddon(settings) {
   return loaded;
 }
 
-/** The folder with code files that were compiled ahead (rotor-wasm compile). */
-function codeFolder(settings) {
-  return settings.cacheFolder ?? path.join(process.env.XDG_CACHE_HOME ?? path.join(os.homedir(), '.cache'), 'rotor', 'code');
+const cacheFolder = (settings) => settings.cacheFolder ?? path.join(process.env.XDG_CACHE_HOME ?? path.join(os.homedir(), '.cache'), 'rotor', 'code');
+const codeName = (bytes) => `${crypto.createHash('sha256').update(bytes).digest('hex')}.rotor`;
+
+/** Where `rotor-wasm compile` puts the code of a module. */
+const codeFile = (settings, bytes) => path.join(cacheFolder(settings), 'node', codeName(bytes));
+
+/** The files with code of a module that are there: compiled ahead by the user, or shipped with this package. */
+function codeFiles(settings, bytes) {
+  const files = [codeFile(settings, bytes), path.join(kPackage, 'prebuilt', codeName(bytes))];
+  return files.filter((file) => fs.existsSync(file));
 }
 
-function codeFile(settings, bytes) {
-  return path.join(codeFolder(settings), 'node', `${crypto.createHash('sha256').update(bytes).digest('hex')}.rotor`);
+/** Tells why the engine can't run a module; undefined if it can. */
+function whyNot(settings, bytes) {
+  if (settings.code !== undefined || fs.existsSync(path.join(path.dirname(addonFile()), kCompiler)) || codeFiles(settings, bytes).length) return undefined;
+  return `there is no ${kCompiler} beside the addon, and no code of the module`;
 }
 
 /**
@@ -49,15 +68,14 @@ function createEngine(settings, { rotatingBytes, log }) {
 
   /** Makes a module: of a code file, of the cache, or by the compiler. */
   function module(bytes) {
-    const ahead = settings.code ?? codeFile(settings, bytes);
-    if (settings.code !== undefined || fs.existsSync(ahead)) {
+    for (const file of settings.code !== undefined ? [settings.code] : codeFiles(settings, bytes)) {
       try {
-        const made = face.moduleOf(addon.loadCode(ahead), bytes);
-        log(`code of ${ahead}`);
+        const made = face.moduleOf(addon.loadCode(file), bytes);
+        log(`code of ${file}`);
         return made;
       } catch (error) {
         if (settings.code !== undefined) throw error;
-        log(`${ahead} is of no use: ${error.message}`);
+        log(`${file} is of no use: ${error.message}`);
       }
     }
     const made = face.moduleOf(addon.compile(bytes), bytes);
@@ -92,4 +110,4 @@ function createEngine(settings, { rotatingBytes, log }) {
   };
 }
 
-module.exports = { createEngine, loadAddon, codeFile };
+module.exports = { createEngine, loadAddon, codeFile, whyNot };

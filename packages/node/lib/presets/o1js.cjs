@@ -54,6 +54,11 @@ function poolExports({ guest, rotation, real, log }) {
   };
   const exports = {
     async initThreadPool(count, source) {
+      if (guest.state().trapped) {
+        await undefined;  // the glue that called is left
+        if (guest.state().hasCheckpoint) rotation.restore();
+        else guest.stopWorkers(true);
+      }
       stop();
       await rotation?.quiescent();
       workerSource = source;
@@ -76,6 +81,7 @@ module.exports = {
   name: 'o1js',
   policy: kPolicy,
   isGlue,
+  moduleOf: (filename) => filename.replace(/\.cjs$/, '_bg.wasm'),
   /** The source of randomness is the system's; no state of a generator is in the guest. */
   reseed: 'none',
   defaultLimitBytes: 4 * 2 ** 30,

@@ -5,9 +5,10 @@
  * Makes a preset. `glue`: the end of the path of the package's glue, a CommonJS file ("resvg-wasm/index.js"), or a
  * function of the path. `policy`: patterns of exports: `passing` change nothing that was there before, `methods` change
  * at most the object that is their first argument, `lasting` anything, as do those that no pattern names. `reseed`:
- * 'none', or a function that is called with the exports after each rewind.
+ * 'none', or a function that is called with the exports after each rewind. `moduleOf`: the file of the module, of the
+ * glue's path: without code for it, and without a compiler, V8's instances are rotated.
  */
-function wasmBindgen({ name, glue, policy = {}, reseed, limit, transform }) {
+function wasmBindgen({ name, glue, policy = {}, reseed, limit, moduleOf, transform }) {
   if (!name || !glue) throw new TypeError("rotor: a preset of wasm-bindgen needs 'name' and 'glue'");
   const preset = {
     name,
@@ -18,6 +19,7 @@ function wasmBindgen({ name, glue, policy = {}, reseed, limit, transform }) {
       methods: ['__wbg_set_*', ...(policy.methods ?? [])],
     },
     reseed,
+    moduleOf,
     defaultLimitBytes: limit,
     transform,
     // A guest without workers is quiescent between two turns of the event loop.
