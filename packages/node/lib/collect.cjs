@@ -1,4 +1,4 @@
-// Garbage collection on demand, so that finalizers run: without --expose-gc.
+// Garbage collection on demand, without --expose-gc.
 'use strict';
 
 const v8 = require('node:v8');
@@ -15,18 +15,7 @@ function collector() {
   return gc;
 }
 
-const turn = () => new Promise((resolve) => setImmediate(resolve));
-
-/**
- * Collects garbage and lets finalizers run, until `done()`: they are tasks of their own, which no promise lets through,
- * and V8 runs those of one registry a turn of the event loop; glue has a registry for each of its classes.
- */
-async function collect(done, rounds = 2, turns = 256) {
-  for (let i = 0; i < rounds; ++i) {
-    collector()();
-    for (let j = 0; j < turns && !done(); ++j) await turn();
-    if (done()) return;
-  }
-}
+/** Collects garbage now. Finalizers run later: in turns of the event loop of their own. */
+function collect() { collector()(); }
 
 module.exports = { collect };

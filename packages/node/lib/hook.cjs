@@ -4,8 +4,10 @@
 
 const fs = require('node:fs');
 const Module = require('node:module');
+const path = require('node:path');
 const { settings, events, log } = require('./settings.cjs');
 const { matcher } = require('./globs.cjs');
+const { allocator, transform } = require('./glue.cjs');
 const { Rotation } = require('./rotation.cjs');
 
 const presets = [];
@@ -18,13 +20,16 @@ function use(preset) {
   if (!presets.includes(preset)) presets.unshift(preset);
 }
 
-/** Sorts the names of exports by what a policy says that they leave behind. What no pattern matches is lasting. */
-function sortExports(policy, names) {
+/**
+ * Sorts the names of exports by what a policy says that they leave behind. What no pattern matches is lasting. `found`:
+ * the allocator's exports, as the glue has them.
+ */
+function sortExports(policy, names, found = { allocate: [], release: [] }) {
   const lasting = matcher(policy.lasting ?? []);
   const methods = matcher(policy.methods ?? []);
   const passing = matcher(policy.passing ?? []);
-  const allocate = policy.allocate ?? ['__wbindgen_malloc', '__wbindgen_realloc'];
-  const release = policy.release ?? ['__wbindgen_free'];
+  const allocate = policy.allocate ?? ['__wbindgen_malloc', '__wbindgen_realloc', ...found.allocate];
+  const release = policy.release ?? ['__wbindgen_free', ...found.release];
   const sorted = { lasting: [], methods: [], passing: [], allocate: [], release: [] };
   for (const name of names) {
     const kind = allocate.includes(name) ? 'allocate' : release.includes(name) ? 'release' : lasting(name) ? 'lasting'
@@ -55,8 +60,9 @@ function makeEngine(file, options) {
   return make('v8');
 }
 
-/** Returns what stands in the module scope of glue in place of the globals of these names. */
+/** Returns what stands in the module scope of the glue of one guest in place of the globals of these names. */
 function glueScope(preset, filename) {
+  const found = { allocate: [], release: [] };
   const limitBytes = settings.limit ?? preset.defaultLimitBytes ?? 4 * 2 ** 30;
   const rotation = settings.rotate
     ? new Rotation({ name: preset.name, limitBytes, warmAt: settings.warmAt, swapAt: settings.swapAt, log, ask: preset.ask })
@@ -66,7 +72,7 @@ function glueScope(preset, filename) {
 
   function instantiate(module, imports) {
     const names = engine.exportNames(module);
-    const policy = sortExports(preset.policy, names);
+    const policy = sortExports(preset.policy, names, found);
     const reseed = settings.reseed ?? preset.reseed;
     const random = face.Module.imports(module).filter(({ name }) => kRandom.test(name));
     if (rotation && random.length && !reseed)
@@ -87,7 +93,7 @@ function glueScope(preset, filename) {
     rotation?.attach(guest, { reseed: typeof reseed === 'function' ? () => reseed(guest.exports) : undefined });
     guests.push({ preset: preset.name, guest, rotation });
     log(`${preset.name}: ${filename} runs in ${engine.name}, ${rotation ? `limit ${(limitBytes / 2 ** 20).toFixed(0)} MiB` : 'without rotation'}`);
-    return { exports };
+    return Object.create(face.Instance.prototype, { exports: { value: exports, enumerable: true } });
   }
 
   if (rotation) {
@@ -111,7 +117,25 @@ function glueScope(preset, filename) {
     const module = new WebAssembly.Module(source);
     return { module, instance: new WebAssembly.Instance(module, imports) };
   };
-  return { WebAssembly, FinalizationRegistry: rotation ? rotation.live.Registry : globalThis.FinalizationRegistry };
+  const nothing = () => {};
+  return {
+    found,
+    files: new Set(),
+    WebAssembly,
+    FinalizationRegistry: rotation ? rotation.live.Registry : globalThis.FinalizationRegistry,
+    made: rotation ? rotation.live.made : nothing,
+    left: rotation ? rotation.live.left : nothing,
+    heap: rotation ? (heap) => { rotation.live.heaps.push(heap); } : nothing,
+  };
+}
+
+/** Finds the scope of a file of glue: files in one folder are of one guest, until one of them is loaded again. */
+function scopeOf(preset, filename) {
+  const folder = path.dirname(filename);
+  let scope = scopes.findLast((candidate) => candidate.preset === preset && candidate.folder === folder && !candidate.files.has(filename));
+  if (!scope) scopes.push((scope = Object.assign(glueScope(preset, filename), { preset, folder })));
+  scope.files.add(filename);
+  return scope;
 }
 
 let installed = false;
@@ -125,10 +149,13 @@ function install() {
   Module.prototype._compile = function (content, filename, ...rest) {
     const preset = presets.find((candidate) => candidate.isGlue(filename));
     if (!preset) return compile.call(this, content, filename, ...rest);
-    const index = scopes.push(glueScope(preset, filename)) - 1;
+    const scope = scopeOf(preset, filename);
+    const names = allocator(content);
+    for (const kind of ['allocate', 'release']) scope.found[kind].push(...names[kind]);
+    const source = transform(preset.transform ? preset.transform(content) : content);
     // In the first line, so that lines keep their numbers.
-    const source = preset.transform ? preset.transform(content) : content;
-    const prefix = `const { WebAssembly, FinalizationRegistry } = require(${JSON.stringify(here)}).scopes[${index}];`;
+    const prefix = 'const { WebAssembly, FinalizationRegistry, made: __rotorMade, left: __rotorLeft, heap: __rotorHeap } = ' +
+      `require(${JSON.stringify(here)}).scopes[${scopes.indexOf(scope)}];`;
     return compile.call(this, prefix + source, filename, ...rest);
   };
 }

@@ -13,8 +13,14 @@ class LiveSet {
     this.live = new Set();
     this.released = new Set();  // of the checkpoint, let go since
     this.dropped = 0;           // finalizers of handles that died with a generation
+    this.heaps = [];            // tables of values that glue keeps for the guest: { save, restore }
+    this.savedHeaps = [];
     const set = this;
     const byToken = new WeakMap();
+    const unregistered = new RealRegistry((handle) => set.release(handle));
+    const handleOf = (object, pointer, cleanup) => ({
+      pointer: pointer >>> 0, cleanup, kind: object.constructor?.name ?? 'object', checkpointed: false, dead: false, object: new WeakRef(object),
+    });
 
     this.Registry = class FinalizationRegistry extends RealRegistry {
       constructor(cleanup) {
@@ -22,10 +28,7 @@ class LiveSet {
         this.cleanup = cleanup;
       }
       register(object, pointer, token) {
-        const handle = {
-          pointer: pointer >>> 0, cleanup: this.cleanup, kind: object.constructor?.name ?? 'object',
-          checkpointed: false, dead: false, object: new WeakRef(object),
-        };
+        const handle = handleOf(object, pointer, this.cleanup);
         set.live.add(handle);
         if (token !== undefined) byToken.set(token, handle);
         return super.register(object, handle, token);
@@ -36,15 +39,27 @@ class LiveSet {
         return super.unregister(token);
       }
     };
+    /** Takes note of an object that no registry was told of: its glue never frees it by itself. */
+    this.made = (object) => {
+      if (byToken.has(object)) return;
+      const handle = handleOf(object, object.__wbg_ptr, undefined);
+      set.live.add(handle);
+      byToken.set(object, handle);
+      unregistered.register(object, handle);
+    };
+    /** Takes note of an object that was freed, or passed on. */
+    this.left = (object) => {
+      const handle = byToken.get(object);
+      if (handle) set.release(handle);
+    };
   }
 
   release(handle) {
-    this.live.delete(handle);
-    if (handle.checkpointed) this.released.add(handle);
+    if (this.live.delete(handle) && handle.checkpointed) this.released.add(handle);
   }
 
   finalize(handle, trapped) {
-    this.release(handle);
+    if (!handle.dead) this.release(handle);
     if (handle.dead) {
       ++this.dropped;
       return;
@@ -57,19 +72,30 @@ class LiveSet {
     }
   }
 
-  /** Those that a rewind would end. */
-  newer() { return [...this.live].filter((handle) => !handle.checkpointed); }
+  /** Those that a rewind would end: that JavaScript has, or had when garbage was last collected. */
+  newer() { return [...this.live].filter((handle) => !handle.checkpointed && handle.object.deref() !== undefined); }
+
+  /** Forgets those that a rewind ended and JavaScript has no more, though their finalizers have not run yet. */
+  forgetCollected() {
+    for (const handle of this.live) {
+      if (handle.checkpointed || handle.object.deref() !== undefined) continue;
+      this.live.delete(handle);
+      handle.dead = true;
+    }
+  }
 
   /** Begins anew: what is held now is the checkpoint's. Returns the pointers. */
   checkpoint() {
     for (const handle of this.live) handle.checkpointed = true;
     this.released.clear();
+    this.savedHeaps = this.heaps.map((heap) => heap.save());
     return Uint32Array.from(this.live, (handle) => handle.pointer);
   }
 
-  /** After a rewind: frees in the guest what JavaScript does not have any more. */
+  /** After a rewind: frees in the guest what JavaScript does not have any more, where the glue says how. */
   releaseAgain() {
-    for (const handle of this.released) handle.cleanup(handle.pointer);
+    this.heaps.forEach((heap, index) => { if (this.savedHeaps[index]) heap.restore(this.savedHeaps[index]); });
+    for (const handle of this.released) handle.cleanup?.(handle.pointer);
   }
 
   /** After a rewind that was not asked for: what JavaScript made since the checkpoint is refused by name from now on. */

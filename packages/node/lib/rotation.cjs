@@ -77,22 +77,12 @@ class Rotation extends EventEmitter {
   }
 
   /** Does what is due. Pre: no call of the guest is under way and none of its workers runs. */
-  async quiescent() {
-    if (this.busy) return this.busy;
-    this.busy = this.doWhatIsDue();
-    try {
-      await this.busy;
-    } finally {
-      this.busy = undefined;
-    }
-  }
-
-  async doWhatIsDue() {
+  quiescent() {
     if (this.guest.state().trapped && this.guest.state().hasCheckpoint) this.restore();
     this.step = Math.max(0, this.guest.state().bytes - this.lastBytes);
     if (!this.wanted) return this.setThreshold();
     const begin = performance.now();
-    await collect(() => this.live.newer().length === 0);
+    collect();
     const state = this.guest.state();
     const newer = this.live.newer();
     const full = state.bytes >= this.fullAt(state);
@@ -136,6 +126,7 @@ class Rotation extends EventEmitter {
     const before = this.guest.state();
     const ms = this.guest.rewind();
     const ended = restore ? this.live.endNewer('the guest trapped') : 0;
+    this.live.forgetCollected();
     this.live.releaseAgain();
     this.reseed?.();
     const after = this.guest.state();

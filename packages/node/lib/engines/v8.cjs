@@ -163,6 +163,10 @@ class Guest {
       if (table.length < values.length) table.real.grow(values.length - table.length);
       values.forEach((value, index) => table.real.set(index, value));
     }
+    // Detaches the buffer, if it is not shared: glue that looks for that only is to see that there is another one.
+    if (!(old.buffer instanceof SharedArrayBuffer)) {
+      try { old.grow(0); } catch { /* at its maximum; then it throws after detaching, or keeps what nobody asks for */ }
+    }
     ++this.generation;
     this.trapped = false;
     this.stale = false;

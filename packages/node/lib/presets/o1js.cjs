@@ -54,13 +54,13 @@ function poolExports({ guest, rotation, real, log }) {
   };
   const exports = {
     async initThreadPool(count, source) {
+      await undefined;  // the glue that called is left
       if (guest.state().trapped) {
-        await undefined;  // the glue that called is left
         if (guest.state().hasCheckpoint) rotation.restore();
         else guest.stopWorkers(true);
       }
       stop();
-      await rotation?.quiescent();
+      rotation?.quiescent();
       workerSource = source;
       return real.initThreadPool(count, source);
     },
