@@ -530,6 +530,15 @@ napi_value rewind(napi_env env, napi_callback_info info) {
   return guest ? guest->rewind() : nullptr;
 }
 
+napi_value release(napi_env env, napi_callback_info info) {
+  Arguments<2> in(env, info);
+  auto* guest = in.get<Guest>(0);
+  double pointer = 0;
+  if (!guest || napi_get_value_double(env, in[1], &pointer) != napi_ok) return nullptr;
+  guest->release(static_cast<uint32_t>(pointer));
+  return nullptr;
+}
+
 napi_value start_worker(napi_env env, napi_callback_info info) {
   Arguments<2> in(env, info);
   auto* guest = in.get<Guest>(0);
@@ -578,6 +587,7 @@ void define_guests(napi_env env, napi_value exports) {
           {"exportsOf", exports_of},
           {"checkpoint", checkpoint},
           {"rewind", rewind},
+          {"release", release},
           {"startWorker", start_worker},
           {"joinWorkers", join_workers},
           {"notifyAt", notify_at},

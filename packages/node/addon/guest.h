@@ -54,6 +54,8 @@ class Guest final : public Object {
   napi_value checkpoint(std::span<const uint32_t> pointers);
   /// Makes the next generation from the checkpoint, and retires this one.
   napi_value rewind();
+  /// Forgets a pointer of the checkpoint's that JavaScript let go: what is there later is something newer.
+  void release(uint32_t pointer) { held_.erase(pointer); }
   bool start_worker(uint32_t receiver);
   /// Ends the pool. Returns false if a worker had to be interrupted.
   bool join_workers(uint64_t deadline_ms);

@@ -9,18 +9,21 @@ const RealRegistry = globalThis.FinalizationRegistry;
  * at the checkpoint: what JavaScript let go since is let go again (`releaseAgain`).
  */
 class LiveSet {
-  constructor({ isTrapped }) {
+  constructor({ isTrapped, onMade = () => {}, onReleased = () => {} }) {
     this.live = new Set();
     this.released = new Set();  // of the checkpoint, let go since
     this.dropped = 0;           // finalizers of handles that died with a generation
     this.heaps = [];            // tables of values that glue keeps for the guest: { save, restore }
     this.savedHeaps = [];
+    this.onReleased = onReleased;
     const set = this;
     const byToken = new WeakMap();
     const unregistered = new RealRegistry((handle) => set.release(handle));
     const handleOf = (object, pointer, cleanup) => ({
       pointer: pointer >>> 0, cleanup, kind: object.constructor?.name ?? 'object', checkpointed: false, dead: false, object: new WeakRef(object),
+      born: performance.now(),
     });
+    const add = (handle) => { set.live.add(handle); onMade(); };
 
     this.Registry = class FinalizationRegistry extends RealRegistry {
       constructor(cleanup) {
@@ -29,7 +32,7 @@ class LiveSet {
       }
       register(object, pointer, token) {
         const handle = handleOf(object, pointer, this.cleanup);
-        set.live.add(handle);
+        add(handle);
         if (token !== undefined) byToken.set(token, handle);
         return super.register(object, handle, token);
       }
@@ -43,7 +46,7 @@ class LiveSet {
     this.made = (object) => {
       if (byToken.has(object)) return;
       const handle = handleOf(object, object.__wbg_ptr, undefined);
-      set.live.add(handle);
+      add(handle);
       byToken.set(object, handle);
       unregistered.register(object, handle);
     };
@@ -55,7 +58,9 @@ class LiveSet {
   }
 
   release(handle) {
-    if (this.live.delete(handle) && handle.checkpointed) this.released.add(handle);
+    if (!this.live.delete(handle) || !handle.checkpointed) return;
+    this.released.add(handle);
+    this.onReleased(handle.pointer);
   }
 
   finalize(handle, trapped) {

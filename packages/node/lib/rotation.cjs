@@ -23,7 +23,13 @@ class Rotation extends EventEmitter {
     super();
     Object.assign(this, { name, limitBytes, warmAt, swapAt, patience, ask, log });
     this.guest = undefined;
-    this.live = new LiveSet({ isTrapped: () => Boolean(this.guest?.state().trapped) });
+    this.live = new LiveSet({
+      isTrapped: () => Boolean(this.guest?.state().trapped),
+      onMade: () => this.noticeHandle(),
+      onReleased: (pointer) => this.guest.release(pointer),
+    });
+    this.lastingAfterMs = 1000;
+    this.handlesWait = false;
     this.counters = {
       checkpoints: 0, rewinds: 0, restores: 0, postponed: 0, refused: 0, futile: 0, endedHandles: 0,
       checkpointMs: 0, rewindMs: 0, lastCheckpointMs: 0, lastRewindMs: 0, pauseMs: 0, maxPauseMs: 0,
@@ -31,6 +37,7 @@ class Rotation extends EventEmitter {
     this.blocked = 0;
     this.checkpointedAt = -Infinity;
     this.lastCost = 0;
+    this.lookedAt = -Infinity;
     this.lastBytes = 0;  // at the last quiescent point
     this.step = 0;       // by which it grew until this one
     this.began = performance.now();
@@ -50,10 +57,26 @@ class Rotation extends EventEmitter {
     this.ask(this, what);
   }
 
+  /**
+   * A handle that is newer than the checkpoint was made. One that JavaScript keeps is state, as a program's keys are: so
+   * there is a look, after a while, whether it is still there, before it stands in the way of a rewind.
+   */
+  noticeHandle(delay = this.lastingAfterMs) {
+    if (this.timer || this.checkpointedAt === -Infinity) return;
+    this.timer = setTimeout(() => {
+      this.timer = undefined;
+      const wait = this.lookedAt + 20 * this.lastCost - performance.now();
+      if (wait > 0) return void this.noticeHandle(wait);
+      this.handlesWait = true;
+      return void this.ask(this, 'handles');
+    }, delay);
+    this.timer.unref();
+  }
+
   /** Whether a quiescent point would be used. */
   get wanted() {
     const state = this.guest.state();
-    return (state.stale && this.due(state)) || state.bytes >= this.fullAt(state) || (state.trapped && state.hasCheckpoint);
+    return this.handlesWait || (state.stale && this.due(state)) || state.bytes >= this.fullAt(state) || (state.trapped && state.hasCheckpoint);
   }
 
   /**
@@ -76,7 +99,10 @@ class Rotation extends EventEmitter {
     return performance.now() - this.checkpointedAt >= 20 * this.lastCost;
   }
 
-  /** Does what is due. Pre: no call of the guest is under way and none of its workers runs. */
+  /**
+   * Does what is due. Pre: no call of the guest is under way, none of its workers runs, and a turn of the event loop has
+   * passed since one did.
+   */
   quiescent() {
     if (this.guest.state().trapped && this.guest.state().hasCheckpoint) this.restore();
     this.step = Math.max(0, this.guest.state().bytes - this.lastBytes);
@@ -85,19 +111,24 @@ class Rotation extends EventEmitter {
     collect();
     const state = this.guest.state();
     const newer = this.live.newer();
+    const lasting = newer.filter(({ born }) => begin - born >= this.lastingAfterMs);
+    this.handlesWait = false;
     const full = state.bytes >= this.fullAt(state);
     if (state.unpassed) {
       this.postpone(`${state.unpassed} pointers that were allocated wait to be passed on`);
     } else if (!state.hasCheckpoint || state.stale) {
       if (this.due(state)) this.checkpoint(state.hasCheckpoint ? state.staleBy : 'the first');
+    } else if (!full && lasting.length) {
+      this.checkpoint(`handles that stay: ${kindsOf(lasting)}`);
     } else if (full && newer.length === 0) {
       this.rewind();
     } else if (full && ++this.blocked >= this.patience) {
-      this.checkpoint(`${newer.length} newer handles stay: ${kindsOf(newer)}`);
+      this.checkpoint(`newer handles that stay: ${kindsOf(newer)}`);
     } else if (full) {
       this.postpone(`${newer.length} newer handles: ${kindsOf(newer)}`);
     }
-    this.lastCost = performance.now() - begin;
+    this.lookedAt = performance.now();
+    this.lastCost = this.lookedAt - begin;
     this.counters.pauseMs = this.lastCost;
     this.counters.maxPauseMs = Math.max(this.counters.maxPauseMs, this.lastCost);
     this.setThreshold();

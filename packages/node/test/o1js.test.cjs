@@ -60,4 +60,11 @@ it('o1js proves and verifies over rotations', { skip, timeout: 900_000 }, async 
   assert.notEqual(proofs[0], proofs[1], 'blinding factors that come again would tell the secret');
   assert.equal(figures().restores, 0);
   assert.equal(figures().endedHandles, 0);
+
+  // A panic: nothing looks between two of these calls, so the memory gets full.
+  assert.throws(() => { for (;;) leak(); }, WebAssembly.RuntimeError);
+  assert.throws(() => leak(), /restored in a later turn/);
+  assert.equal(await verify(saved.proof, verificationKey), true, 'after a panic');
+  assert.equal(figures().restores, 1);
+  leak();
 });

@@ -123,6 +123,17 @@ for (const engine of engines) {
       assert.ok(rotation.metrics().rewinds > 0);
     });
 
+    it('what lies where a handle of the checkpoint was, and is let go, is none of the checkpoint', async () => {
+      const { glue, rotation } = make();
+      const old = new glue.Counter(1);
+      const pointer = old.__wbg_ptr;
+      await settle();
+      old.free();
+      assert.throws(() => glue.raw().counter_add(pointer, 1), WebAssembly.RuntimeError, 'this guest says so');
+      assert.equal(rotation.guest.state().stale, false);
+      await settle();
+    });
+
     it('a handle that was let go after the checkpoint is let go again after each rewind', async () => {
       const { glue, rotation } = make();
       const kept = new glue.Counter(1);
@@ -169,6 +180,25 @@ for (const engine of engines) {
       assert.ok(rotation.metrics().futile > 0, 'it frees nothing, and says so');
       assert.equal(young.get(), 5);
       rotor.events.removeAllListeners('postponed');
+    });
+
+    it('a handle that JavaScript keeps becomes part of the checkpoint while there is room, and rewinds go on', async () => {
+      const { glue, rotation } = make();
+      rotation.lastingAfterMs = 10;
+      new glue.Counter(0).free();
+      await settle();
+      const young = new glue.Counter(5);  // the policy says of counter_new that it leaves nothing behind
+      const checkpoints = [];
+      rotation.on('checkpoint', ({ why }) => checkpoints.push(why));
+      for (let i = 0; i < 300 && checkpoints.length === 0; ++i) await new Promise((resolve) => setTimeout(resolve, 10));
+      for (let i = 0; i < 200; ++i) {
+        glue.leak(32768);
+        await settle();
+        assert.equal(young.get(), 5);
+      }
+      assert.match(checkpoints[0], /handles that stay: Counter/);
+      assert.ok(rotation.metrics().rewinds >= 1);
+      assert.equal(rotation.metrics().futile, 0);
     });
 
     it('no rewind while memory that was allocated waits to be passed on', async () => {

@@ -93,6 +93,7 @@ function createEngine(settings, { rotatingBytes, log }) {
       state: () => addon.stateOf(handle),
       checkpoint: (pointers) => addon.checkpoint(handle, pointers),
       rewind: () => addon.rewind(handle),
+      release: (pointer) => addon.release(handle, pointer),
       notifyAt: (bytes) => addon.notifyAt(handle, Math.min(bytes, Number.MAX_SAFE_INTEGER)),
       startWorker: (receiver) => addon.startWorker(handle, receiver),
       joinWorkers: (milliseconds) => addon.joinWorkers(handle, milliseconds),

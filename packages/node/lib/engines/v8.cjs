@@ -127,6 +127,8 @@ class Guest {
 
   notifyAt(bytes) { this.threshold = bytes; }
 
+  release(pointer) { this.held.delete(pointer); }
+
   checkpoint(pointers) {
     const begin = performance.now();
     const tables = new Map();

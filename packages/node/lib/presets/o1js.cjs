@@ -54,7 +54,9 @@ function poolExports({ guest, rotation, real, log }) {
   };
   const exports = {
     async initThreadPool(count, source) {
-      await undefined;  // the glue that called is left
+      // In a turn of its own: the glue that called is left, and what JavaScript had weak references to in this turn is not
+      // kept alive by them.
+      await new Promise((resolve) => setImmediate(resolve));
       if (guest.state().trapped) {
         if (guest.state().hasCheckpoint) rotation.restore();
         else guest.stopWorkers(true);
