@@ -90,14 +90,21 @@ Result<void> WorkerPool::serve(Worker& worker) {
     worker.interrupt = handle;
   };
   ROTOR_TRY(Instance instance, worker.pre.instantiate(options));
-  ROTOR_TRY(auto start, instance.get_typed<void(uint32_t)>("__wbindgen_start"));
+  // Before wasm-bindgen 0.2.91 it takes no size, and gives as much.
+  if (auto start = instance.get_typed<void()>("__wbindgen_start")) {
+    ROTOR_CHECK((*start)());
+  } else {
+    ROTOR_TRY(auto start_with_size, instance.get_typed<void(uint32_t)>("__wbindgen_start"));
+    ROTOR_CHECK(start_with_size(kGuestStackBytes));
+  }
   ROTOR_TRY(auto serve, instance.get_typed<void(uint32_t)>("wbg_rayon_start_worker"));
-  ROTOR_CHECK(start(kGuestStackBytes));
   worker.set(Worker::State::ready);
   ROTOR_CHECK(serve(worker.receiver));
   // Without it each restart of the pool would leak the worker's stack and thread-local storage in the guest's memory.
+  // Zeros mean those of the calling thread.
   if (auto destroy = instance.get_typed<void(uint32_t, uint32_t, uint32_t)>(worker.thread_exit))
-    return (*destroy)(0, 0, 0);  // zeros mean those of the calling thread
+    return (*destroy)(0, 0, 0);
+  if (auto destroy = instance.get_typed<void(uint32_t, uint32_t)>(worker.thread_exit)) return (*destroy)(0, 0);
   return {};
 }
 

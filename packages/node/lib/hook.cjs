@@ -42,12 +42,15 @@ function sortExports(policy, names, found = { allocate: [], release: [] }) {
 /** Known imports of random bytes. */
 const kRandom = /getRandomValues|randomFillSync|random_get|getentropy/;
 
-/** Makes the engine that the settings say, or the best that there is. `file`: the guest's module, if that is known. */
-function makeEngine(file, options) {
+/** Makes the engine that the settings say, or the best that there is. `content`: that of the glue in a file. */
+function makeEngine(preset, filename, content, options) {
   const make = (name) => require(`./engines/${name}.cjs`).createEngine(settings, options);
+  let reason = preset.whyNotRotor?.(content);
+  if (settings.engine === 'rotor' && reason) throw new Error(`rotor: ${filename}: ${reason}`);
   if (settings.engine) return make(settings.engine);
   const rotor = require('./engines/rotor.cjs');
-  let reason = file && fs.existsSync(file) ? rotor.whyNot(settings, fs.readFileSync(file)) : undefined;
+  const file = preset.moduleOf?.(filename);
+  if (!reason && file && fs.existsSync(file)) reason = rotor.whyNot(settings, fs.readFileSync(file));
   if (!reason) {
     try {
       return make('rotor');
@@ -61,13 +64,14 @@ function makeEngine(file, options) {
 }
 
 /** Returns what stands in the module scope of the glue of one guest in place of the globals of these names. */
-function glueScope(preset, filename) {
+function glueScope(preset, filename, content) {
   const found = { allocate: [], release: [] };
+  const wraps = [];  // what takes the place of some of the glue's own exports, once it is loaded
   const limitBytes = settings.limit ?? preset.defaultLimitBytes ?? 4 * 2 ** 30;
   const rotation = settings.rotate
     ? new Rotation({ name: preset.name, limitBytes, warmAt: settings.warmAt, swapAt: settings.swapAt, log, ask: preset.ask })
     : undefined;
-  const engine = makeEngine(preset.moduleOf?.(filename), { rotatingBytes: limitBytes, log });
+  const engine = makeEngine(preset, filename, content, { rotatingBytes: limitBytes, log });
   const face = engine.WebAssembly;
 
   function instantiate(module, imports) {
@@ -88,7 +92,8 @@ function glueScope(preset, filename) {
         }
     const guest = engine.guest(module, wrapped, { policy, limitBytes, tell: (what) => rotation?.tell(what) });
     guest.rotating = Boolean(rotation);
-    pool = preset.poolExports?.({ guest, rotation, real: guest.exports, log });
+    pool = preset.makePool?.({ guest, rotation, real: guest.exports, log });
+    wraps.push((glue) => pool?.wrap({ ...glue }));
     const exports = Object.assign(Object.create(null), guest.exports, pool?.exports);
     rotation?.attach(guest, { reseed: typeof reseed === 'function' ? () => reseed(guest.exports) : undefined });
     guests.push({ preset: preset.name, guest, rotation });
@@ -120,6 +125,7 @@ function glueScope(preset, filename) {
   const nothing = () => {};
   return {
     found,
+    wraps,
     files: new Set(),
     WebAssembly,
     FinalizationRegistry: rotation ? rotation.live.Registry : globalThis.FinalizationRegistry,
@@ -130,10 +136,10 @@ function glueScope(preset, filename) {
 }
 
 /** Finds the scope of a file of glue: files in one folder are of one guest, until one of them is loaded again. */
-function scopeOf(preset, filename) {
+function scopeOf(preset, filename, content) {
   const folder = path.dirname(filename);
   let scope = scopes.findLast((candidate) => candidate.preset === preset && candidate.folder === folder && !candidate.files.has(filename));
-  if (!scope) scopes.push((scope = Object.assign(glueScope(preset, filename), { preset, folder })));
+  if (!scope) scopes.push((scope = Object.assign(glueScope(preset, filename, content), { preset, folder })));
   scope.files.add(filename);
   return scope;
 }
@@ -149,17 +155,19 @@ function install() {
   Module.prototype._compile = function (content, filename, ...rest) {
     const preset = presets.find((candidate) => candidate.isGlue(filename));
     if (!preset) return compile.call(this, content, filename, ...rest);
-    const scope = scopeOf(preset, filename);
+    const scope = scopeOf(preset, filename, content);
     const names = allocator(content);
     for (const kind of ['allocate', 'release']) scope.found[kind].push(...names[kind]);
     const source = transform(preset.transform ? preset.transform(content) : content);
     // In the first line, so that lines keep their numbers.
     const prefix = 'const { WebAssembly, FinalizationRegistry, made: __rotorMade, left: __rotorLeft, heap: __rotorHeap } = ' +
       `require(${JSON.stringify(here)}).scopes[${scopes.indexOf(scope)}];`;
-    return compile.call(this, prefix + source, filename, ...rest);
+    const result = compile.call(this, prefix + source, filename, ...rest);
+    for (const wrap of scope.wraps.splice(0)) Object.assign(this.exports, wrap(this.exports));
+    return result;
   };
 }
 
 const scopes = [];
 
-module.exports = { use, install, glueScope, scopes, rotations, guests, sortExports };
+module.exports = { use, install, scopes, rotations, guests, sortExports };

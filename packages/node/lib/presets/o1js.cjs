@@ -1,4 +1,4 @@
-// o1js: its prover is kimchi_wasm, a wasm-bindgen module with a rayon pool whose memory leaks.
+// o1js: its prover is kimchi_wasm (plonk_wasm before 2.15), a wasm-bindgen module with a rayon pool whose memory leaks.
 //
 // Where nothing of it is on the stack and no worker runs is inside `initThreadPool`: o1js awaits it before an operation,
 // and only if no other one is under way. It keeps the pool running from one operation to the next; after its own
@@ -28,10 +28,10 @@ const kPolicy = {
 };
 
 /** Of a file that is loaded by require: whether it is the prover's glue. */
-const isGlue = (filename) => /[\\/]kimchi_wasm\.cjs$/.test(filename);
+const isGlue = (filename) => /[\\/](kimchi|plonk)_wasm\.cjs$/.test(filename);
 
-/** The exports that the pool's life goes through. */
-function poolExports({ guest, rotation, real, log }) {
+/** What the pool's life goes through. `real`: the guest's exports. */
+function makePool({ guest, rotation, real, log }) {
   let workers = 0;
   let swapping = false;
   let workerSource;
@@ -52,44 +52,60 @@ function poolExports({ guest, rotation, real, log }) {
     workers = 0;
     guest.joinWorkers(0);
   };
-  const exports = {
-    async initThreadPool(count, source) {
-      // In a turn of its own: the glue that called is left, and what JavaScript had weak references to in this turn is not
-      // kept alive by them.
-      await new Promise((resolve) => setImmediate(resolve));
-      if (guest.state().trapped) {
-        if (guest.state().hasCheckpoint) rotation.restore();
-        else guest.stopWorkers(true);
-      }
-      stop();
-      rotation?.quiescent();
-      workerSource = source;
-      return real.initThreadPool(count, source);
+  return {
+    /** Whether the pool ends because it has to, and not because o1js wants it to. */
+    isSwapping: () => swapping,
+    /** In place of the guest's exports. */
+    exports: {
+      poolbuilder_numThreads: () => 0,
+      poolbuilder_build(builder) {
+        const count = real.poolbuilder_numThreads(builder);
+        const receiver = real.poolbuilder_receiver(builder);
+        for (let i = 0; i < count; ++i) guest.startWorker(receiver, workerSource);
+        const built = real.poolbuilder_build(builder);
+        workers = count;
+        return built;
+      },
     },
+    /** In place of what the glue exports. */
+    wrap: (glue) => ({
+      async initThreadPool(count, source) {
+        // In a turn of its own, so that what JavaScript had weak references to in this turn is not kept alive by them.
+        await new Promise((resolve) => setImmediate(resolve));
+        if (guest.state().trapped) {
+          if (guest.state().hasCheckpoint) rotation.restore();
+          else guest.stopWorkers(true);
+        }
+        stop();
+        rotation?.quiescent();
+        workerSource = source;
+        return glue.initThreadPool(count, source);
+      },
+      // Before 2.15 each operation ends its pool.
+      async exitThreadPool() { stop(); },
+    }),
   };
-  exports.poolbuilder_numThreads = () => 0;
-  exports.poolbuilder_build = (builder) => {
-    const count = real.poolbuilder_numThreads(builder);
-    const receiver = real.poolbuilder_receiver(builder);
-    for (let i = 0; i < count; ++i) guest.startWorker(receiver, workerSource);
-    const built = real.poolbuilder_build(builder);
-    workers = count;
-    return built;
-  };
-  return { exports, isSwapping: () => swapping };
 }
 
 module.exports = {
   name: 'o1js',
   policy: kPolicy,
   isGlue,
+  /** Before 2.15 the pool's workers pass JavaScript's values by index, which the engine's own threads can't. */
+  whyNotRotor: (content) => (/\bheap_next\b/.test(content) ? 'its workers want a JavaScript of their own' : undefined),
   moduleOf: (filename) => filename.replace(/\.cjs$/, '_bg.wasm'),
   /** The source of randomness is the system's; no state of a generator is in the guest. */
   reseed: 'none',
   defaultLimitBytes: 4 * 2 ** 30,
-  poolExports,
+  makePool,
   /** What asks o1js for the next quiescent point. */
-  ask: () => { globalThis.terminateWorkers?.(); },
+  async ask() {
+    try {
+      await globalThis.terminateWorkers?.();
+    } catch {
+      // Before 2.15 it fails where no worker of Node's was ever started. There each operation begins with a new pool anyway.
+    }
+  },
   /** What the guest imports to start and end workers is not for a pool that is stopped to be started again. */
   importWhileSwapping: /^__wbg_terminateWorkers/,
 };
