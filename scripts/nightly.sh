@@ -46,6 +46,20 @@ if [ -n "$KIMCHI_WASM" ]; then
   part kimchi-one-worker build/dev/tools/rotor/rotor replay --module "$KIMCHI_WASM" --workers 1 \
     --trace "${ROTOR_TRACES:-examples/kimchi/traces}/o1js_compile_prove.jsonl.gz"
 fi
+# Proofs of an unmodified o1js on Node, in a guest that rotates: what an hour has room for. 1,000 of them: examples/o1js/many.mjs,
+# which goes on where it was stopped.
+o1js_many() {
+  local root=${KIMCHI_WASM%/dist/node/*}
+  cmake --preset release -DROTOR_NODE=ON -DROTOR_NODE_HEADERS="$(dirname "$NODE_API_HEADER")" &&
+    cmake --build --preset release --parallel "$jobs" --target rotor_node rotor_cli -- --quiet &&
+    build/release/tools/rotor/rotor compile "$KIMCHI_WASM" -o "$logs/kimchi.rotor" --mode aot || return 1
+  # Modules are looked for from where a program lies.
+  cp examples/o1js/many.mjs "${root%/node_modules/*}/" && cd "${root%/node_modules/*}" &&
+    ROTOR_PACKAGE="$OLDPWD/packages/node/index.cjs" ROTOR_ADDON="$OLDPWD/build/release/packages/node/prebuilt/rotor.node" \
+      ROTOR_CODE="$logs/kimchi.rotor" ROTOR_LIMIT=512MiB ROTOR_LOG=1 \
+      "$NODE" --require "$OLDPWD/packages/node/register.cjs" many.mjs --minutes 60 --state "$logs/many.json"
+}
+if [ -n "$KIMCHI_WASM" ] && [ -n "$NODE" ] && [ -n "$NODE_API_HEADER" ]; then part o1js-many o1js_many; fi
 # What the costliest modules that are known take to compile.
 part compile-cost build/release/bench/compile_cost
 # Rotor against Wasmtime, by sets of CPU features.

@@ -5,16 +5,20 @@
 #         KIMCHI_WASM    o1js's prover, if you have it already
 #         QUICKJS_WASM   QuickJS of @jitl/quickjs-wasmfile-release-sync, if you have it already
 #         SQLITE_WASM    SQLite of @sqlite.org/sqlite-wasm, if you have it already
+#         RESVG_WASM     resvg of @resvg/resvg-wasm, if you have it already
+#         TIKTOKEN_WASM  tiktoken of the package of that name, if you have it already
 #         NODE_API_HEADER  node_api.h of node-api-headers, if you have it already
 #         NODE           Node 20 or later, if it is not the one on the path
 #         WASM_TOOLS     wasm-tools, if you have it already
 #         WASMTIME_PY    the folder of Wasmtime's wheel, if you have it already
-# Exports ROTOR_CACHE, CCACHE_DIR, KIMCHI_WASM, QUICKJS_WASM, SQLITE_WASM, NODE_API_HEADER, NODE, WASM_TOOLS and WASMTIME_PY;
-# what can't be had is empty.
+# Exports ROTOR_CACHE, CCACHE_DIR, KIMCHI_WASM, QUICKJS_WASM, SQLITE_WASM, RESVG_WASM, TIKTOKEN_WASM, NODE_API_HEADER, NODE,
+# WASM_TOOLS and WASMTIME_PY; what can't be had is empty.
 
 ROTOR_O1JS_VERSION=2.15.0
 ROTOR_QUICKJS_VERSION=0.32.0
 ROTOR_SQLITE_VERSION=3.51.2-build8
+ROTOR_RESVG_VERSION=2.6.2
+ROTOR_TIKTOKEN_VERSION=1.0.22
 ROTOR_NODE_API_VERSION=1.9.0
 ROTOR_NODE_VERSION=22.23.5
 ROTOR_WASM_TOOLS_VERSION=1.262.0
@@ -62,8 +66,8 @@ rotor_install_packages() {
   mapfile -t required < <(rotor_missing_packages "${ROTOR_REQUIRED_PACKAGES[@]}")
   mapfile -t optional < <(rotor_missing_packages "${ROTOR_OPTIONAL_PACKAGES[@]}")
   # A node of another origin serves as well, and Debian's would clash with it.
-  local given="${KIMCHI_WASM:+1}${QUICKJS_WASM:+1}${SQLITE_WASM:+1}${NODE_API_HEADER:+1}${NODE:+1}"
-  if [ "$given" != 11111 ] && ! { command -v node && command -v npm; } >/dev/null; then
+  local given="${KIMCHI_WASM:+1}${QUICKJS_WASM:+1}${SQLITE_WASM:+1}${RESVG_WASM:+1}${TIKTOKEN_WASM:+1}${NODE_API_HEADER:+1}${NODE:+1}"
+  if [ "$given" != 1111111 ] && ! { command -v node && command -v npm; } >/dev/null; then
     optional+=(nodejs npm)
   fi
   [ -n "${WASM_TOOLS:-}" ] || python3 -m pip --version >/dev/null 2>&1 || optional+=(python3-pip)
@@ -167,9 +171,12 @@ rotor_setup() {
   rotor_find_npm QUICKJS_WASM quickjs @jitl/quickjs-wasmfile-release-sync "$ROTOR_QUICKJS_VERSION" \
     dist/emscripten-module.wasm 105c3bed22d457e4
   rotor_find_npm SQLITE_WASM sqlite @sqlite.org/sqlite-wasm "$ROTOR_SQLITE_VERSION" dist/sqlite3.wasm 2d8049756d9d3765
+  rotor_find_npm RESVG_WASM resvg @resvg/resvg-wasm "$ROTOR_RESVG_VERSION" index_bg.wasm 22bf6e9f9a100d97
+  rotor_find_npm TIKTOKEN_WASM tiktoken tiktoken "$ROTOR_TIKTOKEN_VERSION" tiktoken_bg.wasm dedd9a7b5d8d98b4
   rotor_find_npm NODE_API_HEADER node-api node-api-headers "$ROTOR_NODE_API_VERSION" include/node_api.h 2d4560831e525b47
   rotor_find_node
   rotor_find_wasm_tools
   rotor_find_wasmtime
-  export ROTOR_CACHE CCACHE_DIR KIMCHI_WASM QUICKJS_WASM SQLITE_WASM NODE_API_HEADER NODE WASM_TOOLS WASMTIME_PY
+  export ROTOR_CACHE CCACHE_DIR KIMCHI_WASM QUICKJS_WASM SQLITE_WASM RESVG_WASM TIKTOKEN_WASM NODE_API_HEADER NODE WASM_TOOLS \
+    WASMTIME_PY
 }
