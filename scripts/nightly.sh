@@ -54,7 +54,7 @@ o1js_many() {
     cmake --build --preset release --parallel "$jobs" --target rotor_node rotor_cli -- --quiet &&
     build/release/tools/rotor/rotor compile "$KIMCHI_WASM" -o "$logs/kimchi.rotor" --mode aot || return 1
   # Modules are looked for from where a program lies.
-  cp examples/o1js/many.mjs "${root%/node_modules/*}/" && cd "${root%/node_modules/*}" &&
+  cp examples/o1js/{many,square}.mjs "${root%/node_modules/*}/" && cd "${root%/node_modules/*}" &&
     ROTOR_PACKAGE="$OLDPWD/packages/node/index.cjs" ROTOR_ADDON="$OLDPWD/build/release/packages/node/prebuilt/rotor.node" \
       ROTOR_CODE="$logs/kimchi.rotor" ROTOR_LIMIT=512MiB ROTOR_LOG=1 \
       "$NODE" --require "$OLDPWD/packages/node/register.cjs" many.mjs --minutes 60 --state "$logs/many.json"

@@ -21,7 +21,7 @@ const { values: options } = parseArgs({
     verify: { type: 'string' },
   },
 });
-const { Cache, Field, setNumberOfWorkers, verify, ZkProgram } = await import('o1js');
+const { Cache, Field, setNumberOfWorkers, verify } = await import('o1js');
 
 if (options.verify) {
   // The other process: V8, and no program of ours.
@@ -52,20 +52,7 @@ const save = () => {
   fs.renameSync(`${options.state}.new`, options.state);
 };
 
-const square = ZkProgram({
-  name: 'square',
-  publicInput: Field,
-  publicOutput: Field,
-  methods: {
-    square: {
-      privateInputs: [Field],
-      async method(x, root) {
-        root.mul(root).assertEquals(x);
-        return { publicOutput: root.add(1) };
-      },
-    },
-  },
-});
+const { square } = await import('./square.mjs');
 const { verificationKey } = await square.compile({ cache: Cache.FileSystem(options.keys) });
 const key = { data: verificationKey.data, hash: verificationKey.hash.toString() };
 

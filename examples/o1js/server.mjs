@@ -4,22 +4,9 @@
 //     curl localhost:8080/prove/3         {"publicInput":["9"],…}
 //     curl localhost:8080/metrics         Prometheus text, if rotor-wasm is there
 import http from 'node:http';
-import { Field, verify, ZkProgram } from 'o1js';
+import { Field, verify } from 'o1js';
+import { square } from './square.mjs';
 
-const square = ZkProgram({
-  name: 'square',
-  publicInput: Field,
-  publicOutput: Field,
-  methods: {
-    square: {
-      privateInputs: [Field],
-      async method(x, root) {
-        root.mul(root).assertEquals(x);
-        return { publicOutput: root.add(1) };
-      },
-    },
-  },
-});
 const { verificationKey } = await square.compile();
 const rotor = await import('rotor-wasm').catch(() => undefined);
 
