@@ -31,7 +31,7 @@ class Rotation extends EventEmitter {
     this.lastingAfterMs = 1000;
     this.handlesWait = false;
     this.counters = {
-      checkpoints: 0, rewinds: 0, restores: 0, postponed: 0, refused: 0, futile: 0, endedHandles: 0,
+      checkpoints: 0, rewinds: 0, restores: 0, postponed: 0, futile: 0, endedHandles: 0,
       checkpointMs: 0, rewindMs: 0, lastCheckpointMs: 0, lastRewindMs: 0, pauseMs: 0, maxPauseMs: 0,
     };
     this.blocked = 0;
@@ -104,7 +104,10 @@ class Rotation extends EventEmitter {
    * passed since one did.
    */
   quiescent() {
-    if (this.guest.state().trapped && this.guest.state().hasCheckpoint) this.restore();
+    if (this.guest.state().trapped) {
+      if (!this.guest.state().hasCheckpoint) return;  // it stays as the trap left it: that is nothing to go back to
+      this.restore();
+    }
     this.step = Math.max(0, this.guest.state().bytes - this.lastBytes);
     if (!this.wanted) return this.setThreshold();
     const begin = performance.now();
