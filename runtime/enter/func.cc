@@ -13,7 +13,10 @@ namespace rotor::runtime {
 
 Func func_of_ref(const code::FuncRef* ref) {
   auto* instance = static_cast<InstanceImpl*>(ref->context->instance);
-  // The handle holds the address of a reference, which may lie in another member's context: members die together.
+  // An import is a copy of the reference. All handles hold that of the instance whose function it is: one function is
+  // one address.
+  const auto place = reinterpret_cast<uintptr_t>(ref) - reinterpret_cast<uintptr_t>(instance->context);
+  if (place >= instance->module_impl().layout().size_bytes) ref = instance->func_ref(instance->func_index(*ref));
   return detail::Access::handle<Func>(detail::Handle{instance->group, const_cast<code::FuncRef*>(ref)});
 }
 
@@ -89,6 +92,12 @@ bool Func::alive() const {
 FuncType Func::type() const {
   if (!alive()) return {};
   return CanonicalType::of(runtime::func_ref_of(handle_)->type).type;
+}
+
+Result<uint32_t> Func::index() const {
+  if (!alive()) return runtime::gone();
+  const code::FuncRef& ref = *runtime::func_ref_of(handle_);
+  return static_cast<runtime::InstanceImpl*>(ref.context->instance)->func_index(ref);
 }
 
 Result<void> Func::call_raw(Slot* slots) const {
