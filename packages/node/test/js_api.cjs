@@ -33,6 +33,15 @@ function makeHarness(report) {
   };
   const check = (holds, what, description) => { if (!holds) fail(what(), description); };
   const isA = (error, Kind) => error !== null && typeof error === 'object' && error.constructor === Kind;
+  /** What a test is given. */
+  const makeTest = () => {
+    const cleanUps = [];
+    const self = {
+      add_cleanup: (run) => { cleanUps.push(run); },
+      unreached_func: (description) => () => fail('was called', description),
+    };
+    return { self, cleanUp: () => cleanUps.forEach((run) => run()) };
+  };
   const later = [];
   const assertThrowsJs = (Kind, run, description) => {
     let error;
@@ -47,12 +56,14 @@ function makeHarness(report) {
   const harness = {
     setup: (run) => { if (typeof run === 'function') run(); },
     test(run, name) {
+      const { self, cleanUp } = makeTest();
       try {
-        run.call({}, {});
+        run.call(self, self);
         report(name);
       } catch (error) {
         report(name, error);
       }
+      cleanUp();
     },
     promise_test(run, name) { later.push([run, name]); },
     format_value: show,
@@ -95,12 +106,14 @@ function makeHarness(report) {
   };
   const finish = async () => {
     for (const [run, name] of later) {
+      const { self, cleanUp } = makeTest();
       try {
-        await run.call({}, {});
+        await run.call(self, self);
         report(name);
       } catch (error) {
         report(name, error);
       }
+      cleanUp();
     }
   };
   return { harness, finish };
