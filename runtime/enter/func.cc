@@ -106,9 +106,12 @@ Result<void> Func::call_raw(Slot* slots) const {
   if (!group->enter_quickly(runtime::t_thread)) ROTOR_CHECK(group->enter());
   const code::FuncRef& ref = *runtime::func_ref_of(handle_);
   const CanonicalType& type = CanonicalType::of(ref.type);
-  Result<void> admitted;
-  if (type.has_ref_params) admitted = runtime::admit_references(type, type.type.params, *group, slots, "argument");
-  Result<void> called = admitted ? runtime::invoke(*group, ref, slots) : std::move(admitted);
+  if (type.has_ref_params) [[unlikely]]
+    if (auto admitted = runtime::admit_references(type, type.type.params, *group, slots, "argument"); !admitted) {
+      group->leave_call(runtime::t_thread);
+      return admitted;
+    }
+  Result<void> called = runtime::invoke(*group, ref, slots);
   group->leave_call(runtime::t_thread);
   return called;
 }

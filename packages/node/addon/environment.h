@@ -89,12 +89,16 @@ class Environment : public std::enable_shared_from_this<Environment> {
 /// Counts a call into a guest.
 class CallScope {
  public:
-  explicit CallScope(Environment& environment) : environment_(environment) { ++environment_.depth; }
-  ~CallScope() { --environment_.depth; }
+  explicit CallScope(Environment& environment) : environment_(&environment) { ++environment.depth; }
+  ~CallScope() { end(); }
   CallScope(const CallScope&) = delete;
+  /// Ends it before the scope does.
+  void end() {
+    if (Environment* environment = std::exchange(environment_, nullptr)) --environment->depth;
+  }
 
  private:
-  Environment& environment_;
+  Environment* environment_;
 };
 
 /// Holds what JavaScript values a native function makes, and lets them go at its end.

@@ -22,11 +22,12 @@ class Room {
   T& operator[](size_t index) { return data()[index]; }
 
  private:
-  std::array<T, kInline> some_{};
+  std::array<T, kInline> some_;  // not cleared, which would take longer than to enter the guest
   std::vector<T> more_;
 };
 
 constexpr size_t kUsualCount = 16;
+constexpr size_t kFewCount = 5;  // Node writes each that it is asked for
 
 bool all_plain(const FuncType& type) {
   return std::ranges::all_of(type.params, is_plain) && std::ranges::all_of(type.results, is_plain);
@@ -120,30 +121,29 @@ void Function::rebind(Func func) {
 }
 
 napi_value Function::call(napi_env env, napi_callback_info info) {
-  napi_value usual[kUsualCount];
-  size_t count = kUsualCount;
+  napi_value few[kFewCount];
+  size_t count = kFewCount;
   void* data = nullptr;
-  napi_get_cb_info(env, info, &count, usual, nullptr, &data);
+  napi_get_cb_info(env, info, &count, few, nullptr, &data);
   auto& function = *static_cast<Function*>(data);
-  if (size_t params = function.type_.params.size(); params > kUsualCount) {
-    std::vector<napi_value> all(params);
+  if (size_t params = function.type_.params.size(); params > kFewCount) {
+    Room<napi_value, kUsualCount> all(params);
     napi_get_cb_info(env, info, &params, all.data(), nullptr, nullptr);
     return function.plain_ ? function.call_plain(all.data()) : function.call_any(all.data());
   }
-  return function.plain_ ? function.call_plain(usual) : function.call_any(usual);
+  return function.plain_ ? function.call_plain(few) : function.call_any(few);
 }
 
 napi_value Function::call_plain(napi_value* arguments) {
   Environment& environment = *environment_;
   Room<Slot, kUsualCount> slots(slots_);
-  Result<void> called;
-  {
-    CallScope inside(environment);
-    for (size_t i = 0; i < type_.params.size(); ++i)
-      if (!to_slot(environment, type_.params[i], arguments[i], slots[i])) return nullptr;
-    if (guest_ && !guest_->enter(*this, slots.data(), type_.params)) return nullptr;
-    called = func_.call_raw(slots.data());
-  }
+  slots[0] = 0;  // the result, where there is none
+  CallScope inside(environment);
+  for (size_t i = 0; i < type_.params.size(); ++i)
+    if (!to_slot(environment, type_.params[i], arguments[i], slots[i])) return nullptr;
+  if (guest_ && !guest_->enter(*this, slots.data(), type_.params)) return nullptr;
+  Result<void> called = func_.call_raw(slots.data());
+  inside.end();
   if (!environment.buffered.empty()) environment.refresh_buffers();
   napi_value result = nullptr;
   if (!called) {
@@ -166,18 +166,16 @@ napi_value Function::call_any(napi_value* arguments) {
     return nullptr;
   }
   napi_value self = holder(environment.env);
-  Result<std::vector<Value>> called;
-  {
-    CallScope inside(environment);
-    std::vector<Value> values;
-    for (size_t i = 0; i < type_.params.size(); ++i) {
-      std::optional<Value> value = to_value(environment, type_.params[i], arguments[i], self);
-      if (!value) return nullptr;
-      values.push_back(std::move(*value));
-    }
-    if (guest_ && !guest_->enter(*this, nullptr, {})) return nullptr;
-    called = func_.call(values);
+  CallScope inside(environment);
+  std::vector<Value> values;
+  for (size_t i = 0; i < type_.params.size(); ++i) {
+    std::optional<Value> value = to_value(environment, type_.params[i], arguments[i], self);
+    if (!value) return nullptr;
+    values.push_back(std::move(*value));
   }
+  if (guest_ && !guest_->enter(*this, nullptr, {})) return nullptr;
+  auto called = func_.call(values);
+  inside.end();
   if (!environment.buffered.empty()) environment.refresh_buffers();
   napi_value result = nullptr;
   if (!called) {

@@ -71,11 +71,9 @@ napi_value Guest::create(Environment& environment, const Module& module, napi_va
   put(environment.env, holder, "imports", values);
   if (!guest->take_options(holder, options) || !guest->take_imports(holder, values)) return nullptr;
   guest->started_ = true;
-  Result<void> made;
-  {
-    CallScope inside(environment);  // the start function may call JavaScript
-    made = guest->instantiate(nullptr);
-  }
+  CallScope inside(environment);  // the start function may call JavaScript
+  Result<void> made = guest->instantiate(nullptr);
+  inside.end();
   environment.refresh_buffers();
   if (!made) {
     environment.raise(made.error());
