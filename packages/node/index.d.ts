@@ -187,5 +187,5 @@ export interface WebAssemblyNamespace {
   instantiate(module: Module, imports?: Imports): Promise<Instance>;
 }
 
-/** Throws an Error with the code ROTOR_NO_ADDON where there is no addon. Of the default export in an ES module. */
+/** Throws an Error with the code ROTOR_NO_ENGINE where there is no addon. Of the default export in an ES module. */
 export const WebAssembly: WebAssemblyNamespace;

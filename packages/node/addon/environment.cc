@@ -179,7 +179,7 @@ void Environment::raise(const Error& error, During during) {
     return;
   }
   std::string code = std::string("ROTOR_") + to_string(error.kind);
-  for (char& c : code) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+  for (char& c : code) c = c == ' ' ? '_' : static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
   napi_value text = js_string(env, error.to_string());
   napi_value exception = nullptr;
   auto make = [&](Helper type) { napi_new_instance(env, helper(type), 1, &text, &exception); };

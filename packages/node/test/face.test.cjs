@@ -54,6 +54,13 @@ for (const [name, WebAssembly] of Object.entries(faces)) {
       await assert.rejects(WebAssembly.compile(5), TypeError);
     });
 
+    it('that are too large in some way are refused as others are', async () => {
+      const bytes = new Uint8Array([...kEmpty, 1, 0xee, 7, 1, 0x60, 0xe9, 7, ...Array(1001).fill(0x7f), 0]);
+      assert.strictEqual(WebAssembly.validate(bytes), false);
+      assert.throws(() => new WebAssembly.Module(bytes), (error) => error instanceof WebAssembly.CompileError && /1001|1,001/.test(error.message));
+      await assert.rejects(WebAssembly.compile(bytes), WebAssembly.CompileError);
+    });
+
     it('are validated without an error', () => {
       assert.strictEqual(WebAssembly.validate(kEmpty), true);
       assert.strictEqual(WebAssembly.validate(new Uint8Array(8)), false);
