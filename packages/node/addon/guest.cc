@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <mutex>
 #include <utility>
 
 #include "packages/node/addon/engine.h"
@@ -39,6 +40,37 @@ std::vector<std::string> texts_of(napi_env env, napi_value array) {
   return texts;
 }
 
+/// The instances of all environments, so that one thread can end what the others run.
+class Running {
+ public:
+  void set(const Guest& guest, const Environment& environment, InterruptHandle handle) {
+    std::lock_guard lock(mutex_);
+    if (!all_) all_ = new All;
+    (*all_)[&guest] = {&environment, std::move(handle)};
+  }
+  void forget(const Guest& guest) {
+    std::lock_guard lock(mutex_);
+    if (all_) all_->erase(&guest);
+  }
+  void stop_others(const Environment& environment) {
+    std::lock_guard lock(mutex_);
+    if (!all_) return;
+    for (const auto& [guest, entry] : *all_)
+      if (entry.environment != &environment) (void)entry.handle.interrupt_best_effort();
+  }
+
+ private:
+  struct Entry {
+    const Environment* environment;
+    InterruptHandle handle;
+  };
+  using All = std::unordered_map<const Guest*, Entry>;
+  std::mutex mutex_;
+  All* all_ = nullptr;  // never freed: threads may run until the process ends
+};
+
+constinit Running running;
+
 }  // namespace
 
 Guest::Guest(Environment& environment, Module module)
@@ -49,6 +81,7 @@ Guest::Guest(Environment& environment, Module module)
 }
 
 Guest::~Guest() {
+  running.forget(*this);
   std::erase(environment_->guests, this);
   for (Function* function : functions_) function->forget_guest();
   host_functions_->forget_guest();  // other instances may go on to call the instance's functions
@@ -221,6 +254,7 @@ Result<void> Guest::instantiate(const Snapshot* snapshot) {
     ROTOR_TRY(instance_, pre.instantiate(options));
   }
   memory0_ = instance_.memory0().value_or(Memory()).pinned();
+  running.set(*this, *environment_, instance_.interrupt_handle());
   return {};
 }
 
@@ -607,6 +641,11 @@ napi_value state_of(napi_env env, napi_callback_info info) {
   return guest ? guest->state() : nullptr;
 }
 
+napi_value stop_others(napi_env env, napi_callback_info) {
+  running.stop_others(Environment::of(env));
+  return nullptr;
+}
+
 napi_value sweep(napi_env env, napi_callback_info) {
   Environment& environment = Environment::of(env);
   if (environment.depth == 0) environment.references->sweep();
@@ -626,6 +665,7 @@ void define_guests(napi_env env, napi_value exports) {
           {"joinWorkers", join_workers},
           {"notifyAt", notify_at},
           {"stateOf", state_of},
+          {"stopOthers", stop_others},
           {"sweepReferences", sweep}});
 }
 

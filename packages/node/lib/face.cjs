@@ -2,6 +2,7 @@
 'use strict';
 
 const { isAnyArrayBuffer } = require('node:util/types');
+const { isMainThread } = require('node:worker_threads');
 
 const V8 = globalThis.WebAssembly;
 const kNone = Symbol('none');
@@ -60,6 +61,9 @@ function initialize(addon) {
     keep: (object, kept) => { keeps.set(object, kept); },
     link,
   });
+  // Node ends worker threads when the process exits and waits for them, and can't tell a guest: which ends at the next
+  // function that it enters.
+  if (isMainThread) process.on('exit', () => addon.stopOthers());
 }
 
 // ---- conversions of arguments ----

@@ -11,6 +11,12 @@ const kGuest = `(module
   (table (export "table") 1 externref)
   (func (export "put") (param externref) (table.set (i32.const 0) (local.get 0)))
   (func (export "call") (param i32) (result i32) (call $f (local.get 0)))
+  (type $none (func))
+  (table $funcs 2 funcref)
+  (elem (table $funcs) (i32.const 0) func $nothing $leaf)
+  (func $leaf)
+  (func $nothing (call_indirect $funcs (type $none) (i32.const 1)) (call_indirect $funcs (type $none) (i32.const 1)))
+  (func (export "spin") (loop (call_indirect $funcs (type $none) (i32.const 0)) (br 0)))
   (func (export "sum") (param i32) (result i32) (local i32)
     (loop (local.set 1 (i32.add (local.get 1) (local.get 0)))
       (br_if 0 (local.tee 0 (i32.sub (local.get 0) (i32.const 1)))))
@@ -105,6 +111,12 @@ describe('the process', { skip }, () => {
       const outer = make('guest', { env: { f: (n) => inner.call(n) } }).exports;
       process.on('exit', () => console.log('bye', outer.sum(3)));
       outer.call(1);`, 'bye 6', { wanted: 7 });
+  });
+
+  it('exits while a guest of a worker thread is in a long call', () => {
+    expect(`${withWorker("parentPort.postMessage('in'); make((n) => n).spin();")}
+      start().on('message', () => setTimeout(() => { console.log('exiting'); process.exit(3); }, 200));
+      WebAssembly.validate(bytes.guest);`, 'exiting', { wanted: 3, timeout: 20_000 });
   });
 
   it('exits with what V8 traps and what Rotor traps in turn', () => {
