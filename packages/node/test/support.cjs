@@ -47,9 +47,12 @@ const make = (name, imports) => new WebAssembly.Instance(new WebAssembly.Module(
   return { status: child.status, signal: child.signal, stdout: child.stdout.trim(), stderr: child.stderr.trim() };
 }
 
-/** Collects garbage until `done()`, and lets what finalizes the addon's objects run. */
+/** Collects garbage until `done()`, and lets what finalizes the addon's objects run. Returns whether it is done. */
 async function collectUntil(done) {
-  await collect(done, 20, 16);
+  for (let round = 0; round < 20 && !done(); ++round) {
+    collect();
+    for (let turn = 0; turn < 16 && !done(); ++turn) await new Promise((resolve) => setImmediate(resolve));
+  }
   return done();
 }
 
