@@ -1,5 +1,6 @@
 // The sections' contents (spec section 5.5), in the order of their ids.
 #include <algorithm>
+#include <utility>
 
 #include "wasm/limits.h"
 #include "wasm/module_decoder.h"
@@ -92,8 +93,7 @@ bool ModuleDecoder::import_desc(Import& import) {
       TableType type;
       if (!types_.table_type(type)) return false;
       import.desc = type;
-      module_.tables.push_back({.type = type, .init = {}});
-      return true;
+      return add_table({.type = type, .init = {}}, start);
     }
     case 2: {
       MemoryType type;
@@ -149,12 +149,20 @@ bool ModuleDecoder::table_section() {
   for (uint32_t i = 0; i < tables; ++i) {
     uint64_t start = reader_.offset();
     offsets_.tables.push_back(start);
-    Table& table = module_.tables.emplace_back();
+    Table table;
     bool has_init = reader_.peek() == 0x40;
     if (has_init && !table_init_prefix(start)) return false;
     if (!types_.table_type(table.type)) return false;
     if (has_init && !const_expr(table.init.emplace())) return false;
+    if (!add_table(std::move(table), start)) return false;
   }
+  return true;
+}
+
+bool ModuleDecoder::add_table(Table table, uint64_t start) {
+  module_.tables.push_back(std::move(table));
+  if (module_.tables.size() > kMaxTables)
+    return reader_.fail_limit(Message::limit_tables, start, module_.tables.size(), kMaxTables);
   if (module_.tables.size() > 1) use(Feature::reference_types);
   return true;
 }

@@ -101,6 +101,20 @@ TEST(IndexTypes, MemoriesAreFew) {
   EXPECT_EQ(check(module({section(2, imports)})), "too many memories: 101, the limit is 100");
 }
 
+TEST(IndexTypes, ImportedTablesCountToo) {
+  auto imports = [](uint32_t count) {
+    Bytes all = leb(count);
+    const Bytes one = str("") + str("") + Bytes{1, kFuncRef, 0, 0};
+    all.reserve(all.size() + count * one.size());
+    for (uint32_t i = 0; i < count; ++i) all.insert(all.end(), one.begin(), one.end());
+    return section(2, all);
+  };
+  EXPECT_EQ(check(module({imports(100'000)})), "");
+  EXPECT_EQ(check(module({imports(100'001)})), "too many tables: 100001, the limit is 100000");
+  EXPECT_EQ(check(module({imports(100'000), section(4, vec({{kFuncRef, 0, 0}}))})),
+            "too many tables: 100001, the limit is 100000");
+}
+
 TEST(IndexTypes, AccessesTakeTheMemorysAddresses) {
   EXPECT_EQ(code(kInt + Bytes{0x28, 2, 0, kDrop}), "");
   EXPECT_EQ(code(kLong + Bytes{0x28, 0x42, 1, 0, kDrop}), "");

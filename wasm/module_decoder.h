@@ -60,6 +60,7 @@ class ModuleDecoder {
   bool import_desc(Import& import);
   bool table_init_prefix(uint64_t start);
   bool add_memory(const MemoryType& type, uint64_t start);
+  bool add_table(Table table, uint64_t start);
   bool element(ElementSegment& segment);
   bool element_items(ElementSegment& segment, bool are_exprs);
   bool data(DataSegment& segment);

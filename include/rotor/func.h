@@ -37,6 +37,13 @@ class Func {
   bool alive() const;
   /// Returns the type; that of no parameters and no results if the instance is gone.
   FuncType type() const;
+  /// Returns the function's index among all of the module whose instance it is of: the one that defines it, or of a
+  /// host function the one that imports it. Errors: stale_handle.
+  Result<uint32_t> index() const;
+  /// Returns whether both name the same function: one that is there. A host function is one for each import of it.
+  friend bool operator==(const Func& a, const Func& b) {
+    return a.handle_.object == b.handle_.object && a.alive() && b.alive();
+  }
   /// Errors: type_mismatch, trap, host, stale_handle.
   Result<std::vector<Value>> call(std::span<const Value> args) const;
   /// Does the same with arguments in braces: `func.call({1, 2.0})`.

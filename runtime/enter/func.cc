@@ -13,7 +13,10 @@ namespace rotor::runtime {
 
 Func func_of_ref(const code::FuncRef* ref) {
   auto* instance = static_cast<InstanceImpl*>(ref->context->instance);
-  // The handle holds the address of a reference, which may lie in another member's context: members die together.
+  // An import is a copy of the reference. All handles hold that of the instance whose function it is: one function is
+  // one address.
+  const auto place = reinterpret_cast<uintptr_t>(ref) - reinterpret_cast<uintptr_t>(instance->context);
+  if (place >= instance->module_impl().layout().size_bytes) ref = instance->func_ref(instance->func_index(*ref));
   return detail::Access::handle<Func>(detail::Handle{instance->group, const_cast<code::FuncRef*>(ref)});
 }
 
@@ -91,15 +94,24 @@ FuncType Func::type() const {
   return CanonicalType::of(runtime::func_ref_of(handle_)->type).type;
 }
 
+Result<uint32_t> Func::index() const {
+  if (!alive()) return runtime::gone();
+  const code::FuncRef& ref = *runtime::func_ref_of(handle_);
+  return static_cast<runtime::InstanceImpl*>(ref.context->instance)->func_index(ref);
+}
+
 Result<void> Func::call_raw(Slot* slots) const {
   LinkGroup* group = runtime::group_of(handle_);
   if (!group) return runtime::gone();
   if (!group->enter_quickly(runtime::t_thread)) ROTOR_CHECK(group->enter());
   const code::FuncRef& ref = *runtime::func_ref_of(handle_);
   const CanonicalType& type = CanonicalType::of(ref.type);
-  Result<void> admitted;
-  if (type.has_ref_params) admitted = runtime::admit_references(type, type.type.params, *group, slots, "argument");
-  Result<void> called = admitted ? runtime::invoke(*group, ref, slots) : std::move(admitted);
+  if (type.has_ref_params) [[unlikely]]
+    if (auto admitted = runtime::admit_references(type, type.type.params, *group, slots, "argument"); !admitted) {
+      group->leave_call(runtime::t_thread);
+      return admitted;
+    }
+  Result<void> called = runtime::invoke(*group, ref, slots);
   group->leave_call(runtime::t_thread);
   return called;
 }

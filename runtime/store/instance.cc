@@ -5,6 +5,7 @@
 
 #include <cstdlib>
 #include <cstring>
+#include <utility>
 
 #include "code/abi.h"
 #include "rotor/printable.h"
@@ -101,8 +102,24 @@ Result<Extern> InstanceImpl::get(std::string_view name) {
   return extern_of(module_impl().wasm().exports[*index]);
 }
 
-Func InstanceImpl::func_at(uint32_t index) const {
-  return detail::Access::handle<Func>(detail::Handle{group, const_cast<code::FuncRef*>(func_ref(index))});
+Func InstanceImpl::func_at(uint32_t index) const { return func_of_ref(func_ref(index)); }
+
+uint32_t InstanceImpl::func_index(const code::FuncRef& ref) const {
+  const code::ContextLayout& layout = module_impl().layout();
+  const wasm::Module& wasm = module_impl().wasm();
+  if (ref.context->host) {
+    for (uint32_t i = 0; i < wasm.imported_funcs; ++i)
+      if (at<code::FuncRef>(layout.imported_func(i))->context == ref.context) return i;
+    std::unreachable();
+  }
+  // A reference of the instance's own tells its place, before which there are at least as many functions.
+  const auto* refs = at<code::FuncRef>(layout.func_refs);
+  const auto place = reinterpret_cast<uintptr_t>(&ref) - reinterpret_cast<uintptr_t>(refs);
+  const bool is_own = place < layout.size_bytes - layout.func_refs;
+  for (size_t i = is_own ? place / sizeof(code::FuncRef) : 0; i < layout.func_ref_slot.size(); ++i)
+    if (uint32_t slot = layout.func_ref_slot[i]; slot != UINT32_MAX && refs[slot].code == ref.code)
+      return wasm.imported_funcs + static_cast<uint32_t>(i);
+  std::unreachable();
 }
 
 Result<uint32_t> InstanceImpl::export_of_kind(std::string_view name, wasm::ExternKind kind) const {
@@ -253,8 +270,14 @@ InstanceUsage Instance::usage() const { return impl_ ? impl_->usage() : Instance
 
 Result<void> Instance::each_extern_ref(const std::function<void(ExternRef)>& visit) const {
   if (!impl_) return empty();
-  ROTOR_TRY(auto inside, runtime::GroupEntry::enter(impl_->group.get()));
-  if (!impl_->group->entered_once())
+  // As a call does: whoever asks often would else end the bias to this thread each time.
+  runtime::LinkGroup& group = *impl_->group;
+  if (!group.enter_quickly(runtime::t_thread)) ROTOR_CHECK(group.enter());
+  struct Inside {
+    runtime::LinkGroup& group;
+    ~Inside() { group.leave_call(runtime::t_thread); }
+  } inside{group};
+  if (!group.entered_once())
     return fail(ErrorKind::invalid_argument, "a call runs in the instance or in one that it is linked to");
   for (const auto& table : impl_->tables) {
     if (!table->element().is_extern_ref()) continue;

@@ -45,6 +45,10 @@ class InstanceImpl final : public GroupMember {
   const code::FuncRef* func_ref(uint32_t func_index) const {
     return at<code::FuncRef>(module_impl().layout().func_ref(module_impl().wasm(), func_index));
   }
+  /// Returns the index of a function by a reference to it, which may be another instance's copy of this one's. Pre: it
+  /// is this instance's, or of the host and called as this instance's import; it is declared as a reference, or
+  /// imported.
+  uint32_t func_index(const code::FuncRef& ref) const;
   code::GlobalCell* global_cell(uint32_t index) const;
   /// Returns the host's view of a global; those of globals defined here are made at the first call.
   std::shared_ptr<GlobalImpl> global(uint32_t index);

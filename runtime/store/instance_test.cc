@@ -202,6 +202,47 @@ TEST_F(InstanceTest, HandlesAreEqualIfTheyNameTheSameThing) {
   EXPECT_NE(Memory(), Memory());
 }
 
+TEST_F(InstanceTest, AFunctionIsOneHoweverItIsReached) {
+  const auto maker = wasm::test::assemble(R"((module
+    (import "env" "host" (func $host))
+    (func $quiet)
+    (func $one (export "one") (export "again"))
+    (func $same (export "same"))
+    (table (export "table") 3 funcref)
+    (elem (i32.const 0) $one $same $host)))");
+  const auto user = wasm::test::assemble(R"((module
+    (import "p" "one" (func $one))
+    (import "p" "same" (func $same))
+    (import "p" "table" (table 3 funcref))
+    (export "one" (func $one))
+    (elem declare func $one $same)
+    (func (export "one as a value") (result funcref) (ref.func $one))
+    (func (export "same as a value") (result funcref) (ref.func $same))))");
+  Linker linker(engine_);
+  linker.define("env", "host", [] {});
+  Instance a = make(maker, linker), other = make(maker, linker);
+  Instance b = make(user, with(a));
+  const Func one = must(a.get_func("one"));
+  const Func same = must(a.get_func("same"));
+  const Table table = must(a.get_table("table"));
+  EXPECT_EQ(one, must(a.get_func("again")));
+  EXPECT_EQ(one, must(b.get_func("one"))) << "as an import that is exported again";
+  EXPECT_EQ(one, must(table.get(0)).func());
+  EXPECT_EQ(one, must(must(b.get_func("one as a value")).call())[0].func());
+  EXPECT_EQ(same, must(must(b.get_func("same as a value")).call())[0].func());
+  EXPECT_NE(one, same) << "the same code is another function";
+  EXPECT_NE(one, must(other.get_func("one")));
+  EXPECT_EQ(must(one.index()), 2u);
+  EXPECT_EQ(must(must(b.get_func("one")).index()), 2u) << "where it is defined";
+  EXPECT_EQ(must(same.index()), 3u);
+  EXPECT_EQ(must(must(table.get(2)).func().index()), 0u) << "a host function: as the import";
+  a = Instance();
+  EXPECT_EQ(one, must(b.get_func("one"))) << "they live as long as one of them";
+  b = Instance();
+  EXPECT_NE(one, one) << "there is nothing that it names";
+  EXPECT_EQ(kind_of(one.index()), ErrorKind::stale_handle);
+}
+
 TEST_F(InstanceTest, ExternalReferencesThatTheGuestCanNameAreVisited) {
   const auto bytes = wasm::test::assemble(R"((module
     (import "env" "ask" (func $ask (param externref)))

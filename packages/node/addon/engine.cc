@@ -70,7 +70,7 @@ napi_value configure(napi_env env, napi_callback_info info) {
 
 napi_value wrap_module(Environment& environment, Result<Module> module) {
   if (module) return Object::wrap(environment.env, std::make_unique<ModuleObject>(std::move(*module)));
-  environment.raise(module.error());
+  environment.raise(module.error(), During::compilation);
   return nullptr;
 }
 

@@ -9,7 +9,8 @@ namespace rotor::node {
 
 namespace {
 
-constexpr const char* kHelperNames[] = {"RuntimeError", "LinkError", "CompileError", "toBigInt64", "toList", "keep"};
+constexpr const char* kHelperNames[] = {"RuntimeError", "LinkError", "CompileError", "toBigInt64",
+                                        "toList",       "keep",      "link"};
 static_assert(std::size(kHelperNames) == static_cast<size_t>(Helper::count));
 
 constexpr uint64_t kTag = 0x726f746f722e6e6f;  // "rotor.no"
@@ -106,7 +107,10 @@ Environment::~Environment() = default;
 bool Environment::create(napi_env env) {
   using Owner = std::shared_ptr<Environment>;
   auto owner = std::make_unique<Owner>(std::make_shared<Environment>(env));
-  auto free = [](napi_env, void* data, void*) { delete static_cast<Owner*>(data); };
+  auto free = [](napi_env, void* data, void*) {
+    std::unique_ptr<Owner> only(static_cast<Owner*>(data));
+    (*only)->gone_ = true;
+  };
   if (napi_set_instance_data(env, owner.get(), free, nullptr) != napi_ok) return false;
   owner.release();
   return true;
@@ -122,6 +126,16 @@ napi_value Environment::helper(Helper which) const {
   napi_value value = nullptr;
   napi_get_reference_value(env, helpers_[static_cast<size_t>(which)], &value);
   return value;
+}
+
+void Environment::call(Helper which, napi_value first, napi_value second) const {
+  napi_value arguments[] = {first, second};
+  napi_value ignored = nullptr;
+  napi_call_function(env, js_undefined(env), helper(which), 2, arguments, &ignored);
+}
+
+void Environment::drop(napi_ref reference) const {
+  if (reference && !gone_) napi_delete_reference(env, reference);
 }
 
 bool Environment::set_helpers(napi_value object) {
@@ -153,7 +167,7 @@ Error Environment::keep_exception() {
   return Error(ErrorKind::host, "a JavaScript exception");
 }
 
-void Environment::raise(const Error& error) {
+void Environment::raise(const Error& error, During during) {
   if (exception_ && error.kind == ErrorKind::host) {
     napi_value box = nullptr;
     napi_value exception = nullptr;
@@ -165,7 +179,7 @@ void Environment::raise(const Error& error) {
     return;
   }
   std::string code = std::string("ROTOR_") + to_string(error.kind);
-  for (char& c : code) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+  for (char& c : code) c = c == ' ' ? '_' : static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
   napi_value text = js_string(env, error.to_string());
   napi_value exception = nullptr;
   auto make = [&](Helper type) { napi_new_instance(env, helper(type), 1, &text, &exception); };
@@ -181,7 +195,12 @@ void Environment::raise(const Error& error) {
     case ErrorKind::invalid:
     case ErrorKind::unsupported: make(Helper::CompileError); break;
     case ErrorKind::link: make(Helper::LinkError); break;
-    case ErrorKind::limit: napi_create_range_error(env, nullptr, text, &exception); break;
+    case ErrorKind::limit:
+      if (during == During::compilation)
+        make(Helper::CompileError);
+      else
+        napi_create_range_error(env, nullptr, text, &exception);
+      break;
     case ErrorKind::type_mismatch: napi_create_type_error(env, nullptr, text, &exception); break;
     default: napi_create_error(env, nullptr, text, &exception);
   }

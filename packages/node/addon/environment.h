@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "rotor/rotor.h"
@@ -29,8 +30,12 @@ enum class Helper : uint8_t {
   to_big_int_64,  ///< converts any value to a BigInt of 64 bits, as the JS API does
   to_list,        ///< makes an array of what an iterable yields, which must be so many
   keep,           ///< makes its first argument keep its second alive
+  link,           ///< makes its arguments keep each other alive: code of either may call that of the other
   count
 };
+
+/// What an error happened in: a limit that is exceeded is a CompileError of a module, and a RangeError of all else.
+enum class During : uint8_t { compilation, execution };
 
 /// The instance data of an environment, and of the objects made in it, which may outlive that. Used by its thread only.
 class Environment : public std::enable_shared_from_this<Environment> {
@@ -43,22 +48,29 @@ class Environment : public std::enable_shared_from_this<Environment> {
   Environment(const Environment&) = delete;
 
   napi_value helper(Helper which) const;
+  /// Calls a helper that takes two objects and returns nothing.
+  void call(Helper which, napi_value first, napi_value second) const;
+  /// Deletes a reference, unless the environment is gone and with it all references.
+  void drop(napi_ref reference) const;
   /// Takes the helpers from an object. Returns false, with a JavaScript exception pending, if one is missing.
   bool set_helpers(napi_value object);
 
   /// Throws an error of Rotor's as the class that the JS API names for it, with `code` ROTOR_ and the kind. If a
   /// JavaScript exception is on its way through the guest's frames, that is thrown instead.
-  void raise(const Error& error);
+  void raise(const Error& error, During during = During::execution);
   void raise_type_error(const std::string& message) const;
   /// Keeps the exception that is pending, which some JavaScript threw that the guest called, until the call that the
   /// guest was in is left. Returns the error that ends the guest's call.
   Error keep_exception();
+  /// Puts the exception that is on its way, if there is one, aside, and returns it; or brings it back.
+  napi_ref exchange_exception(napi_ref exception) { return std::exchange(exception_, exception); }
 
   /// Detaches the buffers of memories that have grown, as the JS API wants when control goes to JavaScript.
   void refresh_buffers();
 
   const napi_env env;
-  /// Calls into guests that this thread is in.
+  /// Calls into guests that this thread is in. What converts their arguments counts: it may call JavaScript, while
+  /// references that were converted already are named by no guest yet.
   unsigned depth = 0;
   std::unique_ptr<References> references;
   /// Functions of guests that JavaScript has, by the engine's reference: one function is one object.
@@ -71,6 +83,22 @@ class Environment : public std::enable_shared_from_this<Environment> {
  private:
   napi_ref helpers_[static_cast<size_t>(Helper::count)] = {};
   napi_ref exception_ = nullptr;  ///< an array with the exception that is on its way
+  bool gone_ = false;
+};
+
+/// Counts a call into a guest.
+class CallScope {
+ public:
+  explicit CallScope(Environment& environment) : environment_(&environment) { ++environment.depth; }
+  ~CallScope() { end(); }
+  CallScope(const CallScope&) = delete;
+  /// Ends it before the scope does.
+  void end() {
+    if (Environment* environment = std::exchange(environment_, nullptr)) --environment->depth;
+  }
+
+ private:
+  Environment* environment_;
 };
 
 /// Holds what JavaScript values a native function makes, and lets them go at its end.

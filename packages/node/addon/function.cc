@@ -22,11 +22,12 @@ class Room {
   T& operator[](size_t index) { return data()[index]; }
 
  private:
-  std::array<T, kInline> some_{};
+  std::array<T, kInline> some_;  // not cleared, which would take longer than to enter the guest
   std::vector<T> more_;
 };
 
 constexpr size_t kUsualCount = 16;
+constexpr size_t kFewCount = 5;  // Node writes each that it is asked for
 
 bool all_plain(const FuncType& type) {
   return std::ranges::all_of(type.params, is_plain) && std::ranges::all_of(type.results, is_plain);
@@ -47,98 +48,103 @@ Function::Function(Environment& environment, Func func)
       slots_(std::max({type_.params.size(), type_.results.size(), size_t{1}})) {}
 
 Function::~Function() {
-  if (auto found = environment_->functions.find(key_); found != environment_->functions.end() && found->second == this)
-    environment_->functions.erase(found);
+  forget_key();
   if (guest_) guest_->forget(*this);
 }
 
-napi_value Function::make(Environment& environment, Func func, napi_value keeper, Function*& made) {
+void Function::register_key() { environment_->functions[key_] = this; }
+
+void Function::forget_key() {
+  if (auto found = environment_->functions.find(key_); found != environment_->functions.end() && found->second == this)
+    environment_->functions.erase(found);
+}
+
+napi_value Function::make(Environment& environment, Func func, const Origin& origin, Function*& made) {
   napi_env env = environment.env;
   if (auto found = environment.functions.find(key_of(func));
-      found != environment.functions.end() && found->second->func_.alive())
+      found != environment.functions.end() && found->second->func_ == func)
     if (napi_value same = found->second->holder(env)) {
       made = found->second;
       return same;
     }
+  auto index = func.index();
+  if (!index) {
+    environment.raise(index.error());
+    return nullptr;
+  }
   std::unique_ptr<Function> function(new Function(environment, std::move(func)));
   Function* data = function.get();
   napi_value value = nullptr;
   if (napi_create_function(env, nullptr, 0, &Function::call, data, &value) != napi_ok) return nullptr;
-  const napi_property_descriptor length{
-      "length",          nullptr, nullptr,
-      nullptr,           nullptr, js_number(env, static_cast<double>(data->type_.params.size())),
-      napi_configurable, nullptr};
-  napi_define_properties(env, value, 1, &length);
+  // The JS API has a function's index as its name.
+  auto constant = [](const char* name, napi_value what) {
+    return napi_property_descriptor{name, nullptr, nullptr, nullptr, nullptr, what, napi_configurable, nullptr};
+  };
+  const napi_property_descriptor properties[] = {
+      constant("length", js_number(env, static_cast<double>(data->type_.params.size()))),
+      constant("name", js_string(env, std::to_string(*index)))};
+  napi_define_properties(env, value, std::size(properties), properties);
   if (!bind(env, value, std::move(function))) return nullptr;
-  if (keeper) {
-    napi_value keep = environment.helper(Helper::keep);
-    napi_value arguments[] = {value, keeper};
-    napi_value ignored = nullptr;
-    napi_call_function(env, js_undefined(env), keep, 2, arguments, &ignored);
-  }
-  environment.functions[data->key_] = data;
+  if (origin.keeper) environment.call(Helper::keep, value, origin.keeper);
+  data->register_key();
   made = data;
   return value;
 }
 
-napi_value Function::of(Environment& environment, Func func, napi_value keeper) {
+napi_value Function::of(Environment& environment, Func func, const Origin& origin) {
   Function* made = nullptr;
-  return make(environment, std::move(func), keeper, made);
-}
-
-napi_value Function::of_export(Environment& environment, Func func, napi_value keeper, Guest& guest,
-                               const std::string& name) {
-  Function* made = nullptr;
-  napi_value value = make(environment, std::move(func), keeper, made);
-  if (!value || made->guest_) return value;
-  made->name_ = name;
-  made->guest_ = &guest;
-  made->effect_ = guest.effect_of(name);
-  guest.add(*made);
-  napi_define_properties(
-      environment.env, value, 1,
-      std::array<napi_property_descriptor, 1>{
-          {{"name", nullptr, nullptr, nullptr, nullptr, js_string(environment.env, name), napi_configurable, nullptr}}}
-          .data());
+  napi_value value = make(environment, std::move(func), origin, made);
+  // A call of what is no export may change anything, too.
+  if (value && !made->guest_ && origin.guest && origin.guest->is_rotating()) made->belong_to(*origin.guest, {});
   return value;
 }
 
+napi_value Function::of_export(Environment& environment, Func func, const Origin& origin, const std::string& name) {
+  Function* made = nullptr;
+  napi_value value = make(environment, std::move(func), origin, made);
+  if (value && (!made->guest_ || made->name_.empty())) made->belong_to(*origin.guest, name);
+  return value;
+}
+
+void Function::belong_to(Guest& guest, const std::string& name) {
+  guest_ = &guest;
+  name_ = name;
+  effect_ = guest.effect_of(name);
+  guest.add(*this);
+}
+
 void Function::rebind(Func func) {
-  environment_->functions.erase(key_);
+  forget_key();
   func_ = std::move(func);
   key_ = key_of(func_);
-  environment_->functions[key_] = this;
+  register_key();
 }
 
 napi_value Function::call(napi_env env, napi_callback_info info) {
-  napi_value usual[kUsualCount];
-  size_t count = kUsualCount;
+  napi_value few[kFewCount];
+  size_t count = kFewCount;
   void* data = nullptr;
-  napi_get_cb_info(env, info, &count, usual, nullptr, &data);
+  napi_get_cb_info(env, info, &count, few, nullptr, &data);
   auto& function = *static_cast<Function*>(data);
-  if (size_t params = function.type_.params.size(); params > kUsualCount) {
-    std::vector<napi_value> all(params);
+  if (size_t params = function.type_.params.size(); params > kFewCount) {
+    Room<napi_value, kUsualCount> all(params);
     napi_get_cb_info(env, info, &params, all.data(), nullptr, nullptr);
     return function.plain_ ? function.call_plain(all.data()) : function.call_any(all.data());
   }
-  return function.plain_ ? function.call_plain(usual) : function.call_any(usual);
-}
-
-void Function::left() {
-  Environment& environment = *environment_;
-  --environment.depth;
-  if (!environment.buffered.empty()) environment.refresh_buffers();
+  return function.plain_ ? function.call_plain(few) : function.call_any(few);
 }
 
 napi_value Function::call_plain(napi_value* arguments) {
   Environment& environment = *environment_;
   Room<Slot, kUsualCount> slots(slots_);
+  slots[0] = 0;  // the result, where there is none
+  CallScope inside(environment);
   for (size_t i = 0; i < type_.params.size(); ++i)
     if (!to_slot(environment, type_.params[i], arguments[i], slots[i])) return nullptr;
   if (guest_ && !guest_->enter(*this, slots.data(), type_.params)) return nullptr;
-  ++environment.depth;
   Result<void> called = func_.call_raw(slots.data());
-  left();
+  inside.end();
+  if (!environment.buffered.empty()) environment.refresh_buffers();
   napi_value result = nullptr;
   if (!called) {
     if (guest_) guest_->failed(called.error());
@@ -159,27 +165,29 @@ napi_value Function::call_any(napi_value* arguments) {
     environment.raise_type_error("JavaScript has no v128");
     return nullptr;
   }
+  napi_value self = holder(environment.env);
+  CallScope inside(environment);
   std::vector<Value> values;
   for (size_t i = 0; i < type_.params.size(); ++i) {
-    std::optional<Value> value = to_value(environment, type_.params[i], arguments[i]);
+    std::optional<Value> value = to_value(environment, type_.params[i], arguments[i], self);
     if (!value) return nullptr;
     values.push_back(std::move(*value));
   }
   if (guest_ && !guest_->enter(*this, nullptr, {})) return nullptr;
-  ++environment.depth;
   auto called = func_.call(values);
-  left();
+  inside.end();
+  if (!environment.buffered.empty()) environment.refresh_buffers();
   napi_value result = nullptr;
   if (!called) {
     if (guest_) guest_->failed(called.error());
   } else {
-    napi_value keeper = holder(environment.env);
+    const Origin origin{self, guest_};
     if (called->size() == 1) {
-      result = from_value(environment, (*called)[0], keeper);
+      result = from_value(environment, (*called)[0], origin);
     } else if (!called->empty()) {
       napi_create_array_with_length(environment.env, called->size(), &result);
       for (uint32_t i = 0; i < called->size(); ++i)
-        napi_set_element(environment.env, result, i, from_value(environment, (*called)[i], keeper));
+        napi_set_element(environment.env, result, i, from_value(environment, (*called)[i], origin));
     }
   }
   finish(called, 0);
@@ -197,44 +205,48 @@ void Function::finish(const Result<T>& called, Slot first_result) {
 
 // ---- functions of JavaScript ----
 
-HostFunctions::HostFunctions(Environment& environment, napi_value functions, bool strong)
-    : environment_(environment.shared_from_this()) {
-  napi_create_reference(environment.env, functions, strong ? 1 : 0, &functions_);
+HostFunctions::~HostFunctions() {
+  for (napi_ref function : functions_) environment_->drop(function);
 }
 
-HostFunctions::~HostFunctions() { napi_delete_reference(environment_->env, functions_); }
+bool HostFunctions::take(uint32_t index, napi_value function) {
+  if (functions_.size() <= index) functions_.resize(index + 1);
+  return napi_create_reference(environment_->env, function, 0, &functions_[index]) == napi_ok;
+}
 
 Result<void> HostFunctions::call(uint32_t index, const FuncType& type, Caller& caller, Slot* slots) {
   Environment& environment = *environment_;
   napi_env env = environment.env;
   Scope scope(env);
   if (!environment.buffered.empty()) environment.refresh_buffers();
-  napi_value functions = nullptr;
-  napi_get_reference_value(env, functions_, &functions);
-  if (!functions) return fail(ErrorKind::stale_handle, "the instance's imports are gone");
+  napi_value function = nullptr;
+  napi_get_reference_value(env, functions_[index], &function);
+  if (!function) return fail(ErrorKind::stale_handle, "the instance's imports are gone");
   if (std::ranges::count(type.params, ValType::v128) + std::ranges::count(type.results, ValType::v128)) {
     environment.raise_type_error("JavaScript has no v128");
     return std::unexpected(environment.keep_exception());
   }
   Room<napi_value, kUsualCount> arguments(type.params.size());
-  for (size_t i = 0; i < type.params.size(); ++i)
+  for (size_t i = 0; i < type.params.size(); ++i) {
     arguments[i] = is_plain(type.params[i])
                        ? from_slot(environment, type.params[i], slots[i])
-                       : from_value(environment, caller.value_from_slot(type.params[i], slots[i]), nullptr);
-  napi_value function = nullptr;
+                       : from_value(environment, caller.value_from_slot(type.params[i], slots[i]), origin());
+    if (!arguments[i]) return std::unexpected(environment.keep_exception());
+  }
   napi_value result = nullptr;
-  napi_get_element(env, functions, index, &function);
   if (napi_call_function(env, js_undefined(env), function, type.params.size(), arguments.data(), &result) != napi_ok ||
       !store(type, result, slots))
     return std::unexpected(environment.keep_exception());
   return {};
 }
 
+Origin HostFunctions::origin() const { return guest_ ? Origin{guest_->holder(environment_->env), guest_} : Origin{}; }
+
 bool HostFunctions::store(const FuncType& type, napi_value result, Slot* slots) {
   Environment& environment = *environment_;
   auto convert = [&](ValType wanted, napi_value value, Slot& slot) {
     if (is_plain(wanted)) return to_slot(environment, wanted, value, slot);
-    std::optional<Value> converted = to_value(environment, wanted, value);
+    std::optional<Value> converted = to_value(environment, wanted, value, origin().keeper);
     if (converted) slot = converted->bits();
     return converted.has_value();
   };

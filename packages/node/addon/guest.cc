@@ -1,7 +1,9 @@
 #include "packages/node/addon/guest.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <mutex>
 #include <utility>
 
 #include "packages/node/addon/engine.h"
@@ -38,38 +40,84 @@ std::vector<std::string> texts_of(napi_env env, napi_value array) {
   return texts;
 }
 
+/// The instances of all environments, so that one thread can end what the others run.
+class Running {
+ public:
+  void set(const Guest& guest, const Environment& environment, InterruptHandle handle) {
+    std::lock_guard lock(mutex_);
+    if (!all_) all_ = new All;
+    (*all_)[&guest] = {&environment, std::move(handle)};
+  }
+  void forget(const Guest& guest) {
+    std::lock_guard lock(mutex_);
+    if (all_) all_->erase(&guest);
+  }
+  void stop_others(const Environment& environment) {
+    std::lock_guard lock(mutex_);
+    if (!all_) return;
+    for (const auto& [guest, entry] : *all_)
+      if (entry.environment != &environment) (void)entry.handle.interrupt_best_effort();
+  }
+
+ private:
+  struct Entry {
+    const Environment* environment;
+    InterruptHandle handle;
+  };
+  using All = std::unordered_map<const Guest*, Entry>;
+  std::mutex mutex_;
+  All* all_ = nullptr;  // never freed: threads may run until the process ends
+};
+
+constinit Running running;
+
 }  // namespace
 
 Guest::Guest(Environment& environment, Module module)
-    : environment_(environment.shared_from_this()), module_(std::move(module)) {
+    : environment_(environment.shared_from_this()),
+      module_(std::move(module)),
+      host_functions_(std::make_shared<HostFunctions>(environment, *this)) {
   environment.guests.push_back(this);
 }
 
 Guest::~Guest() {
+  running.forget(*this);
   std::erase(environment_->guests, this);
   for (Function* function : functions_) function->forget_guest();
-  if (tell_) napi_delete_reference(environment_->env, tell_);
+  host_functions_->forget_guest();  // other instances may go on to call the instance's functions
+  environment_->drop(tell_);
+  report_bytes(0);
+}
+
+void Guest::report_bytes(int64_t bytes) {
+  int64_t all = 0;
+  napi_adjust_external_memory(environment_->env, bytes - reported_bytes_, &all);
+  reported_bytes_ = bytes;
 }
 
 napi_value Guest::create(Environment& environment, const Module& module, napi_value values, napi_value options) {
-  std::unique_ptr<Guest> guest(new Guest(environment, module));
-  if (!guest->take_options(options) || !guest->take_imports(values)) return nullptr;
-  guest->host_functions_ = std::make_shared<HostFunctions>(environment, values, guest->linked_);
-  ++environment.depth;  // the start function may call JavaScript
+  auto* guest = new Guest(environment, module);
+  napi_value holder = Object::wrap(environment.env, std::unique_ptr<Guest>(guest));
+  if (!holder) return nullptr;
+  // Whoever has the instance has what it imports: also while it starts, and if that fails, for its functions may be in
+  // tables of others by then.
+  put(environment.env, holder, "imports", values);
+  if (!guest->take_options(holder, options) || !guest->take_imports(holder, values)) return nullptr;
+  guest->started_ = true;
+  CallScope inside(environment);  // the start function may call JavaScript
   Result<void> made = guest->instantiate(nullptr);
-  --environment.depth;
+  inside.end();
   environment.refresh_buffers();
   if (!made) {
     environment.raise(made.error());
     return nullptr;
   }
-  napi_value holder = Object::wrap(environment.env, std::move(guest));
-  // Whoever has the instance has what it imports.
-  if (holder) put(environment.env, holder, "imports", values);
+  constexpr int64_t kInstanceBytes = 64 << 10;
+  guest->report_bytes(kInstanceBytes + static_cast<int64_t>(guest->instance_.usage().memory_bytes));
   return holder;
 }
 
-bool Guest::take_options(napi_value options) {
+bool Guest::take_options(napi_value holder, napi_value options) {
   napi_env env = environment_->env;
   napi_valuetype type = napi_undefined;
   if (options) napi_typeof(env, options, &type);
@@ -88,20 +136,23 @@ bool Guest::take_options(napi_value options) {
     effects_[std::move(name)] = Effect::allocate;
   for (std::string& name : texts_of(env, property(env, options, "release")))
     effects_[std::move(name)] = Effect::release;
-  if (napi_value tell = property(env, options, "tell")) napi_create_reference(env, tell, 1, &tell_);
+  if (napi_value tell = property(env, options, "tell")) {
+    napi_create_reference(env, tell, 0, &tell_);
+    put(env, holder, "tell", tell);
+  }
   return true;
 }
 
 // ---- imports ----
 
-bool Guest::take_imports(napi_value values) {
+bool Guest::take_imports(napi_value holder, napi_value values) {
   napi_env env = environment_->env;
   uint32_t index = 0;
   for (const ImportInfo& info : module_.imports()) {
     napi_value value = nullptr;
-    napi_get_element(env, values, index++, &value);
+    napi_get_element(env, values, index, &value);
     Import& import = imports_.emplace_back(info.module, info.name, info.type);
-    if (!take_import(import, value)) {
+    if (!take_import(holder, import, index++, value)) {
       bool pending = false;
       napi_is_exception_pending(env, &pending);
       if (!pending)
@@ -113,17 +164,23 @@ bool Guest::take_imports(napi_value values) {
   return true;
 }
 
-bool Guest::take_import(Import& import, napi_value value) {
+bool Guest::take_import(napi_value holder, Import& import, uint32_t index, napi_value value) {
   napi_env env = environment_->env;
-  if (std::holds_alternative<FuncType>(import.type)) {
+  // What functions go through may bring those of this instance to the other one, which then may call them. (That this
+  // one keeps the other, what it imports sees to.)
+  auto link_if = [&](bool has_functions) {
+    if (has_functions) environment_->call(Helper::link, holder, value);
+  };
+  if (const auto* func_type = std::get_if<FuncType>(&import.type)) {
     if (const auto* function = as<Function>(env, value)) {
       import.value = function->func();
-      linked_ = true;
+      link_if(std::ranges::any_of(func_type->params, &ValType::is_func_ref) ||
+              std::ranges::any_of(func_type->results, &ValType::is_func_ref));
       return true;
     }
     napi_valuetype type = napi_undefined;
     napi_typeof(env, value, &type);
-    return type == napi_function;
+    return type == napi_function && host_functions_->take(index, value);
   }
   if (std::holds_alternative<MemoryType>(import.type)) {
     import.memory = as<MemoryObject>(env, value);
@@ -133,14 +190,16 @@ bool Guest::take_import(Import& import, napi_value value) {
     if (rotating_) import.type = import.memory->memory().type();
     return true;
   }
-  linked_ = true;
-  if (std::holds_alternative<TableType>(import.type)) {
+  if (const auto* table_type = std::get_if<TableType>(&import.type)) {
     const auto* table = as<TableObject>(env, value);
-    if (table) import.value = table->table();
-    return table != nullptr;
+    if (!table) return false;
+    import.value = table->table();
+    link_if(table_type->element.is_func_ref());
+    return true;
   }
   if (const auto* global = as<GlobalObject>(env, value)) {
     import.value = global->global();
+    link_if(global->global().type().value.is_func_ref());
     return true;
   }
   const auto& type = std::get<GlobalType>(import.type);
@@ -152,7 +211,7 @@ bool Guest::take_import(Import& import, napi_value value) {
                     : type.value.is_func_ref()   ? kind == napi_null || as<Function>(env, value)
                                                  : false;
   if (type.is_mutable || !fits) return false;
-  std::optional<Value> init = to_value(*environment_, type.value, value);
+  std::optional<Value> init = to_value(*environment_, type.value, value, holder);
   std::optional<Engine> engine = init ? engine_of_process(*environment_) : std::nullopt;
   if (!engine) return false;
   auto global = Global::create(*engine, type, *init);
@@ -195,6 +254,7 @@ Result<void> Guest::instantiate(const Snapshot* snapshot) {
     ROTOR_TRY(instance_, pre.instantiate(options));
   }
   memory0_ = instance_.memory0().value_or(Memory()).pinned();
+  running.set(*this, *environment_, instance_.interrupt_handle());
   return {};
 }
 
@@ -213,6 +273,12 @@ Result<void> Guest::rebind() {
     ROTOR_TRY(Global next, instance_.get_global(name));
     global->exchange(next);
   }
+  // What is no export stays a function of the generation that is gone: a call of it is refused as stale.
+  std::erase_if(functions_, [](Function* function) {
+    if (!function->name().empty()) return false;
+    function->forget_guest();
+    return true;
+  });
   for (Function* function : functions_) {
     ROTOR_TRY(Func next, instance_.get_func(function->name()));
     function->rebind(std::move(next));
@@ -224,14 +290,11 @@ napi_value Guest::exports() {
   Environment& environment = *environment_;
   napi_env env = environment.env;
   napi_value self = holder(env);
-  napi_value list = nullptr;
+  napi_value list = property(env, self, "exports");
+  if (list) return list;
   napi_create_array(env, &list);
   uint32_t count = 0;
-  auto keep = [&](napi_value value) {
-    napi_value arguments[] = {value, self};
-    napi_value ignored = nullptr;
-    napi_call_function(env, js_undefined(env), environment.helper(Helper::keep), 2, arguments, &ignored);
-  };
+  auto keep = [&](napi_value value) { environment.call(Helper::keep, value, self); };
   for (const ExportInfo& info : module_.exports()) {
     auto item = instance_.get(info.name);
     if (!item) {
@@ -242,7 +305,7 @@ napi_value Guest::exports() {
     const char* kind = kind_name(info.type);
     if (auto* func = std::get_if<Func>(&*item)) {
       kind = "function";
-      value = Function::of_export(environment, *func, self, *this, info.name);
+      value = Function::of_export(environment, *func, {self, this}, info.name);
     } else if (auto* memory = std::get_if<Memory>(&*item)) {
       for (const Import& import : imports_)
         if (import.memory && import.memory->memory() == *memory) value = import.memory->holder(env);
@@ -261,7 +324,7 @@ napi_value Guest::exports() {
       for (auto& [name, known] : tables_)
         if (known->table() == *table) value = known->holder(env);
       if (!value) {
-        auto object = std::make_unique<TableObject>(environment, *table, false);
+        auto object = std::make_unique<TableObject>(environment, *table, this);
         tables_.emplace_back(info.name, object.get());
         value = wrap(env, std::move(object));
         if (value) keep(value);
@@ -276,7 +339,7 @@ napi_value Guest::exports() {
       for (auto& [name, known] : globals_)
         if (known->global() == *global) value = known->holder(env);
       if (!value) {
-        auto object = std::make_unique<GlobalObject>(environment, *global, false);
+        auto object = std::make_unique<GlobalObject>(environment, *global, this);
         globals_.emplace_back(info.name, object.get());
         value = wrap(env, std::move(object));
         if (value) keep(value);
@@ -290,6 +353,7 @@ napi_value Guest::exports() {
     napi_set_element(env, entry, 2, value);
     napi_set_element(env, list, count++, entry);
   }
+  put(env, self, "exports", list);
   return list;
 }
 
@@ -315,7 +379,7 @@ bool Guest::enter(const Function& function, const Slot* slots, std::span<const V
     return false;
   }
   const Effect effect = function.effect();
-  if (effect == Effect::lasting) mark_stale(function.name());
+  if (effect == Effect::lasting) mark_stale(function.name().empty() ? "a function that is no export" : function.name());
   if (effect == Effect::method && !params.empty() && held_.contains(static_cast<uint32_t>(slots[0])))
     mark_stale(function.name());
   if (unpassed_.empty() || params.empty()) return true;
@@ -354,8 +418,11 @@ void Guest::tell(const char* what) {
   napi_value argument = js_string(env, what);
   napi_value ignored = nullptr;
   napi_get_reference_value(env, tell_, &function);
+  // The call that was left may have failed by an exception, which is still on its way.
+  napi_ref under_way = environment_->exchange_exception(nullptr);
   if (napi_call_function(env, js_undefined(env), function, 1, &argument, &ignored) != napi_ok)
     napi_get_and_clear_last_exception(env, &ignored);  // the call that was left is not to blame
+  environment_->drop(environment_->exchange_exception(under_way));
 }
 
 // ---- the pool ----
@@ -453,6 +520,7 @@ napi_value Guest::rewind() {
 }
 
 bool Guest::mark_references(const std::function<void(ExternRef)>& mark) const {
+  if (!started_) return true;
   for (ExternRef reference : checkpoint_references_) mark(reference);
   return instance_.each_extern_ref(mark).has_value();
 }
@@ -573,6 +641,11 @@ napi_value state_of(napi_env env, napi_callback_info info) {
   return guest ? guest->state() : nullptr;
 }
 
+napi_value stop_others(napi_env env, napi_callback_info) {
+  running.stop_others(Environment::of(env));
+  return nullptr;
+}
+
 napi_value sweep(napi_env env, napi_callback_info) {
   Environment& environment = Environment::of(env);
   if (environment.depth == 0) environment.references->sweep();
@@ -592,6 +665,7 @@ void define_guests(napi_env env, napi_value exports) {
           {"joinWorkers", join_workers},
           {"notifyAt", notify_at},
           {"stateOf", state_of},
+          {"stopOthers", stop_others},
           {"sweepReferences", sweep}});
 }
 

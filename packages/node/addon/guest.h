@@ -34,13 +34,14 @@ class Guest final : public Object {
   static napi_value create(Environment& environment, const Module& module, napi_value values, napi_value options);
   ~Guest() override;
 
-  /// Returns [name, kind, value] of each export.
+  /// Returns [name, kind, value] of each export: the same array each time, which the JavaScript object keeps.
   napi_value exports();
 
   // ---- called for each call of an export ----
   Effect effect_of(const std::string& name) const;
-  void add(Function& function) { functions_.push_back(&function); }
-  void forget(Function& function) { std::erase(functions_, &function); }
+  bool is_rotating() const { return rotating_; }
+  void add(Function& function) { functions_.insert(&function); }
+  void forget(Function& function) { functions_.erase(&function); }
   /// Takes note of a call that begins. Returns false, with a JavaScript exception pending, if it may not.
   bool enter(const Function& function, const Slot* slots, std::span<const ValType> params);
   /// Takes note of a call that failed.
@@ -74,14 +75,16 @@ class Guest final : public Object {
     MemoryObject* memory = nullptr;  ///< JavaScript's object of it, which the imports keep alive
   };
   Guest(Environment& environment, Module module);
-  bool take_imports(napi_value values);
-  bool take_import(Import& import, napi_value value);
-  bool take_options(napi_value options);
+  bool take_options(napi_value holder, napi_value options);
+  bool take_imports(napi_value holder, napi_value values);
+  bool take_import(napi_value holder, Import& import, uint32_t index, napi_value value);
   /// Instantiates, from the checkpoint if `snapshot` is given.
   Result<void> instantiate(const Snapshot* snapshot);
   Result<void> prepare_pool();
   Result<void> rebind();
   void mark_stale(const std::string& by);
+  /// Tells V8's collector what the instance takes, or it would not see why to collect dropped ones.
+  void report_bytes(int64_t bytes);
   void tell(const char* what);
   uint64_t memory_bytes() const;
 
@@ -89,11 +92,11 @@ class Guest final : public Object {
   Module module_;
   std::vector<Import> imports_;
   std::shared_ptr<HostFunctions> host_functions_;
-  bool linked_ = false;  ///< to other instances, by what it imports
   Instance instance_;
   Memory memory0_;
-  napi_ref values_ = nullptr;
-  std::vector<Function*> functions_;
+  bool started_ = false;        ///< or it tried to, and its functions may be in tables of others
+  int64_t reported_bytes_ = 0;  ///< that V8's collector was told of
+  std::unordered_set<Function*> functions_;
   std::vector<std::pair<std::string, MemoryObject*>> memories_;  ///< exported, and defined by the instance
   std::vector<std::pair<std::string, TableObject*>> tables_;
   std::vector<std::pair<std::string, GlobalObject*>> globals_;
@@ -102,7 +105,7 @@ class Guest final : public Object {
   bool rotating_ = false;
   Limits limits_;
   std::unordered_map<std::string, Effect> effects_;
-  napi_ref tell_ = nullptr;
+  napi_ref tell_ = nullptr;  ///< weak: the JavaScript object keeps it
   std::shared_ptr<wasm_bindgen::GuestShared> shared_;
   std::unique_ptr<wasm_bindgen::WorkerPool> pool_;
   std::optional<Snapshot> checkpoint_;

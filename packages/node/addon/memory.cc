@@ -18,15 +18,17 @@ MemoryObject::MemoryObject(Environment& environment, Memory memory)
 MemoryObject::~MemoryObject() {
   std::erase(environment_->buffered, this);
   // Whoever has the buffer may go on to use it.
-  if (buffer_) napi_delete_reference(environment_->env, buffer_);
+  environment_->drop(buffer_);
 }
 
 napi_value MemoryObject::buffer() {
   napi_env env = environment_->env;
   napi_value value = nullptr;
   if (buffer_ && !detach_if_grown()) {
+    bool is_detached = false;
     napi_get_reference_value(env, buffer_, &value);
-    return value;
+    if (napi_is_detached_arraybuffer(env, value, &is_detached) == napi_ok && !is_detached) return value;
+    detach();  // JavaScript transferred it, which V8 lets nobody do with a buffer of its own memories
   }
   std::erase(environment_->buffered, this);
   auto bytes = std::make_unique<Bytes>(memory_.pinned(), memory_.data(), memory_.size_bytes());
@@ -54,9 +56,12 @@ void MemoryObject::detach() {
   Scope scope(env);
   napi_value value = nullptr;
   napi_get_reference_value(env, buffer_, &value);
-  // A detached buffer has no bytes: nothing needs the memory for its sake.
-  if (napi_detach_arraybuffer(env, value) == napi_ok) bytes_->memory = Memory();
-  napi_delete_reference(env, buffer_);
+  // A detached buffer has no bytes: nothing needs the memory for its sake. But the bytes of one that was transferred
+  // are another buffer's now, and stay.
+  bool is_detached = true;
+  napi_is_detached_arraybuffer(env, value, &is_detached);
+  if (!is_detached && napi_detach_arraybuffer(env, value) == napi_ok) bytes_->memory = Memory();
+  environment_->drop(buffer_);
   buffer_ = nullptr;
   bytes_ = nullptr;
 }

@@ -24,12 +24,13 @@ class MemoryObject final : public Object {
   napi_value buffer();
   /// Detaches the buffer if there is one and the memory has grown since. Returns whether there is none now.
   bool detach_if_grown();
+  /// Detaches the buffer if there is one: the next one is another object.
+  void detach();
   /// Becomes another memory: the guest's next generation.
   void exchange(Memory memory);
 
  private:
   struct Bytes;
-  void detach();
 
   std::shared_ptr<Environment> environment_;
   Memory memory_;

@@ -9,9 +9,9 @@
 
 namespace rotor::node {
 
-TableObject::TableObject(Environment& environment, Table table, bool made_here)
-    : environment_(environment.shared_from_this()), table_(std::move(table)) {
-  if (made_here) environment_->tables.push_back(this);
+TableObject::TableObject(Environment& environment, Table table, Guest* guest)
+    : environment_(environment.shared_from_this()), table_(std::move(table)), guest_(guest) {
+  if (!guest) environment_->tables.push_back(this);
 }
 
 TableObject::~TableObject() { std::erase(environment_->tables, this); }
@@ -22,9 +22,9 @@ void TableObject::mark_references(const std::function<void(ExternRef)>& mark) co
     if (auto value = table_.get(i); value && !value->is_null()) mark(value->externref());
 }
 
-GlobalObject::GlobalObject(Environment& environment, Global global, bool made_here)
-    : environment_(environment.shared_from_this()), global_(std::move(global)) {
-  if (made_here) environment_->globals.push_back(this);
+GlobalObject::GlobalObject(Environment& environment, Global global, Guest* guest)
+    : environment_(environment.shared_from_this()), global_(std::move(global)), guest_(guest) {
+  if (!guest) environment_->globals.push_back(this);
 }
 
 GlobalObject::~GlobalObject() { std::erase(environment_->globals, this); }
@@ -106,8 +106,15 @@ napi_value memory_grow(napi_env env, napi_callback_info info) {
     return nullptr;
   }
   // Growing by nothing also makes a new buffer, says the JS API; of a shared memory the old one stays.
+  if (delta == 0 && !memory->memory().type().shared) memory->detach();
   Environment::of(env).refresh_buffers();
   return js_number(env, static_cast<double>(*old_pages));
+}
+
+/// Has what was just made and its initial value, if that is a function, keep each other alive. Returns the former.
+napi_value keeping(Environment& environment, napi_value made, napi_value init) {
+  if (made && as<Function>(environment.env, init)) environment.call(Helper::link, made, init);
+  return made;
 }
 
 napi_value create_table(napi_env env, napi_callback_info info) {
@@ -118,7 +125,7 @@ napi_value create_table(napi_env env, napi_callback_info info) {
   TableType type;
   type.element = *element;
   type.limits = limits_of(env, in[0]);
-  std::optional<Value> init = to_value(environment, *element, in[1]);
+  std::optional<Value> init = to_value(environment, *element, in[1], nullptr);
   std::optional<Engine> engine = init ? engine_of_process(environment) : std::nullopt;
   if (!engine) return nullptr;
   auto table = Table::create(*engine, type, *init);
@@ -126,7 +133,8 @@ napi_value create_table(napi_env env, napi_callback_info info) {
     raise_range_error(env, table.error());
     return nullptr;
   }
-  return Object::wrap(env, std::make_unique<TableObject>(environment, std::move(*table), true));
+  return keeping(environment, Object::wrap(env, std::make_unique<TableObject>(environment, std::move(*table), nullptr)),
+                 in[1]);
 }
 
 napi_value table_length(napi_env env, napi_callback_info info) {
@@ -145,12 +153,7 @@ napi_value table_get(napi_env env, napi_callback_info info) {
     raise_range_error(env, value.error());
     return nullptr;
   }
-  return from_value(Environment::of(env), *value, in[0]);
-}
-
-/// Returns the value of an argument for a table's element; nullopt, with a JavaScript exception pending, if it is none.
-std::optional<Value> element_of(Environment& environment, const TableObject& table, napi_value value) {
-  return to_value(environment, table.table().type().element, value);
+  return from_value(Environment::of(env), *value, {in[0], table->guest()});
 }
 
 napi_value table_set(napi_env env, napi_callback_info info) {
@@ -158,7 +161,7 @@ napi_value table_set(napi_env env, napi_callback_info info) {
   auto* table = in.get<TableObject>(0);
   double index = 0;
   if (!table || napi_get_value_double(env, in[1], &index) != napi_ok) return nullptr;
-  std::optional<Value> value = element_of(Environment::of(env), *table, in[2]);
+  std::optional<Value> value = to_value(Environment::of(env), table->table().type().element, in[2], in[0]);
   if (!value) return nullptr;
   if (auto set = table->table().set(static_cast<uint64_t>(index), *value); !set) raise_range_error(env, set.error());
   return nullptr;
@@ -169,7 +172,7 @@ napi_value table_grow(napi_env env, napi_callback_info info) {
   auto* table = in.get<TableObject>(0);
   double delta = 0;
   if (!table || napi_get_value_double(env, in[1], &delta) != napi_ok) return nullptr;
-  std::optional<Value> value = element_of(Environment::of(env), *table, in[2]);
+  std::optional<Value> value = to_value(Environment::of(env), table->table().type().element, in[2], in[0]);
   if (!value) return nullptr;
   auto old_size = table->table().grow(static_cast<uint64_t>(delta), *value);
   if (!old_size) {
@@ -199,7 +202,7 @@ napi_value create_global(napi_env env, napi_callback_info info) {
   if (*value_type == ValType::v128 && property(env, in[0], "zero"))
     init = Value(V128());
   else
-    init = to_value(environment, *value_type, in[1]);
+    init = to_value(environment, *value_type, in[1], nullptr);
   std::optional<Engine> engine = init ? engine_of_process(environment) : std::nullopt;
   if (!engine) return nullptr;
   auto global = Global::create(*engine, type, *init);
@@ -207,7 +210,8 @@ napi_value create_global(napi_env env, napi_callback_info info) {
     environment.raise(global.error());
     return nullptr;
   }
-  return Object::wrap(env, std::make_unique<GlobalObject>(environment, std::move(*global), true));
+  return keeping(environment,
+                 Object::wrap(env, std::make_unique<GlobalObject>(environment, std::move(*global), nullptr)), in[1]);
 }
 
 napi_value global_get(napi_env env, napi_callback_info info) {
@@ -220,7 +224,7 @@ napi_value global_get(napi_env env, napi_callback_info info) {
     environment.raise(value.error());
     return nullptr;
   }
-  return from_value(environment, *value, in[0]);
+  return from_value(environment, *value, {in[0], global->guest()});
 }
 
 napi_value global_set(napi_env env, napi_callback_info info) {
@@ -233,7 +237,7 @@ napi_value global_set(napi_env env, napi_callback_info info) {
     environment.raise_type_error("the global is immutable");
     return nullptr;
   }
-  std::optional<Value> value = to_value(environment, type.value, in[1]);
+  std::optional<Value> value = to_value(environment, type.value, in[1], in[0]);
   if (!value) return nullptr;
   if (auto set = global->global().set(*value); !set) environment.raise(set.error());
   return nullptr;

@@ -2,7 +2,6 @@
 
 #include <bit>
 
-#include "packages/node/addon/function.h"
 #include "packages/node/addon/references.h"
 
 namespace rotor::node {
@@ -92,12 +91,15 @@ napi_value from_slot(Environment& environment, ValType type, Slot slot) {
   }
 }
 
-std::optional<Value> to_value(Environment& environment, ValType type, napi_value value) {
+std::optional<Value> to_value(Environment& environment, ValType type, napi_value value, napi_value receiver) {
   if (type.is_func_ref()) {
     napi_valuetype kind = napi_undefined;
     napi_typeof(environment.env, value, &kind);
     if (kind == napi_null && type.nullable()) return Value::null(type);
-    if (const auto* function = as<Function>(environment.env, value)) return Value(function->func());
+    if (const auto* function = as<Function>(environment.env, value)) {
+      if (receiver) environment.call(Helper::link, receiver, value);
+      return Value(function->func());
+    }
     environment.raise_type_error("not a function of WebAssembly's" + std::string(type.nullable() ? ", nor null" : ""));
     return std::nullopt;
   }
@@ -111,13 +113,13 @@ std::optional<Value> to_value(Environment& environment, ValType type, napi_value
   return Value::from_bits(type, slot);
 }
 
-napi_value from_value(Environment& environment, const Value& value, napi_value keeper) {
+napi_value from_value(Environment& environment, const Value& value, const Origin& origin) {
   if (value.type() == ValType::v128) {
     environment.raise_type_error("JavaScript has no v128");
     return nullptr;
   }
   if (!value.type().is_func_ref()) return from_slot(environment, value.type(), value.bits());
-  if (!value.is_null()) return Function::of(environment, value.func(), keeper);
+  if (!value.is_null()) return Function::of(environment, value.func(), origin);
   napi_value null = nullptr;
   napi_get_null(environment.env, &null);
   return null;

@@ -1,9 +1,54 @@
 // WebAssembly's classes as the JS API has them, over Rotor's addon: Module, Instance, Memory, Table, Global.
 'use strict';
 
+const { isAnyArrayBuffer } = require('node:util/types');
+const { isMainThread } = require('node:worker_threads');
+
 const V8 = globalThis.WebAssembly;
 const kNone = Symbol('none');
-const keeps = new WeakMap();  // what a JavaScript object must keep alive
+
+// ---- what the addon calls ----
+
+const keeps = new WeakMap();  // what an object must keep alive
+const groups = new WeakMap();  // of an object of the addon's: those that its code may reach, and whose code may reach it
+
+/** Returns what is to live as long as an object: at last an instance, or a table or global of JavaScript's. */
+function homeOf(object) {
+  for (let home = object; ; home = keeps.get(home)) if (!keeps.has(home)) return home;
+}
+
+function groupOf(object) {
+  const home = homeOf(object);
+  let group = groups.get(home);
+  if (!group) groups.set(home, group = { homes: [home], next: undefined });
+  while (group.next) group = group.next;
+  return group;
+}
+
+/**
+ * Makes two objects keep each other alive. Native code holds weakly what instances import, or a closure over its
+ * instance would keep that for ever: so what may call an instance has to keep it, as far as a collector can see.
+ */
+function link(one, other) {
+  let into = groupOf(one);
+  let from = groupOf(other);
+  if (into === from) return;
+  if (into.homes.length < from.homes.length) [into, from] = [from, into];
+  into.homes.push(...from.homes);
+  from.homes = undefined;
+  from.next = into;
+}
+
+/** Makes a list of what an iterable yields, which must be so many. */
+function toList(values, count) {
+  const method = isObject(values) ? values[Symbol.iterator] : undefined;
+  if (typeof method !== 'function') throw new TypeError('several results are wanted, in something iterable');
+  const list = [...{ [Symbol.iterator]: () => method.call(values) }];
+  if (list.length !== count) throw new TypeError(`${count} results are wanted, not ${list.length}`);
+  return list;
+}
+
+const isObject = (value) => value !== null && (typeof value === 'object' || typeof value === 'function');
 
 /** Gives the addon what of JavaScript it calls. Once an environment, before anything else. */
 function initialize(addon) {
@@ -12,65 +57,91 @@ function initialize(addon) {
     LinkError: V8.LinkError,
     CompileError: V8.CompileError,
     toBigInt64: (value) => BigInt.asIntN(64, value),
-    toList: (value, count) => {
-      if (value === null || (typeof value !== 'object' && typeof value !== 'function') || typeof value[Symbol.iterator] !== 'function')
-        throw new TypeError('several results are wanted, in something iterable');
-      const list = [...value];
-      if (list.length !== count) throw new TypeError(`${count} results are wanted, not ${list.length}`);
-      return list;
-    },
+    toList,
     keep: (object, kept) => { keeps.set(object, kept); },
+    link,
   });
+  // Node ends worker threads when the process exits and waits for them, and can't tell a guest: which ends at the next
+  // function that it enters.
+  if (isMainThread) process.on('exit', () => addon.stopOthers());
 }
+
+// ---- conversions of arguments ----
+
+/** Returns a copy of the bytes of a module. */
+function bytesOf(source, where) {
+  if (isAnyArrayBuffer(source)) return new Uint8Array(new Uint8Array(source));
+  if (ArrayBuffer.isView(source)) return new Uint8Array(new Uint8Array(source.buffer, source.byteOffset, source.byteLength));
+  throw new TypeError(`WebAssembly.${where}: the bytes of a module are wanted: an ArrayBuffer or a view of one`);
+}
+
+/** Converts as `[EnforceRange] unsigned long` does. */
+function toIndex(value, what) {
+  if (typeof value === 'bigint') throw new TypeError(`${what}: a number is wanted, not a BigInt`);
+  const number = Math.trunc(Number(value));
+  if (!Number.isFinite(number) || number < 0 || number > 0xffff_ffff) throw new TypeError(`${what}: not a number of 32 bits`);
+  return number + 0;
+}
+
+/** Reads how large a memory or a table is and may become, in the order that the JS API has. */
+function limitsOf(descriptor, what, most) {
+  const address = descriptor.address;
+  if (address !== undefined && String(address) !== 'i32') throw new TypeError(`${what}: addresses are of type i32 here`);
+  const read = (name) => {
+    const value = descriptor[name];
+    return value === undefined ? undefined : toIndex(value, `${what}: ${name}`);
+  };
+  const initial = read('initial');
+  const maximum = read('maximum');
+  if (initial === undefined) throw new TypeError(`${what}: initial is wanted`);
+  if (initial > most) throw new RangeError(`${what}: initial is above ${most}`);
+  if (maximum !== undefined && maximum < initial) throw new RangeError(`${what}: the maximum is below the initial size`);
+  return { initial, maximum };
+}
+
+function wantDescriptor(descriptor, what) {
+  if (!isObject(descriptor)) throw new TypeError(`${what}: a descriptor is wanted`);
+}
+
+/** Returns what the elements of a table are without a value: null, or of external references undefined. */
+const emptyElement = (element) => (element === 'externref' ? undefined : null);
+const kZero = { i32: 0, i64: 0n, f32: 0, f64: 0, v128: 0, anyfunc: null, funcref: null, externref: undefined };
+
+/** Gives the properties of a class or namespace the attributes that Web IDL says: methods and accessors are enumerable. */
+function makeEnumerable(object, names) {
+  for (const name of names) Object.defineProperty(object, name, { enumerable: true });
+}
+
+// ---- the classes ----
 
 /**
  * Makes the classes over an addon. `rotatingBytes`: the limit of memories that are made for a guest that rotates;
  * undefined: they are ordinary ones. `stackBytes`: what guests may use of the stack.
  */
 function makeFace(addon, { rotatingBytes, stackBytes } = {}) {
-  // The addon's handles, and the objects of the classes that stand for them.
+  // The addon's handles, the objects of the classes that stand for them, and the classes.
   const handles = new WeakMap();
   const objects = new WeakMap();
-  const adopt = (object, handle) => { handles.set(object, handle); objects.set(handle, object); return object; };
-  const handleOf = (object, kind, method) => {
-    const handle = object !== null && typeof object === 'object' ? handles.get(object) : undefined;
-    if (!handle || !(object instanceof kind) || kinds.get(handle) !== kind)
-      throw new TypeError(`WebAssembly.${kind.name}${method ? '.' + method : ''}: not a WebAssembly.${kind.name}`);
-    return handle;
-  };
   const kinds = new WeakMap();
-  const become = (object, kind, handle) => { kinds.set(handle, kind); return adopt(object, handle); };
-  const made = (kind, handle) => objects.get(handle) ?? become(Object.create(kind.prototype), kind, handle);
-
-  const bytesOf = (source, where) => {
-    if (source instanceof ArrayBuffer || (typeof SharedArrayBuffer !== 'undefined' && source instanceof SharedArrayBuffer))
-      return new Uint8Array(source.slice(0));
-    if (ArrayBuffer.isView(source)) return new Uint8Array(source.buffer, source.byteOffset, source.byteLength).slice();
-    throw new TypeError(`WebAssembly.${where}: the bytes of a module are wanted: an ArrayBuffer or a view of one`);
+  const isA = (object, kind) => isObject(object) && kinds.get(object) === kind;
+  const handleOf = (object, kind, method) => {
+    if (!isA(object, kind)) throw new TypeError(`WebAssembly.${kind.name}${method ? `.${method}` : ''}: not a WebAssembly.${kind.name}`);
+    return handles.get(object);
   };
-  /** Converts as `[EnforceRange] unsigned long` does. */
-  const toIndex = (value, what, most = 0xffff_ffff) => {
-    if (typeof value === 'bigint') throw new TypeError(`${what}: a number is wanted, not a BigInt`);
-    const number = Math.trunc(Number(value));
-    if (!Number.isFinite(number) || number < 0 || number > 0xffff_ffff) throw new TypeError(`${what}: not a number of 32 bits`);
-    if (number > most) throw new RangeError(`${what}: above ${most}`);
-    return number + 0;
+  const become = (object, kind, handle) => {
+    kinds.set(object, kind);
+    handles.set(object, handle);
+    objects.set(handle, object);
+    return object;
   };
-  const limitsOf = (descriptor, what, most) => {
-    if (descriptor === null || (typeof descriptor !== 'object' && typeof descriptor !== 'function'))
-      throw new TypeError(`${what}: a descriptor is wanted`);
-    const maximum = descriptor.maximum === undefined ? undefined : toIndex(descriptor.maximum, `${what}: maximum`);
-    if (descriptor.initial === undefined) throw new TypeError(`${what}: initial is wanted`);
-    const initial = toIndex(descriptor.initial, `${what}: initial`, most);
-    if (maximum !== undefined && maximum < initial) throw new RangeError(`${what}: the maximum is below the initial size`);
-    return { initial, maximum };
-  };
+  const make = (kind, handle) => become(Object.create(kind.prototype), kind, handle);
   const describe = (module) => {
     const handle = handleOf(module, Module);
     return descriptions.get(handle) ?? descriptions.set(handle, addon.describe(handle)).get(handle);
   };
   const descriptions = new WeakMap();
   const sources = new WeakMap();
+  const exportsOf = new WeakMap();
 
   class Module {
     constructor(source) {
@@ -80,21 +151,25 @@ function makeFace(addon, { rotatingBytes, stackBytes } = {}) {
     }
     static exports(module) { return describe(module).exports.map(({ name, kind }) => ({ name, kind })); }
     static imports(module) { return describe(module).imports.map(({ module: from, name, kind }) => ({ module: from, name, kind })); }
-    static customSections(module, name) {
+    static customSections(module, sectionName) {
       const handle = handleOf(module, Module, 'customSections()');
-      if (name === undefined) throw new TypeError('WebAssembly.Module.customSections(): a name is wanted');
+      if (sectionName === undefined) throw new TypeError('WebAssembly.Module.customSections(): a name is wanted');
+      const name = String(sectionName);
+      if (!name.isWellFormed()) return [];  // no section has such a name
       const bytes = sources.get(module);
       if (!bytes) throw new Error('rotor: a module that was loaded from a code file has no bytes');
-      return addon.customSections(handle, String(name)).map(([offset, size]) => bytes.slice(offset, offset + size).buffer);
+      return addon.customSections(handle, name).map(([offset, size]) => bytes.slice(offset, offset + size).buffer);
     }
   }
 
   class Memory {
     constructor(descriptor) {
-      const limits = limitsOf(descriptor, 'WebAssembly.Memory()', 65536);
+      const what = 'WebAssembly.Memory()';
+      wantDescriptor(descriptor, what);
+      const limits = limitsOf(descriptor, what, 65536);
       const shared = Boolean(descriptor.shared);
-      if (shared && limits.maximum === undefined) throw new TypeError('WebAssembly.Memory(): a shared memory needs a maximum');
-      if (limits.maximum > 65536) throw new RangeError('WebAssembly.Memory(): the maximum is above 65536 pages');
+      if (shared && limits.maximum === undefined) throw new TypeError(`${what}: a shared memory needs a maximum`);
+      if (limits.maximum > 65536) throw new RangeError(`${what}: the maximum is above 65536 pages`);
       become(this, Memory, addon.createMemory({ ...limits, shared, limitBytes: rotatingBytes, imageable: rotatingBytes !== undefined }));
     }
     get buffer() { return addon.memoryBuffer(handleOf(this, Memory, 'buffer')); }
@@ -106,137 +181,136 @@ function makeFace(addon, { rotatingBytes, stackBytes } = {}) {
 
   class Table {
     constructor(descriptor, init = kNone) {
-      const limits = limitsOf(descriptor, 'WebAssembly.Table()', 10_000_000);
+      const what = 'WebAssembly.Table()';
+      wantDescriptor(descriptor, what);
       const element = String(descriptor.element);
       if (element !== 'anyfunc' && element !== 'funcref' && element !== 'externref')
-        throw new TypeError(`WebAssembly.Table(): no element type is named '${element}'`);
-      become(this, Table, addon.createTable({ ...limits, element }, initial(element, init)));
+        throw new TypeError(`${what}: no element type is named '${element}'`);
+      const limits = limitsOf(descriptor, what, 10_000_000);
+      become(this, Table, addon.createTable({ ...limits, element }, init === kNone ? emptyElement(element) : init));
     }
     get length() { return addon.tableLength(handleOf(this, Table, 'length')); }
     get(index) {
       const handle = handleOf(this, Table, 'get()');
       return addon.tableGet(handle, toIndex(index, 'WebAssembly.Table.get()'));
     }
-    set(index, value = kNone) {
+    set(index, value = undefined) {
       const handle = handleOf(this, Table, 'set()');
       if (arguments.length === 0) throw new TypeError('WebAssembly.Table.set(): an index is wanted');
-      addon.tableSet(handle, toIndex(index, 'WebAssembly.Table.set()'), initial(addon.tableElement(handle), arguments.length > 1 ? value === kNone ? undefined : value : kNone));
+      const at = toIndex(index, 'WebAssembly.Table.set()');
+      addon.tableSet(handle, at, arguments.length === 1 ? emptyElement(addon.tableElement(handle)) : value);
     }
     grow(delta, value = kNone) {
       const handle = handleOf(this, Table, 'grow()');
-      return addon.tableGrow(handle, toIndex(delta, 'WebAssembly.Table.grow()'), initial(addon.tableElement(handle), value));
+      const by = toIndex(delta, 'WebAssembly.Table.grow()');
+      return addon.tableGrow(handle, by, value === kNone ? emptyElement(addon.tableElement(handle)) : value);
     }
   }
-  /** Returns what a table's elements are without a value: null, or of external references undefined. */
-  const initial = (element, value) => (value !== kNone ? (value === undefined && element !== 'externref' ? null : value) : element === 'externref' ? undefined : null);
 
-  const kZero = { i32: 0, i64: 0n, f32: 0, f64: 0, v128: 0, anyfunc: null, funcref: null, externref: undefined };
   class Global {
-    constructor(descriptor, value) {
-      if (descriptor === null || (typeof descriptor !== 'object' && typeof descriptor !== 'function'))
-        throw new TypeError('WebAssembly.Global(): a descriptor is wanted');
+    constructor(descriptor, value = kNone) {
+      const what = 'WebAssembly.Global()';
+      wantDescriptor(descriptor, what);
       const mutable = Boolean(descriptor.mutable);
       const type = String(descriptor.value);
-      if (!(type in kZero)) throw new TypeError(`WebAssembly.Global(): no value type is named '${type}'`);
-      if (type === 'v128') throw new TypeError('WebAssembly.Global(): JavaScript has no v128');
-      become(this, Global, addon.createGlobal({ value: type, mutable }, value === undefined ? kZero[type] : value));
+      if (!Object.hasOwn(kZero, type)) throw new TypeError(`${what}: no value type is named '${type}'`);
+      if (type === 'v128') throw new TypeError(`${what}: JavaScript has no v128`);
+      become(this, Global, addon.createGlobal({ value: type, mutable }, value === kNone ? kZero[type] : value));
     }
     get value() { return addon.globalGet(handleOf(this, Global, 'value')); }
-    set value(value) {
-      const handle = handleOf(this, Global, 'value');
-      addon.globalSet(handle, value);
-    }
+    set value(value) { addon.globalSet(handleOf(this, Global, 'value'), value); }
     valueOf() { return addon.globalGet(handleOf(this, Global, 'valueOf()')); }
   }
+  const classOf = { memory: Memory, table: Table, global: Global };
 
-  const isObject = (value) => value !== null && (typeof value === 'object' || typeof value === 'function');
+  class Instance {
+    constructor(module, imports = undefined) {
+      handleOf(module, Module, 'Instance()');
+      start(this, module, readImports(module, imports));
+    }
+    get exports() {
+      handleOf(this, Instance, 'exports');
+      return exportsOf.get(this);
+    }
+  }
+
   /** Reads what a module imports, in order, as the addon wants it. */
-  const readImports = (module, imports) => {
+  function readImports(module, imports) {
     const wanted = describe(module).imports;
     if (imports !== undefined && !isObject(imports)) throw new TypeError('WebAssembly.Instance(): the imports are not an object');
     if (wanted.length && imports === undefined) throw new TypeError('WebAssembly.Instance(): imports are wanted');
     return wanted.map(({ module: from, name, kind, value: type }) => {
+      const refuse = (why) => new V8.LinkError(`WebAssembly.Instance(): import ${from}.${name}: ${why}`);
       const group = imports[from];
       if (!isObject(group)) throw new TypeError(`WebAssembly.Instance(): import ${from}: not an object`);
       const value = group[name];
-      if (kind === 'memory' || kind === 'table') {
-        const handle = isObject(value) ? handles.get(value) : undefined;
-        if (!handle || kinds.get(handle) !== (kind === 'memory' ? Memory : Table))
-          throw new V8.LinkError(`WebAssembly.Instance(): import ${from}.${name}: not a WebAssembly.${kind === 'memory' ? 'Memory' : 'Table'}`);
-        return handle;
-      }
-      if (kind === 'global') {
-        const handle = isObject(value) ? handles.get(value) : undefined;
-        if (handle && kinds.get(handle) === Global) return handle;
-        if (type === 'v128') throw new V8.LinkError(`WebAssembly.Instance(): import ${from}.${name}: JavaScript has no v128`);
+      if (kind === 'function') {
+        if (typeof value !== 'function') throw refuse('not a function');
         return value;
       }
-      if (typeof value !== 'function') throw new V8.LinkError(`WebAssembly.Instance(): import ${from}.${name}: not a function`);
+      if (isA(value, classOf[kind])) return handles.get(value);
+      if (kind !== 'global') throw refuse(`not a WebAssembly.${classOf[kind].name}`);
+      if (type === 'v128') throw refuse('JavaScript has no v128');
       return value;
     });
-  };
-
-  class Instance {
-    constructor(module, imports) {
-      handleOf(module, Module, 'Instance()');
-      instantiate(this, module, readImports(module, imports));
-    }
   }
-  const classOf = { memory: Memory, table: Table, global: Global };
-  function instantiate(instance, module, values, options) {
+
+  /** Makes `instance` one of a module. Returns its handle. */
+  function start(instance, module, values, options) {
     const handle = addon.instantiate(handleOf(module, Module), values, { stackBytes, ...options });
     become(instance, Instance, handle);
     const exports = Object.create(null);
     for (const [name, kind, value] of addon.exportsOf(handle))
-      exports[name] = kind === 'function' ? value : made(classOf[kind], value);
-    Object.defineProperty(instance, 'exports', { value: Object.freeze(exports), enumerable: true, configurable: true });
+      exports[name] = kind === 'function' ? value : objects.get(value) ?? make(classOf[kind], value);
+    exportsOf.set(instance, Object.freeze(exports));
     return handle;
   }
 
-  async function compile(source) {
-    const bytes = bytesOf(source, 'compile()');
-    const module = become(Object.create(Module.prototype), Module, await addon.compileAsync(bytes));
+  async function compileBytes(bytes) {
+    const module = make(Module, await addon.compileAsync(bytes));
     sources.set(module, bytes);
     return module;
   }
-  async function instantiateAsync(source, imports) {
-    if (isObject(source) && kinds.get(handles.get(source)) === Module) {
-      await undefined;
-      return new Instance(source, imports);
-    }
-    const bytes = bytesOf(source, 'instantiate()');
-    if (imports !== undefined && !isObject(imports)) throw new TypeError('WebAssembly.instantiate(): the imports are not an object');
-    const module = await compile(bytes);
-    return { module, instance: new Instance(module, imports) };
-  }
-  const streaming = (name) => async () => {
+  const refuseStreaming = (name) => {
     throw new TypeError(`rotor: WebAssembly.${name} is not there: compile the bytes of the response`);
   };
+  const functions = {
+    validate(source) { return addon.validate(bytesOf(source, 'validate()')); },
+    async compile(source) { return compileBytes(bytesOf(source, 'compile()')); },
+    async instantiate(source, imports = undefined) {
+      if (isA(source, Module)) {
+        // The imports are read at once; the instance starts in a later turn.
+        const values = readImports(source, imports);
+        const instance = Object.create(Instance.prototype);
+        await undefined;
+        start(instance, source, values);
+        return instance;
+      }
+      const bytes = bytesOf(source, 'instantiate()');
+      if (imports !== undefined && !isObject(imports)) throw new TypeError('WebAssembly.instantiate(): the imports are not an object');
+      const module = await compileBytes(bytes);
+      return { module, instance: new Instance(module, imports) };
+    },
+    async compileStreaming() { refuseStreaming('compileStreaming'); },
+    async instantiateStreaming() { refuseStreaming('instantiateStreaming'); },
+  };
 
-  for (const [kind, name] of [[Module, 'Module'], [Instance, 'Instance'], [Memory, 'Memory'], [Table, 'Table'], [Global, 'Global']]) {
-    Object.defineProperty(kind.prototype, Symbol.toStringTag, { value: `WebAssembly.${name}`, configurable: true });
-    for (const method of Object.getOwnPropertyNames(kind.prototype)) {
-      const property = Object.getOwnPropertyDescriptor(kind.prototype, method);
-      if (method !== 'constructor') Object.defineProperty(kind.prototype, method, { ...property, enumerable: true });
-    }
+  makeEnumerable(Module, ['exports', 'imports', 'customSections']);
+  const WebAssembly = Object.create(Object.prototype, { [Symbol.toStringTag]: { value: 'WebAssembly', configurable: true } });
+  const define = (name, value, enumerable) => Object.defineProperty(WebAssembly, name, { value, writable: true, enumerable, configurable: true });
+  for (const kind of [Module, Instance, Memory, Table, Global]) {
+    makeEnumerable(kind.prototype, Object.getOwnPropertyNames(kind.prototype).filter((name) => name !== 'constructor'));
+    Object.defineProperty(kind.prototype, Symbol.toStringTag, { value: `WebAssembly.${kind.name}`, configurable: true });
+    define(kind.name, kind, false);
   }
-  const WebAssembly = Object.create(Object.prototype, {
-    [Symbol.toStringTag]: { value: 'WebAssembly', configurable: true },
-  });
-  const define = (name, value) => Object.defineProperty(WebAssembly, name, { value, writable: true, configurable: true });
-  for (const kind of [Module, Instance, Memory, Table, Global]) define(kind.name, kind);
-  for (const name of ['CompileError', 'LinkError', 'RuntimeError']) define(name, V8[name]);
-  define('validate', (source) => addon.validate(bytesOf(source, 'validate()')));
-  define('compile', compile);
-  define('instantiate', instantiateAsync);
-  define('compileStreaming', streaming('compileStreaming'));
-  define('instantiateStreaming', streaming('instantiateStreaming'));
+  for (const name of ['CompileError', 'LinkError', 'RuntimeError']) define(name, V8[name], false);
+  for (const [name, value] of Object.entries(functions)) define(name, value, true);
 
   return {
     WebAssembly,
     /** Makes a module of a handle, and of its bytes if they are known. */
     moduleOf: (handle, bytes) => {
-      const module = become(Object.create(Module.prototype), Module, handle);
+      const module = make(Module, handle);
       if (bytes) sources.set(module, bytes);
       return module;
     },
@@ -245,7 +319,7 @@ function makeFace(addon, { rotatingBytes, stackBytes } = {}) {
     /** Makes an instance with options of the addon's. Returns it and its handle. */
     instantiate: (module, imports, options) => {
       const instance = Object.create(Instance.prototype);
-      const handle = instantiate(instance, module, readImports(module, imports), options);
+      const handle = start(instance, module, readImports(module, imports), options);
       return { instance, handle };
     },
   };
