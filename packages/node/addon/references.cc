@@ -1,5 +1,7 @@
 #include "packages/node/addon/references.h"
 
+#include <algorithm>
+
 #include "packages/node/addon/environment.h"
 #include "packages/node/addon/guest.h"
 #include "packages/node/addon/table.h"
@@ -52,7 +54,10 @@ void References::sweep() {
     if (reference.bits < next_) named[static_cast<uint32_t>(reference.bits)] = true;
   };
   for (const Guest* guest : environment_.guests)
-    if (!guest->mark_references(mark)) return;  // one that can't be asked: all are kept
+    if (!guest->mark_references(mark)) {
+      due_ = added_ * 2;  // one can't be asked, as long as it is there: all are kept
+      return;
+    }
   for (const TableObject* table : environment_.tables) table->mark_references(mark);
   for (const GlobalObject* global : environment_.globals) global->mark_references(mark);
   std::vector<bool> was_free(next_);
@@ -69,6 +74,7 @@ void References::sweep() {
     }
   }
   added_ = 0;
+  due_ = std::max<size_t>(kLeastAdded, in_use_);
 }
 
 }  // namespace rotor::node

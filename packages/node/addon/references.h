@@ -23,7 +23,7 @@ class References {
   napi_value get(ExternRef reference) const;
   /// Lets go what no guest can name any more, if enough was added since the last time. Pre: no guest runs.
   void sweep_if_due() {
-    if (added_ >= kLeastAdded && added_ >= in_use_) sweep();
+    if (added_ >= due_) sweep();
   }
   void sweep();
   /// Returns the values that are kept now.
@@ -40,6 +40,7 @@ class References {
   std::vector<uint32_t> free_;
   size_t in_use_ = 0;  ///< after the last sweep
   size_t added_ = 0;   ///< since the last sweep
+  size_t due_ = kLeastAdded;
 };
 
 }  // namespace rotor::node
