@@ -270,14 +270,8 @@ InstanceUsage Instance::usage() const { return impl_ ? impl_->usage() : Instance
 
 Result<void> Instance::each_extern_ref(const std::function<void(ExternRef)>& visit) const {
   if (!impl_) return empty();
-  // As a call does: whoever asks often would else end the bias to this thread each time.
-  runtime::LinkGroup& group = *impl_->group;
-  if (!group.enter_quickly(runtime::t_thread)) ROTOR_CHECK(group.enter());
-  struct Inside {
-    runtime::LinkGroup& group;
-    ~Inside() { group.leave_call(runtime::t_thread); }
-  } inside{group};
-  if (!group.entered_once())
+  ROTOR_TRY(auto inside, runtime::GroupEntry::enter(impl_->group.get()));
+  if (!impl_->group->entered_once())
     return fail(ErrorKind::invalid_argument, "a call runs in the instance or in one that it is linked to");
   for (const auto& table : impl_->tables) {
     if (!table->element().is_extern_ref()) continue;
