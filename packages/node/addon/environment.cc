@@ -2,9 +2,6 @@
 
 #include <cctype>
 
-#include "packages/node/addon/memory.h"
-#include "packages/node/addon/references.h"
-
 namespace rotor::node {
 
 namespace {
@@ -100,7 +97,7 @@ napi_value Object::holder(napi_env env) const {
 
 // ---- the environment ----
 
-Environment::Environment(napi_env e) : env(e), references(std::make_unique<References>(*this)) {}
+Environment::Environment(napi_env e) : env(e), references(e) {}
 
 Environment::~Environment() = default;
 

@@ -11,16 +11,22 @@
 #include <utility>
 #include <vector>
 
+#include "packages/node/addon/references.h"
 #include "rotor/rotor.h"
 
 namespace rotor::node {
 
 class Function;
-class GlobalObject;
-class Guest;
-class MemoryObject;
-class References;
-class TableObject;
+
+/// A memory whose buffer JavaScript may have.
+class BufferHolder {
+ public:
+  /// Detaches the buffer if there is one and the memory has grown since. Returns whether there is none now.
+  virtual bool detach_if_grown() = 0;
+
+ protected:
+  ~BufferHolder() = default;
+};
 
 /// Functions and classes of JavaScript that the addon calls, by their names in the object that `init` is given.
 enum class Helper : uint8_t {
@@ -72,13 +78,10 @@ class Environment : public std::enable_shared_from_this<Environment> {
   /// Calls into guests that this thread is in. What converts their arguments counts: it may call JavaScript, while
   /// references that were converted already are named by no guest yet.
   unsigned depth = 0;
-  std::unique_ptr<References> references;
+  References references;
   /// Functions of guests that JavaScript has, by the engine's reference: one function is one object.
   std::unordered_map<uint64_t, Function*> functions;
-  std::vector<MemoryObject*> buffered;  ///< those whose buffer JavaScript may have
-  std::vector<Guest*> guests;
-  std::vector<TableObject*> tables;    ///< that JavaScript made
-  std::vector<GlobalObject*> globals;  ///< that JavaScript made
+  std::vector<BufferHolder*> buffered;
 
  private:
   napi_ref helpers_[static_cast<size_t>(Helper::count)] = {};

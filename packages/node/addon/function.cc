@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <array>
 
-#include "packages/node/addon/guest.h"
-#include "packages/node/addon/references.h"
 #include "packages/node/addon/values.h"
 
 namespace rotor::node {
@@ -106,7 +104,7 @@ napi_value Function::of_export(Environment& environment, Func func, const Origin
   return value;
 }
 
-void Function::belong_to(Guest& guest, const std::string& name) {
+void Function::belong_to(FunctionOwner& guest, const std::string& name) {
   guest_ = &guest;
   name_ = name;
   effect_ = guest.effect_of(name);
@@ -197,10 +195,46 @@ napi_value Function::call_any(napi_value* arguments) {
 template <class T>
 void Function::finish(const Result<T>& called, Slot first_result) {
   if (environment_->depth == 0) {
-    environment_->references->sweep_if_due();
+    environment_->references.sweep_if_due();
     if (guest_) guest_->left(*this, called.has_value(), first_result);
   }
   if (!called) environment_->raise(called.error());
+}
+
+// ---- values of any type ----
+
+std::optional<Value> to_value(Environment& environment, ValType type, napi_value value, napi_value receiver) {
+  if (type.is_func_ref()) {
+    napi_valuetype kind = napi_undefined;
+    napi_typeof(environment.env, value, &kind);
+    if (kind == napi_null && type.nullable()) return Value::null(type);
+    if (const auto* function = as<Function>(environment.env, value)) {
+      if (receiver) environment.call(Helper::link, receiver, value);
+      return Value(function->func());
+    }
+    environment.raise_type_error("not a function of WebAssembly's" + std::string(type.nullable() ? ", nor null" : ""));
+    return std::nullopt;
+  }
+  if (type == ValType::v128) {
+    environment.raise_type_error("JavaScript has no v128");
+    return std::nullopt;
+  }
+  Slot slot = 0;
+  if (!to_slot(environment, type, value, slot)) return std::nullopt;
+  if (type.is_ref()) return slot ? Value(ExternRef{slot}) : Value::null(type);
+  return Value::from_bits(type, slot);
+}
+
+napi_value from_value(Environment& environment, const Value& value, const Origin& origin) {
+  if (value.type() == ValType::v128) {
+    environment.raise_type_error("JavaScript has no v128");
+    return nullptr;
+  }
+  if (!value.type().is_func_ref()) return from_slot(environment, value.type(), value.bits());
+  if (!value.is_null()) return Function::of(environment, value.func(), origin);
+  napi_value null = nullptr;
+  napi_get_null(environment.env, &null);
+  return null;
 }
 
 // ---- functions of JavaScript ----
@@ -240,7 +274,7 @@ Result<void> HostFunctions::call(uint32_t index, const FuncType& type, Caller& c
   return {};
 }
 
-Origin HostFunctions::origin() const { return guest_ ? Origin{guest_->holder(environment_->env), guest_} : Origin{}; }
+Origin HostFunctions::origin() const { return guest_ ? Origin{guest_->owner_holder(), guest_} : Origin{}; }
 
 bool HostFunctions::store(const FuncType& type, napi_value result, Slot* slots) {
   Environment& environment = *environment_;

@@ -4,6 +4,8 @@
 #include <node_api.h>
 
 #include <memory>
+#include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -12,7 +14,7 @@
 
 namespace rotor::node {
 
-class Guest;
+class Function;
 
 /// What a call of an export leaves behind, as the rotation's policy says.
 enum class Effect : uint8_t {
@@ -23,10 +25,30 @@ enum class Effect : uint8_t {
   release,   ///< it frees the memory that its first argument points to
 };
 
+/// Whose functions they are: a guest, which is told of their calls.
+class FunctionOwner {
+ public:
+  virtual bool is_rotating() const = 0;
+  virtual Effect effect_of(const std::string& name) const = 0;
+  virtual void add(Function& function) = 0;
+  virtual void forget(Function& function) = 0;
+  /// Takes note of a call that begins. Returns false, with a JavaScript exception pending, if it may not.
+  virtual bool enter(const Function& function, const Slot* slots, std::span<const ValType> params) = 0;
+  /// Takes note of a call that failed.
+  virtual void failed(const Error& error) = 0;
+  /// Takes note that the outermost call is left, and tells JavaScript if there is something to do.
+  virtual void left(const Function& function, bool returned, Slot result) = 0;
+  /// Returns the JavaScript object that stands for it; nullptr if that is gone.
+  virtual napi_value owner_holder() const = 0;
+
+ protected:
+  ~FunctionOwner() = default;
+};
+
 /// Where JavaScript got a function from.
 struct Origin {
-  napi_value keeper = nullptr;  ///< what the function keeps alive, so that its instance lives; nullptr: nothing
-  Guest* guest = nullptr;       ///< whose function it is, if that may rotate
+  napi_value keeper = nullptr;     ///< what the function keeps alive, so that its instance lives; nullptr: nothing
+  FunctionOwner* guest = nullptr;  ///< whose function it is, if that may rotate
 };
 
 /// A function of a guest as a JavaScript function.
@@ -53,7 +75,7 @@ class Function final : public Object {
  private:
   Function(Environment& environment, Func func);
   static napi_value make(Environment& environment, Func func, const Origin& origin, Function*& made);
-  void belong_to(Guest& guest, const std::string& name);
+  void belong_to(FunctionOwner& guest, const std::string& name);
   void register_key();
   void forget_key();
   static napi_value call(napi_env env, napi_callback_info info);
@@ -69,16 +91,22 @@ class Function final : public Object {
   uint64_t key_;
   bool plain_ = true;  ///< all its types are
   size_t slots_ = 1;   ///< that a call needs, if it is plain
-  Guest* guest_ = nullptr;
+  FunctionOwner* guest_ = nullptr;
   std::string name_;
   Effect effect_ = Effect::lasting;
 };
+
+/// Convert values of any type, functions among them: a v128 is a TypeError. A function and `receiver`, unless that is
+/// null, keep each other alive from then on: it is where the value goes.
+std::optional<Value> to_value(Environment& environment, ValType type, napi_value value, napi_value receiver);
+/// Returns nullptr, with a JavaScript exception pending, if that can't be.
+napi_value from_value(Environment& environment, const Value& value, const Origin& origin);
 
 /// The JavaScript functions that one instance imports. It does not keep them alive, since they often close over the
 /// instance, and nothing would tell a collector so: who may call the instance keeps what it imports (Helper::link).
 class HostFunctions {
  public:
-  HostFunctions(Environment& environment, Guest& guest)
+  HostFunctions(Environment& environment, FunctionOwner& guest)
       : environment_(environment.shared_from_this()), guest_(&guest) {}
   ~HostFunctions();
   HostFunctions(const HostFunctions&) = delete;
@@ -95,7 +123,7 @@ class HostFunctions {
   Origin origin() const;
 
   std::shared_ptr<Environment> environment_;
-  Guest* guest_;
+  FunctionOwner* guest_;
   std::vector<napi_ref> functions_;  ///< by the import's index
 };
 

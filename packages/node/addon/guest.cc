@@ -7,7 +7,6 @@
 #include <utility>
 
 #include "packages/node/addon/engine.h"
-#include "packages/node/addon/references.h"
 #include "packages/node/addon/values.h"
 #include "rotor/trap.h"
 
@@ -77,12 +76,12 @@ Guest::Guest(Environment& environment, Module module)
     : environment_(environment.shared_from_this()),
       module_(std::move(module)),
       host_functions_(std::make_shared<HostFunctions>(environment, *this)) {
-  environment.guests.push_back(this);
+  environment.references.add(*this);
 }
 
 Guest::~Guest() {
   running.forget(*this);
-  std::erase(environment_->guests, this);
+  environment_->references.remove(*this);
   for (Function* function : functions_) function->forget_guest();
   host_functions_->forget_guest();  // other instances may go on to call the instance's functions
   environment_->drop(tell_);
@@ -540,7 +539,7 @@ napi_value Guest::state() const {
   number("bytes", static_cast<double>(memory_bytes()));
   number("unpassed", static_cast<double>(unpassed_.size()));
   number("workers", pool_ ? static_cast<double>(pool_->size()) : 0);
-  number("references", static_cast<double>(environment_->references->size()));
+  number("references", static_cast<double>(environment_->references.size()));
   number("checkpointBytes", checkpoint_ ? static_cast<double>(checkpoint_->memory_bytes()) : 0);
   number("checkpointResident", checkpoint_ ? static_cast<double>(checkpoint_->resident_bytes()) : 0);
   flag("hasCheckpoint", checkpoint_.has_value());
@@ -648,8 +647,8 @@ napi_value stop_others(napi_env env, napi_callback_info) {
 
 napi_value sweep(napi_env env, napi_callback_info) {
   Environment& environment = Environment::of(env);
-  if (environment.depth == 0) environment.references->sweep();
-  return js_number(env, static_cast<double>(environment.references->size()));
+  if (environment.depth == 0) environment.references.sweep();
+  return js_number(env, static_cast<double>(environment.references.size()));
 }
 
 }  // namespace

@@ -25,7 +25,7 @@
 namespace rotor::node {
 
 /// Used by its environment's thread only; the workers of its pool are threads of their own.
-class Guest final : public Object {
+class Guest final : public Object, public FunctionOwner, public ReferenceHolder {
  public:
   static constexpr Kind kKind = Kind::instance;
   Kind kind() const override { return kKind; }
@@ -37,17 +37,15 @@ class Guest final : public Object {
   /// Returns [name, kind, value] of each export: the same array each time, which the JavaScript object keeps.
   napi_value exports();
 
-  // ---- called for each call of an export ----
-  Effect effect_of(const std::string& name) const;
-  bool is_rotating() const { return rotating_; }
-  void add(Function& function) { functions_.insert(&function); }
-  void forget(Function& function) { functions_.erase(&function); }
-  /// Takes note of a call that begins. Returns false, with a JavaScript exception pending, if it may not.
-  bool enter(const Function& function, const Slot* slots, std::span<const ValType> params);
-  /// Takes note of a call that failed.
-  void failed(const Error& error);
-  /// Takes note that the outermost call is left, and tells JavaScript if there is something to do.
-  void left(const Function& function, bool returned, Slot result);
+  // ---- FunctionOwner ----
+  Effect effect_of(const std::string& name) const override;
+  bool is_rotating() const override { return rotating_; }
+  void add(Function& function) override { functions_.insert(&function); }
+  void forget(Function& function) override { functions_.erase(&function); }
+  bool enter(const Function& function, const Slot* slots, std::span<const ValType> params) override;
+  void failed(const Error& error) override;
+  void left(const Function& function, bool returned, Slot result) override;
+  napi_value owner_holder() const override { return holder(environment_->env); }
 
   // ---- rotation ----
   /// Takes a checkpoint. `pointers`: those that JavaScript holds into the state. Returns an object with its figures, or
@@ -64,7 +62,7 @@ class Guest final : public Object {
   void notify_at(uint64_t bytes) { notify_at_ = bytes; }
   napi_value state() const;
   /// Marks what external references the instance, or its checkpoint, still names. Returns false if it can't be asked.
-  bool mark_references(const std::function<void(ExternRef)>& mark) const;
+  bool mark_references(const std::function<void(ExternRef)>& mark) const override;
 
  private:
   struct Import {

@@ -16,7 +16,7 @@ MemoryObject::MemoryObject(Environment& environment, Memory memory)
     : environment_(environment.shared_from_this()), memory_(memory.pinned()) {}
 
 MemoryObject::~MemoryObject() {
-  std::erase(environment_->buffered, this);
+  std::erase(environment_->buffered, static_cast<BufferHolder*>(this));
   // Whoever has the buffer may go on to use it.
   environment_->drop(buffer_);
 }
@@ -30,7 +30,7 @@ napi_value MemoryObject::buffer() {
     if (napi_is_detached_arraybuffer(env, value, &is_detached) == napi_ok && !is_detached) return value;
     detach();  // JavaScript transferred it, which V8 lets nobody do with a buffer of its own memories
   }
-  std::erase(environment_->buffered, this);
+  std::erase(environment_->buffered, static_cast<BufferHolder*>(this));
   auto bytes = std::make_unique<Bytes>(memory_.pinned(), memory_.data(), memory_.size_bytes());
   auto free = [](napi_env, void*, void* hint) { delete static_cast<Bytes*>(hint); };
   if (napi_create_external_arraybuffer(env, bytes->data, bytes->size, free, bytes.get(), &value) != napi_ok) {
@@ -68,7 +68,7 @@ void MemoryObject::detach() {
 
 void MemoryObject::exchange(Memory memory) {
   detach();
-  std::erase(environment_->buffered, this);
+  std::erase(environment_->buffered, static_cast<BufferHolder*>(this));
   memory_ = memory.pinned();
 }
 

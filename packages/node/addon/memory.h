@@ -10,7 +10,7 @@
 
 namespace rotor::node {
 
-class MemoryObject final : public Object {
+class MemoryObject final : public Object, public BufferHolder {
  public:
   static constexpr Kind kKind = Kind::memory;
   Kind kind() const override { return kKind; }
@@ -22,8 +22,7 @@ class MemoryObject final : public Object {
   /// SharedArrayBuffer for a shared memory either: Node-API can't make one of memory that is not V8's. nullptr, with a
   /// JavaScript exception pending, if the system refused.
   napi_value buffer();
-  /// Detaches the buffer if there is one and the memory has grown since. Returns whether there is none now.
-  bool detach_if_grown();
+  bool detach_if_grown() override;
   /// Detaches the buffer if there is one: the next one is another object.
   void detach();
   /// Becomes another memory: the guest's next generation.

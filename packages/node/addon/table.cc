@@ -9,29 +9,31 @@
 
 namespace rotor::node {
 
-TableObject::TableObject(Environment& environment, Table table, Guest* guest)
+TableObject::TableObject(Environment& environment, Table table, FunctionOwner* guest)
     : environment_(environment.shared_from_this()), table_(std::move(table)), guest_(guest) {
-  if (!guest) environment_->tables.push_back(this);
+  if (!guest) environment_->references.add(*this);
 }
 
-TableObject::~TableObject() { std::erase(environment_->tables, this); }
+TableObject::~TableObject() { environment_->references.remove(*this); }
 
-void TableObject::mark_references(const std::function<void(ExternRef)>& mark) const {
-  if (!table_.type().element.is_extern_ref()) return;
+bool TableObject::mark_references(const std::function<void(ExternRef)>& mark) const {
+  if (!table_.type().element.is_extern_ref()) return true;
   for (uint64_t i = 0, size = table_.size(); i < size; ++i)
     if (auto value = table_.get(i); value && !value->is_null()) mark(value->externref());
+  return true;
 }
 
-GlobalObject::GlobalObject(Environment& environment, Global global, Guest* guest)
+GlobalObject::GlobalObject(Environment& environment, Global global, FunctionOwner* guest)
     : environment_(environment.shared_from_this()), global_(std::move(global)), guest_(guest) {
-  if (!guest) environment_->globals.push_back(this);
+  if (!guest) environment_->references.add(*this);
 }
 
-GlobalObject::~GlobalObject() { std::erase(environment_->globals, this); }
+GlobalObject::~GlobalObject() { environment_->references.remove(*this); }
 
-void GlobalObject::mark_references(const std::function<void(ExternRef)>& mark) const {
-  if (!global_.type().value.is_extern_ref()) return;
+bool GlobalObject::mark_references(const std::function<void(ExternRef)>& mark) const {
+  if (!global_.type().value.is_extern_ref()) return true;
   if (auto value = global_.get(); value && !value->is_null()) mark(value->externref());
+  return true;
 }
 
 namespace {

@@ -7,43 +7,44 @@
 #include <memory>
 
 #include "packages/node/addon/environment.h"
+#include "packages/node/addon/function.h"
 #include "rotor/rotor.h"
 
 namespace rotor::node {
 
-class TableObject final : public Object {
+class TableObject final : public Object, public ReferenceHolder {
  public:
   static constexpr Kind kKind = Kind::table;
   Kind kind() const override { return kKind; }
   /// `guest`: the one whose table it is, which the object keeps; nullptr if JavaScript made it.
-  TableObject(Environment& environment, Table table, Guest* guest);
+  TableObject(Environment& environment, Table table, FunctionOwner* guest);
   ~TableObject() override;
   const Table& table() const { return table_; }
-  Guest* guest() const { return guest_; }
+  FunctionOwner* guest() const { return guest_; }
   void exchange(Table table) { table_ = std::move(table); }
-  void mark_references(const std::function<void(ExternRef)>& mark) const;
+  bool mark_references(const std::function<void(ExternRef)>& mark) const override;
 
  private:
   std::shared_ptr<Environment> environment_;
   Table table_;
-  Guest* guest_;
+  FunctionOwner* guest_;
 };
 
-class GlobalObject final : public Object {
+class GlobalObject final : public Object, public ReferenceHolder {
  public:
   static constexpr Kind kKind = Kind::global;
   Kind kind() const override { return kKind; }
-  GlobalObject(Environment& environment, Global global, Guest* guest);  ///< `guest`: as of a TableObject
+  GlobalObject(Environment& environment, Global global, FunctionOwner* guest);  ///< `guest`: as of a TableObject
   ~GlobalObject() override;
   const Global& global() const { return global_; }
-  Guest* guest() const { return guest_; }
+  FunctionOwner* guest() const { return guest_; }
   void exchange(Global global) { global_ = std::move(global); }
-  void mark_references(const std::function<void(ExternRef)>& mark) const;
+  bool mark_references(const std::function<void(ExternRef)>& mark) const override;
 
  private:
   std::shared_ptr<Environment> environment_;
   Global global_;
-  Guest* guest_;
+  FunctionOwner* guest_;
 };
 
 /// Defines the functions of memories, tables and globals on the addon's exports.

@@ -2,8 +2,6 @@
 
 #include <bit>
 
-#include "packages/node/addon/references.h"
-
 namespace rotor::node {
 
 namespace {
@@ -69,7 +67,7 @@ bool to_slot(Environment& environment, ValType type, napi_value value, Slot& slo
     environment.raise_type_error("a value of type " + to_string(type) + " can't come from JavaScript");
     return false;
   }
-  slot = environment.references->add(value).bits;
+  slot = environment.references.add(value).bits;
   if (slot == 0 && !type.nullable()) {
     environment.raise_type_error("null is no value of type " + to_string(type));
     return false;
@@ -87,42 +85,8 @@ napi_value from_slot(Environment& environment, ValType type, Slot slot) {
       napi_create_double(env, std::bit_cast<float>(static_cast<uint32_t>(slot)), &value);
       return value;
     case ValType::Kind::f64: napi_create_double(env, std::bit_cast<double>(slot), &value); return value;
-    default: return environment.references->get({slot});
+    default: return environment.references.get({slot});
   }
-}
-
-std::optional<Value> to_value(Environment& environment, ValType type, napi_value value, napi_value receiver) {
-  if (type.is_func_ref()) {
-    napi_valuetype kind = napi_undefined;
-    napi_typeof(environment.env, value, &kind);
-    if (kind == napi_null && type.nullable()) return Value::null(type);
-    if (const auto* function = as<Function>(environment.env, value)) {
-      if (receiver) environment.call(Helper::link, receiver, value);
-      return Value(function->func());
-    }
-    environment.raise_type_error("not a function of WebAssembly's" + std::string(type.nullable() ? ", nor null" : ""));
-    return std::nullopt;
-  }
-  if (type == ValType::v128) {
-    environment.raise_type_error("JavaScript has no v128");
-    return std::nullopt;
-  }
-  Slot slot = 0;
-  if (!to_slot(environment, type, value, slot)) return std::nullopt;
-  if (type.is_ref()) return slot ? Value(ExternRef{slot}) : Value::null(type);
-  return Value::from_bits(type, slot);
-}
-
-napi_value from_value(Environment& environment, const Value& value, const Origin& origin) {
-  if (value.type() == ValType::v128) {
-    environment.raise_type_error("JavaScript has no v128");
-    return nullptr;
-  }
-  if (!value.type().is_func_ref()) return from_slot(environment, value.type(), value.bits());
-  if (!value.is_null()) return Function::of(environment, value.func(), origin);
-  napi_value null = nullptr;
-  napi_get_null(environment.env, &null);
-  return null;
 }
 
 double number_property(napi_env env, napi_value object, const char* name, double otherwise) {

@@ -3,10 +3,7 @@
 
 #include <node_api.h>
 
-#include <optional>
-
 #include "packages/node/addon/environment.h"
-#include "packages/node/addon/function.h"
 #include "rotor/rotor.h"
 
 namespace rotor::node {
@@ -19,12 +16,6 @@ constexpr bool is_plain(ValType type) { return type != ValType::v128 && !type.is
 bool to_slot(Environment& environment, ValType type, napi_value value, Slot& slot);
 /// Converts from a slot of a plain type.
 napi_value from_slot(Environment& environment, ValType type, Slot slot);
-
-/// Do the same for values of any type: a v128 is a TypeError. A function and `receiver`, unless that is null, keep each
-/// other alive from then on: it is where the value goes.
-std::optional<Value> to_value(Environment& environment, ValType type, napi_value value, napi_value receiver);
-/// Returns nullptr, with a JavaScript exception pending, if that can't be.
-napi_value from_value(Environment& environment, const Value& value, const Origin& origin);
 
 /// Reads a number of 53 bits out of an object's property. Returns `otherwise` if it has none.
 double number_property(napi_env env, napi_value object, const char* name, double otherwise);
