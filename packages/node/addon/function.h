@@ -34,8 +34,8 @@ class FunctionOwner {
   virtual void forget(Function& function) = 0;
   /// Takes note of a call that begins. Returns false, with a JavaScript exception pending, if it may not.
   virtual bool enter(const Function& function, const Slot* slots, std::span<const ValType> params) = 0;
-  /// Takes note of a call that failed.
-  virtual void failed(const Error& error) = 0;
+  /// Takes note of a call that failed, and may add to what is said of it.
+  virtual void failed(Error& error) = 0;
   /// Takes note that the outermost call is left, and tells JavaScript if there is something to do.
   virtual void left(const Function& function, bool returned, Slot result) = 0;
   /// Returns the JavaScript object that stands for it; nullptr if that is gone.

@@ -389,8 +389,10 @@ bool Guest::enter(const Function& function, const Slot* slots, std::span<const V
   return true;
 }
 
-void Guest::failed(const Error& error) {
+void Guest::failed(Error& error) {
   if (!rotating_ || error.kind != ErrorKind::trap) return;
+  if (std::string failure = worker_failure_->take(); !failure.empty())
+    error.message += ", since a worker of the guest's pool failed: " + failure;
   trapped_ = true;
   trap_ = error.message;
 }
@@ -438,7 +440,8 @@ Result<void> Guest::prepare_pool() {
     std::fprintf(stderr, "%.*s\n", static_cast<int>(text.size()), text.data());
   };
   // Whoever waits for the worker would wait for ever.
-  shared_->on_worker_error = [handle = instance_.interrupt_handle()](const Error&) {
+  shared_->on_worker_error = [handle = instance_.interrupt_handle(), failure = worker_failure_](const Error& error) {
+    failure->set(error.message);
     (void)handle.interrupt_best_effort();
   };
   Linker linker(*engine_of_process(*environment_));

@@ -5,6 +5,7 @@
 
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <span>
 #include <string>
@@ -43,7 +44,7 @@ class Guest final : public Object, public FunctionOwner, public ReferenceHolder 
   void add(Function& function) override { functions_.insert(&function); }
   void forget(Function& function) override { functions_.erase(&function); }
   bool enter(const Function& function, const Slot* slots, std::span<const ValType> params) override;
-  void failed(const Error& error) override;
+  void failed(Error& error) override;
   void left(const Function& function, bool returned, Slot result) override;
   napi_value owner_holder() const override { return holder(environment_->env); }
 
@@ -71,6 +72,22 @@ class Guest final : public Object, public FunctionOwner, public ReferenceHolder 
     ExternType type;
     Extern value;                    ///< but for a function of JavaScript's
     MemoryObject* memory = nullptr;  ///< JavaScript's object of it, which the imports keep alive
+  };
+  /// What the first worker that failed said, from its thread to this one.
+  class WorkerFailure {
+   public:
+    void set(const std::string& text) {
+      std::lock_guard lock(mutex_);
+      if (text_.empty()) text_ = text;
+    }
+    std::string take() {
+      std::lock_guard lock(mutex_);
+      return std::exchange(text_, {});
+    }
+
+   private:
+    std::mutex mutex_;
+    std::string text_;
   };
   Guest(Environment& environment, Module module);
   bool take_options(napi_value holder, napi_value options);
@@ -105,6 +122,7 @@ class Guest final : public Object, public FunctionOwner, public ReferenceHolder 
   std::unordered_map<std::string, Effect> effects_;
   napi_ref tell_ = nullptr;  ///< weak: the JavaScript object keeps it
   std::shared_ptr<wasm_bindgen::GuestShared> shared_;
+  const std::shared_ptr<WorkerFailure> worker_failure_ = std::make_shared<WorkerFailure>();
   std::unique_ptr<wasm_bindgen::WorkerPool> pool_;
   std::optional<Snapshot> checkpoint_;
   std::vector<ExternRef> checkpoint_references_;
