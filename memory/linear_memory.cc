@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <utility>
 
 namespace rotor::memory {
 
@@ -48,6 +49,11 @@ LinearMemory::~LinearMemory() {
     contents_->slots().give(*contents_, slot_, accessible_bytes());
   else
     os::release(slot_.base, slot_.reserved_bytes, slot_.mappings);
+}
+
+void LinearMemory::give_back_untouched() {
+  assert(slot_.of_pool);
+  contents_->slots().give(*contents_, std::exchange(slot_, {}), accessible_bytes(), SlotPool::Use::untouched);
 }
 
 uint64_t LinearMemory::grow(uint64_t delta_bytes) {

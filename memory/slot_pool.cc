@@ -261,11 +261,9 @@ Result<Slot> SlotPool::take(const SlotContents& contents, uint64_t accessible_by
   {
     ForkPass pass;
     std::lock_guard lock(mutex_);
-    auto fits = [&](const Slot& slot) {
-      return slot.accessible_bytes == accessible_bytes && slot.reserved_bytes == reserved_bytes;
-    };
+    const Slot wanted{.reserved_bytes = reserved_bytes, .accessible_bytes = accessible_bytes};
     // The last one that was given is the likeliest to be in the caches.
-    auto found = std::find_if(slots_.rbegin(), slots_.rend(), fits);
+    auto found = std::find_if(slots_.rbegin(), slots_.rend(), [&](const Slot& slot) { return slot.fits(wanted); });
     if (found != slots_.rend()) {
       Slot slot = *found;
       slots_.erase(std::next(found).base());
@@ -306,17 +304,30 @@ std::optional<SlotPool::Cleaned> SlotPool::clean(const SlotContents& contents, S
   return cleaned;
 }
 
-void SlotPool::give(const SlotContents& contents, Slot slot, uint64_t used_bytes) {
+bool SlotPool::make_room_for(const Slot& slot) {
+  Slot older;
+  {
+    std::lock_guard lock(mutex_);
+    if (slots_.size() + coming_ >= most_) {
+      auto other = std::ranges::find_if(slots_, [&](const Slot& kept) { return !kept.fits(slot); });
+      if (other == slots_.end()) return false;
+      older = *other;
+      slots_.erase(other);
+      forget_kept({&older, 1});
+    }
+    ++coming_;
+  }
+  if (older.base) release(older);
+  return true;
+}
+
+void SlotPool::give(const SlotContents& contents, Slot slot, uint64_t used_bytes, Use use) {
   ForkPass pass;  // one for all that follows
   // Whoever takes on an image may never ask for a slot of it.
-  bool wanted = (slot.of_pool || kept_ready_.load(std::memory_order_relaxed)) && has_room_for(slot);
-  if (wanted) {
-    enlist();
-    std::lock_guard lock(mutex_);
-    wanted = slots_.size() + coming_ < most_;
-    if (wanted) ++coming_;
-  }
-  if (!wanted) return release(slot);
+  const bool may_be_wanted = (slot.of_pool || kept_ready_.load(std::memory_order_relaxed)) && has_room_for(slot);
+  if (may_be_wanted) enlist();
+  if (!may_be_wanted || !make_room_for(slot)) return release(slot);
+  if (use == Use::untouched) return add(slot);
   if (const auto cleaned = clean(contents, slot, used_bytes)) {
     std::lock_guard lock(mutex_);
     ++(cleaned->by == Cleaning::compare ? counts_.compared

@@ -87,6 +87,11 @@ struct Slot {
   uint32_t idle_cleanings = 0;    ///< in a row, that found most of those pages unchanged
   uint32_t comparisons = 0;       ///< cleanings by comparison since it was made or discarded
   bool of_pool = false;           ///< whether a pool made it, not a memory that took on an image later
+
+  /// Returns whether a memory may have the one in place of the other.
+  bool fits(const Slot& other) const {
+    return accessible_bytes == other.accessible_bytes && reserved_bytes == other.reserved_bytes;
+  }
 };
 
 /// The slots of one SlotContents. Thread-safe.
@@ -95,8 +100,8 @@ struct Slot {
 /// keep their pages, up to kMostResidentBytes of a pool together, and only those are copied that differ from the
 /// contents. Which ones can differ a memory of up to kCompareBytes finds out by comparing all, with no call of the
 /// system; a larger one asks the system. If that can't tell fast, or has more to tell than may be kept, all is
-/// discarded. Once `keep` was called the page tables are filled then. A slot that is used again so has the pages that its
-/// users write, and the next one finds no faults there.
+/// discarded. Once `keep` was called the page tables are filled then. A slot that is used again so has the pages that
+/// its users write, and the next one finds no faults there.
 class SlotPool {
  public:
   /// Slots that are kept unless `keep` says otherwise.
@@ -122,9 +127,15 @@ class SlotPool {
   Result<void> keep(const SlotContents& contents, size_t count, uint64_t accessible_bytes, uint64_t reserved_bytes);
   /// Returns a slot, which is the caller's from then on: a kept one, or a new one. Errors: io, limit.
   Result<Slot> take(const SlotContents& contents, uint64_t accessible_bytes, uint64_t reserved_bytes);
+  /// What may have been done to a slot.
+  enum class Use : uint8_t {
+    written,   ///< anything
+    untouched  ///< nothing since it was taken
+  };
   /// Takes over a slot, of which the first `used_bytes` are accessible (whole pages of the system). Post: nothing that
-  /// was written there is left. What is not kept is given back to the system.
-  void give(const SlotContents& contents, Slot slot, uint64_t used_bytes);
+  /// was written there is left. What is not kept is given back to the system: if there are as many as may be kept, an
+  /// older one of another size, or this one.
+  void give(const SlotContents& contents, Slot slot, uint64_t used_bytes, Use use = Use::written);
   /// Returns what became of the slots until now.
   MemorySlots counts() const;
 
@@ -137,6 +148,9 @@ class SlotPool {
   struct Cleaned;
   /// Ends the making of a slot (`coming_`), which has a base unless that failed.
   void add(Slot slot);
+  /// Counts one more slot as coming, and gives an older one of another size back for it where there are as many as may
+  /// be. Returns false if there is no room.
+  bool make_room_for(const Slot& slot);
   Cleaning cleaning_for(const Slot& slot) const;
   /// Makes a slot clean. Returns nullopt if that failed, and it is of no more use.
   std::optional<Cleaned> clean(const SlotContents& contents, Slot& slot, uint64_t used_bytes);

@@ -148,9 +148,13 @@ class Instantiation {
   }
 
   void set_memory(uint32_t index, std::shared_ptr<MemoryImpl> memory) {
-    *instance_.at<code::ContextMemory>(layout_.memory(index)) = {memory->base(), memory->def()};
     memory->add_user();
     instance_.memories[index] = std::move(memory);
+    refer_to_memory(index);
+  }
+  void refer_to_memory(uint32_t index) {
+    MemoryImpl& memory = *instance_.memories[index];
+    *instance_.at<code::ContextMemory>(layout_.memory(index)) = {memory.base(), memory.def()};
   }
   /// Sets a table, given as the object itself and not as a host's handle to it (HostHold): instances don't keep those.
   void set_table(uint32_t index, std::shared_ptr<TableImpl> table) {
@@ -184,8 +188,10 @@ class Instantiation {
     return {};
   }
   Result<void> restore_imported_memories(const SnapshotImpl& snapshot) {
-    for (uint32_t i = 0; i < wasm_.imported_memories; ++i)
+    for (uint32_t i = 0; i < wasm_.imported_memories; ++i) {
       ROTOR_CHECK(instance_.memories[i]->restore(snapshot.memories[i]));
+      refer_to_memory(i);  // it may have another base
+    }
     return {};
   }
 
