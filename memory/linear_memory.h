@@ -85,6 +85,12 @@ class LinearMemory final : ForkHooks {
   Result<std::shared_ptr<const Image>> copy_changes() const;
   /// Returns the ranges of [begin, end) that were written, in order; nullopt if the system doesn't say it.
   std::optional<std::vector<os::Range>> written(uint64_t begin, uint64_t end) const;
+  /// Returns what differs from the contents, or all that was written, as far as that can be told. A slot may have been
+  /// taken with pages of its own, which count as written.
+  std::optional<std::vector<os::Range>> changed() const;
+  /// Returns what an image of this memory knows of the pages that are written: what this one's contents know, if
+  /// somebody asks for it; else null.
+  std::shared_ptr<WrittenPages> heirloom() const;
   /// Copies the parts of [begin, end) that may have been written into `file`.
   Result<void> copy_written(uint64_t begin, uint64_t end, os::MemoryFile& file) const;
   Result<void> restore_copy(const Image& image);

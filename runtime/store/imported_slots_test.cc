@@ -28,10 +28,12 @@ constexpr uint64_t kPages = 20;
 /// `prepare` makes a state, of which `check` says that it is so, and that all else is zero; `spoil` leaves secrets.
 constexpr std::string_view kGuest = R"((module
   (import "env" "memory" (memory 20 40))
+  (import "env" "next" (func $next (param i32) (result i32)))
   (func (export "prepare")
     (memory.fill (i32.const 500000) (i32.const 7) (i32.const 100000)))
   (func (export "spoil") (param $at i32) (param $bytes i32)
     (memory.fill (local.get $at) (i32.const 0xa5) (local.get $bytes)))
+  (func (export "call") (param i32) (result i32) (call $next (local.get 0)))
   (func (export "grow") (param i32) (result i32) (memory.grow (local.get 0)))
   (func (export "sum") (result i64) (local $at i32) (local $sum i64)
     (loop $next
@@ -50,6 +52,7 @@ class ImportedSlotsTest : public testing::Test {
       return made;
     };
     linker_.define_per_instance("env", "memory", type(), make);
+    linker_.define("env", "next", [](int32_t v) -> int32_t { return v + 1; });
     pre_ = must(linker_.instantiate_pre(module_));
   }
   static MemoryType type() {
@@ -115,7 +118,7 @@ TEST_F(ImportedSlotsTest, AMemoryWhoseBaseIsKnownKeepsIt) {
       [&](const Memory& memory) { must(memory.write(9, secret)); },
       [](const Memory& memory) { must(memory.grow(1)); },
       [&](const Memory& memory) {
-        Linker linker(engine_);
+        Linker linker(linker_);
         linker.define("env", "memory", memory);
         must(linker.instantiate(module_));
       },
@@ -222,6 +225,21 @@ TEST_F(ImportedSlotsTest, NothingLeaksBetweenOwners) {
     other.join();
     EXPECT_EQ(wrong, 0) << by;
     EXPECT_GT(snapshot.memory_slots().reused, 5u) << by;
+  }
+}
+
+TEST_F(ImportedSlotsTest, InstancesAreUsedAgainWithTheirMemoriesAnew) {
+  const Snapshot snapshot = prepared();
+  const void* where = nullptr;
+  for (int owner = 0; owner < 6; ++owner) {
+    // What drops them is another thread, as a proxy's is.
+    Instance instance = owner % 2 ? make() : stamp(snapshot);
+    const void* here = impl_of(instance);
+    EXPECT_EQ(std::exchange(where, here) == here, owner > 0) << owner;
+    EXPECT_EQ(sum(instance), owner % 2 ? 0 : 700'000) << owner;
+    EXPECT_EQ(must(typed<int32_t(int32_t)>(instance, "call")(owner)), owner + 1);
+    spoil(instance, 0, 100);
+    std::thread([dropped = std::move(instance)] {}).join();
   }
 }
 
