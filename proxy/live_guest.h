@@ -74,7 +74,9 @@ class LiveGuest {
       : plan_(plan),
         tape_(std::make_unique<ImportTape>(plan)),
         funcs_(plan.exports.size()),
-        simple_(plan.exports.size()) {}
+        simple_(plan.exports.size()) {
+    takes_shortcuts = plan.call_deadline_ms == 0;
+  }
   ~LiveGuest();
 
   /// Calls an export of the guest. Errors: trap, host; limit (its allocator failed); invalid_argument (it returned data
@@ -119,8 +121,9 @@ class LiveGuest {
   }
 
   HandleMap handles;
-  bool takes_shortcuts = true;  ///< calls may take the proxy's shortest way. To be set before the first call
-  uint64_t number = 0;          ///< from 1; each guest of the proxy has another one
+  /// Whether calls may take the proxy's shortest way. To be cleared before the first call.
+  bool takes_shortcuts = true;
+  uint64_t number = 0;  ///< from 1; each guest of the proxy has another one
   StandbyOrigin origin = StandbyOrigin::replay;
   uint64_t calls_replayed = 0;
   uint64_t warmup_ns = 0;
