@@ -297,63 +297,6 @@ bool ProxyImpl::swap(std::unique_ptr<LiveGuest> next, uint64_t start_ns, uint64_
   return true;
 }
 
-// ---- exchange under a holder ----------------------------------------------------------------------------------------
-
-/// Called on a waiter's thread, with the holder's phase open and the gate's mutex held.
-std::unique_ptr<LiveGuest> ProxyImpl::exchange_under(LiveGuest& old, Holder& holder) {
-  // A gauge can't be asked while the holder may be in the guest.
-  const double use = plan_.gauge.kind == Gauge::Kind::memory_size ? old.use() : use_;
-  if (use < policy_.force_at || old.poison || attempt_) return nullptr;
-  const uint64_t start_ns = now_ns();
-  warmer_->set_active_bytes(old.memory_bytes());
-  auto next = warmer_->take(policy_.catch_up_ns);
-  if (!next) next = warmer_->stamp(policy_.catch_up_ns, false);
-  if (!next) {
-    warmer_->request(false);
-    return nullptr;
-  }
-  if (auto took = hand_over(old, *next); !took) {
-    warmer_->refuse(std::move(next), took.error());
-    return nullptr;
-  }
-  for (const auto& [token, raw] : recorder_->all_raw(old)) holder.raw.emplace(token, raw);
-  if (!plan_.probes.empty()) probes_skipped_.add();  // the active may be in a call
-  RotationEvent event = count_exchange(old, *next, RotationCause::force, 0);
-  old.retired_at_ns = start_ns;
-  const uint64_t bytes = next->memory_bytes();
-  use_ = next->use();
-  warms_ = use_ >= policy_.warm_at;
-  memory_bytes_.set(bytes);
-  warmer_->set_active_bytes(bytes);
-  warmer_->watch_drains(1);
-  count_pause(event, start_ns);
-  forced_ = event;
-  attention_ = true;
-  return next;
-}
-
-std::unexpected<Error> ProxyImpl::retired_error(std::string what) const {
-  return fail(ErrorKind::retired, "the lease's instance was exchanged under it: " + std::move(what));
-}
-
-Result<void> ProxyImpl::check_drain(const Holder& holder) const {
-  if (now_ns() - holder.guest->retired_at_ns < policy_.drain_deadline_ms * 1'000'000) return {};
-  return retired_error(fmt::format("its drain deadline of {} ms has passed", policy_.drain_deadline_ms));
-}
-
-/// Calls the instance that the lease was left with: queries that return no handle still run there.
-Result<Reply> ProxyImpl::call_retired(Holder& holder, uint32_t index, std::span<const Arg> args) {
-  const ExportPlan& plan = plan_.exports[index];
-  ROTOR_CHECK(check_drain(holder));
-  bool ends = false;
-  for (ArgKind kind : plan.args) ends |= consumes(kind);
-  if (plan.effect != Effect::query || plan.makes_handles || ends)
-    return retired_error(plan.shown + " would change, or give handles of, a state that is no more");
-  if (holder.guest->poison) return std::unexpected(about_poison(*holder.guest, "earlier in this lease"));
-  return call_in_time(holder, *holder.guest,
-                      [&] { return recorder_->call_detached(index, args, *holder.guest, holder.raw); });
-}
-
 // ---- calls ----------------------------------------------------------------------------------------------------------
 
 Result<Reply> ProxyImpl::call(std::string_view name, std::span<const Arg> args) {
@@ -773,47 +716,6 @@ Result<VerifyReport> ProxyImpl::verify() {
   auto image = warmer_->image();
   if (!image) return fail(ErrorKind::not_found, "there is no image yet");
   return warmer_->verify(*image);
-}
-
-ProxyCounters ProxyImpl::counters() const {
-  ProxyCounters counters;
-  counters.calls = calls_;
-  counters.leases = leases_;
-  counters.waiting = gate_.waiting();
-  counters.traps = traps_;
-  counters.retries = retries_;
-  counters.stale_handles = stale_handles_;
-  counters.rotations = rotations_;
-  counters.rotations_trap = rotations_trap_;
-  counters.rotations_force = rotations_force_;
-  counters.rotations_image = rotations_image_;
-  counters.log_calls = log_->size();
-  counters.log_bytes = log_->size_bytes();
-  counters.log_replay_ns = log_->cost_ns();
-  counters.log_recorded = log_->recorded();
-  counters.log_compactions = log_->compactions();
-  counters.log_cuts = log_->cuts();
-  counters.swap_pause_ns_last = pause_ns_last_;
-  counters.swap_pause_ns_max = pause_ns_max_;
-  counters.swap_pause_ns_total = pause_ns_total_;
-  counters.wait_ns_max = wait_ns_max_;
-  counters.memory_bytes = memory_bytes_;
-  counters.reclaimed_bytes = reclaimed_bytes_;
-  counters.denied_growths = denied_growths_;
-  counters.drain_overdue = drain_overdue_;
-  counters.probes = probes_;
-  counters.probes_failed = probes_failed_;
-  counters.probes_skipped = probes_skipped_;
-  counters.rotating = rotating_;
-  warmer_->report(counters);
-  if (rewinder_) rewinder_->report(counters);
-  // These retired instances are not yet the background thread's: those that leases stay on, and the one kept back until
-  // the next call.
-  counters.retired += gate_.draining(&counters.retired_bytes) + (kept_back_bytes_ ? 1 : 0);
-  counters.retired_bytes += kept_back_bytes_;
-  std::lock_guard lock(off_reason_mutex_);
-  counters.off_reason = off_reason_;
-  return counters;
 }
 
 }  // namespace rotor::proxy

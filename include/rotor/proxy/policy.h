@@ -291,8 +291,8 @@ struct Policy {
   double force_at = 0.97;
   /// What memory use is: an exported function without parameters or an exported global that gives bytes in use (i32 or
   /// i64). Empty: memory.size; of several memories, what all together have of what they may have together, or what one
-  /// has of its own limit, whichever is more (a memory that can't grow from the start is no reason). Asked at the end of each outermost lease, unrecorded: it must be a query,
-  /// and where it traps memory.size counts.
+  /// has of its own limit, whichever is more (a memory that can't grow from the start is no reason). Asked at the end
+  /// of each outermost lease, unrecorded: it must be a query, and where it traps memory.size counts.
   std::string gauge;
   /// What memory use is relative to; 0, or more than the instance's own limit: that limit. It limits nothing itself.
   uint64_t memory_limit_bytes = 0;
