@@ -384,12 +384,7 @@ class Report {
         "<div class=\"scroll\"><table><tr><th>rotation</th><th>at</th><th>call</th><th class=\"text\">cause</th>"
         "<th class=\"text\">standby by</th><th>memory before</th><th>after</th><th>replayed</th><th>warm-up</th>"
         "<th>wait</th><th>swap pause</th><th>freed after</th></tr>\n");
-    for (size_t i = 0; i < swaps.size(); i++) {
-      if (swaps.size() > kTableRows && i == kTableRows / 2) {
-        html_.add("<tr><td colspan=\"12\">… {} more</td></tr>\n", grouped(swaps.size() - kTableRows));
-        i = swaps.size() - kTableRows / 2;
-      }
-      const SwapMark& mark = swaps[i];
+    rows(swaps, 12, [&](const SwapMark& mark, size_t) {
       const RotationEvent& e = mark.event;
       html_.add(
           "<tr><td>{}</td><td>{}</td><td>{}</td><td class=\"text\">{}</td><td class=\"text\">{}</td><td>{}</td>"
@@ -401,13 +396,23 @@ class Report {
           bytes_text(static_cast<double>(e.bytes_before)), bytes_text(static_cast<double>(e.bytes_after)),
           grouped(e.calls_replayed), duration_text(ms(e.warmup_ns)), e.wait_ns ? duration_text(ms(e.wait_ns)) : "–",
           duration_text(ms(e.swap_pause_ns)), mark.drained_ms ? duration_text(*mark.drained_ms - mark.at_ms) : "–");
-    }
+    });
     html_.add("</table></div>\n");
-    problems();
+    notes("Failed warm-ups", run_.timeline.warmups);
     html_.add("</section>\n");
   }
 
-  void problems() { notes("Failed warm-ups", run_.timeline.warmups); }
+  /// Adds a row for each mark; of many, for the first and the last ones.
+  template <class Mark, class AddRow>
+  void rows(const std::vector<Mark>& marks, int columns, AddRow add_row) {
+    for (size_t i = 0; i < marks.size(); i++) {
+      if (marks.size() > kTableRows && i == kTableRows / 2) {
+        html_.add("<tr><td colspan=\"{}\">… {} more</td></tr>\n", columns, grouped(marks.size() - kTableRows));
+        i = marks.size() - kTableRows / 2;
+      }
+      add_row(marks[i], i);
+    }
+  }
 
   /// Says what went wrong, each text once with how often.
   template <class Mark>
@@ -427,16 +432,11 @@ class Report {
       html_.add(
           "<div class=\"scroll\"><table><tr><th>checkpoint</th><th>at</th><th>call</th><th>pause</th><th>held for "
           "it</th></tr>\n");
-      for (size_t i = 0; i < marks.size(); i++) {
-        if (marks.size() > kTableRows && i == kTableRows / 2) {
-          html_.add("<tr><td colspan=\"5\">… {} more</td></tr>\n", grouped(marks.size() - kTableRows));
-          i = marks.size() - kTableRows / 2;
-        }
-        const CheckpointMark& mark = marks[i];
+      rows(marks, 5, [&](const CheckpointMark& mark, size_t i) {
         html_.add("<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>\n", i + 1,
                   time_text(mark.at_ms, end_ms_), grouped(mark.repetition), duration_text(ms(mark.pause_ns)),
                   mark.problem.empty() ? bytes_text(static_cast<double>(mark.bytes)) : "none");
-      }
+      });
       html_.add("</table></div>\n");
     }
     html_.add("<p class=\"note\">The last one {}.</p>\n", c.checkpoints == 0   ? "is still to be taken"
