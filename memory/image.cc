@@ -5,16 +5,19 @@
 
 namespace rotor::memory {
 
-Result<std::shared_ptr<const Image>> Image::seal(os::MemoryFile& file, uint64_t size_bytes) {
-  return seal_over(nullptr, file, size_bytes, {});
+Result<std::shared_ptr<const Image>> Image::seal(os::MemoryFile& file, uint64_t size_bytes,
+                                                 std::shared_ptr<WrittenPages> written) {
+  return seal_over(nullptr, file, size_bytes, {}, std::move(written));
 }
 
 Result<std::shared_ptr<const Image>> Image::seal_over(std::shared_ptr<const Image> base, os::MemoryFile& file,
-                                                      uint64_t size_bytes, std::vector<Range> patches) {
+                                                      uint64_t size_bytes, std::vector<Range> patches,
+                                                      std::shared_ptr<WrittenPages> written) {
   assert(file.size_bytes() == os::round_up_to_page(size_bytes));
   assert(!base || (!base->base_ && base->mapped_bytes() <= file.size_bytes()));
   ROTOR_CHECK(file.seal());
-  return std::shared_ptr<const Image>(new Image(std::move(file), size_bytes, std::move(base), std::move(patches)));
+  return std::shared_ptr<const Image>(
+      new Image(std::move(file), size_bytes, std::move(base), std::move(patches), std::move(written)));
 }
 
 Image::~Image() {

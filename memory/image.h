@@ -20,13 +20,16 @@ class Image final : public SlotContents {
  public:
   using Range = os::Range;
   /// Takes over a file that has `size_bytes`, rounded up to the system's page, and is zero behind them. Pre: no shared
-  /// mapping of it is left. Errors: io (the file is as it was).
-  static Result<std::shared_ptr<const Image>> seal(os::MemoryFile& file, uint64_t size_bytes);
+  /// mapping of it is left. `written`: of the memory that it was taken of; null: nothing is known. Errors: io (the file
+  /// is as it was).
+  static Result<std::shared_ptr<const Image>> seal(os::MemoryFile& file, uint64_t size_bytes,
+                                                   std::shared_ptr<WrittenPages> written = nullptr);
   /// Does the same for a file that holds the patches of an image over `base`, at their places. Pre: the base is whole
   /// and no larger; patches are not empty, in whole pages, in order and apart from each other, and hold all that lies
   /// behind the base.
   static Result<std::shared_ptr<const Image>> seal_over(std::shared_ptr<const Image> base, os::MemoryFile& file,
-                                                        uint64_t size_bytes, std::vector<Range> patches);
+                                                        uint64_t size_bytes, std::vector<Range> patches,
+                                                        std::shared_ptr<WrittenPages> written = nullptr);
   Image(const Image&) = delete;
 
   ~Image() override;
@@ -63,9 +66,13 @@ class Image final : public SlotContents {
   Result<Range> next_data(uint64_t offset) const;
 
  private:
-  Image(os::MemoryFile file, uint64_t size_bytes, std::shared_ptr<const Image> base = nullptr,
-        std::vector<Range> patches = {})
-      : file_(std::move(file)), size_bytes_(size_bytes), base_(std::move(base)), patches_(std::move(patches)) {}
+  Image(os::MemoryFile file, uint64_t size_bytes, std::shared_ptr<const Image> base, std::vector<Range> patches,
+        std::shared_ptr<WrittenPages> written)
+      : SlotContents(written ? std::move(written) : std::make_shared<WrittenPages>()),
+        file_(std::move(file)),
+        size_bytes_(size_bytes),
+        base_(std::move(base)),
+        patches_(std::move(patches)) {}
   Result<std::span<const uint8_t>> map_view() const;
   /// Returns the mappings that a view is counted with.
   uint32_t view_mappings() const { return base_ ? mappings() : 1; }

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cassert>
+#include <cstring>
+#include <utility>
 
 namespace rotor::memory {
 
@@ -48,6 +50,11 @@ LinearMemory::~LinearMemory() {
     contents_->slots().give(*contents_, slot_, accessible_bytes());
   else
     os::release(slot_.base, slot_.reserved_bytes, slot_.mappings);
+}
+
+void LinearMemory::give_back_untouched() {
+  assert(slot_.of_pool);
+  contents_->slots().give(*contents_, std::exchange(slot_, {}), accessible_bytes(), SlotPool::Use::untouched);
 }
 
 uint64_t LinearMemory::grow(uint64_t delta_bytes) {
@@ -143,7 +150,12 @@ Result<std::shared_ptr<const Image>> LinearMemory::copy_to_image() const {
     at = range.end;
   }
   ROTOR_CHECK(copy_written(at, size, file));
-  return Image::seal(file, size_bytes());
+  return Image::seal(file, size_bytes(), heirloom());
+}
+
+std::shared_ptr<WrittenPages> LinearMemory::heirloom() const {
+  if (!contents_ || !contents_->written_pages() || !contents_->written_pages()->wanted()) return nullptr;
+  return contents_->written_pages();
 }
 
 Result<void> LinearMemory::copy_written(uint64_t begin, uint64_t end, os::MemoryFile& file) const {
@@ -156,16 +168,12 @@ Result<void> LinearMemory::copy_written(uint64_t begin, uint64_t end, os::Memory
 }
 
 std::optional<std::vector<os::Range>> LinearMemory::written(uint64_t begin, uint64_t end) const {
-  constexpr size_t kRanges = 256;  // at a time
-  os::Range ranges[kRanges];
   std::vector<os::Range> all;
-  for (uint64_t at = begin; at < end;) {
-    auto found = os::find_written(slot_.base + at, end - at, ranges);
-    if (!found) return std::nullopt;
-    for (const os::Range& range : std::span(ranges).first(found->ranges))
-      all.push_back({at + range.begin, at + range.end});
-    at += found->end;
-  }
+  auto add = [&](os::Range range) {
+    append(all, range);
+    return true;
+  };
+  if (!visit_written(slot_.base, {begin, end}, os::Search::any, add)) return std::nullopt;
   return all;
 }
 
@@ -202,10 +210,23 @@ std::vector<os::Range> join(const std::vector<os::Range>& ranges, size_t most) {
 
 }  // namespace
 
+std::optional<std::vector<os::Range>> LinearMemory::changed() const {
+  auto written = this->written(0, accessible_bytes());
+  if (!written || slot_.resident_bytes == 0) return written;
+  const auto contents = contents_->view();
+  if (!contents) return written;
+  std::vector<os::Range> changed;
+  for (const os::Range& range : *written)
+    for (uint64_t at = range.begin; at < range.end; at += os::page_bytes())
+      if (std::memcmp(slot_.base + at, first_page(*contents, at), os::page_bytes()) != 0)
+        append(changed, {at, at + os::page_bytes()});
+  return changed;
+}
+
 Result<std::shared_ptr<const Image>> LinearMemory::copy_changes() const {
   if (!image()) return nullptr;
   std::shared_ptr<const Image> below(contents_, image());
-  auto changes = written(0, accessible_bytes());
+  auto changes = changed();
   if (!changes) return nullptr;
   if (below->base()) {
     changes->insert(changes->end(), below->patches().begin(), below->patches().end());
@@ -229,11 +250,12 @@ Result<std::shared_ptr<const Image>> LinearMemory::copy_changes() const {
     for (const os::Range& range : ranges)
       ROTOR_CHECK(file.write_nonzero(range.begin, {slot_.base + range.begin, range.end - range.begin}));
   if (image_end < size) patches.push_back({image_end, size});
-  return Image::seal_over(std::move(below), file, size_bytes(), std::move(patches));
+  return Image::seal_over(std::move(below), file, size_bytes(), std::move(patches), heirloom());
 }
 
 void LinearMemory::consist_of(std::shared_ptr<const Image> image) {
   slot_.accessible_bytes = image->mapped_bytes();
+  slot_.resident_bytes = 0;
   slot_.of_pool = false;
   contents_ = std::move(image);
 }

@@ -37,6 +37,9 @@ class LinearMemory final : ForkHooks {
                                                   uint64_t max_bytes, uint64_t reserved_bytes);
   /// Gives its address space to the slots of the contents that it was made of, or back to the system.
   ~LinearMemory();
+  /// Does the same at once, with nothing to make clean. Pre: made by `of`, and since then neither written to nor grown.
+  /// Post: it can only be destroyed.
+  void give_back_untouched();
   LinearMemory(const LinearMemory&) = delete;
 
   uint8_t* base() const { return slot_.base; }
@@ -82,6 +85,12 @@ class LinearMemory final : ForkHooks {
   Result<std::shared_ptr<const Image>> copy_changes() const;
   /// Returns the ranges of [begin, end) that were written, in order; nullopt if the system doesn't say it.
   std::optional<std::vector<os::Range>> written(uint64_t begin, uint64_t end) const;
+  /// Returns what differs from the contents, or all that was written, as far as that can be told. A slot may have been
+  /// taken with pages of its own, which count as written.
+  std::optional<std::vector<os::Range>> changed() const;
+  /// Returns what an image of this memory knows of the pages that are written: what this one's contents know, if
+  /// somebody asks for it; else null.
+  std::shared_ptr<WrittenPages> heirloom() const;
   /// Copies the parts of [begin, end) that may have been written into `file`.
   Result<void> copy_written(uint64_t begin, uint64_t end, os::MemoryFile& file) const;
   Result<void> restore_copy(const Image& image);

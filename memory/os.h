@@ -139,6 +139,9 @@ void gather_huge_pages(const void* address, size_t bytes);
 /// happens.
 void fault_in(const void* address, size_t bytes);
 
+/// Gives each page of a private mapping a page of its own, as writing to it would, with the contents that it has.
+void own_pages(void* address, size_t bytes);
+
 /// How find_written looks: `scan` is the call for it (PAGEMAP_SCAN, Linux 6.7), `entries` reads what /proc says of each
 /// page.
 enum class Search : uint8_t { any, scan, entries };

@@ -425,6 +425,16 @@ void gather_huge_pages(const void* address, size_t bytes) {
     (void)madvise(const_cast<void*>(address), bytes, kCollapse);
 }
 
+void own_pages(void* address, size_t bytes) {
+  assert(is_page_range(address, bytes));
+  constexpr int kPopulateWrite = 23;  // MADV_POPULATE_WRITE, Linux 5.14
+  if (bytes == 0 || madvise(address, bytes, kPopulateWrite) == 0) return;
+  for (size_t at = 0; at < bytes; at += page_bytes()) {
+    volatile uint8_t* byte = static_cast<uint8_t*>(address) + at;
+    *byte = *byte;
+  }
+}
+
 void fault_in(const void* address, size_t bytes) {
   assert(is_page_range(address, bytes));
   constexpr int kPopulateRead = 22;  // MADV_POPULATE_READ, Linux 5.14

@@ -51,36 +51,25 @@ Result<Slot> make_slot(const SlotContents& contents, uint64_t accessible_bytes, 
   return slot;
 }
 
-/// Gives all pages of a slot back, and puts its contents in place again (`ready`: with the page tables filled). Returns
-/// false if that failed.
-bool discard_all(const SlotContents& contents, Slot& slot, bool ready) {
-  if (!os::discard(slot.base, slot.accessible_bytes)) return false;
-  if (ready || !contents.image()) contents.replace(slot.base);
-  slot.resident_bytes = contents.image() ? 0 : os::round_up_to_page(contents.size_bytes());
-  slot.idle_cleanings = 0;
-  slot.comparisons = 0;
-  return true;
-}
-
-/// Makes pages hold what they should again.
+/// Finds the pages that are not what the contents say, and makes them so again.
 struct PageCopier {
   std::span<const uint8_t> contents;
   uint8_t* base;
+  bool copies = true;  ///< else it only finds them
   /// Whether to have a page of its own where there is none: the system lends one page of zeroes to all that were never
   /// written, and to compare with that at many addresses in turn takes the processor longer than with as many pages.
   bool own = false;
+  std::vector<os::Range>* changed = nullptr;  ///< gets the pages that differed; null: nobody asks
   uint64_t restored_bytes = 0;
 
   void restore(os::Range range) {
-    constexpr size_t kLargestPage = 4096;
-    alignas(64) static const uint8_t zeroes[kLargestPage] = {};
     const size_t page = os::page_bytes();
-    assert(page <= kLargestPage);
     for (uint64_t at = range.begin; at < range.end; at += page) {
       uint8_t* here = base + at;
-      const uint8_t* wanted = at < contents.size() ? contents.data() + at : zeroes;
+      const uint8_t* wanted = first_page(contents, at);
       if (std::memcmp(here, wanted, page) != 0) {
-        std::memcpy(here, wanted, page);
+        if (copies) std::memcpy(here, wanted, page);
+        if (changed) append(*changed, {at, at + page});
         restored_bytes += page;
       } else if (own) {
         volatile uint8_t* byte = here;
@@ -90,48 +79,106 @@ struct PageCopier {
   }
 };
 
-/// Restores the pages that the system says were written. Returns the bytes of these; nullopt if it does not say it, or
-/// they are more than may be kept.
-std::optional<uint64_t> restore_written(const Slot& slot, PageCopier& copier) {
-  constexpr size_t kRanges = 64;
-  os::Range ranges[kRanges];
+/// What was looked at of a slot: its first pages.
+struct Looked {
+  uint64_t written_bytes = 0;  ///< that the system says were written
+  uint64_t end = 0;            ///< behind these
+};
+/// Has the copier see the pages that the system says were written, the first `most_bytes` of them. Returns nullopt if
+/// the system does not say it.
+std::optional<Looked> look_at_written(const Slot& slot, uint64_t most_bytes, PageCopier& copier) {
   const auto search = slot.accessible_bytes > SlotPool::kMostEntriesBytes ? os::Search::scan : os::Search::any;
-  uint64_t resident = 0;
-  for (uint64_t at = 0; at < slot.accessible_bytes;) {
-    const auto found = os::find_written(slot.base + at, slot.accessible_bytes - at, ranges, search);
-    if (!found) return std::nullopt;
-    const auto written = std::span(ranges).first(found->ranges);
-    for (const os::Range& range : written) resident += range.end - range.begin;
-    if (resident > SlotPool::kMostResidentBytes) return std::nullopt;
-    for (const os::Range& range : written) copier.restore({at + range.begin, at + range.end});
-    at += found->end;
-  }
-  return resident;
+  Looked looked{.end = slot.accessible_bytes};
+  auto look = [&](os::Range range) {
+    const uint64_t left = most_bytes - looked.written_bytes;
+    const bool is_last = range.end - range.begin > left;
+    if (is_last) looked.end = range.end = range.begin + left;
+    copier.restore(range);
+    looked.written_bytes += range.end - range.begin;
+    return !is_last;
+  };
+  if (!visit_written(slot.base, {0, slot.accessible_bytes}, search, look)) return std::nullopt;
+  return looked;
 }
 
-/// Copies back what differs from the contents, by comparing or by scanning, and adds it to `restored_bytes`. Returns
-/// false if all is to be discarded.
-bool restore(const SlotContents& contents, Slot& slot, Cleaning by, uint64_t& restored_bytes) {
+/// Returns whether somebody wants to know which pages the memories write.
+bool is_learning(const SlotContents& contents) {
+  return contents.written_pages() && contents.written_pages()->wanted();
+}
+/// Notes them for a slot that is given back to the system.
+void learn_from(const SlotContents& contents, const Slot& slot) {
+  if (!is_learning(contents) || !os::finds_written_fast()) return;
+  const auto view = contents.view();
+  if (!view) return;
+  std::vector<os::Range> changed;
+  PageCopier finder{.contents = *view, .base = slot.base, .copies = false, .changed = &changed};
+  if (look_at_written(slot, SlotPool::kMostOwnedBytes, finder)) contents.written_pages()->note(std::move(changed));
+}
+/// Gives a slot pages of its own where they are, the first `most_bytes` of them.
+void own_written(const SlotContents& contents, Slot& slot, uint64_t most_bytes) {
+  if (!is_learning(contents)) return;
+  const std::vector<os::Range> written = contents.written_pages()->ranges();
+  if (written.empty()) return;
+  (void)contents.view();  // whoever wants to know which of these pages were written after all finds it mapped
+  for (os::Range range : written) {
+    range.end = std::min({range.end, slot.accessible_bytes, range.begin + most_bytes - slot.resident_bytes});
+    if (range.begin >= range.end) return;
+    os::own_pages(slot.base + range.begin, range.end - range.begin);
+    slot.resident_bytes += range.end - range.begin;
+  }
+}
+
+/// Puts the contents in place again where pages were given back (`ready`: with the page tables filled).
+void replace_discarded(const SlotContents& contents, const Slot& slot, bool ready) {
+  if (ready || !contents.image()) contents.replace(slot.base);
+}
+
+/// Gives all pages of a slot back, and puts its contents in place again. Returns false if that failed.
+bool discard_all(const SlotContents& contents, Slot& slot, bool ready) {
+  if (!os::discard(slot.base, slot.accessible_bytes)) return false;
+  replace_discarded(contents, slot, ready);
+  slot.resident_bytes = contents.image() ? 0 : os::round_up_to_page(contents.size_bytes());
+  slot.idle_cleanings = 0;
+  slot.comparisons = 0;
+  return true;
+}
+
+/// Copies back what differs from the contents, by comparing or by scanning, and adds it to `restored_bytes`; of a slot
+/// that is scanned, gives back what is more than `most_bytes`. Returns false if all is to be discarded.
+bool restore(const SlotContents& contents, Slot& slot, Cleaning by, uint64_t most_bytes, bool ready,
+             uint64_t& restored_bytes) {
   const auto view = contents.view();
   if (!view) return false;
+  std::vector<os::Range> changed;
   // A slot that is used for the second time will be used often.
-  PageCopier copier{*view, slot.base, by == Cleaning::compare && ++slot.comparisons == 2};
-  std::optional<uint64_t> resident = slot.accessible_bytes;
+  PageCopier copier{.contents = *view,
+                    .base = slot.base,
+                    .own = by == Cleaning::compare && ++slot.comparisons == 2,
+                    .changed = is_learning(contents) ? &changed : nullptr};
+  std::optional<Looked> looked = Looked{slot.accessible_bytes, slot.accessible_bytes};
   if (by == Cleaning::compare)
     copier.restore({0, slot.accessible_bytes});
   else
-    resident = restore_written(slot, copier);
+    looked = look_at_written(slot, most_bytes, copier);
   restored_bytes += copier.restored_bytes;
-  if (!resident) return false;
-  slot.resident_bytes = *resident;
-  const bool idle = *resident > SlotPool::kFewResidentBytes && copier.restored_bytes < *resident / 4;
+  if (!looked) return false;
+  if (looked->end < slot.accessible_bytes) {
+    if (!os::discard(slot.base + looked->end, slot.accessible_bytes - looked->end)) return false;
+    replace_discarded(contents, slot, ready);
+  }
+  slot.resident_bytes = looked->written_bytes;
+  if (copier.changed) contents.written_pages()->note(std::move(changed));
+  const bool idle =
+      slot.resident_bytes > SlotPool::kFewResidentBytes && copier.restored_bytes < slot.resident_bytes / 4;
   slot.idle_cleanings = idle ? slot.idle_cleanings + 1 : 0;
   return slot.idle_cleanings < SlotPool::kMostIdleCleanings;
 }
 
 }  // namespace
 
-SlotContents::SlotContents() : slots_(std::make_unique<SlotPool>()) {}
+SlotContents::SlotContents() : SlotContents(nullptr) {}
+SlotContents::SlotContents(std::shared_ptr<WrittenPages> written_pages)
+    : slots_(std::make_unique<SlotPool>()), written_pages_(std::move(written_pages)) {}
 SlotContents::~SlotContents() = default;
 
 CopiedContents::CopiedContents(std::vector<uint8_t> bytes) : size_bytes_(bytes.size()), pages_(std::move(bytes)) {
@@ -208,6 +255,11 @@ uint64_t SlotPool::resident_bytes() const {
   return bytes;
 }
 
+uint64_t SlotPool::room_bytes() const {
+  std::lock_guard lock(mutex_);
+  return kMostResidentBytes - std::min(kMostResidentBytes, resident_bytes());
+}
+
 void SlotPool::force(Cleaning cleaning) { forced_.store(std::to_underlying(cleaning)); }
 
 Result<void> SlotPool::keep(const SlotContents& contents, size_t count, uint64_t accessible_bytes,
@@ -215,6 +267,7 @@ Result<void> SlotPool::keep(const SlotContents& contents, size_t count, uint64_t
   enlist();
   kept_ready_.store(true, std::memory_order_relaxed);
   if (count > 0) contents.prepare();
+  if (count > 0 && contents.written_pages()) contents.written_pages()->want();
   std::vector<Slot> over;
   size_t missing = 0;
   {
@@ -233,10 +286,12 @@ Result<void> SlotPool::keep(const SlotContents& contents, size_t count, uint64_t
   Result<void> made;
   for (; missing > 0; --missing) {
     auto slot = make_slot(contents, accessible_bytes, reserved_bytes);
-    if (slot)
+    if (slot) {
+      own_written(contents, *slot, std::min(kMostOwnedBytes, room_bytes()));
       contents.replace(slot->base);
-    else
+    } else {
       made = std::unexpected(std::move(slot).error());
+    }
     add(slot.value_or(Slot{}));
   }
   return made;
@@ -261,11 +316,9 @@ Result<Slot> SlotPool::take(const SlotContents& contents, uint64_t accessible_by
   {
     ForkPass pass;
     std::lock_guard lock(mutex_);
-    auto fits = [&](const Slot& slot) {
-      return slot.accessible_bytes == accessible_bytes && slot.reserved_bytes == reserved_bytes;
-    };
+    const Slot wanted{.reserved_bytes = reserved_bytes, .accessible_bytes = accessible_bytes};
     // The last one that was given is the likeliest to be in the caches.
-    auto found = std::find_if(slots_.rbegin(), slots_.rend(), fits);
+    auto found = std::find_if(slots_.rbegin(), slots_.rend(), [&](const Slot& slot) { return slot.fits(wanted); });
     if (found != slots_.rend()) {
       Slot slot = *found;
       slots_.erase(std::next(found).base());
@@ -295,28 +348,47 @@ std::optional<SlotPool::Cleaned> SlotPool::clean(const SlotContents& contents, S
       !os::decommit(slot.base + slot.accessible_bytes, used_bytes - slot.accessible_bytes))
     return std::nullopt;
   Cleaned cleaned{cleaning_for(slot)};
-  if (cleaned.by != Cleaning::discard && !restore(contents, slot, cleaned.by, cleaned.restored_bytes))
+  const bool ready = kept_ready_.load(std::memory_order_relaxed);
+  const uint64_t most_bytes = room_bytes();
+  if (cleaned.by == Cleaning::scan && most_bytes == 0) cleaned.by = Cleaning::discard;
+  if (cleaned.by != Cleaning::discard &&
+      !restore(contents, slot, cleaned.by, most_bytes, ready, cleaned.restored_bytes))
     cleaned.by = Cleaning::discard;
   if (cleaned.by != Cleaning::discard) {
     std::lock_guard lock(mutex_);
     if (resident_bytes() + slot.resident_bytes > kMostResidentBytes) cleaned.by = Cleaning::discard;
   }
-  if (cleaned.by == Cleaning::discard && !discard_all(contents, slot, kept_ready_.load(std::memory_order_relaxed)))
-    return std::nullopt;
+  if (cleaned.by == Cleaning::discard && !discard_all(contents, slot, ready)) return std::nullopt;
   return cleaned;
 }
 
-void SlotPool::give(const SlotContents& contents, Slot slot, uint64_t used_bytes) {
+bool SlotPool::make_room_for(const Slot& slot) {
+  Slot older;
+  {
+    std::lock_guard lock(mutex_);
+    if (slots_.size() + coming_ >= most_) {
+      auto other = std::ranges::find_if(slots_, [&](const Slot& kept) { return !kept.fits(slot); });
+      if (other == slots_.end()) return false;
+      older = *other;
+      slots_.erase(other);
+      forget_kept({&older, 1});
+    }
+    ++coming_;
+  }
+  if (older.base) release(older);
+  return true;
+}
+
+void SlotPool::give(const SlotContents& contents, Slot slot, uint64_t used_bytes, Use use) {
   ForkPass pass;  // one for all that follows
   // Whoever takes on an image may never ask for a slot of it.
-  bool wanted = (slot.of_pool || kept_ready_.load(std::memory_order_relaxed)) && has_room_for(slot);
-  if (wanted) {
-    enlist();
-    std::lock_guard lock(mutex_);
-    wanted = slots_.size() + coming_ < most_;
-    if (wanted) ++coming_;
+  const bool may_be_wanted = (slot.of_pool || kept_ready_.load(std::memory_order_relaxed)) && has_room_for(slot);
+  if (may_be_wanted) enlist();
+  if (!may_be_wanted || !make_room_for(slot)) {
+    learn_from(contents, slot);
+    return release(slot);
   }
-  if (!wanted) return release(slot);
+  if (use == Use::untouched) return add(slot);
   if (const auto cleaned = clean(contents, slot, used_bytes)) {
     std::lock_guard lock(mutex_);
     ++(cleaned->by == Cleaning::compare ? counts_.compared

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "memory/os.h"
+#include "memory/written_pages.h"
 #include "rotor/memory_slots.h"
 #include "rotor/result.h"
 
@@ -50,9 +51,15 @@ class SlotContents {
 
   /// Returns the slots that are kept ready for the next memories.
   SlotPool& slots() const { return *slots_; }
+  /// Returns what is known of the pages that memories with these contents write; null: nobody asks.
+  const std::shared_ptr<WrittenPages>& written_pages() const { return written_pages_; }
+
+ protected:
+  explicit SlotContents(std::shared_ptr<WrittenPages> written_pages);
 
  private:
   std::unique_ptr<SlotPool> slots_;
+  std::shared_ptr<WrittenPages> written_pages_;
 };
 
 /// Contents that are copied into a memory.
@@ -87,6 +94,11 @@ struct Slot {
   uint32_t idle_cleanings = 0;    ///< in a row, that found most of those pages unchanged
   uint32_t comparisons = 0;       ///< cleanings by comparison since it was made or discarded
   bool of_pool = false;           ///< whether a pool made it, not a memory that took on an image later
+
+  /// Returns whether a memory may have the one in place of the other.
+  bool fits(const Slot& other) const {
+    return accessible_bytes == other.accessible_bytes && reserved_bytes == other.reserved_bytes;
+  }
 };
 
 /// The slots of one SlotContents. Thread-safe.
@@ -94,15 +106,20 @@ struct Slot {
 /// Cleaning. A page that a memory wrote costs 2 to 4 us to fault in again, and 0.1 to 0.2 us to copy back. So slots
 /// keep their pages, up to kMostResidentBytes of a pool together, and only those are copied that differ from the
 /// contents. Which ones can differ a memory of up to kCompareBytes finds out by comparing all, with no call of the
-/// system; a larger one asks the system. If that can't tell fast, or has more to tell than may be kept, all is
-/// discarded. Once `keep` was called the page tables are filled then. A slot that is used again so has the pages that its
-/// users write, and the next one finds no faults there.
+/// system; a larger one asks the system, and what lies behind the first pages that may be kept is discarded: guests'
+/// heaps grow upwards, so those that each one writes first lie low. If the system can't tell fast, all is discarded. A
+/// slot that is used again so has the pages that its users write, and the next one finds no faults there. Once `keep`
+/// was called the page tables are filled, too, and a new slot has the pages of its own that others wrote
+/// (WrittenPages).
 class SlotPool {
  public:
   /// Slots that are kept unless `keep` says otherwise.
   static constexpr size_t kMostKept = 16;
   /// A memory of at most this size is compared, a larger one scanned.
   static constexpr uint64_t kCompareBytes = uint64_t{64} << 10;
+  /// The pages that a new slot gets of its own where others wrote, at most: what a memory writes first lies lowest, and
+  /// what it writes later it may as well fault in itself.
+  static constexpr uint64_t kMostOwnedBytes = uint64_t{1} << 20;
   /// What the slots of a pool keep resident, at most.
   static constexpr uint64_t kMostResidentBytes = uint64_t{16} << 20;
   /// The largest memory whose pages are asked for one by one, where the system has no call that finds them.
@@ -117,14 +134,20 @@ class SlotPool {
   SlotPool(const SlotPool&) = delete;
   ~SlotPool();
 
-  /// Keeps `count` slots from now on, no more and no fewer, and makes those that are missing. Errors: io (there are
-  /// fewer).
+  /// Keeps `count` slots from now on, no more and no fewer, and makes those that are missing, with the pages ready that
+  /// memories write. Errors: io (there are fewer).
   Result<void> keep(const SlotContents& contents, size_t count, uint64_t accessible_bytes, uint64_t reserved_bytes);
   /// Returns a slot, which is the caller's from then on: a kept one, or a new one. Errors: io, limit.
   Result<Slot> take(const SlotContents& contents, uint64_t accessible_bytes, uint64_t reserved_bytes);
+  /// What may have been done to a slot.
+  enum class Use : uint8_t {
+    written,   ///< anything
+    untouched  ///< nothing since it was taken
+  };
   /// Takes over a slot, of which the first `used_bytes` are accessible (whole pages of the system). Post: nothing that
-  /// was written there is left. What is not kept is given back to the system.
-  void give(const SlotContents& contents, Slot slot, uint64_t used_bytes);
+  /// was written there is left. What is not kept is given back to the system: if there are as many as may be kept, an
+  /// older one of another size, or this one.
+  void give(const SlotContents& contents, Slot slot, uint64_t used_bytes, Use use = Use::written);
   /// Returns what became of the slots until now.
   MemorySlots counts() const;
 
@@ -137,11 +160,16 @@ class SlotPool {
   struct Cleaned;
   /// Ends the making of a slot (`coming_`), which has a base unless that failed.
   void add(Slot slot);
+  /// Counts one more slot as coming, and gives an older one of another size back for it where there are as many as may
+  /// be. Returns false if there is no room.
+  bool make_room_for(const Slot& slot);
   Cleaning cleaning_for(const Slot& slot) const;
   /// Makes a slot clean. Returns nullopt if that failed, and it is of no more use.
   std::optional<Cleaned> clean(const SlotContents& contents, Slot& slot, uint64_t used_bytes);
   /// Returns what the kept slots keep resident, at most. Pre: mutex_ is held.
   uint64_t resident_bytes() const;
+  /// Returns what one more slot may keep resident.
+  uint64_t room_bytes() const;
   std::vector<Slot> release_kept();
   void enlist();
 

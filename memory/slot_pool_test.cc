@@ -251,13 +251,121 @@ TEST(Slots, KeepPagesUpToABound) {
   const MemorySlots some = contents->slots().counts();
   EXPECT_EQ(some.kept, 8u);
   EXPECT_LE(some.resident_bytes, SlotPool::kMostResidentBytes);
-  dirty(1, SlotPool::kMostResidentBytes + kPage);
-  const MemorySlots more = contents->slots().counts();
-  EXPECT_EQ(more.discarded, some.discarded + 1) << "one memory's, which are too many";
-  EXPECT_LE(more.resident_bytes, SlotPool::kMostResidentBytes);
+  dirty(1, size);
+  EXPECT_EQ(contents->slots().counts().discarded, some.discarded + 1) << "others have all that may be kept";
+  EXPECT_LE(contents->slots().counts().resident_bytes, SlotPool::kMostResidentBytes);
   if (os::finds_written_fast()) {
     EXPECT_EQ(some.scanned, 4u) << "each of these keeps a quarter of the bound";
   }
+}
+
+/// Of a memory that writes more than may be kept, the first pages stay.
+TEST(Slots, KeepTheFirstPagesThatWereWritten) {
+  if (!os::finds_written_fast()) GTEST_SKIP() << "PAGEMAP_SCAN: Linux 6.7";
+  constexpr uint64_t kLarge = SlotPool::kMostResidentBytes + 40 * kPage;
+  for (const auto& contents : {copied(0), copied(70000), imaged(kLarge / kSystemPage), imaged(300)}) {
+    for (const bool ready : {false, true}) {
+      if (ready) {
+        ASSERT_TRUE(contents->slots().keep(*contents, 1, kLarge, kReserved));
+      }
+      for (int owner = 0; owner < 3; ++owner) {
+        auto memory = memory_of(contents, kLarge);
+        expect_initial(*memory, *contents, std::to_string(owner));
+        memory->grow(kPage);
+        std::memset(memory->base(), 0xa5, memory->size_bytes());
+      }
+      EXPECT_EQ(contents->slots().counts().resident_bytes, SlotPool::kMostResidentBytes);
+    }
+    EXPECT_EQ(contents->slots().counts().discarded, 0u);
+    EXPECT_EQ(contents->slots().counts().scanned, 6u);
+    expect_initial(*memory_of(contents, kLarge), *contents);
+  }
+}
+
+TEST(Slots, KeepNoMoreThanOthersLeaveRoomFor) {
+  if (!os::finds_written_fast()) GTEST_SKIP() << "PAGEMAP_SCAN: Linux 6.7";
+  auto contents = copied(70000);
+  constexpr uint64_t kLarge = 2 * SlotPool::kMostResidentBytes;
+  auto first = memory_of(contents, kLarge), second = memory_of(contents, kLarge);
+  std::memset(first->base(), 0xa5, SlotPool::kMostResidentBytes - 4 * kSystemPage);
+  std::memset(second->base(), 0xa5, kLarge);
+  first.reset();
+  second.reset();
+  EXPECT_EQ(contents->slots().counts().resident_bytes, SlotPool::kMostResidentBytes);
+  EXPECT_EQ(contents->slots().counts().scanned, 2u);
+  first = memory_of(contents, kLarge);
+  expect_initial(*first, *contents);
+  expect_initial(*memory_of(contents, kLarge), *contents);
+}
+
+class Heirlooms : public testing::Test {
+ protected:
+  void SetUp() override {
+    if (!os::finds_written_fast()) GTEST_SKIP() << "PAGEMAP_SCAN: Linux 6.7";
+  }
+  static void keep(const SlotContents& contents, size_t count) {
+    ASSERT_TRUE(contents.slots().keep(contents, count, kBytes, kReserved));
+  }
+  static uint64_t resident(const SlotContents& contents) { return contents.slots().counts().resident_bytes; }
+  static void write(LinearMemory& memory, std::initializer_list<uint64_t> pages, uint8_t value = 200) {
+    for (uint64_t page : pages) store(memory.base() + page * kSystemPage, value);
+  }
+  static std::shared_ptr<const SlotContents> changes(LinearMemory& memory) {
+    return memory.seal_image(LinearMemory::Copy::changes).value();
+  }
+  static constexpr uint64_t kBytes = 1000 * kSystemPage;
+  std::shared_ptr<const SlotContents> first_ = imaged(kBytes / kSystemPage);
+};
+
+TEST_F(Heirlooms, ANewImagesSlotHasThePagesThatMemoriesWroteBefore) {
+  keep(*first_, 1);
+  EXPECT_EQ(resident(*first_), 0u) << "nobody wrote yet";
+  auto active = memory_of(first_, kBytes);
+  write(*active, {3, 4, 500});
+  const auto second = changes(*active);
+  keep(*first_, 0);
+  write(*active, {7});
+  active.reset();  // nobody wants its slot, but what it wrote
+  keep(*second, 1);
+  EXPECT_EQ(resident(*second), 4 * kSystemPage);
+  auto memory = memory_of(second, kBytes);
+  expect_initial(*memory, *second);
+  // Those pages count as written, and the image of the next one has only what was.
+  write(*memory, {4, 900});
+  const auto third = changes(*memory);
+  const auto* image = third->image();
+  uint64_t patched = 0;
+  for (const os::Range& patch : image->patches()) patched += patch.end - patch.begin;
+  EXPECT_LE(patched, 5 * kSystemPage) << "2, and those of the image that it lies over";
+  auto next = memory_of(third, kBytes);
+  EXPECT_TRUE(std::memcmp(next->base(), memory->base(), kBytes) == 0);
+}
+
+TEST_F(Heirlooms, AreAsManyAsThereIsRoomFor) {
+  const uint64_t most = SlotPool::kMostOwnedBytes;
+  const auto large = imaged(2 * most / kSystemPage);
+  ASSERT_TRUE(large->slots().keep(*large, 1, 2 * most, kReserved));
+  {
+    auto memory = memory_of(large, 2 * most);
+    std::memset(memory->base(), 1, most / 2);
+    std::memset(memory->base() + most, 1, most);
+  }
+  EXPECT_EQ(resident(*large), most * 3 / 2);
+  ASSERT_TRUE(large->slots().keep(*large, 0, 2 * most, kReserved));
+  ASSERT_TRUE(large->slots().keep(*large, 2, 2 * most, kReserved));
+  EXPECT_EQ(resident(*large), 2 * most) << "of two slots";
+  for (int i = 0; i < 2; ++i) expect_initial(*memory_of(large, 2 * most), *large);
+}
+
+TEST_F(Heirlooms, AreOfMemoriesThatSomebodyKeepsSlotsReadyFor) {
+  auto active = memory_of(first_, kBytes);
+  write(*active, {3, 4, 500});
+  const auto second = changes(*active);
+  active.reset();
+  keep(*second, 1);
+  write(*memory_of(first_, kBytes), {9});
+  keep(*second, 2);
+  EXPECT_EQ(resident(*second), 0u);
 }
 
 TEST(Slots, ThatAreKeptReadyHaveThePagesThatAreWritten) {

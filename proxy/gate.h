@@ -33,6 +33,7 @@
 
 #include "memory/perturb.h"
 #include "proxy/live_guest.h"
+#include "rotor/interrupt.h"
 
 namespace rotor::proxy {
 
@@ -50,6 +51,8 @@ struct Holder {
   bool is_explicit = false;  ///< the outermost lease is one of acquire()
   Stay stay;                 ///< inside the instance, of an explicit lease
   bool raw_used = false;     ///< raw pointers of the guest were given out: it can't be exchanged unseen
+  /// Lease::set_deadline, until the outermost lease ends; max: none.
+  InterruptHandle::Clock::time_point deadline = InterruptHandle::Clock::time_point::max();
 
   /// Keeps the thread inside the instance, so that calls of an explicit lease cost less than others. If the instance
   /// can't be entered, a call will say why.
@@ -109,6 +112,7 @@ class Gate {
     Holder& holder = *holder_.load(std::memory_order_relaxed);
     holder.owner.store(0, std::memory_order_relaxed);
     holder.is_explicit = holder.raw_used = false;
+    holder.deadline = InterruptHandle::Clock::time_point::max();
     if (asymmetric_.load(std::memory_order_relaxed)) [[likely]] {
       taken_.store(false, std::memory_order_release);
       std::atomic_signal_fence(std::memory_order_seq_cst);

@@ -47,13 +47,35 @@ Result<std::unique_ptr<LiveGuest>> GuestSource::make(const StandbyImage* image, 
   live->number = ++made_;
   ROTOR_TRY(live->guest_, detail::guarded("the guest factory", [&] { return factory_(request); }));
   if (!live->guest_ || !live->instance()) return fail(ErrorKind::invalid_argument, "the factory returned no guest");
-  if (auto memory = live->instance().memory0()) {
-    live->memory_ = memory->pinned();
-    live->limit_bytes_ = memory->limit_bytes();
-    if (memory_limit_bytes_) live->limit_bytes_ = std::min(live->limit_bytes_, memory_limit_bytes_);
-  }
+  live->find_memories(memory_limit_bytes_);
   ROTOR_CHECK(live->find_gauge());
   return live;
+}
+
+/// Finds the memories and what they may have, of which the policy may want to be used no more than `limit_bytes`.
+void LiveGuest::find_memories(uint64_t limit_bytes) {
+  const std::vector<Memory> all = instance().memories();
+  const InstanceUsage usage = instance().usage();
+  if (usage.memories) limit_bytes_ = usage.memory_limit_bytes;
+  for (size_t i = 0; i < all.size(); i++) {
+    const uint64_t own_bytes = all[i].limit_bytes();
+    if (i + usage.memories < all.size()) limit_bytes_ += own_bytes;  // imported: it has a limit of its own
+    // To exchange the instance does not help a memory that begins full.
+    const bool can_grow = all[i].size_bytes() + all[i].page_bytes() <= own_bytes;
+    if (i == 0) {
+      memory_ = all[i].pinned();
+      memory_limit_bytes_ = can_grow ? own_bytes : 0;
+    } else {
+      others_.push_back({all[i].pinned(), can_grow ? own_bytes : 0});
+    }
+  }
+  if (limit_bytes) limit_bytes_ = std::min(limit_bytes_, limit_bytes);
+}
+
+double LiveGuest::use_of_fullest() const {
+  double use = fraction(memory_.size_bytes(), memory_limit_bytes_);
+  for (const OtherMemory& other : others_) use = std::max(use, fraction(other.memory.size_bytes(), other.limit_bytes));
+  return use;
 }
 
 LiveGuest::~LiveGuest() {
@@ -212,7 +234,7 @@ Result<void> LiveGuest::take_out(Slot pointer, Slot count, std::vector<T>& out) 
   uint32_t address = static_cast<uint32_t>(pointer);
   uint64_t bytes = uint64_t{static_cast<uint32_t>(count)} * sizeof(T);
   if (bytes == 0) return {};
-  if (address + bytes > memory_bytes())
+  if (address + bytes > memory_.size_bytes())
     return fail(ErrorKind::invalid_argument,
                 fmt::format("the guest returned {} bytes at {:#x}, outside its memory", bytes, address));
   out.resize(bytes / sizeof(T));

@@ -1,6 +1,7 @@
 // A guest in use, as active, standby or retired, and calls into it with nothing symbolic left in them.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <memory>
@@ -74,7 +75,9 @@ class LiveGuest {
       : plan_(plan),
         tape_(std::make_unique<ImportTape>(plan)),
         funcs_(plan.exports.size()),
-        simple_(plan.exports.size()) {}
+        simple_(plan.exports.size()) {
+    takes_shortcuts = plan.call_deadline_ms == 0;
+  }
   ~LiveGuest();
 
   /// Calls an export of the guest. Errors: trap, host; limit (its allocator failed); invalid_argument (it returned data
@@ -110,17 +113,28 @@ class LiveGuest {
   Result<std::shared_ptr<StandbyImage>> take_state();
 
   /// These may be called by any thread.
-  uint64_t memory_bytes() const { return memory_.size_bytes(); }
-  uint64_t denied_growths() const { return memory_.denied_growths(); }
-  /// Returns the memory in use, as a fraction of the limit. Must be called while no call runs, if there is a gauge.
+  uint64_t memory_bytes() const {
+    uint64_t bytes = memory_.size_bytes();
+    for (const OtherMemory& other : others_) bytes += other.memory.size_bytes();
+    return bytes;
+  }
+  uint64_t denied_growths() const {
+    uint64_t growths = memory_.denied_growths();
+    for (const OtherMemory& other : others_) growths += other.memory.denied_growths();
+    return growths;
+  }
+  /// Returns the memory in use, as a fraction of the limit; of several memories, that of all together or of the one
+  /// which is nearest to its own limit. Must be called while no call runs, if there is a gauge.
   double use() {
-    const uint64_t bytes = plan_.gauge.kind == Gauge::Kind::memory_size ? memory_bytes() : gauge_bytes();
-    return limit_bytes_ ? static_cast<double>(bytes) / static_cast<double>(limit_bytes_) : 0;
+    const bool gauged = plan_.gauge.kind != Gauge::Kind::memory_size;
+    const double use = fraction(gauged ? gauge_bytes() : memory_bytes(), limit_bytes_);
+    return gauged || others_.empty() ? use : std::max(use, use_of_fullest());
   }
 
   HandleMap handles;
-  bool takes_shortcuts = true;  ///< calls may take the proxy's shortest way. To be set before the first call
-  uint64_t number = 0;          ///< from 1; each guest of the proxy has another one
+  /// Whether calls may take the proxy's shortest way. To be cleared before the first call.
+  bool takes_shortcuts = true;
+  uint64_t number = 0;  ///< from 1; each guest of the proxy has another one
   StandbyOrigin origin = StandbyOrigin::replay;
   uint64_t calls_replayed = 0;
   uint64_t warmup_ns = 0;
@@ -129,7 +143,17 @@ class LiveGuest {
 
  private:
   friend class GuestSource;
+  /// A memory that is not memory 0.
+  struct OtherMemory {
+    Memory memory;
+    uint64_t limit_bytes = 0;  ///< 0: it can't grow
+  };
+  static double fraction(uint64_t bytes, uint64_t of_bytes) {
+    return of_bytes ? static_cast<double>(bytes) / static_cast<double>(of_bytes) : 0;
+  }
   Result<const Func*> find_func(uint32_t export_index);
+  void find_memories(uint64_t limit_bytes);
+  double use_of_fullest() const;
   Result<void> find_gauge();
   uint64_t gauge_bytes();
   /// Copies data into the guest, and a NUL behind it if `nul`.
@@ -142,8 +166,10 @@ class LiveGuest {
   const Plan& plan_;
   std::unique_ptr<ImportTape> tape_;  // outlives the guest, which it watches
   std::unique_ptr<Guest> guest_;
-  Memory memory_;
-  uint64_t limit_bytes_ = 0;
+  Memory memory_;                    ///< memory 0, where data go
+  uint64_t memory_limit_bytes_ = 0;  ///< its own; 0: it can't grow
+  std::vector<OtherMemory> others_;
+  uint64_t limit_bytes_ = 0;  ///< of all together
   // These are indexed by export, and looked up on first use.
   std::vector<Func> funcs_;
   std::vector<Simple> simple_;

@@ -402,6 +402,7 @@ Result<Plan> make_plan(const Policy& policy, const Module& module) {
   Plan plan;
   plan.preset = policy.preset;
   plan.mode = policy.mode;
+  plan.call_deadline_ms = policy.call_deadline_ms;
   ROTOR_CHECK(plan_exports(policy, module, plan));
   ROTOR_CHECK(plan_imports(policy, module, plan));
   ROTOR_CHECK(plan_gauge(policy, module, plan));

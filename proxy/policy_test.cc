@@ -31,6 +31,7 @@ at_swap = "wait"
 on_trap = "keep"
 catch_up_ns = 5
 catch_up_rounds = 10
+call_deadline_ms = 15
 drain_deadline_ms = 11
 gauge = "used"
 query_handle_calls = 6
@@ -82,6 +83,7 @@ free = "f"
   EXPECT_EQ(policy->log_max_calls, 9u);
   EXPECT_EQ(policy->log_max_bytes, 1024u);
   EXPECT_EQ(policy->catch_up_rounds, 10u);
+  EXPECT_EQ(policy->call_deadline_ms, 15u);
   EXPECT_EQ(policy->drain_deadline_ms, 11u);
   EXPECT_EQ(policy->gauge, "used");
   EXPECT_EQ(policy->log_max_replay_ns, 12'000'000u);
@@ -98,14 +100,14 @@ free = "f"
   EXPECT_EQ(policy->imports[0].mode, ImportMode::run);
   EXPECT_FALSE(policy->imports[0].args);
   EXPECT_EQ(policy->imports[1].name, "env.read");
-  EXPECT_EQ(policy->imports[1].line, 34u);
+  EXPECT_EQ(policy->imports[1].line, 35u);
   EXPECT_EQ(policy->imports[1].mode, ImportMode::answer);
   EXPECT_EQ(policy->imports[1].args, (std::vector{ImportArg::pointer, ImportArg::scalar, ImportArg::any}));
   EXPECT_EQ(policy->imports[2].name, "write");
   EXPECT_EQ(policy->imports[2].mode, ImportMode::answer);
   ASSERT_EQ(policy->exports.size(), 6u);
   EXPECT_EQ(policy->exports[0].name, "*_get");
-  EXPECT_EQ(policy->exports[0].line, 37u);
+  EXPECT_EQ(policy->exports[0].line, 38u);
   EXPECT_EQ(policy->exports[0].results, (std::vector{ResultKind::bytes, ResultKind::error}));
   EXPECT_TRUE(policy->exports[1].reads);
   EXPECT_TRUE(policy->exports[1].retry);
@@ -143,9 +145,10 @@ TEST(PolicyToml, NamesLineAndNearestWord) {
   EXPECT_EQ(parse_error("[rotation]\nmax_calls = 9"), "p.toml:2: unknown key \"max_calls\"; it belongs to [log]");
   EXPECT_EQ(parse_error("[log]\nenabled = true"),
             "p.toml:2: unknown key \"enabled\"; it belongs to the top of the file");
-  EXPECT_EQ(parse_error("[image]\nargs = []"),
-            "p.toml:2: unknown key \"args\"; it belongs to a line of [exports], or to a line of [imports], or to a line "
-            "of [probe]");
+  EXPECT_EQ(
+      parse_error("[image]\nargs = []"),
+      "p.toml:2: unknown key \"args\"; it belongs to a line of [exports], or to a line of [imports], or to a line "
+      "of [probe]");
   EXPECT_EQ(parse_error("[exports]\n\nf = { efect = \"build\" }"),
             "p.toml:3: unknown key \"efect\"; did you mean \"effect\"?");
   EXPECT_EQ(parse_error("[exports]\nf = { effect = \"biuld\" }"),

@@ -72,5 +72,7 @@ Result<uint32_t> Lease::resolve(uint32_t token) const { return impl_->resolve(to
 Result<void> Lease::keep(uint32_t token) { return impl_->keep(token); }
 Result<void> Lease::drop(uint64_t number) { return impl_->drop(number); }
 Result<Memory> Lease::memory() const { return impl_->memory(); }
+Result<void> Lease::set_deadline(InterruptHandle::Clock::time_point deadline) { return impl_->set_deadline(deadline); }
+void Lease::clear_deadline() { (void)impl_->set_deadline(InterruptHandle::Clock::time_point::max()); }
 
 }  // namespace rotor

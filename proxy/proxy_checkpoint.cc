@@ -140,7 +140,9 @@ Result<Reply> ProxyImpl::call_unrecorded(Holder& holder, uint32_t index, std::sp
   const Rewinder::Numbers numbers = rewinder_->numbers(index, args);
   ROTOR_TRY(const bool changes, begin_unrecorded(index, numbers));
   RawReply raw;
-  Result<void> called = call_guest(gate_, holder, false, [&] { return active.call(index, call.args, raw); });
+  Result<void> called = call_in_time(holder, active, [&] {
+    return call_guest(gate_, holder, false, [&] { return active.call(index, call.args, raw); });
+  });
   retire();
   if (!called) return std::unexpected(note_unrecorded(holder, changes, std::move(called).error()));
   Result<Reply> reply = recorder_->finish(index, call, std::move(raw), active, std::nullopt);
@@ -153,7 +155,8 @@ Result<std::vector<Value>> ProxyImpl::raw_unrecorded(Holder& holder, uint32_t in
   ROTOR_TRY(const Func* func, active.func(index));
   const Rewinder::Numbers numbers = rewinder_->numbers(index, args);
   ROTOR_TRY(const bool changes, begin_unrecorded(index, numbers));
-  auto results = call_guest(gate_, holder, false, [&] { return func->call(args); });
+  auto results =
+      call_in_time(holder, active, [&] { return call_guest(gate_, holder, false, [&] { return func->call(args); }); });
   retire();
   if (!results) return std::unexpected(note_unrecorded(holder, changes, std::move(results).error()));
   rewinder_->end_call(index, numbers, rewinder_->results(index, *results), calls_);

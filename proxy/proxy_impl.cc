@@ -2,7 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cassert>
+#include <chrono>
 #include <cstdlib>
 #include <string_view>
 
@@ -10,6 +12,7 @@
 #include "proxy/clock.h"
 #include "rotor/guard.h"
 #include "rotor/printable.h"
+#include "rotor/trap.h"
 
 namespace rotor::proxy {
 namespace {
@@ -18,6 +21,9 @@ bool switched_off() {
   const char* value = std::getenv("ROTOR_ROTATION");
   return value && std::string_view(value) == "off";
 }
+
+/// Returns whether a call was ended from outside, at a deadline or by an interrupt: nobody wants it tried again.
+bool was_ended(const Error& error) { return error.trap && error.trap->kind == TrapKind::interrupted; }
 
 }  // namespace
 
@@ -77,6 +83,11 @@ Result<void> ProxyImpl::start(const Module& module) {
   ROTOR_CHECK(first->start_workers());
   if (rewinds) rewinder_->watch(*first, attention_);
   attention_ = rewinds;  // the first checkpoint is wanted
+  // Whether calls can be ended is known now.
+  if (plan_.call_deadline_ms) {
+    ROTOR_CHECK(first->instance().set_deadline(InterruptHandle::Clock::now() + std::chrono::hours(1)));
+    first->instance().clear_deadline();
+  }
   gate_.exchange(std::move(first));
   gauged_ = plan_.gauge.kind != Gauge::Kind::memory_size;
   sample();
@@ -286,62 +297,6 @@ bool ProxyImpl::swap(std::unique_ptr<LiveGuest> next, uint64_t start_ns, uint64_
   return true;
 }
 
-// ---- exchange under a holder ----------------------------------------------------------------------------------------
-
-/// Called on a waiter's thread, with the holder's phase open and the gate's mutex held.
-std::unique_ptr<LiveGuest> ProxyImpl::exchange_under(LiveGuest& old, Holder& holder) {
-  // A gauge can't be asked while the holder may be in the guest.
-  const double use = plan_.gauge.kind == Gauge::Kind::memory_size ? old.use() : use_;
-  if (use < policy_.force_at || old.poison || attempt_) return nullptr;
-  const uint64_t start_ns = now_ns();
-  warmer_->set_active_bytes(old.memory_bytes());
-  auto next = warmer_->take(policy_.catch_up_ns);
-  if (!next) next = warmer_->stamp(policy_.catch_up_ns, false);
-  if (!next) {
-    warmer_->request(false);
-    return nullptr;
-  }
-  if (auto took = hand_over(old, *next); !took) {
-    warmer_->refuse(std::move(next), took.error());
-    return nullptr;
-  }
-  for (const auto& [token, raw] : recorder_->all_raw(old)) holder.raw.emplace(token, raw);
-  if (!plan_.probes.empty()) probes_skipped_.add();  // the active may be in a call
-  RotationEvent event = count_exchange(old, *next, RotationCause::force, 0);
-  old.retired_at_ns = start_ns;
-  const uint64_t bytes = next->memory_bytes();
-  use_ = next->use();
-  warms_ = use_ >= policy_.warm_at;
-  memory_bytes_.set(bytes);
-  warmer_->set_active_bytes(bytes);
-  warmer_->watch_drains(1);
-  count_pause(event, start_ns);
-  forced_ = event;
-  attention_ = true;
-  return next;
-}
-
-std::unexpected<Error> ProxyImpl::retired_error(std::string what) const {
-  return fail(ErrorKind::retired, "the lease's instance was exchanged under it: " + std::move(what));
-}
-
-Result<void> ProxyImpl::check_drain(const Holder& holder) const {
-  if (now_ns() - holder.guest->retired_at_ns < policy_.drain_deadline_ms * 1'000'000) return {};
-  return retired_error(fmt::format("its drain deadline of {} ms has passed", policy_.drain_deadline_ms));
-}
-
-/// Calls the instance that the lease was left with: queries that return no handle still run there.
-Result<Reply> ProxyImpl::call_retired(Holder& holder, uint32_t index, std::span<const Arg> args) {
-  const ExportPlan& plan = plan_.exports[index];
-  ROTOR_CHECK(check_drain(holder));
-  bool ends = false;
-  for (ArgKind kind : plan.args) ends |= consumes(kind);
-  if (plan.effect != Effect::query || plan.makes_handles || ends)
-    return retired_error(plan.shown + " would change, or give handles of, a state that is no more");
-  if (holder.guest->poison) return std::unexpected(about_poison(*holder.guest, "earlier in this lease"));
-  return recorder_->call_detached(index, args, *holder.guest, holder.raw);
-}
-
 // ---- calls ----------------------------------------------------------------------------------------------------------
 
 Result<Reply> ProxyImpl::call(std::string_view name, std::span<const Arg> args) {
@@ -377,7 +332,8 @@ Result<Reply> ProxyImpl::call_active(Holder& holder, bool may_open, uint32_t ind
   if (raw) return finish(holder, index, call, std::move(*raw), std::move(answers), unrecordable, number);
   Error error = std::move(raw).error();
   const bool poisoned = !holder.is_retired && gate_.active().poison.has_value();
-  if (poisoned && plan.retry && unrecordable.empty() && !attempt_ && !holder.raw_used && holder.guest_depth == 0)
+  if (poisoned && !was_ended(error) && plan.retry && unrecordable.empty() && !attempt_ && !holder.raw_used &&
+      holder.guest_depth == 0)
     return retry(holder, index, args, std::move(error), std::move(answers));
   return std::unexpected(std::move(error));
 }
@@ -392,7 +348,9 @@ Result<RawReply> ProxyImpl::run_guest(Holder& holder, bool may_open, uint32_t in
   const bool opens = may_open && !tapes && !call.is_kept() && !plan.makes_handles && call.consumed.empty();
   RawReply raw;
   const uint64_t start_ns = call.is_kept() ? now_ns() : 0;
-  Result<void> called = call_guest(gate_, holder, opens, [&] { return active.call(index, call.args, raw); });
+  Result<void> called = call_in_time(holder, active, [&] {
+    return call_guest(gate_, holder, opens, [&] { return active.call(index, call.args, raw); });
+  });
   if (LogCall* kept = call.kept()) kept->cost_ns = now_ns() - start_ns;
   if (tapes) {
     unrecordable = active.tape().unrecordable();
@@ -524,7 +482,8 @@ Result<void> ProxyImpl::call_slots(uint32_t index, Slot* slots) {
   Holder& holder = gate_.mine();
   PhaseScope phase(gate_, holder);
   LiveGuest* active = phase.alive() ? &gate_.active() : nullptr;  // else another holder may be using it
-  if (active && !active->poison && !retired_) [[likely]] {
+  const bool has_deadline = holder.deadline != InterruptHandle::Clock::time_point::max();
+  if (active && !active->poison && !retired_ && !has_deadline) [[likely]] {
     if (const Func* func = simple_func(*active, index, slots)) [[likely]] {
       calls_.add();
       // After a call that went well, a phase that was open need not be closed.
@@ -571,7 +530,8 @@ Result<std::vector<Value>> ProxyImpl::raw(std::string_view name, std::span<const
   const bool opens = phase.alive() && phase.may_open() && !attempt_;
   const bool tapes = attempt_ && plan_.records_answers && holder.guest_depth == 0;
   if (tapes) begin_tape(guest.tape(), {});
-  auto results = call_guest(gate_, holder, opens, [&] { return func->call(args); });
+  auto results =
+      call_in_time(holder, guest, [&] { return call_guest(gate_, holder, opens, [&] { return func->call(args); }); });
   if (tapes) (void)end_tape(guest.tape());
   if (!holder.is_retired) retire();
   if (!results) return std::unexpected(note(guest, std::move(results).error()));
@@ -609,6 +569,30 @@ Result<Memory> ProxyImpl::memory() {
   return (phase.alive() ? gate_.active() : *holder.guest).instance().memory0();
 }
 
+Result<void> ProxyImpl::set_deadline(InterruptHandle::Clock::time_point deadline) {
+  Holder& holder = gate_.mine();
+  PhaseScope phase(gate_, holder);
+  using Clock = InterruptHandle::Clock;
+  if (deadline != Clock::time_point::max() && holder.guest_depth == 0) {
+    const Instance& instance = (phase.alive() ? gate_.active() : *holder.guest).instance();
+    ROTOR_CHECK(instance.set_deadline(Clock::now() + std::chrono::hours(1)));
+    instance.clear_deadline();
+  }
+  holder.deadline = deadline;
+  return {};
+}
+
+Result<InterruptHandle::Clock::time_point> ProxyImpl::deadline_of_call(const Holder& holder) const {
+  using Clock = InterruptHandle::Clock;
+  Clock::time_point deadline = holder.deadline;
+  if ((deadline == Clock::time_point::max() && plan_.call_deadline_ms == 0) || holder.guest_depth > 0) [[likely]]
+    return Clock::time_point::max();
+  const Clock::time_point now = Clock::now();
+  if (deadline <= now) return fail(ErrorKind::limit, "the lease's deadline has passed: the call was not made");
+  if (plan_.call_deadline_ms) deadline = std::min(deadline, now + std::chrono::milliseconds(plan_.call_deadline_ms));
+  return deadline;
+}
+
 /// Notes a failed call. One that did not return left the guest in the middle of something.
 Error ProxyImpl::note(LiveGuest& guest, Error error) {
   if (error.kind != ErrorKind::trap && error.kind != ErrorKind::host && error.kind != ErrorKind::internal) return error;
@@ -643,7 +627,8 @@ bool ProxyImpl::begin_attempt(Attempt& attempt) {
 bool ProxyImpl::end_attempt(bool last) {
   Holder& holder = gate_.mine();
   PhaseScope phase(gate_, holder);
-  const bool again = gate_.active().poison.has_value() && !last && !attempt_->is_unrepeatable;
+  const std::optional<Error>& poison = gate_.active().poison;
+  const bool again = poison && !was_ended(*poison) && !last && !attempt_->is_unrepeatable;
   if (again) drop_from_error(attempt_->answers);
   attempt_ = nullptr;
   if (again) {
@@ -731,47 +716,6 @@ Result<VerifyReport> ProxyImpl::verify() {
   auto image = warmer_->image();
   if (!image) return fail(ErrorKind::not_found, "there is no image yet");
   return warmer_->verify(*image);
-}
-
-ProxyCounters ProxyImpl::counters() const {
-  ProxyCounters counters;
-  counters.calls = calls_;
-  counters.leases = leases_;
-  counters.waiting = gate_.waiting();
-  counters.traps = traps_;
-  counters.retries = retries_;
-  counters.stale_handles = stale_handles_;
-  counters.rotations = rotations_;
-  counters.rotations_trap = rotations_trap_;
-  counters.rotations_force = rotations_force_;
-  counters.rotations_image = rotations_image_;
-  counters.log_calls = log_->size();
-  counters.log_bytes = log_->size_bytes();
-  counters.log_replay_ns = log_->cost_ns();
-  counters.log_recorded = log_->recorded();
-  counters.log_compactions = log_->compactions();
-  counters.log_cuts = log_->cuts();
-  counters.swap_pause_ns_last = pause_ns_last_;
-  counters.swap_pause_ns_max = pause_ns_max_;
-  counters.swap_pause_ns_total = pause_ns_total_;
-  counters.wait_ns_max = wait_ns_max_;
-  counters.memory_bytes = memory_bytes_;
-  counters.reclaimed_bytes = reclaimed_bytes_;
-  counters.denied_growths = denied_growths_;
-  counters.drain_overdue = drain_overdue_;
-  counters.probes = probes_;
-  counters.probes_failed = probes_failed_;
-  counters.probes_skipped = probes_skipped_;
-  counters.rotating = rotating_;
-  warmer_->report(counters);
-  if (rewinder_) rewinder_->report(counters);
-  // These retired instances are not yet the background thread's: those that leases stay on, and the one kept back until
-  // the next call.
-  counters.retired += gate_.draining(&counters.retired_bytes) + (kept_back_bytes_ ? 1 : 0);
-  counters.retired_bytes += kept_back_bytes_;
-  std::lock_guard lock(off_reason_mutex_);
-  counters.off_reason = off_reason_;
-  return counters;
 }
 
 }  // namespace rotor::proxy

@@ -46,6 +46,7 @@ class ProxyImpl final : memory::ForkHooks {
   Result<void> keep(uint32_t token);
   Result<void> drop(uint64_t number);
   Result<Memory> memory();
+  Result<void> set_deadline(InterruptHandle::Clock::time_point deadline);
   Result<uint32_t> export_of(std::string_view name, const FuncType& type) const;
   /// Begins an attempt within a lease of acquire(): what is recorded from now on can be taken back. Returns false if
   /// that can't be: the lease is within another, was exchanged under, or no trap rotates.
@@ -107,6 +108,20 @@ class ProxyImpl final : memory::ForkHooks {
                              std::vector<HostAnswer>& answers, std::string& unrecordable);
   void begin_tape(ImportTape& tape, std::span<const HostAnswer> answers);
   std::vector<HostAnswer> end_tape(ImportTape& tape);
+  /// Returns when a call that begins now has to end. Errors: limit (it is too late to begin).
+  Result<InterruptHandle::Clock::time_point> deadline_of_call(const Holder& holder) const;
+  /// Makes a call of an instance, which ends at its deadline if it has one. Errors: those of deadline_of_call, those of
+  /// Instance::set_deadline: the call was not made; those of the call.
+  template <class Call>
+  auto call_in_time(const Holder& holder, LiveGuest& guest, Call&& call) -> decltype(call()) {
+    ROTOR_TRY(const auto deadline, deadline_of_call(holder));
+    if (deadline == InterruptHandle::Clock::time_point::max()) [[likely]]
+      return call();
+    ROTOR_CHECK(guest.instance().set_deadline(deadline));
+    auto called = call();
+    guest.instance().clear_deadline();
+    return called;
+  }
   Result<Reply> finish(Holder& holder, uint32_t index, PreparedCall& call, RawReply&& raw,
                        std::vector<HostAnswer> answers, const std::string& unrecordable, uint64_t number);
   /// Returns the function for a call the shortest way, with the handles in `slots` translated; null if the call can't
@@ -126,8 +141,8 @@ class ProxyImpl final : memory::ForkHooks {
   void retire() {
     if (!retired_) [[likely]]
       return;
+    kept_back_bytes_.set(0);  // first: who looks meanwhile may miss it, and never counts it twice
     warmer_->retire(std::move(retired_));
-    kept_back_bytes_.set(0);
   }
   /// Called when the log may have grown: ends rotation if that filled it, else tells the background thread.
   void tell_recorded();

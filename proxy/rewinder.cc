@@ -351,7 +351,7 @@ Result<void> Rewinder::reseed(LiveGuest& guest) const {
 void Rewinder::note_rewind(LiveGuest& active, uint64_t rotation, double given_back) {
   state_.note_rewind(given_back);
   held_.note_rewind(rotation);
-  active.takes_shortcuts = !held_.any_dead();
+  active.takes_shortcuts &= !held_.any_dead();
   told_ = false;
   publish();
 }

@@ -74,8 +74,11 @@ bool Warmer::do_one_job(std::unique_lock<std::mutex>& lock) {
 
 void Warmer::free_retired(std::unique_lock<std::mutex>& lock) {
   RetiredGuests::Guests guests = retired_.take();
+  const std::shared_ptr<const StandbyImage> image = ready_image_ ? ready_image_ : images_.image();
   lock.unlock();
   std::vector<ProxyEvent> freed = RetiredGuests::free(std::move(guests));
+  // If they were made from another image, they left no address space for the instance that comes after the next one.
+  if (image) (void)image->snapshot.keep_ready(1);
   lock.lock();
   for (ProxyEvent& event : freed) {
     retired_.note_freed(event);

@@ -3,11 +3,13 @@
 
 #include <array>
 #include <memory>
+#include <vector>
 
 #include "code/cache.h"
 #include "code/compiler.h"
 #include "code/perf_map.h"
 #include "code/run_page.h"
+#include "memory/slot_pool.h"
 #include "rotor/config.h"
 #include "rotor/engine.h"
 #include "runtime/compile/compile_pool.h"
@@ -46,6 +48,10 @@ class EngineImpl : public std::enable_shared_from_this<EngineImpl> {
   CompilePool background;
   /// Ends calls at their deadlines; shared, since interrupt handles may outlive the engine.
   const std::shared_ptr<Watchdog> watchdog = std::make_shared<Watchdog>();
+
+  /// What the memories that the host makes hold first. Their slots are kept beyond the engine while one of them lives.
+  const std::shared_ptr<const memory::SlotContents> zeroes =
+      std::make_shared<memory::CopiedContents>(std::vector<uint8_t>());
 
   TypeRegistry types{*this};
 };

@@ -37,7 +37,12 @@ std::optional<FuncType> Engine::func_type(HeapType heap) const {
 
 EngineUsage Engine::usage() const {
   const auto use = memory::os::address_space_use();
-  return {impl_->types.size(), use.mappings, use.mappings_limit, use.reserved_bytes, use.reserved_limit_bytes};
+  return {.types = impl_->types.size(),
+          .memory_slots = impl_->zeroes->slots().counts(),
+          .mappings = use.mappings,
+          .mappings_limit = use.mappings_limit,
+          .reserved_bytes = use.reserved_bytes,
+          .reserved_limit_bytes = use.reserved_limit_bytes};
 }
 
 }  // namespace rotor

@@ -7,6 +7,7 @@
 
 #include "rotor/config.h"
 #include "rotor/detail/access.h"
+#include "rotor/memory_slots.h"
 #include "rotor/result.h"
 #include "rotor/value.h"
 
@@ -16,6 +17,10 @@ namespace runtime { class EngineImpl; }
 /// Counts and limits of an engine and its process that modules and instances draw on.
 struct EngineUsage {
   uint64_t types = 0;  ///< function types that modules and host functions, or what the host keeps, use
+  /// The slots of the memories that the host makes (Memory::create), but for those with MemoryLimits::imageable. One
+  /// that an instance of a snapshot takes over before anybody knows its base leaves its slot here at once, and is on
+  /// one of the snapshot's from then on.
+  MemorySlots memory_slots;
   // The following count for the process: all engines, modules, memories, images and tables of the host's. What would
   // exceed a limit is refused: ErrorKind::limit.
   uint64_t mappings = 0;        ///< mappings by the kernel's count (vm.max_map_count) that exist, or may come to exist

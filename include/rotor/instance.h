@@ -7,6 +7,7 @@
 #include <string_view>
 #include <utility>
 #include <variant>
+#include <vector>
 
 #include "rotor/detail/access.h"
 #include "rotor/func.h"
@@ -109,6 +110,8 @@ class Instance {
   }
   /// Returns memory 0, exported or not. Errors: not_found.
   Result<Memory> memory0() const;
+  /// Returns all of its memories, exported or not, in the order of the module: those that it imports first.
+  std::vector<Memory> memories() const;
   void* host_data() const;  ///< InstanceOptions::host_data; nullptr for an empty handle
 
   /// Takes a snapshot of the state between calls. Makes no copy of memories that were made with MemoryLimits::imageable

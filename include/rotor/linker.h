@@ -29,7 +29,10 @@ class InstancePre {
   Result<Instance> instantiate(const InstanceOptions& options = {}) const;
   /// Makes an instance in the state of a snapshot: memories are mapped copy-on-write, globals, tables and dropped
   /// segments are as they were; neither active segments nor the start function are run. A memory that the module
-  /// imports takes on the snapshot's contents, and must not be in use by another instance. Costs the same for any size
+  /// imports takes on the snapshot's contents, and must not be in use by another instance. If it was made for this one
+  /// (nobody asked for its data(), wrote to it or grew it, and no instance had it), it does so on a slot of the
+  /// snapshot's, as memories that the module defines do, and leaves that slot when nobody holds it any more; else its
+  /// base stays, and takes a mapping and its faults. Costs the same for any size
   /// of memory, but copies a memory with MemoryLimits::imageable. Errors: invalid_argument (a snapshot of another
   /// module; a memory in use), limit (the snapshot's memories or tables are above `options.limits` or the imported
   /// memory's), io (an imported memory is as it was); stale_handle (what is imported is gone; or the system took a

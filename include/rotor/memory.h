@@ -18,7 +18,8 @@ class GlobalImpl;
 }  // namespace runtime
 
 /// A linear memory. Each memory is reference-counted: one that `create` returned lives while a copy of that handle or
-/// an instance holds it; one taken from an instance is weak. The base address never changes.
+/// an instance holds it; one taken from an instance is weak. The base address never changes once data() has told it, or
+/// an instance was made with the memory, and dies with it: then another one may have its address space.
 class Memory {
  public:
   /// Bytes of a page, unless the type says otherwise (MemoryType::page_size_log2).

@@ -5,11 +5,12 @@
 
 namespace rotor {
 
-/// Counts the slots of a module's or snapshot's memories: a slot is address space with a memory's first contents in
-/// place. An instance that is dropped leaves its slots to later ones, made clean; 16 are kept for each memory
-/// (Snapshot::keep_ready sets another number), with at most 16 MiB of pages that were written, and at most a quarter of
-/// the mappings that the process may have. They are given back with the module or snapshot, or when the process has no
-/// address space left.
+/// Counts the slots of memories that begin alike: a module's, a snapshot's, or those that the host makes with an
+/// engine. A slot is address space with a memory's first contents in place. A memory that nobody holds any more leaves
+/// its slot to later ones, made clean; 16 are kept for each of a module's or snapshot's memories (Snapshot::keep_ready
+/// sets another number) and 16 for an engine, with at most 16 MiB of pages that were written, and at most a quarter of
+/// the mappings that the process may have. They are given back with the module, snapshot or engine, or when the process
+/// has no address space left.
 struct MemorySlots {
   uint64_t kept = 0;            ///< that are ready now
   uint64_t resident_bytes = 0;  ///< pages that these keep, at most

@@ -48,11 +48,11 @@ class Snapshot {
   uint64_t resident_bytes() const;
   /// Keeps address space ready for the memories of `count` instances to come, no more and no fewer, with what the
   /// snapshot holds mapped and the page tables filled: to stamp one then takes no mapping, and its first reads no
-  /// faults. Without it, up to 16 dropped instances leave theirs (MemorySlots). Only for memories that the module
-  /// defines. Takes 4 GiB of address space each; a process's resident set counts what is mapped twice. 0: gives it
-  /// back, and keeps none. Errors: io (there is less).
+  /// faults. Without it, up to 16 dropped instances leave theirs (MemorySlots). Memories that the module imports take
+  /// such a slot where InstancePre::instantiate says so. Takes 4 GiB of address space each; a process's resident set
+  /// counts what is mapped twice. 0: gives it back, and keeps none. Errors: io (there is less).
   Result<void> keep_ready(size_t count) const;
-  /// Returns the counts of the slots of the memories that the module defines.
+  /// Returns the counts of the slots of its memories.
   MemorySlots memory_slots() const;
   /// Returns a digest of memories, globals, tables and flags; those of two snapshots are equal exactly if these are.
   /// Takes some 0.1 ms a MiB. Errors: io.

@@ -155,6 +155,12 @@ Result<Memory> InstanceImpl::memory0() const {
   return detail::Access::handle<Memory>(memories[0]);
 }
 
+std::vector<Memory> InstanceImpl::all_memories() const {
+  std::vector<Memory> all;
+  for (const std::shared_ptr<MemoryImpl>& memory : memories) all.push_back(detail::Access::handle<Memory>(memory));
+  return all;
+}
+
 InstanceUsage InstanceImpl::usage() const {
   const wasm::Module& wasm = module_impl().wasm();
   InstanceUsage usage;
@@ -265,6 +271,8 @@ Result<Memory> Instance::memory0() const {
   if (!impl_) return empty();
   return impl_->memory0();
 }
+
+std::vector<Memory> Instance::memories() const { return impl_ ? impl_->all_memories() : std::vector<Memory>(); }
 
 InstanceUsage Instance::usage() const { return impl_ ? impl_->usage() : InstanceUsage(); }
 

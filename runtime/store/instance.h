@@ -60,6 +60,7 @@ class InstanceImpl final : public GroupMember {
   Result<Memory> get_memory(std::string_view name) const;
   Result<Global> get_global(std::string_view name);
   Result<Memory> memory0() const;
+  std::vector<Memory> all_memories() const;
   InstanceUsage usage() const;
   InterruptHandle interrupt_handle() const { return {group, module_impl().engine().watchdog}; }
 

@@ -84,13 +84,16 @@ class Instantiation {
     instance_.memories.resize(wasm_.memories.size());
     instance_.tables.resize(wasm_.tables.size());
     if (wasm_.imported_globals) instance_.globals.resize(wasm_.globals.size());
-    if (instance_.has_func_refs) return {};  // all imports are host functions, and bound
+    // A spare instance has its host functions, and imports nothing else but memories.
+    const bool is_spare = instance_.has_func_refs;
+    if (is_spare && wasm_.imported_memories == 0) return {};
     auto is_host = [](const Definition& d) { return std::holds_alternative<std::shared_ptr<const HostDefinition>>(d); };
     auto hosts = static_cast<size_t>(std::ranges::count_if(pre_.imports, is_host));
-    if (hosts) instance_.host_imports = std::make_unique<HostImport[]>(hosts);
+    if (hosts && !is_spare) instance_.host_imports = std::make_unique<HostImport[]>(hosts);
     for (size_t i = 0; i < pre_.imports.size(); ++i) {
       const Definition& definition = pre_.imports[i];
       if (auto* host = std::get_if<std::shared_ptr<const HostDefinition>>(&definition)) {
+        if (is_spare) continue;
         HostImport& import = instance_.host_imports[next_host_++];
         const CanonicalType& type = module_.canonical_type(std::get<wasm::TypeIndex>(wasm_.imports[i].desc));
         import.bind(&instance_, *host, type, static_cast<uint32_t>(i));
@@ -148,9 +151,13 @@ class Instantiation {
   }
 
   void set_memory(uint32_t index, std::shared_ptr<MemoryImpl> memory) {
-    *instance_.at<code::ContextMemory>(layout_.memory(index)) = {memory->base(), memory->def()};
     memory->add_user();
     instance_.memories[index] = std::move(memory);
+    refer_to_memory(index);
+  }
+  void refer_to_memory(uint32_t index) {
+    MemoryImpl& memory = *instance_.memories[index];
+    *instance_.at<code::ContextMemory>(layout_.memory(index)) = {memory.base(), memory.def()};
   }
   /// Sets a table, given as the object itself and not as a host's handle to it (HostHold): instances don't keep those.
   void set_table(uint32_t index, std::shared_ptr<TableImpl> table) {
@@ -184,8 +191,10 @@ class Instantiation {
     return {};
   }
   Result<void> restore_imported_memories(const SnapshotImpl& snapshot) {
-    for (uint32_t i = 0; i < wasm_.imported_memories; ++i)
+    for (uint32_t i = 0; i < wasm_.imported_memories; ++i) {
       ROTOR_CHECK(instance_.memories[i]->restore(snapshot.memories[i]));
+      refer_to_memory(i);  // it may have another base
+    }
     return {};
   }
 

@@ -140,7 +140,7 @@ Result<InstancePre> Linker::instantiate_pre(const Module& module) const {
   if (&runtime::impl_of(module).engine() != impl_->engine.get())
     return fail(ErrorKind::invalid_argument, "the module is of another engine than the linker");
   auto pre = std::make_shared<runtime::InstancePreImpl>();
-  bool only_host_functions = true;
+  bool reusable = true;
   for (uint32_t i = 0; i < module.imports().size(); ++i) {
     const ImportInfo& import = module.imports()[i];
     const Definition* definition = impl_->find(import.module, import.name);
@@ -149,9 +149,10 @@ Result<InstancePre> Linker::instantiate_pre(const Module& module) const {
                   fmt::format("unknown import: {} ({})", runtime::import_text(import), to_string(import.type)));
     ROTOR_CHECK(runtime::check_definition(*definition, runtime::impl_of(module), i));
     pre->imports.push_back(*definition);
-    only_host_functions &= std::holds_alternative<std::shared_ptr<const runtime::HostDefinition>>(*definition);
+    reusable &= std::holds_alternative<std::shared_ptr<const runtime::HostDefinition>>(*definition) ||
+                std::holds_alternative<MemoryType>(import.type);
   }
-  pre->spares = std::make_shared<runtime::SpareInstances>(module, only_host_functions);
+  pre->spares = std::make_shared<runtime::SpareInstances>(module, reusable);
   return detail::Access::handle<InstancePre>(std::move(pre));
 }
 

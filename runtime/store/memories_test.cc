@@ -28,6 +28,17 @@ class MemoriesTest : public testing::Test {
   InstancePre pre_ = must(Linker(engine_).instantiate_pre(module_));
 };
 
+TEST_F(MemoriesTest, AreListedInTheOrderOfTheModule) {
+  Instance instance = make();
+  const std::vector<Memory> all = instance.memories();
+  ASSERT_GE(all.size(), 4u);
+  for (const char* name : {"a", "b", "c", "d"}) {
+    const auto is_it = [&](const Memory& one) { return one.data() == memory(instance, name).data(); };
+    EXPECT_TRUE(is_it(all[static_cast<size_t>(*name - 'a')])) << name;
+  }
+  EXPECT_TRUE(Instance().memories().empty());
+}
+
 TEST_F(MemoriesTest, TheHostSeesSizesInTheirPages) {
   Instance instance = make();
   Memory a = memory(instance, "a"), b = memory(instance, "b"), c = memory(instance, "c"), d = memory(instance, "d");

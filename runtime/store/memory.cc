@@ -3,11 +3,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cassert>
 #include <cstring>
 
 #include "code/abi.h"
 #include "memory/os.h"
 #include "rotor/guard.h"
+#include "runtime/access.h"
+#include "runtime/engine.h"
 #include "wasm/limits.h"
 
 namespace rotor::runtime {
@@ -52,24 +55,29 @@ Result<std::shared_ptr<MemoryImpl>> MemoryImpl::create(const MemoryType& type, c
   const uint64_t bytes = pages << type.page_size_log2;
   using Space = memory::LinearMemory;
   const auto kind = limits.imageable ? Space::Kind::imageable : Space::Kind::plain;
+  std::unique_ptr<Space> space;
   if (contents && kind == Space::Kind::plain) {
-    ROTOR_TRY(memory->space_, Space::of(std::move(contents), bytes, memory->limit_bytes_, memory->reserved_bytes()));
+    ROTOR_TRY(space, Space::of(std::move(contents), bytes, memory->limit_bytes_, memory->reserved_bytes()));
   } else {
     const bool of_image = contents && contents->image();
-    ROTOR_TRY(memory->space_,
-              Space::create(of_image ? 0 : bytes, memory->limit_bytes_, memory->reserved_bytes(), kind));
+    ROTOR_TRY(space, Space::create(of_image ? 0 : bytes, memory->limit_bytes_, memory->reserved_bytes(), kind));
     if (of_image) {
-      ROTOR_CHECK(memory->space_->restore(std::static_pointer_cast<const memory::Image>(contents)));
-      const uint64_t have = memory->space_->size_bytes();
-      if (have < bytes && memory->space_->grow(bytes - have) == UINT64_MAX)
+      ROTOR_CHECK(space->restore(std::static_pointer_cast<const memory::Image>(contents)));
+      const uint64_t have = space->size_bytes();
+      if (have < bytes && space->grow(bytes - have) == UINT64_MAX)
         return fail(ErrorKind::io, fmt::format("no memory for a memory of {} bytes", bytes));
     } else if (contents) {
-      contents->replace(memory->space_->base());
+      contents->replace(space->base());
     }
   }
-  memory->def_.base = memory->space_->base();
-  memory->space_->attach_size(&memory->def_.size_bytes);
+  memory->use_space(std::move(space));
   return memory;
+}
+
+void MemoryImpl::use_space(std::unique_ptr<memory::LinearMemory> space) {
+  space_ = std::move(space);
+  def_.base = space_->base();
+  space_->attach_size(&def_.size_bytes);
 }
 
 uint64_t MemoryImpl::reserved_bytes() const {
@@ -108,9 +116,20 @@ Result<std::shared_ptr<const memory::Image>> MemoryImpl::seal_image(memory::Line
   return image;
 }
 
+bool MemoryImpl::take_slot(const std::shared_ptr<const memory::Image>& image) {
+  assert(users() <= 1);
+  if (!is_new_.load(std::memory_order_relaxed)) return false;
+  auto slot = memory::LinearMemory::of(image, image->size_bytes(), limit_bytes_, reserved_bytes());
+  if (!slot) return false;
+  space_->give_back_untouched();
+  use_space(std::move(*slot));
+  return true;
+}
+
 Result<void> MemoryImpl::restore(const std::shared_ptr<const memory::Image>& image) {
   ROTOR_CHECK(charge(image->size_bytes() >> type_.page_size_log2));
-  auto restored = space_->restore(image);
+  auto restored = take_slot(image) ? Result<void>() : space_->restore(image);
+  note_use();
   settle();
   return restored;
 }
@@ -170,9 +189,9 @@ std::unexpected<Error> out_of_bounds(uint64_t address, uint64_t size, uint64_t h
 }
 }  // namespace
 
-Result<Memory> Memory::create(const Engine&, const MemoryType& type, MemoryLimits limits) {
+Result<Memory> Memory::create(const Engine& engine, const MemoryType& type, MemoryLimits limits) {
   Memory memory;
-  ROTOR_TRY(memory.strong_, runtime::MemoryImpl::create(type, limits));
+  ROTOR_TRY(memory.strong_, runtime::MemoryImpl::create(type, limits, nullptr, runtime::impl_of(engine).zeroes));
   return memory;
 }
 
@@ -180,7 +199,9 @@ bool Memory::alive() const { return lock() != nullptr; }
 
 uint8_t* Memory::data() const {
   auto impl = lock();
-  return impl ? impl->base() : nullptr;
+  if (!impl) return nullptr;
+  impl->note_use();
+  return impl->base();
 }
 
 uint64_t Memory::size_bytes() const {
@@ -203,6 +224,7 @@ uint64_t Memory::limit_bytes() const {
 Result<uint64_t> Memory::grow(uint64_t delta_pages) const {
   auto impl = lock();
   if (!impl) return gone();
+  impl->note_use();
   ROTOR_TRY(uint64_t old_pages, impl->grow(delta_pages));
   if (old_pages == UINT64_MAX)
     return fail(ErrorKind::limit, fmt::format("growth by {} pages was refused: {} of {} bytes in use", delta_pages,
@@ -227,6 +249,7 @@ Result<void> Memory::read(uint64_t address, std::span<uint8_t> out) const {
 Result<void> Memory::write(uint64_t address, std::span<const uint8_t> bytes) const {
   auto impl = lock();
   if (!impl) return gone();
+  impl->note_use();
   uint8_t* to = impl->range(address, bytes.size());
   if (!to) return out_of_bounds(address, bytes.size(), impl->size_bytes());
   if (!bytes.empty()) std::memcpy(to, bytes.data(), bytes.size());

@@ -52,17 +52,33 @@ class MemoryImpl {
 
   /// Count the instances that have it, whether the host still holds them or their link group does.
   void add_user() { users_.fetch_add(1); }
-  void remove_user() { users_.fetch_sub(1); }
+  void remove_user() {
+    note_use();
+    users_.fetch_sub(1);
+  }
   uint32_t users() const { return users_.load(); }
 
-  /// Pre for these: no thread runs in an instance that has it. Errors: those of LinearMemory's functions; limit.
+  /// Notes that somebody may have written to it, or know its base: that stays what it is from now on.
+  void note_use() {
+    if (is_new_.load(std::memory_order_relaxed)) is_new_.store(false, std::memory_order_relaxed);
+  }
+
+  // Pre for these: no thread runs in an instance that has it. Errors: those of LinearMemory's functions; limit.
   Result<std::shared_ptr<const memory::Image>> seal_image(memory::LinearMemory::Copy copy);
+  /// Takes on an image's size and contents. Where nobody knows the base yet but the one instance that is being made, it
+  /// does so on a slot of the image's, and has another base.
   Result<void> restore(const std::shared_ptr<const memory::Image>& image);
 
   WaitQueue waiters;
 
  private:
-  MemoryImpl(const MemoryType& type, const MemoryLimits& limits) : type_(type), limits_(limits) {}
+  MemoryImpl(const MemoryType& type, const MemoryLimits& limits)
+      : type_(type), limits_(limits), is_new_(!limits.imageable) {}
+  /// Has `space` be its address space.
+  void use_space(std::unique_ptr<memory::LinearMemory> space);
+  /// Exchanges the address space for a slot of the image's. Returns false if somebody may know the base, or there is no
+  /// slot; then it is as it was.
+  bool take_slot(const std::shared_ptr<const memory::Image>& image);
   /// Takes what a memory of `pages` needs from the budget, except what it took before. Errors: limit.
   Result<void> charge(uint64_t pages);
   /// Gives back what was taken and is not needed. Pre: no other thread grows it.
@@ -80,6 +96,7 @@ class MemoryImpl {
   uint64_t limit_bytes_ = 0;
   std::atomic<uint64_t> denied_{0};
   std::atomic<uint32_t> users_{0};
+  std::atomic<bool> is_new_;  ///< no note_use yet
 };
 
 }  // namespace rotor::runtime

@@ -171,8 +171,7 @@ uint64_t Snapshot::resident_bytes() const {
 
 Result<void> Snapshot::keep_ready(size_t count) const {
   if (!impl_) return fail(ErrorKind::invalid_argument, "an empty snapshot");
-  const wasm::Module& wasm = runtime::impl_of(impl_->module).wasm();
-  for (uint32_t i = wasm.imported_memories; i < wasm.memories.size(); ++i) {
+  for (size_t i = 0; i < impl_->memories.size(); ++i) {
     const memory::Image& image = *impl_->memories[i];
     ROTOR_CHECK(image.slots().keep(image, count, image.mapped_bytes(), impl_->reserved_bytes[i]));
   }
@@ -182,9 +181,7 @@ Result<void> Snapshot::keep_ready(size_t count) const {
 MemorySlots Snapshot::memory_slots() const {
   MemorySlots slots;
   if (!impl_) return slots;
-  const wasm::Module& wasm = runtime::impl_of(impl_->module).wasm();
-  for (uint32_t i = wasm.imported_memories; i < wasm.memories.size(); ++i)
-    slots += impl_->memories[i]->slots().counts();
+  for (const auto& image : impl_->memories) slots += image->slots().counts();
   return slots;
 }
 

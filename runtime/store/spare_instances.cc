@@ -15,12 +15,21 @@ SpareInstances::Shard& SpareInstances::shard() {
   return shards_[(reinterpret_cast<uintptr_t>(&t_thread) >> 12) * UINT64_C(0x9e3779b97f4a7c15) >> 61];
 }
 
-GroupMember* SpareInstances::take() {
-  Shard& mine = shard();
-  if (mine.busy.exchange(true, std::memory_order_acquire)) return nullptr;
-  GroupMember* instance = mine.count > 0 ? mine.spares[--mine.count] : nullptr;
-  mine.busy.store(false, std::memory_order_release);
+GroupMember* SpareInstances::take_from(Shard& shard) {
+  if (shard.count.load(std::memory_order_relaxed) == 0) return nullptr;
+  if (shard.busy.exchange(true, std::memory_order_acquire)) return nullptr;
+  GroupMember* instance = shard.count > 0 ? shard.spares[--shard.count] : nullptr;
+  shard.busy.store(false, std::memory_order_release);
   return instance;
+}
+
+GroupMember* SpareInstances::take() {
+  if (GroupMember* instance = take_from(shard())) [[likely]]
+    return instance;
+  // Another thread may be the one that drops them, as a proxy's does.
+  for (Shard& other : shards_)
+    if (GroupMember* instance = take_from(other)) return instance;
+  return nullptr;
 }
 
 bool SpareInstances::put(GroupMember* instance) {

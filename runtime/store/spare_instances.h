@@ -14,12 +14,13 @@ namespace rotor::runtime {
 /// fork may find it in any state.
 class SpareInstances {
  public:
-  /// `reusable`: all imports are host functions, so that an instance finds those that it had.
+  /// `reusable`: all imports are host functions or memories, so that an instance finds the functions that it had.
   SpareInstances(const Module& of, bool reusable) : module(of), reusable_(reusable) {}
   ~SpareInstances();
   SpareInstances(const SpareInstances&) = delete;
 
-  /// Takes a spare one, which is the caller's from then on; nullptr if there is none.
+  /// Takes a spare one, which is the caller's from then on, of those that the same thread put if it can be; nullptr if
+  /// there is none.
   GroupMember* take();
   /// Takes over an instance that holds nothing any more but what a spare one has. Returns false if it was not taken,
   /// and is still the caller's.
@@ -32,10 +33,11 @@ class SpareInstances {
   static constexpr size_t kShards = 8, kPerShard = 4;
   struct alignas(64) Shard {
     std::atomic<bool> busy{false};
-    uint32_t count = 0;
+    std::atomic<uint32_t> count{0};  ///< changed by whoever has it busy
     std::array<GroupMember*, kPerShard> spares{};
   };
   Shard& shard();
+  static GroupMember* take_from(Shard& shard);
 
   const bool reusable_;
   std::array<Shard, kShards> shards_;

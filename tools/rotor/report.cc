@@ -92,6 +92,8 @@ std::string grouped(uint64_t number) {
   return digits;
 }
 
+std::string plural(uint64_t count, std::string_view noun) { return fmt::format("{}{}", noun, count == 1 ? "" : "s"); }
+
 class Report {
  public:
   Report(const RotateOptions& options, const Measured& run, const Measured* baseline)
@@ -109,6 +111,7 @@ class Report {
     process_memory();
     latency();
     rotations();
+    if (rewinds()) checkpoints();
     counters();
     facts();
     return html_page(title(), html_.text, chart_data());
@@ -117,6 +120,7 @@ class Report {
  private:
   std::string title() const { return fmt::format("Rotation of {}", file_name(options_.module)); }
   static std::string file_name(const std::string& path) { return path.substr(path.rfind('/') + 1); }
+  bool rewinds() const { return run_.policy.mode == RotationMode::checkpoint; }
   bool baseline_fails() const { return baseline_ && baseline_->first_failure_ms.has_value(); }
 
   void head() {
@@ -141,10 +145,14 @@ class Report {
                  : baseline_->load.wrong ? fmt::format("{} wrong", grouped(baseline_->load.wrong))
                                          : "none failed",
                  baseline_fails() || baseline_->load.wrong ? "bad" : "");
-    html_.tile(grouped(c.rotations), c.rotations == 1 ? "rotation" : "rotations",
-               c.rotations_image ? fmt::format("{} from the image", grouped(c.rotations_image)) : "");
+    html_.tile(grouped(c.rotations), plural(c.rotations, "rotation"),
+               rewinds() ? fmt::format("by {} {}", grouped(c.checkpoints), plural(c.checkpoints, "checkpoint"))
+               : c.rotations_image ? fmt::format("{} from the image", grouped(c.rotations_image))
+                                   : "");
     html_.tile(c.rotations ? duration_text(ms(c.swap_pause_ns_max)) : "none", "longest swap pause",
-               c.wait_ns_max ? fmt::format("longest wait for a standby {}", duration_text(ms(c.wait_ns_max))) : "");
+               rewinds()       ? fmt::format("longest for a checkpoint {}", duration_text(ms(c.checkpoint_ns_max)))
+               : c.wait_ns_max ? fmt::format("longest wait for a standby {}", duration_text(ms(c.wait_ns_max)))
+                               : "");
     if (latency_.all.count)
       html_.tile(duration_text(latency_.all.p99), "99 % of calls within",
                  fmt::format("median {}", duration_text(latency_.all.p50)));
@@ -189,8 +197,27 @@ class Report {
                                fmt::format("rotation {}: drained and freed in {}", e.rotation,
                                            duration_text(*mark.drained_ms - mark.at_ms))});
     }
+    if (rewinds()) {
+      warmup = checkpoint_lane();
+      swap.label = "rewind";
+    }
     for (ChartLane* lane : {&warmup, &swap, &drain}) lanes.push_back(std::move(*lane));
     return lanes;
+  }
+
+  /// Returns the lane that stands where replay has its warm-ups.
+  ChartLane checkpoint_lane() const {
+    ChartLane lane{"checkpoint", {}};
+    for (const CheckpointMark& mark : run_.timeline.checkpoints)
+      lane.spans.push_back(
+          {mark.problem.empty() ? "warmup" : "failed", mark.at_ms - ms(mark.pause_ns), mark.at_ms,
+           fmt::format("checkpoint at call {}: pause {}{}", mark.repetition, duration_text(ms(mark.pause_ns)),
+                       mark.problem.empty() ? ", " + bytes_text(static_cast<double>(mark.bytes)) + " held for it"
+                                            : ": " + mark.problem)});
+    for (const CheckpointMark& mark : run_.timeline.held_up)
+      lane.spans.push_back(
+          {"failed", mark.at_ms, mark.at_ms, fmt::format("no rewind at call {}: {}", mark.repetition, mark.problem)});
+    return lane;
   }
 
   void add_levels(TimeChart& chart) const {
@@ -263,9 +290,10 @@ class Report {
     html_.legend("setup", "box", "setup");
     html_.legend("load", "box", "load");
     if (chart.lanes.size() > 1) {
-      html_.legend("warmup", "box", "warm-up of a standby");
-      if (run_.counters.warmups_failed) html_.legend("failed", "box", "one that failed");
-      html_.legend("swap", "box", "swap");
+      html_.legend("warmup", "box", rewinds() ? "checkpoint" : "warm-up of a standby");
+      if (rewinds() ? run_.counters.rewinds_held_up + run_.counters.checkpoints_failed : run_.counters.warmups_failed)
+        html_.legend("failed", "box", rewinds() ? "none could be taken, or no rewind could be" : "one that failed");
+      html_.legend("swap", "box", rewinds() ? "rewind" : "swap");
       html_.legend("drain", "box", "retired instance until it is freed");
     }
     html_.add("</div>\n{}", draw(chart));
@@ -356,33 +384,69 @@ class Report {
         "<div class=\"scroll\"><table><tr><th>rotation</th><th>at</th><th>call</th><th class=\"text\">cause</th>"
         "<th class=\"text\">standby by</th><th>memory before</th><th>after</th><th>replayed</th><th>warm-up</th>"
         "<th>wait</th><th>swap pause</th><th>freed after</th></tr>\n");
-    for (size_t i = 0; i < swaps.size(); i++) {
-      if (swaps.size() > kTableRows && i == kTableRows / 2) {
-        html_.add("<tr><td colspan=\"12\">… {} more</td></tr>\n", grouped(swaps.size() - kTableRows));
-        i = swaps.size() - kTableRows / 2;
-      }
-      const SwapMark& mark = swaps[i];
+    rows(swaps, 12, [&](const SwapMark& mark, size_t) {
       const RotationEvent& e = mark.event;
       html_.add(
           "<tr><td>{}</td><td>{}</td><td>{}</td><td class=\"text\">{}</td><td class=\"text\">{}</td><td>{}</td>"
           "<td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>\n",
           e.rotation, time_text(mark.at_ms, end_ms_), grouped(mark.repetition), cause_text(e.cause),
-          e.origin == StandbyOrigin::image ? "image" : "replay", bytes_text(static_cast<double>(e.bytes_before)),
-          bytes_text(static_cast<double>(e.bytes_after)), grouped(e.calls_replayed), duration_text(ms(e.warmup_ns)),
-          e.wait_ns ? duration_text(ms(e.wait_ns)) : "–", duration_text(ms(e.swap_pause_ns)),
-          mark.drained_ms ? duration_text(*mark.drained_ms - mark.at_ms) : "–");
-    }
+          rewinds()                          ? "checkpoint"
+          : e.origin == StandbyOrigin::image ? "image"
+                                             : "replay",
+          bytes_text(static_cast<double>(e.bytes_before)), bytes_text(static_cast<double>(e.bytes_after)),
+          grouped(e.calls_replayed), duration_text(ms(e.warmup_ns)), e.wait_ns ? duration_text(ms(e.wait_ns)) : "–",
+          duration_text(ms(e.swap_pause_ns)), mark.drained_ms ? duration_text(*mark.drained_ms - mark.at_ms) : "–");
+    });
     html_.add("</table></div>\n");
-    problems();
+    notes("Failed warm-ups", run_.timeline.warmups);
     html_.add("</section>\n");
   }
 
-  void problems() {
+  /// Adds a row for each mark; of many, for the first and the last ones.
+  template <class Mark, class AddRow>
+  void rows(const std::vector<Mark>& marks, int columns, AddRow add_row) {
+    for (size_t i = 0; i < marks.size(); i++) {
+      if (marks.size() > kTableRows && i == kTableRows / 2) {
+        html_.add("<tr><td colspan=\"{}\">… {} more</td></tr>\n", columns, grouped(marks.size() - kTableRows));
+        i = marks.size() - kTableRows / 2;
+      }
+      add_row(marks[i], i);
+    }
+  }
+
+  /// Says what went wrong, each text once with how often.
+  template <class Mark>
+  void notes(const char* what, const std::vector<Mark>& marks) {
     std::map<std::string, size_t> problems;
-    for (const WarmupSpan& span : run_.timeline.warmups)
-      if (!span.problem.empty()) problems[span.problem]++;
+    for (const Mark& mark : marks)
+      if (!mark.problem.empty()) problems[mark.problem]++;
     for (const auto& [text, times] : problems)
-      html_.add("<p class=\"note\">Failed warm-ups ({}): {}</p>\n", times, escape_html(text));
+      html_.add("<p class=\"note\">{} ({}): {}</p>\n", what, times, escape_html(text));
+  }
+
+  void checkpoints() {
+    const std::vector<CheckpointMark>& marks = run_.timeline.checkpoints;
+    const ProxyCounters& c = run_.counters;
+    html_.add("<section><h2>Checkpoints</h2>\n");
+    if (!marks.empty()) {
+      html_.add(
+          "<div class=\"scroll\"><table><tr><th>checkpoint</th><th>at</th><th>call</th><th>pause</th><th>held for "
+          "it</th></tr>\n");
+      rows(marks, 5, [&](const CheckpointMark& mark, size_t i) {
+        html_.add("<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>\n", i + 1,
+                  time_text(mark.at_ms, end_ms_), grouped(mark.repetition), duration_text(ms(mark.pause_ns)),
+                  mark.problem.empty() ? bytes_text(static_cast<double>(mark.bytes)) : "none");
+      });
+      html_.add("</table></div>\n");
+    }
+    html_.add("<p class=\"note\">The last one {}.</p>\n", c.checkpoints == 0   ? "is still to be taken"
+                                                          : c.checkpoint_stale ? "is stale: no rewind goes to it"
+                                                                               : "is not stale");
+    if (!c.stale_by.empty())
+      html_.add("<p class=\"note\">Calls that made one stale: {}</p>\n", escape_html(c.stale_by));
+    notes("No checkpoint", marks);
+    notes("No rewind", run_.timeline.held_up);
+    html_.add("</section>\n");
   }
 
   void counters() {
@@ -401,20 +465,32 @@ class Report {
     number("stale handles", c.stale_handles);
     number("rotations for a trap", c.rotations_trap);
     number("rotations under a lease", c.rotations_force);
-    number("warm-ups", c.warmups);
-    number("warm-ups failed", c.warmups_failed);
-    number("divergences", c.divergences);
-    number("calls replayed", c.calls_replayed);
-    number("images made", c.images);
-    text("image", bytes_text(static_cast<double>(c.image_bytes)));
-    number("images verified", c.verified);
     number("probes compared", c.probes);
     number("exchanges that a probe refused", c.probes_failed);
-    number("calls in the log", c.log_calls);
-    text("size of the log", bytes_text(static_cast<double>(c.log_bytes)));
-    number("compactions of the log", c.log_compactions);
-    number("cuts of the log", c.log_cuts);
-    text("warm-ups took", duration_text(ms(c.warmup_ns_total)));
+    text(rewinds() ? "checkpoint" : "image", bytes_text(static_cast<double>(c.image_bytes)));
+    if (rewinds()) {
+      number("checkpoints", c.checkpoints);
+      number("checkpoints failed", c.checkpoints_failed);
+      text("checkpoints took", duration_text(ms(c.checkpoint_ns_total)));
+      number("calls that changed state", c.state_changes);
+      number("rewinds held up", c.rewinds_held_up);
+      number("results held", c.held);
+      number("instances made", c.warmups);
+      number("instances that could not be made", c.warmups_failed);
+      text("to make them took", duration_text(ms(c.warmup_ns_total)));
+    } else {
+      number("warm-ups", c.warmups);
+      number("warm-ups failed", c.warmups_failed);
+      number("divergences", c.divergences);
+      number("calls replayed", c.calls_replayed);
+      number("images made", c.images);
+      number("images verified", c.verified);
+      number("calls in the log", c.log_calls);
+      text("size of the log", bytes_text(static_cast<double>(c.log_bytes)));
+      number("compactions of the log", c.log_compactions);
+      number("cuts of the log", c.log_cuts);
+      text("warm-ups took", duration_text(ms(c.warmup_ns_total)));
+    }
     text("swap pauses took", duration_text(ms(c.swap_pause_ns_total)));
     text("reclaimed", bytes_text(static_cast<double>(c.reclaimed_bytes)));
     text("most memory at once", bytes_text(static_cast<double>(c.peak_together_bytes)));
@@ -436,7 +512,9 @@ class Report {
     fact("thresholds",
          fmt::format("warm at {:.3g} %, swap at {:.3g} %, force at {:.3g} % of {}", p.warm_at * 100, p.swap_at * 100,
                      p.force_at * 100, bytes_text(static_cast<double>(run_.limit_bytes))));
-    fact("standbys", p.image == ImageMode::lazy ? "the first by replay, then from its image" : "by replay");
+    fact("standbys", rewinds()                    ? "from a checkpoint of the active"
+                     : p.image == ImageMode::lazy ? "the first by replay, then from its image"
+                                                  : "by replay");
     if (p.group.workers) fact("workers", fmt::to_string(p.group.workers));
     fact("setup", fmt::format("{}, {}", options_.setup, duration_text(run_.setup_ms)));
     fact("load", fmt::format("{}, {} in {}", options_.load, grouped(run_.load.calls), duration_text(run_.load_ms)));

@@ -58,6 +58,11 @@ void Timeline::on_event(const ProxyEvent& event) {
       break;
     }
     case ProxyEventKind::drain_overdue: data_.overdue++; break;
+    case ProxyEventKind::checkpoint_taken:
+    case ProxyEventKind::checkpoint_failed:
+      data_.checkpoints.push_back({now, repetition_, event.ns, event.bytes, event.text});
+      break;
+    case ProxyEventKind::rewind_held_up: data_.held_up.push_back({now, repetition_, 0, 0, event.text}); break;
     default: break;
   }
 }

@@ -40,10 +40,21 @@ struct SwapMark {
   std::optional<double> drained_ms;  ///< when the retired instance was freed
 };
 
+/// A checkpoint that was taken or could not be, or a rewind that could not be.
+struct CheckpointMark {
+  double at_ms = 0;  ///< when it was told of, which is at its end
+  uint64_t repetition = 0;
+  uint64_t pause_ns = 0;  ///< that callers waited
+  uint64_t bytes = 0;     ///< that the system holds for it
+  std::string problem;    ///< why there is none; of a rewind: what is in the way
+};
+
 struct TimelineData {
   std::vector<MemorySample> samples;  ///< in order of time
   std::vector<WarmupSpan> warmups;
   std::vector<SwapMark> swaps;
+  std::vector<CheckpointMark> checkpoints;  ///< taken, or failed
+  std::vector<CheckpointMark> held_up;      ///< rewinds
   uint64_t images = 0;
   uint64_t overdue = 0;
 };

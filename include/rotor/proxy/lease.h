@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "rotor/func.h"
+#include "rotor/interrupt.h"
 #include "rotor/memory.h"
 #include "rotor/result.h"
 #include "rotor/value.h"
@@ -120,6 +121,15 @@ class [[nodiscard]] Lease {
   Result<void> drop(uint64_t number);
   /// Memory 0 of the pinned instance. Errors: not_found.
   Result<Memory> memory() const;
+  /// Ends a call of this lease that still runs at `deadline`: it traps, with TrapKind::interrupted, and what follows is
+  /// what follows any trap, but it is not tried again (`retry`, Proxy::with_lease). A call that would begin after it is
+  /// not made: ErrorKind::limit, and the guest is as it was. Of this and Policy::call_deadline_ms the earlier one
+  /// holds. It holds for calls that begin after this, until it is set anew or the outermost lease ends; a call that a
+  /// host function makes has that of the call around it. Workers, probes, and the replay of the call on a standby have
+  /// none. Errors: invalid_argument (Config::interruptible), io (no thread to watch it).
+  Result<void> set_deadline(InterruptHandle::Clock::time_point deadline);
+  /// Takes the lease's deadline away.
+  void clear_deadline();
 
  private:
   friend class Proxy;

@@ -73,14 +73,15 @@ def last_json(stdout):
     return json.loads(stdout.strip().split('\n')[-1])
 
 
-def check_report(text):
+def check_page(text, parts):
+    """A page that is whole, loads nothing, and has these parts."""
     page = Page(text)
     expect(not page.open, f'unclosed: {page.open}')
     expect(page.names.count('title') > 0 and page.names.count('html') == 1, 'no page')
     expect(not page.loaded, f'loads {page.loaded}')
     expect(not re.search(r'https?://|@import|url\(', text), 'refers to the network')
     expect(not re.search(r'[ ",>-](nan|inf)[ ",<%]', text), 'a number that is none')
-    for part in ('without rotation call', 'warm 70 %', 'prefers-color-scheme', '<h2>Rotations</h2>', 'rotor_rotations_total'):
+    for part in (*parts, 'prefers-color-scheme', '<h2>Rotations</h2>', 'rotor_rotations_total'):
         expect(part in text, f'the report lacks {part}')
 
 
@@ -95,7 +96,7 @@ def check_outputs(tool, folder):
         latency = summary['latency'][when]
         expect(latency['count'] and latency['p50_ms'] <= latency['p99_ms'] <= latency['max_ms'], f'{when}: {latency}')
     expect(sorted(os.listdir(folder)) == ['out.html', 'out.prom'], f'left over: {os.listdir(folder)}')
-    check_report(open(report, encoding='utf-8').read())
+    check_page(open(report, encoding='utf-8').read(), ('without rotation call', 'warm 70 %', 'warm-up of a standby'))
     text = open(metrics, encoding='utf-8').read()
     expect(f'\nrotor_rotations_total {summary["swaps"]}\n' in text, text)
 
@@ -114,6 +115,28 @@ def check_settings(tool):
     bench = last_json(stdout)
     expect(bench['calls_replayed'] == 2 and bench['latency']['during_swap']['count'] == 1, f'{bench}')
     expect(0 < bench['standby_by_image_ms'] < bench['standby_by_replay_ms'], f'{bench}')
+
+
+def check_checkpoint_report(tool, folder):
+    """The report of checkpoints: what was taken, what stood in the way, and why."""
+    report = os.path.join(folder, 'checkpoints.html')
+    policy = os.path.join(tool.folder, 'checkpoint.toml')
+    code, stdout, stderr = tool.run('rotate', '--json', '--policy', policy, '--report', report)
+    summary = last_json(stdout)
+    text = open(report, encoding='utf-8').read()
+    check_page(text, ('<h2>Checkpoints</h2>', 'The last one is not stale.', f'by {summary["checkpoints"]} checkpoint',
+                      f'Calls that made one stale: {summary["stale_by"]}', 'from a checkpoint of the active',
+                      '<td class="text">checkpoint</td>', 'checkpoint at call '))
+    for part in ('warm-up of a standby', 'Failed warm', 'calls in the log'):
+        expect(part not in text, f'the report of checkpoints has {part}')
+    table = text[text.index('<h2>Checkpoints</h2>'):text.index('<h2>Counters</h2>')]
+    expect(table.count('<tr><td>') == summary['checkpoints'], f'rows of checkpoints: {table}')
+    # Without a line that allows anything each call changes state, and no rewind can be.
+    nothing = os.path.join(folder, 'nothing.toml')
+    with open(policy, encoding='utf-8') as lines, open(nothing, 'w', encoding='utf-8') as out:
+        out.write(re.sub(r'(?m)^(work|query) = .*$', '', lines.read()))
+    tool.run('rotate', '--json', '--policy', nothing, '--report', report)
+    check_page(open(report, encoding='utf-8').read(), ('No rewind (1): there is no checkpoint; what left something behind: query ', 'The last one is still to be taken.'))
 
 
 def check_rewinds(tool, folder):
@@ -233,6 +256,7 @@ def main(rotor, folder):
     with tempfile.TemporaryDirectory() as out:
         check_outputs(tool, out)
         check_unwritable(tool, out)
+        check_checkpoint_report(tool, out)
         check_rewinds(tool, out)
         check_wrong_loads(tool, out)
     check_settings(tool)
