@@ -10,7 +10,8 @@ const { pathToFileURL } = require('node:url');
 
 const kimchi = process.env.KIMCHI_WASM;
 const addon = process.env.ROTOR_ADDON ?? path.join(__dirname, '../prebuilt/rotor.node');
-const skip = !kimchi ? 'KIMCHI_WASM names no kimchi_wasm_bg.wasm of o1js (npm install o1js)' : !fs.existsSync(addon) ? `there is no addon at ${addon}` : false;
+const glue = kimchi && path.join(path.dirname(kimchi), 'kimchi_wasm.cjs');
+const skip = !kimchi ? 'KIMCHI_WASM names no kimchi_wasm_bg.wasm of o1js (npm install o1js)' : !fs.existsSync(glue) ? `KIMCHI_WASM is no part of an installed o1js: there is no ${glue}` : !fs.existsSync(addon) ? `there is no addon at ${addon}` : false;
 
 it('o1js proves and verifies over rotations', { skip, timeout: 900_000 }, async () => {
   const rotor = require('../index.cjs');
@@ -18,7 +19,7 @@ it('o1js proves and verifies over rotations', { skip, timeout: 900_000 }, async 
   require('../register.cjs');
   const root = kimchi.slice(0, kimchi.lastIndexOf(`${path.sep}dist${path.sep}node`));
   const { ZkProgram, Field, verify, setNumberOfWorkers, Cache } = await import(pathToFileURL(path.join(root, 'dist/node/index.js')));
-  const wasm = require(path.join(path.dirname(kimchi), 'kimchi_wasm.cjs'));
+  const wasm = require(glue);
   setNumberOfWorkers(1);
   const program = ZkProgram({
     name: 'square', publicInput: Field, publicOutput: Field,
