@@ -11,7 +11,6 @@ const { allocator, transform } = require('./glue.cjs');
 const { Rotation } = require('./rotation.cjs');
 
 const presets = [];
-const rotations = [];
 const guests = [];
 
 /** Adds a preset: what of a package is glue, and how its guest is kept. Later ones are asked first. */
@@ -102,7 +101,6 @@ function glueScope(preset, filename, content) {
   }
 
   if (rotation) {
-    rotations.push(rotation);
     for (const name of ['checkpoint', 'rewind', 'restore', 'postponed', 'futile'])
       rotation.on(name, (what) => events.emit(name, { guest: preset.name, ...what }));
   }
@@ -170,4 +168,4 @@ function install() {
 
 const scopes = [];
 
-module.exports = { use, install, scopes, rotations, guests, sortExports };
+module.exports = { use, install, scopes, guests, sortExports };
