@@ -10,7 +10,7 @@ source=$(cd "$(dirname "$0")/../packages/node" && pwd)
 
 stage=$(mktemp -d)
 trap 'rm -rf "$stage"' EXIT
-for item in package.json README.md index.cjs index.mjs index.d.ts register.cjs lib bin; do
+for item in package.json README.md index.cjs index.mjs index.d.ts index.d.mts register.cjs lib bin; do
   [ -e "$source/$item" ] && cp -r "$source/$item" "$stage/"
 done
 cp "$source/../../LICENSE" "$stage/"

@@ -22,6 +22,9 @@ it('the tarball installs and runs', { skip: npm ? false : 'npm is not installed'
     const tarball = execFileSync(path.join(__dirname, '../../../scripts/pack_node.sh'), [build, folder], { env, encoding: 'utf8' }).trim();
     fs.writeFileSync(path.join(folder, 'package.json'), '{"private": true}');
     execFileSync('npm', ['install', '--offline', '--no-audit', '--no-fund', path.join(folder, tarball)], { cwd: folder, env, stdio: 'pipe' });
+    const installed = path.join(folder, 'node_modules/rotor-wasm');
+    for (const name of JSON.parse(fs.readFileSync(path.join(installed, 'package.json'), 'utf8')).files)
+      assert.ok(fs.existsSync(path.join(installed, name)), `${name} is in the tarball`);
     for (const name of ['counters.cjs', 'counters.wat']) fs.copyFileSync(path.join(__dirname, 'fixtures', name), path.join(folder, name));
     execFileSync(tool, ['wat2wasm', 'counters.wat', '-o', 'counters.wasm'], { cwd: folder });
     fs.writeFileSync(path.join(folder, 'app.mjs'), `
