@@ -47,7 +47,7 @@ std::optional<std::span<const uint8_t>> bytes_of(napi_env env, napi_value value)
   return std::nullopt;
 }
 
-/// Takes { cacheFolder, cache, mode, hotCount, workers } before the engine is made.
+/// Takes { cacheFolder, cache, mode } before the engine is made.
 napi_value configure(napi_env env, napi_callback_info info) {
   Arguments<1> in(env, info);
   Process& only = process();
@@ -63,8 +63,6 @@ napi_value configure(napi_env env, napi_callback_info info) {
     const std::string name = text_of(env, mode);
     config.mode = name == "aot" ? CompileMode::aot : name == "eager" ? CompileMode::eager : CompileMode::lazy;
   }
-  config.compile_workers = static_cast<unsigned>(number_property(env, in[0], "workers", 0));
-  config.hot_count = static_cast<uint32_t>(number_property(env, in[0], "hotCount", config.hot_count));
   return nullptr;
 }
 
@@ -144,15 +142,6 @@ napi_value save_code(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
-/// Puts what was compiled since into the cache.
-napi_value update_cache(napi_env env, napi_callback_info info) {
-  Arguments<1> in(env, info);
-  auto* module = in.get<ModuleObject>(0);
-  if (!module) return nullptr;
-  if (auto updated = module->module().update_cache(); !updated) Environment::of(env).raise(updated.error());
-  return nullptr;
-}
-
 napi_value validate(napi_env env, napi_callback_info info) {
   Arguments<1> in(env, info);
   auto bytes = bytes_of(env, in[0]);
@@ -167,7 +156,7 @@ const char* kind_of(const ExternType& type) {
   return std::holds_alternative<FuncType>(type) ? "function" : kind_name(type);
 }
 
-/// Returns { imports: [{ module, name, kind, … }], exports: [{ name, kind, … }] }.
+/// Returns { imports: [{ module, name, kind, value }], exports: [{ name, kind, value }] }; `value` is a global's type.
 napi_value describe(napi_env env, napi_callback_info info) {
   Arguments<1> in(env, info);
   auto* module = in.get<ModuleObject>(0);
@@ -183,19 +172,8 @@ napi_value describe(napi_env env, napi_callback_info info) {
     napi_create_object(env, &made);
     put(env, made, "name", js_string(env, name));
     put(env, made, "kind", js_string(env, kind_of(type)));
-    if (const auto* table = std::get_if<TableType>(&type))
-      put(env, made, "element", js_string(env, table->element.is_extern_ref() ? "externref" : "funcref"));
-    if (const auto* memory = std::get_if<MemoryType>(&type)) {
-      napi_value shared = nullptr;
-      napi_get_boolean(env, memory->shared, &shared);
-      put(env, made, "shared", shared);
-    }
-    if (const auto* global = std::get_if<GlobalType>(&type)) {
+    if (const auto* global = std::get_if<GlobalType>(&type))
       put(env, made, "value", js_string(env, to_string(global->value)));
-      napi_value is_mutable = nullptr;
-      napi_get_boolean(env, global->is_mutable, &is_mutable);
-      put(env, made, "mutable", is_mutable);
-    }
     return made;
   };
   uint32_t index = 0;
@@ -282,7 +260,6 @@ void define_modules(napi_env env, napi_value exports) {
           {"compileAsync", compile_async},
           {"loadCode", load_code},
           {"saveCode", save_code},
-          {"updateCache", update_cache},
           {"validate", validate},
           {"describe", describe},
           {"customSections", custom_sections},

@@ -129,7 +129,7 @@ napi_value property(napi_env env, napi_value object, const char* name);
 /// Something of the addon's that a JavaScript object stands for, which owns it.
 class Object {
  public:
-  enum class Kind : uint64_t { module = 1, instance, memory, table, global, function, snapshot };
+  enum class Kind : uint64_t { module = 1, instance, memory, table, global, function };
   virtual ~Object() = default;
   virtual Kind kind() const = 0;
   /// Makes `holder`, an object or function, stand for `object` and own it. Returns false if the system refused.

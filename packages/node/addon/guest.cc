@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdio>
 #include <mutex>
+#include <type_traits>
 #include <utility>
 
 #include "packages/node/addon/engine.h"
@@ -222,7 +223,6 @@ bool Guest::take_import(napi_value holder, Import& import, uint32_t index, napi_
 
 Result<void> Guest::instantiate(const Snapshot* snapshot) {
   const Engine& engine = *engine_of_process(*environment_);
-  std::vector<Memory> memories;
   Linker linker(engine);
   for (uint32_t index = 0; index < imports_.size(); ++index) {
     Import& import = imports_[index];
@@ -293,7 +293,24 @@ napi_value Guest::exports() {
   if (list) return list;
   napi_create_array(env, &list);
   uint32_t count = 0;
-  auto keep = [&](napi_value value) { environment.call(Helper::keep, value, self); };
+  // Takes the object that JavaScript imported the same thing by, or that an earlier export has, or makes one, which
+  // keeps the instance. `known`: those of exports; `is_same`: whether an object of its kind stands for the thing.
+  auto object_of = [&](const std::string& name, auto& known, auto is_same, auto make) -> napi_value {
+    using T = std::remove_pointer_t<typename std::decay_t<decltype(known)>::value_type::second_type>;
+    napi_value given = property(env, self, "imports");
+    for (uint32_t i = 0; i < imports_.size(); ++i) {
+      napi_value value = nullptr;
+      napi_get_element(env, given, i, &value);
+      if (const auto* object = as<T>(env, value); object && is_same(*object)) return value;
+    }
+    for (auto& [export_name, object] : known)
+      if (is_same(*object)) return object->holder(env);
+    std::unique_ptr<T> object = make();
+    known.emplace_back(name, object.get());
+    napi_value value = wrap(env, std::move(object));
+    if (value) environment.call(Helper::keep, value, self);
+    return value;
+  };
   for (const ExportInfo& info : module_.exports()) {
     auto item = instance_.get(info.name);
     if (!item) {
@@ -306,43 +323,17 @@ napi_value Guest::exports() {
       kind = "function";
       value = Function::of_export(environment, *func, {self, this}, info.name);
     } else if (auto* memory = std::get_if<Memory>(&*item)) {
-      for (const Import& import : imports_)
-        if (import.memory && import.memory->memory() == *memory) value = import.memory->holder(env);
-      for (auto& [name, known] : memories_)
-        if (known->memory() == *memory) value = known->holder(env);
-      if (!value) {
-        auto object = std::make_unique<MemoryObject>(environment, *memory);
-        memories_.emplace_back(info.name, object.get());
-        value = wrap(env, std::move(object));
-        if (value) keep(value);
-      }
+      value = object_of(
+          info.name, memories_, [&](const MemoryObject& object) { return object.memory() == *memory; },
+          [&] { return std::make_unique<MemoryObject>(environment, *memory); });
     } else if (auto* table = std::get_if<Table>(&*item)) {
-      for (uint32_t i = 0; i < imports_.size(); ++i)
-        if (const auto* imported = std::get_if<Table>(&imports_[i].value); imported && *imported == *table)
-          napi_get_element(env, property(env, self, "imports"), i, &value);
-      for (auto& [name, known] : tables_)
-        if (known->table() == *table) value = known->holder(env);
-      if (!value) {
-        auto object = std::make_unique<TableObject>(environment, *table, this);
-        tables_.emplace_back(info.name, object.get());
-        value = wrap(env, std::move(object));
-        if (value) keep(value);
-      }
+      value = object_of(
+          info.name, tables_, [&](const TableObject& object) { return object.table() == *table; },
+          [&] { return std::make_unique<TableObject>(environment, *table, this); });
     } else if (auto* global = std::get_if<Global>(&*item)) {
-      for (uint32_t i = 0; i < imports_.size(); ++i)
-        if (const auto* imported = std::get_if<Global>(&imports_[i].value); imported && *imported == *global) {
-          napi_value given = nullptr;
-          napi_get_element(env, property(env, self, "imports"), i, &given);
-          if (as<GlobalObject>(env, given)) value = given;
-        }
-      for (auto& [name, known] : globals_)
-        if (known->global() == *global) value = known->holder(env);
-      if (!value) {
-        auto object = std::make_unique<GlobalObject>(environment, *global, this);
-        globals_.emplace_back(info.name, object.get());
-        value = wrap(env, std::move(object));
-        if (value) keep(value);
-      }
+      value = object_of(
+          info.name, globals_, [&](const GlobalObject& object) { return object.global() == *global; },
+          [&] { return std::make_unique<GlobalObject>(environment, *global, this); });
     }
     if (!value) return nullptr;
     napi_value entry = nullptr;
@@ -469,8 +460,6 @@ bool Guest::join_workers(uint64_t deadline_ms) {
 
 // ---- rotation ----
 
-uint64_t Guest::memory_bytes() const { return memory0_.size_bytes(); }
-
 napi_value Guest::checkpoint(std::span<const uint32_t> pointers) {
   napi_env env = environment_->env;
   Stopwatch time;
@@ -539,7 +528,7 @@ napi_value Guest::state() const {
   };
   number("generation", static_cast<double>(generation_));
   number("calls", static_cast<double>(calls_));
-  number("bytes", static_cast<double>(memory_bytes()));
+  number("bytes", static_cast<double>(memory0_.size_bytes()));
   number("unpassed", static_cast<double>(unpassed_.size()));
   number("workers", pool_ ? static_cast<double>(pool_->size()) : 0);
   number("references", static_cast<double>(environment_->references.size()));

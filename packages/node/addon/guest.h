@@ -101,7 +101,6 @@ class Guest final : public Object, public FunctionOwner, public ReferenceHolder 
   /// Tells V8's collector what the instance takes, or it would not see why to collect dropped ones.
   void report_bytes(int64_t bytes);
   void tell(const char* what);
-  uint64_t memory_bytes() const;
 
   std::shared_ptr<Environment> environment_;
   Module module_;

@@ -91,12 +91,6 @@ napi_value memory_buffer(napi_env env, napi_callback_info info) {
   return memory ? memory->buffer() : nullptr;
 }
 
-napi_value memory_bytes(napi_env env, napi_callback_info info) {
-  Arguments<1> in(env, info);
-  auto* memory = in.get<MemoryObject>(0);
-  return memory ? js_number(env, static_cast<double>(memory->memory().size_bytes())) : nullptr;
-}
-
 napi_value memory_grow(napi_env env, napi_callback_info info) {
   Arguments<2> in(env, info);
   auto* memory = in.get<MemoryObject>(0);
@@ -245,28 +239,12 @@ napi_value global_set(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
-/// Returns the type of a global as JavaScript describes it: { value, mutable }.
-napi_value global_type(napi_env env, napi_callback_info info) {
-  Arguments<1> in(env, info);
-  auto* global = in.get<GlobalObject>(0);
-  if (!global) return nullptr;
-  const GlobalType type = global->global().type();
-  napi_value description = nullptr;
-  napi_value is_mutable = nullptr;
-  napi_create_object(env, &description);
-  napi_get_boolean(env, type.is_mutable, &is_mutable);
-  put(env, description, "value", js_string(env, to_string(type.value)));
-  put(env, description, "mutable", is_mutable);
-  return description;
-}
-
 }  // namespace
 
 void define_stores(napi_env env, napi_value exports) {
   define(env, exports,
          {{"createMemory", create_memory},
           {"memoryBuffer", memory_buffer},
-          {"memoryBytes", memory_bytes},
           {"memoryGrow", memory_grow},
           {"createTable", create_table},
           {"tableLength", table_length},
@@ -276,8 +254,7 @@ void define_stores(napi_env env, napi_value exports) {
           {"tableGrow", table_grow},
           {"createGlobal", create_global},
           {"globalGet", global_get},
-          {"globalSet", global_set},
-          {"globalType", global_type}});
+          {"globalSet", global_set}});
 }
 
 }  // namespace rotor::node

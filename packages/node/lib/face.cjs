@@ -314,7 +314,6 @@ function makeFace(addon, { rotatingBytes, stackBytes } = {}) {
       if (bytes) sources.set(module, bytes);
       return module;
     },
-    describe,
     handleOf: (object) => handles.get(object),
     /** Makes an instance with options of the addon's. Returns it and its handle. */
     instantiate: (module, imports, options) => {

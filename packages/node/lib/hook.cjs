@@ -49,7 +49,7 @@ function makeEngine(preset, filename, content, options) {
   if (settings.engine) return make(settings.engine);
   const rotor = require('./engines/rotor.cjs');
   const file = preset.moduleOf?.(filename);
-  if (!reason && file && fs.existsSync(file)) reason = rotor.whyNot(settings, fs.readFileSync(file));
+  if (!reason && file && fs.existsSync(file)) reason = rotor.whyNot(settings, file);
   if (!reason) {
     try {
       return make('rotor');
@@ -90,7 +90,6 @@ function glueScope(preset, filename, content) {
           wrapped[from] = { ...wrapped[from], [name]: (...rest) => (pool?.isSwapping() ? undefined : given(...rest)) };
         }
     const guest = engine.guest(module, wrapped, { policy, limitBytes, tell: (what) => rotation?.tell(what) });
-    guest.rotating = Boolean(rotation);
     pool = preset.makePool?.({ guest, rotation, real: guest.exports, log });
     wraps.push((glue) => pool?.wrap({ ...glue }));
     const exports = Object.assign(Object.create(null), guest.exports, pool?.exports);

@@ -34,21 +34,22 @@ function loadAddon(settings) {
   return loaded;
 }
 
+/** The folder of the engine's cache. */
 const cacheFolder = (settings) => settings.cacheFolder ?? path.join(process.env.XDG_CACHE_HOME ?? path.join(os.homedir(), '.cache'), 'rotor', 'code');
-const codeName = (bytes) => `${crypto.createHash('sha256').update(bytes).digest('hex')}.rotor`;
-
 /** Where `rotor-wasm compile` puts the code of a module. */
-const codeFile = (settings, bytes) => path.join(cacheFolder(settings), 'node', codeName(bytes));
+const codeFile = (settings, bytes) => path.join(cacheFolder(settings), 'node', `${crypto.createHash('sha256').update(bytes).digest('hex')}.rotor`);
 
 /** The files with code of a module that are there: compiled ahead by the user, or shipped with this package. */
 function codeFiles(settings, bytes) {
-  const files = [codeFile(settings, bytes), path.join(kPackage, 'prebuilt', codeName(bytes))];
+  const ahead = codeFile(settings, bytes);
+  const files = [ahead, path.join(kPackage, 'prebuilt', path.basename(ahead))];
   return files.filter((file) => fs.existsSync(file));
 }
 
-/** Tells why the engine can't run a module; undefined if it can. */
-function whyNot(settings, bytes) {
-  if (settings.code !== undefined || fs.existsSync(path.join(path.dirname(addonFile()), kCompiler)) || codeFiles(settings, bytes).length) return undefined;
+/** Tells why the engine can't run the module in a file; undefined if it can. Without a compiler it reads the file. */
+function whyNot(settings, file) {
+  if (settings.code !== undefined || fs.existsSync(path.join(path.dirname(addonFile()), kCompiler))) return undefined;
+  if (codeFiles(settings, fs.readFileSync(file)).length) return undefined;
   return `there is no ${kCompiler} beside the addon, and no code of the module`;
 }
 
@@ -87,7 +88,6 @@ function createEngine(settings, { rotatingBytes, log }) {
   function guest(from, imports, { policy, limitBytes, tell }) {
     const { instance, handle } = face.instantiate(from, imports, { rotating: true, limitBytes, ...policy, tell });
     const exports = { ...instance.exports };
-    const moduleHandle = face.handleOf(from);
     return {
       exports,
       state: () => addon.stateOf(handle),
@@ -97,8 +97,6 @@ function createEngine(settings, { rotatingBytes, log }) {
       notifyAt: (bytes) => addon.notifyAt(handle, Math.min(bytes, Number.MAX_SAFE_INTEGER)),
       startWorker: (receiver) => addon.startWorker(handle, receiver),
       joinWorkers: (milliseconds) => addon.joinWorkers(handle, milliseconds),
-      code: () => addon.codeState(moduleHandle),
-      updateCache: () => addon.updateCache(moduleHandle),
     };
   }
 
