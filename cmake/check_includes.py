@@ -45,6 +45,7 @@ WHITE_BOX = {
     'jit/cost_test.cc': ['memory/testing/child.h'],
     'proxy/answer_model_test.cc': ['memory/fault_injection.h'],
     'proxy/checkpoint_fault_test.cc': ['memory/fault_injection.h', 'memory/slot_pool.h'],
+    'proxy/checkpoint_ahead_test.cc': ['memory/testing/child.h'],
     'proxy/checkpoint_test.cc': ['memory/testing/child.h'],
     'proxy/checkpoint_model_test.cc': ['memory/fault_injection.h'],
     'proxy/fault_test.cc': ['memory/fault_injection.h', 'memory/slot_pool.h'],

@@ -47,6 +47,8 @@ Result<void> commit(void* address, size_t bytes);
 /// threads took 600 mappings. (Where memory may not be overcommitted they may still take many.) Pre: nothing of it was
 /// ever committed. Errors: io.
 Result<void> unite_parts(void* address, size_t bytes);
+/// Takes the access to a committed part away, and keeps what it holds: `commit` gives both back.
+Result<void> deny(void* address, size_t bytes);
 /// Gives the pages of a committed part back. Post: it reads as zero (private mappings) and stays accessible.
 Result<void> discard(void* address, size_t bytes);
 /// Takes access away. Post: every byte faults; the contents are gone. Errors: those of map_private, below.

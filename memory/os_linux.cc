@@ -220,6 +220,11 @@ Result<void> commit(void* address, size_t bytes) {
   return protect("commit", address, bytes, PROT_READ | PROT_WRITE);
 }
 
+Result<void> deny(void* address, size_t bytes) {
+  if (bytes != 0 && fault_injection::fails_now()) return system_error("protection", bytes);
+  return protect("protection", address, bytes, PROT_NONE);
+}
+
 Result<void> unite_parts(void* address, size_t bytes) {
   // The kernel joins adjacent mappings that share an anon_vma. One that exists before the mapping is split is inherited
   // by all parts.

@@ -59,17 +59,20 @@ struct PageCopier {
   /// Whether to have a page of its own where there is none: the system lends one page of zeroes to all that were never
   /// written, and to compare with that at many addresses in turn takes the processor longer than with as many pages.
   bool own = false;
-  std::vector<os::Range>* changed = nullptr;  ///< gets the pages that differed; null: nobody asks
+  bool notes = false;                  ///< whether somebody asks for what follows
+  std::vector<os::Range> differ = {};  ///< the pages that differed
+  std::vector<os::Range> owned = {};   ///< all that were looked at
   uint64_t restored_bytes = 0;
 
   void restore(os::Range range) {
     const size_t page = os::page_bytes();
+    if (notes) append(owned, range);
     for (uint64_t at = range.begin; at < range.end; at += page) {
       uint8_t* here = base + at;
       const uint8_t* wanted = first_page(contents, at);
       if (std::memcmp(here, wanted, page) != 0) {
         if (copies) std::memcpy(here, wanted, page);
-        if (changed) append(*changed, {at, at + page});
+        if (notes) append(differ, {at, at + page});
         restored_bytes += page;
       } else if (own) {
         volatile uint8_t* byte = here;
@@ -105,14 +108,30 @@ std::optional<Looked> look_at_written(const Slot& slot, uint64_t most_bytes, Pag
 bool is_learning(const SlotContents& contents) {
   return contents.written_pages() && contents.written_pages()->wanted();
 }
+/// Returns how far a memory of `used_bytes` has written behind what its slot had at first, as far as pages of that are
+/// kept; calls `see` with each range of these. Returns 0 if the system does not say it.
+template <class See>
+uint64_t look_at_growth(const Slot& slot, uint64_t used_bytes, See see) {
+  const uint64_t begin = slot.accessible_bytes;
+  uint64_t end = begin;
+  if (used_bytes <= begin || !os::finds_written_fast()) return 0;
+  const os::Range most{begin, std::min(used_bytes, begin + SlotPool::kMostOwnedBytes)};
+  const bool looked = visit_written(slot.base, most, os::Search::scan, [&](os::Range range) {
+    see(range);
+    end = range.end;
+    return true;
+  });
+  return looked ? end - begin : 0;
+}
 /// Notes them for a slot that is given back to the system.
-void learn_from(const SlotContents& contents, const Slot& slot) {
+void learn_from(const SlotContents& contents, const Slot& slot, uint64_t used_bytes) {
   if (!is_learning(contents) || !os::finds_written_fast()) return;
+  contents.written_pages()->note_grown(look_at_growth(slot, used_bytes, [](os::Range) {}));
   const auto view = contents.view();
   if (!view) return;
-  std::vector<os::Range> changed;
-  PageCopier finder{.contents = *view, .base = slot.base, .copies = false, .changed = &changed};
-  if (look_at_written(slot, SlotPool::kMostOwnedBytes, finder)) contents.written_pages()->note(std::move(changed));
+  PageCopier finder{.contents = *view, .base = slot.base, .copies = false, .notes = true};
+  if (look_at_written(slot, SlotPool::kMostOwnedBytes, finder))
+    contents.written_pages()->note(std::move(finder.differ), std::move(finder.owned));
 }
 /// Gives a slot pages of its own where they are, the first `most_bytes` of them.
 void own_written(const SlotContents& contents, Slot& slot, uint64_t most_bytes) {
@@ -126,6 +145,21 @@ void own_written(const SlotContents& contents, Slot& slot, uint64_t most_bytes) 
     os::own_pages(slot.base + range.begin, range.end - range.begin);
     slot.resident_bytes += range.end - range.begin;
   }
+}
+
+/// Gives a slot pages of its own behind those that are accessible, where others grew. Returns false if the slot is of
+/// no more use: what is accessible there could not be taken back.
+bool own_growth(const SlotContents& contents, Slot& slot, uint64_t most_bytes) {
+  if (!is_learning(contents)) return true;
+  const uint64_t bytes = std::min({contents.written_pages()->grown_bytes(), SlotPool::kMostOwnedBytes, most_bytes,
+                                   slot.reserved_bytes - slot.accessible_bytes});
+  uint8_t* behind = slot.base + slot.accessible_bytes;
+  if (bytes == 0 || !os::commit(behind, bytes)) return true;
+  os::own_pages(behind, bytes);
+  if (!os::deny(behind, bytes)) return os::decommit(behind, bytes).has_value();
+  slot.grown_bytes = bytes;
+  slot.resident_bytes += bytes;
+  return true;
 }
 
 /// Puts the contents in place again where pages were given back (`ready`: with the page tables filled).
@@ -149,12 +183,11 @@ bool restore(const SlotContents& contents, Slot& slot, Cleaning by, uint64_t mos
              uint64_t& restored_bytes) {
   const auto view = contents.view();
   if (!view) return false;
-  std::vector<os::Range> changed;
   // A slot that is used for the second time will be used often.
   PageCopier copier{.contents = *view,
                     .base = slot.base,
                     .own = by == Cleaning::compare && ++slot.comparisons == 2,
-                    .changed = is_learning(contents) ? &changed : nullptr};
+                    .notes = is_learning(contents)};
   std::optional<Looked> looked = Looked{slot.accessible_bytes, slot.accessible_bytes};
   if (by == Cleaning::compare)
     copier.restore({0, slot.accessible_bytes});
@@ -167,7 +200,10 @@ bool restore(const SlotContents& contents, Slot& slot, Cleaning by, uint64_t mos
     replace_discarded(contents, slot, ready);
   }
   slot.resident_bytes = looked->written_bytes;
-  if (copier.changed) contents.written_pages()->note(std::move(changed));
+  if (copier.notes) {
+    if (by == Cleaning::compare) copier.owned = copier.differ;
+    contents.written_pages()->note(std::move(copier.differ), std::move(copier.owned));
+  }
   const bool idle =
       slot.resident_bytes > SlotPool::kFewResidentBytes && copier.restored_bytes < slot.resident_bytes / 4;
   slot.idle_cleanings = idle ? slot.idle_cleanings + 1 : 0;
@@ -289,6 +325,11 @@ Result<void> SlotPool::keep(const SlotContents& contents, size_t count, uint64_t
     if (slot) {
       own_written(contents, *slot, std::min(kMostOwnedBytes, room_bytes()));
       contents.replace(slot->base);
+      const uint64_t room = room_bytes();
+      if (!own_growth(contents, *slot, room - std::min(room, slot->resident_bytes))) {
+        release(std::exchange(*slot, Slot{}));
+        made = fail(ErrorKind::io, "the system does not take memory back");
+      }
     } else {
       made = std::unexpected(std::move(slot).error());
     }
@@ -342,11 +383,23 @@ Cleaning SlotPool::cleaning_for(const Slot& slot) const {
   return slot.accessible_bytes <= kCompareBytes ? Cleaning::compare : Cleaning::scan;
 }
 
+bool SlotPool::take_back_growth(const SlotContents& contents, Slot& slot, uint64_t used_bytes, bool keeps) const {
+  const uint64_t begin = slot.accessible_bytes, end = std::max(used_bytes, begin + slot.grown_bytes);
+  uint64_t written_bytes = 0, kept_bytes = 0;
+  if (keeps && is_learning(contents) && room_bytes() >= slot.resident_bytes + kMostOwnedBytes)
+    kept_bytes = look_at_growth(slot, used_bytes, [&](os::Range range) {
+      std::memset(slot.base + range.begin, 0, range.end - range.begin);
+      written_bytes += range.end - range.begin;
+    });
+  if (is_learning(contents)) contents.written_pages()->note_grown(kept_bytes);
+  slot.grown_bytes = kept_bytes;
+  slot.resident_bytes += kept_bytes ? written_bytes : 0;
+  if (kept_bytes && !os::deny(slot.base + begin, kept_bytes)) return false;
+  const uint64_t rest = begin + kept_bytes;
+  return rest >= end || os::decommit(slot.base + rest, end - rest).has_value();
+}
+
 std::optional<SlotPool::Cleaned> SlotPool::clean(const SlotContents& contents, Slot& slot, uint64_t used_bytes) {
-  // What the memory grew by becomes reservation again.
-  if (used_bytes > slot.accessible_bytes &&
-      !os::decommit(slot.base + slot.accessible_bytes, used_bytes - slot.accessible_bytes))
-    return std::nullopt;
   Cleaned cleaned{cleaning_for(slot)};
   const bool ready = kept_ready_.load(std::memory_order_relaxed);
   const uint64_t most_bytes = room_bytes();
@@ -359,6 +412,7 @@ std::optional<SlotPool::Cleaned> SlotPool::clean(const SlotContents& contents, S
     if (resident_bytes() + slot.resident_bytes > kMostResidentBytes) cleaned.by = Cleaning::discard;
   }
   if (cleaned.by == Cleaning::discard && !discard_all(contents, slot, ready)) return std::nullopt;
+  if (!take_back_growth(contents, slot, used_bytes, cleaned.by == Cleaning::scan)) return std::nullopt;
   return cleaned;
 }
 
@@ -385,7 +439,7 @@ void SlotPool::give(const SlotContents& contents, Slot slot, uint64_t used_bytes
   const bool may_be_wanted = (slot.of_pool || kept_ready_.load(std::memory_order_relaxed)) && has_room_for(slot);
   if (may_be_wanted) enlist();
   if (!may_be_wanted || !make_room_for(slot)) {
-    learn_from(contents, slot);
+    learn_from(contents, slot, used_bytes);
     return release(slot);
   }
   if (use == Use::untouched) return add(slot);

@@ -90,6 +90,7 @@ struct Slot {
   uint64_t reserved_bytes = 0;
   uint64_t accessible_bytes = 0;  ///< of a new memory, in whole pages of the system
   uint32_t mappings = 0;          ///< that it was counted with
+  uint64_t grown_bytes = 0;       ///< zeroes that are ready behind these, without access, for a memory that grows
   uint64_t resident_bytes = 0;    ///< pages of its own that it keeps, at most
   uint32_t idle_cleanings = 0;    ///< in a row, that found most of those pages unchanged
   uint32_t comparisons = 0;       ///< cleanings by comparison since it was made or discarded
@@ -110,7 +111,7 @@ struct Slot {
 /// heaps grow upwards, so those that each one writes first lie low. If the system can't tell fast, all is discarded. A
 /// slot that is used again so has the pages that its users write, and the next one finds no faults there. Once `keep`
 /// was called the page tables are filled, too, and a new slot has the pages of its own that others wrote
-/// (WrittenPages).
+/// (WrittenPages); of what the last memory grew by and wrote, the first kMostOwnedBytes stay, as zeroes.
 class SlotPool {
  public:
   /// Slots that are kept unless `keep` says otherwise.
@@ -164,6 +165,9 @@ class SlotPool {
   /// be. Returns false if there is no room.
   bool make_room_for(const Slot& slot);
   Cleaning cleaning_for(const Slot& slot) const;
+  /// Makes reservation again of what a memory grew by, but for zeroes that are kept for the next one if `keeps`.
+  /// Returns false if that failed.
+  bool take_back_growth(const SlotContents& contents, Slot& slot, uint64_t used_bytes, bool keeps) const;
   /// Makes a slot clean. Returns nullopt if that failed, and it is of no more use.
   std::optional<Cleaned> clean(const SlotContents& contents, Slot& slot, uint64_t used_bytes);
   /// Returns what the kept slots keep resident, at most. Pre: mutex_ is held.

@@ -383,6 +383,90 @@ TEST(Slots, ThatAreKeptReadyHaveThePagesThatAreWritten) {
   EXPECT_EQ(contents->slots().counts().discarded, 0u);
 }
 
+/// Returns whether a byte can be read.
+bool is_accessible(const uint8_t* address) {
+  int ends[2];
+  if (pipe(ends) != 0) return false;
+  const bool written = write(ends[1], address, 1) == 1;
+  close(ends[0]);
+  close(ends[1]);
+  return written;
+}
+
+TEST(Slots, ThatAreKeptReadyHaveZeroesToGrowInto) {
+  if (!os::finds_written_fast()) GTEST_SKIP() << "PAGEMAP_SCAN: Linux 6.7";
+  constexpr uint64_t kSize = 64 * kPage, kGrown = SlotPool::kMostOwnedBytes;
+  for (const auto& contents : {imaged(kSize / kSystemPage), imaged(3)}) {
+    auto keep = [&](size_t count) { ASSERT_TRUE(contents->slots().keep(*contents, count, kSize, kReserved)); };
+    auto resident = [&] { return contents->slots().counts().resident_bytes; };
+    keep(1);
+    for (uint64_t grown : {4 * kPage, kGrown, kGrown + 7 * kPage, kPage}) {
+      auto memory = memory_of(contents, kSize);
+      EXPECT_FALSE(is_accessible(memory->base() + kSize)) << grown;
+      ASSERT_EQ(memory->grow(grown), kSize);
+      expect_initial(*memory, *contents, "grown by " + std::to_string(grown));
+      EXPECT_FALSE(is_accessible(memory->base() + kSize + grown)) << grown;
+      std::memset(memory->base() + kSize, 0xa5, grown);
+      memory.reset();
+      EXPECT_EQ(resident(), std::min(grown, kGrown)) << grown;
+    }
+    // A new slot has as much as the last memory grew by.
+    keep(0);
+    keep(1);
+    EXPECT_GE(resident(), kPage);
+    {
+      auto memory = memory_of(contents, kSize);
+      EXPECT_FALSE(is_accessible(memory->base() + kSize));
+      // It grows by less than is ready, then by the rest and more.
+      for (uint64_t grown : {kSystemPage, 2 * kPage}) {
+        memory->grow(grown);
+        expect_initial(*memory, *contents);
+        EXPECT_FALSE(is_accessible(memory->base() + memory->size_bytes()));
+      }
+    }
+    EXPECT_LE(resident(), kPage) << "what it did not write is not kept, as far as the system tells";
+    {
+      auto memory = memory_of(contents, kSize);
+    }
+    EXPECT_EQ(resident(), 0u) << "of one that does not grow nothing is kept";
+    EXPECT_FALSE(is_accessible(memory_of(contents, kSize)->base() + kSize));
+  }
+}
+
+/// A page that gets zeroes holds what it began with: that it was written shows in that it is the memory's own.
+TEST(Slots, ThatAreKeptReadyHavePagesForZeroes) {
+  if (!os::finds_written_fast()) GTEST_SKIP() << "PAGEMAP_SCAN: Linux 6.7";
+  auto contents = imaged(3);
+  auto keep = [&](size_t count) { ASSERT_TRUE(contents->slots().keep(*contents, count, 64 * kPage, kReserved)); };
+  auto resident = [&] { return contents->slots().counts().resident_bytes; };
+  keep(1);
+  bool believed = false;
+  for (uint32_t round = 0; round < 2 * WrittenPages::kDoubt; ++round) {
+    {
+      auto memory = memory_of(contents, 64 * kPage);
+      std::memset(memory->base() + 5 * kPage, 0, kPage);
+      memory->base()[20 * kPage] = 1;
+    }
+    keep(0);
+    keep(1);
+    EXPECT_TRUE(resident() == kPage + kSystemPage || resident() == kSystemPage) << round << ": " << resident();
+    believed |= resident() == kPage + kSystemPage;
+    expect_initial(*memory_of(contents, 64 * kPage), *contents);
+  }
+  EXPECT_TRUE(believed);
+  // What nobody writes any more is doubted in the end.
+  bool forgotten = false;
+  for (uint32_t round = 0; round < 2 * WrittenPages::kDoubt && !forgotten; ++round) {
+    {
+      memory_of(contents, 64 * kPage)->base()[20 * kPage] = 1;
+    }
+    keep(0);
+    keep(1);
+    forgotten = resident() == kSystemPage;
+  }
+  EXPECT_TRUE(forgotten);
+}
+
 TEST(Slots, ForgetWhatOneMemoryWroteAndNoneSince) {
   if (!os::finds_written_fast()) GTEST_SKIP() << "PAGEMAP_SCAN: Linux 6.7";
   auto contents = copied(0);
@@ -406,13 +490,22 @@ TEST(Slots, SurviveEachFailure) {
       const bool kept =
           form.contents->slots().keep(*form.contents, 1, os::round_up_to_page(form.size_bytes), kReserved).has_value();
       auto memory = LinearMemory::of(form.contents, form.size_bytes, kMax, kReserved);
+      if (memory) {
+        EXPECT_FALSE(is_accessible((*memory)->base() + os::round_up_to_page(form.size_bytes))) << form.name << n;
+      }
       const bool grown = memory && (*memory)->grow(kPage) != UINT64_MAX;
       if (memory) {
         std::memset((*memory)->base(), 3, (*memory)->size_bytes());
         memory->reset();
       }
       fault_injection::off();
-      expect_initial(*memory_of(form.contents, form.size_bytes), *form.contents, form.name + std::to_string(n));
+      {
+        auto next = memory_of(form.contents, form.size_bytes);
+        expect_initial(*next, *form.contents, form.name + std::to_string(n));
+        EXPECT_FALSE(is_accessible(next->base() + os::round_up_to_page(form.size_bytes))) << form.name << n;
+        next->grow(kPage);  // so that the next slot begins with pages to grow into
+        std::memset(next->base(), 3, next->size_bytes());
+      }
       ASSERT_TRUE(form.contents->slots().keep(*form.contents, 0, kPage, kReserved));
       if (n > 12) {
         EXPECT_TRUE(kept && grown) << form.name << n;

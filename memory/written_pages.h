@@ -53,12 +53,19 @@ class WrittenPages {
   void want() { wanted_.store(true, std::memory_order_relaxed); }
   /// Returns whether somebody said so. Nothing need be noted before.
   bool wanted() const { return wanted_.load(std::memory_order_relaxed); }
-  /// Notes what one memory wrote, in order, in place of what the one before did.
-  void note(std::vector<os::Range> ranges) {
+  /// Notes how far behind its first size a memory wrote.
+  void note_grown(uint64_t bytes) { grown_bytes_.store(bytes, std::memory_order_relaxed); }
+  /// Returns what was noted last.
+  uint64_t grown_bytes() const { return grown_bytes_.load(std::memory_order_relaxed); }
+  /// Notes what one memory wrote, in order, in place of what the one before did: the pages that `differ` from what it
+  /// began with, and all pages that it `owned`. Whether it wrote zeroes to one that was ready for it can't be told, so
+  /// these are believed, but for one time in kDoubt: what is written is owned again then, since it is not ready.
+  void note(std::vector<os::Range> differ, std::vector<os::Range> owned) {
     if (busy_.exchange(true, std::memory_order_acquire)) return;
-    ranges_.swap(ranges);
+    ranges_.swap(++notes_ % kDoubt ? owned : differ);
     busy_.store(false, std::memory_order_release);
   }
+  static constexpr uint32_t kDoubt = 16;
   /// Returns what was noted last.
   std::vector<os::Range> ranges() const {
     if (busy_.exchange(true, std::memory_order_acquire)) return {};
@@ -69,8 +76,10 @@ class WrittenPages {
 
  private:
   std::atomic<bool> wanted_{false};
+  std::atomic<uint64_t> grown_bytes_{0};
   mutable std::atomic<bool> busy_{false};
   std::vector<os::Range> ranges_;
+  uint32_t notes_ = 0;
 };
 
 }  // namespace rotor::memory

@@ -66,7 +66,9 @@ void ProxyImpl::rewind_before_change(Holder& holder) {
 
 /// Called when the outermost lease ended, before the gate opens.
 void ProxyImpl::end_rewindable_lease() {
-  if (!gate_.active().poison) (void)take_checkpoint(When::due);
+  if (gate_.active().poison) return;
+  (void)take_checkpoint(When::due);
+  if (warms_) rewinder_->prepare();
 }
 
 /// Takes the checkpoint that a rewind has paid for: before a lease begins, or, if it is one of one call that leaves

@@ -76,7 +76,7 @@ Result<void> ProxyImpl::start(const Module& module) {
                           }
                         }});
   forks_.emplace(static_cast<memory::ForkHooks&>(*this), Rank::proxy);
-  if (rewinds) rewinder_.emplace(policy_, plan_, *source_, *warmer_, options_);
+  if (rewinds) rewinder_.emplace(policy_, plan_, *warmer_, options_);
   force_.wanted = [this] { return rotating_.load() && !rewinder_; };
   force_.exchange = [this](LiveGuest& old, Holder& holder) { return exchange_under(old, holder); };
   ROTOR_TRY(auto first, source_->make(nullptr, rewinds));

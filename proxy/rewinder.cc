@@ -1,8 +1,6 @@
 #include "proxy/rewinder.h"
 
 #include <fmt/format.h>
-#include <sys/random.h>
-
 #include <algorithm>
 
 #include "proxy/clock.h"
@@ -20,11 +18,9 @@ uint64_t number_of(ValType type, uint64_t bits) { return type == ValType::i32 ? 
 
 }  // namespace
 
-Rewinder::Rewinder(const Policy& policy, const Plan& plan, GuestSource& source, Warmer& warmer,
-                   const ProxyOptions& options)
+Rewinder::Rewinder(const Policy& policy, const Plan& plan, Warmer& warmer, const ProxyOptions& options)
     : policy_(policy),
       plan_(plan),
-      source_(source),
       warmer_(warmer),
       options_(options),
       tracks_(!options.live_in_checkpoint),
@@ -210,6 +206,7 @@ Result<void> Rewinder::take(LiveGuest& active, double use) {
     return std::unexpected(std::move(image).error());
   }
   checkpoint_ = std::move(*image);
+  if (std::exchange(prepared_, false)) warmer_.prepare_from(nullptr);  // that was made from the one before
   ask_probes(active);
   warmer_.keep_ready(checkpoint_);
   state_.note_taken(end_ns, took_ns, use);
@@ -323,29 +320,14 @@ void Rewinder::tell(Obstacle obstacle, uint64_t calls) {
 }
 
 std::unique_ptr<LiveGuest> Rewinder::stamp() {
-  const uint64_t start_ns = now_ns();
-  auto made = source_.make(checkpoint_.get(), !checkpoint_);
-  if (!made) return warmer_.note_stamp_failed(nullptr, made.error()), nullptr;
-  LiveGuest& guest = **made;
-  Result<void> ready = guest.start_workers();
-  if (ready && checkpoint_) ready = reseed(guest);
-  if (!ready) return warmer_.note_stamp_failed(std::move(*made), ready.error()), nullptr;
-  guest.warmup_ns = now_ns() - start_ns;
-  warmer_.note_stamped(guest);
-  return std::move(*made);
+  prepared_ = false;
+  return warmer_.take_from(checkpoint_);
 }
 
-/// Has the guest draw or take random numbers that no other instance has. (The first one drew its own.)
-Result<void> Rewinder::reseed(LiveGuest& guest) const {
-  if (plan_.reseed == kNoExport) return {};
-  const ExportPlan& plan = plan_.exports[plan_.reseed];
-  ROTOR_TRY(Func func, guest.instance().get_func(plan.export_name));
-  std::vector<Slot> slots(std::max<size_t>(plan.type.params.size(), 1));
-  const size_t bytes = plan.type.params.size() * sizeof(Slot);
-  if (bytes && getrandom(slots.data(), bytes, 0) != static_cast<ssize_t>(bytes))
-    return fail(ErrorKind::io, "the system gives no random numbers");
-  for (size_t i = 0; i < plan.type.params.size(); i++) slots[i] = number_of(plan.type.params[i], slots[i]);
-  return func.call_raw(slots.data());
+void Rewinder::prepare() {
+  if (prepared_ || state_.is_stale() || state_.is_futile()) return;
+  prepared_ = true;
+  warmer_.prepare_from(checkpoint_);
 }
 
 void Rewinder::note_rewind(LiveGuest& active, uint64_t rotation, double given_back) {

@@ -36,7 +36,7 @@ class Rewinder {
   /// Why no rewind can be.
   enum class Obstacle : uint8_t { none, missing, stale, held, futile };
 
-  Rewinder(const Policy& policy, const Plan& plan, GuestSource& source, Warmer& warmer, const ProxyOptions& options);
+  Rewinder(const Policy& policy, const Plan& plan, Warmer& warmer, const ProxyOptions& options);
 
   /// Returns the numbers among the arguments of a call, in order; none if nobody would look at them.
   Numbers numbers(uint32_t export_index, std::span<const Arg> args) const;
@@ -81,7 +81,10 @@ class Rewinder {
   void tell(Obstacle obstacle, uint64_t calls);
   /// Says what is in the way.
   std::string text_of(Obstacle obstacle) const;
-  /// Makes an instance from the checkpoint. Returns null, and notes why, if that fails. Pre: nothing is in the way.
+  /// Has an instance made from the checkpoint in advance, by the background thread, if a rewind may go to it.
+  void prepare();
+  /// Returns an instance made from the checkpoint: that one, if it is ready. Returns null, and notes why, if none can
+  /// be made. Pre: nothing is in the way.
   std::unique_ptr<LiveGuest> stamp();
   /// Notes that the instance that `stamp` made is the active now, and uses so much less memory than the one before.
   void note_rewind(LiveGuest& active, uint64_t rotation, double given_back);
@@ -106,7 +109,6 @@ class Rewinder {
   void hear(LiveGuest& active, uint64_t calls);
   bool holds_newer() const;
   Result<std::shared_ptr<const StandbyImage>> image_of(LiveGuest& active);
-  Result<void> reseed(LiveGuest& guest) const;
   void ask_probes(LiveGuest& active);
   std::string changers() const;
   void publish();
@@ -114,7 +116,6 @@ class Rewinder {
 
   const Policy& policy_;
   const Plan& plan_;
-  GuestSource& source_;
   Warmer& warmer_;
   const ProxyOptions& options_;
   const bool tracks_;  ///< results, rather than ask the host
@@ -122,6 +123,7 @@ class Rewinder {
   HeldResults held_;
   std::shared_ptr<const StandbyImage> checkpoint_;
   std::vector<std::optional<RawReply>> answers_;  ///< to each probe, when it was taken
+  bool prepared_ = false;                         ///< an instance was asked for in advance
   bool told_ = false;                             ///< of what is in the way, since the last checkpoint or rewind
 
   LeaseCount checkpoints_, failed_, ns_last_, ns_max_, ns_total_, bytes_, resident_bytes_;

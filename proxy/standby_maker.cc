@@ -1,8 +1,12 @@
 #include "proxy/standby_maker.h"
 
 #include <fmt/format.h>
+#include <sys/random.h>
 
+#include <algorithm>
 #include <utility>
+
+#include "proxy/clock.h"
 
 namespace rotor::proxy {
 namespace {
@@ -51,6 +55,36 @@ Result<void> StandbyMaker::stamp(Warmup& warmup) {
   ROTOR_TRY(warmup.guest, source_.make(warmup.image.get(), false));
   ROTOR_CHECK(warmup.guest->start_workers());
   return replay_tail(*warmup.guest, warmup.position, nullptr);
+}
+
+Stamped StandbyMaker::stamp_checkpoint(const StandbyImage* checkpoint) {
+  const uint64_t start_ns = now_ns();
+  Stamped stamped;
+  auto made = source_.make(checkpoint, !checkpoint);
+  if (!made) {
+    stamped.error = std::move(made).error();
+    return stamped;
+  }
+  stamped.guest = std::move(*made);
+  Result<void> ready = stamped.guest->start_workers();
+  if (ready && checkpoint) ready = reseed(*stamped.guest);
+  if (!ready) stamped.error = std::move(ready).error();
+  stamped.guest->warmup_ns = now_ns() - start_ns;
+  return stamped;
+}
+
+/// Has the guest draw or take random numbers that no other instance has. (The first one drew its own.)
+Result<void> StandbyMaker::reseed(LiveGuest& guest) const {
+  if (plan_.reseed == kNoExport) return {};
+  const ExportPlan& plan = plan_.exports[plan_.reseed];
+  ROTOR_TRY(Func func, guest.instance().get_func(plan.export_name));
+  std::vector<Slot> slots(std::max<size_t>(plan.type.params.size(), 1));
+  const size_t bytes = plan.type.params.size() * sizeof(Slot);
+  if (bytes && getrandom(slots.data(), bytes, 0) != static_cast<ssize_t>(bytes))
+    return fail(ErrorKind::io, "the system gives no random numbers");
+  for (size_t i = 0; i < plan.type.params.size(); i++)
+    if (plan.type.params[i] == ValType::i32) slots[i] = static_cast<uint32_t>(slots[i]);
+  return func.call_raw(slots.data());
 }
 
 std::expected<void, WarmupFailure> StandbyMaker::catch_up(Warmup& warmup) {

@@ -1,6 +1,7 @@
 #include "proxy/warmer.h"
 
 #include <algorithm>
+#include <cassert>
 #include <utility>
 
 #include "memory/fork.h"
@@ -14,7 +15,7 @@ Warmer::Warmer(const Policy& policy, const Plan& plan, Log& log, GuestSource& so
       policy_(policy),
       callbacks_(std::move(callbacks)),
       replayer_(plan, stop_),
-      maker_(policy, log, source, replayer_),
+      maker_(policy, plan, log, source, replayer_),
       verifier_(plan, source, replayer_),
       thread_([this] { run(); }),
       images_(policy),
@@ -221,20 +222,39 @@ bool Warmer::lets_try(bool at_any_use) const {
   return backoff_.lets_try(at_any_use);
 }
 
-void Warmer::note_stamped(const LiveGuest& guest) {
+void Warmer::prepare_from(std::shared_ptr<const StandbyImage> checkpoint) {
   std::lock_guard lock(mutex_);
-  counted_.warmups++;
-  counted_.warmup_ns_last = guest.warmup_ns;
-  counted_.warmup_ns_total += guest.warmup_ns;
-  backoff_.note_success();
-  note_peak(guest.memory_bytes());
+  if (standby_) push_retired(remove_standby());
+  checkpoint_ = std::move(checkpoint);
+  // Where none is made in advance, the rewind makes one itself.
+  if (given_up_ || !backoff_.lets_try(false) || !thread_.start()) checkpoint_.reset();
+  set_state(checkpoint_ ? StandbyState::warming : StandbyState::none);
+  if (checkpoint_) events_.push({.kind = ProxyEventKind::warmup_begun});
+  work_.notify_one();
 }
 
-void Warmer::note_stamp_failed(std::unique_ptr<LiveGuest> guest, const Error& why) {
-  std::lock_guard lock(mutex_);
-  counted_.warmups++;
-  if (guest) push_retired(std::move(guest));
-  note_failure({.error = why});
+std::unique_ptr<LiveGuest> Warmer::take_from(const std::shared_ptr<const StandbyImage>& checkpoint) {
+  std::unique_lock lock(mutex_);
+  std::unique_ptr<LiveGuest> guest;
+  if (state_ == StandbyState::ready) {
+    assert(checkpoint_ == checkpoint && "a new checkpoint ends what was made from the one before");
+    guest = remove_standby();
+  }
+  // What the thread is about to make comes too late: it looks here when it is done.
+  checkpoint_.reset();
+  set_state(StandbyState::none);
+  if (guest) return guest;
+  lock.unlock();
+  Stamped made = maker_.stamp_checkpoint(checkpoint.get());
+  lock.lock();
+  if (made.error) {
+    counted_.warmups++;
+    if (made.guest) push_retired(std::move(made.guest));
+    note_failure({.error = std::move(*made.error)});
+    return nullptr;
+  }
+  note_stamped(*made.guest);
+  return std::move(made.guest);
 }
 
 void Warmer::keep_ready(std::shared_ptr<const StandbyImage> image) {
@@ -292,6 +312,14 @@ void Warmer::note_problem(const Error& problem) {
 }
 
 // ---- with the lock --------------------------------------------------------------------------------------------------
+
+void Warmer::note_stamped(const LiveGuest& guest) {
+  counted_.warmups++;
+  counted_.warmup_ns_last = guest.warmup_ns;
+  counted_.warmup_ns_total += guest.warmup_ns;
+  backoff_.note_success();
+  note_peak(guest.memory_bytes());
+}
 
 void Warmer::put_standby(std::unique_ptr<LiveGuest> guest, const LogPosition& position) {
   standby_ = std::move(guest);

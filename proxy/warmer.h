@@ -80,10 +80,12 @@ class Warmer {
   void refuse_wrong(std::unique_ptr<LiveGuest> guest, const Error& why);
   /// Returns whether an instance may be made, or whether the last failure is too short a while ago (see Backoff).
   bool lets_try(bool at_any_use) const;
-  /// Notes an instance that another made from a checkpoint.
-  void note_stamped(const LiveGuest& guest);
-  /// Notes that one could not be made; `guest`, which may be null, is freed.
-  void note_stamp_failed(std::unique_ptr<LiveGuest> guest, const Error& why);
+  /// With RotationMode::checkpoint, has the background thread make an instance from a checkpoint in advance. One that
+  /// was made from another checkpoint is freed.
+  void prepare_from(std::shared_ptr<const StandbyImage> checkpoint);
+  /// Takes that instance, or makes one at once, by the calling thread: from the checkpoint or, if that is null, as the
+  /// factory makes it. Returns null, and notes why, if that fails. Only while the gate is closed.
+  std::unique_ptr<LiveGuest> take_from(const std::shared_ptr<const StandbyImage>& checkpoint);
   /// Has the background thread keep address space ready for instances of an image, no longer for those of the one
   /// before, and drop that.
   void keep_ready(std::shared_ptr<const StandbyImage> image);
@@ -118,6 +120,7 @@ class Warmer {
   void verify_newest(std::unique_lock<std::mutex>& lock);
   void prepare_cut(std::unique_lock<std::mutex>& lock);
   void exchange_ready(std::unique_lock<std::mutex>& lock);
+  void warm_from_checkpoint(std::unique_lock<std::mutex>& lock);
   // Without the lock:
   /// Makes a standby, and its image if it gets one.
   std::expected<void, WarmupFailure> make(Warmup& warmup, bool at_any_use);
@@ -127,6 +130,7 @@ class Warmer {
   Result<void> make_for_cut(Warmup& warmup);
 
   // With the lock:
+  void note_stamped(const LiveGuest& guest);
   void put_standby(std::unique_ptr<LiveGuest> guest, const LogPosition& position);
   std::unique_ptr<LiveGuest> remove_standby();
   /// Makes and verifies an image that the log can be cut at, and releases the lock meanwhile. Errors: why there is
@@ -169,7 +173,8 @@ class Warmer {
   std::string cut_problem_;  ///< why there is no image that the log can be cut at; empty: there is one, or no need
   int draining_ = 0;
   std::unique_ptr<LiveGuest> standby_;
-  LogPosition position_;  ///< of the standby
+  LogPosition position_;                            ///< of the standby
+  std::shared_ptr<const StandbyImage> checkpoint_;  ///< that the standby is made from (`prepare_from`); null: none
   ImageStore images_;
   std::shared_ptr<const StandbyImage> ready_image_;  ///< that address space is kept ready for (`keep_ready`)
   std::shared_ptr<const StandbyImage> next_image_;   ///< that it is to be kept ready for next; null: none

@@ -35,6 +35,7 @@ void Warmer::run() {
   // Guests are freed on this thread, where they may be entered.
   RetiredGuests::Guests rest = retired_.take();
   if (standby_) rest.push_back(std::move(standby_));
+  checkpoint_.reset();
   images_.drop_all();
   ready_image_.reset();
   next_image_.reset();
@@ -49,11 +50,14 @@ bool Warmer::do_one_job(std::unique_lock<std::mutex>& lock) {
   } else if (given_up_ &&
              (standby_ || images_.image() || ready_image_ || cut_ != CutState::none || state_ != StandbyState::none)) {
     if (standby_) push_retired(remove_standby());
+    checkpoint_.reset();
     images_.drop_all();
     ready_image_.reset();
     cut_ = CutState::none;
     set_state(StandbyState::none);
     changed_.notify_all();
+  } else if (state_ == StandbyState::warming && checkpoint_) {
+    warm_from_checkpoint(lock);
   } else if (state_ == StandbyState::warming) {
     warm(lock);
   } else if (state_ == StandbyState::ready && !log_.at_end(position_)) {
@@ -122,6 +126,25 @@ void Warmer::warm(std::unique_lock<std::mutex>& lock) {
                 .bytes = standby_->memory_bytes(),
                 .calls = standby_->calls_replayed});
   changed_.notify_all();
+}
+
+/// Makes an instance from the checkpoint, unless there is another one when it is done.
+void Warmer::warm_from_checkpoint(std::unique_lock<std::mutex>& lock) {
+  const std::shared_ptr<const StandbyImage> checkpoint = checkpoint_;
+  lock.unlock();
+  Stamped made = maker_.stamp_checkpoint(checkpoint.get());
+  lock.lock();
+  if (checkpoint_ != checkpoint || made.error) {
+    if (made.guest) push_retired(std::move(made.guest));
+    if (checkpoint_ != checkpoint) return;
+    counted_.warmups++;
+    checkpoint_.reset();
+    return end_failed({.error = std::move(*made.error)});
+  }
+  note_stamped(*made.guest);
+  standby_ = std::move(made.guest);
+  set_state(StandbyState::ready);
+  events_.push({.kind = ProxyEventKind::warmup_done, .ns = standby_->warmup_ns, .bytes = standby_->memory_bytes()});
 }
 
 /// A standby that can't be imaged serves without an image; one that did not survive the attempt is dropped.
