@@ -46,7 +46,8 @@ void expect_well(Proxy& proxy, State& state) {
 }
 
 /// Lets the n-th system call of `act` fail, for each n that it gets to.
-void for_each_failure(const Step& prepare, const Step& act, uint64_t least) {
+void for_each_failure(const Step& prepare, const Step& act, uint64_t least,
+                      faults::Scope scope = faults::Scope::this_thread) {
   AnswerGuests guests;
   Policy policy = checkpoint_policy();
   policy.checkpoint.cpu = 1e-12;  // none by itself but the first
@@ -61,7 +62,7 @@ void for_each_failure(const Step& prepare, const Step& act, uint64_t least) {
       State state{.object = make(proxy, 5), .value = 5};
       prepare(proxy, state);
       memory::SlotPool::release_all();
-      faults::fail_after(n == 0 ? UINT64_MAX : n, faults::Scope::this_thread);
+      faults::fail_after(n == 0 ? UINT64_MAX : n, scope);
       act(proxy, state);
       hit = n == 0 || faults::calls() >= n;
       faults::off();
@@ -109,9 +110,27 @@ TEST(CheckpointFault, OfTheSystemInARewind) {
   for_each_failure(
       [](Proxy& proxy, State& state) {
         checkpoint_without_slot(proxy, state);
-        leak_to_swap(proxy);
+        ASSERT_TRUE(proxy.rotate());
       },
       expect_state, 1);
+}
+
+/// The background thread makes it: what fails there, the rewind does.
+TEST(CheckpointFault, OfTheSystemInAnInstanceMadeInAdvance) {
+  for_each_failure(
+      checkpoint_without_slot,
+      [](Proxy& proxy, State& state) {
+        // To warm_at, twice if the guest was refused its growth, and trapped.
+        for (int i = 0; i < 2 && proxy.counters().memory_bytes < 46 * Memory::kPageBytes; i++)
+          (void)proxy.call("leak", {44});
+        ASSERT_TRUE(eventually([&] {
+          const ProxyCounters c = proxy.counters();
+          return c.standby_bytes > 0 || c.warmups_failed > 0;
+        }));
+        (void)proxy.call("leak", {kPagesToSwap - 44});
+        expect_state(proxy, state);
+      },
+      1, faults::Scope::all_threads);
 }
 
 TEST(CheckpointFault, OfTheSystemInARewindAfterATrap) {

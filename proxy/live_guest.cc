@@ -48,6 +48,7 @@ Result<std::unique_ptr<LiveGuest>> GuestSource::make(const StandbyImage* image, 
   ROTOR_TRY(live->guest_, detail::guarded("the guest factory", [&] { return factory_(request); }));
   if (!live->guest_ || !live->instance()) return fail(ErrorKind::invalid_argument, "the factory returned no guest");
   live->find_memories(memory_limit_bytes_);
+  ROTOR_CHECK(live->find_data_memory());
   ROTOR_CHECK(live->find_gauge());
   return live;
 }
@@ -70,6 +71,14 @@ void LiveGuest::find_memories(uint64_t limit_bytes) {
     }
   }
   if (limit_bytes) limit_bytes_ = std::min(limit_bytes_, limit_bytes);
+}
+
+Result<void> LiveGuest::find_data_memory() {
+  data_memory_ = memory_;
+  if (plan_.data_memory.empty()) return {};
+  ROTOR_TRY(Memory memory, instance().get_memory(plan_.data_memory));
+  data_memory_ = memory.pinned();
+  return {};
 }
 
 double LiveGuest::use_of_fullest() const {
@@ -205,7 +214,7 @@ Result<void> LiveGuest::call(uint32_t export_index, std::span<const RawArg> args
     at += 2;
   }
   if (filled.empty()) return {};
-  ROTOR_CHECK(memory_.read(filled_at, filled));
+  ROTOR_CHECK(data_memory_.read(filled_at, filled));
   for (size_t i = 0; i < filled.size(); i += sizeof(uint32_t)) {
     uint32_t value = 0;
     std::memcpy(&value, &filled[i], sizeof value);
@@ -223,9 +232,9 @@ Result<uint32_t> LiveGuest::pass_in(std::span<const uint8_t> data, uint32_t elem
   uint32_t pointer = static_cast<uint32_t>(slots[0]);
   if (bytes == 0) return pointer;
   if (pointer == 0) return fail(ErrorKind::limit, fmt::format("the guest can't allocate {} bytes", bytes));
-  ROTOR_CHECK(memory_.write(pointer, data));
+  ROTOR_CHECK(data_memory_.write(pointer, data));
   constexpr uint8_t kNul[1] = {};
-  if (nul) ROTOR_CHECK(memory_.write(uint64_t{pointer} + data.size(), kNul));
+  if (nul) ROTOR_CHECK(data_memory_.write(uint64_t{pointer} + data.size(), kNul));
   return pointer;
 }
 
@@ -234,11 +243,11 @@ Result<void> LiveGuest::take_out(Slot pointer, Slot count, std::vector<T>& out) 
   uint32_t address = static_cast<uint32_t>(pointer);
   uint64_t bytes = uint64_t{static_cast<uint32_t>(count)} * sizeof(T);
   if (bytes == 0) return {};
-  if (address + bytes > memory_.size_bytes())
+  if (address + bytes > data_memory_.size_bytes())
     return fail(ErrorKind::invalid_argument,
                 fmt::format("the guest returned {} bytes at {:#x}, outside its memory", bytes, address));
   out.resize(bytes / sizeof(T));
-  ROTOR_CHECK(memory_.read(address, {reinterpret_cast<uint8_t*>(out.data()), bytes}));
+  ROTOR_CHECK(data_memory_.read(address, {reinterpret_cast<uint8_t*>(out.data()), bytes}));
   return free_data(address, static_cast<uint32_t>(bytes), sizeof(T));
 }
 

@@ -153,6 +153,7 @@ class LiveGuest {
   }
   Result<const Func*> find_func(uint32_t export_index);
   void find_memories(uint64_t limit_bytes);
+  Result<void> find_data_memory();
   double use_of_fullest() const;
   Result<void> find_gauge();
   uint64_t gauge_bytes();
@@ -166,7 +167,8 @@ class LiveGuest {
   const Plan& plan_;
   std::unique_ptr<ImportTape> tape_;  // outlives the guest, which it watches
   std::unique_ptr<Guest> guest_;
-  Memory memory_;                    ///< memory 0, where data go
+  Memory memory_;                    ///< memory 0
+  Memory data_memory_;               ///< where data go
   uint64_t memory_limit_bytes_ = 0;  ///< its own; 0: it can't grow
   std::vector<OtherMemory> others_;
   uint64_t limit_bytes_ = 0;  ///< of all together

@@ -15,12 +15,17 @@ constexpr uint64_t kPage = Memory::kPageBytes;
 const std::vector<uint8_t> kGuest = wasm::test::assemble(R"(
 (module
   (memory $fixed 2 2)
-  (memory $heap 1 40)
+  (memory $heap (export "heap") 1 40)
   (memory $more 1 40)
   (func (export "malloc") (param i32) (result i32) (i32.const 1024))
   (func (export "free") (param i32))
   (func (export "set") (param i32) (i32.store $more (i32.const 8) (local.get 0)))
   (func (export "get") (result i32) (i32.load $more (i32.const 8)))
+  (func (export "sum") (param i32 i32) (result i32)
+    (i32.add (i32.load8_u $heap (local.get 0)) (i32.load8_u $heap (i32.add (local.get 0) (i32.const 1)))))
+  (func (export "text") (result i32 i32)
+    (i32.store16 $heap (i32.const 2048) (i32.const 0x6968)) (i32.const 2048) (i32.const 2))
+  (func (export "in_fixed") (result i32) (i32.load $fixed (i32.const 1024)))
   (func (export "leak") (param i32) (result i32) (memory.grow $heap (local.get 0)))
   (func (export "leak_more") (param i32) (result i32) (memory.grow $more (local.get 0)))))");
 
@@ -89,6 +94,28 @@ TEST_P(Memories, ThePolicysLimitIsOfAllTogether) {
   Proxy proxy = make(UINT64_C(4) << 30, 30 * kPage);
   EXPECT_EQ(leak(proxy, true), 1000);
   EXPECT_GE(proxy.counters().rotations, 30u) << "after some 23 pages each, not 72";
+}
+
+TEST_P(Memories, DataGoToTheOneThatTheAllocatorIsOf) {
+  Policy policy;
+  policy.mode = GetParam();
+  policy.allocator.memory = "heap";
+  policy.exports = {{.name = "sum", .args = std::vector{ArgKind::bytes}},
+                    {.name = "text", .results = std::vector{ResultKind::bytes}}};
+  const GuestFactory guests = linked_guests(*Linker(engine_).instantiate_pre(module_));
+  auto proxy = Proxy::create(module_, guests, policy);
+  ASSERT_TRUE(proxy) << proxy.error().to_string();
+  const uint8_t bytes[] = {40, 2};
+  auto sum = proxy->call("sum", {Arg::bytes(bytes)});
+  ASSERT_TRUE(sum) << sum.error().to_string();
+  EXPECT_EQ(sum->i32(), 42);
+  EXPECT_EQ(proxy->call("in_fixed")->i32(), 0) << "memory 0 has nothing of it";
+  EXPECT_EQ(proxy->call("text")->bytes, (std::vector<uint8_t>{'h', 'i'}));
+  policy.allocator.memory = "help";
+  EXPECT_EQ(Proxy::create(module_, guests, policy).error().message,
+            "policy: memory of the allocator: no exported 32-bit memory \"help\"; did you mean \"heap\"?");
+  policy.allocator.memory = "sum";
+  EXPECT_EQ(Proxy::create(module_, guests, policy).error().kind, ErrorKind::not_found);
 }
 
 }  // namespace

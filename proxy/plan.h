@@ -119,6 +119,7 @@ struct Plan {
   GroupRule group;                ///< the policy's, with the exports that the preset knows
   uint32_t allocate = kNoExport;  ///< index into `exports`
   uint32_t deallocate = kNoExport;
+  std::string data_memory;              ///< the export that data goes in and out by; empty: memory 0
   uint32_t drop_reference = kNoExport;  ///< frees an element of the externref table
   uint32_t reallocate = kNoExport;      ///< index into `exports`
   uint32_t reseed = kNoExport;          ///< CheckpointRule::reseed; index into `exports`

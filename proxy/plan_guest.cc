@@ -32,6 +32,22 @@ std::optional<Gauge> gauge_of(std::string_view name, const ExternType& type) {
 
 }  // namespace
 
+Result<void> plan_data_memory(const Policy& policy, const Module& module, Plan& plan) {
+  const std::string& name = policy.allocator.memory;
+  if (name.empty()) return {};
+  auto can_be = [](const ExternType& type) {
+    auto* memory = std::get_if<MemoryType>(&type);
+    return memory && !memory->is64;  // the pointers are i32
+  };
+  const ExternType* type = module.export_type(name);
+  if (!type || !can_be(*type))
+    return fail(ErrorKind::not_found,
+                fmt::format("{}memory of the allocator: no exported 32-bit memory \"{}\"{}", place(policy, 0),
+                            printable_name(name), nearest_export(module, name, can_be)));
+  plan.data_memory = name;
+  return {};
+}
+
 Result<void> plan_gauge(const Policy& policy, const Module& module, Plan& plan) {
   if (policy.gauge.empty()) return {};
   auto wrong = [&](ErrorKind kind, std::string text) { return fail(kind, place(policy, 0) + text); };

@@ -12,6 +12,8 @@ Result<void> plan_imports(const Policy& policy, const Module& module, Plan& plan
 Result<void> plan_checkpoint(const Policy& policy, const Module& module, Plan& plan);
 /// Sets what follows from the rest of an export's plan.
 void derive(ExportPlan& plan);
+/// Finds the memory that the allocator is of. Errors: those of Policy::check.
+Result<void> plan_data_memory(const Policy& policy, const Module& module, Plan& plan);
 /// Finds the gauge among the exports. Called after the exports are planned.
 Result<void> plan_gauge(const Policy& policy, const Module& module, Plan& plan);
 /// Finds the exports that start and stop workers; those of wasm-bindgen need not be named.

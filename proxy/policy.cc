@@ -405,6 +405,7 @@ Result<Plan> make_plan(const Policy& policy, const Module& module) {
   plan.call_deadline_ms = policy.call_deadline_ms;
   ROTOR_CHECK(plan_exports(policy, module, plan));
   ROTOR_CHECK(plan_imports(policy, module, plan));
+  ROTOR_CHECK(plan_data_memory(policy, module, plan));
   ROTOR_CHECK(plan_gauge(policy, module, plan));
   ROTOR_CHECK(plan_group(policy, module, plan));
   ROTOR_CHECK(plan_checkpoint(policy, module, plan));

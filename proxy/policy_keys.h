@@ -9,7 +9,7 @@ namespace rotor::proxy {
 inline constexpr std::string_view kTopKeys[] = {"preset",  "enabled",    "mode", "allocator", "rotation",
                                                 "image",   "checkpoint", "log",  "group",     "imports",
                                                 "exports", "allow",      "probe"};
-inline constexpr std::string_view kAllocatorKeys[] = {"malloc", "free"};
+inline constexpr std::string_view kAllocatorKeys[] = {"malloc", "free", "memory"};
 inline constexpr std::string_view kRotationKeys[] = {
     "warm_at",          "swap_at",          "force_at",          "gauge",
     "memory_limit",     "at_swap",          "on_trap",           "catch_up_ns",

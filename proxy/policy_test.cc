@@ -65,6 +65,7 @@ add = { args = ["count_bytes", "count_vector", "count_handles", "count_consumed_
 [allocator]
 malloc = "m"
 free = "f"
+memory = "heap"
 )",
                                    "p.toml");
   ASSERT_TRUE(policy) << policy.error().message;
@@ -125,6 +126,7 @@ free = "f"
                                                   ArgKind::count_consumed_handles}));
   EXPECT_EQ(policy->allocator.allocate, "m");
   EXPECT_EQ(policy->allocator.deallocate, "f");
+  EXPECT_EQ(policy->allocator.memory, "heap");
 }
 
 TEST(PolicyToml, EmptyIsTheDefault) {

@@ -181,7 +181,8 @@ class Reader {
     return each_key_of("allocator", node, proxy::kAllocatorKeys,
                        [&](std::string_view key, const toml::node& value) -> Result<void> {
                          if (key == "malloc") return text(key, value, policy_.allocator.allocate);
-                         return text(key, value, policy_.allocator.deallocate);
+                         if (key == "free") return text(key, value, policy_.allocator.deallocate);
+                         return text(key, value, policy_.allocator.memory);
                        });
   }
 

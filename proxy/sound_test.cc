@@ -1,6 +1,8 @@
 // What a policy does not say costs speed, never state: guests that write to more than their handles.
 #include <gtest/gtest.h>
 
+#include <cstdlib>
+
 #include "proxy/testing/answer_guest.h"
 #include "proxy/testing/database.h"
 
@@ -44,12 +46,14 @@ TEST(Sound, OfAKeyTheLastWriteIsEnough) {
 
 // ---- a log that is cut ----------------------------------------------------------------------------------------------
 
+/// With ROTOR_WRITES as many writes as that says: scripts/nightly.sh has it make a million.
 TEST(Cut, AGuestThatWritesForEverRotatesForEver) {
   Policy policy = database_policy();
   policy.log_max_calls = 1000;
   Proxy proxy = serve(policy);
-  constexpr int32_t kWrites = 100'000;
-  for (int32_t i = 1; i <= kWrites; i++) {
+  const char* asked = std::getenv("ROTOR_WRITES");
+  const int32_t writes = asked ? std::atoi(asked) : 100'000;
+  for (int32_t i = 1; i <= writes; i++) {
     ASSERT_TRUE(proxy.call("step", {0, i})) << i;
     ASSERT_LE(proxy.counters().log_calls, 2001u);
     if (i % 10'000 != 0) continue;
@@ -61,8 +65,8 @@ TEST(Cut, AGuestThatWritesForEverRotatesForEver) {
   }
   const ProxyCounters c = proxy.counters();
   EXPECT_TRUE(c.rotating) << c.off_reason;
-  EXPECT_EQ(c.log_recorded, static_cast<uint64_t>(kWrites));
-  EXPECT_GE(c.log_cuts, 50u);
+  EXPECT_EQ(c.log_recorded, static_cast<uint64_t>(writes));
+  EXPECT_GE(c.log_cuts, static_cast<uint64_t>(writes) / 2000);
   EXPECT_EQ(c.divergences + c.warmups_failed, 0u) << c.last_problem;
 }
 

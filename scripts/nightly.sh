@@ -46,6 +46,14 @@ if [ -n "$KIMCHI_WASM" ]; then
   part kimchi-one-worker build/dev/tools/rotor/rotor replay --module "$KIMCHI_WASM" --workers 1 \
     --trace "${ROTOR_TRACES:-examples/kimchi/traces}/o1js_compile_prove.jsonl.gz"
 fi
+# A million writes in a log of a thousand calls.
+part writes env ROTOR_WRITES=1000000 build/dev/proxy/proxy_test --gtest_filter=Cut.AGuestThatWritesForEverRotatesForEver
+# A thousand proofs in each mode of rotation.
+proofs() {
+  build/release/tools/rotor/rotor compile "$KIMCHI_WASM" -o "$logs/kimchi.rotor" --mode aot &&
+    python3 examples/kimchi/proofs.py "$logs/kimchi.rotor" --rotor build/release/tools/rotor/rotor --mode "$1" --proofs 1000
+}
+if [ -n "$KIMCHI_WASM" ]; then for mode in checkpoint replay; do part "proofs-$mode" proofs "$mode"; done; fi
 # Proofs of an unmodified o1js on Node, in a guest that rotates: what an hour has room for. 1,000 of them: examples/o1js/many.mjs,
 # which goes on where it was stopped.
 o1js_many() {

@@ -48,6 +48,12 @@ void LeaseExecutor::begin(Lease& lease, const Trace* compare_with) {
   }
   call_ = 0;
   differing_ = 0;
+  returned_.clear();
+}
+
+void LeaseExecutor::drop_returned() {
+  for (uint32_t handle : returned_) (void)lease_->drop(handle);  // a released one is not found
+  returned_.clear();
 }
 
 Result<void> LeaseExecutor::prepare(std::span<const std::string> names) {
@@ -90,6 +96,8 @@ Result<void> LeaseExecutor::call(uint32_t name, std::span<const ReplayArg> args,
   ROTOR_CHECK(convert(target, args));
   ROTOR_TRY(Reply got, lease_->call(target.name, args_));
   ROTOR_CHECK(take(target, got, result, reply));
+  if (result == TraceResult::handle) returned_.push_back(reply.handle);
+  if (result == TraceResult::handles) returned_.insert(returned_.end(), reply.handles.begin(), reply.handles.end());
   if (compare_with_) compare(result, reply);
   return {};
 }

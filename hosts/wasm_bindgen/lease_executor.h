@@ -22,6 +22,10 @@ class LeaseExecutor final : public TraceExecutor {
   Result<void> prepare(std::span<const std::string> names) override;
   Result<void> call(uint32_t name, std::span<const ReplayArg> args, TraceResult result, ReplayReply& reply) override;
 
+  /// Gives up the handles that this lease's calls returned and no call released (Lease::drop): no other repetition of
+  /// the trace can name them. For RotationMode::checkpoint.
+  void drop_returned();
+
   /// Returns how many results of this lease's calls differ from those of the first lease.
   uint64_t differing() const { return differing_; }
 
@@ -48,7 +52,8 @@ class LeaseExecutor final : public TraceExecutor {
   std::map<const Trace*, std::vector<Seen>> firsts_;
   std::vector<Seen>* first_ = nullptr;  ///< of `compare_with_`
   bool is_first_ = false;
-  size_t call_ = 0;  ///< of this lease
+  size_t call_ = 0;                 ///< of this lease
+  std::vector<uint32_t> returned_;  ///< handles, by this lease's calls
   uint64_t differing_ = 0;
   std::vector<Target> targets_;
   std::vector<Arg> args_;

@@ -81,7 +81,9 @@ class Load {
     tally.calls++;
     ROTOR_TRY(Lease lease, proxy_.acquire());
     executor_.begin(lease, &trace);
-    ROTOR_CHECK(replayer_.run(trace, report));
+    const Result<void> ran = replayer_.run(trace, report);
+    if (proxy_.policy().mode == RotationMode::checkpoint) executor_.drop_returned();
+    ROTOR_CHECK(ran);
     const bool right = report.equal - equal_before == report.checked - checked_before && !executor_.differing();
     (right ? tally.ok : tally.wrong)++;
     return {};

@@ -132,6 +132,7 @@ bool BodyPrinter::block(const Instruction& row) {
   } else {
     out_.put(' ');
     out_.put(id_of(name));
+    state_.has_put_name = true;
   }
   // The clauses of a try_table branch from outside it.
   if (!block_type() || (row.op == Opcode::TryTable && !catch_clauses())) return false;

@@ -60,6 +60,7 @@ bool ModulePrinter::print() {
   if (!state_.names.module_name().empty()) {
     out_.put(' ');
     out_.put(id_of(state_.names.module_name()));
+    state_.has_put_name = true;
   }
   size_t fields_begin = out_.position();
   types_.put_definitions();
@@ -302,9 +303,10 @@ void ModulePrinter::customs() {
     out_.line(1);
     out_.put("(@custom ");
     out_.name(custom.name);
-    // A section that is left out can't mark the place of a custom section.
+    // A section that is left out can't mark the place of a custom section. Names of what the module does not have are
+    // left out, too.
     const uint32_t slot = written_before(custom.after);
-    if (names_ && custom.begin > names_->begin && slot == last) {
+    if (names_ && state_.has_put_name && custom.begin > names_->begin && slot == last) {
       out_.put(" (after last) ");
     } else if (slot == 0) {
       out_.put(" (before first) ");

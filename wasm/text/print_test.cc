@@ -203,6 +203,16 @@ TEST(Print, CustomSectionsStandOnTheirSideOfTheNames) {
   }
 }
 
+TEST(Print, CustomSectionsAreBehindNoNamesWhereNoneIsLeft) {
+  Bytes module = encode("(module (func))");
+  // A name section that names function 9, which there is not, and a section "x".
+  for (uint8_t byte : {0, 11, 4, 0x6e, 0x61, 0x6d, 0x65, 1, 4, 1, 9, 1, 0x66, 0, 2, 1, 0x78})
+    module.push_back(static_cast<uint8_t>(byte));
+  const std::string text = print(module);
+  EXPECT_TRUE(text.contains("(@custom \"x\" (after code) \"\")")) << text;
+  EXPECT_EQ(print(encode(text)), text);
+}
+
 TEST(Print, NamesCannotLeaveTheirQuotes) {
   Bytes module = encode(R"((module (func $"a\")\n(start 0) ;)\u{202e}é") (export "\00\u{2028};;" (func 0))))");
   std::string text = print(module);

@@ -16,6 +16,7 @@ void PrintState::index(Space space, uint32_t index) {
 }
 
 void PrintState::name(const PrintedName& name) {
+  has_put_name |= name.exists();
   if (!name.id.empty()) {
     out.put(' ');
     out.put(name.id);

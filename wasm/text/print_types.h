@@ -53,6 +53,7 @@ struct PrintState {
   ByteReader reader;
   TextOut out;
   PrintedNames names;
+  bool has_put_name = false;  ///< so that the text's module will have a name section
   std::array<uint32_t, kSpaceCount> counts{};
   /// Whether an instruction was put that needs the data count section.
   bool needs_data_count = false;

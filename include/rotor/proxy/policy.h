@@ -119,10 +119,12 @@ struct GroupRule {
   uint64_t stop_deadline_ms = 5000;  ///< how long a worker has to leave before it is interrupted
 };
 
-/// The exports that are the guest's malloc and free. Empty ones have the names of the preset.
+/// The exports that are the guest's malloc and free, and the memory that they are of. Empty ones have the names of the
+/// preset.
 struct AllocatorRule {
   std::string allocate = {};    ///< (size) -> ptr; with Preset::wasm_bindgen (size, align) -> ptr
   std::string deallocate = {};  ///< (ptr); with Preset::wasm_bindgen (ptr, size, align)
+  std::string memory = {};      ///< the exported memory that data goes in and out by; empty: memory 0
 };
 
 /// How the instance that takes the active's place comes by its state.
