@@ -53,6 +53,7 @@ WHITE_BOX = {
     'proxy/model_test.cc': ['memory/fault_injection.h'],
     'fuzz/text.cc': ['wasm/text/*', 'wasm/decode_module.h'],
     'fuzz/wide_products.cc': ['jit/testing/wide_products.h'],
+    'fuzz/wasi.cc': ['hosts/wasi/testing/model.h'],
     'fuzz/trace.cc': ['hosts/wasm_bindgen/trace.h'],
 }
 

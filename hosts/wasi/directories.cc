@@ -197,6 +197,7 @@ Outcome<void> path_link(Call& call, uint32_t old_fd, uint32_t lookup, uint32_t o
 Outcome<void> path_readlink(Call& call, uint32_t fd, uint32_t path, uint32_t path_bytes, uint32_t buffer,
                             uint32_t size_bytes, uint32_t result) {
   ROTOR_TRY(auto found, place(call, fd, kPathReadlink, path, path_bytes));
+  ROTOR_CHECK(check_slash(found.at));  // a link with a slash behind it is what it leads to
   ROTOR_TRY(auto bytes, call.edit(buffer, size_bytes));
   char target[kMaxPathBytes + 1];
   const ssize_t size = readlinkat(found.at.folder, found.at.name.c_str(), target, sizeof target);

@@ -32,6 +32,13 @@ Outcome<void> seek(Call& call, const Descriptor& file, int64_t delta, int whence
   return call.store(result, static_cast<uint64_t>(offset));
 }
 
+/// Returns the descriptor whose position is asked for. Who may seek may do that, too.
+Outcome<DescriptorRef> to_tell(Call& call, uint32_t fd) {
+  ROTOR_TRY(DescriptorRef found, call.table().get(fd, 0));
+  if (!found->check(kFdSeek)) ROTOR_CHECK(found->check(kFdTell));
+  return found;
+}
+
 /// Returns the descriptor to sync; streams of the embedder's have nothing to.
 Outcome<DescriptorRef> to_sync(Call& call, uint32_t fd, Rights right) {
   ROTOR_TRY(DescriptorRef found, call.table().get(fd, right));
@@ -150,7 +157,7 @@ Outcome<void> fd_seek(Call& call, uint32_t fd, int64_t delta, uint32_t whence, u
   constexpr std::array kWhence = {SEEK_SET, SEEK_CUR, SEEK_END};
   // To ask for the position is to tell it.
   const bool tells = delta == 0 && whence == static_cast<uint32_t>(Whence::current);
-  ROTOR_TRY(DescriptorRef found, call.table().get(fd, tells ? kFdTell : kFdSeek | kFdTell));
+  ROTOR_TRY(DescriptorRef found, tells ? to_tell(call, fd) : call.table().get(fd, kFdSeek));
   if (whence >= kWhence.size()) return fail(Errno::inval);
   if (found->is_directory()) return fail(Errno::badf);
   if (found->fd < 0) return fail(Errno::spipe);
@@ -158,7 +165,7 @@ Outcome<void> fd_seek(Call& call, uint32_t fd, int64_t delta, uint32_t whence, u
 }
 
 Outcome<void> fd_tell(Call& call, uint32_t fd, uint32_t result) {
-  ROTOR_TRY(DescriptorRef found, call.table().get(fd, kFdTell));
+  ROTOR_TRY(DescriptorRef found, to_tell(call, fd));
   if (found->fd < 0 || found->is_directory()) return fail(found->fd < 0 ? Errno::spipe : Errno::badf);
   return seek(call, *found, 0, SEEK_CUR, result);
 }

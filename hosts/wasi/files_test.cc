@@ -88,8 +88,8 @@ TEST_F(Files, EveryRightIsAsked) {
       {"fd_pwrite", kFdWrite, [&](uint32_t f) { return guest("fd_pwrite", f, Guest::kPieces, 0, 0, Guest::kResult); }},
       {"fd_pwrite", kFdSeek, [&](uint32_t f) { return guest("fd_pwrite", f, Guest::kPieces, 0, 0, Guest::kResult); }},
       {"fd_seek", kFdSeek, [&](uint32_t f) { return guest("fd_seek", f, 1, 0, Guest::kResult); }},
-      {"fd_seek that tells", kFdTell, [&](uint32_t f) { return guest("fd_seek", f, 0, 1, Guest::kResult); }},
-      {"fd_tell", kFdTell, [&](uint32_t f) { return guest("fd_tell", f, Guest::kResult); }},
+      {"fd_seek that tells", kFdTell | kFdSeek, [&](uint32_t f) { return guest("fd_seek", f, 0, 1, Guest::kResult); }},
+      {"fd_tell", kFdTell | kFdSeek, [&](uint32_t f) { return guest("fd_tell", f, Guest::kResult); }},
       {"fd_advise", kFdAdvise, [&](uint32_t f) { return guest("fd_advise", f, 0, 1, 0); }},
       {"fd_allocate", kFdAllocate, [&](uint32_t f) { return guest("fd_allocate", f, 0, 1); }},
       {"fd_fdstat_set_flags", kFdFdstatSetFlags, [&](uint32_t f) { return guest("fd_fdstat_set_flags", f, 0); }},
@@ -106,6 +106,16 @@ TEST_F(Files, EveryRightIsAsked) {
     EXPECT_EQ(call.call(lesser), Errno::notcapable);
     EXPECT_EQ(guest("fd_fdstat_set_rights", lesser, call.right, 0), Errno::notcapable) << "no right comes back";
     EXPECT_EQ(guest("fd_close", lesser), Errno::success);
+  }
+}
+
+TEST_F(Files, EitherRightTellsThePosition) {
+  folder.file("file", "x");
+  for (Rights dropped : {kFdSeek, kFdTell}) {
+    const uint32_t fd = open("file");
+    guest.drop_rights(fd, dropped, 0);
+    EXPECT_EQ(guest("fd_tell", fd, Guest::kResult), Errno::success);
+    EXPECT_EQ(guest("fd_seek", fd, 0, 1, Guest::kResult), Errno::success);
   }
 }
 

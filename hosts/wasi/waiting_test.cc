@@ -3,6 +3,8 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
+#include <signal.h>
+#include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -11,6 +13,7 @@
 #include <string>
 #include <thread>
 
+#include "hosts/wasi/signal_linux.h"
 #include "hosts/wasi/testing/guest.h"
 
 namespace rotor::wasi {
@@ -214,6 +217,56 @@ TEST(Pipes, NobodyReadsAndTheProcessLives) {
   close(out.ends[0]);
   EXPECT_EQ(g.write(1, "x"), Errno::pipe);
   EXPECT_EQ(g.write(1, "x"), Errno::pipe);
+}
+
+TEST(Pipes, TheSignalOfAWriteIsTakenBack) {
+  Pipe out;
+  close(out.ends[0]);
+  sigset_t pending;
+  for (bool blocked_before : {false, true}) {
+    sigset_t pipe, old;
+    sigemptyset(&pipe);
+    sigaddset(&pipe, SIGPIPE);
+    if (blocked_before) pthread_sigmask(SIG_BLOCK, &pipe, &old);
+    {
+      NoSigpipe none;
+      EXPECT_EQ(write(out.ends[1], "x", 1), -1);
+    }
+    EXPECT_EQ(errno, EPIPE);
+    sigpending(&pending);
+    // Who blocked it wants to have it.
+    EXPECT_EQ(sigismember(&pending, SIGPIPE), blocked_before ? 1 : 0);
+    if (!blocked_before) continue;
+    const timespec none{};
+    EXPECT_EQ(sigtimedwait(&pipe, nullptr, &none), SIGPIPE);
+    pthread_sigmask(SIG_SETMASK, &old, nullptr);
+  }
+  close(out.ends[1]);
+}
+
+TEST(Terminals, AreReadAndWrittenToAndWaitedFor) {
+  const int host = posix_openpt(O_RDWR | O_NOCTTY);
+  if (host < 0 || grantpt(host) != 0 || unlockpt(host) != 0) GTEST_SKIP() << "no terminals here";
+  const int terminal = open(ptsname(host), O_RDWR | O_NOCTTY);
+  ASSERT_GE(terminal, 0);
+  Builder builder;
+  Guest g(builder.standard_in(Input::descriptor(terminal)).standard_out(Output::descriptor(dup(terminal))));
+  ASSERT_EQ(g("fd_fdstat_get", 0, Guest::kBuffer), Errno::success);
+  const auto stat = g.load<FdStat>(Guest::kBuffer);
+  EXPECT_EQ(stat.type, FileType::character_device);
+  EXPECT_EQ(stat.rights & (kFdSeek | kFdTell | kFdWrite), 0u) << "so that a guest takes it for a terminal";
+  EXPECT_EQ(g.write(1, "asked\n"), Errno::success);
+  char got[16] = {};
+  EXPECT_GT(read(host, got, sizeof got - 1), 0);
+  EXPECT_STREQ(got, "asked\r\n");
+  expect_stopped(g, true, [&] { return g.read(0); });
+  EXPECT_EQ(g("fd_fdstat_set_flags", 0, kNonblock), Errno::success);
+  EXPECT_EQ(g.read(0), Errno::again);
+  EXPECT_EQ(g("fd_fdstat_set_flags", 0, 0), Errno::success);
+  ASSERT_EQ(write(host, "told\n", 5), 5);
+  EXPECT_EQ(g.read(0), Errno::success);
+  EXPECT_EQ(g.text(), "told\n");
+  close(host);
 }
 
 TEST(Pipes, ADescriptorClosedByAnotherThreadStaysOpenUntilTheCallEnds) {

@@ -2,11 +2,12 @@
 // folder to do so in.
 #pragma once
 
-#include <gtest/gtest.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cstdint>
+#include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -24,6 +25,13 @@
 #include "wasm/testing/assemble.h"
 
 namespace rotor::wasi::test {
+
+/// Ends the program of a test that can't go on.
+inline void must(bool ok, const std::string& what) {
+  if (ok) return;
+  std::fprintf(stderr, "%s\n", what.c_str());
+  std::abort();
+}
 
 /// Each function with its parameters: i is an i32, I an i64.
 inline constexpr std::pair<const char*, const char*> kFunctions[] = {
@@ -90,18 +98,29 @@ inline std::string module_text() {
   return "(module\n" + imports + exports + "(memory (export \"memory\") 4))";
 }
 
-class Guest {
- public:
-  /// Instances of one guest are of one engine; several guests may share an environment.
-  explicit Guest(const Environment& environment) {
+/// The module, compiled once.
+struct Compiled {
+  Engine engine = [] {
     Config config;
     config.interruptible = true;
     config.mode = CompileMode::eager;
-    engine_ = std::make_unique<Engine>(Engine::create(config).value());
-    Linker linker(*engine_);
+    return Engine::create(config).value();
+  }();
+  Module module = Module::compile(engine, wasm::test::assemble(module_text())).value();
+  static const Compiled& get() {
+    static const Compiled compiled;
+    return compiled;
+  }
+};
+
+class Guest {
+ public:
+  /// Several guests may share an environment.
+  explicit Guest(const Environment& environment) {
+    const Compiled& compiled = Compiled::get();
+    Linker linker(compiled.engine);
     define(linker, environment);
-    Module module = Module::compile(*engine_, wasm::test::assemble(module_text())).value();
-    instance_ = linker.instantiate(module).value();
+    instance_ = linker.instantiate(compiled.module).value();
     memory_ = instance_.get_memory("memory").value().pinned();
   }
   explicit Guest(Builder& builder) : Guest(builder.build().value()) {}
@@ -113,10 +132,7 @@ class Guest {
   template <class... Args>
   Errno operator()(const char* name, Args... args) {
     auto results = try_call(name, args...);
-    if (!results) {
-      ADD_FAILURE() << name << ": " << results.error().to_string();
-      return Errno::nosys;
-    }
+    must(results.has_value(), std::string(name) + (results ? "" : ": " + results.error().to_string()));
     return static_cast<Errno>(results->at(0).i32());
   }
   template <class... Args>
@@ -191,14 +207,13 @@ class Guest {
   }
   /// Takes rights off a descriptor.
   void drop_rights(uint32_t fd, Rights rights, Rights inheriting) {
-    ASSERT_EQ((*this)("fd_fdstat_get", fd, kBuffer), Errno::success);
+    must((*this)("fd_fdstat_get", fd, kBuffer) == Errno::success, "no such descriptor");
     const auto stat = load<FdStat>(kBuffer);
-    ASSERT_EQ((*this)("fd_fdstat_set_rights", fd, stat.rights & ~rights, stat.inheriting & ~inheriting),
-              Errno::success);
+    must((*this)("fd_fdstat_set_rights", fd, stat.rights & ~rights, stat.inheriting & ~inheriting) == Errno::success,
+         "rights can't be given up");
   }
 
  private:
-  std::unique_ptr<Engine> engine_;
   Instance instance_;
   Memory memory_;
   uint32_t next_ = 1024;
@@ -222,7 +237,7 @@ class Folder {
   }
   void folder(std::string_view name) const { std::filesystem::create_directories(path(name)); }
   void link(std::string_view target, std::string_view name) const {
-    ASSERT_EQ(::symlink(std::string(target).c_str(), path(name).c_str()), 0);
+    must(::symlink(std::string(target).c_str(), path(name).c_str()) == 0, "no link can be made");
   }
   std::string contents(std::string_view name) const {
     std::ifstream in(path(name), std::ios::binary);
