@@ -284,6 +284,13 @@ TEST_P(Escape, AcrossFoldersWithoutTheRight) {
 
 TEST_P(Escape, ReadOnlyIsReadOnly) {
   Guest& g = *guest;
+  ASSERT_EQ(g("fd_fdstat_get", kReadOnly, Guest::kBuffer), Errno::success);
+  const auto stat = g.load<FdStat>(Guest::kBuffer);
+  constexpr Rights kLooks = kPathOpen | kFdReaddir | kPathReadlink | kPathFilestatGet | kFdFilestatGet;
+  constexpr Rights kHarmless = kFdRead | kFdSeek | kFdTell | kFdAdvise | kFdSync | kFdDatasync | kFdFdstatSetFlags |
+                               kPollFdReadwrite;
+  EXPECT_EQ(stat.rights & ~(kLooks | kHarmless), 0u);
+  EXPECT_EQ(stat.inheriting, kLooks | kHarmless);
   EXPECT_EQ(g.open(kReadOnly, "file", 0, kFdWrite), Errno::notcapable);
   EXPECT_EQ(g.open(kReadOnly, "file", kTruncate, kFdRead), Errno::notcapable);
   EXPECT_EQ(g.open(kReadOnly, "made", kCreate, kFdRead), Errno::notcapable);
