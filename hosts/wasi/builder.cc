@@ -66,12 +66,14 @@ DescriptorRef stream_of(Stream stream) {
   return descriptor;
 }
 
-/// Returns what a descriptor lets be done with it, by how it was opened.
-Rights rights_of_mode(int fd) {
+/// Returns what a guest may do with a descriptor that it is handed, by how that was opened. Of a folder that is handed
+/// in as a stream, such as the process's own input, it gets nothing of what lies in it.
+Rights rights_of_stream(int fd) {
+  constexpr Rights kAll = kFileRights | kSocketRights;
   switch (fcntl(fd, F_GETFL) & O_ACCMODE) {
-    case O_RDONLY: return ~kFileWrites;
-    case O_WRONLY: return ~kFdRead;
-    default: return ~Rights{0};
+    case O_RDONLY: return kAll & ~kFileWrites;
+    case O_WRONLY: return kAll & ~kFdRead;
+    default: return kAll;
   }
 }
 
@@ -211,7 +213,7 @@ Result<Environment> Builder::build() {
     const int fd = inherits ? static_cast<int>(number) : given.release();
     // The process may have been started without.
     if (inherits && fcntl(fd, F_GETFD) < 0) return add(stream_of(std::move(stream)));
-    return add(descriptor_of(fd, inherits, rights_of_mode(fd) & (number == 0 ? ~kFileWrites : ~kFdRead)));
+    return add(descriptor_of(fd, inherits, rights_of_stream(fd) & (number == 0 ? ~kFileWrites : ~kFdRead)));
   };
   ROTOR_CHECK(add_standard(0, parts->in.inherits_, {std::move(parts->in.read_), nullptr}));
   ROTOR_CHECK(add_standard(1, parts->out.inherits_, {nullptr, std::move(parts->out.write_)}));
@@ -219,7 +221,7 @@ Result<Environment> Builder::build() {
   for (Folder& folder : parts->folders) ROTOR_CHECK(add(folder_of(folder)));
   for (Fd& fd : parts->descriptors) {
     const int number = fd.release();
-    ROTOR_CHECK(add(descriptor_of(number, false, rights_of_mode(number))));
+    ROTOR_CHECK(add(descriptor_of(number, false, rights_of_stream(number))));
   }
   return Environment(std::move(impl));
 }

@@ -292,6 +292,21 @@ TEST_F(Files, TrailingSlashesNameDirectories) {
   EXPECT_EQ(guest.path("path_remove_directory", kRoot, "dir3///"), Errno::success);
 }
 
+TEST_F(Files, AFolderAsAStreamGivesNothingAway) {
+  folder.file("file", "x");
+  Builder with_folder;
+  with_folder.standard_in(Input::descriptor(::open(folder.path().c_str(), O_RDONLY)));
+  Guest g(with_folder.descriptor(::open(folder.path().c_str(), O_RDONLY)));
+  for (uint32_t fd : {0, 3}) {
+    EXPECT_EQ(g.open(fd, "file"), Errno::notcapable);
+    EXPECT_EQ(g.stat(fd, "file"), Errno::notcapable);
+    EXPECT_EQ(g.path("path_unlink_file", fd, "file"), Errno::notcapable);
+    EXPECT_EQ(g.path("path_create_directory", fd, "made"), Errno::notcapable);
+    EXPECT_EQ(g("fd_readdir", fd, Guest::kBuffer, 100, 0, Guest::kResult), Errno::notcapable);
+    EXPECT_EQ(g.read(fd), Errno::notcapable);
+  }
+}
+
 TEST_F(Files, StandardStreamsThatAreFilesKeepTheHostsFlags) {
   folder.file("out", "123");
   const int fd = ::open(folder.path("out").c_str(), O_RDWR);
