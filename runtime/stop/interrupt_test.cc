@@ -2,6 +2,7 @@
 #include <atomic>
 #include <chrono>
 #include <optional>
+#include <stdexcept>
 #include <string>
 #include <thread>
 
@@ -572,6 +573,45 @@ TEST_P(InterruptTest, WakesAWaiter) {
     must(handle.set_deadline(Clock::now() + milliseconds(10)));
     expect_trap(wait64(64, 0, -1), TrapKind::interrupted);
   }
+}
+
+TEST_P(InterruptTest, WakesAHostFunctionThatWaits) {
+  Linker linker = linker_;
+  Signal woken;
+  int waits = 0;
+  bool went_on = true, had_to_stop = false;
+  linker.define("env", "f", [&](Caller& caller) {
+    woken.lower();
+    ++waits;
+    EXPECT_EQ(must(caller.wait([] {}, [] { ADD_FAILURE() << "woken for nothing"; })), true);
+    EXPECT_FALSE(caller.must_stop());
+    started_.raise();
+    went_on = must(caller.wait([&] { woken.wait(); }, [&] { woken.raise(); }));
+    had_to_stop = caller.must_stop();
+    EXPECT_EQ(must(caller.wait([] { ADD_FAILURE() << "a wait of a call that has to stop"; }, [] {})), false);
+  });
+  Instance instance = instantiate(linker, module_);
+  expect_ended(instance, "spin");
+  EXPECT_FALSE(went_on);
+  EXPECT_TRUE(had_to_stop);
+  must(instance.set_deadline(Clock::now() + milliseconds(10)));
+  went_on = true;
+  expect_trap(call(instance, "spin"), TrapKind::interrupted);
+  EXPECT_FALSE(went_on);
+  EXPECT_EQ(waits, 2);
+}
+
+TEST_P(InterruptTest, AHostFunctionsWaitMayThrow) {
+  Linker linker = linker_;
+  std::string message;
+  linker.define("env", "f", [&](Caller& caller) {
+    auto failed = caller.wait([] { throw std::runtime_error("no"); }, [] { ADD_FAILURE() << "woken afterwards"; });
+    message = failed ? "went on" : failed.error().message;
+  });
+  Instance instance = instantiate(linker, module_);
+  EXPECT_TRUE(call(instance, "call"));
+  EXPECT_EQ(message, "a host function's wait threw: no");
+  must(instance.interrupt());
 }
 
 TEST_P(InterruptTest, WaitersRaceWithNotify) {

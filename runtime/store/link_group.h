@@ -169,6 +169,8 @@ class LinkGroup final : public Watched, public std::enable_shared_from_this<Link
   /// Has `sleeper` woken if the group has to stop, until end_wait. Returns false if it has to stop already.
   bool begin_wait(Sleeper& sleeper);
   void end_wait();
+  /// Returns whether the group has to stop.
+  bool must_stop() { return root().stop_.load(std::memory_order_relaxed) & kStop; }
   /// Returns whether this thread, which is inside, entered the group only once, so that no call of its own runs in it.
   bool entered_once() { return root().depth_ == 1; }
   /// Returns whether a member's code depends on the processor's floating-point control. Pre: this is a root.

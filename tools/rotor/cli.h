@@ -115,7 +115,7 @@ uint64_t parse_size(const std::string& text);
 std::string check_size(const std::string& text);
 
 /// A mark that is put before arguments of a guest's calls that CLI11 must not take for options.
-inline constexpr const char* kNumberMark = "\x01";
+inline constexpr const char* kGuestMark = "\x01";
 
 // The commands, one a file.
 void add_run(CLI::App& app);

@@ -33,7 +33,7 @@ std::vector<Value> parse_args_or_die(const std::string& file, const std::string&
 }
 
 void unmark(std::string& argument) {
-  if (argument.starts_with(kNumberMark)) argument.erase(0, 1);
+  if (argument.starts_with(kGuestMark)) argument.erase(0, 1);
 }
 
 }  // namespace rotor::cli

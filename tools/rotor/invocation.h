@@ -17,7 +17,7 @@ FuncType exported_type_or_die(const std::string& file, const Module& module, con
 std::vector<Value> parse_args_or_die(const std::string& file, const std::string& name, const FuncType& type,
                                      const std::vector<std::string>& args);
 
-/// Restores an argument as the user wrote it (kNumberMark).
+/// Restores an argument as the user wrote it (kGuestMark).
 void unmark(std::string& argument);
 
 }  // namespace rotor::cli

@@ -28,13 +28,18 @@ bool is_number_like_options(std::string_view argument) {
          argument.starts_with("-.");
 }
 
-/// Returns the arguments as CLI11 wants them, the last first. Numbers like options get a mark, which the commands that
-/// take arguments of a call take off.
+/// Returns the arguments as CLI11 wants them, the last first. What belongs to a guest gets a mark, which the commands
+/// that take arguments of a call take off: numbers like options, and all behind `--`, which CLI11 would not give to a
+/// command that has some already.
 std::vector<std::string> arguments(int argc, char** argv) {
   std::vector<std::string> all(argv + std::min(argc, 1), argv + argc);
-  if (!all.empty() && (all.front() == "run" || all.front() == "bench"))
-    for (std::string& argument : all)
-      if (is_number_like_options(argument)) argument.insert(0, kNumberMark);
+  if (!all.empty() && (all.front() == "run" || all.front() == "bench")) {
+    const auto end = std::ranges::find(all, "--");
+    const auto options = end - all.begin();
+    if (end != all.end()) all.erase(end);
+    for (std::ptrdiff_t i = 0; i < std::ssize(all); ++i)
+      if (i >= options || is_number_like_options(all[i])) all[i].insert(0, kGuestMark);
+  }
   std::ranges::reverse(all);
   return all;
 }

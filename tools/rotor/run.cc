@@ -1,12 +1,15 @@
-// rotor run: calls an export of a module.
+// rotor run: calls an export of a module, with WASI for those that import it.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
+#include <optional>
 
 #include "tools/rotor/cli.h"
 #include "tools/rotor/invocation.h"
 #include "tools/rotor/module_file.h"
 #include "tools/rotor/value_text.h"
+#include "tools/rotor/wasi_options.h"
 
 namespace rotor::cli {
 namespace {
@@ -16,22 +19,19 @@ struct RunOptions {
   std::string invoke;
   std::vector<std::string> args;
   double deadline_s = 0;  ///< 0: none
+  WasiOptions wasi;
   EngineOptions engine;
 };
 
-/// Ends the command with the names of imports, if there are any, since nothing defines them here. WASI is known by
-/// name.
-void check_imports(const std::string& file, const Module& module) {
-  if (module.imports().empty()) return;
+/// Ends the command with the names of imports that nothing defines, if there are any.
+void check_imports(const std::string& file, const Module& module, const Linker& linker) {
   std::string missing;
-  bool wants_wasi = false;
-  for (const ImportInfo& import : module.imports()) {
-    missing += fmt::format("\n  {}.{}: {}", printable_name(import.module), printable_name(import.name),
-                           to_string(import.type));
-    wants_wasi |= import.module.starts_with("wasi_");
-  }
-  die(Exit::failed, fmt::format("{}: imports that `rotor run` does not define{}:{}", file,
-                                wants_wasi ? " (there is no WASI yet)" : "", missing));
+  for (const ImportInfo& import : module.imports())
+    if (!linker.defined(import.module, import.name))
+      missing += fmt::format("\n  {}.{}: {}", printable_name(import.module), printable_name(import.name),
+                             to_string(import.type));
+  if (!missing.empty())
+    die(Exit::failed, fmt::format("{}: imports that `rotor run` does not define:{}", file, missing));
 }
 
 InstanceOptions instance_options(const RunOptions& options) {
@@ -42,20 +42,49 @@ InstanceOptions instance_options(const RunOptions& options) {
   return instance;
 }
 
+/// Ends the command because a guest's call ended with an error. A guest that ended itself gives its own exit code, of
+/// which the system keeps 8 bits.
+[[noreturn]] void die_of(const RunOptions& options, const Error& error, const wasi::Environment* environment) {
+  constexpr uint32_t kMaxExitCode = 255;
+  const auto code = environment && error.kind == ErrorKind::host ? environment->exit_code() : std::nullopt;
+  if (code) finish(static_cast<Exit>(std::min(*code, kMaxExitCode)));
+  die(options.file, error);
+}
+
+/// Instantiates the module, calls the export and prints its results. `environment`: that of a WASI guest, or null. A
+/// command takes the arguments by WASI, as text; any other export by its type.
+void run_export(const RunOptions& options, const Module& module, const Linker& linker,
+                const wasi::Environment* environment) {
+  const bool is_command = environment && options.invoke.empty();
+  const std::string name = options.invoke.empty() ? "_start" : options.invoke;
+  const FuncType type =
+      exported_type_or_die(options.file, module, name, options.invoke.empty() ? "; name another with --invoke" : "");
+  std::vector<Value> args;
+  if (!is_command) args = parse_args_or_die(options.file, name, type, options.args);
+  Result<Instance> instance = linker.instantiate(module, instance_options(options));
+  if (!instance) die_of(options, instance.error(), environment);
+  if (environment && !is_command)
+    if (auto ready = wasi::initialize_reactor(*instance); !ready) die_of(options, ready.error(), environment);
+  Func func = value_or_die(options.file, instance->get_func(name));
+  auto results = func.call(args);
+  update_cache(module);
+  if (!results) die_of(options, results.error(), environment);
+  for (const Value& value : *results) print("{}\n", value_text(value));
+}
+
 void run(const RunOptions& options) {
   Engine engine = engine_or_die(options.engine);
   Module module = load_module_or_die(engine, options.file).module;
-  check_imports(options.file, module);
-  std::string name = options.invoke.empty() ? "_start" : options.invoke;
-  const FuncType type =
-      exported_type_or_die(options.file, module, name, options.invoke.empty() ? "; name another with --invoke" : "");
-  std::vector<Value> args = parse_args_or_die(options.file, name, type, options.args);
   Linker linker(engine);
-  Instance instance = value_or_die(options.file, linker.instantiate(module, instance_options(options)));
-  Func func = value_or_die(options.file, instance.get_func(name));
-  auto results = func.call(args);
-  update_cache(module);
-  for (const Value& value : value_or_die(options.file, std::move(results))) print("{}\n", value_text(value));
+  std::optional<wasi::Environment> environment;
+  if (value_or_die(options.file, wasi::uses(module))) {
+    std::vector<std::string> args = {options.file};
+    if (options.invoke.empty()) args.insert(args.end(), options.args.begin(), options.args.end());
+    environment = options.wasi.environment_or_die(options.file, std::move(args));
+    wasi::define(linker, *environment);
+  }
+  check_imports(options.file, module, linker);
+  run_export(options, module, linker, environment ? &*environment : nullptr);
 }
 
 }  // namespace
@@ -64,12 +93,15 @@ void add_run(CLI::App& app) {
   auto options = std::make_shared<RunOptions>();
   CLI::App* command = app.add_subcommand("run", "Call an export of a module: _start, or the one named");
   command->add_option("file", options->file, "a .wasm, .wat or code file")->required();
-  command->add_option("args", options->args, "arguments, by the export's types");
+  command->add_option(
+      "args", options->args,
+      "arguments: of a WASI command as they are, behind -- if they begin with -; else by the export's types");
   command->add_option("--invoke", options->invoke, "the export to call");
   command
       ->add_option("--deadline", options->deadline_s,
                    "seconds that the start function and the call may take together, then they trap")
       ->check(CLI::Range(1e-9, kMaxSeconds));
+  options->wasi.add_to(*command);
   options->engine.add_to(*command, 1, "lazy");
   options->engine.add_cache_to(*command, true);
   options->engine.add_perf_map_to(*command);

@@ -1,0 +1,71 @@
+;; Times WASI calls as a guest sees them: writes to its standard output, for each row, the nanoseconds that a call took, as
+;; an i64. It needs a folder, as descriptor 3, that it may write to.
+(module
+  (import "wasi_snapshot_preview1" "clock_time_get" (func $clock (param i32 i64 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "fd_read" (func $read (param i32 i32 i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "fd_seek" (func $seek (param i32 i64 i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "fd_close" (func $close (param i32) (result i32)))
+  (import "wasi_snapshot_preview1" "path_open"
+    (func $open (param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32)))
+  (memory (export "memory") 40)
+  (data (i32.const 64) "file")
+  (global $fd (mut i32) (i32.const 0))
+  (global $row (mut i32) (i32.const 512))
+
+  (func $must (param $errno i32) (if (local.get $errno) (then unreachable)))
+  (func $now (result i64)
+    (call $must (call $clock (i32.const 1) (i64.const 1) (i32.const 48)))
+    (i64.load (i32.const 48)))
+  ;; The file, made and emptied (9), or as it is.
+  (func $open_file (param $flags i32)
+    (call $must (call $open (i32.const 3) (i32.const 0) (i32.const 64) (i32.const 4) (local.get $flags)
+                            (i64.const 0x66) (i64.const 0) (i32.const 0) (i32.const 32)))
+    (global.set $fd (i32.load (i32.const 32))))
+  (func $rewind (call $must (call $seek (global.get $fd) (i64.const 0) (i32.const 0) (i32.const 40))))
+  ;; The piece at 16: bytes at 65536.
+  (func $piece (param $size i32)
+    (i32.store (i32.const 16) (i32.const 65536))
+    (i32.store (i32.const 20) (local.get $size)))
+  (func $write_piece (call $must (call $write (global.get $fd) (i32.const 16) (i32.const 1) (i32.const 24))))
+  (func $read_piece (call $must (call $read (global.get $fd) (i32.const 16) (i32.const 1) (i32.const 24))))
+
+  (func $write_at_start (call $write_piece) (call $rewind))
+  (func $read_at_start (call $read_piece) (call $rewind))
+  (func $open_and_close (call $open_file (i32.const 0)) (call $must (call $close (global.get $fd))))
+  (func $time (drop (call $now)))
+  (table funcref (elem $time $write_piece $read_piece $write_at_start $read_at_start $open_and_close))
+  (type $step (func))
+
+  ;; Takes a step over and over, and notes the least time that one took, over rounds.
+  (func $measure (param $step i32) (param $times i32)
+    (local $rounds i32) (local $left i32) (local $began i64) (local $took i64) (local $least i64)
+    (local.set $least (i64.const -1))
+    (local.set $rounds (i32.const 20))
+    (loop $round
+      (if (i32.ne (local.get $step) (i32.const 5)) (then (if (global.get $fd) (then (call $rewind)))))
+      (local.set $left (local.get $times))
+      (local.set $began (call $now))
+      (loop $again
+        (call_indirect (type $step) (local.get $step))
+        (br_if $again (local.tee $left (i32.sub (local.get $left) (i32.const 1)))))
+      (local.set $took (i64.div_u (i64.sub (call $now) (local.get $began)) (i64.extend_i32_u (local.get $times))))
+      (if (i64.lt_u (local.get $took) (local.get $least)) (then (local.set $least (local.get $took))))
+      (br_if $round (local.tee $rounds (i32.sub (local.get $rounds) (i32.const 1)))))
+    (i64.store (global.get $row) (local.get $least))
+    (global.set $row (i32.add (global.get $row) (i32.const 8))))
+
+  (func (export "_start")
+    (call $measure (i32.const 0) (i32.const 20000))
+    (call $open_file (i32.const 9))
+    (call $piece (i32.const 16))
+    (call $measure (i32.const 1) (i32.const 5000))
+    (call $measure (i32.const 2) (i32.const 5000))
+    (call $piece (i32.const 1048576))
+    (call $measure (i32.const 3) (i32.const 20))
+    (call $measure (i32.const 4) (i32.const 20))
+    (call $must (call $close (global.get $fd)))
+    (call $measure (i32.const 5) (i32.const 1000))
+    (i32.store (i32.const 16) (i32.const 512))
+    (i32.store (i32.const 20) (i32.const 48))
+    (call $must (call $write (i32.const 1) (i32.const 16) (i32.const 1) (i32.const 24)))))

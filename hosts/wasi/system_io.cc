@@ -1,0 +1,164 @@
+#include "hosts/wasi/system_io.h"
+
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "hosts/wasi/signal_linux.h"
+#include "hosts/wasi/wait.h"
+
+namespace rotor::wasi {
+namespace {
+
+enum class Direction { read, write };
+
+/// RWF_NOSIGNAL of Linux 6.18, which headers of today lack.
+constexpr int kNoSignalFlag = 0x100;
+
+/// The flags that make one write what the descriptor's own flags would make all of them.
+int write_flags(const Descriptor& to) {
+  const uint16_t flags = to.flags.load(std::memory_order_relaxed);
+  int system = 0;
+  if (flags & kAppend) system |= RWF_APPEND;
+  if (flags & kDsync) system |= RWF_DSYNC;
+  if (flags & (kSync | kRsync)) system |= RWF_SYNC;
+  return system;
+}
+
+ssize_t transfer_once(Direction direction, int fd, const Pieces& pieces, int count, off_t offset, int flags) {
+  return direction == Direction::read ? preadv2(fd, pieces.all.data(), count, offset, flags)
+                                      : pwritev2(fd, pieces.all.data(), count, offset, flags);
+}
+
+/// Does so with a file, where nothing waits for others.
+Outcome<uint64_t> transfer_file(Direction direction, const Descriptor& file, const Pieces& pieces,
+                                std::optional<uint64_t> offset) {
+  if (offset && *offset > INT64_MAX) return fail(Errno::inval);
+  int flags = direction == Direction::write ? write_flags(file) : 0;
+  if (offset) flags &= ~RWF_APPEND;  // a place is a place
+  for (;;) {
+    const ssize_t size = transfer_once(direction, file.fd, pieces, static_cast<int>(pieces.count),
+                                       offset ? static_cast<off_t>(*offset) : -1, flags);
+    if (size >= 0) return static_cast<uint64_t>(size);
+    if (errno != EINTR) return fail_of_system();
+  }
+}
+
+/// Does so with a pipe or device. Those that can be told not to wait are asked first and waited for afterwards. Of the
+/// others poll says when some bytes can be had or written; there, no more than that are.
+Outcome<uint64_t> transfer_stream(Call& call, Direction direction, Descriptor& stream, const Pieces& pieces) {
+  const short events = direction == Direction::read ? POLLIN : POLLOUT;
+  bool can_nosignal = direction == Direction::write;
+  for (;;) {
+    const bool can_nowait = stream.can_nowait.load(std::memory_order_relaxed);
+    Pieces few;
+    const Pieces* now = &pieces;
+    if (!can_nowait) {
+      pollfd polled{stream.fd, events, 0};
+      if (stream.is_nonblocking()) {
+        if (poll(&polled, 1, 0) == 0) return fail(Errno::again);
+      } else {
+        ROTOR_CHECK(wait_until_ready(call, stream.fd, events));
+      }
+      if (direction == Direction::write && pieces.count > 0) {
+        few.all[0] = {pieces.all[0].iov_base, std::min<size_t>(pieces.all[0].iov_len, kMaxWaitingWriteBytes)};
+        few.count = 1;
+        now = &few;
+      }
+    }
+    const int flags = (can_nowait ? RWF_NOWAIT : 0) | (can_nosignal ? kNoSignalFlag : 0);
+    const auto once = [&] {
+      return transfer_once(direction, stream.fd, *now, static_cast<int>(now->count), -1, flags);
+    };
+    ssize_t size = 0;
+    if (direction == Direction::write && !can_nosignal) {
+      NoSigpipe none;
+      size = once();
+    } else {
+      size = once();
+    }
+    if (size >= 0) return static_cast<uint64_t>(size);
+    if (errno == EOPNOTSUPP && can_nosignal) {
+      can_nosignal = false;
+    } else if (errno == EOPNOTSUPP && can_nowait) {
+      stream.can_nowait.store(false, std::memory_order_relaxed);
+    } else if (errno == EAGAIN) {
+      if (stream.is_nonblocking()) return fail(Errno::again);
+      ROTOR_CHECK(wait_until_ready(call, stream.fd, events));
+    } else if (errno != EINTR) {
+      return fail_of_system();
+    }
+  }
+}
+
+template <class Once>
+Outcome<Message> pass_message(Call& call, Descriptor& socket, const Pieces& pieces, short events, Once once) {
+  msghdr header{};
+  header.msg_iov = const_cast<iovec*>(pieces.all.data());
+  header.msg_iovlen = pieces.count;
+  for (;;) {
+    const ssize_t size = once(socket.fd, &header);
+    if (size >= 0) return Message{static_cast<uint64_t>(size), header.msg_flags};
+    if (errno == EINTR) continue;
+    if (errno != EAGAIN || socket.is_nonblocking()) return fail_of_system();
+    ROTOR_CHECK(wait_until_ready(call, socket.fd, events));
+  }
+}
+
+/// Does so with what the embedder gave functions for: one piece after another, until one is not taken whole.
+template <class One>
+Outcome<uint64_t> transfer_pieces(const Pieces& pieces, One one) {
+  uint64_t done = 0;
+  for (uint32_t i = 0; i < pieces.count; ++i) {
+    const std::span<uint8_t> bytes(static_cast<uint8_t*>(pieces.all[i].iov_base), pieces.all[i].iov_len);
+    Outcome<size_t> size = one(bytes);
+    if (!size && done == 0) return fail(size.error());
+    if (size) done += *size;
+    if (!size || *size < bytes.size()) break;
+  }
+  return done;
+}
+
+Outcome<uint64_t> bytes_of(const Outcome<Message>& message) {
+  if (!message) return fail(message.error());
+  return message->bytes;
+}
+
+}  // namespace
+
+Outcome<uint64_t> read_pieces(Call& call, Descriptor& from, const Pieces& pieces, std::optional<uint64_t> offset) {
+  if (from.is_directory()) return fail(Errno::isdir);
+  if (from.is_file()) return transfer_file(Direction::read, from, pieces, offset);
+  if (offset) return fail(Errno::spipe);
+  if (pieces.bytes == 0) return 0;
+  if (from.fd < 0)
+    return transfer_pieces(pieces, [&](std::span<uint8_t> bytes) { return read_stream(from.stream, bytes); });
+  if (from.is_socket()) return bytes_of(receive(call, from, pieces, 0));
+  return transfer_stream(call, Direction::read, from, pieces);
+}
+
+Outcome<uint64_t> write_pieces(Call& call, Descriptor& to, const Pieces& pieces, std::optional<uint64_t> offset) {
+  if (to.is_directory()) return fail(Errno::isdir);
+  if (to.is_file()) return transfer_file(Direction::write, to, pieces, offset);
+  if (offset) return fail(Errno::spipe);
+  if (pieces.bytes == 0) return 0;
+  if (to.fd < 0)
+    return transfer_pieces(pieces, [&](std::span<uint8_t> bytes) { return write_stream(to.stream, bytes); });
+  if (to.is_socket()) return bytes_of(send(call, to, pieces, 0));
+  return transfer_stream(call, Direction::write, to, pieces);
+}
+
+Outcome<Message> receive(Call& call, Descriptor& socket, const Pieces& pieces, int flags) {
+  return pass_message(call, socket, pieces, POLLIN,
+                      [flags](int fd, msghdr* header) { return recvmsg(fd, header, flags | MSG_DONTWAIT); });
+}
+
+Outcome<Message> send(Call& call, Descriptor& socket, const Pieces& pieces, int flags) {
+  return pass_message(call, socket, pieces, POLLOUT, [flags](int fd, msghdr* header) {
+    return sendmsg(fd, header, flags | MSG_DONTWAIT | MSG_NOSIGNAL);
+  });
+}
+
+}  // namespace rotor::wasi

@@ -1,0 +1,79 @@
+// A guest's descriptors: what each stands for, what may be done with it, and the table of their numbers.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "hosts/wasi/fd.h"
+#include "hosts/wasi/rights.h"
+#include "hosts/wasi/stream.h"
+#include "hosts/wasi/types.h"
+
+namespace rotor::wasi {
+
+/// One open descriptor. Shared by the table and the calls that use it, so that it stays open until the last of them
+/// ends, whoever closes it meanwhile.
+struct Descriptor {
+  FileType type = FileType::unknown;
+  int fd = -1;    ///< the system's; -1: a stream
+  Fd owned;       ///< the same, unless it is the process's own
+  Stream stream;  ///< for `fd` -1
+  bool is_preopen = false;
+  std::string name;  ///< of a preopen, for the guest
+  std::atomic<Rights> rights{0};
+  std::atomic<Rights> inheriting{0};
+  std::atomic<uint16_t> flags{0};      ///< FdFlags. None is set on the system's descriptor: others may share that
+  std::atomic<bool> can_nowait{true};  ///< reads and writes can be told not to wait
+  std::mutex reading_entries;          ///< held while a directory's position is used
+
+  bool is_file() const { return type == FileType::regular_file; }
+  bool is_directory() const { return type == FileType::directory; }
+  bool is_socket() const { return type == FileType::socket_dgram || type == FileType::socket_stream; }
+  bool is_nonblocking() const { return flags.load(std::memory_order_relaxed) & kNonblock; }
+  /// Checks that there are all of these rights. Errors: notcapable.
+  Outcome<void> check(Rights wanted) const {
+    if (wanted & ~rights.load(std::memory_order_relaxed)) return fail(Errno::notcapable);
+    return {};
+  }
+};
+using DescriptorRef = std::shared_ptr<Descriptor>;
+
+/// Returns the type of an open descriptor of the system's, with what may be done with it at most. Errors: those of
+/// fstat.
+struct TypeAndRights {
+  FileType type;
+  Rights rights;
+};
+Outcome<TypeAndRights> look_at(int fd);
+/// Returns WASI's type for a mode of stat.
+FileType type_of_mode(uint32_t mode);
+
+/// Thread-safe.
+class Table {
+ public:
+  explicit Table(uint32_t max_descriptors) : max_(max_descriptors) {}
+  /// Returns the descriptor of that number, if it has the rights. Errors: badf, notcapable.
+  Outcome<DescriptorRef> get(uint32_t fd, Rights wanted) const;
+  /// Does the same for a directory. Errors: notdir as well.
+  Outcome<DescriptorRef> directory(uint32_t fd, Rights wanted) const;
+  /// Gives a descriptor the least number that is free. Errors: mfile.
+  Outcome<uint32_t> add(DescriptorRef descriptor);
+  /// Takes a number away. Errors: badf.
+  Outcome<void> close(uint32_t fd);
+  /// Moves a descriptor to the number of another one, which is closed. Errors: badf (either is not open).
+  Outcome<void> renumber(uint32_t from, uint32_t to);
+  size_t count() const;
+
+ private:
+  bool has(uint32_t fd) const { return fd < open_.size() && open_[fd]; }
+  mutable std::mutex mutex_;
+  const uint32_t max_;
+  std::vector<DescriptorRef> open_;
+};
+
+}  // namespace rotor::wasi

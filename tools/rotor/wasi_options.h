@@ -1,0 +1,23 @@
+// What a command's options say of the outside that a WASI guest sees.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "rotor/wasi.h"
+#include "tools/rotor/cli.h"
+
+namespace rotor::cli {
+
+struct WasiOptions {
+  std::vector<std::string> folders;    ///< HOST[::GUEST][:ro]
+  std::vector<std::string> variables;  ///< NAME=VALUE
+
+  void add_to(CLI::App& command);
+  bool is_given() const { return !folders.empty() || !variables.empty(); }
+  /// Makes an environment with the process's own input and outputs, or ends the command.
+  wasi::Environment environment_or_die(const std::string& file, std::vector<std::string> args) const;
+};
+
+}  // namespace rotor::cli
