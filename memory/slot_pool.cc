@@ -15,8 +15,6 @@ namespace rotor::memory {
 
 namespace {
 
-void release(const Slot& slot) { os::release(slot.base, slot.reserved_bytes, slot.mappings); }
-
 /// The pools that have kept a slot.
 struct PoolList {
   std::mutex mutex;
@@ -45,10 +43,21 @@ Result<Slot> make_slot(const SlotContents& contents, uint64_t accessible_bytes, 
             .of_pool = true};
   ROTOR_TRY(slot.base, os::reserve(reserved_bytes, slot.mappings));
   if (auto placed = contents.place(slot.base, accessible_bytes); !placed) {
-    release(slot);
+    slot.release();
     return std::unexpected(std::move(placed).error());
   }
   return slot;
+}
+
+Result<Slot> make_slab_slot(const SlotContents& contents, uint64_t accessible_bytes, uint64_t reserved_bytes) {
+  assert(!contents.image());
+  ROTOR_TRY(const Slab::Part part, Slab::take(reserved_bytes));
+  contents.replace(part.base);
+  return Slot{.base = part.base,
+              .slab = part.slab,
+              .reserved_bytes = reserved_bytes,
+              .accessible_bytes = accessible_bytes,
+              .of_pool = true};
 }
 
 /// Finds the pages that are not what the contents say, and makes them so again.
@@ -176,6 +185,13 @@ bool restore(const SlotContents& contents, Slot& slot, Cleaning by, uint64_t mos
 
 }  // namespace
 
+void Slot::release() const {
+  if (slab)
+    Slab::give_back({base, slab});
+  else
+    os::release(base, reserved_bytes, mappings);
+}
+
 SlotContents::SlotContents() : SlotContents(nullptr) {}
 SlotContents::SlotContents(std::shared_ptr<WrittenPages> written_pages)
     : slots_(std::make_unique<SlotPool>()), written_pages_(std::move(written_pages)) {}
@@ -203,7 +219,7 @@ SlotPool::~SlotPool() {
     (previous_ ? previous_->next_ : g_pools.first) = next_;
     if (next_) next_->previous_ = previous_;
   }
-  for (const Slot& slot : release_kept()) release(slot);
+  for (const Slot& slot : release_kept()) slot.release();
 }
 
 std::vector<Slot> SlotPool::release_kept() {
@@ -235,8 +251,8 @@ bool SlotPool::release_all() {
       released.insert(released.end(), slots.begin(), slots.end());
     }
   }
+  for (const Slot& slot : released) slot.release();
   ForkPass::give_back();
-  for (const Slot& slot : released) release(slot);
   return !released.empty();
 }
 
@@ -282,7 +298,7 @@ Result<void> SlotPool::keep(const SlotContents& contents, size_t count, uint64_t
     missing = most_ - std::min(most_, slots_.size() + coming_);
     coming_ += missing;
   }
-  for (const Slot& slot : over) release(slot);
+  for (const Slot& slot : over) slot.release();
   Result<void> made;
   for (; missing > 0; --missing) {
     auto slot = make_slot(contents, accessible_bytes, reserved_bytes);
@@ -309,10 +325,11 @@ void SlotPool::add(Slot slot) {
       return;
     }
   }
-  release(slot);
+  slot.release();
 }
 
-Result<Slot> SlotPool::take(const SlotContents& contents, uint64_t accessible_bytes, uint64_t reserved_bytes) {
+Result<Slot> SlotPool::take(const SlotContents& contents, uint64_t accessible_bytes, uint64_t reserved_bytes,
+                            Place place) {
   {
     ForkPass pass;
     std::lock_guard lock(mutex_);
@@ -321,14 +338,17 @@ Result<Slot> SlotPool::take(const SlotContents& contents, uint64_t accessible_by
     auto found = std::find_if(slots_.rbegin(), slots_.rend(), [&](const Slot& slot) { return slot.fits(wanted); });
     if (found != slots_.rend()) {
       Slot slot = *found;
+      assert((slot.slab != nullptr) == (place == Place::slab));
       slots_.erase(std::next(found).base());
       ++counts_.reused;
       forget_kept({&slot, 1});
       return slot;
     }
     ++counts_.made;
+    if (place == Place::slab) ++counts_.made_on_slabs;
   }
-  return make_slot(contents, accessible_bytes, reserved_bytes);
+  return place == Place::slab ? make_slab_slot(contents, accessible_bytes, reserved_bytes)
+                              : make_slot(contents, accessible_bytes, reserved_bytes);
 }
 
 /// What cleaning a slot did.
@@ -343,10 +363,11 @@ Cleaning SlotPool::cleaning_for(const Slot& slot) const {
 }
 
 std::optional<SlotPool::Cleaned> SlotPool::clean(const SlotContents& contents, Slot& slot, uint64_t used_bytes) {
-  // What the memory grew by becomes reservation again.
-  if (used_bytes > slot.accessible_bytes &&
-      !os::decommit(slot.base + slot.accessible_bytes, used_bytes - slot.accessible_bytes))
-    return std::nullopt;
+  // What the memory grew by becomes reservation again; in a slab, where all is accessible, zero.
+  if (used_bytes > slot.accessible_bytes) {
+    const auto take_away = slot.slab ? os::discard : os::decommit;
+    if (!take_away(slot.base + slot.accessible_bytes, used_bytes - slot.accessible_bytes)) return std::nullopt;
+  }
   Cleaned cleaned{cleaning_for(slot)};
   const bool ready = kept_ready_.load(std::memory_order_relaxed);
   const uint64_t most_bytes = room_bytes();
@@ -375,7 +396,7 @@ bool SlotPool::make_room_for(const Slot& slot) {
     }
     ++coming_;
   }
-  if (older.base) release(older);
+  if (older.base) older.release();
   return true;
 }
 
@@ -386,7 +407,7 @@ void SlotPool::give(const SlotContents& contents, Slot slot, uint64_t used_bytes
   if (may_be_wanted) enlist();
   if (!may_be_wanted || !make_room_for(slot)) {
     learn_from(contents, slot);
-    return release(slot);
+    return slot.release();
   }
   if (use == Use::untouched) return add(slot);
   if (const auto cleaned = clean(contents, slot, used_bytes)) {
@@ -396,7 +417,7 @@ void SlotPool::give(const SlotContents& contents, Slot slot, uint64_t used_bytes
                                         : counts_.discarded);
     counts_.restored_bytes += cleaned->restored_bytes;
   } else {
-    release(std::exchange(slot, {}));
+    std::exchange(slot, {}).release();
   }
   add(slot);
 }
