@@ -139,6 +139,19 @@ void kernel(benchmark::State& state, const char* name, int32_t argument) {
   for (auto _ : state) benchmark::DoNotOptimize(must(state, run(argument)));
 }
 
+/// Measures what checks of memories on slabs cost (Config::slab_memories): the arguments are the level, whether they
+/// are on one, and whether the memory can grow.
+void kernel_on_slab(benchmark::State& state, const char* name, int32_t argument) {
+  Config config;
+  config.opt = state.range(0) == 0 ? OptLevel::o0 : OptLevel::o1;
+  config.slab_memories = state.range(1) != 0;
+  const std::vector<uint8_t> bytes = bench::kernels(state.range(2) ? "1 2" : "1 1");
+  Fixture f = Fixture::make(state, bytes, std::move(config));
+  Instance instance = must(state, f.pre.instantiate());
+  auto run = must(state, instance.get_typed<int32_t(int32_t)>(name));
+  for (auto _ : state) benchmark::DoNotOptimize(must(state, run(argument)));
+}
+
 /// Measures a call with a deadline, as a server sets it: moved with each call, and never reached.
 void host_to_wasm_deadline(benchmark::State& state) {
   Config config;
@@ -260,6 +273,13 @@ ROTOR_KERNEL(count, 1'000'000);
 ROTOR_KERNEL(sum, 1'000'000);
 ROTOR_KERNEL(sieve, 65536);
 ROTOR_KERNEL(fib, 25);
+#define ROTOR_SLAB_KERNEL(name, argument)                  \
+  BENCHMARK_CAPTURE(kernel_on_slab, name, #name, argument) \
+      ->ArgNames({"opt", "slab", "grows"})                 \
+      ->ArgsProduct({{0, 1}, {0, 1}, {0, 1}})              \
+      ->Unit(benchmark::kMicrosecond)
+ROTOR_SLAB_KERNEL(sum, 1'000'000);
+ROTOR_SLAB_KERNEL(sieve, 65536);
 BENCHMARK(host_to_wasm_deadline);
 BENCHMARK(interrupt_to_trap)->UseManualTime()->Iterations(200);
 

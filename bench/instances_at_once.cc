@@ -1,9 +1,14 @@
-// Measures what an idle instance takes, and how many there can be at once: instances_at_once [COUNT] [PAGES].
-// COUNT instances (20,000) of a module with 64 MiB of memory, 16 MiB of it data, each called once, then PAGES (0) of
-// its pages written; RSS and page tables as the kernel counts them, divided by the instances.
+// Measures what an idle instance takes, and how many there can be at once:
+// instances_at_once [COUNT] [PAGES] [image|reservation|slab].
+// COUNT instances (20,000) of a module, each called once, then PAGES (0) of its pages written; RSS and page tables as
+// the kernel counts them, divided by the instances, and the mappings of the process. The module has 64 MiB of memory,
+// 16 MiB of it data (`image`), or 64 KiB that may grow to 128, in a reservation of its own or on a slab
+// (Config::slab_memories).
+#include <algorithm>
 #include <cstdint>
 #include <cstdlib>
 #include <fstream>
+#include <iterator>
 #include <string>
 #include <vector>
 
@@ -21,10 +26,17 @@ uint64_t status_kib(const std::string& name) {
   die("/proc/self/status has no " + name);
 }
 
+uint64_t mappings() {
+  std::ifstream maps("/proc/self/maps");
+  return static_cast<uint64_t>(std::count(std::istreambuf_iterator<char>(maps), {}, '\n'));
+}
+
 constexpr size_t kDataBytes = size_t{16} << 20;
 
-std::string module_text() {
-  return R"((module (memory 1024) (data (i32.const 0) ")" + std::string(kDataBytes, 'r') + R"(")
+std::string module_text(bool small) {
+  const std::string memory =
+      small ? "(memory 1 2)" : "(memory 1024) (data (i32.const 0) \"" + std::string(kDataBytes, 'r') + "\")";
+  return "(module " + memory + R"(
     (func (export "run") (result i32) (i32.load (i32.const 1024)))
     (func (export "dirty") (param $pages i32) (local $p i32)
       (block $done (loop $next
@@ -41,9 +53,14 @@ std::string module_text() {
 int main(int argc, char** argv) {
   const auto count = static_cast<size_t>(argc > 1 ? std::strtoull(argv[1], nullptr, 10) : 20'000);
   const int32_t pages = argc > 2 ? std::atoi(argv[2]) : 0;
-  if (count == 0 || pages < 0 || argc > 3) die("instances_at_once [COUNT] [PAGES]");
-  const rotor::Engine engine = must(rotor::Engine::create());
-  const rotor::Module module = must(rotor::Module::compile(engine, must(rotor::wat_to_wasm(module_text()))));
+  const std::string kind = argc > 3 ? argv[3] : "image";
+  const bool known = kind == "image" || kind == "reservation" || kind == "slab";
+  if (count == 0 || pages < 0 || argc > 4 || !known) die("instances_at_once [COUNT] [PAGES] [image|reservation|slab]");
+  rotor::Config config;
+  config.slab_memories = kind == "slab";
+  const rotor::Engine engine = must(rotor::Engine::create(config));
+  const std::string text = module_text(kind != "image");
+  const rotor::Module module = must(rotor::Module::compile(engine, must(rotor::wat_to_wasm(text))));
   const rotor::InstancePre pre = must(rotor::Linker(engine).instantiate_pre(module));
   std::vector<rotor::Instance> instances;
   instances.reserve(count);
@@ -66,5 +83,5 @@ int main(int argc, char** argv) {
     std::printf(" %s %.2f", counted[i].c_str(), each);
     if (counted[i] != "RssShmem") sum += each;
   }
-  std::printf("; own in sum %.2f\n", sum);
+  std::printf("; own in sum %.2f; %llu mappings\n", sum, static_cast<unsigned long long>(mappings()));
 }

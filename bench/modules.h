@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "wasm/testing/assemble.h"
@@ -46,8 +48,8 @@ inline const std::vector<uint8_t> kPage = wasm::test::assemble(R"(
 )");
 
 // Work that never leaves the guest: calls alone, and loops of few and of more instructions.
-inline const std::vector<uint8_t> kKernels = wasm::test::assemble(R"(
-  (module
+inline std::vector<uint8_t> kernels(std::string_view memory) {
+  return wasm::test::assemble("(module (memory " + std::string(memory) + ")" + R"(
     (func $fib (export "fib") (param i32) (result i32)
       (if (result i32) (i32.lt_u (local.get 0) (i32.const 2))
         (then (local.get 0))
@@ -79,9 +81,10 @@ inline const std::vector<uint8_t> kKernels = wasm::test::assemble(R"(
                 (local.set $j (i32.add (local.get $j) (local.get $i)))
                 (br $inner)))))
         (br_if $outer (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (local.get $n))))
-      (local.get $count))
-    (memory 1))
+      (local.get $count)))
 )");
+}
+inline const std::vector<uint8_t> kKernels = kernels("1");
 
 // 32 MiB of memory: filled, and touched at scattered pages.
 inline const std::vector<uint8_t> kWide = wasm::test::assemble(R"(

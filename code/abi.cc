@@ -8,6 +8,19 @@ namespace {
 constexpr uint32_t align16(uint32_t v) { return (v + 15) & ~15u; }
 }  // namespace
 
+std::vector<MemoryCheck> memory_checks(const wasm::Module& module, bool slab_memories) {
+  std::vector<MemoryCheck> checks;
+  for (uint32_t i = 0; i < module.memories.size(); ++i) {
+    const MemoryType& type = module.memories[i];
+    const bool fits = type.limits.max <= kMostSlabBytes >> type.page_size_log2;
+    const bool on_slab = slab_memories && fits && i >= module.imported_memories && !type.shared;
+    checks.push_back(on_slab ? MemoryCheck::slab : memory_check(type));
+  }
+  for (const wasm::Export& item : module.exports)
+    if (item.kind == wasm::ExternKind::memory) checks[item.index] = memory_check(module.memories[item.index]);
+  return checks;
+}
+
 ContextLayout::ContextLayout(const wasm::Module& module) {
   uint32_t at = sizeof(Context);
   auto place = [&](size_t count, size_t size) {

@@ -31,11 +31,12 @@
 
 namespace rotor::code {
 
-inline constexpr uint32_t kAbiVersion = 7;
+inline constexpr uint32_t kAbiVersion = 8;
 inline constexpr uint32_t kMaxRegisterResults = 4;
 inline constexpr uint32_t kResultStride = 16;
-/// How compiled code keeps a memory's accesses inside it: a property of the memory's type alone, so that a module's
-/// import of one type never meets a memory that was made for another kind of code.
+/// How compiled code keeps a memory's accesses inside it. Of a memory that any module can come to use it is a property
+/// of the type alone, so that a module's import of one type never meets a memory that was made for another kind of
+/// code.
 enum class MemoryCheck : uint8_t {
   /// For 32-bit memories in pages of 64 KiB. The whole reach of an index is reserved, and what is not backed faults.
   guard,
@@ -45,11 +46,21 @@ enum class MemoryCheck : uint8_t {
   /// For memories in pages of one byte. Their size need not be a multiple of the system's page, behind which a guard
   /// could lie, so the end of an access is compared with it.
   end,
+  /// For memories that may be parts of a slab (memory/slab.h), where nothing faults: the end of each access is
+  /// compared.
+  /// No other module's code ever gets such a memory (memory_checks, runtime::check_import).
+  slab,
 };
 constexpr MemoryCheck memory_check(const MemoryType& type) {
   if (type.page_size_log2 != 16) return MemoryCheck::end;
   return type.is64 ? MemoryCheck::index : MemoryCheck::guard;
 }
+/// The most bytes that a memory on a slab may declare.
+inline constexpr uint64_t kMostSlabBytes = UINT64_C(1) << 20;
+/// Returns how a module's code checks accesses, by index of the memory. `slab_memories`: the Config::slab_memories that
+/// it is compiled with, by which what the module has for itself is on slabs: small memories that are neither imported
+/// nor exported nor shared between threads.
+std::vector<MemoryCheck> memory_checks(const wasm::Module& module, bool slab_memories);
 /// Bytes that are reserved behind a memory's reach. A static offset of up to this needs no check of its own: index +
 /// offset + access size stays inside the reservation, whose unbacked part faults.
 inline constexpr uint64_t kGuardBytes = 32 << 20;

@@ -13,7 +13,7 @@
 
 namespace rotor::code {
 
-inline constexpr uint32_t kCodeFileVersion = 3;
+inline constexpr uint32_t kCodeFileVersion = 4;
 /// What a code file holds. To write one, fill it from a module; in one that was parsed, the spans are parts of the
 /// file's bytes.
 struct CodeFile {
@@ -21,7 +21,8 @@ struct CodeFile {
   enum Flag : uint32_t {
     kHasStubs = 1,  ///< text begins with stubs (code/stubs.h); functions without code are compiled on demand
     kInterruptible = 2,
-    kUsesFloats = 4,  ///< wasm::BodyDecoder::uses_floats of the module's bodies
+    kUsesFloats = 4,    ///< wasm::BodyDecoder::uses_floats of the module's bodies
+    kSlabMemories = 8,  ///< Config::slab_memories
   };
   uint32_t flags = 0;
   RegionLayout region;

@@ -17,6 +17,7 @@ CodeSettings CodeSettings::of(const Config& config) {
           .interruptible = config.interruptible,
           .deterministic = config.deterministic,
           .wide_products = config.wide_products,
+          .slab_memories = config.slab_memories,
           .steps_per_byte = config.compile_steps_per_byte,
           .memory_bytes = config.compile_memory_bytes,
           .deadline_ms = config.compile_deadline_ms};
@@ -24,12 +25,13 @@ CodeSettings CodeSettings::of(const Config& config) {
 
 std::string CodeSettings::key() const {
   // The binding names each member, so that a new one does not compile until it is added here.
-  const auto& [features_, tiered_, opt_, cpu_, interruptible_, deterministic_, wide_products_, steps_, memory_,
+  const auto& [features_, tiered_, opt_, cpu_, interruptible_, deterministic_, wide_products_, slabs_, steps_, memory_,
                deadline_] = *this;
   return fmt::format(
-      "{} {} o{} interruptible {} deterministic {} wide {} steps {} memory {} deadline {} language {:x} cpu {}",
+      "{} {} o{} interruptible {} deterministic {} wide {} slabs {} steps {} memory {} deadline {} language {:x} cpu "
+      "{}",
       build_name(), tiered_ ? "tiers" : "aot", static_cast<int>(opt_), interruptible_, deterministic_, wide_products_,
-      steps_, memory_, deadline_, wasm::enabled_features(features_), fmt::join(*cpu_features_named(cpu_), " "));
+      slabs_, steps_, memory_, deadline_, wasm::enabled_features(features_), fmt::join(*cpu_features_named(cpu_), " "));
 }
 
 }  // namespace rotor::code

@@ -21,6 +21,7 @@ struct CodeSettings {
   bool interruptible = false;
   bool deterministic = false;
   bool wide_products = true;
+  bool slab_memories = false;
   uint32_t steps_per_byte = Config().compile_steps_per_byte;
   uint64_t memory_bytes = Config().compile_memory_bytes;
   uint64_t deadline_ms = Config().compile_deadline_ms;

@@ -27,7 +27,7 @@ class Worker {
          const CpuTarget& cpu)
       : cpu_(cpu),
         options_(options),
-        counter_(module, bytes, options.settings.features),
+        counter_(module, bytes, options.settings),
         emitter_(module, bytes, options.settings.features) {}
 
   /// BodyDecoder::uses_floats of the functions compiled so far.

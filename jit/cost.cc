@@ -35,7 +35,8 @@ class CostCounter::Sink : public wasm::EmptySink {
   struct Control : EmptySink::Control {
     uint32_t frame = 0;
   };
-  explicit Sink(const wasm::Module& module) : module_(module) {}
+  Sink(const wasm::Module& module, const code::CodeSettings& settings)
+      : module_(module), checks_(code::memory_checks(module, settings.slab_memories)) {}
 
   Cost cost;
 
@@ -227,7 +228,7 @@ class CostCounter::Sink : public wasm::EmptySink {
     return {};
   }
   Value access(const wasm::MemArg& mem) {
-    const bool guarded = code::memory_check(module_.memories[raw(mem.memory)]) == code::MemoryCheck::guard;
+    const bool guarded = checks_[raw(mem.memory)] == code::MemoryCheck::guard;
     return guarded && mem.offset <= kGuardedOffset ? one(6) : trapping(10, 2);
   }
   Value atomic(const wasm::MemArg& mem) { return trapping(8, 3), access(mem); }
@@ -245,6 +246,7 @@ class CostCounter::Sink : public wasm::EmptySink {
   void tail_call(size_t args) { add(36 + 3 * args + 2 * uint64_t{stack_words_}, 9); }
 
   const wasm::Module& module_;
+  const std::vector<code::MemoryCheck> checks_;
   const FuncType* type_ = nullptr;
   uint32_t stack_words_ = 0;  ///< of its parameters
   std::vector<Frame> frames_;
@@ -254,10 +256,10 @@ class CostCounter::Sink : public wasm::EmptySink {
   uint32_t loops_ = 0;
 };
 
-CostCounter::CostCounter(const wasm::Module& module, std::span<const uint8_t> bytes, const Features& features)
+CostCounter::CostCounter(const wasm::Module& module, std::span<const uint8_t> bytes, const code::CodeSettings& settings)
     : module_(module),
-      sink_(std::make_unique<Sink>(module)),
-      decoder_(std::make_unique<wasm::BodyDecoder<Sink>>(module, bytes, features)) {}
+      sink_(std::make_unique<Sink>(module, settings)),
+      decoder_(std::make_unique<wasm::BodyDecoder<Sink>>(module, bytes, settings.features)) {}
 CostCounter::~CostCounter() = default;
 
 bool CostCounter::uses_floats() const { return decoder_->uses_floats(); }

@@ -37,7 +37,7 @@ struct Cost {
 class CostCounter {
  public:
   /// `module` and `bytes` must outlive it.
-  CostCounter(const wasm::Module& module, std::span<const uint8_t> bytes, const Features& features);
+  CostCounter(const wasm::Module& module, std::span<const uint8_t> bytes, const code::CodeSettings& settings);
   ~CostCounter();
   /// Counts a body; in one that does not validate, what precedes the error, which the emitter reports.
   Cost count(uint32_t defined_func);

@@ -65,7 +65,7 @@ Work compile(const std::vector<uint8_t>& bytes, OptLevel opt, OptLevel best) {
   EXPECT_TRUE(module) << module.error().to_string();
   code::CompileOptions options;
   options.settings.opt = opt;
-  CostCounter counter(*module, bytes, options.settings.features);
+  CostCounter counter(*module, bytes, options.settings);
   BatchEmitter emitter(*module, bytes, options.settings.features);
   ModulePlan plan(*module, options.settings, opt == OptLevel::o0 ? Calls::slots : Calls::direct, false);
   CpuTarget cpu = *cpu_target("baseline");
@@ -191,7 +191,7 @@ TEST(Cost, LocalsOfALoopAreCountedOnceEach) {
       (br_if 0 (i32.const 0))))))");
   auto module = wasm::decode_module(bytes, {});
   ASSERT_TRUE(module) << module.error().to_string();
-  Cost cost = CostCounter(*module, bytes, {}).count(0);
+  Cost cost = CostCounter(*module, bytes, code::CodeSettings()).count(0);
   EXPECT_EQ(cost.phi_entries, 2u * 2u);  // two locals, from before the loop and from its end
   EXPECT_EQ(cost.loop_depth, 1u);
   EXPECT_EQ(cost.used_locals, 2u);

@@ -145,7 +145,7 @@ Result<std::string> write_text(const wasm::Module& module, std::span<const uint8
   ModulePlan tier0(module, settings, Calls::slots, settings.tiered);
   ModulePlan tier1(module, settings, settings.tiered ? Calls::self : Calls::direct, false);
   TextWriter writer(module, bytes, options, text);
-  CostCounter counter(module, bytes, options.settings.features);
+  CostCounter counter(module, bytes, options.settings);
   std::string out;
   std::vector<uint32_t> functions;
   for (const Batch& batch : batches) {

@@ -32,11 +32,11 @@ Result<std::unique_ptr<LinearMemory>> LinearMemory::create(uint64_t min_bytes, u
 }
 
 Result<std::unique_ptr<LinearMemory>> LinearMemory::of(std::shared_ptr<const SlotContents> contents,
-                                                       uint64_t size_bytes, uint64_t max_bytes,
-                                                       uint64_t reserved_bytes) {
+                                                       uint64_t size_bytes, uint64_t max_bytes, uint64_t reserved_bytes,
+                                                       Place place) {
   assert(contents->size_bytes() <= size_bytes && size_bytes <= max_bytes && max_bytes <= reserved_bytes);
   std::unique_ptr<LinearMemory> memory(new LinearMemory);
-  ROTOR_TRY(memory->slot_, contents->slots().take(*contents, os::round_up_to_page(size_bytes), reserved_bytes));
+  ROTOR_TRY(memory->slot_, contents->slots().take(*contents, os::round_up_to_page(size_bytes), reserved_bytes, place));
   memory->max_bytes_ = max_bytes;
   memory->own_size_.store(size_bytes, std::memory_order_release);
   memory->contents_ = std::move(contents);
@@ -49,7 +49,7 @@ LinearMemory::~LinearMemory() {
   if (contents_ && !file_)
     contents_->slots().give(*contents_, slot_, accessible_bytes());
   else
-    os::release(slot_.base, slot_.reserved_bytes, slot_.mappings);
+    slot_.release();
 }
 
 void LinearMemory::give_back_untouched() {
@@ -68,7 +68,7 @@ uint64_t LinearMemory::grow(uint64_t delta_bytes) {
     // After a failure the file may be longer than the memory; it is zero there, which does no harm.
     if (!file_->resize(std::max(file_->size_bytes(), end))) return UINT64_MAX;
     if (!os::map_shared(slot_.base + begin, end - begin, *file_, begin)) return UINT64_MAX;
-  } else if (!os::commit(slot_.base + begin, end - begin)) {
+  } else if (!slot_.slab && !os::commit(slot_.base + begin, end - begin)) {
     return UINT64_MAX;
   }
   size_bytes_->store(old_bytes + delta_bytes, std::memory_order_release);
@@ -272,7 +272,7 @@ Result<void> LinearMemory::cut(uint64_t new_bytes) {
 }
 
 Result<void> LinearMemory::restore(std::shared_ptr<const Image> image) {
-  assert(image->size_bytes() <= max_bytes_);
+  assert(image->size_bytes() <= max_bytes_ && !slot_.slab);
   std::lock_guard lock(grow_mutex_);
   if (kind_ == Kind::imageable) return restore_copy(*image);
   if (image->mappings() > slot_.mappings) {

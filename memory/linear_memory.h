@@ -17,8 +17,8 @@ namespace rotor::memory {
 
 /// [base, base + reserved): the first size_bytes(), rounded up to the system's page, are accessible, the rest faults.
 /// The bytes between size_bytes() and that rounded size belong to nobody until the memory grows over them: whoever
-/// accesses the memory must compare with the size. Thread-safe: several threads may grow it and read its size at once
-/// (memories that threads share).
+/// accesses the memory must compare with the size. In a slab nothing faults, and each access must be compared.
+/// Thread-safe: several threads may grow it and read its size at once (memories that threads share).
 ///
 /// From the base up lie an image, mapped copy-on-write, if it was sealed or restored, and then anonymous pages. A
 /// memory that is imageable and not sealed is a shared mapping of its own file instead. A fork seals it, even while
@@ -32,9 +32,11 @@ class LinearMemory final : ForkHooks {
   static Result<std::unique_ptr<LinearMemory>> create(uint64_t min_bytes, uint64_t max_bytes, uint64_t reserved_bytes,
                                                       Kind kind = Kind::plain);
   /// Makes a memory that begins with `contents`, on a slot of theirs if one is ready. Pre: as of create; the contents
-  /// are of at most `size_bytes`. Errors: io.
+  /// are of at most `size_bytes`. In a slab the contents are copied, at most Slab::kMostPartBytes are reserved, and no
+  /// image is ever restored. Errors: io.
   static Result<std::unique_ptr<LinearMemory>> of(std::shared_ptr<const SlotContents> contents, uint64_t size_bytes,
-                                                  uint64_t max_bytes, uint64_t reserved_bytes);
+                                                  uint64_t max_bytes, uint64_t reserved_bytes,
+                                                  Place place = Place::reservation);
   /// Gives its address space to the slots of the contents that it was made of, or back to the system.
   ~LinearMemory();
   /// Does the same at once, with nothing to make clean. Pre: made by `of`, and since then neither written to nor grown.

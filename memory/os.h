@@ -137,6 +137,10 @@ inline constexpr size_t kHugePageBytes = size_t{2} << 20;
 /// 0.3 ms a MiB. Pre: multiples of kHugePageBytes.
 void gather_huge_pages(const void* address, size_t bytes);
 
+/// Has a part of a reservation, of which nothing was touched yet, consist of single pages, whatever the system does
+/// with other memory.
+void keep_pages_small(void* address, size_t bytes);
+
 /// Fills the page tables for what is mapped, as reading every page would. Where the system can't do that, nothing
 /// happens.
 void fault_in(const void* address, size_t bytes);

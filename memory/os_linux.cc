@@ -430,6 +430,12 @@ void gather_huge_pages(const void* address, size_t bytes) {
     (void)madvise(const_cast<void*>(address), bytes, kCollapse);
 }
 
+void keep_pages_small(void* address, size_t bytes) {
+  assert(is_page_range(address, bytes));
+  // A kernel without huge pages refuses it.
+  if (bytes != 0) (void)madvise(address, bytes, MADV_NOHUGEPAGE);
+}
+
 void own_pages(void* address, size_t bytes) {
   assert(is_page_range(address, bytes));
   constexpr int kPopulateWrite = 23;  // MADV_POPULATE_WRITE, Linux 5.14

@@ -15,8 +15,6 @@ namespace rotor::memory {
 
 namespace {
 
-void release(const Slot& slot) { os::release(slot.base, slot.reserved_bytes, slot.mappings); }
-
 /// The pools that have kept a slot.
 struct PoolList {
   std::mutex mutex;
@@ -45,10 +43,21 @@ Result<Slot> make_slot(const SlotContents& contents, uint64_t accessible_bytes, 
             .of_pool = true};
   ROTOR_TRY(slot.base, os::reserve(reserved_bytes, slot.mappings));
   if (auto placed = contents.place(slot.base, accessible_bytes); !placed) {
-    release(slot);
+    slot.release();
     return std::unexpected(std::move(placed).error());
   }
   return slot;
+}
+
+Result<Slot> make_slab_slot(const SlotContents& contents, uint64_t accessible_bytes, uint64_t reserved_bytes) {
+  assert(!contents.image());
+  ROTOR_TRY(const Slab::Part part, Slab::take(reserved_bytes));
+  contents.replace(part.base);
+  return Slot{.base = part.base,
+              .slab = part.slab,
+              .reserved_bytes = reserved_bytes,
+              .accessible_bytes = accessible_bytes,
+              .of_pool = true};
 }
 
 /// Finds the pages that are not what the contents say, and makes them so again.
@@ -212,6 +221,13 @@ bool restore(const SlotContents& contents, Slot& slot, Cleaning by, uint64_t mos
 
 }  // namespace
 
+void Slot::release() const {
+  if (slab)
+    Slab::give_back({base, slab});
+  else
+    os::release(base, reserved_bytes, mappings);
+}
+
 SlotContents::SlotContents() : SlotContents(nullptr) {}
 SlotContents::SlotContents(std::shared_ptr<WrittenPages> written_pages)
     : slots_(std::make_unique<SlotPool>()), written_pages_(std::move(written_pages)) {}
@@ -239,7 +255,7 @@ SlotPool::~SlotPool() {
     (previous_ ? previous_->next_ : g_pools.first) = next_;
     if (next_) next_->previous_ = previous_;
   }
-  for (const Slot& slot : release_kept()) release(slot);
+  for (const Slot& slot : release_kept()) slot.release();
 }
 
 std::vector<Slot> SlotPool::release_kept() {
@@ -271,8 +287,8 @@ bool SlotPool::release_all() {
       released.insert(released.end(), slots.begin(), slots.end());
     }
   }
+  for (const Slot& slot : released) slot.release();
   ForkPass::give_back();
-  for (const Slot& slot : released) release(slot);
   return !released.empty();
 }
 
@@ -318,7 +334,7 @@ Result<void> SlotPool::keep(const SlotContents& contents, size_t count, uint64_t
     missing = most_ - std::min(most_, slots_.size() + coming_);
     coming_ += missing;
   }
-  for (const Slot& slot : over) release(slot);
+  for (const Slot& slot : over) slot.release();
   Result<void> made;
   for (; missing > 0; --missing) {
     auto slot = make_slot(contents, accessible_bytes, reserved_bytes);
@@ -327,7 +343,7 @@ Result<void> SlotPool::keep(const SlotContents& contents, size_t count, uint64_t
       contents.replace(slot->base);
       const uint64_t room = room_bytes();
       if (!own_growth(contents, *slot, room - std::min(room, slot->resident_bytes))) {
-        release(std::exchange(*slot, Slot{}));
+        std::exchange(*slot, Slot{}).release();
         made = fail(ErrorKind::io, "the system does not take memory back");
       }
     } else {
@@ -350,10 +366,11 @@ void SlotPool::add(Slot slot) {
       return;
     }
   }
-  release(slot);
+  slot.release();
 }
 
-Result<Slot> SlotPool::take(const SlotContents& contents, uint64_t accessible_bytes, uint64_t reserved_bytes) {
+Result<Slot> SlotPool::take(const SlotContents& contents, uint64_t accessible_bytes, uint64_t reserved_bytes,
+                            Place place) {
   {
     ForkPass pass;
     std::lock_guard lock(mutex_);
@@ -362,14 +379,17 @@ Result<Slot> SlotPool::take(const SlotContents& contents, uint64_t accessible_by
     auto found = std::find_if(slots_.rbegin(), slots_.rend(), [&](const Slot& slot) { return slot.fits(wanted); });
     if (found != slots_.rend()) {
       Slot slot = *found;
+      assert((slot.slab != nullptr) == (place == Place::slab));
       slots_.erase(std::next(found).base());
       ++counts_.reused;
       forget_kept({&slot, 1});
       return slot;
     }
     ++counts_.made;
+    if (place == Place::slab) ++counts_.made_on_slabs;
   }
-  return make_slot(contents, accessible_bytes, reserved_bytes);
+  return place == Place::slab ? make_slab_slot(contents, accessible_bytes, reserved_bytes)
+                              : make_slot(contents, accessible_bytes, reserved_bytes);
 }
 
 /// What cleaning a slot did.
@@ -386,7 +406,7 @@ Cleaning SlotPool::cleaning_for(const Slot& slot) const {
 bool SlotPool::take_back_growth(const SlotContents& contents, Slot& slot, uint64_t used_bytes, bool keeps) const {
   const uint64_t begin = slot.accessible_bytes, end = std::max(used_bytes, begin + slot.grown_bytes);
   uint64_t written_bytes = 0, kept_bytes = 0;
-  if (keeps && is_learning(contents) && room_bytes() >= slot.resident_bytes + kMostOwnedBytes)
+  if (keeps && !slot.slab && is_learning(contents) && room_bytes() >= slot.resident_bytes + kMostOwnedBytes)
     kept_bytes = look_at_growth(slot, used_bytes, [&](os::Range range) {
       std::memset(slot.base + range.begin, 0, range.end - range.begin);
       written_bytes += range.end - range.begin;
@@ -395,8 +415,10 @@ bool SlotPool::take_back_growth(const SlotContents& contents, Slot& slot, uint64
   slot.grown_bytes = kept_bytes;
   slot.resident_bytes += kept_bytes ? written_bytes : 0;
   if (kept_bytes && !os::deny(slot.base + begin, kept_bytes)) return false;
+  // The rest becomes reservation again; in a slab, where all is accessible, zero.
   const uint64_t rest = begin + kept_bytes;
-  return rest >= end || os::decommit(slot.base + rest, end - rest).has_value();
+  const auto take_away = slot.slab ? os::discard : os::decommit;
+  return rest >= end || take_away(slot.base + rest, end - rest).has_value();
 }
 
 std::optional<SlotPool::Cleaned> SlotPool::clean(const SlotContents& contents, Slot& slot, uint64_t used_bytes) {
@@ -429,7 +451,7 @@ bool SlotPool::make_room_for(const Slot& slot) {
     }
     ++coming_;
   }
-  if (older.base) release(older);
+  if (older.base) older.release();
   return true;
 }
 
@@ -440,7 +462,7 @@ void SlotPool::give(const SlotContents& contents, Slot slot, uint64_t used_bytes
   if (may_be_wanted) enlist();
   if (!may_be_wanted || !make_room_for(slot)) {
     learn_from(contents, slot, used_bytes);
-    return release(slot);
+    return slot.release();
   }
   if (use == Use::untouched) return add(slot);
   if (const auto cleaned = clean(contents, slot, used_bytes)) {
@@ -450,7 +472,7 @@ void SlotPool::give(const SlotContents& contents, Slot slot, uint64_t used_bytes
                                         : counts_.discarded);
     counts_.restored_bytes += cleaned->restored_bytes;
   } else {
-    release(std::exchange(slot, {}));
+    std::exchange(slot, {}).release();
   }
   add(slot);
 }

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "memory/os.h"
+#include "memory/slab.h"
 #include "memory/written_pages.h"
 #include "rotor/memory_slots.h"
 #include "rotor/result.h"
@@ -84,9 +85,16 @@ enum class Cleaning : uint8_t {
   discard,  ///< what was written was given back to the system
 };
 
-/// Address space for one memory. Whoever has it gives it to a pool or back to the system (os::release).
+/// Where a slot's address space is.
+enum class Place : uint8_t {
+  reservation,  ///< of its own, behind whose accessible part every byte faults
+  slab          ///< a part of a slab, all of which is accessible; for contents that are copied
+};
+
+/// Address space for one memory. Whoever has it gives it to a pool or releases it.
 struct Slot {
   uint8_t* base = nullptr;  ///< null: no slot
+  Slab* slab = nullptr;     ///< that it is a part of; null: it is a reservation
   uint64_t reserved_bytes = 0;
   uint64_t accessible_bytes = 0;  ///< of a new memory, in whole pages of the system
   uint32_t mappings = 0;          ///< that it was counted with
@@ -96,6 +104,8 @@ struct Slot {
   uint32_t comparisons = 0;       ///< cleanings by comparison since it was made or discarded
   bool of_pool = false;           ///< whether a pool made it, not a memory that took on an image later
 
+  /// Gives it back to its slab or to the system.
+  void release() const;
   /// Returns whether a memory may have the one in place of the other.
   bool fits(const Slot& other) const {
     return accessible_bytes == other.accessible_bytes && reserved_bytes == other.reserved_bytes;
@@ -138,8 +148,10 @@ class SlotPool {
   /// Keeps `count` slots from now on, no more and no fewer, and makes those that are missing, with the pages ready that
   /// memories write. Errors: io (there are fewer).
   Result<void> keep(const SlotContents& contents, size_t count, uint64_t accessible_bytes, uint64_t reserved_bytes);
-  /// Returns a slot, which is the caller's from then on: a kept one, or a new one. Errors: io, limit.
-  Result<Slot> take(const SlotContents& contents, uint64_t accessible_bytes, uint64_t reserved_bytes);
+  /// Returns a slot, which is the caller's from then on: a kept one, or a new one. Pre: slots of one pool are all in
+  /// one kind of place. Errors: io, limit.
+  Result<Slot> take(const SlotContents& contents, uint64_t accessible_bytes, uint64_t reserved_bytes,
+                    Place place = Place::reservation);
   /// What may have been done to a slot.
   enum class Use : uint8_t {
     written,   ///< anything

@@ -83,6 +83,8 @@ ModuleImpl::ModuleImpl(std::shared_ptr<EngineImpl> engine, Acquired& acquired)
       types_(engine_->types.add(wasm_, type_uses_)),
       stats_(acquired.stats),
       interruptible_(acquired.interruptible),
+      slab_memories_(acquired.slab_memories),
+      memory_checks_(code::memory_checks(wasm_, slab_memories_)),
       uses_floats_(acquired.uses_floats) {
   if (auto runs = code::check_cpu_features(cpu_features_); !runs) cpu_error_ = std::move(runs).error();
   for (const CanonicalType* type : types_)
@@ -155,6 +157,7 @@ code::CodeRegion::Contents ModuleImpl::contents(std::span<const uint8_t> module_
   code::CodeRegion::Contents contents = region_->contents();
   if (has_stubs_) contents.file.flags |= code::CodeFile::kHasStubs;
   if (interruptible_) contents.file.flags |= code::CodeFile::kInterruptible;
+  if (slab_memories_) contents.file.flags |= code::CodeFile::kSlabMemories;
   if (uses_floats_) contents.file.flags |= code::CodeFile::kUsesFloats;
   contents.file.module_bytes = module_bytes;
   contents.file.cpu_features = cpu_features_;

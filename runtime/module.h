@@ -73,6 +73,8 @@ class ModuleImpl final : public code::CodeOwner, public std::enable_shared_from_
   TierStats tier_stats() const;
   /// Returns the Config::interruptible that the code was compiled with.
   bool interruptible() const { return interruptible_; }
+  /// Returns whether the code takes a memory of its own for one that may be on a slab.
+  bool on_slab(uint32_t memory) const { return memory_checks_[memory] == code::MemoryCheck::slab; }
   /// Returns whether its code depends on the processor's floating-point control.
   bool uses_floats() const { return uses_floats_; }
   std::vector<std::string> required_features() const;
@@ -84,7 +86,7 @@ class ModuleImpl final : public code::CodeOwner, public std::enable_shared_from_
   }
 
   /// Returns the images of the module's data, made by the first who asks.
-  const DataImages::Made& data_images() const { return data_images_.of(wasm_, bytes_); }
+  const DataImages::Made& data_images() const { return data_images_.of(wasm_, bytes_, memory_checks_); }
   const DataImages::Made* made_data_images() const { return data_images_.made(); }
 
   /// Returns what messages call the module and its functions; decoded when first asked for.
@@ -132,6 +134,8 @@ class ModuleImpl final : public code::CodeOwner, public std::enable_shared_from_
   wasm::KeyedMap<std::string_view, uint32_t> export_index_;  ///< views of the names in exports_
   CompileStats stats_;
   bool interruptible_;
+  bool slab_memories_;
+  std::vector<code::MemoryCheck> memory_checks_;
   bool uses_floats_;
   DataImages data_images_;
 

@@ -101,6 +101,12 @@ struct Config {
   /// (docs/performance.md, "Wide products"). Changes no result. A property of the compiled code: what is loaded from a
   /// code file is as it was compiled.
   bool wide_products = true;
+  /// Has small memories share address space, so that a process can have more of them than the system gives it mappings:
+  /// those of a declared maximum of at most 1 MiB that a module neither imports nor exports nor shares between threads.
+  /// Their accesses are compared with the memory's size, which takes time (docs/decisions/instances.md), and such a
+  /// memory can't be given to another instance as an import (a `link` error), even if the host has a handle to it. A
+  /// property of the compiled code: what is loaded from a code file is as it was compiled.
+  bool slab_memories = false;
   /// Lists all code, as it comes, in /tmp/perf-PID.map, where Linux's `perf` looks for the names of functions. Lines
   /// are added and never taken back: code of modules that are gone stays listed.
   bool perf_map = false;

@@ -15,6 +15,7 @@ struct MemorySlots {
   uint64_t kept = 0;            ///< that are ready now
   uint64_t resident_bytes = 0;  ///< pages that these keep, at most
   uint64_t made = 0;            ///< of new address space
+  uint64_t made_on_slabs = 0;   ///< of these, without a mapping of their own (Config::slab_memories)
   uint64_t reused = 0;          ///< taken by a memory that found one ready
   /// How they were made clean: by comparing all pages with the first contents (memories of up to 64 KiB), by comparing
   /// those that the system says were written (PAGEMAP_SCAN, Linux 6.7), or by giving back all that was written.
@@ -28,6 +29,7 @@ struct MemorySlots {
     kept += other.kept;
     resident_bytes += other.resident_bytes;
     made += other.made;
+    made_on_slabs += other.made_on_slabs;
     reused += other.reused;
     compared += other.compared;
     scanned += other.scanned;

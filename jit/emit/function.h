@@ -238,9 +238,13 @@ class FunctionEmitter {
   Value effective_address(const wasm::MemArg& mem, Value address);
   /// Returns the address of an access, checked where the guard does not do that.
   Value access_pointer(const wasm::MemArg& mem, Value address, uint32_t bytes);
-  code::MemoryCheck check_of(uint32_t memory) const { return code::memory_check(plan_.module.memories[memory]); }
+  code::MemoryCheck check_of(uint32_t memory) const { return plan_.checks[memory]; }
   Value memory_bytes(uint32_t memory);
   Value memory_base(uint32_t memory);
+  /// Returns the size of a memory that has the same as long as it lives; nullopt if that is not known.
+  std::optional<uint64_t> constant_bytes(uint32_t memory) const;
+  /// Traps unless all `bytes` at index + offset lie in a memory of `size` bytes.
+  void check_constant_end(const wasm::MemArg& mem, Value index, uint32_t bytes, uint64_t size);
   /// Traps unless all `bytes` at the effective address lie in the memory, and it did not wrap.
   void check_end(const wasm::MemArg& mem, Value effective, uint32_t bytes);
   void check_alignment(Value effective, uint32_t bytes);

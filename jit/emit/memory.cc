@@ -15,6 +15,9 @@
 //
 // MemoryCheck::end. The end of the access is compared: bytes behind the size are backed up to the system's next page.
 //
+// MemoryCheck::slab. The end of the access is compared: behind the memory lies another one. No other code can grow it,
+// so if it declares equal least and greatest sizes, that is what the index is compared with.
+//
 // Loads and stores are volatile: a load that LLVM finds dead must still trap, and no store may move across a trap.
 #include <utility>
 
@@ -82,6 +85,12 @@ Value FunctionEmitter::effective_address(const MemArg& mem, Value address) {
   return mem.offset ? b_.CreateAdd(index, int64(mem.offset)) : index;
 }
 
+std::optional<uint64_t> FunctionEmitter::constant_bytes(uint32_t memory) const {
+  const MemoryType& type = plan_.module.memories[memory];
+  if (check_of(memory) != code::MemoryCheck::slab || type.limits.min != type.limits.max) return std::nullopt;
+  return type.limits.min << type.page_size_log2;
+}
+
 Value FunctionEmitter::memory_bytes(uint32_t memory) {
   Value def =
       invariant_load(module_.ptr, context_address(plan_.context.memory(memory) + offsetof(code::ContextMemory, def)));
@@ -115,6 +124,13 @@ void FunctionEmitter::check_end(const MemArg& mem, Value effective, uint32_t byt
   trap_if(b_.CreateICmpUGT(b_.CreateAdd(effective, int64(bytes)), memory_bytes(memory)), kind);
 }
 
+void FunctionEmitter::check_constant_end(const MemArg& mem, Value index, uint32_t bytes, uint64_t size) {
+  // No sum wraps: where offset and width do not fit, no index does.
+  const bool fits = mem.offset <= size && bytes <= size - mem.offset;
+  Value last = llvm::ConstantInt::get(index->getType(), fits ? size - mem.offset - bytes : 0);
+  trap_if(fits ? b_.CreateICmpUGT(index, last) : b_.getTrue(), TrapKind::out_of_bounds_memory);
+}
+
 Value FunctionEmitter::memory_base(uint32_t memory) {
   auto load_base = [&] {
     return invariant_load(module_.ptr,
@@ -135,7 +151,11 @@ Value FunctionEmitter::access_pointer(const MemArg& mem, Value address, uint32_t
   uint32_t memory = raw(mem.memory);
   Value base = memory_base(memory);
   code::MemoryCheck check = check_of(memory);
-  if (check == code::MemoryCheck::end || mem.offset > code::kGuardBytes - code::kMaxAccessBytes) {
+  const auto constant = constant_bytes(memory);
+  if (constant) {
+    check_constant_end(mem, address, bytes, *constant);
+  } else if (check == code::MemoryCheck::end || check == code::MemoryCheck::slab ||
+             mem.offset > code::kGuardBytes - code::kMaxAccessBytes) {
     Value effective = effective_address(mem, address);
     check_end(mem, effective, bytes);
     return b_.CreateGEP(module_.i8, base, effective);

@@ -32,10 +32,11 @@ struct ModulePlan {
   code::ContextLayout context;
   code::RunPageLayout run_page;
   Calls calls;
-  bool instrumented;    ///< code counts entries and turns of loops
-  bool fast_selection;  ///< for the pipeline at o0: traps are emitted for jit/passes/trap_kinds.h
-  bool interruptible;   ///< loop heads check whether the group has to stop
-  bool deterministic;   ///< Config::deterministic
+  bool instrumented;                      ///< code counts entries and turns of loops
+  bool fast_selection;                    ///< for the pipeline at o0: traps are emitted for jit/passes/trap_kinds.h
+  bool interruptible;                     ///< loop heads check whether the group has to stop
+  bool deterministic;                     ///< Config::deterministic
+  std::vector<code::MemoryCheck> checks;  ///< by index of the memory
 
   ModulePlan(const wasm::Module& m, const code::CodeSettings& settings, Calls how, bool instrument)
       : module(m),
@@ -45,7 +46,8 @@ struct ModulePlan {
         instrumented(instrument),
         fast_selection(how == Calls::slots),
         interruptible(settings.interruptible),
-        deterministic(settings.deterministic) {}
+        deterministic(settings.deterministic),
+        checks(code::memory_checks(m, settings.slab_memories)) {}
 };
 
 /// The name of the run page's symbol. Those of functions are described at function_of_symbol in jit/link.h.

@@ -87,6 +87,7 @@ Result<Acquired> acquire_anew(const EngineImpl& engine, std::span<const uint8_t>
   Acquired acquired;
   ROTOR_TRY(acquired.wasm, wasm::decode_module(bytes, {.features = config.features, .bodies_elsewhere = false}));
   acquired.interruptible = config.interruptible;
+  acquired.slab_memories = config.slab_memories;
   if (config.mode == CompileMode::lazy)
     ROTOR_CHECK(prepare(engine, bytes, acquired));
   else
@@ -120,6 +121,7 @@ Result<Acquired> acquire_stored(const EngineImpl& engine, StoredCode stored, boo
   for (const code::FunctionCode& function : code.functions) fits &= function.func < defined;
   acquired.has_stubs = code.flags & code::CodeFile::kHasStubs;
   acquired.interruptible = code.flags & code::CodeFile::kInterruptible;
+  acquired.slab_memories = code.flags & code::CodeFile::kSlabMemories;
   acquired.uses_floats = code.flags & code::CodeFile::kUsesFloats;
   if (acquired.has_stubs) fits &= code.text.size() >= code::Stubs::stub(defined);
   if (!fits) return fail(ErrorKind::corrupt, stored.name + ": its code is not of its module");

@@ -42,6 +42,7 @@ struct Acquired {
   bool has_bodies = true;                   ///< functions can be compiled
   bool has_stubs = false;                   ///< text begins with stubs (code/stubs.h)
   bool interruptible = false;               ///< the Config::interruptible that the code was compiled with
+  bool slab_memories = false;               ///< likewise of Config::slab_memories
   bool uses_floats = true;                  ///< wasm::BodyDecoder::uses_floats of the bodies
   std::vector<std::string> cpu_features;    ///< that the code needs
   code::RegionLayout region;

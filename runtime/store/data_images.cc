@@ -43,8 +43,9 @@ void write(std::span<const Placed> segments, std::span<const uint8_t> bytes, uin
 }
 
 /// Makes what the segments, in order, leave. Errors: io.
-Result<std::shared_ptr<const memory::SlotContents>> make_contents(const Written& data, std::span<const uint8_t> bytes) {
-  if (data.bytes < DataImages::kLeastBytes && data.extent <= DataImages::kMostCopiedExtent) {
+Result<std::shared_ptr<const memory::SlotContents>> make_contents(const Written& data, std::span<const uint8_t> bytes,
+                                                                  bool on_slab) {
+  if (on_slab || (data.bytes < DataImages::kLeastBytes && data.extent <= DataImages::kMostCopiedExtent)) {
     std::vector<uint8_t> copied(data.extent);
     write(data.segments, bytes, copied.data());
     return std::make_shared<const memory::CopiedContents>(std::move(copied));
@@ -81,12 +82,13 @@ std::vector<Written> place_data(const wasm::Module& module, Module::DataInit& ho
   return by_memory;
 }
 
-DataImages::Made make(const wasm::Module& module, std::span<const uint8_t> bytes) {
+DataImages::Made make(const wasm::Module& module, std::span<const uint8_t> bytes,
+                      std::span<const code::MemoryCheck> checks) {
   DataImages::Made made;
   made.contents.resize(module.memories.size());
   std::vector<Written> data = place_data(module, made.how);
   for (size_t i = module.imported_memories; !data.empty() && i < module.memories.size(); ++i) {
-    auto contents = make_contents(data[i], bytes);
+    auto contents = make_contents(data[i], bytes, checks[i] == code::MemoryCheck::slab);
     if (!contents) {
       made.how = Module::DataInit::no_memory_for_image;
       data.clear();
@@ -103,10 +105,11 @@ DataImages::Made make(const wasm::Module& module, std::span<const uint8_t> bytes
 
 }  // namespace
 
-const DataImages::Made& DataImages::of(const wasm::Module& module, std::span<const uint8_t> bytes) const {
+const DataImages::Made& DataImages::of(const wasm::Module& module, std::span<const uint8_t> bytes,
+                                       std::span<const code::MemoryCheck> checks) const {
   if (const Made* made = made_.load(std::memory_order_acquire)) return *made;
   // Two threads that come first at once each make them, and one keeps them.
-  auto fresh = std::make_unique<const Made>(make(module, bytes));
+  auto fresh = std::make_unique<const Made>(make(module, bytes, checks));
   const Made* expected = nullptr;
   if (made_.compare_exchange_strong(expected, fresh.get(), std::memory_order_acq_rel)) return *fresh.release();
   return *expected;

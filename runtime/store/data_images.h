@@ -9,6 +9,7 @@
 #include <span>
 #include <vector>
 
+#include "code/abi.h"
 #include "memory/slot_pool.h"
 #include "rotor/module.h"
 #include "wasm/module.h"
@@ -18,7 +19,8 @@ namespace rotor::runtime {
 /// Belongs to a module. Thread-safe; takes no lock, so that a fork finds none taken.
 class DataImages {
  public:
-  /// Data that end below this offset are copied into a memory, if they are of fewer than kLeastBytes; else mapped.
+  /// Data that end below this offset are copied into a memory, if they are of fewer than kLeastBytes; else mapped. In a
+  /// slab all are copied.
   static constexpr uint64_t kMostCopiedExtent = 64 << 10;
   /// A mapping and its faults cost as much as a copy of so many bytes.
   static constexpr uint64_t kLeastBytes = 32 << 10;
@@ -36,8 +38,10 @@ class DataImages {
     bool have_data = false;
     Module::DataInit how = Module::DataInit::copied;
   };
-  /// Makes the contents the first time. `bytes`: the module's, which hold the segments' contents.
-  const Made& of(const wasm::Module& module, std::span<const uint8_t> bytes) const;
+  /// Makes the contents the first time. `bytes`: the module's, which hold the segments' contents; `checks`: those of
+  /// its memories.
+  const Made& of(const wasm::Module& module, std::span<const uint8_t> bytes,
+                 std::span<const code::MemoryCheck> checks) const;
   /// Returns what was made; nullptr before the first instantiation.
   const Made* made() const { return made_.load(std::memory_order_acquire); }
 

@@ -169,7 +169,7 @@ class Instantiation {
     const DataImages::Made& data = module_.data_images();
     for (uint32_t i = wasm_.imported_memories; i < wasm_.memories.size(); ++i) {
       ROTOR_TRY(auto memory, MemoryImpl::create(wasm_.memories[i], instance_.options.limits.memory, memory_budget(),
-                                                data.contents[i]));
+                                                data.contents[i], module_.on_slab(i)));
       set_memory(i, std::move(memory));
     }
     return {};
@@ -185,7 +185,7 @@ class Instantiation {
   Result<void> restore_memories(const SnapshotImpl& snapshot) {
     for (uint32_t i = wasm_.imported_memories; i < wasm_.memories.size(); ++i) {
       ROTOR_TRY(auto memory, MemoryImpl::create(wasm_.memories[i], instance_.options.limits.memory, memory_budget(),
-                                                snapshot.memories[i]));
+                                                snapshot.memories[i], module_.on_slab(i)));
       set_memory(i, std::move(memory));
     }
     return {};

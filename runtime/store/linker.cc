@@ -80,7 +80,14 @@ Result<void> check_import(const Extern& item, const ModuleImpl& module, uint32_t
   }
   if (auto* memory = std::get_if<Memory>(&item)) {
     auto impl = detail::Access::lock(*memory);
-    return impl ? check_type(impl->type(), wanted) : stale(wanted);
+    if (!impl) return stale(wanted);
+    ROTOR_CHECK(check_type(impl->type(), wanted));
+    // Compiled code relies on it: behind a memory on a slab lie those of others.
+    if (impl->check() == code::memory_check(std::get<MemoryType>(wanted.type))) return {};
+    return fail(ErrorKind::link,
+                fmt::format("import {}: the memory is on a slab (Config::slab_memories), which only the module that "
+                            "defines it can use",
+                            import_text(wanted)));
   }
   auto impl = detail::Access::lock(std::get<Global>(item));
   if (!impl) return stale(wanted);

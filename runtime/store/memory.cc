@@ -17,6 +17,8 @@ namespace rotor::runtime {
 
 namespace {
 
+static_assert(code::kMostSlabBytes == memory::Slab::kMostPartBytes);
+
 /// Returns the pages that an index of the memory's type reaches, at most those of kMaxMemoryBytes.
 uint64_t most_pages(const MemoryType& type) {
   if (type.is64) return code::kMaxMemoryBytes >> type.page_size_log2;
@@ -44,9 +46,10 @@ uint64_t MemoryImpl::reach_bytes(const MemoryType& type, uint64_t limit_bytes) {
 
 Result<std::shared_ptr<MemoryImpl>> MemoryImpl::create(const MemoryType& type, const MemoryLimits& limits,
                                                        std::shared_ptr<Budget> budget,
-                                                       std::shared_ptr<const memory::SlotContents> contents) {
+                                                       std::shared_ptr<const memory::SlotContents> contents,
+                                                       bool on_slab) {
   ROTOR_CHECK(check_type(type));
-  std::shared_ptr<MemoryImpl> memory(new MemoryImpl(type, limits));
+  std::shared_ptr<MemoryImpl> memory(new MemoryImpl(type, limits, on_slab));
   memory->limit_bytes_ = reach_bytes(type, limits.limit_bytes);
   memory->budget_ = budget ? std::move(budget) : std::make_shared<Budget>(memory->limit_bytes_);
   uint64_t pages = type.limits.min;
@@ -57,7 +60,8 @@ Result<std::shared_ptr<MemoryImpl>> MemoryImpl::create(const MemoryType& type, c
   const auto kind = limits.imageable ? Space::Kind::imageable : Space::Kind::plain;
   std::unique_ptr<Space> space;
   if (contents && kind == Space::Kind::plain) {
-    ROTOR_TRY(space, Space::of(std::move(contents), bytes, memory->limit_bytes_, memory->reserved_bytes()));
+    const auto place = on_slab && !contents->image() ? memory::Place::slab : memory::Place::reservation;
+    ROTOR_TRY(space, Space::of(std::move(contents), bytes, memory->limit_bytes_, memory->reserved_bytes(), place));
   } else {
     const bool of_image = contents && contents->image();
     ROTOR_TRY(space, Space::create(of_image ? 0 : bytes, memory->limit_bytes_, memory->reserved_bytes(), kind));
@@ -82,10 +86,11 @@ void MemoryImpl::use_space(std::unique_ptr<memory::LinearMemory> space) {
 
 uint64_t MemoryImpl::reserved_bytes() const {
   // Returns the whole reach of a 32-bit index and a static offset, whatever the limit: compiled code checks no bound.
-  if (code::memory_check(type_) == code::MemoryCheck::guard) return code::kReservedBytes;
+  if (check() == code::MemoryCheck::guard) return code::kReservedBytes;
   // For other checks compiled code compares with the size. What the memory may grow to is reserved, so that its base
   // never moves.
-  return memory::os::round_up_to_page(limit_bytes_) + code::kGuardBytes;
+  const uint64_t reach_bytes = memory::os::round_up_to_page(limit_bytes_);
+  return check() == code::MemoryCheck::slab ? reach_bytes : reach_bytes + code::kGuardBytes;
 }
 
 Result<void> MemoryImpl::charge(uint64_t pages) {

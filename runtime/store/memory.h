@@ -17,11 +17,13 @@ namespace rotor::runtime {
 class MemoryImpl {
  public:
   /// Makes a memory that begins with `contents`, unless that is null, and has their size or the type's least size,
-  /// whichever is larger. Its bytes are taken from `budget`, or from a budget of its own if that is null. Errors:
-  /// limit, io, invalid_argument (no such type).
+  /// whichever is larger. Its bytes are taken from `budget`, or from a budget of its own if that is null. `on_slab`:
+  /// all code that will use it checks accesses for a memory on a slab, and it is put on one if `contents` are copied.
+  /// Errors: limit, io, invalid_argument (no such type).
   static Result<std::shared_ptr<MemoryImpl>> create(const MemoryType& type, const MemoryLimits& limits,
                                                     std::shared_ptr<Budget> budget = nullptr,
-                                                    std::shared_ptr<const memory::SlotContents> contents = nullptr);
+                                                    std::shared_ptr<const memory::SlotContents> contents = nullptr,
+                                                    bool on_slab = false);
   /// Returns the most bytes that a memory of that type can have under a limit.
   static uint64_t reach_bytes(const MemoryType& type, uint64_t limit_bytes);
   ~MemoryImpl();
@@ -38,6 +40,8 @@ class MemoryImpl {
   uint64_t limit_bytes() const { return limit_bytes_; }
   /// Returns the bytes of address space that it takes, which depend on its type and limits alone.
   uint64_t reserved_bytes() const;
+  /// Returns how code that uses it has to check accesses.
+  code::MemoryCheck check() const { return on_slab_ ? code::MemoryCheck::slab : code::memory_check(type_); }
   uint64_t denied_growths() const { return denied_.load(std::memory_order_relaxed); }
   /// Returns its type, with the current size as the minimum.
   MemoryType type() const;
@@ -72,8 +76,8 @@ class MemoryImpl {
   WaitQueue waiters;
 
  private:
-  MemoryImpl(const MemoryType& type, const MemoryLimits& limits)
-      : type_(type), limits_(limits), is_new_(!limits.imageable) {}
+  MemoryImpl(const MemoryType& type, const MemoryLimits& limits, bool on_slab)
+      : type_(type), limits_(limits), on_slab_(on_slab), is_new_(!limits.imageable) {}
   /// Has `space` be its address space.
   void use_space(std::unique_ptr<memory::LinearMemory> space);
   /// Exchanges the address space for a slot of the image's. Returns false if somebody may know the base, or there is no
@@ -91,6 +95,7 @@ class MemoryImpl {
   std::unique_ptr<memory::LinearMemory> space_;
   MemoryType type_;
   MemoryLimits limits_;
+  const bool on_slab_;
   std::shared_ptr<Budget> budget_;
   std::atomic<uint64_t> charged_bytes_{0};  ///< of the budget: its size, and what it is growing by
   uint64_t limit_bytes_ = 0;

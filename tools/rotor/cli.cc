@@ -127,6 +127,7 @@ void EngineOptions::add_to(CLI::App& command, int default_opt, const char* defau
                   "what compiling a function may come to, a byte, before its values are kept in memory")
       ->group("");
   command.add_flag("!--no-wide-products", wide_products, "leave products of 128 bits as wasm code computes them");
+  command.add_flag("--slab-memories", slab_memories, "small memories of a module's own share mappings, with checks");
   add_features(command, features);
 }
 
@@ -169,6 +170,7 @@ Config EngineOptions::config() const {
   config.interruptible = interruptible;
   config.deterministic = deterministic;
   config.wide_products = wide_products;
+  config.slab_memories = slab_memories;
   config.compile_steps_per_byte = compile_steps_per_byte;
   config.compile_memory_bytes = compile_memory_bytes;
   config.compile_deadline_ms = static_cast<uint64_t>(compile_deadline_s * 1000);
