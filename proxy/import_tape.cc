@@ -175,6 +175,16 @@ void ImportTape::on_write(uint64_t address, std::span<const uint8_t> bytes) {
                     plan_.imports[answers_[open_].import_index].shown);
 }
 
+void ImportTape::on_follow(uint64_t address, uint32_t pointer) {
+  HostEffect* effect = add_effect(HostEffect::Kind::follow);
+  if (!effect) return;
+  effect->base = base_of(address, &effect->offset);
+  nested_.push_back(pointer);
+  if (effect->base.kind == Symbol::Kind::none && unrecordable_.empty())
+    unrecordable_ = fmt::format("{} follows a pointer that no pointer argument of it leads to; let the policy run it",
+                                plan_.imports[answers_[open_].import_index].shown);
+}
+
 void ImportTape::on_table_set(std::string_view table, uint64_t index, ValType type, Slot element) {
   HostEffect* effect = add_effect(HostEffect::Kind::table_set);
   if (!effect) return;
@@ -267,6 +277,13 @@ Result<void> ImportTape::give_effect(const HostEffect& effect, Caller& caller, c
   Result<void> done;
   switch (effect.kind) {
     case HostEffect::Kind::write: done = caller.write(value_of(effect.base, 0) + effect.offset, effect.bytes); break;
+    case HostEffect::Kind::follow: {
+      uint32_t pointer = 0;
+      done =
+          caller.read(value_of(effect.base, 0) + effect.offset, {reinterpret_cast<uint8_t*>(&pointer), sizeof pointer});
+      nested.push_back(pointer);
+      break;
+    }
     case HostEffect::Kind::table_set:
       done = caller.table_set(effect.name, value_of(effect.base, effect.offset),
                               Value::from_bits(effect.type, effect.slot));

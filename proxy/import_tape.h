@@ -45,6 +45,7 @@ class ImportTape final : public ImportObserver {
 
   Result<void> on_import(uint32_t import_index, Caller& caller, Slot* slots, const HostFunction& host) override;
   void on_write(uint64_t address, std::span<const uint8_t> bytes) override;
+  void on_follow(uint64_t address, uint32_t pointer) override;
   void on_table_set(std::string_view table, uint64_t index, ValType type, Slot element) override;
   void on_table_grow(std::string_view table, uint64_t delta, ValType type, Slot init) override;
   void on_nested_call(std::string_view name, std::span<const Value> args, std::span<const Value> results) override;
@@ -77,7 +78,7 @@ class ImportTape final : public ImportObserver {
   std::vector<HostAnswer> answers_;
   size_t next_ = 0;           ///< index of the answer to be given next
   size_t open_ = kNone;       ///< index of the answer being recorded; kNone: none, or a function that runs
-  std::vector<Slot> nested_;  ///< results of the open answer's nested calls
+  std::vector<Slot> nested_;  ///< results of the open answer's nested calls, and pointers that it followed
   std::string unrecordable_;
   std::string divergence_;
   bool state_changed_ = false;

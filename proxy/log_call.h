@@ -25,10 +25,10 @@ struct Symbol {
 
 /// What a host function did to its guest while it answered.
 struct HostEffect {
-  enum class Kind : uint8_t { write, table_set, table_grow, nested_call };
+  enum class Kind : uint8_t { write, follow, table_set, table_grow, nested_call };
   Kind kind = Kind::write;
-  Symbol base = {};       ///< write: what the address is relative to
-  uint64_t offset = 0;    ///< write: from the base; table_set: the index; table_grow: by how much
+  Symbol base = {};       ///< write, follow: what the address is relative to
+  uint64_t offset = 0;    ///< write, follow: from the base; table_set: the index; table_grow: by how much
   std::string name = {};  ///< of the table or the export
   ValType type = ValType::i32;
   Slot slot = 0;  ///< the element

@@ -112,6 +112,7 @@ Result<void> ProxyImpl::drop(uint64_t number) {
 
 /// Begins a call. Returns whether it leaves something behind. Errors: those of Rewinder::begin_call.
 Result<bool> ProxyImpl::begin_unrecorded(uint32_t index, const Rewinder::Numbers& numbers) {
+  rewinder_->hear(gate_.active(), calls_);
   Result<bool> changes = rewinder_->begin_call(index, numbers, calls_ + 1);
   if (!changes) {
     stale_handles_++;

@@ -158,9 +158,14 @@ void Rewinder::note_change(size_t source, uint64_t call_number) {
   stale_.set(1);
 }
 
-/// Hears what the active's host functions said.
 void Rewinder::hear(LiveGuest& active, uint64_t calls) {
   if (active.tape().take_state_changed()) note_change(plan_.exports.size() + kHostFunction, calls);
+  if (state_.is_stale() || active.poison || !checkpoint_->saved) return;
+  bool changed = false;
+  auto asked = detail::guarded("has_changed_since",
+                               [&] { changed = active.guest().has_changed_since(checkpoint_->saved.get()); });
+  if (!asked) warmer_.note_problem(asked.error());
+  if (!asked || changed) note_change(plan_.exports.size() + kHostState, calls);
 }
 
 // ---- checkpoints ----------------------------------------------------------------------------------------------------
@@ -280,6 +285,7 @@ std::string Rewinder::changers() const {
     if (count) text += fmt::format("{}{} {}", text.empty() ? "" : ", ", what, count);
   };
   add("a host function by Caller::state_changed", changes_[counts.size() + kHostFunction]);
+  add("host state", changes_[counts.size() + kHostState]);
   add("Lease::memory", changes_[counts.size() + kLeaseMemory]);
   add("what a probe found", changes_[counts.size() + kProbe]);
   return text;

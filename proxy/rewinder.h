@@ -46,6 +46,8 @@ class Rewinder {
   /// Returns whether so much leaked since the checkpoint that a rewind is worth it before the next change, which keeps
   /// what leaked until then.
   bool has_leaked(double use) const { return !state_.is_stale() && use >= state_.use() + policy_.checkpoint.grown; }
+  /// Hears what the active's host functions said, and asks for its host state: a change makes the checkpoint stale.
+  void hear(LiveGuest& active, uint64_t calls);
   /// Notes that a call is about to be made, the `call_number`-th. Returns whether it leaves something behind. Errors:
   /// stale_handle (an argument is a number that a rewind took).
   Result<bool> begin_call(uint32_t export_index, const Numbers& args, uint64_t call_number);
@@ -103,10 +105,9 @@ class Rewinder {
 
  private:
   /// What leaves something behind and is no export; counted behind these.
-  enum Other : uint32_t { kHostFunction, kLeaseMemory, kProbe, kOthers };
+  enum Other : uint32_t { kHostFunction, kHostState, kLeaseMemory, kProbe, kOthers };
 
   void note_change(size_t source, uint64_t call_number);
-  void hear(LiveGuest& active, uint64_t calls);
   bool holds_newer() const;
   Result<std::shared_ptr<const StandbyImage>> image_of(LiveGuest& active);
   void ask_probes(LiveGuest& active);

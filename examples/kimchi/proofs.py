@@ -57,9 +57,9 @@ def main():
         said = run(options, min(options.at_a_time, options.proofs - total['calls']))
         total['runs'] += 1
         for name in SUMS:
-            total[name] += said[name]
+            total[name] += said.get(name, 0)  # replay has no checkpoints
         for name in MOST:
-            total[name] = max(total[name], said[name])
+            total[name] = max(total[name], said.get(name, 0))
         if options.state:
             written = options.state.with_suffix('.new')
             written.write_text(json.dumps(total))

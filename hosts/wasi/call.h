@@ -98,6 +98,10 @@ class Call {
     }
     return {};
   }
+  /// Says that what is read goes to the pieces whose list lies there. Pre: `pieces` was called with the same.
+  void follow(uint32_t address, uint32_t count) {
+    for (uint32_t i = 0; i < count; ++i) caller_.follows(address + uint64_t{i} * sizeof(GuestIovec));
+  }
   /// Says that the first `size_bytes` of the pieces were written to.
   void edited(const Pieces& pieces, uint64_t size_bytes) {
     auto memory = caller_.view(0, 0);

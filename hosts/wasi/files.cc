@@ -29,6 +29,7 @@ Outcome<DescriptorRef> file(Call& call, uint32_t fd, Rights rights) {
 Outcome<void> seek(Call& call, const Descriptor& file, int64_t delta, int whence, uint32_t result) {
   const off_t offset = lseek(file.fd, delta, whence);
   if (offset < 0) return fail_of_system();
+  call.table().note_change();
   return call.store(result, static_cast<uint64_t>(offset));
 }
 
@@ -94,6 +95,7 @@ Outcome<void> fd_fdstat_set_flags(Call& call, uint32_t fd, uint32_t flags) {
   ROTOR_TRY(DescriptorRef found, call.table().get(fd, kFdFdstatSetFlags));
   if (flags & ~uint32_t{kAllFdFlags}) return fail(Errno::inval);
   found->flags = static_cast<uint16_t>(flags);
+  call.table().note_change();
   return {};
 }
 
@@ -103,6 +105,7 @@ Outcome<void> fd_fdstat_set_rights(Call& call, uint32_t fd, uint64_t rights, uin
   // Another thread may have taken some meanwhile: no right comes back.
   found->rights &= rights;
   found->inheriting &= inheriting;
+  call.table().note_change();
   return {};
 }
 

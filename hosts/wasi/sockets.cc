@@ -56,6 +56,7 @@ Outcome<void> sock_recv(Call& call, uint32_t fd, uint32_t pieces, uint32_t count
   if (flags & ~uint32_t{kReceivePeek | kReceiveWaitAll}) return fail(Errno::inval);
   Pieces to;
   ROTOR_CHECK(call.pieces(pieces, count, to));
+  call.follow(pieces, count);
   const bool waits_for_all = flags & kReceiveWaitAll && from->type == FileType::socket_stream;
   const int peek = flags & kReceivePeek ? MSG_PEEK : 0;
   ROTOR_TRY(Message message, receive(call, *from, to, peek));
@@ -70,6 +71,7 @@ Outcome<void> sock_recv(Call& call, uint32_t fd, uint32_t pieces, uint32_t count
     taken += message.bytes;
   }
   call.edited(to, taken);
+  if (taken > 0 && !peek) call.table().note_taken();
   ROTOR_CHECK(call.store(result, static_cast<uint32_t>(taken)));
   return call.store(result_flags, static_cast<uint16_t>(message.flags & MSG_TRUNC ? kReceivedTruncated : 0));
 }

@@ -62,6 +62,7 @@ Outcome<DescriptorRef> Table::directory(uint32_t fd, Rights wanted) const {
 
 Outcome<uint32_t> Table::add(DescriptorRef descriptor) {
   std::lock_guard lock(mutex_);
+  note_change();
   auto free = std::ranges::find(open_, nullptr);
   if (free == open_.end()) {
     if (open_.size() >= max_) return fail(Errno::mfile);
@@ -76,6 +77,7 @@ Outcome<void> Table::close(uint32_t fd) {
   DescriptorRef closed;  // destroyed without the lock: closing may take long
   std::lock_guard lock(mutex_);
   if (!has(fd)) return fail(Errno::badf);
+  note_change();
   closed = std::move(open_[fd]);
   return {};
 }
@@ -85,9 +87,62 @@ Outcome<void> Table::renumber(uint32_t from, uint32_t to) {
   std::lock_guard lock(mutex_);
   if (!has(from) || !has(to)) return fail(Errno::badf);
   if (from == to) return {};
+  note_change();
   closed = std::exchange(open_[to], std::move(open_[from]));
   open_[from] = nullptr;
   return {};
+}
+
+std::vector<SavedTable::Entry> Table::entries() const {
+  std::vector<DescriptorRef> open;
+  {
+    std::lock_guard lock(mutex_);
+    open = open_;
+  }
+  while (!open.empty() && !open.back()) open.pop_back();
+  std::vector<SavedTable::Entry> entries;
+  for (DescriptorRef& descriptor : open) {
+    SavedTable::Entry& entry = entries.emplace_back();
+    if (!descriptor) continue;
+    entry.rights = descriptor->rights;
+    entry.inheriting = descriptor->inheriting;
+    entry.flags = descriptor->flags;
+    // Who only appends has no position that matters.
+    const bool appends = entry.flags & kAppend && !(entry.rights & kFdRead);
+    if (descriptor->is_file() && !appends) entry.position = lseek(descriptor->fd, 0, SEEK_CUR);
+    entry.descriptor = std::move(descriptor);
+  }
+  return entries;
+}
+
+SavedTable Table::save() const {
+  SavedTable saved;
+  saved.changes = changes_.load(std::memory_order_relaxed);  // before: what changes meanwhile counts as a change
+  saved.taken = taken_.load(std::memory_order_relaxed);
+  saved.entries = entries();
+  return saved;
+}
+
+bool Table::equals(const SavedTable& saved) const {
+  if (saved.taken != taken_.load(std::memory_order_relaxed)) return false;
+  return saved.changes == changes_.load(std::memory_order_relaxed) || saved.entries == entries();
+}
+
+void Table::restore(const SavedTable& saved) {
+  std::vector<DescriptorRef> open;  // what was opened since is closed without the lock
+  for (const SavedTable::Entry& entry : saved.entries) {
+    open.push_back(entry.descriptor);
+    if (!entry.descriptor) continue;
+    entry.descriptor->rights = entry.rights;
+    entry.descriptor->inheriting = entry.inheriting;
+    entry.descriptor->flags = entry.flags;
+    if (entry.position >= 0) (void)lseek(entry.descriptor->fd, entry.position, SEEK_SET);
+  }
+  {
+    std::lock_guard lock(mutex_);
+    open_.swap(open);
+    note_change();
+  }
 }
 
 size_t Table::count() const {

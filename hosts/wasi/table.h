@@ -53,6 +53,21 @@ Outcome<TypeAndRights> look_at(int fd);
 /// Returns WASI's type for a mode of stat.
 FileType type_of_mode(uint32_t mode);
 
+/// What a table's descriptors were at a moment. What was closed since stays open as long as this is kept.
+struct SavedTable {
+  struct Entry {
+    DescriptorRef descriptor;  ///< null: the number was free
+    Rights rights = 0;
+    Rights inheriting = 0;
+    uint16_t flags = 0;
+    int64_t position = -1;  ///< in a file; -1: there is none, or each write is at the end
+    bool operator==(const Entry&) const = default;
+  };
+  std::vector<Entry> entries;  ///< by number; none behind the last that was open
+  uint64_t changes = 0;
+  uint64_t taken = 0;
+};
+
 /// Thread-safe.
 class Table {
  public:
@@ -69,11 +84,26 @@ class Table {
   Outcome<void> renumber(uint32_t from, uint32_t to);
   size_t count() const;
 
+  // For rotation: what a guest had open.
+
+  /// Notes that a position, the flags or the rights of a descriptor changed.
+  void note_change() { changes_.fetch_add(1, std::memory_order_relaxed); }
+  /// Notes that something was taken that can't be given back: out of a pipe, a terminal, a socket or a stream.
+  void note_taken() { taken_.fetch_add(1, std::memory_order_relaxed); }
+  SavedTable save() const;
+  /// Returns whether all is as it was when that was saved.
+  bool equals(const SavedTable& saved) const;
+  /// Makes it so again but for what was taken: closes what was opened since, and opens what was closed.
+  void restore(const SavedTable& saved);
+
  private:
+  std::vector<SavedTable::Entry> entries() const;
   bool has(uint32_t fd) const { return fd < open_.size() && open_[fd]; }
   mutable std::mutex mutex_;
   const uint32_t max_;
   std::vector<DescriptorRef> open_;
+  std::atomic<uint64_t> changes_{0};  ///< of any kind; the same number: nothing changed
+  std::atomic<uint64_t> taken_{0};
 };
 
 }  // namespace rotor::wasi

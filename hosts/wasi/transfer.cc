@@ -4,12 +4,21 @@
 namespace rotor::wasi {
 namespace {
 
+/// Notes what a read or write changes of a descriptor that the guest has: the position in a file, or what a pipe held.
+void note(Table& table, const Descriptor& descriptor, std::optional<uint64_t> offset, bool takes) {
+  if (offset) return;
+  if (descriptor.is_file()) return table.note_change();
+  if (takes) table.note_taken();
+}
+
 Outcome<void> read_into(Call& call, uint32_t fd, Rights rights, uint32_t pieces, uint32_t count,
                         std::optional<uint64_t> offset, uint32_t result) {
   ROTOR_TRY(DescriptorRef from, call.table().get(fd, rights));
   Pieces to;
   ROTOR_CHECK(call.pieces(pieces, count, to));
+  call.follow(pieces, count);
   ROTOR_TRY(uint64_t size, read_pieces(call, *from, to, offset));
+  if (size > 0) note(call.table(), *from, offset, true);
   call.edited(to, size);
   return call.store(result, static_cast<uint32_t>(size));
 }
@@ -20,6 +29,7 @@ Outcome<void> write_from(Call& call, uint32_t fd, Rights rights, uint32_t pieces
   Pieces from;
   ROTOR_CHECK(call.pieces(pieces, count, from));
   ROTOR_TRY(uint64_t size, write_pieces(call, *to, from, offset));
+  if (size > 0) note(call.table(), *to, offset, false);
   return call.store(result, static_cast<uint32_t>(size));
 }
 

@@ -101,6 +101,9 @@ class Caller {
   Result<std::span<uint8_t>> edit(uint64_t address, uint64_t size_bytes) const;
   /// Says that this function wrote to bytes that `edit` gave. Pre: they lie in memory 0.
   void edited(uint64_t address, uint64_t size_bytes) const;
+  /// Says that this function goes to where the pointer leads, an i32, that lies at `address` in memory 0: that what it
+  /// writes later may lie there. An ImportObserver that repeats the writes on another instance then finds the place.
+  void follows(uint64_t address) const;
   /// Bytes that memory 0 has now. Errors: not_found.
   Result<uint64_t> memory_bytes() const;
   /// Of an exported table: what Table's functions do. Errors: theirs; not_found.

@@ -25,6 +25,8 @@ class ImportObserver {
   virtual Result<void> on_import(uint32_t import_index, Caller& caller, Slot* slots, const HostFunction& host) = 0;
   /// Called after Caller::write wrote to memory 0.
   virtual void on_write(uint64_t /*address*/, std::span<const uint8_t> /*bytes*/) {}
+  /// Called by Caller::follows; `pointer` lies at `address` in memory 0.
+  virtual void on_follow(uint64_t /*address*/, uint32_t /*pointer*/) {}
   /// Called after Caller::table_set and Caller::table_grow did so.
   virtual void on_table_set(std::string_view /*table*/, uint64_t /*index*/, ValType /*type*/, Slot /*element*/) {}
   /// Called after Caller::table_grow did so; `delta` counts elements.

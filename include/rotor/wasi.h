@@ -22,6 +22,7 @@
 #include "rotor/instance.h"
 #include "rotor/linker.h"
 #include "rotor/module.h"
+#include "rotor/proxy/guest.h"
 #include "rotor/result.h"
 
 namespace rotor::wasi {
@@ -154,6 +155,7 @@ class Environment {
  private:
   friend class Builder;
   friend void define(Linker& linker, const Environment& environment);
+  friend GuestFactory guests(InstancePre pre, const Environment& environment, Limits limits);
   explicit Environment(std::shared_ptr<EnvironmentImpl> impl) : impl_(std::move(impl)) {}
   std::shared_ptr<EnvironmentImpl> impl_;
 };
@@ -208,6 +210,14 @@ class Builder {
 /// Defines all 46 functions of wasi_snapshot_preview1. They work on memory 0 of the instance that calls them. The
 /// linker keeps the environment.
 void define(Linker& linker, const Environment& environment);
+
+/// Returns guests for a proxy that are linked with `pre`, of a linker that `environment` was defined in. They share it:
+/// what the active has open, the instance that takes its place has. With RotationMode::checkpoint descriptors belong to
+/// a checkpoint: it is stale while they are not what they were (numbers, files, positions, flags, rights; what was read
+/// from a pipe, terminal, socket or stream never comes back), and a rewind, as after a trap, makes them so again: it
+/// closes what was opened since. So the environment is the proxy's alone, and the factory one proxy's. Otherwise as
+/// linked_guests.
+GuestFactory guests(InstancePre pre, const Environment& environment, Limits limits = {});
 
 /// Returns whether the module imports from wasi_snapshot_preview1. Errors: unsupported, which names a WASI that is not
 /// this one: an older or newer preview, or a function that preview 1 does not have.

@@ -97,6 +97,13 @@ void Caller::edited(uint64_t address, uint64_t size_bytes) const {
   if (auto bytes = bytes_at(instance_, address, size_bytes)) observer->on_write(address, *bytes);
 }
 
+void Caller::follows(uint64_t address) const {
+  ImportObserver* observer = instance_ ? observer_of(instance_) : nullptr;
+  uint32_t pointer = 0;
+  if (!observer || !read(address, {reinterpret_cast<uint8_t*>(&pointer), sizeof pointer})) return;
+  observer->on_follow(address, pointer);
+}
+
 Result<uint64_t> Caller::memory_bytes() const {
   if (!instance_) return no_instance();
   ROTOR_TRY(Memory memory, instance_->memory0());

@@ -40,6 +40,14 @@ class Guest {
   /// references stand for): given to the factory as GuestRequest::saved for every guest restored from that image, and
   /// kept as long as it. Called while no call runs, with the workers stopped; for a checkpoint, of the active.
   virtual Result<std::shared_ptr<const void>> save() { return nullptr; }
+  /// Whether `has_changed_since` says anything. Asked once, when the guest was made.
+  virtual bool tracks_host_state() const { return false; }
+  /// With RotationMode::checkpoint: returns whether host state is no longer what it was when `save` returned `saved`,
+  /// of this guest or of the one that it took the place of. Then the checkpoint is stale, as after
+  /// Caller::state_changed; but what is back as it was (a file that was opened and closed) has not changed. Asked of
+  /// the active while no call runs, before calls too, so it must be quick; not after a trap: what the call did that
+  /// trapped is undone by `on_rotate` of the next guest.
+  virtual bool has_changed_since(const void* /*saved*/) { return false; }
   /// This guest is about to take the place of another: takes over host state that is neither replayed nor in the image
   /// (open files, connections). Called on a thread that calls the proxy, with the gate closed, so it must be quick. An
   /// error keeps the old one in place and fails the warm-up. The old one may have trapped; and where it is exchanged

@@ -1,0 +1,57 @@
+// Guests of a proxy that share an environment: descriptors across rotations.
+#include <atomic>
+#include <utility>
+
+#include "hosts/wasi/environment.h"
+#include "rotor/wasi.h"
+
+namespace rotor::wasi {
+namespace {
+
+class EnvironmentGuest final : public Guest {
+ public:
+  EnvironmentGuest(std::unique_ptr<Guest> linked, std::shared_ptr<EnvironmentImpl> environment,
+                   std::shared_ptr<const void> saved, bool is_active)
+      : linked_(std::move(linked)),
+        environment_(std::move(environment)),
+        saved_(std::move(saved)),
+        is_active_(is_active) {}
+
+  Instance& instance() override { return linked_->instance(); }
+  Result<void> start_workers(const GroupRule& group) override { return linked_->start_workers(group); }
+  Result<void> stop_workers(const GroupRule& group) override { return linked_->stop_workers(group); }
+  /// Saves for a checkpoint, which is of the active. The image of a standby (replay) has no descriptors of its own.
+  Result<std::shared_ptr<const void>> save() override {
+    if (!is_active_) return nullptr;
+    return std::make_shared<const SavedTable>(environment_->table.save());
+  }
+  bool tracks_host_state() const override { return true; }
+  bool has_changed_since(const void* saved) override {
+    return !environment_->table.equals(*static_cast<const SavedTable*>(saved));
+  }
+  Result<void> on_rotate(Guest&) override {
+    is_active_ = true;
+    if (saved_) environment_->table.restore(*static_cast<const SavedTable*>(saved_.get()));
+    return {};
+  }
+
+ private:
+  const std::unique_ptr<Guest> linked_;
+  const std::shared_ptr<EnvironmentImpl> environment_;
+  const std::shared_ptr<const void> saved_;  ///< with the checkpoint that this is made from
+  bool is_active_;
+};
+
+}  // namespace
+
+GuestFactory guests(InstancePre pre, const Environment& environment, Limits limits) {
+  return [linked = linked_guests(std::move(pre), std::move(limits)), impl = environment.impl_,
+          made = std::make_shared<std::atomic<bool>>(false)](
+             const GuestRequest& request) -> Result<std::unique_ptr<Guest>> {
+    ROTOR_TRY(std::unique_ptr<Guest> guest, linked(request));
+    const bool is_first = !made->exchange(true);
+    return std::make_unique<EnvironmentGuest>(std::move(guest), impl, request.saved, is_first);
+  };
+}
+
+}  // namespace rotor::wasi
