@@ -131,7 +131,7 @@ TEST_F(WasiGuests, WhatABuildReadComesFromTheLog) {
   EXPECT_EQ(call(proxy, "keep", 'a'), 4);
   EXPECT_EQ(call(proxy, "learn", 4), 'o');
   EXPECT_EQ(call(proxy, "learn", 4), 'n');
-  ASSERT_TRUE(proxy.rotate());
+  leak(proxy);  // the next lease waits for the standby
   EXPECT_EQ(proxy.call("learned")->i32(), 'n');
   EXPECT_EQ(proxy.counters().rotations, 1u) << proxy.counters().last_problem << proxy.counters().off_reason;
   EXPECT_EQ(proxy.counters().divergences, 0u) << proxy.counters().last_problem;
