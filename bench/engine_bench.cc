@@ -139,6 +139,31 @@ void kernel(benchmark::State& state, const char* name, int32_t argument) {
   for (auto _ : state) benchmark::DoNotOptimize(must(state, run(argument)));
 }
 
+/// Measures calls of a function that stores once, and so says at its entry that it writes, unless the memory is
+/// imported: the arguments are the level and whether it is.
+void kernel_of_stores(benchmark::State& state) {
+  const std::string text =
+      R"((module )" + std::string(state.range(1) ? R"((import "env" "m" (memory 1)))" : "(memory 1)") + R"(
+    (func $put (param i32) (i32.store8 (local.get 0) (i32.const 1)))
+    (func (export "puts") (param $n i32) (result i32)
+      (loop $again
+        (call $put (i32.and (local.get $n) (i32.const 0xffff)))
+        (br_if $again (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))
+      (local.get $n))))";
+  Config config;
+  config.mode = CompileMode::aot;
+  config.opt = state.range(0) == 0 ? OptLevel::o0 : OptLevel::o1;
+  Engine engine = must(state, Engine::create(std::move(config)));
+  MemoryType type;
+  type.limits.min = 1;
+  Linker linker(engine);
+  linker.define("env", "m", must(state, Memory::create(engine, type)));
+  Module module = must(state, Module::compile(engine, must(state, wat_to_wasm(text))));
+  Instance instance = must(state, linker.instantiate(module));
+  auto run = must(state, instance.get_typed<int32_t(int32_t)>("puts"));
+  for (auto _ : state) benchmark::DoNotOptimize(must(state, run(1'000'000)));
+}
+
 /// Measures what checks of memories on slabs cost (Config::slab_memories): the arguments are the level, whether they
 /// are on one, and whether the memory can grow.
 void kernel_on_slab(benchmark::State& state, const char* name, int32_t argument) {
@@ -273,6 +298,10 @@ ROTOR_KERNEL(count, 1'000'000);
 ROTOR_KERNEL(sum, 1'000'000);
 ROTOR_KERNEL(sieve, 65536);
 ROTOR_KERNEL(fib, 25);
+BENCHMARK(kernel_of_stores)
+    ->ArgNames({"opt", "imported"})
+    ->ArgsProduct({{0, 1}, {0, 1}})
+    ->Unit(benchmark::kMicrosecond);
 #define ROTOR_SLAB_KERNEL(name, argument)                  \
   BENCHMARK_CAPTURE(kernel_on_slab, name, #name, argument) \
       ->ArgNames({"opt", "slab", "grows"})                 \

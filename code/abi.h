@@ -171,9 +171,13 @@ struct alignas(16) Context {
   uint64_t* results;       ///< more than kMaxRegisterResults results of this context's functions; a tail call's words
   void* instance;          ///< runtime::InstanceImpl; not for compiled code
   void* host;              ///< runtime::HostImport, if this is a host function's context
+  /// 1: what the memories hold that the module defines may have changed. Each function that stores to one sets it at
+  /// its entry, so that an instance none of whose calls came there leaves its memories as they were, which is found
+  /// without a look at their pages.
+  uint8_t may_have_written;
 };
-static_assert(sizeof(Context) == 32 && offsetof(Context, activation) == 0 && offsetof(Context, results) == 8 &&
-              offsetof(Context, instance) == 16);
+static_assert(sizeof(Context) == 48 && offsetof(Context, activation) == 0 && offsetof(Context, results) == 8 &&
+              offsetof(Context, instance) == 16 && offsetof(Context, may_have_written) == 32);
 
 /// The layout of a context, as byte offsets. It depends on the module alone.
 struct ContextLayout {

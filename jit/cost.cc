@@ -196,7 +196,7 @@ class CostCounter::Sink : public wasm::EmptySink {
   Value simd_numeric(wasm::SimdNumericOp, std::span<const Value>) { return one(kSimd); }
 
  private:
-  static constexpr uint32_t kPrologue = 12, kLoopHead = 4, kTrap = 4, kSimd = 10;
+  static constexpr uint32_t kPrologue = 14, kLoopHead = 4, kTrap = 4, kSimd = 10;
 
   /// An open block, with what decides how many phis its label or end gets.
   struct Frame {

@@ -47,14 +47,9 @@ LinearMemory::~LinearMemory() {
   if (!slot_.base) return;
   // If there is a file, it is mapped in place of the contents, and the slots can't take the reservation.
   if (contents_ && !file_)
-    contents_->slots().give(*contents_, slot_, accessible_bytes());
+    contents_->slots().give(*contents_, slot_, accessible_bytes(), use_);
   else
     slot_.release();
-}
-
-void LinearMemory::give_back_untouched() {
-  assert(slot_.of_pool);
-  contents_->slots().give(*contents_, std::exchange(slot_, {}), accessible_bytes(), SlotPool::Use::untouched);
 }
 
 uint64_t LinearMemory::grow(uint64_t delta_bytes) {

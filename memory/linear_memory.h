@@ -39,9 +39,9 @@ class LinearMemory final : ForkHooks {
                                                   Place place = Place::reservation);
   /// Gives its address space to the slots of the contents that it was made of, or back to the system.
   ~LinearMemory();
-  /// Does the same at once, with nothing to make clean. Pre: made by `of`, and since then neither written to nor grown.
-  /// Post: it can only be destroyed.
-  void give_back_untouched();
+  /// Says that it was neither written to nor grown since it was made, so that there is nothing to make clean when it is
+  /// destroyed, which comes next.
+  void note_untouched() { use_ = SlotPool::Use::untouched; }
   LinearMemory(const LinearMemory&) = delete;
 
   uint8_t* base() const { return slot_.base; }
@@ -107,6 +107,7 @@ class LinearMemory final : ForkHooks {
   void after_fork_in_child() override;
 
   Slot slot_;
+  SlotPool::Use use_ = SlotPool::Use::written;
   uint64_t max_bytes_ = 0;
   Kind kind_ = Kind::plain;
   std::optional<os::MemoryFile> file_;            ///< mapped shared: imageable and not sealed

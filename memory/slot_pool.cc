@@ -464,7 +464,13 @@ void SlotPool::give(const SlotContents& contents, Slot slot, uint64_t used_bytes
     learn_from(contents, slot, used_bytes);
     return slot.release();
   }
-  if (use == Use::untouched) return add(slot);
+  if (use == Use::untouched) {
+    assert(used_bytes == slot.accessible_bytes);
+    add(slot);
+    std::lock_guard lock(mutex_);
+    ++counts_.untouched;
+    return;
+  }
   if (const auto cleaned = clean(contents, slot, used_bytes)) {
     std::lock_guard lock(mutex_);
     ++(cleaned->by == Cleaning::compare ? counts_.compared

@@ -17,8 +17,12 @@ struct MemorySlots {
   uint64_t made = 0;            ///< of new address space
   uint64_t made_on_slabs = 0;   ///< of these, without a mapping of their own (Config::slab_memories)
   uint64_t reused = 0;          ///< taken by a memory that found one ready
-  /// How they were made clean: by comparing all pages with the first contents (memories of up to 64 KiB), by comparing
-  /// those that the system says were written (PAGEMAP_SCAN, Linux 6.7), or by giving back all that was written.
+  /// Given back by memories that nobody had written to, so that there was nothing to make clean: no function of the
+  /// module that stores was called, the host neither wrote nor asked where the bytes are, and no other instance had it.
+  uint64_t untouched = 0;
+  /// How the others were made clean: by comparing all pages with the first contents (memories of up to 64 KiB), by
+  /// comparing those that the system says were written (PAGEMAP_SCAN, Linux 6.7), or by giving back all that was
+  /// written.
   uint64_t compared = 0;
   uint64_t scanned = 0;         ///< as `compared` says
   uint64_t discarded = 0;       ///< as `compared` says
@@ -34,6 +38,7 @@ struct MemorySlots {
     compared += other.compared;
     scanned += other.scanned;
     discarded += other.discarded;
+    untouched += other.untouched;
     restored_bytes += other.restored_bytes;
     return *this;
   }

@@ -80,14 +80,14 @@ void FunctionEmitter::check_alignment(Value effective, uint32_t bytes) {
   trap_if(b_.CreateICmpNE(b_.CreateAnd(effective, int64(bytes - 1)), int64(0)), TrapKind::unaligned_atomic);
 }
 
-Value FunctionEmitter::atomic_pointer(const MemArg& mem, Value address, uint32_t bytes) {
+Value FunctionEmitter::atomic_pointer(const MemArg& mem, Value address, uint32_t bytes, Effect effect) {
   check_alignment(effective_address(mem, address), bytes);
-  return access_pointer(mem, address, bytes);
+  return effect == Effect::writes ? written_pointer(mem, address, bytes) : access_pointer(mem, address, bytes);
 }
 
 Value FunctionEmitter::atomic_load(wasm::AtomicLoadOp op, const MemArg& mem, Value address) {
   auto [bytes, is_i64, operation] = atomic_access_of(op);
-  Value pointer = atomic_pointer(mem, address, bytes);
+  Value pointer = atomic_pointer(mem, address, bytes, Effect::reads);
   auto* load = mark(b_.CreateAlignedLoad(b_.getIntNTy(bytes * 8), pointer, llvm::Align(bytes), /*isVolatile=*/true));
   load->setAtomic(AtomicOrdering::SequentiallyConsistent);
   return b_.CreateZExt(load, is_i64 ? module_.i64 : module_.i32);
@@ -95,7 +95,7 @@ Value FunctionEmitter::atomic_load(wasm::AtomicLoadOp op, const MemArg& mem, Val
 
 void FunctionEmitter::atomic_store(wasm::AtomicStoreOp op, const MemArg& mem, Value address, Value value) {
   uint32_t bytes = atomic_access_of(op).bytes;
-  Value pointer = atomic_pointer(mem, address, bytes);
+  Value pointer = atomic_pointer(mem, address, bytes, Effect::writes);
   auto* store = mark(b_.CreateAlignedStore(b_.CreateTrunc(value, b_.getIntNTy(bytes * 8)), pointer, llvm::Align(bytes),
                                            /*isVolatile=*/true));
   store->setAtomic(AtomicOrdering::SequentiallyConsistent);
@@ -103,7 +103,7 @@ void FunctionEmitter::atomic_store(wasm::AtomicStoreOp op, const MemArg& mem, Va
 
 Value FunctionEmitter::atomic_rmw(wasm::AtomicRmwOp op, const MemArg& mem, Value address, Value value) {
   auto [bytes, is_i64, operation] = atomic_access_of(op);
-  Value pointer = atomic_pointer(mem, address, bytes);
+  Value pointer = atomic_pointer(mem, address, bytes, Effect::writes);
   auto* rmw = mark(b_.CreateAtomicRMW(operation, pointer, b_.CreateTrunc(value, b_.getIntNTy(bytes * 8)),
                                       llvm::MaybeAlign(bytes), AtomicOrdering::SequentiallyConsistent));
   rmw->setVolatile(true);
@@ -113,7 +113,7 @@ Value FunctionEmitter::atomic_rmw(wasm::AtomicRmwOp op, const MemArg& mem, Value
 Value FunctionEmitter::atomic_cmpxchg(wasm::AtomicCmpxchgOp op, const MemArg& mem, Value address, Value expected,
                                       Value replacement) {
   uint32_t bytes = atomic_access_of(op).bytes;
-  Value pointer = atomic_pointer(mem, address, bytes);
+  Value pointer = atomic_pointer(mem, address, bytes, Effect::writes);
   llvm::IntegerType* narrow = b_.getIntNTy(bytes * 8);
   llvm::Type* wide = expected->getType();
   // `expected` is wrapped to the access's width, as the proposal's tests have it.

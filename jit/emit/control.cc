@@ -42,6 +42,7 @@ void FunctionEmitter::begin_inlined(const FuncType& type, std::span<const ValTyp
 void FunctionEmitter::begin_function(llvm::Function* function, wasm::FuncIndex func, const FuncType& type) {
   type_ = &type;
   memory_base_ = nullptr;
+  notes_writes_ = false;
   turns_ = nullptr;
   uniform_ = false;
   function_ = function;

@@ -238,6 +238,10 @@ class FunctionEmitter {
   Value effective_address(const wasm::MemArg& mem, Value address);
   /// Returns the address of an access, checked where the guard does not do that.
   Value access_pointer(const wasm::MemArg& mem, Value address, uint32_t bytes);
+  /// Does the same for an access that writes.
+  Value written_pointer(const wasm::MemArg& mem, Value address, uint32_t bytes);
+  /// Has the function say at its entry that it may write a memory (Context::may_have_written).
+  void note_writes();
   code::MemoryCheck check_of(uint32_t memory) const { return plan_.checks[memory]; }
   Value memory_bytes(uint32_t memory);
   Value memory_base(uint32_t memory);
@@ -249,7 +253,9 @@ class FunctionEmitter {
   void check_end(const wasm::MemArg& mem, Value effective, uint32_t bytes);
   void check_alignment(Value effective, uint32_t bytes);
   Value load_bytes(const wasm::MemArg& mem, Value address, llvm::Type* type, uint32_t bytes);
-  Value atomic_pointer(const wasm::MemArg& mem, Value address, uint32_t bytes);
+  /// What an atomic instruction does to memory.
+  enum class Effect : uint8_t { reads, writes };
+  Value atomic_pointer(const wasm::MemArg& mem, Value address, uint32_t bytes, Effect effect);
 
   // Tables.
   Value table_def(uint32_t table);
@@ -285,6 +291,7 @@ class FunctionEmitter {
   /// The block where parameters are stored; what is loaded once per function is loaded at its beginning.
   llvm::BasicBlock* entry_ = nullptr;
   llvm::Value* memory_base_ = nullptr;  ///< of memory 0, once loaded
+  bool notes_writes_ = false;           ///< note_writes was called
   std::vector<llvm::AllocaInst*> locals_;
   uint64_t offset_ = 0;
   llvm::DebugLoc location_;

@@ -167,6 +167,22 @@ Value FunctionEmitter::access_pointer(const MemArg& mem, Value address, uint32_t
   return mem.offset ? b_.CreateConstGEP1_64(module_.i8, pointer, mem.offset) : pointer;
 }
 
+void FunctionEmitter::note_writes() {
+  // One store for all that is inlined.
+  if (inlined_) return inlined_->caller.note_writes();
+  if (std::exchange(notes_writes_, true)) return;
+  llvm::IRBuilderBase::InsertPointGuard guard(b_);
+  b_.SetInsertPoint(entry_, entry_->begin());
+  // Volatile, so that no store to the memory comes before it.
+  b_.CreateStore(b_.getInt8(1), context_address(offsetof(code::Context, may_have_written)), /*isVolatile=*/true);
+}
+
+Value FunctionEmitter::written_pointer(const MemArg& mem, Value address, uint32_t bytes) {
+  // An imported memory always counts as written: its owner is another instance, or the host.
+  if (raw(mem.memory) >= plan_.module.imported_memories) note_writes();
+  return access_pointer(mem, address, bytes);
+}
+
 namespace {
 
 /// Returns the bytes that a scalar takes in memory.
@@ -226,7 +242,7 @@ Value FunctionEmitter::load(LoadOp op, const MemArg& mem, Value address) {
 
 void FunctionEmitter::store(StoreOp op, const MemArg& mem, Value address, Value value) {
   llvm::Type* type = stored_type(op);
-  Value pointer = access_pointer(mem, address, bytes_of(type));
+  Value pointer = written_pointer(mem, address, bytes_of(type));
   if (value->getType() != type) value = b_.CreateTrunc(value, type);
   mark(b_.CreateAlignedStore(value, pointer, llvm::Align(1), /*isVolatile=*/true));
 }

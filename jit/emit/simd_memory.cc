@@ -83,7 +83,7 @@ Value FunctionEmitter::simd_load(SimdLoadOp op, const MemArg& mem, Value address
 #pragma GCC diagnostic pop
 
 void FunctionEmitter::simd_store(wasm::SimdStoreOp op, const MemArg& mem, Value address, Value value) {
-  Value pointer = access_pointer(mem, address, simd_bytes(op));
+  Value pointer = written_pointer(mem, address, simd_bytes(op));
   mark(b_.CreateAlignedStore(value, pointer, llvm::Align(1), /*isVolatile=*/true));
 }
 
@@ -97,7 +97,7 @@ Value FunctionEmitter::simd_load_lane(wasm::SimdLoadLaneOp op, const MemArg& mem
 void FunctionEmitter::simd_store_lane(wasm::SimdStoreLaneOp op, const MemArg& mem, uint8_t lane, Value address,
                                       Value vector) {
   uint32_t bytes = simd_bytes(op);
-  Value pointer = access_pointer(mem, address, bytes);
+  Value pointer = written_pointer(mem, address, bytes);
   Value number = b_.CreateExtractElement(simd_.as(shape_of_bytes(bytes), vector), uint64_t{lane});
   mark(b_.CreateAlignedStore(number, pointer, llvm::Align(1), /*isVolatile=*/true));
 }

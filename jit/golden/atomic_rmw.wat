@@ -14,25 +14,27 @@ target triple = "x86_64-unknown-linux-gnu"
 ; "add"
 ; Function Attrs: nounwind
 define hidden swiftcc i32 @f0(ptr swiftself %0, i32 %1, i32 %2) #0 !rotor.entry !3 {
-  %4 = getelementptr i8, ptr %0, i32 32
+  %4 = getelementptr i8, ptr %0, i32 48
   %5 = load ptr, ptr %4, align 8, !invariant.load !5
-  %6 = zext i32 %1 to i64
-  %7 = add i64 %6, 2
-  %8 = and i64 %7, 1
-  %9 = icmp ne i64 %8, 0
-  br i1 %9, label %10, label %11
+  %6 = getelementptr i8, ptr %0, i32 32
+  store volatile i8 1, ptr %6, align 1
+  %7 = zext i32 %1 to i64
+  %8 = add i64 %7, 2
+  %9 = and i64 %8, 1
+  %10 = icmp ne i64 %9, 0
+  br i1 %10, label %11, label %12
 
-10:                                               ; preds = %3
+11:                                               ; preds = %3
   call void @llvm.ubsantrap(i8 10) #2, !dbg !6  ; module offset 0x24
   unreachable
 
-11:                                               ; preds = %3
-  %12 = getelementptr i8, ptr %5, i64 %6
-  %13 = getelementptr i8, ptr %12, i64 2
-  %14 = trunc i32 %2 to i16
-  %15 = atomicrmw volatile add ptr %13, i16 %14 seq_cst, align 2, !dbg !6  ; module offset 0x24
-  %16 = zext i16 %15 to i32
-  ret i32 %16
+12:                                               ; preds = %3
+  %13 = getelementptr i8, ptr %5, i64 %7
+  %14 = getelementptr i8, ptr %13, i64 2
+  %15 = trunc i32 %2 to i16
+  %16 = atomicrmw volatile add ptr %14, i16 %15 seq_cst, align 2, !dbg !6  ; module offset 0x24
+  %17 = zext i16 %16 to i32
+  ret i32 %17
 }
 
 ; Function Attrs: cold noreturn nounwind memory(inaccessiblemem: write)

@@ -14,9 +14,9 @@ target triple = "x86_64-unknown-linux-gnu"
 ; "caller"
 ; Function Attrs: nounwind
 define hidden swiftcc { i32, i64 } @f1(ptr swiftself %0, i32 %1) #0 !rotor.entry !3 {
-  %3 = getelementptr i8, ptr %0, i32 40
+  %3 = getelementptr i8, ptr %0, i32 56
   %4 = load ptr, ptr %3, align 8, !invariant.load !5
-  %5 = getelementptr i8, ptr %0, i32 48
+  %5 = getelementptr i8, ptr %0, i32 64
   %6 = load ptr, ptr %5, align 8, !invariant.load !5
   %7 = call swiftcc { i32, i64 } %4(ptr swiftself %6, i32 %1, double 2.000000e+00) #1, !dbg !6  ; module offset 0x35
   %8 = extractvalue { i32, i64 } %7, 0

@@ -15,7 +15,7 @@ target triple = "x86_64-unknown-linux-gnu"
 ; "caller"
 ; Function Attrs: nounwind
 define hidden swiftcc i32 @f0(ptr swiftself %0, i32 %1) #0 !rotor.entry !3 {
-  %3 = getelementptr i8, ptr %0, i32 32
+  %3 = getelementptr i8, ptr %0, i32 48
   %4 = load ptr, ptr %3, align 8, !invariant.load !5
   %5 = getelementptr i8, ptr %4, i32 8
   %6 = load i64, ptr %5, align 8

@@ -17,9 +17,9 @@ target triple = "x86_64-unknown-linux-gnu"
 ; "set"
 ; Function Attrs: nounwind
 define hidden swiftcc void @f0(ptr swiftself %0, i32 %1) #0 !rotor.entry !3 {
-  %3 = getelementptr i8, ptr %0, i32 48
+  %3 = getelementptr i8, ptr %0, i32 64
   store volatile i32 %1, ptr %3, align 4
-  %4 = getelementptr i8, ptr %0, i32 32
+  %4 = getelementptr i8, ptr %0, i32 48
   %5 = load ptr, ptr %4, align 8, !invariant.load !5
   %6 = load i32, ptr %5, align 4, !invariant.load !5
   %7 = add i32 %1, %6

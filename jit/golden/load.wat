@@ -17,7 +17,7 @@ target triple = "x86_64-unknown-linux-gnu"
 ; "load"
 ; Function Attrs: nounwind
 define hidden swiftcc i64 @f0(ptr swiftself %0, i32 %1) #0 !rotor.entry !3 {
-  %3 = getelementptr i8, ptr %0, i32 32
+  %3 = getelementptr i8, ptr %0, i32 48
   %4 = load ptr, ptr %3, align 8, !invariant.load !5
   %5 = zext i32 %1 to i64
   %6 = getelementptr i8, ptr %4, i64 %5
@@ -51,7 +51,7 @@ target triple = "x86_64-unknown-linux-gnu"
 ; "load"
 ; Function Attrs: nounwind
 define hidden swiftcc i64 @f0(ptr swiftself %0, i32 %1) #0 !rotor.entry !3 {
-  %3 = getelementptr i8, ptr %0, i32 32
+  %3 = getelementptr i8, ptr %0, i32 48
   %4 = load ptr, ptr %3, align 8, !invariant.load !5
   %5 = zext i32 %1 to i64
   %6 = getelementptr i8, ptr %4, i64 %5

@@ -15,9 +15,9 @@ target triple = "x86_64-unknown-linux-gnu"
 ; "near"
 ; Function Attrs: nounwind
 define hidden swiftcc i32 @f0(ptr swiftself %0, i64 %1) #0 !rotor.entry !3 {
-  %3 = getelementptr i8, ptr %0, i32 32
+  %3 = getelementptr i8, ptr %0, i32 48
   %4 = load ptr, ptr %3, align 8, !invariant.load !5
-  %5 = getelementptr i8, ptr %0, i32 40
+  %5 = getelementptr i8, ptr %0, i32 56
   %6 = load ptr, ptr %5, align 8, !invariant.load !5
   %7 = getelementptr i8, ptr %6, i32 8
   %8 = load volatile i64, ptr %7, align 8
@@ -41,7 +41,7 @@ declare void @llvm.ubsantrap(i8 immarg) #1
 ; "far"
 ; Function Attrs: nounwind
 define hidden swiftcc i32 @f1(ptr swiftself %0, i64 %1) #0 !rotor.entry !7 {
-  %3 = getelementptr i8, ptr %0, i32 32
+  %3 = getelementptr i8, ptr %0, i32 48
   %4 = load ptr, ptr %3, align 8, !invariant.load !5
   %5 = add i64 %1, 67108864
   %6 = add i64 %5, 4
@@ -53,7 +53,7 @@ define hidden swiftcc i32 @f1(ptr swiftself %0, i64 %1) #0 !rotor.entry !7 {
   unreachable
 
 9:                                                ; preds = %2
-  %10 = getelementptr i8, ptr %0, i32 40
+  %10 = getelementptr i8, ptr %0, i32 56
   %11 = load ptr, ptr %10, align 8, !invariant.load !5
   %12 = getelementptr i8, ptr %11, i32 8
   %13 = load volatile i64, ptr %12, align 8

@@ -14,11 +14,11 @@ target triple = "x86_64-unknown-linux-gnu"
 ; "far"
 ; Function Attrs: nounwind
 define hidden swiftcc i32 @f0(ptr swiftself %0, i32 %1) #0 !rotor.entry !3 {
-  %3 = getelementptr i8, ptr %0, i32 32
+  %3 = getelementptr i8, ptr %0, i32 48
   %4 = load ptr, ptr %3, align 8, !invariant.load !5
   %5 = zext i32 %1 to i64
   %6 = add i64 %5, 67108864
-  %7 = getelementptr i8, ptr %0, i32 40
+  %7 = getelementptr i8, ptr %0, i32 56
   %8 = load ptr, ptr %7, align 8, !invariant.load !5
   %9 = getelementptr i8, ptr %8, i32 8
   %10 = load atomic volatile i64, ptr %9 monotonic, align 8

@@ -14,9 +14,9 @@ target triple = "x86_64-unknown-linux-gnu"
 
 ; Function Attrs: nounwind
 define hidden swiftcc i32 @f0(ptr swiftself %0, i32 %1) #0 !rotor.entry !3 {
-  %3 = getelementptr i8, ptr %0, i32 32
+  %3 = getelementptr i8, ptr %0, i32 48
   %4 = load ptr, ptr %3, align 8, !invariant.load !5
-  %5 = getelementptr i8, ptr %0, i32 48
+  %5 = getelementptr i8, ptr %0, i32 64
   %6 = load ptr, ptr %5, align 8, !invariant.load !5
   %7 = zext i32 %1 to i64
   %8 = getelementptr i8, ptr %6, i64 %7

@@ -16,14 +16,14 @@ target triple = "x86_64-unknown-linux-gnu"
 ; "grow"
 ; Function Attrs: nounwind
 define hidden swiftcc i32 @f0(ptr swiftself %0, i32 %1) #0 !rotor.entry !3 {
-  %3 = getelementptr i8, ptr %0, i32 32
+  %3 = getelementptr i8, ptr %0, i32 48
   %4 = load ptr, ptr %3, align 8, !invariant.load !5
   %5 = load ptr, ptr @rotor_run_page, align 8
   %6 = call i64 %5(ptr %0, i32 0, i64 1) #1, !dbg !6  ; module offset 0x20
   %7 = zext i32 %1 to i64
   %8 = getelementptr i8, ptr %4, i64 %7
   %9 = load volatile i32, ptr %8, align 1, !dbg !7  ; module offset 0x25
-  %10 = getelementptr i8, ptr %0, i32 40
+  %10 = getelementptr i8, ptr %0, i32 56
   %11 = load ptr, ptr %10, align 8, !invariant.load !5
   %12 = getelementptr i8, ptr %11, i32 8
   %13 = load atomic volatile i64, ptr %12 monotonic, align 8

@@ -17,7 +17,7 @@ target triple = "x86_64-unknown-linux-gnu"
 ; "splat"
 ; Function Attrs: nounwind
 define hidden swiftcc <2 x i64> @f0(ptr swiftself %0, i32 %1) #0 !rotor.entry !3 {
-  %3 = getelementptr i8, ptr %0, i32 32
+  %3 = getelementptr i8, ptr %0, i32 48
   %4 = load ptr, ptr %3, align 8, !invariant.load !5
   %5 = zext i32 %1 to i64
   %6 = getelementptr i8, ptr %4, i64 %5
@@ -32,7 +32,7 @@ define hidden swiftcc <2 x i64> @f0(ptr swiftself %0, i32 %1) #0 !rotor.entry !3
 ; "extend"
 ; Function Attrs: nounwind
 define hidden swiftcc <2 x i64> @f1(ptr swiftself %0, i32 %1) #0 !rotor.entry !7 {
-  %3 = getelementptr i8, ptr %0, i32 32
+  %3 = getelementptr i8, ptr %0, i32 48
   %4 = load ptr, ptr %3, align 8, !invariant.load !5
   %5 = zext i32 %1 to i64
   %6 = getelementptr i8, ptr %4, i64 %5
@@ -48,38 +48,42 @@ define hidden swiftcc <2 x i64> @f1(ptr swiftself %0, i32 %1) #0 !rotor.entry !7
 ; "store"
 ; Function Attrs: nounwind
 define hidden swiftcc void @f2(ptr swiftself %0, i32 %1, <2 x i64> %2) #0 !rotor.entry !9 {
-  %4 = getelementptr i8, ptr %0, i32 32
+  %4 = getelementptr i8, ptr %0, i32 48
   %5 = load ptr, ptr %4, align 8, !invariant.load !5
-  %6 = zext i32 %1 to i64
-  %7 = getelementptr i8, ptr %5, i64 %6
-  store volatile <2 x i64> %2, ptr %7, align 1, !dbg !10  ; module offset 0x3c
+  %6 = getelementptr i8, ptr %0, i32 32
+  store volatile i8 1, ptr %6, align 1
+  %7 = zext i32 %1 to i64
+  %8 = getelementptr i8, ptr %5, i64 %7
+  store volatile <2 x i64> %2, ptr %8, align 1, !dbg !10  ; module offset 0x3c
   ret void
 }
 
 ; "store_lane"
 ; Function Attrs: nounwind
 define hidden swiftcc void @f3(ptr swiftself %0, i32 %1, <2 x i64> %2) #0 !rotor.entry !11 {
-  %4 = getelementptr i8, ptr %0, i32 32
+  %4 = getelementptr i8, ptr %0, i32 48
   %5 = load ptr, ptr %4, align 8, !invariant.load !5
-  %6 = zext i32 %1 to i64
-  %7 = add i64 %6, 4294967295
-  %8 = getelementptr i8, ptr %0, i32 40
-  %9 = load ptr, ptr %8, align 8, !invariant.load !5
-  %10 = getelementptr i8, ptr %9, i32 8
-  %11 = load atomic volatile i64, ptr %10 monotonic, align 8
-  %12 = add i64 %7, 4
-  %13 = icmp ugt i64 %12, %11
-  br i1 %13, label %14, label %15
+  %6 = getelementptr i8, ptr %0, i32 32
+  store volatile i8 1, ptr %6, align 1
+  %7 = zext i32 %1 to i64
+  %8 = add i64 %7, 4294967295
+  %9 = getelementptr i8, ptr %0, i32 56
+  %10 = load ptr, ptr %9, align 8, !invariant.load !5
+  %11 = getelementptr i8, ptr %10, i32 8
+  %12 = load atomic volatile i64, ptr %11 monotonic, align 8
+  %13 = add i64 %8, 4
+  %14 = icmp ugt i64 %13, %12
+  br i1 %14, label %15, label %16
 
-14:                                               ; preds = %3
+15:                                               ; preds = %3
   call void @llvm.ubsantrap(i8 4) #2, !dbg !12  ; module offset 0x47
   unreachable
 
-15:                                               ; preds = %3
-  %16 = getelementptr i8, ptr %5, i64 %7
-  %17 = bitcast <2 x i64> %2 to <4 x i32>
-  %18 = extractelement <4 x i32> %17, i64 3
-  store volatile i32 %18, ptr %16, align 1, !dbg !12  ; module offset 0x47
+16:                                               ; preds = %3
+  %17 = getelementptr i8, ptr %5, i64 %8
+  %18 = bitcast <2 x i64> %2 to <4 x i32>
+  %19 = extractelement <4 x i32> %18, i64 3
+  store volatile i32 %19, ptr %17, align 1, !dbg !12  ; module offset 0x47
   ret void
 }
 

@@ -16,13 +16,15 @@ target triple = "x86_64-unknown-linux-gnu"
 ; "store"
 ; Function Attrs: nounwind
 define hidden swiftcc void @f0(ptr swiftself %0, i32 %1, i64 %2) #0 !rotor.entry !3 {
-  %4 = getelementptr i8, ptr %0, i32 32
+  %4 = getelementptr i8, ptr %0, i32 48
   %5 = load ptr, ptr %4, align 8, !invariant.load !5
-  %6 = zext i32 %1 to i64
-  %7 = getelementptr i8, ptr %5, i64 %6
-  %8 = trunc i64 %2 to i32
-  store volatile i32 %8, ptr %7, align 1, !dbg !6  ; module offset 0x22
-  store volatile i32 7, ptr %7, align 1, !dbg !7  ; module offset 0x29
+  %6 = getelementptr i8, ptr %0, i32 32
+  store volatile i8 1, ptr %6, align 1
+  %7 = zext i32 %1 to i64
+  %8 = getelementptr i8, ptr %5, i64 %7
+  %9 = trunc i64 %2 to i32
+  store volatile i32 %9, ptr %8, align 1, !dbg !6  ; module offset 0x22
+  store volatile i32 7, ptr %8, align 1, !dbg !7  ; module offset 0x29
   ret void
 }
 

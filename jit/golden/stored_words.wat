@@ -35,49 +35,53 @@ target triple = "x86_64-unknown-linux-gnu"
 ; "multi3"
 ; Function Attrs: nounwind
 define hidden swiftcc void @f0(ptr swiftself %0, i32 %1, i64 %2, i64 %3, i64 %4, i64 %5) #0 !rotor.entry !3 {
-  %7 = getelementptr i8, ptr %0, i32 32
+  %7 = getelementptr i8, ptr %0, i32 48
   %8 = load ptr, ptr %7, align 8, !invariant.load !5
-  %9 = zext i64 %2 to i128
-  %10 = zext i64 %4 to i128
-  %11 = mul nuw i128 %10, %9
-  %12 = lshr i128 %11, 64
-  %13 = trunc i128 %12 to i64
-  %14 = mul i64 %3, %4
-  %15 = mul i64 %2, %5
-  %16 = add i64 %14, %15
-  %17 = add i64 %13, %16
-  %18 = zext i32 %1 to i64
-  %19 = getelementptr i8, ptr %8, i64 %18
-  %20 = getelementptr i8, ptr %19, i64 8
-  store volatile i64 %17, ptr %20, align 1, !dbg !6  ; module offset 0xa6
-  %21 = trunc i128 %11 to i64
-  store volatile i64 %21, ptr %19, align 1, !dbg !7  ; module offset 0xba
+  %9 = getelementptr i8, ptr %0, i32 32
+  store volatile i8 1, ptr %9, align 1
+  %10 = zext i64 %2 to i128
+  %11 = zext i64 %4 to i128
+  %12 = mul nuw i128 %11, %10
+  %13 = lshr i128 %12, 64
+  %14 = trunc i128 %13 to i64
+  %15 = mul i64 %3, %4
+  %16 = mul i64 %2, %5
+  %17 = add i64 %15, %16
+  %18 = add i64 %14, %17
+  %19 = zext i32 %1 to i64
+  %20 = getelementptr i8, ptr %8, i64 %19
+  %21 = getelementptr i8, ptr %20, i64 8
+  store volatile i64 %18, ptr %21, align 1, !dbg !6  ; module offset 0xa6
+  %22 = trunc i128 %12 to i64
+  store volatile i64 %22, ptr %20, align 1, !dbg !7  ; module offset 0xba
   ret void
 }
 
 ; "product"
 ; Function Attrs: nounwind
 define hidden swiftcc i64 @f1(ptr swiftself %0, i32 %1, i64 %2, i64 %3) #1 !rotor.entry !8 {
-  %5 = getelementptr i8, ptr %0, i32 32
+  %5 = getelementptr i8, ptr %0, i32 48
   %6 = load ptr, ptr %5, align 8, !invariant.load !5
-  %7 = add i32 %1, 16
-  %8 = zext i64 %2 to i128
-  %9 = zext i64 %3 to i128
-  %10 = mul nuw i128 %9, %8
-  %11 = lshr i128 %10, 64
-  %12 = trunc i128 %11 to i64
-  %13 = zext i32 %7 to i64
-  %14 = getelementptr i8, ptr %6, i64 %13
-  %15 = getelementptr i8, ptr %14, i64 8
-  store volatile i64 %12, ptr %15, align 1, !dbg !9  ; module offset 0xcd
-  %16 = trunc i128 %10 to i64
-  store volatile i64 %16, ptr %14, align 1, !dbg !9  ; module offset 0xcd
-  %17 = zext i32 %1 to i64
-  %18 = getelementptr i8, ptr %6, i64 %17
-  %19 = getelementptr i8, ptr %18, i64 24
-  %20 = load volatile i64, ptr %19, align 1, !dbg !10  ; module offset 0xd1
-  %21 = xor i64 %12, %16
-  ret i64 %21
+  %7 = getelementptr i8, ptr %0, i32 32
+  store volatile i8 1, ptr %7, align 1
+  %8 = add i32 %1, 16
+  %9 = zext i64 %2 to i128
+  %10 = zext i64 %3 to i128
+  %11 = mul nuw i128 %10, %9
+  %12 = lshr i128 %11, 64
+  %13 = trunc i128 %12 to i64
+  %14 = zext i32 %8 to i64
+  %15 = getelementptr i8, ptr %6, i64 %14
+  %16 = getelementptr i8, ptr %15, i64 8
+  store volatile i64 %13, ptr %16, align 1, !dbg !9  ; module offset 0xcd
+  %17 = trunc i128 %11 to i64
+  store volatile i64 %17, ptr %15, align 1, !dbg !9  ; module offset 0xcd
+  %18 = zext i32 %1 to i64
+  %19 = getelementptr i8, ptr %6, i64 %18
+  %20 = getelementptr i8, ptr %19, i64 24
+  %21 = load volatile i64, ptr %20, align 1, !dbg !10  ; module offset 0xd1
+  %22 = xor i64 %13, %17
+  ret i64 %22
 }
 
 attributes #0 = { nounwind "frame-pointer"="all" "probe-stack"="inline-asm" }

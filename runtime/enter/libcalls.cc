@@ -44,6 +44,7 @@ int32_t memory_copy(code::Context* context, uint32_t dst_memory, uint32_t src_me
   uint8_t* to = memory_of(context, dst_memory).range(dst, size);
   const uint8_t* from = memory_of(context, src_memory).range(src, size);
   if (!to || !from) return kTrap;
+  context->may_have_written = 1;
   std::memmove(to, from, size);
   return kOk;
 }
@@ -51,6 +52,7 @@ int32_t memory_copy(code::Context* context, uint32_t dst_memory, uint32_t src_me
 int32_t memory_fill(code::Context* context, uint32_t memory, uint64_t dst, uint32_t byte, uint64_t size) {
   uint8_t* to = memory_of(context, memory).range(dst, size);
   if (!to) return kTrap;
+  context->may_have_written = 1;
   std::memset(to, static_cast<uint8_t>(byte), size);
   return kOk;
 }

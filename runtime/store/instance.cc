@@ -63,9 +63,11 @@ void InstanceImpl::retire() {
 }
 
 void InstanceImpl::release_memories() {
-  for (const std::shared_ptr<MemoryImpl>& memory : memories)
-    if (memory) memory->remove_user();
+  const uint32_t imported = module_impl().wasm().imported_memories;
+  for (uint32_t i = 0; i < memories.size(); ++i)
+    if (memories[i]) memories[i]->remove_user(i < imported || context->may_have_written);
   memories.clear();
+  context->may_have_written = 0;
 }
 
 code::GlobalCell* InstanceImpl::global_cell(uint32_t index) const {
@@ -210,6 +212,7 @@ bool InstanceImpl::memory_init(uint32_t memory, uint32_t segment, uint64_t dst, 
   uint8_t* to = memories[memory]->range(dst, size);
   // No sum wraps: both terms of a comparison are at most what there is.
   if (size > have || src > have - size || !to) return false;
+  context->may_have_written = 1;
   if (size) std::memcpy(to, module_impl().bytes().data() + data.begin + src, size);
   return true;
 }

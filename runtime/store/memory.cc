@@ -113,7 +113,10 @@ void MemoryImpl::settle() {
   budget_->give_back(charged_bytes_.exchange(size, std::memory_order_relaxed) - size);
 }
 
-MemoryImpl::~MemoryImpl() { budget_->give_back(charged_bytes_.load(std::memory_order_relaxed)); }
+MemoryImpl::~MemoryImpl() {
+  if (space_ && is_new_.load(std::memory_order_relaxed)) space_->note_untouched();
+  budget_->give_back(charged_bytes_.load(std::memory_order_relaxed));
+}
 
 Result<std::shared_ptr<const memory::Image>> MemoryImpl::seal_image(memory::LinearMemory::Copy copy) {
   auto image = space_->seal_image(copy);
@@ -126,7 +129,7 @@ bool MemoryImpl::take_slot(const std::shared_ptr<const memory::Image>& image) {
   if (!is_new_.load(std::memory_order_relaxed)) return false;
   auto slot = memory::LinearMemory::of(image, image->size_bytes(), limit_bytes_, reserved_bytes());
   if (!slot) return false;
-  space_->give_back_untouched();
+  space_->note_untouched();
   use_space(std::move(*slot));
   return true;
 }
@@ -162,6 +165,7 @@ Result<uint64_t> MemoryImpl::grow(uint64_t delta_pages) {
   uint64_t old_bytes = size_bytes();
   const uint32_t log2 = type_.page_size_log2;
   if (delta_pages == 0) return old_bytes >> log2;
+  note_use();
   uint64_t grown = UINT64_MAX;
   // Pages that fit in the limit do not wrap in bytes. If another thread grows meanwhile, LinearMemory still keeps to
   // limit_bytes_.
@@ -229,7 +233,6 @@ uint64_t Memory::limit_bytes() const {
 Result<uint64_t> Memory::grow(uint64_t delta_pages) const {
   auto impl = lock();
   if (!impl) return gone();
-  impl->note_use();
   ROTOR_TRY(uint64_t old_pages, impl->grow(delta_pages));
   if (old_pages == UINT64_MAX)
     return fail(ErrorKind::limit, fmt::format("growth by {} pages was refused: {} of {} bytes in use", delta_pages,

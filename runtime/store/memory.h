@@ -56,8 +56,9 @@ class MemoryImpl {
 
   /// Count the instances that have it, whether the host still holds them or their link group does.
   void add_user() { users_.fetch_add(1); }
-  void remove_user() {
-    note_use();
+  /// `may_have_written`: the instance's code may have written to it.
+  void remove_user(bool may_have_written) {
+    if (may_have_written) note_use();
     users_.fetch_sub(1);
   }
   uint32_t users() const { return users_.load(); }

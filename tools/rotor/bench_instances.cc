@@ -108,6 +108,7 @@ MemorySlots difference(const MemorySlots& after, const MemorySlots& before) {
   slots.compared -= before.compared;
   slots.scanned -= before.scanned;
   slots.discarded -= before.discarded;
+  slots.untouched -= before.untouched;
   slots.restored_bytes -= before.restored_bytes;
   return slots;
 }
@@ -189,8 +190,13 @@ void bench_instantiate(const InstancesOptions& options) {
     json["all_us"] = json_of(all);
     json["all_by_batches_ns"] = json_of(rounds_ns);
     json["data"] = text_of(data);
-    json["slots"] = {{"made", slots.made},       {"reused", slots.reused},       {"compared", slots.compared},
-                     {"scanned", slots.scanned}, {"discarded", slots.discarded}, {"restored_pages", restored_pages}};
+    json["slots"] = {{"made", slots.made},
+                     {"reused", slots.reused},
+                     {"untouched", slots.untouched},
+                     {"compared", slots.compared},
+                     {"scanned", slots.scanned},
+                     {"discarded", slots.discarded},
+                     {"restored_pages", restored_pages}};
     print("{}\n", json_text(json));
     return;
   }
@@ -206,9 +212,10 @@ void bench_instantiate(const InstancesOptions& options) {
   print("data of memories: {}\n", text_of(data));
   if (slots.made + slots.reused == 0) return;
   print(
-      "memories: {} new, {} in the place of one before; made clean by comparing {}, by scanning {}, by discarding {}; "
-      "{:.1f} pages copied back an instance\n",
-      slots.made, slots.reused, slots.compared, slots.scanned, slots.discarded, restored_pages);
+      "memories: {} new, {} in the place of one before; never written {}, made clean by comparing {}, by scanning {}, "
+      "by "
+      "discarding {}; {:.1f} pages copied back an instance\n",
+      slots.made, slots.reused, slots.untouched, slots.compared, slots.scanned, slots.discarded, restored_pages);
 }
 
 void bench_call(const InstancesOptions& options) {
