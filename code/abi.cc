@@ -1,7 +1,5 @@
 #include "code/abi.h"
 
-#include <cassert>
-
 namespace rotor::code {
 
 namespace {
@@ -41,13 +39,6 @@ ContextLayout::ContextLayout(const wasm::Module& module) {
     if (module.declared_funcs[i + module.imported_funcs]) func_ref_slot[i] = refs++;
   func_refs = place(refs, sizeof(FuncRef));
   size_bytes = align16(at);
-}
-
-uint32_t ContextLayout::func_ref(const wasm::Module& module, uint32_t func_index) const {
-  if (func_index < module.imported_funcs) return imported_func(func_index);
-  uint32_t slot = func_ref_slot[func_index - module.imported_funcs];
-  assert(slot != UINT32_MAX && "the function was not declared as a reference");
-  return func_refs + slot * uint32_t{sizeof(FuncRef)};
 }
 
 }  // namespace rotor::code

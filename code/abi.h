@@ -22,6 +22,7 @@
 #pragma once
 
 #include <atomic>
+#include <cassert>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
@@ -203,7 +204,12 @@ struct ContextLayout {
   uint32_t global(uint32_t index) const { return globals + index * uint32_t{sizeof(GlobalCell)}; }
   uint32_t imported_func(uint32_t index) const { return imported_funcs + index * uint32_t{sizeof(FuncRef)}; }
   /// Returns the offset of the FuncRef of a function of the module, which must be imported or declared.
-  uint32_t func_ref(const wasm::Module& module, uint32_t func_index) const;
+  uint32_t func_ref(const wasm::Module& module, uint32_t func_index) const {
+    if (func_index < module.imported_funcs) return imported_func(func_index);
+    uint32_t slot = func_ref_slot[func_index - module.imported_funcs];
+    assert(slot != UINT32_MAX && "the function was not declared as a reference");
+    return func_refs + slot * uint32_t{sizeof(FuncRef)};
+  }
 };
 
 /// A trap site is `int kTrapVector + kind`. No program may raise these vectors, so the kernel gets a general protection

@@ -198,11 +198,16 @@ bool InstanceImpl::table_init(uint32_t table, uint32_t segment, uint64_t dst, ui
   // A dropped segment has no elements. No sum wraps: both terms of a comparison are at most what there is.
   uint64_t have = dropped_elements[segment] ? 0 : elements.size();
   if (size > have || src > have - size || !to.in_bounds(dst, size)) return false;
-  for (uint64_t i = 0; i < size; ++i) {
-    // References and immutable globals do not change: evaluating an element late gives what it gave at instantiation.
-    *to.slots(dst + i) = elements.funcs.empty() ? evaluate(elements.exprs[src + i])
-                                                : reinterpret_cast<uint64_t>(func_ref(raw(elements.funcs[src + i])));
+  uint64_t* slots = to.slots(dst);
+  // References and immutable globals do not change: evaluating an element late gives what it gave at instantiation.
+  if (elements.funcs.empty()) {
+    for (uint64_t i = 0; i < size; ++i) slots[i] = evaluate(elements.exprs[src + i]);
+    return true;
   }
+  const code::ContextLayout& layout = module_impl().layout();
+  const wasm::Module& wasm = module_impl().wasm();
+  const auto base = reinterpret_cast<uint64_t>(context);
+  for (uint64_t i = 0; i < size; ++i) slots[i] = base + layout.func_ref(wasm, raw(elements.funcs[src + i]));
   return true;
 }
 
