@@ -121,33 +121,30 @@ Outcome<uint64_t> transfer_pieces(const Pieces& pieces, One one) {
   return done;
 }
 
-Outcome<uint64_t> bytes_of(const Outcome<Message>& message) {
-  if (!message) return fail(message.error());
-  return message->bytes;
+Outcome<uint64_t> transfer(Call& call, Direction direction, Descriptor& descriptor, const Pieces& pieces,
+                           std::optional<uint64_t> offset) {
+  const bool reads = direction == Direction::read;
+  if (descriptor.is_directory()) return fail(Errno::isdir);
+  if (descriptor.is_file()) return transfer_file(direction, descriptor, pieces, offset);
+  if (offset) return fail(Errno::spipe);
+  if (pieces.bytes == 0) return 0;
+  if (descriptor.fd < 0)
+    return transfer_pieces(pieces, [&](std::span<uint8_t> bytes) {
+      return reads ? read_stream(descriptor.stream, bytes) : write_stream(descriptor.stream, bytes);
+    });
+  if (!descriptor.is_socket()) return transfer_stream(call, direction, descriptor, pieces);
+  ROTOR_TRY(Message message, reads ? receive(call, descriptor, pieces, 0) : send(call, descriptor, pieces, 0));
+  return message.bytes;
 }
 
 }  // namespace
 
 Outcome<uint64_t> read_pieces(Call& call, Descriptor& from, const Pieces& pieces, std::optional<uint64_t> offset) {
-  if (from.is_directory()) return fail(Errno::isdir);
-  if (from.is_file()) return transfer_file(Direction::read, from, pieces, offset);
-  if (offset) return fail(Errno::spipe);
-  if (pieces.bytes == 0) return 0;
-  if (from.fd < 0)
-    return transfer_pieces(pieces, [&](std::span<uint8_t> bytes) { return read_stream(from.stream, bytes); });
-  if (from.is_socket()) return bytes_of(receive(call, from, pieces, 0));
-  return transfer_stream(call, Direction::read, from, pieces);
+  return transfer(call, Direction::read, from, pieces, offset);
 }
 
 Outcome<uint64_t> write_pieces(Call& call, Descriptor& to, const Pieces& pieces, std::optional<uint64_t> offset) {
-  if (to.is_directory()) return fail(Errno::isdir);
-  if (to.is_file()) return transfer_file(Direction::write, to, pieces, offset);
-  if (offset) return fail(Errno::spipe);
-  if (pieces.bytes == 0) return 0;
-  if (to.fd < 0)
-    return transfer_pieces(pieces, [&](std::span<uint8_t> bytes) { return write_stream(to.stream, bytes); });
-  if (to.is_socket()) return bytes_of(send(call, to, pieces, 0));
-  return transfer_stream(call, Direction::write, to, pieces);
+  return transfer(call, Direction::write, to, pieces, offset);
 }
 
 Outcome<Message> receive(Call& call, Descriptor& socket, const Pieces& pieces, int flags) {
