@@ -73,6 +73,8 @@ def main():
         program = os.path.join(folder, 'with-pkg-config')
         run(options.cxx, '-std=c++23', source, '-o', program, *flags)
         run(program)
+        wasi = os.path.join(options.source, 'examples', 'wasi', 'wasi.cc')
+        run(options.cxx, '-std=c++23', wasi, '-o', program, *flags)
         flags = run('pkg-config', '--cflags', '--libs', 'rotor-runtime',
                     env=dict(os.environ, PKG_CONFIG_PATH=pc_folder), stdout=subprocess.PIPE, text=True).stdout.split()
         assert not any('LLVM' in flag for flag in flags), flags

@@ -46,42 +46,43 @@ Outcome<uint64_t> transfer_file(Direction direction, const Descriptor& file, con
   }
 }
 
-/// Does so with a pipe or device. Those that can be told not to wait are asked first and waited for afterwards. Of the
-/// others poll says when some bytes can be had or written; there, no more than that are.
+/// Waits until a descriptor that can't be told not to wait has some bytes, or room for some.
+Outcome<void> wait_first(Call& call, const Descriptor& stream, short events) {
+  if (!stream.is_nonblocking()) return wait_until_ready(call, stream.fd, events);
+  pollfd polled{stream.fd, events, 0};
+  if (poll(&polled, 1, 0) == 0) return fail(Errno::again);
+  return {};
+}
+
+/// Returns the first bytes of the pieces, as many as there is room for where poll says that there is some.
+Pieces first_of(const Pieces& pieces) {
+  Pieces few;
+  few.all[0] = {pieces.all[0].iov_base, std::min<size_t>(pieces.all[0].iov_len, kMaxWaitingWriteBytes)};
+  few.count = 1;
+  few.bytes = few.all[0].iov_len;
+  return few;
+}
+
+/// Does so with a pipe or device, whose position is its own. Those that can be told not to wait are asked first and
+/// waited for afterwards. Pre: there are bytes to transfer.
 Outcome<uint64_t> transfer_stream(Call& call, Direction direction, Descriptor& stream, const Pieces& pieces) {
-  const short events = direction == Direction::read ? POLLIN : POLLOUT;
-  bool can_nosignal = direction == Direction::write;
+  const bool writes = direction == Direction::write;
+  const short events = writes ? POLLOUT : POLLIN;
   for (;;) {
     const bool can_nowait = stream.can_nowait.load(std::memory_order_relaxed);
-    Pieces few;
-    const Pieces* now = &pieces;
-    if (!can_nowait) {
-      pollfd polled{stream.fd, events, 0};
-      if (stream.is_nonblocking()) {
-        if (poll(&polled, 1, 0) == 0) return fail(Errno::again);
-      } else {
-        ROTOR_CHECK(wait_until_ready(call, stream.fd, events));
-      }
-      if (direction == Direction::write && pieces.count > 0) {
-        few.all[0] = {pieces.all[0].iov_base, std::min<size_t>(pieces.all[0].iov_len, kMaxWaitingWriteBytes)};
-        few.count = 1;
-        now = &few;
-      }
-    }
-    const int flags = (can_nowait ? RWF_NOWAIT : 0) | (can_nosignal ? kNoSignalFlag : 0);
-    const auto once = [&] {
-      return transfer_once(direction, stream.fd, *now, static_cast<int>(now->count), -1, flags);
+    const bool can_nosignal = stream.can_nosignal.load(std::memory_order_relaxed);
+    const int flags = (can_nowait ? RWF_NOWAIT : 0) | (writes && can_nosignal ? kNoSignalFlag : 0);
+    const auto once = [&](const Pieces& now) {
+      return transfer_once(direction, stream.fd, now, static_cast<int>(now.count), -1, flags);
     };
-    ssize_t size = 0;
-    if (direction == Direction::write && !can_nosignal) {
-      NoSigpipe none;
-      size = once();
-    } else {
-      size = once();
-    }
+    if (!can_nowait) ROTOR_CHECK(wait_first(call, stream, events));
+    std::optional<NoSigpipe> no_signal;
+    if (writes && !can_nosignal) no_signal.emplace();
+    const ssize_t size = writes && !can_nowait ? once(first_of(pieces)) : once(pieces);
+    no_signal.reset();
     if (size >= 0) return static_cast<uint64_t>(size);
-    if (errno == EOPNOTSUPP && can_nosignal) {
-      can_nosignal = false;
+    if (errno == EOPNOTSUPP && writes && can_nosignal) {
+      stream.can_nosignal.store(false, std::memory_order_relaxed);
     } else if (errno == EOPNOTSUPP && can_nowait) {
       stream.can_nowait.store(false, std::memory_order_relaxed);
     } else if (errno == EAGAIN) {
@@ -121,33 +122,30 @@ Outcome<uint64_t> transfer_pieces(const Pieces& pieces, One one) {
   return done;
 }
 
-Outcome<uint64_t> bytes_of(const Outcome<Message>& message) {
-  if (!message) return fail(message.error());
-  return message->bytes;
+Outcome<uint64_t> transfer(Call& call, Direction direction, Descriptor& descriptor, const Pieces& pieces,
+                           std::optional<uint64_t> offset) {
+  const bool reads = direction == Direction::read;
+  if (descriptor.is_directory()) return fail(Errno::isdir);
+  if (descriptor.is_file()) return transfer_file(direction, descriptor, pieces, offset);
+  if (offset) return fail(Errno::spipe);
+  if (pieces.bytes == 0) return 0;
+  if (descriptor.fd < 0)
+    return transfer_pieces(pieces, [&](std::span<uint8_t> bytes) {
+      return reads ? read_stream(descriptor.stream, bytes) : write_stream(descriptor.stream, bytes);
+    });
+  if (!descriptor.is_socket()) return transfer_stream(call, direction, descriptor, pieces);
+  ROTOR_TRY(Message message, reads ? receive(call, descriptor, pieces, 0) : send(call, descriptor, pieces, 0));
+  return message.bytes;
 }
 
 }  // namespace
 
 Outcome<uint64_t> read_pieces(Call& call, Descriptor& from, const Pieces& pieces, std::optional<uint64_t> offset) {
-  if (from.is_directory()) return fail(Errno::isdir);
-  if (from.is_file()) return transfer_file(Direction::read, from, pieces, offset);
-  if (offset) return fail(Errno::spipe);
-  if (pieces.bytes == 0) return 0;
-  if (from.fd < 0)
-    return transfer_pieces(pieces, [&](std::span<uint8_t> bytes) { return read_stream(from.stream, bytes); });
-  if (from.is_socket()) return bytes_of(receive(call, from, pieces, 0));
-  return transfer_stream(call, Direction::read, from, pieces);
+  return transfer(call, Direction::read, from, pieces, offset);
 }
 
 Outcome<uint64_t> write_pieces(Call& call, Descriptor& to, const Pieces& pieces, std::optional<uint64_t> offset) {
-  if (to.is_directory()) return fail(Errno::isdir);
-  if (to.is_file()) return transfer_file(Direction::write, to, pieces, offset);
-  if (offset) return fail(Errno::spipe);
-  if (pieces.bytes == 0) return 0;
-  if (to.fd < 0)
-    return transfer_pieces(pieces, [&](std::span<uint8_t> bytes) { return write_stream(to.stream, bytes); });
-  if (to.is_socket()) return bytes_of(send(call, to, pieces, 0));
-  return transfer_stream(call, Direction::write, to, pieces);
+  return transfer(call, Direction::write, to, pieces, offset);
 }
 
 Outcome<Message> receive(Call& call, Descriptor& socket, const Pieces& pieces, int flags) {

@@ -27,9 +27,11 @@ struct Descriptor {
   std::string name;  ///< of a preopen, for the guest
   std::atomic<Rights> rights{0};
   std::atomic<Rights> inheriting{0};
-  std::atomic<uint16_t> flags{0};      ///< FdFlags. None is set on the system's descriptor: others may share that
-  std::atomic<bool> can_nowait{true};  ///< reads and writes can be told not to wait
-  std::mutex reading_entries;          ///< held while a directory's position is used
+  std::atomic<uint16_t> flags{0};  ///< FdFlags. None is set on the system's descriptor: others may share that
+  // What the system has not refused yet to say of a single read or write.
+  std::atomic<bool> can_nowait{true};    ///< RWF_NOWAIT: not to wait
+  std::atomic<bool> can_nosignal{true};  ///< RWF_NOSIGNAL: to send no SIGPIPE
+  std::mutex reading_entries;            ///< held while a directory's position is used
 
   bool is_file() const { return type == FileType::regular_file; }
   bool is_directory() const { return type == FileType::directory; }

@@ -14,6 +14,7 @@
 #include <thread>
 
 #include "hosts/wasi/signal_linux.h"
+#include "hosts/wasi/system_io.h"
 #include "hosts/wasi/testing/guest.h"
 
 namespace rotor::wasi {
@@ -242,6 +243,46 @@ TEST(Pipes, TheSignalOfAWriteIsTakenBack) {
     pthread_sigmask(SIG_SETMASK, &old, nullptr);
   }
   close(out.ends[1]);
+}
+
+TEST(Pipes, OfAnOlderSystem) {
+  // One that knows neither RWF_NOWAIT nor RWF_NOSIGNAL, or only the first of them.
+  EnvironmentImpl environment(3);
+  Caller caller(nullptr);
+  Call call(caller, environment);
+  std::string bytes(3 * kMaxWaitingWriteBytes, 'x');
+  Pieces pieces;
+  pieces.count = 1;
+  pieces.all[0] = {bytes.data(), bytes.size()};
+  pieces.bytes = bytes.size();
+  for (bool can_nowait : {false, true}) {
+    Pipe pipe;
+    Descriptor in, out;
+    in.fd = pipe.ends[0];
+    out.fd = pipe.ends[1];
+    for (Descriptor* end : {&in, &out}) {
+      end->can_nowait = can_nowait;
+      end->can_nosignal = false;
+    }
+    EXPECT_EQ(write_pieces(call, out, pieces, std::nullopt), can_nowait ? bytes.size() : kMaxWaitingWriteBytes);
+    EXPECT_EQ(read_pieces(call, in, pieces, std::nullopt), can_nowait ? bytes.size() : kMaxWaitingWriteBytes);
+    in.flags = kNonblock;
+    EXPECT_EQ(read_pieces(call, in, pieces, std::nullopt).error(), Errno::again);
+    in.flags = 0;
+    std::thread other([&] {
+      std::this_thread::sleep_for(milliseconds(5));
+      EXPECT_EQ(write(pipe.ends[1], "late", 4), 4);
+    });
+    EXPECT_EQ(read_pieces(call, in, pieces, std::nullopt), 4u);
+    other.join();
+    out.flags = kNonblock;
+    while (write_pieces(call, out, pieces, std::nullopt)) {
+    }
+    EXPECT_EQ(write_pieces(call, out, pieces, std::nullopt).error(), Errno::again);
+    close(pipe.ends[0]);
+    EXPECT_EQ(write_pieces(call, out, pieces, std::nullopt).error(), Errno::pipe);
+    close(pipe.ends[1]);
+  }
 }
 
 TEST(Terminals, AreReadAndWrittenToAndWaitedFor) {

@@ -178,7 +178,7 @@ class Builder {
   /// Does the same for a folder that is open for reading. The environment takes it over.
   Builder& folder(int fd, std::string guest_name, Access access = Access::read_write);
   /// Gives the guest a file, pipe or socket that is open, such as a socket that listens, as the next descriptor behind
-  /// the folders. The environment takes it over.
+  /// the folders. The environment takes it over, and sets sockets to O_NONBLOCK: a guest's calls wait all the same.
   Builder& descriptor(int fd);
   /// Set standard input, output and errors.
   Builder& standard_in(Input from);

@@ -15,7 +15,6 @@ struct WasiOptions {
   std::vector<std::string> variables;  ///< NAME=VALUE
 
   void add_to(CLI::App& command);
-  bool is_given() const { return !folders.empty() || !variables.empty(); }
   /// Makes an environment with the process's own input and outputs, or ends the command.
   wasi::Environment environment_or_die(const std::string& file, std::vector<std::string> args) const;
 };
