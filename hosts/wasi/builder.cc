@@ -71,7 +71,7 @@ DescriptorRef stream_of(Stream stream) {
 Rights rights_of_stream(int fd) {
   constexpr Rights kAll = kFileRights | kSocketRights;
   switch (fcntl(fd, F_GETFL) & O_ACCMODE) {
-    case O_RDONLY: return kAll & ~kFileWrites;
+    case O_RDONLY: return kAll & ~(kFileWrites | kFdFilestatSetTimes);
     case O_WRONLY: return kAll & ~kFdRead;
     default: return kAll;
   }
@@ -213,7 +213,10 @@ Result<Environment> Builder::build() {
     const int fd = inherits ? static_cast<int>(number) : given.release();
     // The process may have been started without.
     if (inherits && fcntl(fd, F_GETFD) < 0) return add(stream_of(std::move(stream)));
-    return add(descriptor_of(fd, inherits, rights_of_stream(fd) & (number == 0 ? ~kFileWrites : ~kFdRead)));
+    Rights allowed = rights_of_stream(fd) & (number == 0 ? ~kFileWrites : ~kFdRead);
+    // Others have the process's own streams, too: they are not to be cut, dated or shut.
+    if (inherits) allowed &= ~(kFdFilestatSetSize | kFdAllocate | kFdFilestatSetTimes | kSockShutdown | kSockAccept);
+    return add(descriptor_of(fd, inherits, allowed));
   };
   ROTOR_CHECK(add_standard(0, parts->in.inherits_, {std::move(parts->in.read_), nullptr}));
   ROTOR_CHECK(add_standard(1, parts->out.inherits_, {nullptr, std::move(parts->out.write_)}));

@@ -10,6 +10,7 @@
 #include <span>
 #include <string>
 #include <type_traits>
+#include <vector>
 
 #include "hosts/wasi/environment.h"
 #include "hosts/wasi/limits.h"
@@ -18,22 +19,32 @@
 
 namespace rotor::wasi {
 
-/// The pieces of a read or write, where they lie in the guest's memory.
+/// The pieces of a read or write, where they lie in the guest's memory. Many of them lie on the heap: a guest may call
+/// with little stack left (Limits::host_stack_reserve_bytes), and what it asks for must not take more.
 struct Pieces {
-  std::array<iovec, kMaxIovecs> all;  // not initialised
+  static constexpr uint32_t kFew = 16;
+  std::array<iovec, kFew> few;  // not initialised
+  std::vector<iovec> many;      ///< in place of `few`, unless empty
   uint32_t count = 0;
   uint64_t bytes = 0;  ///< of all, at most kMaxTransferBytes
+
+  /// Makes room for so many.
+  void reserve(uint32_t most) {
+    if (most > kFew) many.resize(most);
+  }
+  iovec* all() { return many.empty() ? few.data() : many.data(); }
+  const iovec* all() const { return many.empty() ? few.data() : many.data(); }
 
   /// Takes bytes off the beginning. Pre: there are as many.
   void drop(uint64_t size_bytes) {
     bytes -= size_bytes;
     uint32_t whole = 0;
-    while (whole < count && size_bytes >= all[whole].iov_len) size_bytes -= all[whole++].iov_len;
-    std::copy(all.begin() + whole, all.begin() + count, all.begin());
+    while (whole < count && size_bytes >= all()[whole].iov_len) size_bytes -= all()[whole++].iov_len;
+    std::copy(all() + whole, all() + count, all());
     count -= whole;
     if (count == 0) return;
-    all[0].iov_base = static_cast<uint8_t*>(all[0].iov_base) + size_bytes;
-    all[0].iov_len -= size_bytes;
+    all()[0].iov_base = static_cast<uint8_t*>(all()[0].iov_base) + size_bytes;
+    all()[0].iov_len -= size_bytes;
   }
 };
 
@@ -87,13 +98,14 @@ class Call {
   Outcome<void> pieces(uint32_t address, uint32_t count, Pieces& out) {
     if (count > kMaxIovecs) return fail(Errno::inval);
     ROTOR_TRY(auto list, view(address, uint64_t{count} * sizeof(GuestIovec)));
+    out.reserve(count);
     for (uint32_t i = 0; i < count; ++i) {
       GuestIovec piece;
       std::memcpy(&piece, list.data() + i * sizeof piece, sizeof piece);
       ROTOR_TRY(auto bytes, edit(piece.address, piece.size_bytes));
       const uint64_t size = std::min<uint64_t>(bytes.size(), kMaxTransferBytes - out.bytes);
       if (size == 0) continue;
-      out.all[out.count++] = {bytes.data(), size};
+      out.all()[out.count++] = {bytes.data(), size};
       out.bytes += size;
     }
     return {};
@@ -107,8 +119,8 @@ class Call {
     auto memory = caller_.view(0, 0);
     if (!memory) return;
     for (uint32_t i = 0; i < pieces.count && size_bytes > 0; ++i) {
-      const uint64_t size = std::min<uint64_t>(pieces.all[i].iov_len, size_bytes);
-      caller_.edited(static_cast<uint64_t>(static_cast<uint8_t*>(pieces.all[i].iov_base) - memory->data()), size);
+      const uint64_t size = std::min<uint64_t>(pieces.all()[i].iov_len, size_bytes);
+      caller_.edited(static_cast<uint64_t>(static_cast<uint8_t*>(pieces.all()[i].iov_base) - memory->data()), size);
       size_bytes -= size;
     }
   }

@@ -6,6 +6,7 @@
 
 #include <dirent.h>
 #include <cerrno>
+#include <memory>
 
 #include "hosts/wasi/functions.h"
 #include "hosts/wasi/stat.h"
@@ -55,9 +56,11 @@ Outcome<void> check_new_name(const Place& at) {
   return fail(stat_of(at) ? Errno::exist : Errno::noent);
 }
 
-/// Checks that what goes from one folder to another can be opened with no more rights there.
+/// Checks that what goes from one folder to another can be opened, cut or dated with no more rights there.
 Outcome<void> check_no_gain(const Descriptor& from, const Descriptor& to) {
+  constexpr Rights kOfPaths = kPathFilestatSetSize | kPathFilestatSetTimes;
   if (to.inheriting.load() & ~from.inheriting.load()) return fail(Errno::notcapable);
+  if (to.rights.load() & ~from.rights.load() & kOfPaths) return fail(Errno::notcapable);
   return {};
 }
 
@@ -133,12 +136,13 @@ Outcome<void> fd_readdir(Call& call, uint32_t fd, uint32_t buffer, uint32_t size
   {
     std::lock_guard lock(found->reading_entries);
     if (lseek(found->fd, static_cast<off_t>(cookie), SEEK_SET) < 0) return fail_of_system();
-    alignas(8) uint8_t records[kDirectoryBufferBytes];
+    // On the heap: there may be little stack.
+    const auto records = std::make_unique_for_overwrite<uint8_t[]>(kDirectoryBufferBytes);
     while (!filling.is_full()) {
-      const long size = syscall(SYS_getdents64, found->fd, records, sizeof records);
+      const long size = syscall(SYS_getdents64, found->fd, records.get(), kDirectoryBufferBytes);
       if (size < 0) return fail_of_system();
       if (size == 0) break;
-      append_entries(filling, {records, static_cast<size_t>(size)});
+      append_entries(filling, {records.get(), static_cast<size_t>(size)});
       if (call.caller().must_stop()) return fail(Errno::intr);
     }
   }
@@ -199,11 +203,11 @@ Outcome<void> path_readlink(Call& call, uint32_t fd, uint32_t path, uint32_t pat
   ROTOR_TRY(auto found, place(call, fd, kPathReadlink, path, path_bytes));
   ROTOR_CHECK(check_slash(found.at));  // a link with a slash behind it is what it leads to
   ROTOR_TRY(auto bytes, call.edit(buffer, size_bytes));
-  char target[kMaxPathBytes + 1];
-  const ssize_t size = readlinkat(found.at.folder, found.at.name.c_str(), target, sizeof target);
+  std::string target(kMaxPathBytes + 1, '\0');
+  const ssize_t size = readlinkat(found.at.folder, found.at.name.c_str(), target.data(), target.size());
   if (size < 0) return fail_of_system();
   const size_t taken = std::min(static_cast<size_t>(size), bytes.size());
-  std::memcpy(bytes.data(), target, taken);
+  std::memcpy(bytes.data(), target.data(), taken);
   call.caller().edited(buffer, taken);
   return call.store(result, static_cast<uint32_t>(taken));
 }

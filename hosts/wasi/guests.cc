@@ -11,10 +11,11 @@ namespace {
 class EnvironmentGuest final : public Guest {
  public:
   EnvironmentGuest(std::unique_ptr<Guest> linked, std::shared_ptr<EnvironmentImpl> environment,
-                   std::shared_ptr<const void> saved, bool is_active)
+                   std::shared_ptr<const SavedTable> saved, std::shared_ptr<const SavedTable> at_first, bool is_active)
       : linked_(std::move(linked)),
         environment_(std::move(environment)),
         saved_(std::move(saved)),
+        at_first_(std::move(at_first)),
         is_active_(is_active) {}
 
   Instance& instance() override { return linked_->instance(); }
@@ -25,20 +26,28 @@ class EnvironmentGuest final : public Guest {
     if (!is_active_) return nullptr;
     return std::make_shared<const SavedTable>(environment_->table.save());
   }
-  bool tracks_host_state() const override { return true; }
+  bool tracks_host_state() const override {
+    rewinds_ = true;  // nobody else asks
+    return true;
+  }
   bool has_changed_since(const void* saved) override {
     return !environment_->table.equals(*static_cast<const SavedTable*>(saved));
   }
   Result<void> on_rotate(Guest&) override {
     is_active_ = true;
-    if (saved_) environment_->table.restore(*static_cast<const SavedTable*>(saved_.get()));
+    if (saved_)
+      environment_->table.restore(*saved_);
+    else if (rewinds_)
+      environment_->table.restore(*at_first_);  // after a trap, before there was a checkpoint
     return {};
   }
 
  private:
   const std::unique_ptr<Guest> linked_;
   const std::shared_ptr<EnvironmentImpl> environment_;
-  const std::shared_ptr<const void> saved_;  ///< with the checkpoint that this is made from
+  const std::shared_ptr<const SavedTable> saved_;     ///< with the checkpoint that this is made from; null: none
+  const std::shared_ptr<const SavedTable> at_first_;  ///< what there was before the first guest
+  mutable bool rewinds_ = false;                      ///< RotationMode::checkpoint
   bool is_active_;
 };
 
@@ -46,11 +55,13 @@ class EnvironmentGuest final : public Guest {
 
 GuestFactory guests(InstancePre pre, const Environment& environment, Limits limits) {
   return [linked = linked_guests(std::move(pre), std::move(limits)), impl = environment.impl_,
+          at_first = std::make_shared<const SavedTable>(environment.impl_->table.save()),
           made = std::make_shared<std::atomic<bool>>(false)](
              const GuestRequest& request) -> Result<std::unique_ptr<Guest>> {
     ROTOR_TRY(std::unique_ptr<Guest> guest, linked(request));
     const bool is_first = !made->exchange(true);
-    return std::make_unique<EnvironmentGuest>(std::move(guest), impl, request.saved, is_first);
+    return std::make_unique<EnvironmentGuest>(
+        std::move(guest), impl, std::static_pointer_cast<const SavedTable>(request.saved), at_first, is_first);
   };
 }
 

@@ -190,6 +190,17 @@ TEST_F(WasiGuests, ATrapUndoesWhatItsCallDidToDescriptors) {
   EXPECT_EQ(environment_->open_descriptors(), 5u) << "what it had opened is closed";
 }
 
+TEST_F(WasiGuests, ATrapBeforeTheFirstCheckpointLeavesNothingOpen) {
+  folder_.file("a", "......");
+  Proxy proxy = make(RotationMode::checkpoint);
+  for (int i = 0; i < 3; i++) {
+    EXPECT_FALSE(proxy.call("exchange_and_trap", {int32_t{'a'}}));
+    EXPECT_EQ(call(proxy, "look", 'a'), 0);
+    EXPECT_EQ(environment_->open_descriptors(), 4u) << i;
+  }
+  EXPECT_EQ(proxy.counters().rotations, 3u);
+}
+
 TEST_F(WasiGuests, ATrapDoesNotUndoWhatOtherCallsOfItsLeaseDid) {
   folder_.file("a", "......");
   Proxy proxy = make(RotationMode::checkpoint);

@@ -46,7 +46,12 @@ Result<uint32_t> proc_raise(Call& call, uint32_t signal) {
 Outcome<void> random_get(Call& call, uint32_t buffer, uint32_t size_bytes) {
   ROTOR_TRY(auto bytes, call.edit(buffer, size_bytes));
   if (const RandomFunction& random = call.environment().random) {
-    if (!detail::guarded("a source of random bytes", [&] { return random(bytes); })) return fail(Errno::io);
+    // In steps, between which a stop ends it.
+    for (auto rest = bytes; !rest.empty(); rest = rest.subspan(std::min<size_t>(rest.size(), kRandomStepBytes))) {
+      const auto step = rest.first(std::min<size_t>(rest.size(), kRandomStepBytes));
+      if (!detail::guarded("a source of random bytes", [&] { return random(step); })) return fail(Errno::io);
+      if (call.caller().must_stop()) return fail(Errno::intr);
+    }
   } else {
     ROTOR_CHECK(fill_from_system(call, bytes));
   }

@@ -27,9 +27,10 @@ int write_flags(const Descriptor& to) {
   return system;
 }
 
-ssize_t transfer_once(Direction direction, int fd, const Pieces& pieces, int count, off_t offset, int flags) {
-  return direction == Direction::read ? preadv2(fd, pieces.all.data(), count, offset, flags)
-                                      : pwritev2(fd, pieces.all.data(), count, offset, flags);
+ssize_t transfer_once(Direction direction, int fd, std::span<const iovec> pieces, off_t offset, int flags) {
+  const int count = static_cast<int>(pieces.size());
+  return direction == Direction::read ? preadv2(fd, pieces.data(), count, offset, flags)
+                                      : pwritev2(fd, pieces.data(), count, offset, flags);
 }
 
 /// Does so with a file, where nothing waits for others.
@@ -39,7 +40,7 @@ Outcome<uint64_t> transfer_file(Direction direction, const Descriptor& file, con
   int flags = direction == Direction::write ? write_flags(file) : 0;
   if (offset) flags &= ~RWF_APPEND;  // a place is a place
   for (;;) {
-    const ssize_t size = transfer_once(direction, file.fd, pieces, static_cast<int>(pieces.count),
+    const ssize_t size = transfer_once(direction, file.fd, {pieces.all(), pieces.count},
                                        offset ? static_cast<off_t>(*offset) : -1, flags);
     if (size >= 0) return static_cast<uint64_t>(size);
     if (errno != EINTR) return fail_of_system();
@@ -55,12 +56,8 @@ Outcome<void> wait_first(Call& call, const Descriptor& stream, short events) {
 }
 
 /// Returns the first bytes of the pieces, as many as there is room for where poll says that there is some.
-Pieces first_of(const Pieces& pieces) {
-  Pieces few;
-  few.all[0] = {pieces.all[0].iov_base, std::min<size_t>(pieces.all[0].iov_len, kMaxWaitingWriteBytes)};
-  few.count = 1;
-  few.bytes = few.all[0].iov_len;
-  return few;
+iovec first_of(const Pieces& pieces) {
+  return {pieces.all()[0].iov_base, std::min<size_t>(pieces.all()[0].iov_len, kMaxWaitingWriteBytes)};
 }
 
 /// Does so with a pipe or device, whose position is its own. Those that can be told not to wait are asked first and
@@ -72,13 +69,13 @@ Outcome<uint64_t> transfer_stream(Call& call, Direction direction, Descriptor& s
     const bool can_nowait = stream.can_nowait.load(std::memory_order_relaxed);
     const bool can_nosignal = stream.can_nosignal.load(std::memory_order_relaxed);
     const int flags = (can_nowait ? RWF_NOWAIT : 0) | (writes && can_nosignal ? kNoSignalFlag : 0);
-    const auto once = [&](const Pieces& now) {
-      return transfer_once(direction, stream.fd, now, static_cast<int>(now.count), -1, flags);
-    };
+    const iovec first = first_of(pieces);
+    const std::span<const iovec> now =
+        writes && !can_nowait ? std::span(&first, 1) : std::span(pieces.all(), pieces.count);
     if (!can_nowait) ROTOR_CHECK(wait_first(call, stream, events));
     std::optional<NoSigpipe> no_signal;
     if (writes && !can_nosignal) no_signal.emplace();
-    const ssize_t size = writes && !can_nowait ? once(first_of(pieces)) : once(pieces);
+    const ssize_t size = transfer_once(direction, stream.fd, now, -1, flags);
     no_signal.reset();
     if (size >= 0) return static_cast<uint64_t>(size);
     if (errno == EOPNOTSUPP && writes && can_nosignal) {
@@ -97,7 +94,7 @@ Outcome<uint64_t> transfer_stream(Call& call, Direction direction, Descriptor& s
 template <class Once>
 Outcome<Message> pass_message(Call& call, Descriptor& socket, const Pieces& pieces, short events, Once once) {
   msghdr header{};
-  header.msg_iov = const_cast<iovec*>(pieces.all.data());
+  header.msg_iov = const_cast<iovec*>(pieces.all());
   header.msg_iovlen = pieces.count;
   for (;;) {
     const ssize_t size = once(socket.fd, &header);
@@ -113,7 +110,7 @@ template <class One>
 Outcome<uint64_t> transfer_pieces(const Pieces& pieces, One one) {
   uint64_t done = 0;
   for (uint32_t i = 0; i < pieces.count; ++i) {
-    const std::span<uint8_t> bytes(static_cast<uint8_t*>(pieces.all[i].iov_base), pieces.all[i].iov_len);
+    const std::span<uint8_t> bytes(static_cast<uint8_t*>(pieces.all()[i].iov_base), pieces.all()[i].iov_len);
     Outcome<size_t> size = one(bytes);
     if (!size && done == 0) return fail(size.error());
     if (size) done += *size;

@@ -107,9 +107,9 @@ std::vector<SavedTable::Entry> Table::entries() const {
     entry.rights = descriptor->rights;
     entry.inheriting = descriptor->inheriting;
     entry.flags = descriptor->flags;
-    // Who only appends has no position that matters.
+    // Who only appends has no position that matters; that of the process's own streams is not the guest's alone.
     const bool appends = entry.flags & kAppend && !(entry.rights & kFdRead);
-    if (descriptor->is_file() && !appends) entry.position = lseek(descriptor->fd, 0, SEEK_CUR);
+    if (descriptor->is_file() && descriptor->owned && !appends) entry.position = lseek(descriptor->fd, 0, SEEK_CUR);
     entry.descriptor = std::move(descriptor);
   }
   return entries;

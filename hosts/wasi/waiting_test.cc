@@ -253,7 +253,7 @@ TEST(Pipes, OfAnOlderSystem) {
   std::string bytes(3 * kMaxWaitingWriteBytes, 'x');
   Pieces pieces;
   pieces.count = 1;
-  pieces.all[0] = {bytes.data(), bytes.size()};
+  pieces.all()[0] = {bytes.data(), bytes.size()};
   pieces.bytes = bytes.size();
   for (bool can_nowait : {false, true}) {
     Pipe pipe;
