@@ -10,6 +10,8 @@
 namespace rotor::proxy {
 namespace {
 
+/// The answers of one call take no more: a guest decides how often it asks, and for how much.
+constexpr size_t kMaxCallBytes = size_t{64} << 20;
 /// An address farther from a pointer than this many bytes is not taken as relative to it.
 constexpr uint64_t kMaxReachBytes = UINT64_C(16) << 20;
 /// A number below it is no address: guests keep the first page for null pointers or their stack.
@@ -40,6 +42,8 @@ void ImportTape::record() {
   unrecordable_.clear();
   divergence_.clear();
   open_ = kNone;
+  kept_bytes_ = 0;
+  is_full_ = false;
 }
 
 void ImportTape::replay(std::span<const HostAnswer> answers, bool then_live) {
@@ -47,6 +51,8 @@ void ImportTape::replay(std::span<const HostAnswer> answers, bool then_live) {
   then_live_ = then_live;
   answers_.assign(answers.begin(), answers.end());
   next_ = 0;
+  kept_bytes_ = 0;
+  is_full_ = false;
   open_ = kNone;
   divergence_.clear();
   unrecordable_.clear();
@@ -99,6 +105,8 @@ Result<void> ImportTape::on_import(uint32_t import_index, Caller& caller, Slot* 
 
 Result<void> ImportTape::record_answer(const ImportPlan& plan, uint32_t index, Caller& caller, Slot* slots,
                                        const HostFunction& host) {
+  if (is_full_ || !has_room_for(sizeof(HostAnswer) + sizeof(Slot) * plan.type.params.size()))
+    return detail::guarded("a host function", [&] { return host(caller, slots); });
   const size_t mine = answers_.size();
   answers_.push_back({.import_index = index, .args = {slots, slots + plan.type.params.size()}});
   if (passes_vector(plan.type) && unrecordable_.empty())
@@ -157,15 +165,26 @@ Symbol ImportTape::base_of(uint64_t address, uint64_t* offset) const {
   return best;
 }
 
-HostEffect* ImportTape::add_effect(HostEffect::Kind kind) {
-  if (mode_ != Mode::recording || open_ == kNone) return nullptr;
+bool ImportTape::has_room_for(size_t bytes) {
+  kept_bytes_ += bytes;
+  if (kept_bytes_ <= kMaxCallBytes) return true;
+  is_full_ = true;
+  answers_ = {};
+  if (unrecordable_.empty())
+    unrecordable_ = fmt::format("host functions answered one call with more than {} MiB", kMaxCallBytes >> 20);
+  return false;
+}
+
+HostEffect* ImportTape::add_effect(HostEffect::Kind kind, size_t data_bytes) {
+  if (mode_ != Mode::recording || open_ == kNone || is_full_) return nullptr;
+  if (!has_room_for(sizeof(HostEffect) + data_bytes)) return nullptr;
   HostEffect& effect = answers_[open_].effects.emplace_back();
   effect.kind = kind;
   return &effect;
 }
 
 void ImportTape::on_write(uint64_t address, std::span<const uint8_t> bytes) {
-  HostEffect* effect = add_effect(HostEffect::Kind::write);
+  HostEffect* effect = add_effect(HostEffect::Kind::write, bytes.size());
   if (!effect) return;
   effect->base = base_of(address, &effect->offset);
   effect->bytes.assign(bytes.begin(), bytes.end());

@@ -70,7 +70,10 @@ class ImportTape final : public ImportObserver {
   /// Returns what stands for a number in the open answer.
   Symbol symbol_of(uint64_t value) const;
   Symbol base_of(uint64_t address, uint64_t* offset) const;
-  HostEffect* add_effect(HostEffect::Kind kind);
+  /// Adds an effect with so many bytes of data to the open answer. Returns null if nothing is recorded.
+  HostEffect* add_effect(HostEffect::Kind kind, size_t data_bytes = 0);
+  /// Counts what is kept of a call. Returns false, and drops it, once that is too much.
+  bool has_room_for(size_t bytes);
 
   const Plan& plan_;
   Mode mode_ = Mode::idle;
@@ -79,6 +82,8 @@ class ImportTape final : public ImportObserver {
   size_t next_ = 0;           ///< index of the answer to be given next
   size_t open_ = kNone;       ///< index of the answer being recorded; kNone: none, or a function that runs
   std::vector<Slot> nested_;  ///< results of the open answer's nested calls, and pointers that it followed
+  size_t kept_bytes_ = 0;     ///< of this call
+  bool is_full_ = false;      ///< this call's answers were dropped
   std::string unrecordable_;
   std::string divergence_;
   bool state_changed_ = false;

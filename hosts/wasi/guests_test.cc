@@ -46,6 +46,11 @@ const std::vector<uint8_t> kGuest = wasm::test::assemble(R"(
   (func (export "move_heap") (result i32)
     (global.set $heap (i32.add (global.get $heap) (i32.const 64))) (global.get $heap))
   (func (export "drop_heap") (param i32))
+  ;; Reads nothing into 1,024 pieces, again and again.
+  (func (export "flood") (param $times i32)
+    (loop $next
+      (drop (call $fd_read (global.get $kept) (i32.const 16384) (i32.const 1024) (i32.const 4104)))
+      (br_if $next (local.tee $times (i32.sub (local.get $times) (i32.const 1))))))
   (func (export "learned") (result i32) (i32.load8_u (global.get $heap)))
   (func (export "look") (param i32) (result i32) (call $close (call $open (local.get 0))))
   (func (export "exchange_and_trap") (param i32)
@@ -136,6 +141,19 @@ TEST_F(WasiGuests, WhatABuildReadComesFromTheLog) {
   EXPECT_EQ(proxy.counters().rotations, 1u) << proxy.counters().last_problem << proxy.counters().off_reason;
   EXPECT_EQ(proxy.counters().divergences, 0u) << proxy.counters().last_problem;
   EXPECT_EQ(call(proxy, "read", 4), 'c') << "the replay read nothing";
+}
+
+TEST_F(WasiGuests, ACallThatAsksWithoutEndFillsNoLog) {
+  folder_.file("a", "once");
+  Proxy proxy = make(RotationMode::replay);
+  EXPECT_EQ(call(proxy, "keep", 'a'), 4);
+  EXPECT_TRUE(proxy.call("flood", {100}));
+  EXPECT_TRUE(proxy.counters().rotating) << proxy.counters().off_reason;
+  EXPECT_TRUE(proxy.call("flood", {1000}));
+  EXPECT_FALSE(proxy.counters().rotating);
+  EXPECT_NE(proxy.counters().off_reason.find("answered one call with more than 64 MiB"), std::string::npos)
+      << proxy.counters().off_reason;
+  EXPECT_EQ(call(proxy, "write_kept", 'x'), 0) << "it goes on";
 }
 
 TEST_F(WasiGuests, WhatIsClosedAgainLeavesNothingBehind) {
