@@ -374,6 +374,20 @@ TEST(CheckpointHost, SavedStateBelongsToIt) {
   EXPECT_EQ(guests.from_image, (std::vector<int>{1, 1, 3}));
 }
 
+TEST(CheckpointHost, ThatCanNotBeSavedAnyMoreGoesOnWithoutOne) {
+  AnswerGuests guests;
+  Proxy proxy = guests.proxy(checkpoint_policy());
+  const uint32_t a = make(proxy, 5);
+  call_i32(proxy, "live");
+  ASSERT_FALSE(proxy.counters().checkpoint_stale);
+  guests.save_fails_as = ErrorKind::unsupported;
+  guests.fail_step("save", 1);
+  EXPECT_FALSE(proxy.checkpoint());
+  EXPECT_FALSE(proxy.counters().rotating);
+  EXPECT_EQ(call_i32(proxy, "get", {a}), 5);
+  EXPECT_EQ(call_i32(proxy, "add", {a, 1}), 6);
+}
+
 TEST(CheckpointHost, OnlyTheActiveHandsOver) {
   AnswerGuests guests;
   std::vector<std::pair<int, int>> handed;

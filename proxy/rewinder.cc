@@ -1,6 +1,7 @@
 #include "proxy/rewinder.h"
 
 #include <fmt/format.h>
+
 #include <algorithm>
 
 #include "proxy/clock.h"
@@ -160,7 +161,8 @@ void Rewinder::note_change(size_t source, uint64_t call_number) {
 
 void Rewinder::hear(LiveGuest& active, uint64_t calls) {
   if (active.tape().take_state_changed()) note_change(plan_.exports.size() + kHostFunction, calls);
-  if (state_.is_stale() || active.poison || !checkpoint_->saved) return;
+  // Who gave up has none any more.
+  if (!checkpoint_ || !checkpoint_->saved || state_.is_stale() || active.poison) return;
   bool changed = false;
   auto asked = detail::guarded("has_changed_since",
                                [&] { changed = active.guest().has_changed_since(checkpoint_->saved.get()); });

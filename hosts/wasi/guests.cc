@@ -31,7 +31,12 @@ class EnvironmentGuest final : public Guest {
     return true;
   }
   bool has_changed_since(const void* saved) override {
-    return !environment_->table.equals(*static_cast<const SavedTable*>(saved));
+    const uint64_t changes = environment_->table.changes();
+    if (saved == same_as_ && changes == same_at_) return false;
+    if (!environment_->table.equals(*static_cast<const SavedTable*>(saved))) return true;
+    same_as_ = saved;
+    same_at_ = changes;
+    return false;
   }
   Result<void> on_rotate(Guest&) override {
     is_active_ = true;
@@ -47,7 +52,10 @@ class EnvironmentGuest final : public Guest {
   const std::shared_ptr<EnvironmentImpl> environment_;
   const std::shared_ptr<const SavedTable> saved_;     ///< with the checkpoint that this is made from; null: none
   const std::shared_ptr<const SavedTable> at_first_;  ///< what there was before the first guest
-  mutable bool rewinds_ = false;                      ///< RotationMode::checkpoint
+  /// What was last found unchanged, and when: to look at each descriptor before each call would take system calls.
+  const void* same_as_ = nullptr;
+  uint64_t same_at_ = 0;
+  mutable bool rewinds_ = false;  ///< RotationMode::checkpoint
   bool is_active_;
 };
 

@@ -91,7 +91,12 @@ class Table {
   /// Notes that a position, the flags or the rights of a descriptor changed.
   void note_change() { changes_.fetch_add(1, std::memory_order_relaxed); }
   /// Notes that something was taken that can't be given back: out of a pipe, a terminal, a socket or a stream.
-  void note_taken() { taken_.fetch_add(1, std::memory_order_relaxed); }
+  void note_taken() {
+    taken_.fetch_add(1, std::memory_order_relaxed);
+    note_change();
+  }
+  /// Returns a number that is another one after each change, and after each thing that was taken.
+  uint64_t changes() const { return changes_.load(std::memory_order_relaxed); }
   SavedTable save() const;
   /// Returns whether all is as it was when that was saved.
   bool equals(const SavedTable& saved) const;
