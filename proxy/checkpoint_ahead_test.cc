@@ -51,10 +51,7 @@ TEST(CheckpointAhead, AnInstanceIsMadeAtWarmAtAndUsedAtSwapAt) {
 
 TEST(CheckpointAhead, NoneIsMadeBelowWarmAtOrFromAStaleOne) {
   AnswerGuests guests;
-  Policy policy = checkpoint_policy();
-  policy.checkpoint.cpu = 1e-12;
-  policy.checkpoint.grown = 1;  // none but the first
-  Proxy proxy = guests.proxy(policy);
+  Proxy proxy = guests.proxy(one_checkpoint_policy());
   const uint32_t object = make(proxy, 5);
   call_i32(proxy, "live");
   call_i32(proxy, "leak", {kPagesToWarm - 2});
@@ -68,10 +65,7 @@ TEST(CheckpointAhead, NoneIsMadeBelowWarmAtOrFromAStaleOne) {
 
 TEST(CheckpointAhead, OneOfAnOlderCheckpointIsFreed) {
   AnswerGuests guests;
-  Policy policy = checkpoint_policy();
-  policy.checkpoint.cpu = 1e-12;
-  policy.checkpoint.grown = 1;  // none by itself but the first
-  Proxy proxy = guests.proxy(policy);
+  Proxy proxy = guests.proxy(one_checkpoint_policy());
   const uint32_t object = build_and_warm(proxy);
   ASSERT_TRUE(is_ready(proxy));
   EXPECT_EQ(call_i32(proxy, "add", {object, 1}), 6);

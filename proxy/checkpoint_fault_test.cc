@@ -49,9 +49,7 @@ void expect_well(Proxy& proxy, State& state) {
 void for_each_failure(const Step& prepare, const Step& act, uint64_t least,
                       faults::Scope scope = faults::Scope::this_thread) {
   AnswerGuests guests;
-  Policy policy = checkpoint_policy();
-  policy.checkpoint.cpu = 1e-12;  // none by itself but the first
-  policy.checkpoint.grown = 1;
+  Policy policy = one_checkpoint_policy();
   Held before;
   bool hit = true;
   uint64_t n = 0;

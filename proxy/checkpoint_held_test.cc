@@ -223,10 +223,7 @@ TEST(CheckpointTrap, RewindsIfNothingIsLost) {
 
 TEST(CheckpointTrap, NeverLosesStateInSilence) {
   AnswerGuests guests;
-  Policy policy = checkpoint_policy();
-  policy.checkpoint.cpu = 1e-12;
-  policy.checkpoint.grown = 1;
-  Proxy proxy = guests.proxy(policy);
+  Proxy proxy = guests.proxy(one_checkpoint_policy());
   const uint32_t a = make(proxy, 5);
   call_i32(proxy, "live");
   call_i32(proxy, "add", {a, 1});

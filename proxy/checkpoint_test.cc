@@ -73,10 +73,7 @@ TEST(Checkpoint, AnEmptyAllowListLosesNothing) {
 
 TEST(Checkpoint, WhatIsNotAllowedMakesItStale) {
   AnswerGuests guests;
-  Policy policy = checkpoint_policy();
-  policy.checkpoint.cpu = 1e-12;
-  policy.checkpoint.grown = 1;
-  Proxy proxy = guests.proxy(policy);
+  Proxy proxy = guests.proxy(one_checkpoint_policy());
   const uint32_t a = make(proxy, 5);
   call_i32(proxy, "live");
   EXPECT_EQ(proxy.counters().checkpoints, 1u);
@@ -244,10 +241,7 @@ TEST(Checkpoint, OneThatStandsAboveWarmAtIsFutile) {
 
 TEST(Checkpoint, IsTakenWhenAsked) {
   AnswerGuests guests;
-  Policy policy = checkpoint_policy();
-  policy.checkpoint.cpu = 1e-12;
-  policy.checkpoint.grown = 1;
-  Proxy proxy = guests.proxy(policy);
+  Proxy proxy = guests.proxy(one_checkpoint_policy());
   ASSERT_TRUE(proxy.checkpoint());
   const uint32_t a = make(proxy, 5);
   EXPECT_TRUE(proxy.counters().checkpoint_stale);

@@ -24,6 +24,13 @@ inline Policy checkpoint_policy() {
   policy.backoff_max_ms = 1;
   return policy;
 }
+/// The same, but after the first checkpoint none is due by itself.
+inline Policy one_checkpoint_policy() {
+  Policy policy = checkpoint_policy();
+  policy.checkpoint.cpu = 1e-12;
+  policy.checkpoint.grown = 1;
+  return policy;
+}
 
 inline uint32_t make(Proxy& proxy, int32_t value) {
   auto made = proxy.call("make", {value});
