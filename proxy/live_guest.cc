@@ -36,7 +36,8 @@ Result<std::unique_ptr<LiveGuest>> GuestSource::make(const StandbyImage* image, 
   GuestRequest request;
   request.imageable = imageable;
   request.rotates = rotates_;
-  if (plan_.records_answers || plan_.mode == RotationMode::checkpoint) request.import_observer = live->tape_.get();
+  request.rewinds = plan_.mode == RotationMode::checkpoint;
+  if (plan_.records_answers || request.rewinds) request.import_observer = live->tape_.get();
   if (image) {
     request.snapshot = &image->snapshot;
     request.saved = image->saved;
@@ -47,7 +48,7 @@ Result<std::unique_ptr<LiveGuest>> GuestSource::make(const StandbyImage* image, 
   live->number = ++made_;
   ROTOR_TRY(live->guest_, detail::guarded("the guest factory", [&] { return factory_(request); }));
   if (!live->guest_ || !live->instance()) return fail(ErrorKind::invalid_argument, "the factory returned no guest");
-  if (plan_.mode == RotationMode::checkpoint && live->guest_->tracks_host_state()) live->takes_shortcuts = false;
+  if (request.rewinds && live->guest_->tracks_host_state()) live->takes_shortcuts = false;
   live->find_memories(memory_limit_bytes_);
   ROTOR_CHECK(live->find_data_memory());
   ROTOR_CHECK(live->find_gauge());

@@ -11,7 +11,8 @@
 namespace rotor::wasi {
 namespace {
 
-constexpr uint32_t kDefaultMaxDescriptors = 1024;
+/// A quarter of what a process may often have (RLIMIT_NOFILE): the host needs some, too.
+constexpr uint32_t kDefaultMaxDescriptors = 256;
 /// The numbers that are standard input, output and errors.
 constexpr uint32_t kStandardDescriptors = 3;
 
@@ -41,6 +42,15 @@ std::unexpected<Error> system_error(const std::string& what) {
   return rotor::fail(kind, what + ": " + std::strerror(errno));
 }
 
+/// Opens a terminal once more, so that a guest never waits in it: another one may have taken the line that poll told
+/// of.
+Fd terminal_that_never_waits(int fd) {
+  if (!isatty(fd)) return Fd();
+  const int access = fcntl(fd, F_GETFL) & O_ACCMODE;
+  const std::string path = "/proc/self/fd/" + std::to_string(fd);
+  return Fd(open(path.c_str(), access | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
+}
+
 /// Makes a descriptor of what is open. It is owned, unless it is the process's own.
 Result<DescriptorRef> descriptor_of(int fd, bool is_own, Rights rights) {
   auto descriptor = std::make_shared<Descriptor>();
@@ -53,6 +63,7 @@ Result<DescriptorRef> descriptor_of(int fd, bool is_own, Rights rights) {
   descriptor->type = found->type;
   descriptor->fd = fd;
   descriptor->rights = found->rights & rights;
+  descriptor->never_waits = terminal_that_never_waits(fd);
   // A connection that is gone before it is accepted must not have the host wait. Who shares the process's own would
   // notice.
   if (!is_own && descriptor->is_socket()) fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);

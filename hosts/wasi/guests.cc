@@ -11,11 +11,13 @@ namespace {
 class EnvironmentGuest final : public Guest {
  public:
   EnvironmentGuest(std::unique_ptr<Guest> linked, std::shared_ptr<EnvironmentImpl> environment,
-                   std::shared_ptr<const SavedTable> saved, std::shared_ptr<const SavedTable> at_first, bool is_active)
+                   std::shared_ptr<const SavedTable> saved, std::shared_ptr<const SavedTable> at_first, bool rewinds,
+                   bool is_active)
       : linked_(std::move(linked)),
         environment_(std::move(environment)),
         saved_(std::move(saved)),
         at_first_(std::move(at_first)),
+        rewinds_(rewinds),
         is_active_(is_active) {}
 
   Instance& instance() override { return linked_->instance(); }
@@ -26,10 +28,7 @@ class EnvironmentGuest final : public Guest {
     if (!is_active_) return nullptr;
     return std::make_shared<const SavedTable>(environment_->table.save());
   }
-  bool tracks_host_state() const override {
-    rewinds_ = true;  // nobody else asks
-    return true;
-  }
+  bool tracks_host_state() const override { return rewinds_; }
   bool has_changed_since(const void* saved) override {
     const uint64_t changes = environment_->table.changes();
     if (saved == same_as_ && changes == same_at_) return false;
@@ -52,10 +51,10 @@ class EnvironmentGuest final : public Guest {
   const std::shared_ptr<EnvironmentImpl> environment_;
   const std::shared_ptr<const SavedTable> saved_;     ///< with the checkpoint that this is made from; null: none
   const std::shared_ptr<const SavedTable> at_first_;  ///< what there was before the first guest
+  const bool rewinds_;
   /// What was last found unchanged, and when: to look at each descriptor before each call would take system calls.
   const void* same_as_ = nullptr;
   uint64_t same_at_ = 0;
-  mutable bool rewinds_ = false;  ///< RotationMode::checkpoint
   bool is_active_;
 };
 
@@ -68,8 +67,9 @@ GuestFactory guests(InstancePre pre, const Environment& environment, Limits limi
              const GuestRequest& request) -> Result<std::unique_ptr<Guest>> {
     ROTOR_TRY(std::unique_ptr<Guest> guest, linked(request));
     const bool is_first = !made->exchange(true);
-    return std::make_unique<EnvironmentGuest>(
-        std::move(guest), impl, std::static_pointer_cast<const SavedTable>(request.saved), at_first, is_first);
+    return std::make_unique<EnvironmentGuest>(std::move(guest), impl,
+                                              std::static_pointer_cast<const SavedTable>(request.saved), at_first,
+                                              request.rewinds, is_first);
   };
 }
 

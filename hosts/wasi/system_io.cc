@@ -60,22 +60,24 @@ iovec first_of(const Pieces& pieces) {
   return {pieces.all()[0].iov_base, std::min<size_t>(pieces.all()[0].iov_len, kMaxWaitingWriteBytes)};
 }
 
-/// Does so with a pipe or device, whose position is its own. Those that can be told not to wait are asked first and
-/// waited for afterwards. Pre: there are bytes to transfer.
+/// Does so with a pipe or device, whose position is its own. Those that can be told not to wait, and terminals, are
+/// asked first and waited for afterwards. Pre: there are bytes to transfer.
 Outcome<uint64_t> transfer_stream(Call& call, Direction direction, Descriptor& stream, const Pieces& pieces) {
   const bool writes = direction == Direction::write;
   const short events = writes ? POLLOUT : POLLIN;
   for (;;) {
-    const bool can_nowait = stream.can_nowait.load(std::memory_order_relaxed);
+    const bool is_terminal = static_cast<bool>(stream.never_waits);
+    const bool can_nowait = !is_terminal && stream.can_nowait.load(std::memory_order_relaxed);
+    const bool may_wait = !is_terminal && !can_nowait;
     const bool can_nosignal = stream.can_nosignal.load(std::memory_order_relaxed);
     const int flags = (can_nowait ? RWF_NOWAIT : 0) | (writes && can_nosignal ? kNoSignalFlag : 0);
     const iovec first = first_of(pieces);
     const std::span<const iovec> now =
-        writes && !can_nowait ? std::span(&first, 1) : std::span(pieces.all(), pieces.count);
-    if (!can_nowait) ROTOR_CHECK(wait_first(call, stream, events));
+        writes && may_wait ? std::span(&first, 1) : std::span(pieces.all(), pieces.count);
+    if (may_wait) ROTOR_CHECK(wait_first(call, stream, events));
     std::optional<NoSigpipe> no_signal;
     if (writes && !can_nosignal) no_signal.emplace();
-    const ssize_t size = transfer_once(direction, stream.fd, now, -1, flags);
+    const ssize_t size = transfer_once(direction, is_terminal ? stream.never_waits.get() : stream.fd, now, -1, flags);
     no_signal.reset();
     if (size >= 0) return static_cast<uint64_t>(size);
     if (errno == EOPNOTSUPP && writes && can_nosignal) {

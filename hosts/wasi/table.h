@@ -23,6 +23,8 @@ struct Descriptor {
   int fd = -1;    ///< the system's; -1: a stream
   Fd owned;       ///< the same, unless it is the process's own
   Stream stream;  ///< for `fd` -1
+  /// The same terminal, opened once more and set to O_NONBLOCK, which nobody else notices; none where that was refused.
+  Fd never_waits;
   bool is_preopen = false;
   std::string name;  ///< of a preopen, for the guest
   std::atomic<Rights> rights{0};

@@ -310,6 +310,45 @@ TEST(Terminals, AreReadAndWrittenToAndWaitedFor) {
   close(host);
 }
 
+/// The line that poll told both of goes to one of them, and the other's deadline still holds.
+TEST(Terminals, TwoGuestsWaitForOneLine) {
+  const int host = posix_openpt(O_RDWR | O_NOCTTY);
+  if (host < 0 || grantpt(host) != 0 || unlockpt(host) != 0) GTEST_SKIP() << "no terminals here";
+  const int terminal = open(ptsname(host), O_RDWR | O_NOCTTY);
+  ASSERT_GE(terminal, 0);
+  Builder first_builder, second_builder;
+  Guest guests[2] = {Guest(first_builder.standard_in(Input::descriptor(dup(terminal)))),
+                     Guest(second_builder.standard_in(Input::descriptor(terminal)))};
+  constexpr int kRounds = 20;
+  for (int round = 0; round < kRounds; ++round) {
+    Errno outcomes[2];
+    std::atomic<int> ended = 0;
+    std::thread threads[2];
+    for (int i = 0; i < 2; ++i) {
+      ASSERT_TRUE(guests[i].instance().set_deadline(Time::now() + milliseconds(60)));
+      threads[i] = std::thread([&, i] {
+        outcomes[i] = guests[i].read(0);
+        ++ended;
+      });
+    }
+    std::this_thread::sleep_for(milliseconds(20));
+    ASSERT_EQ(write(host, "line\n", 5), 5);
+    const auto begin = Time::now();
+    while (ended < 2 && Time::now() - begin < std::chrono::seconds(20)) std::this_thread::sleep_for(milliseconds(1));
+    EXPECT_EQ(ended, 2) << "one waits past its deadline";
+    if (ended < 2) {
+      ASSERT_EQ(write(host, "more\n", 5), 5);
+    }
+    for (std::thread& thread : threads) thread.join();
+    for (int i = 0; i < 2; ++i) {
+      EXPECT_TRUE(outcomes[i] == Errno::success || outcomes[i] == Errno::intr);
+      guests[i].instance().clear_deadline();
+    }
+    if (HasFailure()) break;
+  }
+  close(host);
+}
+
 TEST(Pipes, ADescriptorClosedByAnotherThreadStaysOpenUntilTheCallEnds) {
   Pipe in;
   Environment environment = Builder().standard_in(Input::descriptor(in.ends[0])).build().value();

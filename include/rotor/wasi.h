@@ -191,7 +191,7 @@ class Builder {
   /// Sets clocks and random bytes that are the same in each run, so that a guest gives the same output for the same
   /// input. What folders of the host say of themselves (times, inode numbers, the order of entries) is what it is.
   Builder& deterministic(uint64_t seed = 1);
-  /// Sets the number of descriptors that may be open at once; default 1,024.
+  /// Sets the number of descriptors that may be open at once; default 256.
   Builder& max_descriptors(uint32_t count);
   /// Sets how paths are resolved; default `automatic`.
   Builder& resolution(Resolution how);

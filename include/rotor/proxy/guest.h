@@ -66,6 +66,9 @@ struct GuestRequest {
   std::shared_ptr<const void> saved;
   /// Its memory is to be made with MemoryLimits::imageable; `instantiate` and `apply` see to it.
   bool imageable = false;
+  /// Another guest's place is taken by rewinding to the state of a checkpoint (RotationMode::checkpoint); else by one
+  /// to which the calls that built state were told again.
+  bool rewinds = false;
   /// Others like it will be made: what can't be had twice is an error. False: rotation is off.
   bool rotates = true;
   /// For InstanceOptions::import_observer of the main instance; `instantiate` sees to it. Outlives the guest. Null: the
