@@ -104,7 +104,8 @@ void rewind_pause(benchmark::State& state) {
 /// Measures a call of an export that is allowed and whose result is a value.
 void allowed_call(benchmark::State& state) {
   Proxy proxy = make_proxy(state);
-  must(state, proxy.call("get"));
+  must(state, proxy.call("fill", {16}));
+  must(state, proxy.checkpoint());
   auto get = must(state, proxy.get_typed<int32_t()>("get"));
   for (auto _ : state) benchmark::DoNotOptimize(get());
 }

@@ -3,7 +3,9 @@
 
 #include <benchmark/benchmark.h>
 
+#include <cstdio>
 #include <cstdlib>
+#include <string>
 #include <type_traits>
 #include <utility>
 
@@ -15,7 +17,10 @@ namespace rotor::bench {
 template <class T>
 T must(benchmark::State& state, Result<T> result) {
   if (!result) {
-    state.SkipWithError(result.error().to_string().c_str());
+    const std::string error = result.error().to_string();
+    state.SkipWithError(error.c_str());
+    // The benchmark library would tell it only once the program goes on.
+    std::fprintf(stderr, "%s\n", error.c_str());
     std::abort();
   }
   if constexpr (!std::is_void_v<T>) return std::move(*result);
