@@ -51,8 +51,8 @@ Result<VerifyReport> Proxy::verify() { return impl_->verify(); }
 ProxyCounters Proxy::counters() const { return impl_->counters(); }
 const Policy& Proxy::policy() const { return impl_->policy(); }
 
-Result<void> proxy::call_slots(ProxyImpl& impl, uint32_t export_index, Slot* slots, bool own_lease) {
-  return own_lease ? impl.call_own(export_index, slots) : impl.call_slots(export_index, slots);
+Result<void> proxy::call_slots(ProxyImpl& impl, uint32_t export_index, Slot* slots, bool own_lease, RawCall raw_call) {
+  return own_lease ? impl.call_own(export_index, slots, raw_call) : impl.call_slots(export_index, slots, raw_call);
 }
 
 Lease& Lease::operator=(Lease&& other) noexcept {

@@ -437,12 +437,12 @@ class ProxyImpl::QuickLease {
   QuickLease(const QuickLease&) = delete;
   explicit operator bool() const { return holder_; }
   /// Makes the call for which the lease is.
-  [[gnu::always_inline]] Result<void> call(const Func& func, Slot* slots) {
+  [[gnu::always_inline]] Result<void> call(const Func& func, Slot* slots, RawCall raw_call) {
     called_ = true;
     proxy_.leases_.add();
     proxy_.calls_.add();
     LiveGuest& active = proxy_.gate_.active();
-    Result<void> called = call_guest(proxy_.gate_, *holder_, true, [&] { return func.call_raw(slots); });
+    Result<void> called = call_guest(proxy_.gate_, *holder_, true, [&] { return raw_call(func, slots); });
     if (!called) [[unlikely]]
       called = std::unexpected(proxy_.note(active, std::move(called).error()));
     return called;
@@ -465,20 +465,20 @@ class ProxyImpl::CallLease {
   ProxyImpl& proxy_;
 };
 
-Result<void> ProxyImpl::call_own(uint32_t index, Slot* slots) {
+Result<void> ProxyImpl::call_own(uint32_t index, Slot* slots, RawCall raw_call) {
   if (!attention_.load(std::memory_order_relaxed) && !warmer_->on_this_thread()) [[likely]] {
     if (QuickLease lease(*this); lease) [[likely]] {
       if (const Func* func = simple_func(gate_.active(), index, slots)) [[likely]]
-        return lease.call(*func, slots);
+        return lease.call(*func, slots, raw_call);
     }
   }
   ROTOR_CHECK(acquire(false));
   CallLease lease(*this);
   if (rewinder_ && !rewinder_->may_change(index)) checkpoint_before_use(gate_.mine());
-  return call_slots(index, slots);
+  return call_slots(index, slots, raw_call);
 }
 
-Result<void> ProxyImpl::call_slots(uint32_t index, Slot* slots) {
+Result<void> ProxyImpl::call_slots(uint32_t index, Slot* slots, RawCall raw_call) {
   Holder& holder = gate_.mine();
   PhaseScope phase(gate_, holder);
   LiveGuest* active = phase.alive() ? &gate_.active() : nullptr;  // else another holder may be using it
@@ -488,7 +488,7 @@ Result<void> ProxyImpl::call_slots(uint32_t index, Slot* slots) {
       calls_.add();
       // After a call that went well, a phase that was open need not be closed.
       Result<void> called =
-          call_guest(gate_, holder, phase.may_open(), [&] { return func->call_raw(slots); }, phase.was_open());
+          call_guest(gate_, holder, phase.may_open(), [&] { return raw_call(*func, slots); }, phase.was_open());
       if (called) [[likely]]
         phase.leave_as_is();
       else

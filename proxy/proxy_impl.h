@@ -39,8 +39,8 @@ class ProxyImpl final : memory::ForkHooks {
   void release();
   Result<Reply> call(std::string_view name, std::span<const Arg> args);
   /// Makes a call of ProxyFunc, in a lease of its own or in the one that the thread holds.
-  Result<void> call_own(uint32_t export_index, Slot* slots);
-  Result<void> call_slots(uint32_t export_index, Slot* slots);
+  Result<void> call_own(uint32_t export_index, Slot* slots, RawCall raw_call);
+  Result<void> call_slots(uint32_t export_index, Slot* slots, RawCall raw_call);
   Result<std::vector<Value>> raw(std::string_view name, std::span<const Value> args);
   Result<uint32_t> resolve(uint32_t token);
   Result<void> keep(uint32_t token);

@@ -140,8 +140,10 @@ class [[nodiscard]] Lease {
 };
 
 namespace proxy {
+/// TypedFunc::call_raw of the export's type.
+using RawCall = Result<void> (*)(const Func& func, Slot* slots);
 /// Of ProxyFunc: `slots` holds the arguments and takes the results.
-Result<void> call_slots(ProxyImpl& impl, uint32_t export_index, Slot* slots, bool own_lease);
+Result<void> call_slots(ProxyImpl& impl, uint32_t export_index, Slot* slots, bool own_lease, RawCall raw_call);
 }  // namespace proxy
 
 template <class Signature>
@@ -167,7 +169,8 @@ class ProxyFunc<R(Args...)> {
     size_t i = 0;
     ((slots[i++] = detail::to_slot<Args>(args)), ...);
     (void)i;
-    if (auto done = proxy::call_slots(*impl_, export_index_, slots, own_lease); !done) [[unlikely]]
+    const proxy::RawCall raw_call = &TypedFunc<R(Args...)>::call_raw;
+    if (auto done = proxy::call_slots(*impl_, export_index_, slots, own_lease, raw_call); !done) [[unlikely]]
       return std::unexpected(std::move(done).error());
     if constexpr (std::is_void_v<R>)
       return {};
