@@ -149,6 +149,13 @@ std::string CacheKey::hex() const {
   return text;
 }
 
+uint64_t boot_number() {
+  Descriptor file(::open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC));
+  char text[64];
+  const ssize_t size = file ? read(file.get(), text, sizeof text) : -1;
+  return size > 0 ? XXH3_64bits(text, static_cast<size_t>(size)) | 1 : 0;
+}
+
 Result<std::string> default_cache_folder() {
   auto folder_in = [](const char* variable) {
     const char* value = secure_getenv(variable);

@@ -39,6 +39,10 @@ struct CacheOptions {
   uint64_t limit_bytes = UINT64_C(1) << 30;
 };
 
+/// Returns a number that tells this start of the machine from others, never 0: what was written since its start is read
+/// as it was written. (What was written before may have holes: CodeCache::put.) 0: it is not known.
+uint64_t boot_number();
+
 /// Returns `$XDG_CACHE_HOME/rotor/code`, or `$HOME/.cache/rotor/code` (a variable that is no absolute path is as good
 /// as none, and a setuid program has none). It is not the folder above it, in which scripts/setup.sh keeps other
 /// things. Errors: not_found, neither is set.

@@ -1,5 +1,5 @@
-// Code files: a header, tables, lines, the module without its code section, then text and read-only data on page
-// boundaries, to be mapped as they are. Little-endian, as the machine the code is for.
+// Code files: a header, tables, lines, the module without its code section, then text, read-only data and images of
+// data on page boundaries, to be mapped as they are. Little-endian, as the machine the code is for.
 #include "code/code_file.h"
 
 #include <fmt/format.h>
@@ -24,8 +24,8 @@ struct Header {
   char magic[8];
   uint32_t file_version;
   uint32_t abi_version;
-  uint64_t tables_checksum;    ///< XXH3 of the header with this field as 0, CPU features and functions
-  uint64_t contents_checksum;  ///< XXH3 of all that follows
+  uint64_t tables_checksum;    ///< XXH3 of the header with this field as 0, CPU features, functions, table of images
+  uint64_t contents_checksum;  ///< XXH3 of all that follows, up to the images, each of which has its own
   uint64_t file_bytes;
   RegionLayout region;
   uint32_t flags;
@@ -35,8 +35,18 @@ struct Header {
   uint64_t module_bytes;
   uint64_t text_bytes;
   uint64_t rodata_bytes;
+  uint64_t images;
+  uint64_t boot;
 };
-static_assert(sizeof(Header) == 112);
+static_assert(sizeof(Header) == 128);
+
+/// A record of the table of images. Each takes whole pages, in the order of the table.
+struct ImageRecord {
+  uint64_t memory;
+  uint64_t size_bytes;
+  uint64_t checksum;
+};
+static_assert(sizeof(ImageRecord) == 24);
 
 /// Returns how many zeroes fill the gap from `at` to the next multiple of `to`.
 uint64_t padding(uint64_t at, uint64_t to) { return (to - at % to) % to; }
@@ -102,21 +112,36 @@ Result<void> write_code(const CodeFile& file, const std::function<Result<void>(c
   header.module_bytes = file.module_bytes.size();
   header.text_bytes = file.text.size();
   header.rodata_bytes = file.rodata.size();
-  uint64_t unpadded =
-      sizeof header + features.size() + file.functions.size_bytes() + file.lines.size() + file.module_bytes.size();
+  header.images = file.images.size();
+  header.boot = file.boot;
+  std::vector<ImageRecord> images;
+  uint64_t image_bytes = 0;
+  for (const DataImage& image : file.images) {
+    images.push_back({image.memory, image.size_bytes, XXH3_64bits(image.pages.data(), image.pages.size())});
+    image_bytes += image.pages.size();
+  }
+  const std::span<const ImageRecord> image_table(images);
+  uint64_t unpadded = sizeof header + features.size() + file.functions.size_bytes() + image_table.size_bytes() +
+                      file.lines.size() + file.module_bytes.size();
   std::vector<uint8_t> gap(padding(unpadded, kCodePageBytes));
-  header.file_bytes = unpadded + gap.size() + file.text.size() + file.rodata.size();
+  header.file_bytes = unpadded + gap.size() + file.text.size() + file.rodata.size() + image_bytes;
   const std::span<const uint8_t> contents[] = {file.lines, file.module_bytes, gap, file.text, file.rodata};
   Checksum sum;
   for (auto part : contents) sum.add(part.data(), part.size());
   header.contents_checksum = sum.digest();
-  auto* functions = reinterpret_cast<const uint8_t*>(file.functions.data());
-  features.insert(features.end(), functions, functions + file.functions.size_bytes());
-  header.tables_checksum = checksum_of_tables(header, features);
+  std::vector<uint8_t> tables = std::move(features);
+  const auto add_table = [&](const auto& table) {
+    auto* bytes = reinterpret_cast<const uint8_t*>(table.data());
+    tables.insert(tables.end(), bytes, bytes + table.size_bytes());
+  };
+  add_table(file.functions);
+  add_table(image_table);
+  header.tables_checksum = checksum_of_tables(header, tables);
 
   ROTOR_CHECK(write(&header, sizeof header));
-  ROTOR_CHECK(write(features.data(), features.size()));
+  ROTOR_CHECK(write(tables.data(), tables.size()));
   for (auto part : contents) ROTOR_CHECK(write(part.data(), part.size()));
+  for (const DataImage& image : file.images) ROTOR_CHECK(write(image.pages.data(), image.pages.size()));
   return {};
 }
 
@@ -136,8 +161,15 @@ Result<Header> check_header(const std::string& path, std::span<const uint8_t> by
   return header;
 }
 
+/// What is read of a file beside its CodeFile.
+struct Parts {
+  std::span<const uint8_t> features;
+  std::span<const uint8_t> tables;
+  std::span<const uint8_t> contents;  ///< from the end of the tables up to the images
+};
+
 /// Cuts the parts out of the file. Returns false if they do not fit in it.
-bool cut(const Header& header, std::span<const uint8_t> bytes, CodeFile& file, std::span<const uint8_t>& features) {
+bool cut(const Header& header, std::span<const uint8_t> bytes, CodeFile& file, Parts& parts) {
   uint64_t at = sizeof header;
   auto take = [&](uint64_t size, std::span<const uint8_t>& part) {
     if (size > bytes.size() - at) return false;
@@ -145,16 +177,30 @@ bool cut(const Header& header, std::span<const uint8_t> bytes, CodeFile& file, s
     at += size;
     return true;
   };
-  std::span<const uint8_t> functions, gap;
-  if (header.cpu_features_bytes % 8 || !take(header.cpu_features_bytes, features)) return false;
+  std::span<const uint8_t> functions, images, gap;
+  if (header.cpu_features_bytes % 8 || !take(header.cpu_features_bytes, parts.features)) return false;
   if (!take(uint64_t{header.functions} * sizeof(FunctionCode), functions)) return false;
   file.functions = {reinterpret_cast<const FunctionCode*>(functions.data()), header.functions};
+  if (header.images > bytes.size() / sizeof(ImageRecord) || !take(header.images * sizeof(ImageRecord), images))
+    return false;
+  parts.tables = bytes.subspan(sizeof header, at - sizeof header);
   if (!take(header.lines_bytes, file.lines) || !take(header.module_bytes, file.module_bytes)) return false;
   if (!take(padding(at, kCodePageBytes), gap)) return false;
   file.text_file_offset = at;
   if (!take(header.text_bytes, file.text)) return false;
   file.rodata_file_offset = at;
-  return take(header.rodata_bytes, file.rodata) && at == bytes.size();
+  if (!take(header.rodata_bytes, file.rodata)) return false;
+  const uint64_t begin = sizeof header + parts.tables.size();
+  parts.contents = bytes.subspan(begin, at - begin);
+  for (const ImageRecord& record : std::span(reinterpret_cast<const ImageRecord*>(images.data()), header.images)) {
+    if (record.memory > UINT32_MAX || record.size_bytes > bytes.size()) return false;
+    DataImage image{.memory = static_cast<uint32_t>(record.memory), .size_bytes = record.size_bytes, .pages = {}};
+    image.file_offset = at;
+    image.checksum = record.checksum;
+    if (!take(round_up_to_page(record.size_bytes), image.pages)) return false;
+    file.images.push_back(std::move(image));
+  }
+  return at == bytes.size();
 }
 
 /// Returns whether sizes and offsets fit together, which a right checksum does not say.
@@ -172,6 +218,11 @@ bool consistent(const CodeFile& file) {
     if (f.lines_begin > f.lines_end || f.lines_end > file.lines.size()) return false;
     last_end = f.end;
   }
+  // Each lies on pages of its own, and each memory has one at most.
+  for (size_t i = 0; i < file.images.size(); ++i) {
+    if (file.images[i].size_bytes == 0 || file.images[i].file_offset % kCodePageBytes) return false;
+    if (i > 0 && file.images[i].memory <= file.images[i - 1].memory) return false;
+  }
   return true;
 }
 
@@ -180,16 +231,15 @@ Result<CodeFile> parse(std::span<const uint8_t> bytes, const std::string& path, 
   CodeFile file;
   file.flags = header.flags;
   file.region = header.region;
-  std::span<const uint8_t> features;
-  if (!cut(header, bytes, file, features)) return std::unexpected(corrupt(path, "its parts do not fit together"));
-  size_t tables_bytes = features.size() + file.functions.size_bytes();
-  if (check && checksum_of_tables(header, bytes.subspan(sizeof header, tables_bytes)) != header.tables_checksum)
+  file.boot = header.boot;
+  Parts parts;
+  if (!cut(header, bytes, file, parts)) return std::unexpected(corrupt(path, "its parts do not fit together"));
+  if (check && checksum_of_tables(header, parts.tables) != header.tables_checksum)
     return std::unexpected(corrupt(path, "damaged: the checksum of its tables is wrong"));
-  if (check == Check::all) {
-    auto contents = bytes.subspan(sizeof header + tables_bytes);
-    if (XXH3_64bits(contents.data(), contents.size()) != header.contents_checksum)
-      return std::unexpected(corrupt(path, "damaged: its checksum is wrong"));
-  }
+  if (check && *check != Check::tables &&
+      XXH3_64bits(parts.contents.data(), parts.contents.size()) != header.contents_checksum)
+    return std::unexpected(corrupt(path, "damaged: its checksum is wrong"));
+  const std::span<const uint8_t> features = parts.features;
   if (!consistent(file) || (!features.empty() && features.back() != 0))
     return std::unexpected(corrupt(path, "its parts do not fit together"));
   for (size_t at = 0; at < features.size();) {
@@ -199,6 +249,7 @@ Result<CodeFile> parse(std::span<const uint8_t> bytes, const std::string& path, 
   }
   if (auto runs = check_cpu_features(file.cpu_features); !runs)
     return fail(ErrorKind::unsupported, fmt::format("{}: {}", path, runs.error().message));
+  if (check == Check::all) ROTOR_CHECK(check_images(file, path));
   return file;
 }
 
@@ -206,6 +257,14 @@ Result<CodeFile> parse(std::span<const uint8_t> bytes, const std::string& path, 
 
 Result<CodeFile> parse_code_file(std::span<const uint8_t> bytes, const std::string& path, Check check) {
   return parse(bytes, path, check);
+}
+
+Result<void> check_images(const CodeFile& file, const std::string& path) {
+  for (const DataImage& image : file.images)
+    if (XXH3_64bits(image.pages.data(), image.pages.size()) != image.checksum)
+      return std::unexpected(
+          corrupt(path, fmt::format("damaged: the checksum of the data of memory {} is wrong", image.memory)));
+  return {};
 }
 
 Result<CodeFile> parse_code_file_unchecked(std::span<const uint8_t> bytes, const std::string& path) {

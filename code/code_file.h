@@ -13,7 +13,18 @@
 
 namespace rotor::code {
 
-inline constexpr uint32_t kCodeFileVersion = 4;
+inline constexpr uint32_t kCodeFileVersion = 5;
+
+/// What one memory of the module holds first, as a file carries it, to be mapped from there.
+struct DataImage {
+  uint32_t memory = 0;             ///< index of the memory, which the module defines
+  uint64_t size_bytes = 0;         ///< up to where the data reach
+  std::span<const uint8_t> pages;  ///< the same in whole pages of kCodePageBytes, zero behind the data
+  // Set by parsing only:
+  uint64_t file_offset = 0;  ///< of the pages, a multiple of kCodePageBytes
+  uint64_t checksum = 0;     ///< XXH3 of the pages
+};
+
 /// What a code file holds. To write one, fill it from a module; in one that was parsed, the spans are parts of the
 /// file's bytes.
 struct CodeFile {
@@ -33,6 +44,10 @@ struct CodeFile {
   /// The module without its code section; empty in files that are kept for a module that is at hand.
   std::span<const uint8_t> module_bytes;
   std::vector<std::string> cpu_features;  ///< needed, as kFeatures in code/cpu.cc spells them
+  std::vector<DataImage> images;          ///< ascending by memory
+  /// A number of the start of the machine during which the file was written, for files that a crash of the machine may
+  /// leave with holes (code/cache.h); else 0.
+  uint64_t boot = 0;
   // Set by parsing only:
   uint64_t text_file_offset = 0;  ///< multiples of kCodePageBytes
   uint64_t rodata_file_offset = 0;
@@ -41,18 +56,20 @@ struct CodeFile {
 /// Returns the module's bytes with the code section cut out: linked code takes its place.
 std::vector<uint8_t> without_code_section(std::span<const uint8_t> bytes, const wasm::Module& module);
 
-/// Gives the bytes of a code file to `write`, in pieces: header, CPU features and functions, lines, the module, then on
-/// pages of their own text and read-only data. Nothing is written after the first error.
-/// Errors: those of `write`.
+/// Gives the bytes of a code file to `write`, in pieces: header, CPU features, functions and the table of images,
+/// lines, the module, then on pages of their own text, read-only data and images. Nothing is written after the first
+/// error. Errors: those of `write`.
 Result<void> write_code(const CodeFile& file, const std::function<Result<void>(const void*, size_t)>& write);
 
-/// How much of a file is read through before it is believed. Damage to the header or the tables is always found; damage
-/// to code, lines or the module only by `all`, at some 10 GB/s.
-enum class Check : bool { tables, all };
+/// How much of a file is read through before it is believed, at some 10 GB/s. Damage to the header or the tables is
+/// always found; damage to code, lines or the module only by `code` and `all`, and to images only by `all`.
+enum class Check : uint8_t { tables, code, all };
 /// Parses a code file's bytes, which must be aligned to 8 and outlive the result; `path` is for messages. Errors:
 /// corrupt: no code file, of another version, truncated, or a checksum is wrong; unsupported: it needs CPU features
 /// that this machine lacks, which are named.
 Result<CodeFile> parse_code_file(std::span<const uint8_t> bytes, const std::string& path, Check check);
+/// Does what Check::all does beyond Check::code, for a file that was parsed. Errors: corrupt: a checksum is wrong.
+Result<void> check_images(const CodeFile& file, const std::string& path);
 /// Parses without checking checksums: for a fuzzer, which could not get past them.
 Result<CodeFile> parse_code_file_unchecked(std::span<const uint8_t> bytes, const std::string& path);
 

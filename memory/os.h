@@ -91,12 +91,16 @@ struct Range {
   uint64_t end = 0;
 };
 
-/// A file that no path names and that lies in memory. Parts that were never written take none.
+/// A file that no path names and that lies in memory. Parts that were never written take none. Or a part of a regular
+/// file, which is as if sealed: its contents are the file's, as long as nobody changes that in place.
 class MemoryFile {
  public:
   using Range = os::Range;
   /// Makes a file of that size, all zero. Errors: io.
   static Result<MemoryFile> create(uint64_t bytes);
+  /// Returns [begin, + bytes) of a file, which this keeps open. Errors: io (it is too short now, or no descriptor is
+  /// left).
+  static Result<MemoryFile> part_of(const InputFile& file, uint64_t begin, uint64_t bytes);
   MemoryFile(MemoryFile&& other) noexcept;
   MemoryFile& operator=(MemoryFile&& other) noexcept;
   ~MemoryFile();
@@ -107,6 +111,7 @@ class MemoryFile {
   /// Writes those of the pages that are not zero at `offset`. Pre: the file is zero there, and that long. Errors: io.
   Result<void> write_nonzero(uint64_t offset, std::span<const uint8_t> pages);
   /// Makes the file immutable: neither contents nor size ever change. Pre: no shared mapping of it is left. Errors: io.
+  /// Nothing has to be done for a part of a regular file.
   Result<void> seal();
   /// Returns the first range at or behind `offset` that was written, in whole pages; an empty one at the file's end.
   /// Errors: io.
@@ -121,6 +126,8 @@ class MemoryFile {
   MemoryFile(int descriptor, uint64_t size_bytes) : descriptor_(descriptor), size_bytes_(size_bytes) {}
   int descriptor_;
   uint64_t size_bytes_;
+  uint64_t begin_ = 0;    ///< of the part
+  bool is_part_ = false;  ///< of a regular file
 };
 /// Replaces [address, address + bytes) of a reservation with [offset, + bytes) of a file, readable and writable.
 /// Shared: what is written goes into the file. Private: a page is copied when it is first written. Errors: io: nothing

@@ -320,11 +320,16 @@ Result<std::span<const uint8_t>> map_file(const InputFile& file) {
 }
 
 MemoryFile::MemoryFile(MemoryFile&& other) noexcept
-    : descriptor_(std::exchange(other.descriptor_, -1)), size_bytes_(other.size_bytes_) {}
+    : descriptor_(std::exchange(other.descriptor_, -1)),
+      size_bytes_(other.size_bytes_),
+      begin_(other.begin_),
+      is_part_(other.is_part_) {}
 
 MemoryFile& MemoryFile::operator=(MemoryFile&& other) noexcept {
   std::swap(descriptor_, other.descriptor_);
   std::swap(size_bytes_, other.size_bytes_);
+  std::swap(begin_, other.begin_);
+  std::swap(is_part_, other.is_part_);
   return *this;
 }
 
@@ -340,8 +345,24 @@ Result<MemoryFile> MemoryFile::create(uint64_t bytes) {
   return file;
 }
 
+Result<MemoryFile> MemoryFile::part_of(const InputFile& file, uint64_t begin, uint64_t bytes) {
+  assert(is_page_multiple(begin) && is_page_multiple(bytes));
+  if (fault_injection::fails_now()) return system_error("part of a file", bytes, file.path());
+  MemoryFile part(fcntl(file.descriptor(), F_DUPFD_CLOEXEC, 0), bytes);
+  struct stat status;
+  if (part.descriptor_ < 0 || fstat(part.descriptor_, &status) != 0)
+    return system_error("part of a file", bytes, file.path());
+  // A mapping past the end of its file would be accepted and fault when it is read.
+  const auto size = static_cast<uint64_t>(status.st_size);
+  if (size < begin || size - begin < bytes)
+    return fail(ErrorKind::io, file.path() + ": the file is too short for the data it should hold");
+  part.begin_ = begin;
+  part.is_part_ = true;
+  return part;
+}
+
 Result<void> MemoryFile::resize(uint64_t bytes) {
-  assert(is_page_multiple(bytes));
+  assert(is_page_multiple(bytes) && !is_part_);
   if (bytes == size_bytes_) return {};
   if (fault_injection::fails_now() || ftruncate(descriptor_, static_cast<off_t>(bytes)) != 0)
     return system_error("size of a file in memory", bytes);
@@ -351,6 +372,7 @@ Result<void> MemoryFile::resize(uint64_t bytes) {
 
 Result<void> MemoryFile::write_nonzero(uint64_t offset, std::span<const uint8_t> pages) {
   assert(is_page_multiple(offset) && is_page_multiple(pages.size()) && offset + pages.size() <= size_bytes_);
+  assert(!is_part_);
   const size_t page = page_bytes();
   for (size_t begin = 0; begin < pages.size();) {
     if (is_zero(pages.subspan(begin, page))) {
@@ -368,6 +390,7 @@ Result<void> MemoryFile::write_nonzero(uint64_t offset, std::span<const uint8_t>
 }
 
 Result<void> MemoryFile::seal() {
+  if (is_part_) return {};
   if (fault_injection::fails_now() ||
       fcntl(descriptor_, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0)
     return system_error("sealing", size_bytes_);
@@ -375,6 +398,7 @@ Result<void> MemoryFile::seal() {
 }
 
 Result<MemoryFile::Range> MemoryFile::next_data(uint64_t offset) const {
+  if (is_part_) return Range{std::min(offset, size_bytes_), size_bytes_};
   off_t begin = offset < size_bytes_ ? lseek(descriptor_, static_cast<off_t>(offset), SEEK_DATA) : -1;
   if (begin < 0) {
     if (offset >= size_bytes_ || errno == ENXIO) return Range{size_bytes_, size_bytes_};
@@ -386,13 +410,14 @@ Result<MemoryFile::Range> MemoryFile::next_data(uint64_t offset) const {
 }
 
 uint64_t MemoryFile::allocated_bytes() const {
+  if (is_part_) return size_bytes_;  // of the page cache, at most
   struct stat status;
   if (fstat(descriptor_, &status) != 0) return 0;
   return static_cast<uint64_t>(status.st_blocks) * 512;  // the unit of st_blocks, whatever the file system's
 }
 
 Result<void> map_shared(void* address, size_t bytes, const MemoryFile& file, uint64_t offset) {
-  assert(offset + bytes <= file.size_bytes());
+  assert(offset + bytes <= file.size_bytes() && !file.is_part_);
   return map_over("shared mapping", address, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, file.descriptor_, offset);
 }
 
@@ -401,7 +426,7 @@ Result<void> map_private(void* address, size_t bytes, const MemoryFile& file, ui
   // MAP_NORESERVE, so that no swap is set aside for pages that may never be written: an image of 1 GiB costs what is
   // written of it.
   return map_over("private mapping", address, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_NORESERVE,
-                  file.descriptor_, offset);
+                  file.descriptor_, file.begin_ + offset);
 }
 
 Result<std::span<const uint8_t>> map_file(const MemoryFile& file) {
@@ -415,7 +440,7 @@ Result<std::span<const uint8_t>> map_file(const MemoryFile& file) {
   unmap(room, before);
   unmap(address + bytes, kHugePageBytes - before);
   forget_reservation(kHugePageBytes, 0);
-  auto mapped = map_over("mapping", address, bytes, PROT_READ, MAP_PRIVATE, file.descriptor_, 0);
+  auto mapped = map_over("mapping", address, bytes, PROT_READ, MAP_PRIVATE, file.descriptor_, file.begin_);
   if (!mapped) {
     release(address, bytes, 1);
     return fail(ErrorKind::io, std::move(mapped).error().message);

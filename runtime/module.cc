@@ -71,6 +71,17 @@ Result<std::shared_ptr<ModuleImpl>> ModuleImpl::create(std::shared_ptr<EngineImp
   return module;
 }
 
+namespace {
+
+/// Returns the images of data that the module's file carries.
+DataImages::Stored stored_images(const Acquired& acquired) {
+  const auto* stored = std::get_if<StoredCode>(&acquired.code);
+  if (!stored || !stored->mapping) return {};
+  return {stored->mapping, stored->code.images};
+}
+
+}  // namespace
+
 ModuleImpl::ModuleImpl(std::shared_ptr<EngineImpl> engine, Acquired& acquired)
     : engine_(std::move(engine)),
       bytes_owner_(std::move(acquired.bytes_owner)),
@@ -85,7 +96,8 @@ ModuleImpl::ModuleImpl(std::shared_ptr<EngineImpl> engine, Acquired& acquired)
       interruptible_(acquired.interruptible),
       slab_memories_(acquired.slab_memories),
       memory_checks_(code::memory_checks(wasm_, slab_memories_)),
-      uses_floats_(acquired.uses_floats) {
+      uses_floats_(acquired.uses_floats),
+      data_images_(stored_images(acquired)) {
   if (auto runs = code::check_cpu_features(cpu_features_); !runs) cpu_error_ = std::move(runs).error();
   for (const CanonicalType* type : types_)
     result_words_ = std::max({result_words_, type->result_words, type->stack_words});
@@ -161,6 +173,7 @@ code::CodeRegion::Contents ModuleImpl::contents(std::span<const uint8_t> module_
   if (uses_floats_) contents.file.flags |= code::CodeFile::kUsesFloats;
   contents.file.module_bytes = module_bytes;
   contents.file.cpu_features = cpu_features_;
+  contents.file.images = DataImages::worth_storing(data_images());
   return contents;
 }
 

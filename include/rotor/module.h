@@ -140,8 +140,9 @@ class Module {
 
   /// How instances get the contents of the module's active data segments.
   enum class DataInit : uint8_t {
-    copied,  ///< each instance writes them: there are none, or few
-    mapped,  ///< from images, copy-on-write: what an instance costs does not depend on how many there are
+    copied,       ///< each instance writes them: there are none, or few
+    mapped,       ///< from images, copy-on-write: what an instance costs does not depend on how many there are
+    mapped_file,  ///< the same, straight from the code file or the cache's entry: not even the first instance copies
     // Why each instance writes them though they are many:
     imported_memory,     ///< a segment goes into a memory that the module imports
     offset_by_global,    ///< a global decides where a segment goes

@@ -119,6 +119,8 @@ Result<Acquired> acquire_stored(const EngineImpl& engine, StoredCode stored, boo
   uint32_t defined = acquired.wasm.defined_funcs();
   bool fits = code.region.run_page_bytes >= code::RunPageLayout(acquired.wasm).size_bytes;
   for (const code::FunctionCode& function : code.functions) fits &= function.func < defined;
+  for (const code::DataImage& image : code.images)
+    fits &= image.memory >= acquired.wasm.imported_memories && image.memory < acquired.wasm.memories.size();
   acquired.has_stubs = code.flags & code::CodeFile::kHasStubs;
   acquired.interruptible = code.flags & code::CodeFile::kInterruptible;
   acquired.slab_memories = code.flags & code::CodeFile::kSlabMemories;

@@ -28,7 +28,9 @@ Result<std::optional<Acquired>> acquire_cached(const EngineImpl& engine, const c
   auto entry = engine.cache->find(key);
   if (!entry) return std::nullopt;
   ROTOR_TRY(auto file, code::MappedFile::open(entry->pinned_path()));
-  ROTOR_TRY(code::CodeFile code, code::parse_code_file(file->bytes(), entry->path(), code::Check::all));
+  ROTOR_TRY(code::CodeFile code, code::parse_code_file(file->bytes(), entry->path(), code::Check::code));
+  // Images may be long. Who crashes the machine leaves holes in them only for the time after its next start.
+  if (code.boot == 0 || code.boot != code::boot_number()) ROTOR_CHECK(code::check_images(code, entry->path()));
   // Other modules may have the same key, and code of another module must never run.
   if (!std::ranges::equal(code.module_bytes, bytes)) return std::nullopt;
   // The bodies were valid when they were compiled, with the features that the key states.
@@ -40,8 +42,9 @@ Result<std::optional<Acquired>> acquire_cached(const EngineImpl& engine, const c
   return acquired;
 }
 
-Result<void> put_in_cache(const code::CodeCache& cache, const code::CacheKey& key, const code::CodeFile& code) {
+Result<void> put_in_cache(const code::CodeCache& cache, const code::CacheKey& key, code::CodeFile code) {
   if (cache_has_more(cache, key, code)) return {};
+  code.boot = code::boot_number();
   return cache.put(key, [&](code::OutputFile& out) {
     return code::write_code(code, [&](const void* data, size_t size) { return out.write(data, size); });
   });

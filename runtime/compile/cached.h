@@ -17,6 +17,6 @@ Result<std::optional<Acquired>> acquire_cached(const EngineImpl& engine, const c
                                                std::span<const uint8_t> bytes);
 /// Puts a module's code into the cache, unless there is more of it: another process, or another module of the same
 /// bytes, may have compiled more, and may have put it there first. Errors: those of code::CodeCache::put.
-Result<void> put_in_cache(const code::CodeCache& cache, const code::CacheKey& key, const code::CodeFile& code);
+Result<void> put_in_cache(const code::CodeCache& cache, const code::CacheKey& key, code::CodeFile code);
 
 }  // namespace rotor::runtime

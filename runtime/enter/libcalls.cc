@@ -3,6 +3,7 @@
 #include "runtime/enter/libcalls.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cstring>
 
 #include "code/abi.h"
@@ -39,12 +40,29 @@ uint64_t memory_grow(code::Context* context, uint32_t memory, uint64_t delta) {
   rotor_leave(leave_to);  // this frame has nothing left to clean up
 }
 
+/// A scope in which bytes of a guest's are copied, within bounds. They may lie in a mapped file that somebody has cut
+/// since: then the trap handler leaves the guest, and nothing in the scope may need to be cleaned up.
+class Copying {
+ public:
+  explicit Copying(const void* frame) {
+    t_thread.copying_frame = reinterpret_cast<uintptr_t>(frame);
+    // The compiler knows that memset does not read it, and not that a handler may.
+    std::atomic_signal_fence(std::memory_order_seq_cst);
+  }
+  ~Copying() {
+    std::atomic_signal_fence(std::memory_order_seq_cst);
+    t_thread.copying_frame = 0;
+  }
+  Copying(const Copying&) = delete;
+};
+
 int32_t memory_copy(code::Context* context, uint32_t dst_memory, uint32_t src_memory, uint64_t dst, uint64_t src,
                     uint64_t size) {
   uint8_t* to = memory_of(context, dst_memory).range(dst, size);
   const uint8_t* from = memory_of(context, src_memory).range(src, size);
   if (!to || !from) return kTrap;
   context->may_have_written = 1;
+  Copying copying(__builtin_frame_address(0));
   std::memmove(to, from, size);
   return kOk;
 }
@@ -53,12 +71,14 @@ int32_t memory_fill(code::Context* context, uint32_t memory, uint64_t dst, uint3
   uint8_t* to = memory_of(context, memory).range(dst, size);
   if (!to) return kTrap;
   context->may_have_written = 1;
+  Copying copying(__builtin_frame_address(0));
   std::memset(to, static_cast<uint8_t>(byte), size);
   return kOk;
 }
 
 int32_t memory_init(code::Context* context, uint32_t memory, uint32_t segment, uint64_t dst, uint64_t src,
                     uint64_t size) {
+  Copying copying(__builtin_frame_address(0));
   return instance_of(context).memory_init(memory, segment, dst, src, size) ? kOk : kTrap;
 }
 

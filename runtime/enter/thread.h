@@ -25,6 +25,8 @@ struct ThreadState {
   uintptr_t last_sp = 0;
   const void* last_context = nullptr;
   uint64_t last_limit = 0;
+  /// The frame of a helper that copies bytes of a guest's, which may lie in a mapped file; 0: none does.
+  uintptr_t copying_frame = 0;
   BiasSeat* seat = nullptr;           ///< null: no group is biased to it
   uintptr_t bias_word = UINTPTR_MAX;  ///< LinkGroup::holder_ of groups that are biased to it
 };

@@ -63,11 +63,24 @@ bool fits_stack(const gregset_t& registers, uint64_t limit) {
   return low >= limit && low <= static_cast<uint64_t>(registers[REG_RSP]);
 }
 
+/// Has the handler's return continue where the entry's call ends.
+void leave(const EntryRecord& record, gregset_t& registers) {
+  registers[REG_RSP] = reinterpret_cast<greg_t>(record.saved_sp);
+  registers[REG_RIP] = reinterpret_cast<greg_t>(&rotor_enter_landing);
+}
+
 /// Turns a guest's fault into a trap. Returns whether the fault was a guest's.
 bool take_trap(int signal, const siginfo_t& info, ucontext_t& context) {
   EntryRecord* record = t_thread.top;
   if (!record || info.si_code <= 0) return false;  // not inside a guest, or sent by somebody
   auto& registers = context.uc_mcontext.gregs;
+  if (signal == SIGBUS && t_thread.copying_frame != 0) {
+    const uintptr_t frame = std::exchange(t_thread.copying_frame, 0);
+    record->kind = TrapKind::out_of_bounds_memory;
+    record->pc_count = walk_frames(*record, frame, record->pcs, Trap::kMaxFrames);
+    leave(*record, registers);
+    return true;
+  }
   auto pc = static_cast<uintptr_t>(registers[REG_RIP]);
   if (!code::find_code_region(pc)) return false;
   TrapKind kind;
@@ -90,8 +103,7 @@ bool take_trap(int signal, const siginfo_t& info, ucontext_t& context) {
   if (frame >= static_cast<uintptr_t>(registers[REG_RSP]))
     record->pc_count +=
         walk_frames(*record, frame, record->pcs + record->pc_count, Trap::kMaxFrames - record->pc_count);
-  registers[REG_RSP] = reinterpret_cast<greg_t>(record->saved_sp);
-  registers[REG_RIP] = reinterpret_cast<greg_t>(&rotor_enter_landing);
+  leave(*record, registers);
   return true;
 }
 

@@ -82,20 +82,40 @@ std::vector<Written> place_data(const wasm::Module& module, Module::DataInit& ho
   return by_memory;
 }
 
-DataImages::Made make(const wasm::Module& module, std::span<const uint8_t> bytes,
-                      std::span<const code::MemoryCheck> checks) {
+}  // namespace
+
+std::shared_ptr<const memory::SlotContents> DataImages::stored(uint32_t memory, uint64_t size_bytes) const {
+  const auto found = std::ranges::find(stored_.images, memory, &code::DataImage::memory);
+  if (!stored_.file || found == stored_.images.end() || found->size_bytes != size_bytes) return nullptr;
+  // A file that was cut since it was loaded, or a system with larger pages: then the data are copied, as for a module
+  // without a file.
+  if (found->file_offset % memory::os::page_bytes() || found->pages.size() % memory::os::page_bytes()) return nullptr;
+  auto part = memory::os::MemoryFile::part_of(stored_.file->file(), found->file_offset, found->pages.size());
+  if (!part) return nullptr;
+  auto image = memory::Image::seal(*part, size_bytes);
+  return image ? *image : nullptr;
+}
+
+DataImages::Made DataImages::make(const wasm::Module& module, std::span<const uint8_t> bytes,
+                                  std::span<const code::MemoryCheck> checks) const {
   DataImages::Made made;
   made.contents.resize(module.memories.size());
   std::vector<Written> data = place_data(module, made.how);
   for (size_t i = module.imported_memories; !data.empty() && i < module.memories.size(); ++i) {
-    auto contents = make_contents(data[i], bytes, checks[i] == code::MemoryCheck::slab);
+    const bool on_slab = checks[i] == code::MemoryCheck::slab;
+    if (auto mapped = on_slab ? nullptr : stored(static_cast<uint32_t>(i), data[i].extent)) {
+      made.contents[i] = std::move(mapped);
+      made.how = Module::DataInit::mapped_file;
+      continue;
+    }
+    auto contents = make_contents(data[i], bytes, on_slab);
     if (!contents) {
       made.how = Module::DataInit::no_memory_for_image;
       data.clear();
       break;
     }
     made.contents[i] = std::move(*contents);
-    if (made.contents[i]->image()) made.how = Module::DataInit::mapped;
+    if (made.contents[i]->image() && made.how != Module::DataInit::mapped_file) made.how = Module::DataInit::mapped;
   }
   made.have_data = !data.empty();
   for (size_t i = module.imported_memories; data.empty() && i < module.memories.size(); ++i)
@@ -103,7 +123,24 @@ DataImages::Made make(const wasm::Module& module, std::span<const uint8_t> bytes
   return made;
 }
 
-}  // namespace
+std::vector<code::DataImage> DataImages::worth_storing(const Made& made) {
+  std::vector<code::DataImage> images;
+  for (size_t i = 0; i < made.contents.size(); ++i) {
+    const memory::Image* image = made.contents[i] ? made.contents[i]->image() : nullptr;
+    // The file holds zeroes for all that lies between the data.
+    if (!image || image->resident_bytes() < image->mapped_bytes() / 2) continue;
+    auto pages = image->view();
+    if (!pages) continue;  // the next one makes it of the segments
+    const uint64_t bytes = code::round_up_to_page(image->size_bytes());
+    if (bytes <= pages->size())
+      images.push_back({.memory = static_cast<uint32_t>(i),
+                        .size_bytes = image->size_bytes(),
+                        .pages = pages->first(bytes),
+                        .file_offset = 0,
+                        .checksum = 0});
+  }
+  return images;
+}
 
 const DataImages::Made& DataImages::of(const wasm::Module& module, std::span<const uint8_t> bytes,
                                        std::span<const code::MemoryCheck> checks) const {

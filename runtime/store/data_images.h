@@ -1,6 +1,6 @@
 // What the memories that a module defines hold first, as its active data segments leave them: an instance maps it
 // copy-on-write, which costs the same whatever the segments hold, or finds it in a slot that an instance before it
-// left.
+// left. A code file carries what is worth it, and whoever loads the module maps that: nothing is copied then.
 #pragma once
 
 #include <atomic>
@@ -10,6 +10,8 @@
 #include <vector>
 
 #include "code/abi.h"
+#include "code/code_file.h"
+#include "code/mapped_file.h"
 #include "memory/slot_pool.h"
 #include "rotor/module.h"
 #include "wasm/module.h"
@@ -25,7 +27,13 @@ class DataImages {
   /// A mapping and its faults cost as much as a copy of so many bytes.
   static constexpr uint64_t kLeastBytes = 32 << 10;
 
-  DataImages() = default;
+  /// What a code file carries.
+  struct Stored {
+    std::shared_ptr<const code::MappedFile> file;  ///< null: nothing
+    std::vector<code::DataImage> images;
+  };
+
+  explicit DataImages(Stored stored) : stored_(std::move(stored)) {}
   ~DataImages() { delete made_.load(); }
   DataImages(const DataImages&) = delete;
 
@@ -44,8 +52,17 @@ class DataImages {
                  std::span<const code::MemoryCheck> checks) const;
   /// Returns what was made; nullptr before the first instantiation.
   const Made* made() const { return made_.load(std::memory_order_acquire); }
+  /// Returns those that a code file shall carry, of what was made: large ones that consist of data for the most part.
+  /// They live as long as `made`.
+  static std::vector<code::DataImage> worth_storing(const Made& made);
 
  private:
+  Made make(const wasm::Module& module, std::span<const uint8_t> bytes,
+            std::span<const code::MemoryCheck> checks) const;
+  /// Returns the image that the file carries for a memory, if it does and `size_bytes` is right.
+  std::shared_ptr<const memory::SlotContents> stored(uint32_t memory, uint64_t size_bytes) const;
+
+  const Stored stored_;
   mutable std::atomic<const Made*> made_{nullptr};
 };
 

@@ -92,6 +92,7 @@ const char* text_of(Module::DataInit how) {
   switch (how) {
     case Module::DataInit::copied: return "copied";
     case Module::DataInit::mapped: return "mapped";
+    case Module::DataInit::mapped_file: return "mapped from the code file";
     case Module::DataInit::imported_memory: return "written: into an imported memory";
     case Module::DataInit::offset_by_global: return "written: a global decides where";
     case Module::DataInit::out_of_bounds: return "written: a segment is out of bounds";
