@@ -45,10 +45,20 @@ part accesses env ROTOR_ALL_ACCESSES=1 build/dev/jit/jit_guest_accesses_test
 part wasi-escapes env ROTOR_ESCAPE_TRIES=1000000 build/release/hosts/wasi/wasi_escape_test
 # Programs of others, compared with Wasmtime.
 wasi_programs() {
-  local test=(python3 examples/wasi/test_programs.py --rotor build/release/tools/rotor/rotor --wasmtime)
-  "${test[@]}" --cpython "$CPYTHON_WASM" && "${test[@]}" --flite "$FLITE_WASM"
+  local test=(python3 examples/wasi/test_programs.py --rotor build/release/tools/rotor/rotor
+    --reactors build/release/examples/wasi/wasi_reactors --wasmtime)
+  "${test[@]}" cpython "$CPYTHON_WASM" && "${test[@]}" flite "$FLITE_WASM" && "${test[@]}" quickjs "$QJS_REACTOR_WASM" &&
+    "${test[@]}" graphviz "$GRAPHVIZ_WASM" || return 1
+  command -v go >/dev/null || return 0
+  # esbuild, of Go's module proxy.
+  local folder=$logs/esbuild
+  mkdir -p "$folder" && (cd "$folder" && printf 'module build\n\ngo 1.21\n' >go.mod &&
+    go get github.com/evanw/esbuild@v0.25.5 && GOOS=wasip1 GOARCH=wasm go build -o esbuild.wasm github.com/evanw/esbuild/cmd/esbuild) &&
+    "${test[@]}" esbuild "$folder/esbuild.wasm"
 }
-if [ -n "$CPYTHON_WASM" ] && [ -n "$FLITE_WASM" ] && [ -n "$WASMTIME_PY" ]; then part wasi-programs wasi_programs; fi
+if [ -n "$CPYTHON_WASM" ] && [ -n "$FLITE_WASM" ] && [ -n "$QJS_REACTOR_WASM" ] && [ -n "$GRAPHVIZ_WASM" ] && [ -n "$WASMTIME_PY" ]; then
+  part wasi-programs wasi_programs
+fi
 # The prover with one worker; CI's has two.
 if [ -n "$KIMCHI_WASM" ]; then
   part kimchi-one-worker build/dev/tools/rotor/rotor replay --module "$KIMCHI_WASM" --workers 1 \

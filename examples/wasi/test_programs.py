@@ -1,16 +1,16 @@
 #!/usr/bin/env python3
 """Runs programs of others, as they are in the registries, and compares what comes of them.
 
-    test_programs.py --rotor ROTOR (--cpython MODULE | --flite MODULE) [--wasmtime]
+    test_programs.py --rotor ROTOR --reactors REACTORS PROGRAM MODULE [--wasmtime]
 
-CPython works with files (files.py), flite speaks into one. With --wasmtime the same is done by Wasmtime's wheel
-(WASMTIME_PY), and output and folders are compared with that; else with what is known to come out.
+CPython works with files (files.py), QuickJS does (script.mjs), flite speaks into one, Graphviz draws a graph, esbuild
+bundles script.mjs with a module of its own. With --wasmtime the same is done by Wasmtime's wheel (WASMTIME_PY), and
+output and folders are compared with that; else with what is known to come out.
 """
 import argparse
 import hashlib
 import os
 import pathlib
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -34,13 +34,24 @@ b'zz\\x02\\x03\\x04\\x05\\x06\\x07\\x08\\t'
 /dir/sub [] ['y']
 True 16 ['one', '--two']
 """
-FLITE_WRITES = '8fe51b878538d385'
+QUICKJS_PRINTS = """\
+1000 0 96 47840
+numbers.json
+2844 true
+true null
+one|two a 1180591620717411303424
+"""
+GRAPH = 'digraph { rankdir=LR; a -> b -> c; a -> c [label="é < ü"]; subgraph cluster_0 { c; d [shape=box] } }'
+BUNDLED = 'export function twice<T>(x: T): [T, T] { return [x, x]; }\nexport const unused = 1;\n'
+USES_BUNDLED = 'import {twice} from "./bundled";\nconsole.log(twice("x" as string));\n'
 
 WASMTIME = """
-import sys, wasmtime
+import struct, sys, wasmtime
+program, module, folder, args = sys.argv[1], sys.argv[2], sys.argv[3], sys.argv[4:]
 config = wasmtime.WasiConfig()
-config.argv = [sys.argv[1], *sys.argv[3:]]
-config.preopen_dir(sys.argv[2], '/')
+config.argv = [module, *args]
+if program != 'graphviz':
+    config.preopen_dir(folder, '/')
 config.inherit_stdout()
 config.inherit_stderr()
 engine = wasmtime.Engine()
@@ -48,11 +59,65 @@ store = wasmtime.Store(engine)
 store.set_wasi(config)
 linker = wasmtime.Linker(engine)
 linker.define_wasi()
+exports = linker.instantiate(store, wasmtime.Module.from_file(engine, module)).exports(store)
+memory = exports['memory']
+
+def put(data):
+    address = exports['malloc'](store, len(data))
+    memory.write(store, data, address)
+    return address
+
+def text(string):
+    return put(string.encode() + b'\\0')
+
+if program == 'quickjs':
+    exports['_initialize'](store)
+    argv = put(struct.pack('<' + 'I' * (len(args) + 2), *[text(arg) for arg in ['qjs', *args]], 0))
+    status = exports['qjs_init_argv'](store, len(args) + 1, argv)
+    exports['qjs_destroy'](store)
+    sys.exit(0 if status == 0 else 1)
+if program == 'graphviz':
+    size = put(bytes(4))
+    drawn = exports['graphviz_render'](store, text(sys.stdin.read()), text(args[0]), text('dot'), size)
+    bytes_drawn = struct.unpack('<I', memory.read(store, size, size + 4))[0]
+    sys.stdout.write(memory.read(store, drawn, drawn + bytes_drawn).decode())
+    sys.exit(0)
 try:
-    linker.instantiate(store, wasmtime.Module.from_file(engine, sys.argv[1])).exports(store)['_start'](store)
+    exports['_start'](store)
 except wasmtime.ExitTrap as end:
     sys.exit(end.code)
 """
+
+
+class Program:
+    """What a program is given, and what is known to come of it."""
+
+    def __init__(self, args, good, files=(), reactor=False, stdin=''):
+        self.args = args
+        self.good = good  # of (exit code, output, errors, folder): whether it is right
+        self.files = dict(files)
+        self.reactor = reactor
+        self.stdin = stdin
+
+
+def source(name):
+    return (FOLDER / name).read_text()
+
+
+PROGRAMS = {
+    'cpython': Program(['/files.py', 'one', '--two'], lambda code, out, errors, left: (code, out, errors) ==
+                       (9, CPYTHON_PRINTS, ''), {'files.py': source('files.py')}),
+    'flite': Program(['-t', 'Hello there', '-o', '/speech.wav'], lambda code, out, errors, left: code == 0 and
+                     left.get('speech.wav', '').startswith('8fe51b878538d385')),
+    'quickjs': Program(['--std', '-m', '/script.mjs', 'one', 'two'], lambda code, out, errors, left:
+                       (code, out, errors, 'made/moved.json' in left) == (0, QUICKJS_PRINTS, '', True),
+                       {'script.mjs': source('script.mjs')}, reactor=True),
+    'graphviz': Program(['svg'], lambda code, out, errors, left: code == 0 and out.count('<g id="edge') == 3 and
+                        '<title>cluster_0</title>' in out and 'é &lt; ü' in out, reactor=True, stdin=GRAPH),
+    'esbuild': Program(['--bundle', '--minify', '--log-level=error', '--outfile=/out.js', '/main.ts'], lambda code, out, errors, left:
+                       code == 0 and left.get('out.js', '').startswith('ecdd75c4599e5da1'),
+                       {'main.ts': USES_BUNDLED, 'bundled.ts': BUNDLED}),
+}
 
 
 def contents(folder):
@@ -69,38 +134,45 @@ def contents(folder):
     return found
 
 
-def run(command, environment=None):
-    """Runs a command that ends with the name of a folder, which is fresh: exit code, output, errors and what it left."""
+def run(program, command, environment=None):
+    """Runs a command in a fresh folder with the program's files: exit code, output, errors and what it left."""
     with tempfile.TemporaryDirectory() as folder:
-        shutil.copy(FOLDER / 'files.py', folder)
+        for name, text in program.files.items():
+            (pathlib.Path(folder) / name).write_text(text)
         done = subprocess.run(command(folder), capture_output=True, text=True, timeout=TIMEOUT_S, check=False,
-                              env=environment)
+                              env=environment, input=program.stdin)
         return done.returncode, done.stdout, done.stderr, contents(folder)
 
 
 def main():
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument('--rotor', required=True)
-    arguments.add_argument('--cpython')
-    arguments.add_argument('--flite')
+    arguments.add_argument('--reactors', required=True, help='the example that calls reactors')
+    arguments.add_argument('program', choices=PROGRAMS)
+    arguments.add_argument('module')
     arguments.add_argument('--wasmtime', action='store_true')
     options = arguments.parse_args()
-    module = options.cpython or options.flite
-    guest_args = ['/files.py', 'one', '--two'] if options.cpython else ['-t', 'Hello there', '-o', '/speech.wav']
-    got = run(lambda folder: [options.rotor, 'run', '--no-cache', '--dir', folder + '::/', module, '--', *guest_args])
+    program = PROGRAMS[options.program]
+
+    def command(folder):
+        if options.program == 'graphviz':
+            return [options.reactors, 'graphviz', options.module, *program.args]
+        if program.reactor:
+            return [options.reactors, options.program, options.module, folder, *program.args]
+        return [options.rotor, 'run', '--no-cache', '--dir', folder + '::/', options.module, '--', *program.args]
+
+    got = run(program, command)
+    if not program.good(*got):
+        print(f'what came of it is wrong: {got}')
+        return 1
     if options.wasmtime:
         environment = dict(os.environ, PYTHONPATH=os.environ['WASMTIME_PY'])
-        wanted = run(lambda folder: [sys.executable, '-c', WASMTIME, module, folder, *guest_args], environment)
-        good = got == wanted
-    elif options.cpython:
-        wanted = (9, CPYTHON_PRINTS, '')
-        good = got[:3] == wanted
-    else:
-        wanted = FLITE_WRITES
-        good = got[0] == 0 and got[3].get('speech.wav', '').startswith(wanted)
-    if not good:
-        print(f'wanted {wanted}\ngot {got}')
-    return 0 if good else 1
+        wanted = run(program, lambda folder: [sys.executable, '-c', WASMTIME, options.program, options.module, folder,
+                                              *program.args], environment)
+        if got != wanted:
+            print(f'by Wasmtime {wanted}\nby Rotor    {got}')
+            return 1
+    return 0
 
 
 if __name__ == '__main__':
