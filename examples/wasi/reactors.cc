@@ -1,6 +1,7 @@
 // Calls what a reactor exports: it has no main function, and keeps what it made between calls.
-//   reactors quickjs MODULE FOLDER SCRIPT [ARGUMENT...]    runs a script of the folder, which the guest has as /
-//   reactors graphviz MODULE FORMAT < GRAPH                draws a graph that is written in DOT
+//   reactors [--no-cache] quickjs MODULE FOLDER SCRIPT [ARGUMENT...]    runs a script of the folder, the guest's /
+//   reactors [--no-cache] graphviz MODULE FORMAT < GRAPH                draws a graph that is written in DOT
+// The modules' code is kept in the cache, unless it is said otherwise.
 #include <cstdio>
 #include <cstring>
 #include <fstream>
@@ -19,10 +20,13 @@ using rotor::Result;
 /// An instance of a reactor, and what it needs to be given text.
 class Reactor {
  public:
-  static Result<Reactor> make(const std::string& path, rotor::wasi::Builder& builder) {
-    std::ifstream in(path, std::ios::binary);
-    const std::vector<uint8_t> bytes((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
-    ROTOR_TRY(rotor::Engine engine, rotor::Engine::create());
+  static Result<Reactor> make(const std::string& path, bool cached, rotor::wasi::Builder& builder) {
+    std::ifstream in(path, std::ios::binary | std::ios::ate);
+    std::vector<uint8_t> bytes(in ? static_cast<size_t>(in.tellg()) : 0);
+    in.seekg(0).read(reinterpret_cast<char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
+    rotor::Config config;
+    config.cache.enabled = cached;
+    ROTOR_TRY(rotor::Engine engine, rotor::Engine::create(std::move(config)));
     ROTOR_TRY(rotor::Module module, rotor::Module::compile(engine, bytes));
     builder.standard_out(rotor::wasi::Output::inherit()).standard_error(rotor::wasi::Output::inherit());
     ROTOR_TRY(rotor::wasi::Environment environment, builder.build());
@@ -60,10 +64,11 @@ class Reactor {
   rotor::TypedFunc<uint32_t(uint32_t)> allocate_;
 };
 
-Result<int> run_script(const std::string& module, const std::string& folder, const std::vector<std::string>& args) {
+Result<int> run_script(const std::string& module, bool cached, const std::string& folder,
+                       const std::vector<std::string>& args) {
   rotor::wasi::Builder builder;
   builder.folder(folder, "/");
-  ROTOR_TRY(Reactor guest, Reactor::make(module, builder));
+  ROTOR_TRY(Reactor guest, Reactor::make(module, cached, builder));
   std::vector<uint32_t> pointers;
   for (const std::string& arg : args) {
     ROTOR_TRY(uint32_t address, guest.put(arg));
@@ -78,9 +83,9 @@ Result<int> run_script(const std::string& module, const std::string& folder, con
   return status == 0 ? 0 : 1;
 }
 
-Result<int> draw(const std::string& module, const std::string& format, const std::string& graph) {
+Result<int> draw(const std::string& module, bool cached, const std::string& format, const std::string& graph) {
   rotor::wasi::Builder builder;
-  ROTOR_TRY(Reactor guest, Reactor::make(module, builder));
+  ROTOR_TRY(Reactor guest, Reactor::make(module, cached, builder));
   ROTOR_TRY(uint32_t graph_at, guest.put(graph));
   ROTOR_TRY(uint32_t format_at, guest.put(format));
   ROTOR_TRY(uint32_t engine_at, guest.put("dot"));
@@ -99,17 +104,20 @@ Result<int> draw(const std::string& module, const std::string& format, const std
 }  // namespace
 
 int main(int argc, char** argv) {
-  const std::vector<std::string> args(argv + 1, argv + argc);
+  const bool cached = argc < 2 || std::strcmp(argv[1], "--no-cache") != 0;
+  const std::vector<std::string> args(argv + (cached ? 1 : 2), argv + argc);
   Result<int> code = 2;
   if (args.size() >= 4 && args[0] == "quickjs") {
     std::vector<std::string> script_args(args.begin() + 2, args.end());
     script_args[0] = "qjs";
-    code = run_script(args[1], args[2], script_args);
+    code = run_script(args[1], cached, args[2], script_args);
   } else if (args.size() == 3 && args[0] == "graphviz") {
-    code = draw(args[1], args[2], {std::istreambuf_iterator<char>(std::cin), std::istreambuf_iterator<char>()});
+    code = draw(args[1], cached, args[2], {std::istreambuf_iterator<char>(std::cin), std::istreambuf_iterator<char>()});
   } else {
-    std::fputs("usage: reactors quickjs MODULE FOLDER SCRIPT [ARGUMENT...] | reactors graphviz MODULE FORMAT\n",
-               stderr);
+    std::fputs(
+        "usage: reactors [--no-cache] quickjs MODULE FOLDER SCRIPT [ARGUMENT...] | reactors [--no-cache] graphviz "
+        "MODULE FORMAT\n",
+        stderr);
   }
   if (!code) std::fprintf(stderr, "%s\n", code.error().to_string().c_str());
   return code ? *code : 1;

@@ -46,7 +46,9 @@ BUNDLED = 'export function twice<T>(x: T): [T, T] { return [x, x]; }\nexport con
 USES_BUNDLED = 'import {twice} from "./bundled";\nconsole.log(twice("x" as string));\n'
 
 WASMTIME = """
-import struct, sys, wasmtime
+import os, struct, sys, time, wasmtime
+begin = time.perf_counter()
+benchmark = os.environ.get('ROTOR_BENCH')  # of bench/wasi/programs.py: 'cold' or 'cached'
 program, module, folder, args = sys.argv[1], sys.argv[2], sys.argv[3], sys.argv[4:]
 config = wasmtime.WasiConfig()
 config.argv = [module, *args]
@@ -54,7 +56,10 @@ if program != 'graphviz':
     config.preopen_dir(folder, '/')
 config.inherit_stdout()
 config.inherit_stderr()
-engine = wasmtime.Engine()
+settings = wasmtime.Config()
+if benchmark == 'cached':
+    settings.cache = True
+engine = wasmtime.Engine(settings)
 store = wasmtime.Store(engine)
 store.set_wasi(config)
 linker = wasmtime.Linker(engine)
@@ -67,6 +72,12 @@ def put(data):
     memory.write(store, data, address)
     return address
 
+def finish(status):
+    if benchmark:
+        sys.stderr.write('ms %f' % ((time.perf_counter() - begin) * 1e3))
+    sys.stdout.flush()
+    sys.exit(status)
+
 def text(string):
     return put(string.encode() + b'\\0')
 
@@ -75,17 +86,18 @@ if program == 'quickjs':
     argv = put(struct.pack('<' + 'I' * (len(args) + 2), *[text(arg) for arg in ['qjs', *args]], 0))
     status = exports['qjs_init_argv'](store, len(args) + 1, argv)
     exports['qjs_destroy'](store)
-    sys.exit(0 if status == 0 else 1)
+    finish(0 if status == 0 else 1)
 if program == 'graphviz':
     size = put(bytes(4))
     drawn = exports['graphviz_render'](store, text(sys.stdin.read()), text(args[0]), text('dot'), size)
     bytes_drawn = struct.unpack('<I', memory.read(store, size, size + 4))[0]
     sys.stdout.write(memory.read(store, drawn, drawn + bytes_drawn).decode())
-    sys.exit(0)
+    finish(0)
 try:
     exports['_start'](store)
 except wasmtime.ExitTrap as end:
-    sys.exit(end.code)
+    finish(end.code)
+finish(0)
 """
 
 
@@ -98,6 +110,10 @@ class Program:
         self.files = dict(files)
         self.reactor = reactor
         self.stdin = stdin
+
+    def put_files(self, folder):
+        for name, text in self.files.items():
+            (pathlib.Path(folder) / name).write_text(text)
 
 
 def source(name):
@@ -137,11 +153,21 @@ def contents(folder):
 def run(program, command, environment=None):
     """Runs a command in a fresh folder with the program's files: exit code, output, errors and what it left."""
     with tempfile.TemporaryDirectory() as folder:
-        for name, text in program.files.items():
-            (pathlib.Path(folder) / name).write_text(text)
+        program.put_files(folder)
         done = subprocess.run(command(folder), capture_output=True, text=True, timeout=TIMEOUT_S, check=False,
                               env=environment, input=program.stdin)
         return done.returncode, done.stdout, done.stderr, contents(folder)
+
+
+def command(options, name, module, folder, cached=False):
+    """The command that has Rotor run a program in a folder, with its cache or without."""
+    program = PROGRAMS[name]
+    cache = [] if cached else ['--no-cache']
+    if name == 'graphviz':
+        return [options.reactors, *cache, 'graphviz', module, *program.args]
+    if program.reactor:
+        return [options.reactors, *cache, name, module, folder, *program.args]
+    return [options.rotor, 'run', *cache, '--dir', folder + '::/', module, '--', *program.args]
 
 
 def main():
@@ -153,15 +179,7 @@ def main():
     arguments.add_argument('--wasmtime', action='store_true')
     options = arguments.parse_args()
     program = PROGRAMS[options.program]
-
-    def command(folder):
-        if options.program == 'graphviz':
-            return [options.reactors, 'graphviz', options.module, *program.args]
-        if program.reactor:
-            return [options.reactors, options.program, options.module, folder, *program.args]
-        return [options.rotor, 'run', '--no-cache', '--dir', folder + '::/', options.module, '--', *program.args]
-
-    got = run(program, command)
+    got = run(program, lambda folder: command(options, options.program, options.module, folder))
     if not program.good(*got):
         print(f'what came of it is wrong: {got}')
         return 1

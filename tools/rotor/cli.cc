@@ -87,8 +87,15 @@ std::vector<uint8_t> read_file_or_die(const std::string& path) {
   errno = 0;
   std::ifstream in(input_path(path), std::ios::binary);
   std::vector<uint8_t> bytes;
-  if (in) bytes.assign(std::istreambuf_iterator<char>(in), {});
-  if (!in || in.bad()) die(Exit::usage, fmt::format("{}: {}", path, errno ? std::strerror(errno) : "can't be read"));
+  // In blocks, which double: an iterator over the stream takes as long as loading the code of a module.
+  while (in) {
+    const size_t size = bytes.size();
+    bytes.resize(std::max<size_t>(2 * size, 1 << 16));
+    in.read(reinterpret_cast<char*>(bytes.data() + size), static_cast<std::streamsize>(bytes.size() - size));
+    bytes.resize(size + static_cast<size_t>(in.gcount()));
+  }
+  if (!in.eof() || in.bad())
+    die(Exit::usage, fmt::format("{}: {}", path, errno ? std::strerror(errno) : "can't be read"));
   return bytes;
 }
 
