@@ -3,6 +3,7 @@
 
 - Each name in backticks that looks like a path of this repository exists. Braces and `*` are expanded.
 - Each name in backticks that looks like one of C++ (`Config::mode`, `kMaxAccessBytes`) stands in a source.
+- No line is one that git leaves where two versions were not made one.
 - A code block that follows the comment `<!-- FILE -->` is that file, word for word.
 """
 import glob
@@ -75,6 +76,11 @@ def outside_code_blocks(text):
     return ''.join(part if index % 2 == 0 else '\n' * part.count('\n') for index, part in enumerate(parts))
 
 
+def left_by_merge(text):
+    """Numbers of the lines that git leaves around versions which it could not merge."""
+    return [number for number, line in enumerate(text.split('\n'), 1) if re.match(r'(<{7} |>{7} |={7}$)', line)]
+
+
 def check(root):
     faults, names = [], 0
     words = identifiers(root)
@@ -84,6 +90,7 @@ def check(root):
     for document in documents:
         with open(os.path.join(root, document), encoding='utf-8') as file:
             text = file.read()
+        faults += [f'{document}:{number}: two versions that were not made one' for number in left_by_merge(text)]
         for number, line in enumerate(outside_code_blocks(text).split('\n'), 1):
             for quoted in BACKTICKS.findall(line):
                 if missing_identifier(quoted, words):
@@ -112,6 +119,8 @@ def self_test():
     wrong = [name for name, is_there in cases if (missing_identifier(name, words) is None) != is_there]
     wrong += [name for name in ('wasm/module.h', 'rotor/{result,value}.h', 'CMakeLists.txt') if not looks_like_path(name)]
     wrong += [name for name in ('--opt 1', 'a.b', '/dev/full') if looks_like_path(name)]
+    if left_by_merge('a\n<<<<<<< HEAD\n=======\n>>>>>>> b\n') != [2, 3, 4] or left_by_merge('====\n<< a'):
+        wrong.append('what git leaves')
     return [f'{name}: taken for what it is not' for name in wrong]
 
 
