@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <memory>
 #include <vector>
 
@@ -54,6 +55,9 @@ class EngineImpl : public std::enable_shared_from_this<EngineImpl> {
       std::make_shared<memory::CopiedContents>(std::vector<uint8_t>());
 
   TypeRegistry types{*this};
+
+  /// The number of modules that were made, by which the next one is told from them.
+  std::atomic<uint64_t> modules_made{0};
 };
 
 /// Installs the signal handlers, once a process (runtime/enter/trap_linux.cc). Errors: io.

@@ -84,6 +84,7 @@ DataImages::Stored stored_images(const Acquired& acquired) {
 
 ModuleImpl::ModuleImpl(std::shared_ptr<EngineImpl> engine, Acquired& acquired)
     : engine_(std::move(engine)),
+      id_(++engine_->modules_made),
       bytes_owner_(std::move(acquired.bytes_owner)),
       bytes_(acquired.bytes),
       wasm_(std::move(acquired.wasm)),
@@ -270,6 +271,9 @@ std::optional<Frame> ModuleImpl::frame_at(uintptr_t pc) const {
   if (auto name = known.functions.find(frame.func_index); name != known.functions.end()) frame.func_name = name->second;
   frame.module_name = known.module;
   frame.module_offset = site->module_offset;
+  frame.module_id = id_;
+  if (site->module_offset && site->defined_func < wasm_.bodies.size())
+    frame.func_offset = site->module_offset - wasm_.bodies[site->defined_func].begin;
   return frame;
 }
 

@@ -64,6 +64,7 @@ class ModuleImpl final : public code::CodeOwner, public std::enable_shared_from_
   /// Handles a counter of tier-0 code that fell below 0.
   void tier_up(uint32_t defined_func) const;
 
+  uint64_t id() const { return id_; }
   const std::vector<ImportInfo>& imports() const { return imports_; }
   const std::vector<ExportInfo>& exports() const { return exports_; }
   const wasm::KeyedMap<std::string_view, uint32_t>& export_index() const { return export_index_; }
@@ -114,6 +115,7 @@ class ModuleImpl final : public code::CodeOwner, public std::enable_shared_from_
   std::optional<code::CodeRegion::Site> site_at(uint64_t text_offset) const;
 
   std::shared_ptr<EngineImpl> engine_;
+  const uint64_t id_;
   std::shared_ptr<const void> bytes_owner_;
   std::span<const uint8_t> bytes_;
   wasm::Module wasm_;

@@ -70,6 +70,7 @@ std::span<const uint8_t> Module::custom_section(std::string_view name) const {
   return {};
 }
 
+uint64_t Module::id() const { return impl_->id(); }
 std::vector<std::string> Module::required_features() const { return impl_->required_features(); }
 const CompileStats& Module::compile_stats() const { return impl_->stats(); }
 TierStats Module::tier_stats() const { return impl_->tier_stats(); }

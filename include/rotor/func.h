@@ -44,6 +44,9 @@ class Func {
   friend bool operator==(const Func& a, const Func& b) {
     return a.handle_.object == b.handle_.object && a.alive() && b.alive();
   }
+  /// Returns an address that is the function's alone as long as it is there, by which what the host keeps of it can be
+  /// found; nullptr if it is gone.
+  const void* identity() const { return alive() ? handle_.object : nullptr; }
   /// Errors: type_mismatch, trap, host, stale_handle.
   Result<std::vector<Value>> call(std::span<const Value> args) const;
   /// Does the same with arguments in braces: `func.call({1, 2.0})`.

@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -24,6 +25,9 @@ struct InstancePreImpl;
 /// copies. Thread-safe.
 class InstancePre {
  public:
+  /// Resolves the imports by their places: `imports` has an item for each of Module::imports. All instances share them.
+  /// Errors: link (naming the import, with both types; another number of them), stale_handle.
+  static Result<InstancePre> resolve(const Module& module, std::span<const Extern> imports);
   /// Instantiates the module (spec section 4.7.2). Errors: trap (segments or start function), limit, stale_handle.
   /// After a trap in the start function or in a segment, writes already made to imported memories and tables stay.
   Result<Instance> instantiate(const InstanceOptions& options = {}) const;

@@ -58,6 +58,9 @@ class Memory {
     m.strong_ = lock();
     return m;
   }
+  /// Returns an address that is the memory's alone as long as it is there, by which what the host keeps of it can be
+  /// found; nullptr if it is gone.
+  const void* identity() const;
   /// Returns whether both name the same memory: one that is there.
   friend bool operator==(const Memory& a, const Memory& b) {
     auto memory = a.lock();
@@ -91,6 +94,9 @@ class Table {
   Result<uint64_t> grow(uint64_t delta_elements, const Value& init) const;
   /// Returns the type, whose minimum is the current size. If the table is gone, it is a TableType{}.
   TableType type() const;
+  /// Returns an address that is the table's alone as long as it is there, by which what the host keeps of it can be
+  /// found; nullptr if it is gone.
+  const void* identity() const;
   /// Returns whether both name the same table: one that is there.
   friend bool operator==(const Table& a, const Table& b) {
     auto table = a.lock();
@@ -120,6 +126,9 @@ class Global {
   Result<void> set(const Value& value) const;
   /// Returns the type. If the global is gone, it is a GlobalType{}.
   GlobalType type() const;
+  /// Returns an address that is the global's alone as long as it is there, by which what the host keeps of it can be
+  /// found; nullptr if it is gone.
+  const void* identity() const;
   /// Returns whether both name the same global: one that is there.
   friend bool operator==(const Global& a, const Global& b) {
     auto global = a.lock();

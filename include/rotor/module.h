@@ -120,6 +120,8 @@ class Module {
   /// not put there is put there when the last handle to the module goes away; errors are lost then. Errors: io, limit.
   Result<void> update_cache() const;
 
+  /// Returns a number that no other module of the engine has, or had.
+  uint64_t id() const;
   /// Returns the imports, in the order of the module. They live as long as the module.
   const std::vector<ImportInfo>& imports() const;
   /// Returns the exports, in the order of the module. They live as long as the module.

@@ -42,6 +42,8 @@ struct Frame {
   std::string func_name;       ///< from the name section or the export, else empty; as the module has it
   std::string module_name;     ///< from the name section, else empty; likewise
   uint64_t module_offset = 0;  ///< byte offset of the instruction in the module; 0: unknown
+  uint64_t func_offset = 0;    ///< the same from where its function's locals begin; 0: unknown, as in a code file
+  uint64_t module_id = 0;      ///< Module::id of the module
 };
 
 namespace runtime { class Backtrace; }

@@ -59,6 +59,8 @@ Result<void> Global::set(const Value& value) const {
   return {};
 }
 
+const void* Global::identity() const { return lock().get(); }
+
 GlobalType Global::type() const {
   auto impl = lock();
   return impl ? impl->type() : GlobalType{};

@@ -163,6 +163,22 @@ Result<InstancePre> Linker::instantiate_pre(const Module& module) const {
   return detail::Access::handle<InstancePre>(std::move(pre));
 }
 
+Result<InstancePre> InstancePre::resolve(const Module& module, std::span<const Extern> imports) {
+  const std::vector<ImportInfo>& wanted = module.imports();
+  if (imports.size() != wanted.size())
+    return fail(ErrorKind::link,
+                fmt::format("{} imports are given, where the module has {}", imports.size(), wanted.size()));
+  auto pre = std::make_shared<runtime::InstancePreImpl>();
+  bool reusable = true;
+  for (uint32_t i = 0; i < wanted.size(); ++i) {
+    ROTOR_CHECK(runtime::check_import(imports[i], runtime::impl_of(module), i));
+    pre->imports.emplace_back(imports[i]);
+    reusable &= std::holds_alternative<MemoryType>(wanted[i].type);
+  }
+  pre->spares = std::make_shared<runtime::SpareInstances>(module, reusable);
+  return detail::Access::handle<InstancePre>(std::move(pre));
+}
+
 const Module& InstancePre::module() const { return impl_->spares->module; }
 
 std::vector<std::string> InstancePre::shared_state() const {

@@ -264,6 +264,8 @@ Result<void> Memory::write(uint64_t address, std::span<const uint8_t> bytes) con
   return {};
 }
 
+const void* Memory::identity() const { return lock().get(); }
+
 MemoryType Memory::type() const {
   auto impl = lock();
   return impl ? impl->type() : MemoryType{};

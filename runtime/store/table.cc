@@ -181,6 +181,8 @@ Result<uint64_t> Table::grow(uint64_t delta_elements, const Value& init) const {
   return old_size;
 }
 
+const void* Table::identity() const { return lock().get(); }
+
 TableType Table::type() const {
   auto impl = lock();
   return impl ? impl->type() : TableType{};
