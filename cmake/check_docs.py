@@ -11,7 +11,7 @@ import os
 import re
 import sys
 
-FOLDERS = ('.ci', 'bench', 'cmake', 'code', 'docs', 'examples', 'fuzz', 'hosts', 'include', 'jit', 'memory', 'proxy', 'runtime',
+FOLDERS = ('.ci', 'bench', 'capi', 'cmake', 'code', 'docs', 'examples', 'fuzz', 'hosts', 'include', 'jit', 'memory', 'proxy', 'runtime',
            'scripts', 'spec-tests', 'tools', 'wasm')
 ENDINGS = ('.cc', '.c', '.h', '.hh', '.def', '.md', '.py', '.sh', '.cmake', '.toml', '.txt', '.wat', '.wast', '.wasm',
            '.jsonl', '.gz', '.json', '.in')

@@ -25,6 +25,17 @@ target_link_libraries(consumer PRIVATE rotor::rotor-runtime)
 '''
 
 
+C_CONSUMER = '''cmake_minimum_required(VERSION 3.25)
+project(consumer LANGUAGES C)
+find_package(rotor 0.1 REQUIRED COMPONENTS c)
+if(LLVM_FOUND)
+  message(FATAL_ERROR "the C library asked for LLVM")
+endif()
+add_executable(consumer {source})
+target_link_libraries(consumer PRIVATE rotor::c)
+'''
+
+
 def run(*command, **options):
     print('+', ' '.join(command), flush=True)
     return subprocess.run(command, check=True, **options)
@@ -50,12 +61,12 @@ def main():
                     if options.source in text.read():
                         sys.exit(f'{file} names a path of the source tree')
 
-        def build(name, text, source):
+        def build(name, text, source, at=prefix):
             consumer = os.path.join(folder, name)
             os.mkdir(consumer)
             with open(os.path.join(consumer, 'CMakeLists.txt'), 'w', encoding='utf-8') as file:
                 file.write(text.format(source=source))
-            run(options.cmake, '-S', consumer, '-B', consumer + '/build', '-DCMAKE_PREFIX_PATH=' + prefix,
+            run(options.cmake, '-S', consumer, '-B', consumer + '/build', '-DCMAKE_PREFIX_PATH=' + at,
                 '-DCMAKE_CXX_COMPILER=' + options.cxx, '-DCMAKE_DISABLE_FIND_PACKAGE_mimalloc=ON',
                 stdout=subprocess.DEVNULL)
             run(options.cmake, '--build', consumer + '/build', stdout=subprocess.DEVNULL)
@@ -79,6 +90,20 @@ def main():
                     env=dict(os.environ, PKG_CONFIG_PATH=pc_folder), stdout=subprocess.PIPE, text=True).stdout.split()
         assert not any('LLVM' in flag for flag in flags), flags
         run(options.cxx, '-std=c++23', precompiled, '-o', program, *flags)
+
+        # In C, with nothing but what is for C.
+        installed = os.path.join(folder, 'installed-c')
+        prefix_c = os.path.join(folder, 'moved-c')
+        run(options.cmake, '--install', options.build, '--prefix', installed, '--component', 'c', stdout=subprocess.DEVNULL)
+        os.rename(installed, prefix_c)
+        hello = os.path.join(options.source, 'examples', 'c', 'hello.c')
+        run(build('consumer-c', C_CONSUMER, hello, prefix_c))
+        pc_folder = next(directory for directory, _, files in os.walk(prefix_c) if 'librotor.pc' in files)
+        flags = run('pkg-config', '--cflags', '--libs', 'librotor', env=dict(os.environ, PKG_CONFIG_PATH=pc_folder),
+                    stdout=subprocess.PIPE, text=True).stdout.split()
+        assert '-lrotor' in flags, flags
+        run(options.cxx, '-x', 'c', hello, '-x', 'none', '-o', program, *flags)
+        run(program, env=dict(os.environ, LD_LIBRARY_PATH=os.path.dirname(pc_folder)))
 
         # The tool finds its compiler where it was installed, and has a man page.
         run(options.cmake, '--install', options.build, '--prefix', prefix, '--component', 'tool', stdout=subprocess.DEVNULL)

@@ -44,7 +44,8 @@ Loaded load() {
   std::string path = program + kCompilerPluginFile;
   // A library that was loaded by a relative path is not followed: the working folder is not the program's to trust.
   std::string beside = library_folder();
-  for (const std::string& folder : {program, beside, program + kInstalledPluginFolder}) {
+  for (const std::string& folder : {program, beside, program + kInstalledPluginFolder, beside + kPluginFolderInLib,
+                                    beside + kPluginFolderBesideLibs, beside + kInstalledPluginFolder}) {
     if (!folder.starts_with('/') || access((folder + kCompilerPluginFile).c_str(), F_OK) != 0) continue;
     path = folder + kCompilerPluginFile;
     break;

@@ -17,5 +17,9 @@ inline constexpr const char* kCompilerPluginSymbol = "rotor_compiler_plugin";
 inline constexpr const char* kCompilerPluginFile = "librotor-compiler.so";
 /// The folder that it is installed to (cmake/install.cmake), as the program's folder sees it.
 inline constexpr const char* kInstalledPluginFolder = "../lib/rotor/";
+/// The same as the folder of the installed librotor.so may see it: that is lib, or a folder in lib for one
+/// architecture.
+inline constexpr const char* kPluginFolderInLib = "rotor/";
+inline constexpr const char* kPluginFolderBesideLibs = "../rotor/";
 
 }  // namespace rotor::code

@@ -1,0 +1,14 @@
+// What stands behind rotor_wasi_t: a builder, until a linker asks for the environment.
+#pragma once
+
+#include <memory>
+#include <optional>
+
+#include "rotor/wasi.h"
+
+struct rotor_wasi_t {
+  rotor::wasi::Builder builder;
+  std::vector<std::string> args;
+  std::shared_ptr<rotor::wasi::Buffer> outputs[2];  ///< null: not captured
+  std::optional<rotor::wasi::Environment> environment;
+};
