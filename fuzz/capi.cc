@@ -62,6 +62,11 @@ struct Shared {
       wasm_byte_vec_delete(&bytes);
     }
   }
+  Shared(const Shared&) = delete;
+  ~Shared() {
+    for (wasm_shared_module_t* module : modules) wasm_shared_module_delete(module);
+    wasm_engine_delete(engine);
+  }
 };
 
 class Run {
@@ -189,7 +194,7 @@ class Run {
     std::vector<wasm_val_t> args, results(below(4));
     for (size_t i = 0; params && i < params->size; ++i) args.push_back(value_of(wasm_valtype_kind(params->data[i])));
     if (byte() < 8) args.push_back(value());
-    std::memset(results.data(), 0xaa, results.size() * sizeof(wasm_val_t));
+    if (!results.empty()) std::memset(results.data(), 0xaa, results.size() * sizeof(wasm_val_t));
     wasm_val_vec_t arg_vec{args.size(), args.data()}, result_vec{results.size(), results.data()};
     wasm_trap_t* trap = wasm_func_call(func, &arg_vec, &result_vec);
     const wasm_valtype_vec_t* returned = wasm_functype_results(type);

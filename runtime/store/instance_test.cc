@@ -456,5 +456,59 @@ TEST_F(InstanceTest, OtherEnginesAreRefused) {
   EXPECT_EQ(kind_of(linker.instantiate_pre(compile(other, kFuncUser))), ErrorKind::link);
 }
 
+TEST_F(InstanceTest, ImportsByTheirPlaces) {
+  const auto maker = wasm::test::assemble(R"((module
+    (func (export "a") (result i32) (i32.const 1)) (func (export "b") (result i32) (i32.const 2))
+    (memory (export "m") 1) (global (export "g") i32 (i32.const 3)) (table (export "t") 1 funcref)))");
+  const auto user = wasm::test::assemble(R"((module
+    (import "" "x" (func $a (result i32))) (import "" "x" (func $b (result i32))) (import "" "x" (memory $m 1))
+    (func (export "f") (result i32) (i32.sub (call $a) (call $b))) (export "a" (func $a)) (export "m" (memory $m))))");
+  Instance provider = make(maker, nothing_);
+  Module module = compile(engine_, user);
+  std::vector<Extern> imports{must(provider.get("b")), must(provider.get("a")), must(provider.get("m"))};
+  InstancePre pre = must(InstancePre::resolve(module, imports));
+  Instance instance = must(pre.instantiate());
+  EXPECT_EQ(must(typed<int32_t()>(instance, "f")()), 1);
+  std::swap(imports[0], imports[1]);
+  EXPECT_EQ(must(typed<int32_t()>(must(must(InstancePre::resolve(module, imports)).instantiate()), "f")()), -1);
+
+  // An object has one identity, however it is reached, and none once it is gone.
+  EXPECT_EQ(must(instance.get_func("a")).identity(), must(provider.get_func("b")).identity());
+  EXPECT_EQ(must(instance.get_memory("m")).identity(), must(provider.get_memory("m")).identity());
+  EXPECT_NE(must(provider.get_global("g")).identity(), nullptr);
+  EXPECT_EQ(must(provider.get_table("t")).identity(), must(provider.get_table("t")).identity());
+  const Func gone = must(make(maker, nothing_).get_func("a"));
+  EXPECT_EQ(gone.identity(), nullptr);
+
+  EXPECT_EQ(kind_of(InstancePre::resolve(module, std::span(imports).first(2))), ErrorKind::link);
+  std::swap(imports[1], imports[2]);
+  EXPECT_EQ(kind_of(InstancePre::resolve(module, imports)), ErrorKind::link);
+  imports = {gone, gone, gone};
+  EXPECT_EQ(kind_of(InstancePre::resolve(module, imports)), ErrorKind::stale_handle);
+  EXPECT_EQ(kind_of(InstancePre::resolve(compile(engine(), user), imports)), ErrorKind::stale_handle);
+}
+
+TEST_F(InstanceTest, FramesSayOfWhichModuleTheyAre) {
+  const auto bytes = wasm::test::assemble(R"((module (func (nop) (nop) (unreachable)) (func (export "f") (call 0))))");
+  Module one = compile(engine_, bytes), two = compile(engine_, bytes);
+  EXPECT_NE(one.id(), two.id());
+  Instance instance = instantiate(nothing_, two);
+  auto result = must(instance.get_func("f")).call();
+  ASSERT_FALSE(result);
+  const std::vector<Frame>& frames = result.error().frames();
+  ASSERT_EQ(frames.size(), 2u);
+  EXPECT_EQ(frames[0].module_id, two.id());
+  EXPECT_EQ(frames[0].func_offset, 3u);  // behind the locals and two instructions
+  EXPECT_EQ(frames[1].func_offset, 1u);
+  // Code from a code file has no bodies to count in.
+  Module loaded = must(Module::deserialize(engine_, must(two.serialize())));
+  EXPECT_NE(loaded.id(), two.id());
+  Instance of_file = instantiate(nothing_, loaded);
+  auto trapped = must(of_file.get_func("f")).call();
+  ASSERT_FALSE(trapped);
+  EXPECT_EQ(trapped.error().frames()[0].func_offset, 0u);
+  EXPECT_EQ(trapped.error().frames()[0].module_id, loaded.id());
+}
+
 }  // namespace
 }  // namespace rotor::runtime::test
