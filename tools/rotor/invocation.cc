@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "rotor/detail/did_you_mean.h"
 #include "tools/rotor/cli.h"
 #include "tools/rotor/module_file.h"
 #include "tools/rotor/value_text.h"
@@ -11,7 +12,12 @@ namespace rotor::cli {
 FuncType exported_type_or_die(const std::string& file, const Module& module, const std::string& name,
                               std::string_view hint) {
   const ExternType* type = module.export_type(name);
-  if (!type) die(Exit::usage, fmt::format("{}: no export \"{}\"{}", file, name, hint));
+  if (!type) {
+    std::vector<std::string_view> names;
+    for (const ExportInfo& item : module.exports())
+      if (std::holds_alternative<FuncType>(item.type)) names.push_back(item.name);
+    die(Exit::usage, fmt::format("{}: no export \"{}\"{}{}", file, name, detail::did_you_mean(name, names), hint));
+  }
   if (const auto* func = std::get_if<FuncType>(type)) return *func;
   die(Exit::usage, fmt::format("{}: export \"{}\" is a {}, not a func", file, name, kind_name(*type)));
 }

@@ -1,5 +1,6 @@
 // rotor: runs, checks, compiles and tests WebAssembly modules. One file a command.
 #include <fcntl.h>
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <csignal>
@@ -9,6 +10,8 @@
 #include <string_view>
 #include <vector>
 
+#include "rotor/detail/did_you_mean.h"
+#include "rotor/printable.h"
 #include "rotor/version.h"
 #include "tools/rotor/cli.h"
 
@@ -21,6 +24,24 @@ void fill_standard_streams() {
   for (int stream : {0, 1, 2})
     if (fcntl(stream, F_GETFD) < 0) (void)open("/dev/null", stream == 0 ? O_WRONLY : O_RDONLY);
 }
+
+/// The proposals that have a switch.
+struct FeatureName {
+  const char* name;
+  bool Features::* value;
+};
+constexpr FeatureName kFeatures[] = {
+    {"threads", &Features::threads},
+    {"extended-const", &Features::extended_const},
+    {"simd", &Features::simd},
+    {"relaxed-simd", &Features::relaxed_simd},
+    {"tail-call", &Features::tail_call},
+    {"function-references", &Features::function_references},
+    {"multi-memory", &Features::multi_memory},
+    {"memory64", &Features::memory64},
+    {"custom-page-sizes", &Features::custom_page_sizes},
+    {"wide-arithmetic", &Features::wide_arithmetic},
+};
 
 /// Returns whether an argument is a number that CLI11 takes for options, because no digit follows the sign.
 bool is_number_like_options(std::string_view argument) {
@@ -40,8 +61,32 @@ std::vector<std::string> arguments(int argc, char** argv) {
     for (std::ptrdiff_t i = 0; i < std::ssize(all); ++i)
       if (i >= options || is_number_like_options(all[i])) all[i].insert(0, kGuestMark);
   }
+  // `help run` is `run --help`.
+  if (!all.empty() && all.front() == "help") {
+    all.erase(all.begin());
+    all.push_back("--help");
+  }
   std::ranges::reverse(all);
   return all;
+}
+
+/// Ends the command if a word is none of the tool's commands, with the nearest one.
+void check_command(const CLI::App& app, std::string_view word) {
+  std::vector<std::string_view> names;
+  for (const CLI::App* command : app.get_subcommands(nullptr)) names.push_back(command->get_name());
+  if (std::ranges::find(names, word) != names.end()) return;
+  die(Exit::usage, fmt::format("no command \"{}\"{}; rotor --help names them", printable_name(word),
+                               detail::did_you_mean(word, names)));
+}
+
+void print_version() {
+  print("rotor {}\nLLVM {}\n", ROTOR_VERSION, ROTOR_LLVM_VERSION);
+  for (bool is_on : {true, false}) {
+    print("proposals that are {} by default:", is_on ? "on" : "off");
+    for (const FeatureName& feature : kFeatures)
+      if (Features().*feature.value == is_on) print(" {}", feature.name);
+    print("\n");
+  }
 }
 
 Exit run(int argc, char** argv) {
@@ -61,8 +106,12 @@ Exit run(int argc, char** argv) {
   add_rotate(app);
   add_policy(app);
   add_bench(app);
+  app.add_subcommand("help", "Print this, or what a command takes");
+  app.add_subcommand("version", "Print the version, LLVM's, and the proposals that are on")->callback(print_version);
   try {
-    app.parse(arguments(argc, argv));
+    std::vector<std::string> words = arguments(argc, argv);
+    if (!words.empty() && words.back()[0] != '-') check_command(app, words.back());
+    app.parse(words);
     return Exit::ok;
   } catch (const CLI::RuntimeError& end) {
     return static_cast<Exit>(end.get_exit_code());

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <string_view>
@@ -9,7 +10,7 @@
 namespace rotor::cli {
 namespace {
 
-constexpr std::string_view kMagic("\0asm", 4);
+constexpr std::string_view kMagic("\0asm", 4), kCodeFileMagic = "ROTORC";
 
 /// Returns whether a file is a text. Binaries begin with a zero byte and code files with a letter; a text begins with a
 /// parenthesis or a comment. A file named .wat is a text, unless it begins as a binary does.
@@ -17,6 +18,33 @@ bool is_text(const std::string& path, std::string_view bytes) {
   if (path.ends_with(".wat")) return !bytes.starts_with(kMagic);
   size_t first = bytes.find_first_not_of(" \t\r\n");
   return first != std::string_view::npos && (bytes[first] == '(' || bytes.substr(first).starts_with(";;"));
+}
+
+/// Returns what a file looks like that does not begin as a module, text or code file does; empty if nobody knows.
+std::string look_of(std::string_view bytes) {
+  struct Known {
+    std::string_view magic;
+    const char* what;
+  };
+  static constexpr Known kKnown[] = {
+      {{"\x1f\x8b", 2}, "gzip, to be unpacked first"},
+      {{"\xfd\x37\x7a\x58\x5a", 5}, "xz, to be unpacked first"},
+      {{"\x28\xb5\x2f\xfd", 4}, "zstd, to be unpacked first"},
+      {{"PK\3\4", 4}, "a zip archive"},
+      {{"\x7f"
+        "ELF",
+        4},
+       "a program or library of the system's (ELF)"},
+      {{"BC\xc0\xde", 4}, "bitcode of LLVM's"},
+      {{"!<arch>", 7}, "an archive of object files"},
+  };
+  if (bytes.empty()) return "an empty file";
+  for (const Known& known : kKnown)
+    if (bytes.starts_with(known.magic)) return known.what;
+  const std::string_view begin = bytes.substr(0, 512);
+  const bool is_plain = std::ranges::none_of(
+      begin, [](char c) { return (c >= 0 && c < ' ' && c != '\n' && c != '\r' && c != '\t') || c == 0x7f; });
+  return is_plain ? "a text, but no module's, which begins with a parenthesis" : "";
 }
 
 [[noreturn]] void die_in_text(const ModuleFile& file, const Error& error) {
@@ -37,6 +65,7 @@ ModuleFile module_file_or_die(const std::string& path, std::vector<uint8_t> byte
   file.size = bytes.size();
   std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
   if (!is_text(path, text)) {
+    if (!text.starts_with(kMagic) && !text.starts_with(kCodeFileMagic)) file.look = look_of(text);
     file.module.bytes = std::move(bytes);
     return file;
   }
@@ -79,6 +108,9 @@ LoadedModule load_module_or_die(const Engine& engine, const std::string& path) {
 }
 
 void die(const ModuleFile& file, const Error& error) {
+  const bool is_about_all = error.kind == ErrorKind::malformed || error.kind == ErrorKind::corrupt;
+  if (is_about_all && !file.look.empty())
+    die(file.path, Error(ErrorKind::malformed, fmt::format("no module: it looks like {}", file.look)));
   bool is_about_bytes = error.kind == ErrorKind::invalid || error.kind == ErrorKind::malformed ||
                         error.kind == ErrorKind::unsupported || error.kind == ErrorKind::limit;
   if (file.text.empty() || !is_about_bytes || !error.offset) die(file.path, error);

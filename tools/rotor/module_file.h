@@ -17,6 +17,7 @@ struct ModuleFile {
   WatModule module;   ///< for a file that is no text, its bytes as they are
   std::string text;   ///< empty: the file is no text
   uint64_t size = 0;  ///< of the file
+  std::string look;   ///< what the file looks like, if that is neither a module nor a text; empty: nobody knows
 };
 
 /// Reads a file, and encodes it if it is a text. A text that is none ends the command, with the line and a caret.

@@ -1,6 +1,4 @@
 // rotor wasm2wat: prints a binary module as text.
-#include <filesystem>
-
 #include "rotor/wat.h"
 #include "tools/rotor/cli.h"
 #include "tools/rotor/output.h"
@@ -10,7 +8,7 @@ namespace {
 
 struct Options {
   std::string file;
-  std::string output;
+  std::string output = "-";
   bool no_names = false;
   bool no_custom = false;
 };
@@ -19,10 +17,7 @@ void wasm2wat(const Options& options) {
   std::vector<uint8_t> module = read_file_or_die(options.file);
   auto text = wasm_to_wat(module, {.names = !options.no_names, .custom_sections = !options.no_custom});
   if (!text) die(options.file, text.error());
-  std::string output = options.output;
-  if (output.empty() && options.file == "-") output = "-";
-  if (output.empty()) output = std::filesystem::path(options.file).replace_extension(".wat").string();
-  check_or_die(output, write_output_file(output, *text));
+  check_or_die(options.output, write_output_file(options.output, *text));
 }
 
 }  // namespace
@@ -31,7 +26,7 @@ void add_wasm2wat(CLI::App& app) {
   auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand("wasm2wat", "Print a binary module as text; it is not validated");
   command->add_option("file", options->file, "a .wasm file")->required();
-  command->add_option("-o,--output", options->output, "the .wat file; if not beside the binary; - is standard output");
+  command->add_option("-o,--output", options->output, "the .wat file; if not standard output");
   command->add_flag("--no-names", options->no_names, "numbers instead of the name section's names");
   command->add_flag("--no-custom", options->no_custom, "leave custom sections and branch hints out");
   command->callback([options] { wasm2wat(*options); });

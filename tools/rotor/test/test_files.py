@@ -162,6 +162,22 @@ def check_pipes(tool):
                f'{args} to a pipe: {code}, {stderr}')
 
 
+def check_converters(tool):
+    """They write to standard output, and overwrite nothing that nobody named. A binary is not for a terminal."""
+    before = {name: tool.read(name) for name in ('in.wasm', 'in.wat')}
+    code, stdout, stderr = tool.run('wat2wasm', 'in.wat')
+    expect(code == 0 and stdout == BINARY, f'wat2wasm: {code}, {stdout}, {stderr}')
+    code, stdout, stderr = tool.run('wasm2wat', 'in.wasm')
+    expect(code == 0 and b'(export "f" (func 0))' in stdout, f'wasm2wat: {code}, {stdout}, {stderr}')
+    expect(before == {name: tool.read(name) for name in before}, 'a converter overwrote a file')
+    here, terminal = os.openpty()
+    code, _, stderr = tool.run('wat2wasm', 'in.wat', stdout=terminal)
+    os.close(terminal)
+    os.close(here)
+    expect(code == 2 and stderr == 'rotor: a binary is nothing for a terminal: name a file with -o\n',
+           f'wat2wasm on a terminal: {code}, {stderr}')
+
+
 def check_standard_streams(tool):
     wat = TEXT.encode()
     code, stdout, stderr = tool.run('wat2wasm', '-', input=wat)
@@ -208,6 +224,7 @@ def main(rotor):
         check_full_disk(tool)
         check_pipes(tool)
         check_standard_streams(tool)
+        check_converters(tool)
         check_closed_streams(tool)
         device = full_device(tool)
         if device:
