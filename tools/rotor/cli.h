@@ -131,6 +131,7 @@ void add_rotate(CLI::App& app);
 void add_policy(CLI::App& app);
 void add_policy_suggest(CLI::App& group);
 void add_bench(CLI::App& app);
+void add_completions(CLI::App& app);
 /// Adds the commands of `bench` that measure instances and calls.
 void add_bench_instances(CLI::App& bench);
 

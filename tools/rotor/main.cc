@@ -106,6 +106,7 @@ Exit run(int argc, char** argv) {
   add_rotate(app);
   add_policy(app);
   add_bench(app);
+  add_completions(app);
   app.add_subcommand("help", "Print this, or what a command takes");
   app.add_subcommand("version", "Print the version, LLVM's, and the proposals that are on")->callback(print_version);
   try {
