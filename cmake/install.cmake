@@ -120,11 +120,11 @@ install(FILES ${PROJECT_BINARY_DIR}/rotor-config.cmake ${PROJECT_BINARY_DIR}/rot
 install(FILES ${PROJECT_BINARY_DIR}/rotor.pc ${PROJECT_BINARY_DIR}/rotor-runtime.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig COMPONENT library)
 install(DIRECTORY include/ DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} COMPONENT library)
 
-# The tool, its compiler where code/plugin.h looks for it, and the man page: `--component tool`. Their targets are made
-# later, so the files are named.
+# The tool with its man page (component tool), and the compiler where code/plugin.h looks for it (component compiler),
+# which librotor.so needs, too. The tool's target is made later, so the file is named.
 if(ROTOR_DEVELOPER_MODE)
   install(PROGRAMS ${PROJECT_BINARY_DIR}/tools/rotor/rotor DESTINATION bin COMPONENT tool)
-  install(FILES ${PROJECT_BINARY_DIR}/tools/rotor/librotor-compiler.so DESTINATION lib/rotor COMPONENT tool)
+  install(TARGETS rotor_compiler LIBRARY DESTINATION lib/rotor COMPONENT compiler)
   install(FILES docs/rotor.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1 COMPONENT tool)
   set(completions tools/rotor/completions)
   install(FILES ${completions}/rotor DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions COMPONENT tool)

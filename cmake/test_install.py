@@ -47,11 +47,16 @@ def main():
         parser.add_argument('--' + name, required=True)
     options = parser.parse_args()
     source = os.path.join(options.source, 'examples', 'embed', 'embed.cc')
+
+    def install(to, *components):
+        for component in components:
+            run(options.cmake, '--install', options.build, '--prefix', to, '--component', component,
+                stdout=subprocess.DEVNULL)
+
     with tempfile.TemporaryDirectory() as folder:
         installed = os.path.join(folder, 'installed')
         prefix = os.path.join(folder, 'moved')
-        run(options.cmake, '--install', options.build, '--prefix', installed, '--component', 'library',
-            stdout=subprocess.DEVNULL)
+        install(installed, 'library')
         os.rename(installed, prefix)
         for directory, _, files in os.walk(prefix):
             for file in files:
@@ -94,7 +99,7 @@ def main():
         # In C, with nothing but what is for C.
         installed = os.path.join(folder, 'installed-c')
         prefix_c = os.path.join(folder, 'moved-c')
-        run(options.cmake, '--install', options.build, '--prefix', installed, '--component', 'c', stdout=subprocess.DEVNULL)
+        install(installed, 'c', 'c_dev', 'compiler')
         os.rename(installed, prefix_c)
         hello = os.path.join(options.source, 'examples', 'c', 'hello.c')
         run(build('consumer-c', C_CONSUMER, hello, prefix_c))
@@ -106,14 +111,16 @@ def main():
         run(program, env=dict(os.environ, LD_LIBRARY_PATH=os.path.dirname(pc_folder)))
 
         # The tool finds its compiler where it was installed, and has a man page.
-        run(options.cmake, '--install', options.build, '--prefix', prefix, '--component', 'tool', stdout=subprocess.DEVNULL)
+        install(prefix, 'tool', 'compiler')
         tool = os.path.join(prefix, 'bin', 'rotor')
         module = os.path.join(folder, 'm.wat')
         with open(module, 'w', encoding='utf-8') as file:
             file.write('(func (export "f") (param i32) (result i32) (i32.add (local.get 0) (i32.const 1)))')
         result = run(tool, 'run', '--no-cache', module, '--invoke', 'f', '41', stdout=subprocess.PIPE, text=True)
         assert result.stdout == '42\n', result.stdout
-        assert os.path.exists(os.path.join(prefix, 'share', 'man', 'man1', 'rotor.1'))
+        for file in ('man/man1/rotor.1', 'bash-completion/completions/rotor', 'zsh/site-functions/_rotor',
+                     'fish/vendor_completions.d/rotor.fish'):
+            assert os.path.exists(os.path.join(prefix, 'share', file)), file
 
 
 if __name__ == '__main__':
