@@ -48,6 +48,7 @@ rotor_snapshot_t* rotor_instance_snapshot(const wasm_instance_t* instance, rotor
   if (error) *error = nullptr;
   auto* part = part_of<Instance>(instance);
   if (!part) return put_error(error, missing("instance"));
+  ref_of(instance)->store->knows_all_holders = false;
   auto snapshot = part->snapshot();
   if (!snapshot) return put_error(error, std::move(snapshot).error());
   return new rotor_snapshot_t{std::move(*snapshot)};

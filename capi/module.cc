@@ -53,8 +53,9 @@ Result<std::vector<Extern>> imports_of(wasm_store_t& store, const wasm_extern_ve
 /// Makes an instance; what a host function returned as a trap stays with the store.
 Result<wasm_ref_t*> own_instance_of(wasm_store_t& store, const InstancePre& pre, const rotor_snapshot_t* snapshot) {
   auto made = snapshot ? pre.instantiate(snapshot->snapshot, store.options) : pre.instantiate(store.options);
-  if (!made) return std::unexpected(std::move(made).error());
-  return store.own_instance(std::move(*made));
+  if (made) return store.own_instance(std::move(*made));
+  store.knows_all_holders = false;  // a table may hold functions of what was begun
+  return std::unexpected(std::move(made).error());
 }
 
 Result<wasm_ref_t*> instantiate(wasm_store_t& store, ModulePart& module, const wasm_extern_vec_t* imports) {

@@ -65,6 +65,37 @@ TEST(Refs, AreOneObjectWhereverTheyCameFrom) {
   wasm_val_delete(&kept);
 }
 
+TEST(Refs, ThatNoGuestHoldsAnyMoreAreLetGo) {
+  World world;
+  Guest guest(world.store, kHolder);
+  g_finalized = 0;
+  wasm_table_t* table = wasm_extern_as_table(guest.exports.data[1]);
+  constexpr int kObjects = 5000;
+  int kept = 0;
+  for (int i = 0; i < kObjects; ++i) {
+    wasm_foreign_t* foreign = wasm_foreign_new(world.store);
+    wasm_foreign_set_host_info_with_finalizer(foreign, &kept, finalize);
+    wasm_ref_t* object = wasm_foreign_as_ref(foreign);
+    if (i < 3) {
+      EXPECT_TRUE(wasm_table_set(table, static_cast<uint32_t>(i), object));
+    }
+    EXPECT_EQ(call0(guest.func(4), {ref(object)}), "");  // in the global, until the next one
+    wasm_foreign_delete(foreign);
+  }
+  EXPECT_GT(g_finalized, kObjects / 2);
+  EXPECT_LE(g_finalized, kObjects - 4);
+  for (uint32_t i = 0; i < 3; ++i) {
+    wasm_ref_t* element = wasm_table_get(table, i);
+    EXPECT_EQ(wasm_ref_get_host_info(element), &kept);
+    wasm_ref_delete(element);
+  }
+  wasm_val_t last = call1(guest.func(5));
+  EXPECT_EQ(wasm_ref_get_host_info(last.of.ref), &kept);
+  wasm_val_delete(&last);
+  wasm_store_delete(std::exchange(world.store, nullptr));
+  EXPECT_EQ(g_finalized, kObjects);
+}
+
 TEST(Refs, OfEveryKindCanBeExternrefs) {
   World world;
   Guest guest(world.store, kHolder);

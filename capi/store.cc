@@ -1,6 +1,8 @@
 #include "capi/store.h"
 
+#include <algorithm>
 #include <atomic>
+#include <unordered_set>
 
 #include "capi/vec.h"
 
@@ -128,6 +130,30 @@ uint64_t wasm_store_t::extern_id(wasm_ref_t& ref) {
 wasm_ref_t* wasm_store_t::own_extern(uint64_t id) {
   auto found = by_extern_id.find(id);
   return found == by_extern_id.end() ? nullptr : retain(found->second);
+}
+
+void wasm_store_t::sweep() {
+  std::unordered_set<uint64_t> held;
+  bool is_sure = knows_all_holders;
+  auto hold = [&](ExternRef object) { held.insert(object.bits); };
+  for (wasm_ref_t* ref = list.next; is_sure && ref != &list; ref = ref->next) {
+    if (auto* instance = ref->as<Instance>()) is_sure = instance->each_extern_ref(hold).has_value();
+    if (auto* global = ref->as<Global>(); global && global->type().value.is_extern_ref())
+      if (auto value = global->get()) hold(value->externref());
+    auto* table = ref->as<Table>();
+    if (!table || !table->type().element.is_extern_ref()) continue;
+    for (uint64_t i = 0; i < table->size(); ++i)
+      if (auto value = table->get(i)) hold(value->externref());
+  }
+  std::vector<wasm_ref_t*> gone;
+  for (const auto& [id, ref] : by_extern_id)
+    if (is_sure && ref->owners == 0 && !held.contains(id)) gone.push_back(ref);
+  for (wasm_ref_t* ref : gone) {
+    by_extern_id.erase(std::exchange(ref->extern_id, 0));
+    ++ref->owners;  // for a moment, in which a finalizer may run
+  }
+  for (wasm_ref_t* ref : gone) release(ref);
+  sweep_at = std::max<size_t>(1024, 2 * by_extern_id.size());
 }
 
 wasm_trap_t* wasm_store_t::trap(Error error, wasm_ref_t* entered) {

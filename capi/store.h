@@ -119,7 +119,9 @@ struct wasm_store_t {
   wasm_trap_t* trap(rotor::Error error, wasm_ref_t* entered);
 
   /// The store's own call of a guest; the store may be deleted in it, which takes effect after it.
-  void begin_call() { ++calls; }
+  void begin_call() {
+    if (calls++ == 0 && by_extern_id.size() >= sweep_at) sweep();
+  }
   void end_call();
 
   void add_user() { ++users; }
@@ -137,13 +139,19 @@ struct wasm_store_t {
   std::unordered_map<std::string, rotor::Module> host_modules;  ///< by their bytes, which a function's type decides
   bool is_closed = false;
   bool is_deleted = false;  ///< by the program, in the middle of a call
+  /// Whether all that may hold externrefs is in the list: no instance that could not be finished, and no snapshot.
+  bool knows_all_holders = true;
 
  private:
   struct Instances {
     size_t count = 0;
     wasm_ref_t* last = nullptr;
   };
+  /// Lets the objects go that nobody owns and no guest holds any more. Pre: no guest runs.
+  void sweep();
+
   size_t users = 1;
+  size_t sweep_at = 1024;  ///< objects that guests may hold, at which it is looked who still does
   uint32_t calls = 0;
   wasm_ref_t list{rotor::capi::Kind::foreign};               ///< the head of the list of all references
   std::unordered_map<const void*, wasm_ref_t*> by_identity;  ///< functions, globals, tables and memories
