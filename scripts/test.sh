@@ -6,6 +6,7 @@
 #
 # Reads   ROTOR_SPEC_SUITE  the WebAssembly spec suite, laid out as docs/building.md says
 #         ROTOR_WASI_SUITE  the tests of WASI preview 1, as docs/building.md says
+#         ROTOR_C_API_SUITE a checkout of WebAssembly/wasm-c-api, whose examples are run
 #         ROTOR_TRACES      traces of the real prover; default examples/kimchi/traces
 #         ROTOR_JOBS        parallel jobs, default one a core; and what scripts/setup.sh reads
 set -euo pipefail
@@ -38,10 +39,21 @@ find_wasi_suite() {
   done
   rotor_warn "no WASI suite (ROTOR_WASI_SUITE; docs/building.md says how to get it): its tests are skipped"
 }
+find_c_api_suite() {
+  local place
+  for place in "${ROTOR_C_API_SUITE:-}" "$ROTOR_CACHE/wasm-c-api"; do
+    if [ -n "$place" ] && [ -d "$place/example" ]; then
+      (cd "$place" && pwd)
+      return
+    fi
+  done
+  rotor_warn "no examples of the C API (ROTOR_C_API_SUITE; docs/building.md says how to get them): they are skipped"
+}
+ROTOR_C_API_SUITE=$(find_c_api_suite)
 ROTOR_SPEC_SUITE=$(find_spec_suite)
 ROTOR_WASI_SUITE=$(find_wasi_suite)
 : "${ROTOR_TRACES:=$PWD/examples/kimchi/traces}"
-export ROTOR_SPEC_SUITE ROTOR_WASI_SUITE ROTOR_TRACES
+export ROTOR_SPEC_SUITE ROTOR_WASI_SUITE ROTOR_C_API_SUITE ROTOR_TRACES
 
 jobs=${ROTOR_JOBS:-$(nproc)}
 export CCACHE_BASEDIR=$PWD CCACHE_NOHASHDIR=1 CCACHE_MAXSIZE=${CCACHE_MAXSIZE:-3G}
