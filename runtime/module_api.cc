@@ -37,7 +37,9 @@ Result<Module> Module::deserialize(const Engine& engine, std::span<const uint8_t
 }
 
 Result<Module> Module::deserialize_file(const Engine& engine, const std::string& path, Verify verify) {
-  code::Check check = verify == Verify::all ? code::Check::all : code::Check::tables;
+  const code::Check check = verify == Verify::all    ? code::Check::all
+                            : verify == Verify::code ? code::Check::code
+                                                     : code::Check::tables;
   ROTOR_TRY(auto impl, ModuleImpl::load_file(detail::Access::impl(engine), path, check));
   return Module(std::move(impl));
 }

@@ -104,8 +104,9 @@ class Module {
   /// (damaged, foreign, other version), unsupported (made for a CPU with features that this one lacks, which are
   /// named).
   static Result<Module> deserialize(const Engine& engine, std::span<const uint8_t> bytes);
-  /// How much of a file is read through before it runs: all of it (some 10 GB/s), or its tables only.
-  enum class Verify : uint8_t { tables, all };
+  /// How much of a file is read through before it runs, at some 10 GB/s: its tables only; code and the rest of the
+  /// module, too; images of its data, too.
+  enum class Verify : uint8_t { tables, code, all };
   /// Does the same for a file, whose code is mapped, not read. Errors: io as well.
   static Result<Module> deserialize_file(const Engine& engine, const std::string& path, Verify verify = Verify::tables);
 

@@ -159,6 +159,7 @@ TEST_F(StoredImages, DamageIsFoundWhereItIsAskedFor) {
   EXPECT_EQ(checked.error().kind, ErrorKind::corrupt);
   EXPECT_NE(checked.error().message.find("the data of memory 1"), std::string::npos) << checked.error().message;
   EXPECT_TRUE(Module::deserialize_file(engine_, path_));  // tables only
+  EXPECT_TRUE(Module::deserialize_file(engine_, path_, Module::Verify::code));
   auto bytes = std::span(reinterpret_cast<const uint8_t*>(text.data()), text.size());
   EXPECT_EQ(kind_of(Module::deserialize(engine_, bytes)), ErrorKind::corrupt);
 }

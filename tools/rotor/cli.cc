@@ -87,10 +87,12 @@ std::vector<uint8_t> read_file_or_die(const std::string& path) {
   errno = 0;
   std::ifstream in(input_path(path), std::ios::binary);
   std::vector<uint8_t> bytes;
+  const uintmax_t expected =
+      std::filesystem::is_regular_file(path, failed) ? std::filesystem::file_size(path, failed) : 0;
   // In blocks, which double: an iterator over the stream takes as long as loading the code of a module.
   while (in) {
     const size_t size = bytes.size();
-    bytes.resize(std::max<size_t>(2 * size, 1 << 16));
+    bytes.resize(size == 0 ? static_cast<size_t>(failed ? 0 : expected) + (1 << 12) : 2 * size);
     in.read(reinterpret_cast<char*>(bytes.data() + size), static_cast<std::streamsize>(bytes.size() - size));
     bytes.resize(size + static_cast<size_t>(in.gcount()));
   }

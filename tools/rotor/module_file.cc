@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
+#include <fstream>
+#include <optional>
 #include <string_view>
 
 namespace rotor::cli {
@@ -53,6 +55,16 @@ std::string look_of(std::string_view bytes) {
   finish(Exit::failed);
 }
 
+/// Returns the size of a regular file that begins as a code file does; nullopt for any other.
+std::optional<uint64_t> code_file_bytes(const std::string& path) {
+  std::error_code failed;
+  if (!std::filesystem::is_regular_file(path, failed)) return std::nullopt;
+  char begin[kCodeFileMagic.size()] = {};
+  std::ifstream(path, std::ios::binary).read(begin, sizeof begin);
+  if (std::string_view(begin, sizeof begin) != kCodeFileMagic) return std::nullopt;
+  return std::filesystem::file_size(path, failed);
+}
+
 }  // namespace
 
 bool is_binary_module(std::span<const uint8_t> bytes) {
@@ -81,22 +93,24 @@ ModuleFile read_module_file_or_die(const std::string& path) {
 }
 
 std::expected<LoadedModule, LoadFailure> load_module(const Engine& engine, const std::string& path) {
+  Stopwatch watch;
+  if (auto size = code_file_bytes(path)) {
+    // It is mapped. Code is looked through for damage; images of data may be long.
+    Result<Module> module = Module::deserialize_file(engine, path, Module::Verify::code);
+    if (module) return LoadedModule{std::move(*module), true, watch.wall_ms(), *size};
+    ModuleFile file;
+    file.path = path;
+    file.size = *size;
+    return std::unexpected(LoadFailure{std::move(file), std::move(module).error()});
+  }
   std::vector<uint8_t> contents = read_file_or_die(path);
   const uint64_t file_bytes = contents.size();
-  Stopwatch watch;
+  watch = Stopwatch();
   ModuleFile file = module_file_or_die(path, std::move(contents), {.names = true});
   const std::vector<uint8_t>& bytes = file.module.bytes;
   // An empty or tiny file is a bad module rather than a bad code file.
   const bool is_code_file = !is_binary_module(bytes) && bytes.size() >= 8;
-  auto load = [&] {
-    if (!is_code_file) return Module::compile(engine, bytes);
-    std::error_code failed;
-    // A file that is not regular has been read, and can't be read again.
-    if (!std::filesystem::is_regular_file(path, failed)) return Module::deserialize(engine, bytes);
-    file.module.bytes = {};
-    return Module::deserialize_file(engine, path, Module::Verify::all);
-  };
-  Result<Module> module = load();
+  Result<Module> module = is_code_file ? Module::deserialize(engine, bytes) : Module::compile(engine, bytes);
   if (!module) return std::unexpected(LoadFailure{std::move(file), std::move(module).error()});
   return LoadedModule{std::move(*module), is_code_file, watch.wall_ms(), file_bytes};
 }
