@@ -80,9 +80,10 @@ TEST(Types, OfTagsHoldTheirFunctionType) {
   wasm_tagtype_t* again = wasm_tag_type(tag);
   EXPECT_EQ(wasm_valtype_kind(wasm_functype_params(wasm_tagtype_functype(again))->data[0]), WASM_I64);
   EXPECT_EQ(wasm_extern_kind(wasm_tag_as_extern(tag)), WASM_EXTERN_TAG);
-  // The engine has no exceptions yet: a tag can't be imported, and the error says so.
-  Guest guest(world.store, "(import \"\" \"t\" (func))", {wasm_tag_as_extern(tag)});
-  EXPECT_NE(guest.failure.find("a tag"), std::string::npos) << guest.failure;
+  Guest wrong(world.store, "(import \"\" \"t\" (func))", {wasm_tag_as_extern(tag)});
+  EXPECT_NE(wrong.failure.find("defined as tag [i64]"), std::string::npos) << wrong.failure;
+  Guest guest(world.store, "(import \"\" \"t\" (tag (export \"t\") (param i64)))", {wasm_tag_as_extern(tag)});
+  EXPECT_EQ(guest.failure, "");
   wasm_tagtype_delete(again);
   wasm_tag_delete(tag);
 }

@@ -18,7 +18,8 @@ static_assert(ROTOR_ERROR_MALFORMED == static_cast<int>(ErrorKind::malformed) &&
               ROTOR_ERROR_LIMIT == static_cast<int>(ErrorKind::limit) &&
               ROTOR_ERROR_STALE_HANDLE == static_cast<int>(ErrorKind::stale_handle) &&
               ROTOR_ERROR_RETIRED == static_cast<int>(ErrorKind::retired) &&
-              ROTOR_ERROR_INTERNAL == static_cast<int>(ErrorKind::internal));
+              ROTOR_ERROR_INTERNAL == static_cast<int>(ErrorKind::internal) &&
+              ROTOR_ERROR_EXCEPTION == static_cast<int>(ErrorKind::exception));
 static_assert(ROTOR_MODE_AOT == static_cast<int>(CompileMode::aot) &&
               ROTOR_MODE_EAGER == static_cast<int>(CompileMode::eager) &&
               ROTOR_MODE_LAZY == static_cast<int>(CompileMode::lazy));

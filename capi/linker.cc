@@ -17,7 +17,7 @@ namespace {
 
 Error missing(const char* what) { return Error(ErrorKind::invalid_argument, std::string("no ") + what); }
 
-/// Returns what an external is to a linker; nullopt if it is a tag, or its store is gone.
+/// Returns what an external is to a linker; nullopt if its store is gone.
 std::optional<Extern> extern_of(const wasm_extern_t* object) {
   if (auto* func = part_of<FuncPart>(object)) {
     ref_of(object)->may_be_called = true;
@@ -26,6 +26,7 @@ std::optional<Extern> extern_of(const wasm_extern_t* object) {
   if (auto* global = part_of<Global>(object)) return *global;
   if (auto* table = part_of<Table>(object)) return *table;
   if (auto* memory = part_of<Memory>(object)) return *memory;
+  if (auto* tag = part_of<Tag>(object)) return *tag;
   return std::nullopt;
 }
 

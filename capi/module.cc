@@ -43,8 +43,10 @@ Result<std::vector<Extern>> imports_of(wasm_store_t& store, const wasm_extern_ve
       items.emplace_back(*table);
     } else if (auto* memory = ref->as<Memory>()) {
       items.emplace_back(*memory);
+    } else if (auto* tag = ref->as<Tag>()) {
+      items.emplace_back(*tag);
     } else {
-      return refuse("a tag, which the engine can't import yet (docs/c-api.md)");
+      return refuse("no external");
     }
   }
   return items;

@@ -192,11 +192,12 @@ bool wasm_memory_grow(wasm_memory_t* memory, wasm_memory_pages_t delta) {
 
 wasm_tag_t* wasm_tag_new(wasm_store_t* store, const wasm_tagtype_t* type) {
   if (!store || store->is_closed || !type) return nullptr;
-  return as<wasm_tag_t>(store->make(Kind::tag, TagPart{func_type(*type->func)}));
+  auto tag = value_or_fail(*store, Tag::create(store->engine, TagType{func_type(*type->func).params}));
+  return tag ? as<wasm_tag_t>(store->own(*tag)) : nullptr;
 }
 wasm_tagtype_t* wasm_tag_type(const wasm_tag_t* tag) {
-  auto* part = live<TagPart>(tag);
-  return part ? wasm_tagtype_new(new_functype(part->type)) : nullptr;
+  auto* part = live<Tag>(tag);
+  return part ? wasm_tagtype_new(new_functype({part->type().params, {}})) : nullptr;
 }
 
 // ---- externals

@@ -43,6 +43,7 @@ Kind kind_of(const Extern& item) {
   if (std::holds_alternative<Func>(item)) return Kind::func;
   if (std::holds_alternative<Table>(item)) return Kind::table;
   if (std::holds_alternative<Memory>(item)) return Kind::memory;
+  if (std::holds_alternative<Tag>(item)) return Kind::tag;
   return Kind::global;
 }
 
@@ -50,6 +51,7 @@ Part part_of_extern(const Extern& item, wasm_ref_t* home) {
   if (auto* func = std::get_if<Func>(&item)) return FuncPart{*func, func->type(), home, {}};
   if (auto* table = std::get_if<Table>(&item)) return *table;
   if (auto* memory = std::get_if<Memory>(&item)) return *memory;
+  if (auto* tag = std::get_if<Tag>(&item)) return *tag;
   return std::get<Global>(item);
 }
 
@@ -85,12 +87,13 @@ void wasm_store_t::forget(wasm_ref_t& ref) {
   ref.next->previous = ref.previous;
   ref.previous = ref.next = nullptr;
   if (ref.extern_id) by_extern_id.erase(ref.extern_id);
-  if (!ref.is_extern() || ref.kind == Kind::tag || is_closed) return;
+  if (!ref.is_extern() || is_closed) return;
   const void* identity = nullptr;
   if (auto* func = ref.as<FuncPart>()) identity = func->func.identity();
   if (auto* global = ref.as<Global>()) identity = global->identity();
   if (auto* table = ref.as<Table>()) identity = table->identity();
   if (auto* memory = ref.as<Memory>()) identity = memory->identity();
+  if (auto* tag = ref.as<Tag>()) identity = tag->identity();
   by_identity.erase(identity);
 }
 

@@ -53,9 +53,6 @@ struct FuncPart {
   wasm_ref_t* home = nullptr;  ///< the instance that it was exported by; null: not known
   Instance own;                ///< of a function of the host's: what makes it a function of the engine's
 };
-struct TagPart {
-  FuncType type;
-};
 struct TrapPart {
   Error error;
   wasm_ref_t* entered = nullptr;  ///< the instance whose function the host called; null: not known
@@ -65,7 +62,7 @@ struct ModulePart {
   std::optional<InstancePre> without_imports;  ///< of a module that has none, once it was instantiated
 };
 /// What an object is. std::monostate: a foreign object, or one whose store is gone.
-using Part = std::variant<std::monostate, FuncPart, Global, Table, Memory, TagPart, TrapPart, ModulePart, Instance>;
+using Part = std::variant<std::monostate, FuncPart, Global, Table, Memory, Tag, TrapPart, ModulePart, Instance>;
 
 }  // namespace rotor::capi
 

@@ -99,6 +99,7 @@ wasm_externtype_t* new_externtype(const ExternType& type) {
   if (auto* func = std::get_if<FuncType>(&type)) return new_functype(*func);
   if (auto* table = std::get_if<TableType>(&type)) return new_tabletype(*table);
   if (auto* memory = std::get_if<MemoryType>(&type)) return new_memorytype(*memory);
+  if (auto* tag = std::get_if<TagType>(&type)) return wasm_tagtype_new(new_functype({tag->params, {}}));
   return new_globaltype(std::get<GlobalType>(type));
 }
 

@@ -38,6 +38,7 @@ ContextLayout::ContextLayout(const wasm::Module& module) {
   for (size_t i = 0; i < defined; ++i)
     if (module.declared_funcs[i + module.imported_funcs]) func_ref_slot[i] = refs++;
   func_refs = place(refs, sizeof(FuncRef));
+  tags = place(module.tags.size(), sizeof(void*));
   size_bytes = align16(at);
 }
 

@@ -17,6 +17,12 @@
 // with register arguments in place and the rest in Activation::tail. It keeps one frame for a whole chain of tail
 // calls.
 //
+// Exceptions (docs/decisions/exceptions.md). What throws puts the exception into Activation::thrown, and the runtime
+// walks the frames by their frame pointers. A frame's callee-saved registers lie right below its saved frame pointer,
+// in the order r15 r14 r13 r12 rbx, those that the function saves (FunctionCode::saved). A call whose return address
+// has a landing pad (CodeImage::pads) goes on there, with all of those registers as they were at the call; no other
+// register holds anything. The code at the pad asks for the tag, takes the exception or has it go on.
+//
 // Run page. Code is position-independent and holds no absolute address. What is absolute lies in the module's run page,
 // which code reaches RIP-relative, at a fixed distance behind the code (code/run_page.h, code/code_image.h).
 #pragma once
@@ -32,7 +38,7 @@
 
 namespace rotor::code {
 
-inline constexpr uint32_t kAbiVersion = 8;
+inline constexpr uint32_t kAbiVersion = 9;
 inline constexpr uint32_t kMaxRegisterResults = 4;
 inline constexpr uint32_t kResultStride = 16;
 /// How compiled code keeps a memory's accesses inside it. Of a memory that any module can come to use it is a property
@@ -83,14 +89,24 @@ struct TailCall {
   uint64_t result_words;  ///< in the `results` of the callee's context, for the caller's; 0: results are in registers
 };
 
+/// The exception that is on its way: from what throws it to the clause that takes it, between which no code of the
+/// guest runs but that of clauses.
+struct Thrown {
+  const void* tag;          ///< runtime::TagImpl: contexts name tags by the same address
+  const uint64_t* payload;  ///< what it carries, kResultStride bytes apart
+  uint64_t ref;             ///< the exception as a value, if it is one already; else 0
+};
+
 /// What compiled code needs to know of the entry from the host. There is one per link group; contexts point to it.
 struct Activation {
   /// Functions whose frame would reach below it trap with stack_overflow, before they write to it. Any thread may raise
   /// it to kInterruptLimit, which loop heads of interruptible code compare with, too.
   std::atomic<uint64_t> stack_limit = 0;
   TailCall tail{};
+  Thrown thrown{};
 };
-static_assert(sizeof(Activation) == 40 && offsetof(Activation, stack_limit) == 0 && offsetof(Activation, tail) == 8 &&
+static_assert(sizeof(Activation) == 64 && offsetof(Activation, stack_limit) == 0 && offsetof(Activation, tail) == 8 &&
+              offsetof(Activation, thrown) == 40 && offsetof(Thrown, tag) == 0 && offsetof(Thrown, payload) == 8 &&
               offsetof(TailCall, code) == 0 && offsetof(TailCall, context) == 8 &&
               offsetof(TailCall, stack_words) == 16 && offsetof(TailCall, result_words) == 24);
 
@@ -169,9 +185,10 @@ class ArgumentPlaces {
 /// The instance context. This fixed part is followed by the arrays that ContextLayout places.
 struct alignas(16) Context {
   Activation* activation;  ///< of the link group; not invariant: groups merge
-  uint64_t* results;       ///< more than kMaxRegisterResults results of this context's functions; a tail call's words
-  void* instance;          ///< runtime::InstanceImpl; not for compiled code
-  void* host;              ///< runtime::HostImport, if this is a host function's context
+  /// More than kMaxRegisterResults results of this context's functions; a tail call's words; what an exception carries.
+  uint64_t* results;
+  void* instance;  ///< runtime::InstanceImpl; not for compiled code
+  void* host;      ///< runtime::HostImport, if this is a host function's context
   /// 1: what the memories hold that the module defines may have changed. Each function that stores to one sets it at
   /// its entry, so that an instance none of whose calls came there leaves its memories as they were, which is found
   /// without a look at their pages.
@@ -188,6 +205,7 @@ struct ContextLayout {
   uint32_t globals = 0;           ///< GlobalCell[defined globals]
   uint32_t imported_funcs = 0;    ///< FuncRef[imported functions]
   uint32_t func_refs = 0;         ///< FuncRef[declared functions that are defined here]
+  uint32_t tags = 0;              ///< const void*[tags]: runtime::TagImpl
   uint32_t size_bytes = 0;
 
   /// Index among `func_refs` of each defined function; UINT32_MAX: it has none.
@@ -203,6 +221,7 @@ struct ContextLayout {
   /// Returns the offset of a defined global's cell; `index` counts defined globals only.
   uint32_t global(uint32_t index) const { return globals + index * uint32_t{sizeof(GlobalCell)}; }
   uint32_t imported_func(uint32_t index) const { return imported_funcs + index * uint32_t{sizeof(FuncRef)}; }
+  uint32_t tag(uint32_t index) const { return tags + index * uint32_t{sizeof(void*)}; }
   /// Returns the offset of the FuncRef of a function of the module, which must be imported or declared.
   uint32_t func_ref(const wasm::Module& module, uint32_t func_index) const {
     if (func_index < module.imported_funcs) return imported_func(func_index);

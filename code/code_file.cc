@@ -24,7 +24,7 @@ struct Header {
   char magic[8];
   uint32_t file_version;
   uint32_t abi_version;
-  uint64_t tables_checksum;    ///< XXH3 of the header with this field as 0, CPU features, functions, table of images
+  uint64_t tables_checksum;    ///< XXH3 of the header with this field as 0, CPU features, functions, tables of images and pads
   uint64_t contents_checksum;  ///< XXH3 of all that follows, up to the images, each of which has its own
   uint64_t file_bytes;
   RegionLayout region;
@@ -37,8 +37,9 @@ struct Header {
   uint64_t rodata_bytes;
   uint64_t images;
   uint64_t boot;
+  uint64_t pads;
 };
-static_assert(sizeof(Header) == 128);
+static_assert(sizeof(Header) == 136);
 
 /// A record of the table of images. Each takes whole pages, in the order of the table.
 struct ImageRecord {
@@ -114,6 +115,7 @@ Result<void> write_code(const CodeFile& file, const std::function<Result<void>(c
   header.rodata_bytes = file.rodata.size();
   header.images = file.images.size();
   header.boot = file.boot;
+  header.pads = file.pads.size();
   std::vector<ImageRecord> images;
   uint64_t image_bytes = 0;
   for (const DataImage& image : file.images) {
@@ -122,7 +124,7 @@ Result<void> write_code(const CodeFile& file, const std::function<Result<void>(c
   }
   const std::span<const ImageRecord> image_table(images);
   uint64_t unpadded = sizeof header + features.size() + file.functions.size_bytes() + image_table.size_bytes() +
-                      file.lines.size() + file.module_bytes.size();
+                      file.pads.size_bytes() + file.lines.size() + file.module_bytes.size();
   std::vector<uint8_t> gap(padding(unpadded, kCodePageBytes));
   header.file_bytes = unpadded + gap.size() + file.text.size() + file.rodata.size() + image_bytes;
   const std::span<const uint8_t> contents[] = {file.lines, file.module_bytes, gap, file.text, file.rodata};
@@ -136,6 +138,7 @@ Result<void> write_code(const CodeFile& file, const std::function<Result<void>(c
   };
   add_table(file.functions);
   add_table(image_table);
+  add_table(file.pads);
   header.tables_checksum = checksum_of_tables(header, tables);
 
   ROTOR_CHECK(write(&header, sizeof header));
@@ -177,12 +180,14 @@ bool cut(const Header& header, std::span<const uint8_t> bytes, CodeFile& file, P
     at += size;
     return true;
   };
-  std::span<const uint8_t> functions, images, gap;
+  std::span<const uint8_t> functions, images, pads, gap;
   if (header.cpu_features_bytes % 8 || !take(header.cpu_features_bytes, parts.features)) return false;
   if (!take(uint64_t{header.functions} * sizeof(FunctionCode), functions)) return false;
   file.functions = {reinterpret_cast<const FunctionCode*>(functions.data()), header.functions};
   if (header.images > bytes.size() / sizeof(ImageRecord) || !take(header.images * sizeof(ImageRecord), images))
     return false;
+  if (header.pads > bytes.size() / sizeof(LandingPad) || !take(header.pads * sizeof(LandingPad), pads)) return false;
+  file.pads = {reinterpret_cast<const LandingPad*>(pads.data()), header.pads};
   parts.tables = bytes.subspan(sizeof header, at - sizeof header);
   if (!take(header.lines_bytes, file.lines) || !take(header.module_bytes, file.module_bytes)) return false;
   if (!take(padding(at, kCodePageBytes), gap)) return false;
@@ -215,8 +220,20 @@ bool consistent(const CodeFile& file) {
   uint32_t last_end = 0;
   for (const FunctionCode& f : file.functions) {
     if (f.begin < last_end || f.begin > f.end || f.end > file.text.size() || f.tier > 1) return false;
+    if (f.saved >= 1u << kSavedRegisters) return false;
     if (f.lines_begin > f.lines_end || f.lines_end > file.lines.size()) return false;
     last_end = f.end;
+  }
+  // A pad is in the function of its call, so that a frame goes on in its own function.
+  auto function = file.functions.begin();
+  uint32_t last_return = 0;
+  for (const LandingPad& pad : file.pads) {
+    if (pad.return_address <= last_return) return false;
+    last_return = pad.return_address;
+    while (function != file.functions.end() && pad.return_address > function->end) ++function;
+    if (function == file.functions.end() || pad.return_address <= function->begin) return false;
+    if (pad.pad <= function->begin || pad.pad >= function->end) return false;
+    if (pad.pushed_bytes % 16 || pad.pushed_bytes > LandingPad::kMaxPushedBytes) return false;
   }
   // Each lies on pages of its own, and each memory has one at most.
   for (size_t i = 0; i < file.images.size(); ++i) {

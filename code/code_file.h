@@ -13,7 +13,7 @@
 
 namespace rotor::code {
 
-inline constexpr uint32_t kCodeFileVersion = 5;
+inline constexpr uint32_t kCodeFileVersion = 6;
 
 /// What one memory of the module holds first, as a file carries it, to be mapped from there.
 struct DataImage {
@@ -41,6 +41,7 @@ struct CodeFile {
   std::span<const uint8_t> rodata;          ///< likewise
   std::span<const FunctionCode> functions;  ///< ascending by `begin`
   std::span<const uint8_t> lines;
+  std::span<const LandingPad> pads;  ///< ascending by `return_address`
   /// The module without its code section; empty in files that are kept for a module that is at hand.
   std::span<const uint8_t> module_bytes;
   std::vector<std::string> cpu_features;  ///< needed, as kFeatures in code/cpu.cc spells them
@@ -56,7 +57,7 @@ struct CodeFile {
 /// Returns the module's bytes with the code section cut out: linked code takes its place.
 std::vector<uint8_t> without_code_section(std::span<const uint8_t> bytes, const wasm::Module& module);
 
-/// Gives the bytes of a code file to `write`, in pieces: header, CPU features, functions and the table of images,
+/// Gives the bytes of a code file to `write`, in pieces: header, CPU features, functions and the tables of images and landing pads,
 /// lines, the module, then on pages of their own text, read-only data and images. Nothing is written after the first
 /// error. Errors: those of `write`.
 Result<void> write_code(const CodeFile& file, const std::function<Result<void>(const void*, size_t)>& write);

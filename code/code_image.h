@@ -41,8 +41,24 @@ struct FunctionCode {
   /// entry; zigzag module offset delta, from 0), in code order.
   uint32_t lines_begin;
   uint32_t lines_end;
-  uint32_t tier;  ///< 0 or 1; a function's code of the higher tier is the one in use
+  uint16_t tier;  ///< 0 or 1; a function's code of the higher tier is the one in use
+  /// The callee-saved registers that its frame keeps, one bit each in the order of SavedRegister: that of the highest
+  /// bit lies right below the frame pointer, and each other one below the one before.
+  uint16_t saved;
 };
+enum class SavedRegister : uint8_t { rbx, r12, r13, r14, r15 };
+inline constexpr uint32_t kSavedRegisters = 5;
+
+/// Where a call that an exception leaves goes on: both are offsets in the region's text. Also a record of the code
+/// file.
+struct LandingPad {
+  uint32_t return_address;
+  uint32_t pad;
+  /// Bytes of arguments that were pushed for the call, and are off the stack at the pad.
+  uint32_t pushed_bytes;
+  static constexpr uint32_t kMaxPushedBytes = 16 << 10;  ///< what wasm::kMaxParams vectors take
+};
+static_assert(sizeof(LandingPad) == 12);
 static_assert(sizeof(FunctionCode) == 24);
 
 /// Code of some functions, linked for its place in a region: it holds no relocation, and is the same wherever the
@@ -54,6 +70,7 @@ struct CodeImage {
   std::vector<uint8_t> rodata;
   std::vector<FunctionCode> functions;  ///< ascending by `begin`
   std::vector<uint8_t> lines;
+  std::vector<LandingPad> pads;  ///< ascending by `return_address`, which are all different
 };
 
 /// Returns the module offset of the instruction at `code_offset` (in the region's text); 0 if it is not known.

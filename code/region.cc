@@ -32,6 +32,7 @@ Result<std::unique_ptr<CodeRegion>> CodeRegion::create(const CodeOwner& owner, P
 }
 
 CodeRegion::~CodeRegion() {
+  delete pages_.load(std::memory_order_relaxed);
   if (registered_) take_from_table(this);
   if (base_) memory::os::release(base_, layout_.total_bytes(), kMappings);
 }
@@ -62,13 +63,13 @@ Result<void> CodeRegion::add(CodeImage image) {
   struct Owner {
     std::vector<FunctionCode> functions;
     std::vector<uint8_t> lines;
+    std::vector<LandingPad> pads;
   };
-  auto owner = std::make_shared<Owner>(std::move(image.functions), std::move(image.lines));
+  auto owner = std::make_shared<Owner>(std::move(image.functions), std::move(image.lines), std::move(image.pads));
   list_for_perf(owner->functions);
   memory::ForkPass pass;
   std::scoped_lock lock(mutex_);
-  parts_.emplace(place.text_offset,
-                 Part{place, image.text.size(), image.rodata.size(), owner->functions, owner->lines, owner});
+  add_part({place, image.text.size(), image.rodata.size(), owner->functions, owner->lines, owner->pads, owner});
   return {};
 }
 
@@ -107,7 +108,50 @@ void CodeRegion::take_tables(const CodeFile& code, std::shared_ptr<const void> o
   std::scoped_lock lock(mutex_);
   text_used_ = code.text.size();
   rodata_used_ = code.rodata.size();
-  parts_.emplace(0, Part{{0, 0}, text_used_, rodata_used_, code.functions, code.lines, std::move(owner)});
+  add_part({{0, 0}, text_used_, rodata_used_, code.functions, code.lines, code.pads, std::move(owner)});
+}
+
+void CodeRegion::add_part(Part part) {
+  const uint64_t offset = part.place.text_offset;
+  const Part* added = &parts_.emplace(offset, std::move(part)).first->second;
+  if (offset == 0) {
+    first_part_.store(added, std::memory_order_release);
+    return;
+  }
+  Pages* pages = pages_.load(std::memory_order_relaxed);
+  if (!pages) pages_.store(pages = new Pages(layout_.text_bytes), std::memory_order_release);
+  for (uint64_t page = offset / kCodePageBytes, end = page + added->text_bytes / kCodePageBytes; page < end; ++page) {
+    std::atomic<Pages::Chunk*>& place = pages->chunks[page / Pages::kChunkPages];
+    Pages::Chunk* chunk = place.load(std::memory_order_relaxed);
+    if (!chunk) place.store(chunk = new Pages::Chunk{}, std::memory_order_release);
+    (*chunk)[page % Pages::kChunkPages].store(added, std::memory_order_release);
+  }
+}
+
+const CodeRegion::Part* CodeRegion::part_at(uint64_t text_offset) const {
+  const Part* first = first_part_.load(std::memory_order_acquire);
+  if (first && text_offset < first->text_bytes) return first;
+  const Pages* pages = pages_.load(std::memory_order_acquire);
+  const uint64_t page = text_offset / kCodePageBytes;
+  if (!pages || page / Pages::kChunkPages >= pages->chunks.size()) return nullptr;
+  const Pages::Chunk* chunk = pages->chunks[page / Pages::kChunkPages].load(std::memory_order_acquire);
+  return chunk ? (*chunk)[page % Pages::kChunkPages].load(std::memory_order_acquire) : nullptr;
+}
+
+std::optional<CodeRegion::Unwind> CodeRegion::unwind_at(uint64_t return_offset) const {
+  // A call that never returns may be a function's last instruction: its return address lies behind the function.
+  const Part* part = return_offset ? part_at(return_offset - 1) : nullptr;
+  if (!part) return std::nullopt;
+  const auto offset = static_cast<uint32_t>(return_offset);
+  auto after = std::ranges::lower_bound(part->functions, offset, {}, &FunctionCode::begin);
+  if (after == part->functions.begin()) return std::nullopt;
+  const FunctionCode& function = *std::prev(after);
+  if (offset > function.end) return std::nullopt;
+  Unwind unwind{function.saved, 0, 0};
+  if (part->pads.empty()) return unwind;
+  auto pad = std::ranges::lower_bound(part->pads, offset, {}, &LandingPad::return_address);
+  if (pad == part->pads.end() || pad->return_address != offset) return unwind;
+  return Unwind{function.saved, pad->pad, pad->pushed_bytes};
 }
 
 void CodeRegion::list_for_perf(std::span<const FunctionCode> functions) const {
@@ -143,6 +187,7 @@ CodeRegion::Contents CodeRegion::contents() const {
       contents.functions.push_back(function);
     }
     contents.lines.insert(contents.lines.end(), part.lines.begin(), part.lines.end());
+    contents.pads.insert(contents.pads.end(), part.pads.begin(), part.pads.end());
     std::copy_n(base_ + begin, part.text_bytes, contents.text.begin() + static_cast<ptrdiff_t>(begin));
     std::copy_n(base_ + layout_.rodata() + part.place.rodata_offset, part.rodata_bytes,
                 contents.rodata.begin() + static_cast<ptrdiff_t>(part.place.rodata_offset));
@@ -153,6 +198,7 @@ CodeRegion::Contents CodeRegion::contents() const {
   file.rodata = contents.rodata;
   file.functions = contents.functions;
   file.lines = contents.lines;
+  file.pads = contents.pads;
   return contents;
 }
 

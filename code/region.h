@@ -1,6 +1,8 @@
 // A module's code in memory: [text | read-only data | run page], which grows as functions are compiled.
 #pragma once
 
+#include <array>
+#include <atomic>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -72,6 +74,15 @@ class CodeRegion {
     uint64_t module_offset;
   };
   std::optional<Site> site_at(uint64_t text_offset) const;
+  /// How an exception leaves a call, by the call's return address.
+  struct Unwind {
+    uint32_t saved;  ///< FunctionCode::saved of the function that called
+    uint32_t pad;    ///< 0: it goes on to the caller of that
+    uint32_t pushed_bytes;
+  };
+  /// Returns it for an offset in text; nullopt if no function made such a call. Takes no lock. Pre: the code runs, so
+  /// it was added before.
+  std::optional<Unwind> unwind_at(uint64_t return_offset) const;
   /// Calls `visit(const FunctionCode&)` for all code there is.
   template <class Visit>
   void for_each_function(Visit visit) const {
@@ -85,6 +96,7 @@ class CodeRegion {
     CodeFile file;
     std::vector<uint8_t> text, rodata, lines;
     std::vector<FunctionCode> functions;
+    std::vector<LandingPad> pads;
   };
   Contents contents() const;
   /// Returns the bytes of text and read-only data in use.
@@ -98,8 +110,24 @@ class CodeRegion {
     uint64_t rodata_bytes;
     std::span<const FunctionCode> functions;
     std::span<const uint8_t> lines;
+    std::span<const LandingPad> pads;
     std::shared_ptr<const void> owner;
   };
+
+  /// Code by the page of text that it lies in, for who takes no lock: the part at text's beginning, and of the others
+  /// chunks of pointers, made when the first of them is added.
+  struct Pages {
+    static constexpr uint32_t kChunkPages = 512;
+    using Chunk = std::array<std::atomic<const Part*>, kChunkPages>;
+    explicit Pages(uint64_t text_bytes) : chunks(text_bytes / kCodePageBytes / kChunkPages + 1) {}
+    ~Pages() {
+      for (auto& chunk : chunks) delete chunk.load(std::memory_order_relaxed);
+    }
+    std::vector<std::atomic<Chunk*>> chunks;
+  };
+  /// Makes a part known. Pre: mutex_ is held.
+  void add_part(Part part);
+  const Part* part_at(uint64_t text_offset) const;
 
   void list_for_perf(std::span<const FunctionCode> functions) const;
 
@@ -116,6 +144,8 @@ class CodeRegion {
   uint64_t text_used_ = 0;
   uint64_t rodata_used_ = 0;
   std::map<uint64_t, Part> parts_;  ///< by text_offset; they do not overlap
+  std::atomic<const Part*> first_part_{nullptr};
+  std::atomic<Pages*> pages_{nullptr};
   bool registered_ = false;
 };
 

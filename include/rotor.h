@@ -47,6 +47,7 @@ enum rotor_error_kind_enum {
   ROTOR_ERROR_CORRUPT,          /* a damaged or foreign code file, trace or policy */
   ROTOR_ERROR_IO,               /* the operating system refused */
   ROTOR_ERROR_INTERNAL,         /* a bug in Rotor */
+  ROTOR_ERROR_EXCEPTION,        /* the guest threw, and nothing caught it */
 };
 
 WASM_API_EXTERN void rotor_error_delete(own rotor_error_t*);

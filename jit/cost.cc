@@ -46,7 +46,7 @@ class CostCounter::Sink : public wasm::EmptySink {
     time_ = 0;
     frames_.clear();
     last_set_.assign(locals.size(), 0);
-    loops_ = 0;
+    loops_ = tries_ = 0;
     cost.locals = static_cast<uint32_t>(locals.size());
     cost.used_locals = static_cast<uint32_t>(type.params.size());
     push(control, false);
@@ -89,6 +89,7 @@ class CostCounter::Sink : public wasm::EmptySink {
     uint64_t joined = frame.joins + 1;
     if (frame.is_loop || joined > 1) cost.phi_entries += frame.sets * joined;
     if (frame.is_loop) --loops_;
+    if (frame.is_try) --tries_;
     frames_.pop_back();
     if (!frames_.empty()) frames_.back().sets += frame.sets;
     if (control.frame == 0) ret();
@@ -112,6 +113,21 @@ class CostCounter::Sink : public wasm::EmptySink {
   void br_on_non_null(Control& target, ValType, Value, std::span<const Value> args) { br_if(target, {}, args); }
   void return_(std::span<const Value>) { ret(); }
   void unreachable() { add(2, 0); }
+  void try_table(Control& control, const wasm::BlockSignature&, std::span<const Value>,
+                 std::span<const wasm::Catch<Control>> catches) {
+    push(control, false);
+    frames_.back().is_try = true;
+    ++tries_;
+    add(12, 4);
+    for (const wasm::Catch<Control>& clause : catches) {
+      const size_t taken = (clause.type ? clause.type->params.size() : 0) + clause.takes_ref;
+      join(frames_[clause.target->frame], taken);
+      add(12 + 3 * taken, 2);
+    }
+    cross();
+  }
+  void throw_(wasm::TagIndex, const FuncType&, std::span<const Value> args) { add(6 + 2 * args.size(), 2); }
+  void throw_ref(ValType, Value) { add(10, 4); }
 
   void call(wasm::FuncIndex func, const FuncType&, std::span<const Value> args, std::span<Value> results) {
     call(module_.is_imported(func) ? 6 : 3, 0, args.size(), results);
@@ -203,8 +219,9 @@ class CostCounter::Sink : public wasm::EmptySink {
     uint32_t begin;  ///< time_ when it was opened, plus 1
     bool is_loop;
     bool lacks_else = false;  ///< an `if`, so far
-    uint64_t sets;            ///< locals that are set in it, each once; modulo 2^64 until its blocks are closed
-    uint64_t joins;           ///< branches to its label
+    bool is_try = false;
+    uint64_t sets;   ///< locals that are set in it, each once; modulo 2^64 until its blocks are closed
+    uint64_t joins;  ///< branches to its label
   };
 
   void push(Control& control, bool is_loop) {
@@ -236,7 +253,7 @@ class CostCounter::Sink : public wasm::EmptySink {
   void cross() { cost.live += height_; }
   void ret() { add(12 + 2 * type_->results.size(), 4); }
   void call(uint32_t instructions, uint32_t blocks, size_t args, std::span<Value> results) {
-    add(instructions + args + results.size() * 3, blocks);
+    add(instructions + args + results.size() * 3, blocks + (tries_ ? 2 : 0));
     cost.operands = std::max(cost.operands, height_ + static_cast<uint32_t>(results.size()));
     ++cost.calls;
     cross();
@@ -254,6 +271,7 @@ class CostCounter::Sink : public wasm::EmptySink {
   uint32_t time_ = 0;
   uint32_t height_ = 0;
   uint32_t loops_ = 0;
+  uint32_t tries_ = 0;  ///< try_tables around what is counted
 };
 
 CostCounter::CostCounter(const wasm::Module& module, std::span<const uint8_t> bytes, const code::CodeSettings& settings)

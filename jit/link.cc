@@ -12,6 +12,7 @@
 #include "code/abi.h"
 #include "code/code_image.h"
 #include "jit/site_table.h"
+#include "jit/unwind_table.h"
 
 namespace rotor::jit {
 
@@ -109,6 +110,7 @@ class Linker final : public code::UnlinkedCode {
       ROTOR_CHECK(define(o, tier));
     }
     std::ranges::sort(image_.functions, {}, &code::FunctionCode::begin);
+    std::ranges::sort(image_.pads, {}, &code::LandingPad::return_address);
     for (const code::FunctionCode& f : image_.functions) entries_[f.func] = f.begin;
     for (Object& o : objects_) ROTOR_CHECK(relocate(o));
     return std::move(image_);
@@ -120,7 +122,8 @@ class Linker final : public code::UnlinkedCode {
       const Elf64_Shdr& s = o.sections[i];
       if (!(s.sh_flags & SHF_ALLOC) || s.sh_size == 0) continue;
       std::string_view name = o.section_name(s);
-      if (name == ".eh_frame") continue;  // never unwound: traps cut the stack at the entry
+      // Never read: traps cut the stack at the entry, and for exceptions there is jit/unwind_table.h.
+      if (name == ".eh_frame" || name == ".gcc_except_table" || name.starts_with(".data.DW.ref.")) continue;
       if (s.sh_type != SHT_PROGBITS || (s.sh_flags & SHF_WRITE))
         return std::unexpected(unexpected(fmt::format("section {} can't be shared by instances", name)));
       bool text = s.sh_flags & SHF_EXECINSTR;
@@ -154,17 +157,20 @@ class Linker final : public code::UnlinkedCode {
     return function_of_symbol(name);
   }
 
-  /// Returns the object's site table.
-  static std::span<const Site> sites(const Object& o) {
+  /// Returns the records of one of the object's sections, which our own handlers wrote.
+  template <class Record>
+  static std::span<const Record> table_of(const Object& o, std::string_view section) {
     for (const Elf64_Shdr& s : o.sections)
-      if (std::string_view(o.section_name(s)) == kSiteSection)
-        return {reinterpret_cast<const Site*>(o.bytes + s.sh_offset), s.sh_size / sizeof(Site)};
+      if (o.section_name(s) == section)
+        return {reinterpret_cast<const Record*>(o.bytes + s.sh_offset), s.sh_size / sizeof(Record)};
     return {};
   }
 
   /// Records where each function of the object begins and ends, and its lines.
   Result<void> define(const Object& o, uint32_t tier) {
-    std::span<const Site> table = sites(o);
+    std::span<const Site> table = table_of<Site>(o, kSiteSection);
+    std::span<const FrameRecord> frames = table_of<FrameRecord>(o, kFrameSection);
+    uint32_t text = 0;  // where the object's text begins, in the region's
     for (const Elf64_Sym& s : o.symbols) {
       if (ELF64_ST_TYPE(s.st_info) != STT_FUNC || s.st_shndx == SHN_UNDEF) continue;
       auto index = symbol_meaning(o.name(s));
@@ -174,13 +180,18 @@ class Linker final : public code::UnlinkedCode {
       f.func = *index - module_.imported_funcs;
       f.begin = static_cast<uint32_t>(region_offset(o, s.st_shndx) + s.st_value);
       f.end = static_cast<uint32_t>(f.begin + s.st_size);
-      f.tier = tier;
+      f.tier = static_cast<uint16_t>(tier);
+      auto frame = std::ranges::lower_bound(frames, s.st_value, {}, &FrameRecord::code_offset);
+      if (frame != frames.end() && frame->code_offset == s.st_value) f.saved = static_cast<uint16_t>(frame->saved);
       f.lines_begin = static_cast<uint32_t>(image_.lines.size());
       append_lines(image_.lines, table, static_cast<uint32_t>(s.st_value),
                    static_cast<uint32_t>(s.st_value + s.st_size));
       f.lines_end = static_cast<uint32_t>(image_.lines.size());
       image_.functions.push_back(f);
+      text = f.begin - static_cast<uint32_t>(s.st_value);
     }
+    for (const PadRecord& record : table_of<PadRecord>(o, kPadSection))
+      image_.pads.push_back({text + record.return_address, text + record.pad, record.pushed_bytes});
     return {};
   }
 

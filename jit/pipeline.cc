@@ -12,6 +12,7 @@
 #include "jit/passes/trap_kinds.h"
 #include "jit/passes/wide_products.h"
 #include "jit/site_table.h"
+#include "jit/unwind_table.h"
 #include "llvm/Analysis/AssumptionCache.h"
 #include "llvm/Analysis/TargetLibraryInfo.h"
 #include "llvm/Analysis/TargetTransformInfo.h"
@@ -173,8 +174,10 @@ std::span<const char> Pipeline::run(llvm::Module& module) {
   optimise(module);
   if (!code_generator_) {
     code_generator_ = std::make_unique<llvm::legacy::PassManager>();
-    add_code_generator(*code_generator_, out_, llvm::CodeGenFileType::ObjectFile,
-                       [](llvm::AsmPrinter& printer) { return std::make_unique<SiteTableHandler>(printer); });
+    add_code_generator(*code_generator_, out_, llvm::CodeGenFileType::ObjectFile, [](llvm::AsmPrinter& printer) {
+      printer.addAsmPrinterHandler(std::make_unique<SiteTableHandler>(printer));
+      printer.addAsmPrinterHandler(std::make_unique<UnwindTableHandler>(printer));
+    });
   }
   object_.clear();
   code_generator_->run(module);
@@ -186,13 +189,15 @@ void Pipeline::write_assembly(llvm::Module& module, llvm::SmallVectorImpl<char>&
   target_->Options.MCOptions.AsmVerbose = true;
   llvm::raw_svector_ostream stream(text);
   llvm::legacy::PassManager passes;
-  add_code_generator(passes, stream, llvm::CodeGenFileType::AssemblyFile, make_handler);
+  add_code_generator(passes, stream, llvm::CodeGenFileType::AssemblyFile,
+                     [&](llvm::AsmPrinter& printer) { printer.addAsmPrinterHandler(make_handler(printer)); });
   passes.run(module);
 }
 
 /// Does what TargetMachine::addPassesToEmitFile does, with Rotor's handler on the printer.
 void Pipeline::add_code_generator(llvm::legacy::PassManager& passes, llvm::raw_pwrite_stream& out,
-                                  llvm::CodeGenFileType type, const MakeHandler& make_handler) {
+                                  llvm::CodeGenFileType type,
+                                  const std::function<void(llvm::AsmPrinter&)>& add_handlers) {
   passes.add(new llvm::TargetLibraryInfoWrapperPass(no_libraries(target_->getTargetTriple())));
   auto* machine_module = new llvm::MachineModuleInfoWrapperPass(target_.get());
   llvm::TargetPassConfig* config = target_->createPassConfig(passes);
@@ -217,7 +222,7 @@ void Pipeline::add_code_generator(llvm::legacy::PassManager& passes, llvm::raw_p
   passes.add(create_stack_check_pass());
   passes.add(create_trap_kinds_pass());
   llvm::AsmPrinter* printer = target_->getTarget().createAsmPrinter(*target_, std::move(*streamer));
-  printer->addAsmPrinterHandler(make_handler(*printer));
+  add_handlers(*printer);
   passes.add(printer);
   passes.add(llvm::createFreeMachineFunctionPass());
 }

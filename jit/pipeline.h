@@ -51,7 +51,7 @@ class Pipeline {
  private:
   Pipeline(OptLevel opt, std::unique_ptr<llvm::TargetMachine> target, bool wide_products);
   void add_code_generator(llvm::legacy::PassManager& passes, llvm::raw_pwrite_stream& out, llvm::CodeGenFileType type,
-                          const MakeHandler& make_handler);
+                          const std::function<void(llvm::AsmPrinter&)>& add_handlers);
 
   const OptLevel opt_;
   const bool wide_products_;

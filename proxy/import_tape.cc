@@ -127,6 +127,9 @@ Result<void> ImportTape::record_answer(const ImportPlan& plan, uint32_t index, C
       }
     } else {
       answer.error = done.error();
+      // The guest may catch it and go on. Its tag and values may be those of one instance.
+      if (done.error().kind == ErrorKind::exception && unrecordable_.empty())
+        unrecordable_ = plan.shown + " throws an exception; let the policy run it";
     }
   }
   open_ = around;

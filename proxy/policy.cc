@@ -14,19 +14,20 @@ namespace {
 
 constexpr const char* kIsAllocator = "belongs to the guest's allocator: its pointers mean nothing after the lease";
 constexpr const char* kPassesFunction = "passes a function reference";
+constexpr const char* kPassesException = "passes a reference to an exception";
 constexpr const char* kPassesVector = "passes a v128";
 constexpr const char* kTakesReference = "takes a reference";
 
 const FuncType* func_type(const ExportInfo& info) { return std::get_if<FuncType>(&info.type); }
 
-bool passes_function(const FuncType& type) {
-  return std::ranges::any_of(type.params, &ValType::is_func_ref) ||
-         std::ranges::any_of(type.results, &ValType::is_func_ref);
+bool passes(const FuncType& type, bool (ValType::*kind)() const) {
+  return std::ranges::any_of(type.params, kind) || std::ranges::any_of(type.results, kind);
 }
 
 /// Returns why an export's values can't be recorded or translated; null if they can.
 const char* unrecordable_values(const FuncType& type) {
-  if (passes_function(type)) return kPassesFunction;
+  if (passes(type, &ValType::is_func_ref)) return kPassesFunction;
+  if (passes(type, &ValType::is_exn_ref)) return kPassesException;
   // A recorded call has 64 bits for each value.
   return slot_count(type.params) + slot_count(type.results) != type.params.size() + type.results.size() ? kPassesVector
                                                                                                         : nullptr;

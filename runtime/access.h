@@ -23,6 +23,13 @@ struct Access {
     return handle.lock();
   }
   static const Handle& token(const Func& func) { return func.handle_; }
+  /// Makes a value of a reference, which `hold` keeps.
+  static Value held(ValType type, uint64_t bits, std::shared_ptr<void> hold) {
+    Value value = Value::from_bits(type, bits);
+    value.token_ = std::move(hold);
+    return value;
+  }
+  static const std::shared_ptr<void>& hold(const Value& value) { return value.token_; }
   /// Makes a handle of a reference, which it takes over.
   template <class Handle, class Impl>
   static Handle handle(Impl impl) {

@@ -13,6 +13,7 @@
 #include "runtime/compile/acquire.h"
 #include "runtime/compile/cached.h"
 #include "runtime/enter/entry.h"
+#include "runtime/store/exceptions.h"
 #include "runtime/store/extern_type.h"
 #include "wasm/features.h"
 
@@ -102,6 +103,9 @@ ModuleImpl::ModuleImpl(std::shared_ptr<EngineImpl> engine, Acquired& acquired)
   if (auto runs = code::check_cpu_features(cpu_features_); !runs) cpu_error_ = std::move(runs).error();
   for (const CanonicalType* type : types_)
     result_words_ = std::max({result_words_, type->result_words, type->stack_words});
+  for (wasm::TypeIndex tag : wasm_.tags) result_words_ = std::max(result_words_, payload_words(canonical_type(tag)));
+  for (uint32_t i = 0; i < wasm_.globals.size(); ++i)
+    if (wasm_.globals[i].type.value.is_exn_ref()) exception_globals_.push_back(i);
   for (const wasm::Import& import : wasm_.imports)
     imports_.push_back({import.module, import.name, extern_type_of(import, types_)});
   for (const wasm::Export& item : wasm_.exports)

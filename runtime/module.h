@@ -67,6 +67,8 @@ class ModuleImpl final : public code::CodeOwner, public std::enable_shared_from_
   uint64_t id() const { return id_; }
   const std::vector<ImportInfo>& imports() const { return imports_; }
   const std::vector<ExportInfo>& exports() const { return exports_; }
+  /// Returns the indices of the globals that hold references to exceptions.
+  std::span<const uint32_t> exception_globals() const { return exception_globals_; }
   const wasm::KeyedMap<std::string_view, uint32_t>& export_index() const { return export_index_; }
   /// Returns the index of an export among the exports.
   std::optional<uint32_t> find_export(std::string_view name) const;
@@ -121,6 +123,7 @@ class ModuleImpl final : public code::CodeOwner, public std::enable_shared_from_
   wasm::Module wasm_;
   code::ContextLayout layout_;
   code::RunPageLayout run_page_;
+  std::vector<uint32_t> exception_globals_;
   std::vector<std::string> cpu_features_;
   std::optional<Error> cpu_error_;  ///< of check_cpu
   std::unique_ptr<code::CodeRegion> region_;

@@ -15,6 +15,7 @@ const char* to_string(ErrorKind kind) {
     case ErrorKind::unsupported: return "unsupported";
     case ErrorKind::link: return "link";
     case ErrorKind::trap: return "trap";
+    case ErrorKind::exception: return "exception";
     case ErrorKind::host: return "host";
     case ErrorKind::limit: return "limit";
     case ErrorKind::type_mismatch: return "type mismatch";

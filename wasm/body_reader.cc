@@ -102,6 +102,13 @@ bool BodyReader::global_index(GlobalIndex& out) {
   return true;
 }
 
+bool BodyReader::tag_index(TagIndex& out) {
+  uint32_t number = 0;
+  if (!index(number, module_.tags.size(), Message::unknown_tag)) return false;
+  out = TagIndex(number);
+  return true;
+}
+
 bool BodyReader::data_index(DataIndex& out) {
   // Bodies come before the data section: without a count one pass could not check the index (spec 5.5.16).
   if (!module_.data_count) return fail(Message::data_count_required, instr_offset_);

@@ -43,6 +43,7 @@ class BodyReader : public ByteReader {
   bool func_index(FuncIndex& out);
   bool func_type_index(TypeIndex& out);
   bool global_index(GlobalIndex& out);
+  bool tag_index(TagIndex& out);
   /// Read segment indices, which are checked separately, with known(): the memory or table that follows is checked
   /// first.
   bool data_index(DataIndex& out);

@@ -21,6 +21,16 @@
 
 namespace rotor::wasm {
 
+/// A clause of a try_table. An exception branches to `target` with what it carries, if `tag` is its own, and a
+/// reference to itself.
+template <class Control>
+struct Catch {
+  TagIndex tag;          ///< if it is not for all
+  const FuncType* type;  ///< of the tag; null: it is for all exceptions, and takes nothing of what they carry
+  bool takes_ref;        ///< the label takes the reference, too, as its last operand
+  Control* target;
+};
+
 struct EmptySink {
   struct Value {};
   struct Control {};
@@ -52,6 +62,12 @@ struct EmptySink {
   void br_table(Value index, std::span<Control* const> targets, std::span<const Value> args) {}
   void return_(std::span<const Value> args) {}
   void unreachable() {}
+  /// Begins a block whose body's exceptions go to the first clause that takes them. The targets are labels around it.
+  void try_table(Control& control, const BlockSignature& type, std::span<const Value> params,
+                 std::span<const Catch<Control>> catches) {}
+  void throw_(TagIndex tag, const FuncType& type, std::span<const Value> args) {}
+  /// Traps if `ref` is null, which `ref_type` says whether it may be.
+  void throw_ref(ValType ref_type, Value ref) {}
   void call(FuncIndex func, const FuncType& type, std::span<const Value> args, std::span<Value> results) {}
   void call_indirect(TableIndex table, TypeIndex type_index, const FuncType& type, Value index,
                      std::span<const Value> args, std::span<Value> results) {}

@@ -117,7 +117,7 @@ class BodyDecoder {
 #define ROTOR_OP_TAIL_CALL ROTOR_CASE_ON
 #define ROTOR_OP_FUNCTION_REF ROTOR_CASE_ON
 #define ROTOR_OP_WIDE ROTOR_CASE_ON
-#define ROTOR_OP_EXCEPTION ROTOR_CASE_UNSUPPORTED
+#define ROTOR_OP_EXCEPTION ROTOR_CASE_ON
 #define ROTOR_OP_GC ROTOR_CASE_UNSUPPORTED
 #define ROTOR_OP_SIMD_CONST ROTOR_CASE_ON
 #define ROTOR_OP_SIMD_SHUFFLE ROTOR_CASE_ON
@@ -581,6 +581,64 @@ class BodyDecoder {
     return finish(1);
   }
 
+  // Exceptions.
+  /// Reads a clause and checks that its label takes what it passes on.
+  bool read_catch(Catch<Control>& out) {
+    static constexpr uint8_t kWithRef = 1, kForAll = 2;  // bits of a clause's kind
+    uint64_t start = reader_.offset();
+    uint8_t kind = 0;
+    if (!reader_.u8(kind)) return false;
+    if (kind > (kWithRef | kForAll)) return reader_.fail(Message::malformed_catch, start);
+    out = {.tag = TagIndex(0), .type = nullptr, .takes_ref = (kind & kWithRef) != 0, .target = nullptr};
+    if (!(kind & kForAll)) {
+      if (!reader_.tag_index(out.tag)) return false;
+      out.type = &module_.tag_type(out.tag);
+    }
+    FrameType* target = label();
+    if (!target) return false;
+    passed_.clear();
+    if (out.type) passed_ = out.type->params;
+    if (out.takes_ref) passed_.push_back(ValType::exnref.non_null());
+    if (!std::ranges::equal(passed_, target->label_types(), matches)) {
+      return reader_.fail_detail(Message::type_mismatch, start,
+                                 "the label takes other operands than the clause passes");
+    }
+    if (live()) target->branched = true;
+    out.target = &target->control;
+    return true;
+  }
+  bool on(Is<Opcode::TryTable>) {
+    BlockSignature type;
+    if (!reader_.block_type(type) || !state_.require(type.params())) return false;
+    uint64_t start = reader_.offset();
+    uint32_t count = 0;
+    if (!reader_.count(count)) return false;
+    if (count > kMaxCatches) return reader_.fail_limit(Message::limit_catches, start, count, kMaxCatches);
+    catches_.resize(count);
+    for (Catch<Control>& clause : catches_) {
+      if (!read_catch(clause)) return false;
+    }
+    if (!state_.push_frame(FrameKind::block, type)) return false;
+    if (live()) sink_->try_table(state_.frame().control, type, state_.window(type.params_count), catches_);
+    return true;
+  }
+  bool on(Is<Opcode::Throw>) {
+    TagIndex tag{};
+    if (!reader_.tag_index(tag)) return false;
+    const FuncType& type = module_.tag_type(tag);
+    if (!state_.require(type.params)) return false;
+    if (live()) sink_->throw_(tag, type, state_.window(static_cast<uint32_t>(type.params.size())));
+    state_.set_unreachable();
+    return true;
+  }
+  bool on(Is<Opcode::ThrowRef>) {
+    ValType operand = state_.has_operand() ? state_.top_type() : ValType::exnref;
+    if (!require_one(ValType::exnref)) return false;
+    if (live()) sink_->throw_ref(operand, state_.top());
+    state_.set_unreachable();
+    return true;
+  }
+
   // Parametric, variables, references.
   bool on(Is<Opcode::Drop>) {
     ValType type;
@@ -838,6 +896,8 @@ class BodyDecoder {
   const FuncType* type_ = nullptr;
   Locals locals_;
   std::vector<Control*> targets_;
+  std::vector<Catch<Control>> catches_;
+  std::vector<ValType> passed_;  ///< by a clause, to its label
   bool uses_floats_ = false;
 };
 

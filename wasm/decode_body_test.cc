@@ -70,6 +70,18 @@ struct TraceSink {
   }
   void return_(std::span<const Value> args) { line("return " + list(args)); }
   void unreachable() { line("unreachable"); }
+  void try_table(Control& c, const BlockSignature&, std::span<const Value> params,
+                 std::span<const Catch<Control>> catches) {
+    std::string text = start(c, "try") + list(params);
+    for (const Catch<Control>& clause : catches)
+      text += (clause.type ? " catch " + std::to_string(raw(clause.tag)) : std::string(" catch_all")) +
+              (clause.takes_ref ? "_ref " : " ") + clause.target->name;
+    line(text);
+  }
+  void throw_(TagIndex tag, const FuncType&, std::span<const Value> args) {
+    line("throw " + std::to_string(raw(tag)) + " " + list(args));
+  }
+  void throw_ref(ValType type, Value ref) { line("throw_ref " + to_string(type) + " " + v(ref)); }
   void call(FuncIndex func, const FuncType&, std::span<const Value> args, std::span<Value> results) {
     define("call " + std::to_string(raw(func)) + " " + list(args), results);
   }
@@ -180,14 +192,15 @@ struct TraceSink {
 };
 
 // Types: 0 [] -> [], 1 [i32] -> [i32], 2 [i32 i64] -> [i64 i32], 3 [] -> [i32 i32], 4 [i32] -> []
-// Functions: 0 the body, 1 of type 2. A memory, a funcref table 0, an externref table 1, a mutable and an immutable i32
-// global, one declared function (1), no data count.
+// Functions: 0 the body, 1 of type 2. Tag 0 of type 4. A memory, a funcref table 0, an externref table 1, a mutable and
+// an immutable i32 global, one declared function (1), no data count.
 Bytes with_body(uint8_t type, const Bytes& locals, const Bytes& code) {
   return module({section(1, vec({func_type({}, {}), func_type({kI32}, {kI32}), func_type({kI32, kI64}, {kI64, kI32}),
                                  func_type({}, {kI32, kI32}), func_type({kI32}, {})})),
                  section(3, vec({{type}, {2}})), section(4, vec({{kFuncRef, 0, 1}, {kExternRef, 0, 1}})),
-                 section(5, vec({{0, 1}})), section(6, vec({{kI32, 1, 0x41, 0, 0x0b}, {kI32, 0, 0x41, 0, 0x0b}})),
-                 section(9, vec({{3, 0, 1, 1}})), section(10, vec({sized(locals + code), body({0x00, 0x0b})}))});
+                 section(5, vec({{0, 1}})), section(13, vec({{0, 4}})),
+                 section(6, vec({{kI32, 1, 0x41, 0, 0x0b}, {kI32, 0, 0x41, 0, 0x0b}})), section(9, vec({{3, 0, 1, 1}})),
+                 section(10, vec({sized(locals + code), body({0x00, 0x0b})}))});
 }
 
 std::string trace(uint8_t type, const Bytes& code, const Bytes& locals = {0}) {
@@ -452,7 +465,12 @@ TEST(BodyDecoder, UnsupportedInstructionsNameTheirFeature) {
   EXPECT_EQ(error(0, {0xd4, kEnd}, without), "0: unsupported feature: function-references");
   EXPECT_EQ(error(0, {0xd0, 0, kEnd}, without), "1: unsupported feature: function-references");
   EXPECT_EQ(error(0, {0x02, 0x63, 0, kEnd, kEnd}, without), "1: unsupported feature: function-references");
-  EXPECT_EQ(error(0, {0x08, 0, kEnd}), "0: unsupported feature: exceptions");
+  Features no_exceptions;
+  no_exceptions.exceptions = false;
+  EXPECT_EQ(error(0, {0x08, 0, kEnd}, no_exceptions), "0: unsupported feature: exceptions");
+  EXPECT_EQ(error(0, {0x1f, 0x40, 0, kEnd, kEnd}, no_exceptions), "0: unsupported feature: exceptions");
+  EXPECT_EQ(error(0, {0xd0, 0x69, 0x1a, kEnd}, no_exceptions), "1: unsupported feature: exceptions");
+  EXPECT_EQ(error(0, {0x06, 0x40, kEnd, kEnd}), "0: unsupported feature: legacy-exceptions");
   EXPECT_EQ(error(0, {0xfb, 0, 0, kEnd}), "0: unsupported feature: gc");
   EXPECT_EQ(error(0, {0xfc, 0x13, kEnd}), "0: unsupported feature: wide-arithmetic");
   Features none{.simd = false, .relaxed_simd = false};
@@ -546,6 +564,39 @@ TEST(BodyDecoder, TailCalls) {
   EXPECT_EQ(error(4, {0x12, 0, kEnd}), "0: type mismatch: instruction requires [i32] but stack has []");
   EXPECT_EQ(error(0, {0x12, 2, kEnd}), "1: unknown function 2");
   EXPECT_EQ(error(0, {0x41, 0, 0x13, 0, 1, kEnd}), "2: type mismatch: elements are externref, not funcref");
+}
+
+TEST(BodyDecoder, Exceptions) {
+  // block (result i32) (try_table (result i32) (catch 0 0) (catch_all 1) (throw 0 (i32.const 5))) end
+  EXPECT_EQ(trace(0, {0x02, kI32, 0x1f, kI32, 2, 0, 0, 0, 2, 1, 0x41, 5, 0x08, 0, kEnd, kEnd, 0x1a, kEnd}),
+            "begin locals 0\n"
+            "block1()\n"
+            "try2() catch 0 block1 catch_all function\n"
+            "v1 = i32 5\n"
+            "throw 0 (v1)\n"
+            "end try2 unreachable -> (v2)\n"
+            "end block1 unreachable -> (v3)\n"
+            "end function ()\n"
+            "function_end\n");
+  // Labels are those around the try_table, whose own is no target of its clauses; dead ones cause no event.
+  EXPECT_EQ(trace(0, {0x02, 0x69, 0x1f, kEmpty, 1, 3, 0, kEnd, 0x00, kEnd, 0x0a, 0x1f, kEmpty, 1, 2, 0, kEnd, kEnd}),
+            "begin locals 0\n"
+            "block1()\n"
+            "try2() catch_all_ref block1\n"
+            "end try2 ()\n"
+            "unreachable\n"
+            "end block1 unreachable -> (v1)\n"
+            "throw_ref exnref v1\n"
+            "end function unreachable\n"
+            "function_end\n");
+  EXPECT_EQ(error(0, {0x08, 1, kEnd}), "1: unknown tag 1");
+  EXPECT_EQ(error(0, {0x08, 0, kEnd}), "0: type mismatch: instruction requires [i32] but stack has []");
+  EXPECT_EQ(error(0, {0x41, 0, 0x0a, kEnd}), "2: type mismatch: instruction requires [exnref] but stack has [i32]");
+  EXPECT_EQ(error(0, {0x1f, kEmpty, 1, 0, 0, 0, kEnd, kEnd}),
+            "3: type mismatch: the label takes other operands than the clause passes");
+  EXPECT_EQ(error(0, {0x1f, kEmpty, 1, 4, 0, kEnd, kEnd}), "3: malformed catch clause");
+  EXPECT_EQ(error(0, {0x1f, kEmpty, 1, 2, 1, kEnd, kEnd}), "4: unknown label 1");
+  EXPECT_EQ(error(0, {0x1f, kEmpty, 1, 0, 9, 0, kEnd, kEnd}), "4: unknown tag 9");
 }
 
 TEST(BodyDecoder, FunctionReferences) {

@@ -122,7 +122,20 @@ TEST(DecodeModule, Exports) {
   expect_invalid(exported({2, 0}), "unknown memory 0", 11);
   expect_invalid(exported({3, 0}), "unknown global 0", 11);
   expect_malformed(exported({5, 0}), "malformed export kind", 13);
-  expect_unsupported(exported({4, 0}), "exceptions", 13);
+  expect_invalid(exported({4, 0}), "unknown tag 0", 11);
+}
+
+TEST(DecodeModule, Tags) {
+  auto tags = [](Bytes tag) { return module({kTypes, section(13, vec({tag}))}); };
+  const Bytes one_result = tags({0, 1});
+  expect_invalid(one_result, "non-empty tag result type", 22);
+  expect_malformed(tags({1, 0}), "malformed tag attribute", 22);
+  expect_invalid(tags({0, 9}), "unknown type 9", 22);
+  auto decoded = decode(module({section(1, vec({func_type({0x7f}, {})})), section(13, vec({{0, 0}, {0, 0}})),
+                                section(7, vec({{1, 't', 4, 1}}))}));
+  ASSERT_TRUE(decoded.has_value()) << decoded.error().message;
+  EXPECT_EQ(decoded->tags.size(), 2u);
+  EXPECT_EQ(decoded->exports[0].kind, ExternKind::tag);
 }
 
 TEST(DecodeModule, Start) {
@@ -215,11 +228,13 @@ TEST(DecodeModule, Unsupported) {
   expect_unsupported(module({section(1, vec({func_type({0x63, 0x00}, {})}))}), "function-references", 13, untyped);
   expect_unsupported(module({section(1, vec({func_type({0x64, 0x6e}, {})}))}), "gc", 14);
   expect_unsupported(module({section(1, vec({func_type({0x6e}, {})}))}), "gc", 13);
-  expect_unsupported(module({section(1, vec({func_type({0x69}, {})}))}), "exceptions", 13);
+  Features no_exceptions;
+  no_exceptions.exceptions = false;
+  expect_unsupported(module({section(1, vec({func_type({0x69}, {})}))}), "exceptions", 13, no_exceptions);
   expect_unsupported(module({section(5, vec({{8, 1, 0}}))}), "custom-page-sizes", 11);
   expect_unsupported(module({section(4, vec({{0x40, 0, kFuncRef, 0, 1, 0xd0, kFuncRef, 0x0b}}))}),
                      "function-references", 11, untyped);
-  expect_unsupported(module({section(13, vec({{0, 0}}))}), "exceptions", 8);
+  expect_unsupported(module({section(13, vec({{0, 0}}))}), "exceptions", 10, no_exceptions);
   expect_unsupported(module({section(5, vec({{3, 1, 1}}))}), "threads", 11, {.threads = false, .extended_const = true});
   // No version has these.
   expect_malformed(module({section(1, vec({{0x40, 0}}))}), "malformed definition type", 11);

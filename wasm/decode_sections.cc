@@ -22,7 +22,7 @@ bool ModuleDecoder::contents(SectionId id, uint64_t start) {
     case SectionId::code: return code_section();
     case SectionId::data: return data_section();
     case SectionId::data_count: return data_count_section();
-    case SectionId::tag: return reader_.fail_unsupported(Feature::exceptions, start);
+    case SectionId::tag: return tag_section();
   }
   return false;
 }
@@ -109,7 +109,13 @@ bool ModuleDecoder::import_desc(Import& import) {
       module_.globals.push_back({.type = type, .init = {}});
       return true;
     }
-    case 4: return reader_.fail_unsupported(Feature::exceptions, start);
+    case 4: {
+      TagDesc tag;
+      if (!tag_desc(tag, start)) return false;
+      import.desc = tag;
+      module_.tags.push_back(tag.type);
+      return true;
+    }
     default: return reader_.fail(Message::malformed_import_kind, start);
   }
 }
@@ -126,6 +132,7 @@ bool ModuleDecoder::import_section() {
   module_.imported_tables = static_cast<uint32_t>(module_.tables.size());
   module_.imported_memories = static_cast<uint32_t>(module_.memories.size());
   module_.imported_globals = static_cast<uint32_t>(module_.globals.size());
+  module_.imported_tags = static_cast<uint32_t>(module_.tags.size());
   return true;
 }
 
@@ -200,6 +207,34 @@ bool ModuleDecoder::memory_section() {
   return true;
 }
 
+bool ModuleDecoder::tag_desc(TagDesc& out, uint64_t start) {
+  if (!(scope_.enabled & feature_bit(Feature::exceptions))) return reader_.fail_unsupported(Feature::exceptions, start);
+  use(Feature::exceptions);
+  uint8_t attribute = 0;
+  uint64_t at = reader_.offset();
+  uint32_t type = 0;
+  if (!reader_.u8(attribute)) return false;
+  if (attribute != 0) return reader_.fail(Message::malformed_tag_attribute, at);
+  if (!reader_.u32(type)) return false;
+  out.type = TypeIndex(type);
+  return true;
+}
+
+bool ModuleDecoder::tag_section() {
+  uint64_t start = reader_.offset();
+  uint32_t tags = 0;
+  if (!(scope_.enabled & feature_bit(Feature::exceptions))) return reader_.fail_unsupported(Feature::exceptions, start);
+  if (!count(tags, module_.tags.size(), Message::limit_tags, kMaxTags)) return false;
+  for (uint32_t i = 0; i < tags; ++i) {
+    uint64_t at = reader_.offset();
+    offsets_.tags.push_back(at);
+    TagDesc tag;
+    if (!tag_desc(tag, at)) return false;
+    module_.tags.push_back(tag.type);
+  }
+  return true;
+}
+
 bool ModuleDecoder::global_section() {
   uint32_t globals = 0;
   if (!count(globals, module_.globals.size(), Message::limit_globals, kMaxGlobals)) return false;
@@ -222,7 +257,8 @@ bool ModuleDecoder::export_section() {
     uint64_t start = reader_.offset();
     uint8_t kind = 0;
     if (!reader_.u8(kind)) return false;
-    if (kind == 4) return reader_.fail_unsupported(Feature::exceptions, start);
+    if (kind == 4 && !(scope_.enabled & feature_bit(Feature::exceptions)))
+      return reader_.fail_unsupported(Feature::exceptions, start);
     if (kind > 4) return reader_.fail(Message::malformed_export_kind, start);
     exported.kind = static_cast<ExternKind>(kind);
     if (!reader_.u32(exported.index)) return false;

@@ -12,7 +12,6 @@ namespace {
 Feature heap_type_feature(uint8_t code) {
   if (code >= 0x6a && code <= 0x6e) return Feature::gc;  // array, struct, i31, eq, any
   if (code >= 0x71 && code <= 0x73) return Feature::gc;  // none, noextern, nofunc
-  if (code == 0x69 || code == 0x74) return Feature::exceptions;
   return Feature::mvp;
 }
 
@@ -34,6 +33,10 @@ bool finish_ref_type(ByteReader& reader, const TypeScope& scope, uint64_t start,
   switch (code) {
     case 0x70: out = ValType::funcref; break;
     case 0x6f: out = ValType::externref; break;
+    case 0x69:
+    case 0x74:
+      out = ValType::ref(code == 0x69 ? HeapType::Abstract::exn : HeapType::Abstract::noexn, /*nullable=*/true);
+      return use(reader, scope, Feature::exceptions, start);
     case 0x63:
     case 0x64: {
       HeapType heap = HeapType::Abstract::func;
@@ -81,6 +84,9 @@ bool read_heap_type(ByteReader& reader, const TypeScope& scope, HeapType& out) {
     out = HeapType::Abstract::func;
   } else if (code == -17) {
     out = HeapType::Abstract::extern_;
+  } else if (code == -23 || code == -12) {
+    out = code == -23 ? HeapType::Abstract::exn : HeapType::Abstract::noexn;
+    return use(reader, scope, Feature::exceptions, start);
   } else if (code < 0) {
     return fail_heap_type(reader, start, code >= -64 ? static_cast<uint8_t>(code & 0x7f) : 0,
                           Message::malformed_heap_type);

@@ -14,6 +14,7 @@ constexpr Switch kSwitches[] = {
     {Feature::relaxed_simd, &Features::relaxed_simd},
     {Feature::tail_call, &Features::tail_call},
     {Feature::function_references, &Features::function_references},
+    {Feature::exceptions, &Features::exceptions},
     {Feature::multi_memory, &Features::multi_memory},
     {Feature::memory64, &Features::memory64},
     {Feature::custom_page_sizes, &Features::custom_page_sizes},

@@ -13,6 +13,7 @@ inline constexpr uint32_t kMaxImports = 1'000'000;
 inline constexpr uint32_t kMaxExports = 1'000'000;
 inline constexpr uint32_t kMaxGlobals = 1'000'000;
 inline constexpr uint32_t kMaxTables = 100'000;
+inline constexpr uint32_t kMaxTags = 1'000'000;
 inline constexpr uint32_t kMaxMemories = 100;
 inline constexpr uint32_t kMaxDataSegments = 100'000;
 inline constexpr uint32_t kMaxElemSegments = 10'000'000;
@@ -32,6 +33,9 @@ inline constexpr uint32_t kMaxTableElements = 10'000'000;
 inline constexpr uint64_t kMaxMemory32Pages = 65'536;
 inline constexpr uint64_t kMaxMemory64Pages = uint64_t{1} << 48;
 inline constexpr uint64_t kMaxMemory32BytePages = UINT32_MAX;
+
+/// Clauses of one try_table, as in V8.
+inline constexpr uint32_t kMaxCatches = 100'000;
 
 // Rotor's own limits. A call takes two bytes and can push 1,000 operands: without a bound, one body could ask for
 // gigabytes.

@@ -27,13 +27,18 @@ struct ConstExpr {
   std::vector<ConstInstr> code;
 };
 
-enum class ExternKind : uint8_t { func, table, memory, global };
+enum class ExternKind : uint8_t { func, table, memory, global, tag };
+
+/// The type of a tag: that of a function without results, whose parameters are what an exception carries.
+struct TagDesc {
+  TypeIndex type{0};
+};
 
 struct Import {
   std::string module;
   std::string name;
   uint64_t offset = 0;
-  std::variant<TypeIndex, TableType, MemoryType, GlobalType> desc;  ///< in the order of ExternKind
+  std::variant<TypeIndex, TableType, MemoryType, GlobalType, TagDesc> desc;  ///< in the order of ExternKind
   ExternKind kind() const { return static_cast<ExternKind>(desc.index()); }
 };
 struct Table {
@@ -92,7 +97,8 @@ struct Module {
   std::vector<Table> tables;
   std::vector<MemoryType> memories;
   std::vector<Global> globals;
-  uint32_t imported_funcs = 0, imported_tables = 0, imported_memories = 0, imported_globals = 0;
+  std::vector<TypeIndex> tags;
+  uint32_t imported_funcs = 0, imported_tables = 0, imported_memories = 0, imported_globals = 0, imported_tags = 0;
   std::vector<Export> exports;
   std::optional<FuncIndex> start;
   std::vector<ElementSegment> elements;
@@ -108,6 +114,7 @@ struct Module {
 
   const FuncType& func_type(TypeIndex index) const { return std::get<FuncType>(types[raw(index)].composite); }
   const FuncType& func_type(FuncIndex index) const { return func_type(funcs[raw(index)]); }
+  const FuncType& tag_type(TagIndex index) const { return func_type(tags[raw(index)]); }
   TypeIndex canonical(TypeIndex index) const { return canonical_types[raw(index)]; }
   /// Returns the non-null type of references to functions of that type.
   ValType ref_type(TypeIndex index) const {

@@ -14,7 +14,7 @@ namespace rotor::wasm {
 
 /// Byte offsets of what the module holds, in the order of its vectors (imports excluded): for errors only.
 struct ModuleOffsets {
-  std::vector<uint64_t> funcs, tables, memories, globals, exports, elements, data;
+  std::vector<uint64_t> funcs, tables, memories, tags, globals, exports, elements, data;
   uint64_t start = 0;
 };
 
@@ -49,6 +49,7 @@ class ModuleDecoder {
   bool function_section();
   bool table_section();
   bool memory_section();
+  bool tag_section();
   bool global_section();
   bool export_section();
   bool start_section();
@@ -58,6 +59,8 @@ class ModuleDecoder {
   bool data_count_section();
 
   bool import_desc(Import& import);
+  /// Reads the attribute and type of a tag at `start`.
+  bool tag_desc(TagDesc& out, uint64_t start);
   bool table_init_prefix(uint64_t start);
   bool add_memory(const MemoryType& type, uint64_t start);
   bool add_table(Table table, uint64_t start);

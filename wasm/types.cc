@@ -93,6 +93,7 @@ namespace {
 bool heap_matches(HeapType actual, HeapType wanted) {
   using enum HeapType::Abstract;
   if (actual == wanted || actual == HeapType(bottom)) return true;
+  if (actual == HeapType(noexn)) return wanted == HeapType(exn);
   return actual.is_concrete() && wanted == HeapType(func);  // every defined type is a function type
 }
 

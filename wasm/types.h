@@ -19,6 +19,7 @@ enum class GlobalIndex : uint32_t {};
 enum class ElemIndex : uint32_t {};
 enum class DataIndex : uint32_t {};
 enum class LocalIndex : uint32_t {};
+enum class TagIndex : uint32_t {};
 
 /// Returns the number in an index.
 template <class Index>

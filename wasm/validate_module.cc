@@ -16,7 +16,8 @@ class ModuleValidator {
 
   bool run() {
     module_.declared_funcs.assign(module_.funcs.size(), false);
-    return imports() && funcs() && tables() && memories() && globals() && exports() && start() && elements() && data();
+    return imports() && funcs() && tables() && memories() && tags() && globals() && exports() && start() &&
+           elements() && data();
   }
 
  private:
@@ -53,6 +54,11 @@ class ModuleValidator {
     return true;
   }
 
+  bool tag_type(TypeIndex index, uint64_t at) {
+    if (!type(index, at)) return false;
+    return module_.func_type(index).results.empty() || errors_.fail(Message::tag_result_type, at);
+  }
+
   bool imports() {
     for (const Import& import : module_.imports) {
       if (const auto* func = std::get_if<TypeIndex>(&import.desc)) {
@@ -61,6 +67,8 @@ class ModuleValidator {
         if (!table_type(*table, import.offset)) return false;
       } else if (const auto* memory = std::get_if<MemoryType>(&import.desc)) {
         if (!memory_type(*memory, import.offset)) return false;
+      } else if (const auto* tag = std::get_if<TagDesc>(&import.desc)) {
+        if (!tag_type(tag->type, import.offset)) return false;
       }
     }
     return true;
@@ -90,6 +98,13 @@ class ModuleValidator {
   bool memories() {
     for (size_t i = 0; i < offsets_.memories.size(); ++i) {
       if (!memory_type(module_.memories[module_.imported_memories + i], offsets_.memories[i])) return false;
+    }
+    return true;
+  }
+
+  bool tags() {
+    for (size_t i = 0; i < offsets_.tags.size(); ++i) {
+      if (!tag_type(module_.tags[module_.imported_tags + i], offsets_.tags[i])) return false;
     }
     return true;
   }
@@ -129,6 +144,7 @@ class ModuleValidator {
           module_.used_features |= feature_bit(Feature::mutable_global);
         }
         return true;
+      case ExternKind::tag: return check(module_.tags.size(), Message::unknown_tag);
     }
     return false;
   }

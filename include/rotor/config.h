@@ -17,6 +17,7 @@ struct Features {
   bool relaxed_simd = true;         ///< vector instructions whose results the machine may choose
   bool tail_call = true;            ///< return_call and its kin
   bool function_references = true;  ///< typed references to functions
+  bool exceptions = true;           ///< tags, throw and try_table
   bool multi_memory = true;         ///< more than one memory
   bool memory64 = true;             ///< memories and tables with 64-bit indices
   bool custom_page_sizes = false;   ///< memories in pages of one byte

@@ -17,6 +17,7 @@
 #include "rotor/module.h"
 #include "rotor/result.h"
 #include "rotor/snapshot.h"
+#include "rotor/tag.h"
 
 namespace rotor {
 namespace runtime {
@@ -27,7 +28,7 @@ class ImportObserver;
 class Snapshot;
 
 /// What an import or export is: a handle to it.
-using Extern = std::variant<Func, Table, Memory, Global>;
+using Extern = std::variant<Func, Table, Memory, Global, Tag>;
 
 /// What an instance is made with, beside its module and imports.
 struct InstanceOptions {
@@ -101,6 +102,8 @@ class Instance {
   Result<Table> get_table(std::string_view name) const;
   /// Returns an exported global. Errors: those of get.
   Result<Global> get_global(std::string_view name) const;
+  /// Returns an exported tag. Errors: those of get.
+  Result<Tag> get_tag(std::string_view name) const;
   /// Returns an exported function of that type: `get_typed<int32_t(int32_t)>("f")`. Errors: those of get;
   /// type_mismatch.
   template <class Signature>
@@ -119,9 +122,9 @@ class Instance {
   /// `copy` says. Memories that the module imports are part of the snapshot. Takes 0.5 ms a MiB for a copy. No other
   /// thread may access the memories meanwhile. Errors:
   /// invalid_argument (a call runs in the instance or in one that it is linked to; a memory is in use by another
-  /// instance); unsupported (a table or global holds a function of another instance; a table or mutable global is
-  /// imported); io (the system refused: the instance is as it was); stale_handle (the system took a mapping and refused
-  /// another one: the memory has no bytes from now on, so that every access traps).
+  /// instance); unsupported (a table or global holds a function of another instance, or an exception; a table or
+  /// mutable global is imported); io (the system refused: the instance is as it was); stale_handle (the system took a
+  /// mapping and refused another one: the memory has no bytes from now on, so that every access traps).
   Result<Snapshot> snapshot(SnapshotCopy copy = SnapshotCopy::whole) const;
 
   /// Calls `visit` with each external reference, nulls left out, in the tables and globals that the instance defines or

@@ -41,6 +41,10 @@ struct Limits {
   uint32_t tables = 100'000;
   /// Elements of all the tables together, of 8 bytes. A `table.grow` past it returns -1 and is counted.
   uint64_t table_elements = 10'000'000;
+  /// Bytes of the exceptions that the guests of its link group may have references to (exnref) when it makes another
+  /// such reference, each 48 and 16 for each value that it carries. More is an error of the call, of ErrorKind::limit.
+  /// Exceptions that are only thrown and caught do not count.
+  uint64_t exception_bytes = UINT64_C(64) << 20;
   /// Bytes of stack that the guest may use in one entry from the host, within what the thread, or a declared
   /// FiberStack, has.
   uint64_t stack_bytes = UINT64_C(8) << 20;

@@ -20,8 +20,8 @@ namespace rotor {
 namespace runtime { class ModuleImpl; }
 
 /// The type of an import or export.
-using ExternType = std::variant<FuncType, TableType, MemoryType, GlobalType>;
-/// Returns "func", "table", "memory" or "global".
+using ExternType = std::variant<FuncType, TableType, MemoryType, GlobalType, TagType>;
+/// Returns "func", "table", "memory", "global" or "tag".
 const char* kind_name(const ExternType& type);
 /// Returns the type in the text format ("func (param i32)"). For people: the form may change.
 std::string to_string(const ExternType& type);

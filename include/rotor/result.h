@@ -11,6 +11,7 @@
 
 namespace rotor {
 
+struct Exception;
 struct Frame;
 struct Trap;
 namespace runtime { class Backtrace; }
@@ -32,6 +33,7 @@ enum class ErrorKind : uint8_t {
   corrupt,           ///< a damaged or foreign code file, trace or policy
   io,                ///< the operating system refused
   internal,          ///< a bug in Rotor; please report it
+  exception,         ///< the guest threw, and caught it nowhere; `Error::exception` is set
 };
 
 /// Returns the kind as it is spelt here ("type_mismatch").
@@ -45,6 +47,8 @@ struct [[nodiscard]] Error {
   std::optional<uint64_t> offset;
   /// The trap, if `kind` is `trap`; else null: `if (error.trap)` asks whether the guest trapped.
   std::shared_ptr<const Trap> trap;
+  /// What the guest threw, if `kind` is `exception` (rotor/exception.h); else null.
+  std::shared_ptr<const Exception> exception;
   /// Where the guest was whose host function failed (the library's own: `frames` tells it); null for a trap, which has
   /// its own.
   std::shared_ptr<const runtime::Backtrace> backtrace;

@@ -6,6 +6,7 @@
 
 #include "rotor/config.h"
 #include "rotor/engine.h"
+#include "rotor/exception.h"
 #include "rotor/fiber_stack.h"
 #include "rotor/func.h"
 #include "rotor/import_observer.h"
@@ -19,6 +20,7 @@
 #include "rotor/printable.h"
 #include "rotor/result.h"
 #include "rotor/snapshot.h"
+#include "rotor/tag.h"
 #include "rotor/trap.h"
 #include "rotor/value.h"
 #include "rotor/version.h"

@@ -27,11 +27,12 @@ enum class TrapKind : uint8_t {
   expected_shared_memory = 11,  ///< memory.atomic.wait on an unshared memory
   stack_overflow = 12,
   interrupted = 13,
-  host = 14,                     ///< a host function returned an error of kind `trap` that had none
-  null_function_reference = 15,  ///< call_ref
+  host = 14,                      ///< a host function returned an error of kind `trap` that had none
+  null_function_reference = 15,   ///< call_ref
+  null_exception_reference = 16,  ///< throw_ref
 };
 /// The number of kinds; each is below it.
-inline constexpr uint8_t kTrapKindCount = 16;
+inline constexpr uint8_t kTrapKindCount = 17;
 
 /// Returns the spec suite's words for a trap ("integer divide by zero").
 const char* to_string(TrapKind kind);

@@ -87,7 +87,8 @@ class ValType {
       f64,                   ///< a float of 64 bits
       v128,                  ///< a vector of 128 bits
       funcref,               ///< a reference to any function, or null
-      externref;             ///< a reference to something of the host's, or null
+      externref,             ///< a reference to something of the host's, or null
+      exnref;                ///< a reference to an exception, or null
 
   constexpr Kind kind() const { return static_cast<Kind>(bits_ & 7); }  ///< what a value of it is
   constexpr bool is_ref() const { return kind() == Kind::ref; }         ///< it is a reference type
@@ -114,6 +115,10 @@ class ValType {
     return is_ref() &&
            (heap() == HeapType(HeapType::Abstract::extern_) || heap() == HeapType(HeapType::Abstract::noextern));
   }
+  /// Returns whether it is a reference to an exception (of any nullability).
+  constexpr bool is_exn_ref() const {
+    return is_ref() && (heap() == HeapType(HeapType::Abstract::exn) || heap() == HeapType(HeapType::Abstract::noexn));
+  }
   constexpr bool operator==(const ValType&) const = default;
   constexpr uint64_t bits() const { return bits_; }  ///< the whole type, as it is compared and hashed
 
@@ -130,6 +135,7 @@ inline constexpr ValType ValType::f64{ValType::Kind::f64};
 inline constexpr ValType ValType::v128{ValType::Kind::v128};
 inline constexpr ValType ValType::funcref = ValType::ref(HeapType::Abstract::func, true);
 inline constexpr ValType ValType::externref = ValType::ref(HeapType::Abstract::extern_, true);
+inline constexpr ValType ValType::exnref = ValType::ref(HeapType::Abstract::exn, true);
 
 /// Returns the text format's word for a type ("i32", "funcref", "(ref null 3)").
 std::string to_string(ValType type);
@@ -171,6 +177,12 @@ struct GlobalType {
   ValType value = ValType::i32;  ///< what it holds
   bool is_mutable = false;       ///< it can be set
   bool operator==(const GlobalType&) const = default;
+};
+
+/// The type of a tag.
+struct TagType {
+  std::vector<ValType> params;  ///< what its exceptions carry
+  bool operator==(const TagType&) const = default;
 };
 
 /// An external reference: 64 bits that the host gives a meaning; 0 is `ref.null extern`. The guest
@@ -226,6 +238,7 @@ struct alignas(16) V128 {
 std::string to_string(const V128& vector);
 
 namespace detail {
+struct Access;
 /// The common part of all weak handles: `object` may be used only while `token` says it lives.
 struct Handle {
   std::shared_ptr<void> token;
@@ -235,7 +248,8 @@ struct Handle {
 
 class Func;
 
-/// A typed value. A function reference is weak, as every handle is.
+/// A typed value. A function reference is weak, as every handle is; a reference to an exception (exnref), which only a
+/// guest makes, keeps the exception.
 class Value {
  public:
   Value() : type_(ValType::i32) {}
@@ -286,6 +300,7 @@ class Value {
 
  private:
   friend class Func;
+  friend struct detail::Access;
   template <class T>
   T get() const {
     T v;
@@ -295,7 +310,7 @@ class Value {
 
   ValType type_;
   alignas(8) unsigned char bits_[16] = {};
-  std::shared_ptr<void> token_;  ///< of a function reference
+  std::shared_ptr<void> token_;  ///< of a function reference or an exception
 };
 
 /// Bits of one argument or result: i32, i64, f32, f64 zero-extended, references as the engine keeps them. A v128 takes

@@ -45,6 +45,7 @@ void FunctionEmitter::begin_function(llvm::Function* function, wasm::FuncIndex f
   notes_writes_ = false;
   turns_ = nullptr;
   uniform_ = false;
+  handlers_.clear();
   function_ = function;
   // Return addresses are found by walking frame pointers.
   function_->addFnAttr("frame-pointer", "all");
@@ -224,6 +225,7 @@ void FunctionEmitter::else_(Control& control, bool reachable, std::span<const Va
 
 void FunctionEmitter::end(Control& control, bool reachable, std::span<const Value> fallthrough,
                           std::span<Value> results) {
+  if (control.is_try) end_try();
   if (control.kind == Control::Kind::loop) {
     // Branches to a loop go to its start: its end is reached by falling through alone.
     for (size_t i = 0; i < results.size() && reachable; ++i) results[i] = fallthrough[i];
@@ -322,12 +324,21 @@ void FunctionEmitter::emit_return(std::span<const Value> results) {
   }
 }
 
-llvm::CallInst* FunctionEmitter::emit_call(llvm::FunctionType* prototype, Value code, std::span<const Value> operands) {
-  llvm::CallInst* call = mark(b_.CreateCall(prototype, code, llvm::ArrayRef(operands.data(), operands.size())));
-  call->setCallingConv(llvm::CallingConv::Swift);
-  call->addParamAttr(0, llvm::Attribute::SwiftSelf);
-  call->addFnAttr(llvm::Attribute::NoUnwind);
+llvm::CallBase* FunctionEmitter::emit_call(llvm::FunctionType* prototype, Value code, std::span<const Value> operands) {
+  llvm::CallBase* call = nullptr;
+  if (handlers_.empty()) {
+    call = mark(b_.CreateCall(prototype, code, llvm::ArrayRef(operands.data(), operands.size())));
+    call->addFnAttr(llvm::Attribute::NoUnwind);
+  } else {
+    call = emit_invoke(prototype, code, operands);
+  }
+  complete_call(*call);
   return call;
+}
+
+void FunctionEmitter::complete_call(llvm::CallBase& call) {
+  call.setCallingConv(llvm::CallingConv::Swift);
+  call.addParamAttr(0, llvm::Attribute::SwiftSelf);
 }
 
 FunctionEmitter::Value FunctionEmitter::results_of(Value callee_context) {
@@ -339,7 +350,7 @@ void FunctionEmitter::emit_call(const FuncType& type, Value code, Value callee_c
                                 std::span<Value> results) {
   llvm::SmallVector<Value, 16> operands{callee_context};
   operands.append(args.begin(), args.end());
-  llvm::CallInst* call = emit_call(module_.function_type(type), code, operands);
+  llvm::CallBase* call = emit_call(module_.function_type(type), code, operands);
   if (!ModuleEmitter::results_in_registers(type)) {
     Value buffer = results_of(callee_context);
     for (size_t i = 0; i < results.size(); ++i)
@@ -415,7 +426,7 @@ void FunctionEmitter::call_ref(const FuncType& type, ValType ref_type, Value ref
   emit_call(type, callee.code, callee.context, args, results);
 }
 
-FunctionEmitter::Value FunctionEmitter::emit_libcall(code::Libcall call, std::initializer_list<Value> args) {
+FunctionEmitter::Helper FunctionEmitter::helper(code::Libcall call, std::initializer_list<Value> args) {
   struct Form {
     const char* result;
     const char* params;
@@ -438,8 +449,12 @@ FunctionEmitter::Value FunctionEmitter::emit_libcall(code::Libcall call, std::in
   llvm::SmallVector<Value, 8> operands{context_};
   operands.append(args.begin(), args.end());
   Value code = b_.CreateLoad(module_.ptr, module_.run_page(plan_.run_page.libcall(call)));
-  auto* type = llvm::FunctionType::get(type_of(form.result[0]), params, false);
-  llvm::CallInst* result = mark(b_.CreateCall(type, code, operands));
+  return {llvm::FunctionType::get(type_of(form.result[0]), params, false), code, std::move(operands)};
+}
+
+FunctionEmitter::Value FunctionEmitter::emit_libcall(code::Libcall call, std::initializer_list<Value> args) {
+  Helper callee = helper(call, args);
+  llvm::CallInst* result = mark(b_.CreateCall(callee.type, callee.code, callee.operands));
   result->addFnAttr(llvm::Attribute::NoUnwind);
   return result;
 }

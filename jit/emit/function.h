@@ -41,6 +41,7 @@ class FunctionEmitter {
     llvm::SmallVector<llvm::PHINode*, 2> phis;
     llvm::BasicBlock* else_block = nullptr;  ///< of an `if` whose second arm did not begin yet
     llvm::SmallVector<llvm::Value*, 2> else_params;
+    bool is_try = false;  ///< of a try_table
   };
 
   /// `inliner` may be null, and must outlive it.
@@ -72,6 +73,10 @@ class FunctionEmitter {
   void br_table(Value index, std::span<Control* const> targets, std::span<const Value> args);
   void return_(std::span<const Value> args);
   void unreachable();
+  void try_table(Control& control, const wasm::BlockSignature& type, std::span<const Value> params,
+                 std::span<const wasm::Catch<Control>> catches);
+  void throw_(wasm::TagIndex tag, const FuncType& type, std::span<const Value> args);
+  void throw_ref(ValType ref_type, Value ref);
   void call(wasm::FuncIndex func, const FuncType& type, std::span<const Value> args, std::span<Value> results);
   void call_indirect(wasm::TableIndex table, wasm::TypeIndex type_index, const FuncType& type, Value index,
                      std::span<const Value> args, std::span<Value> results);
@@ -191,13 +196,43 @@ class FunctionEmitter {
   Value indirect_ref(wasm::TableIndex table, wasm::TypeIndex type_index, Value index);
   /// Returns the `const FuncRef*` of a call_ref, checked for null where its type allows that.
   Value checked_ref(ValType ref_type, Value ref);
-  /// Emits a call by the contract (code/abi.h), of any prototype. `operands` begins with the callee's context.
-  llvm::CallInst* emit_call(llvm::FunctionType* prototype, Value code, std::span<const Value> operands);
+  /// Emits a call by the contract (code/abi.h), of any prototype. `operands` begins with the callee's context. What the
+  /// callee throws goes to the innermost try_table.
+  llvm::CallBase* emit_call(llvm::FunctionType* prototype, Value code, std::span<const Value> operands);
+  /// Gives a call what the contract asks for.
+  void complete_call(llvm::CallBase& call);
   void emit_call(const FuncType& type, Value code, Value callee_context, std::span<const Value> args,
                  std::span<Value> results);
   /// Returns the address where a function with that context left its results, if they are too many for registers.
   Value results_of(Value callee_context);
   Value emit_libcall(code::Libcall call, std::initializer_list<Value> args);
+
+  // Exceptions (jit/emit/exception.cc).
+  /// A try_table whose body is being emitted.
+  struct Handler {
+    llvm::BasicBlock* clauses;  ///< finds the clause for Activation::thrown, or has it go on outwards
+    llvm::BasicBlock* pad =
+        nullptr;  ///< where calls of the body go on that an exception leaves; made for the first one
+  };
+  /// Begins a try_table: emits its clauses. `branch(clause, thrown)` emits the branch to a clause's label,
+  /// with what it takes of the code::Thrown at that address.
+  template <class Label, class Branch>
+  void begin_try(std::span<const wasm::Catch<Label>> catches, Branch branch);
+  void end_try() { handlers_.pop_back(); }
+  Value thrown_address();
+  Value payload_of(Value thrown);
+  llvm::SmallVector<Value, 4> taken_operands(Value thrown, const FuncType* type, bool takes_ref);
+  /// Emits a call of `code`, which may throw, in the body of a try_table.
+  llvm::InvokeInst* emit_invoke(llvm::FunctionType* prototype, Value code, std::span<const Value> operands);
+  /// Emits a call of a helper that throws, at which the code ends.
+  void emit_throw(code::Libcall call, std::initializer_list<Value> args);
+  /// A helper as LLVM has it: what to call, and with what.
+  struct Helper {
+    llvm::FunctionType* type;
+    Value code;
+    llvm::SmallVector<Value, 8> operands;
+  };
+  Helper helper(code::Libcall call, std::initializer_list<Value> args);
 
   // Tail calls.
   /// Arguments as the uniform prototype has them: one for every register, and the stack words.
@@ -293,6 +328,7 @@ class FunctionEmitter {
   llvm::Value* memory_base_ = nullptr;  ///< of memory 0, once loaded
   bool notes_writes_ = false;           ///< note_writes was called
   std::vector<llvm::AllocaInst*> locals_;
+  std::vector<Handler> handlers_;  ///< the try_tables around the current instruction, the innermost last
   uint64_t offset_ = 0;
   llvm::DebugLoc location_;
   uint32_t defined_func_ = 0;

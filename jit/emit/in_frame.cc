@@ -1,6 +1,7 @@
 #include "jit/emit/in_frame.h"
 
 #include "code/abi.h"
+#include "jit/emit/exception.h"
 #include "llvm/IR/Constants.h"
 #include "llvm/IR/Intrinsics.h"
 
@@ -131,6 +132,25 @@ void FrameEmitter::block(Control& control, const BlockSignature& type, std::span
   control.base = height_ - static_cast<uint32_t>(params.size());
 }
 
+void FrameEmitter::try_table(Control& control, const BlockSignature& type, std::span<const Value> params,
+                             std::span<const wasm::Catch<Control>> catches) {
+  block(control, type, params);
+  control.is_try = true;
+  begin_try(catches, [&](const wasm::Catch<Control>& clause, llvm::Value* thrown) {
+    const size_t taken = clause.type ? clause.type->params.size() : 0;
+    if (taken) copy(slot(clause.target->base), payload_of(thrown), taken, kSlotBytes);
+    if (clause.takes_ref)
+      b_.CreateStore(emit_libcall(code::Libcall::take_exception, {}),
+                     slot(clause.target->base + static_cast<uint32_t>(taken)));
+    b_.CreateBr(target_of(*clause.target));
+  });
+}
+
+void FrameEmitter::throw_(wasm::TagIndex tag, const FuncType&, std::span<const Value> args) {
+  copy(results_of(context_), slot(height_ - static_cast<uint32_t>(args.size())), args.size(), code::kResultStride);
+  emit_throw(code::Libcall::throw_new, {int32(raw(tag))});
+}
+
 void FrameEmitter::loop(Control& control, const BlockSignature& type, std::span<Value> params) {
   block(control, type, params);
   control.kind = Kind::loop;
@@ -161,6 +181,7 @@ void FrameEmitter::else_(Control& control, bool reachable, std::span<const Value
 
 void FrameEmitter::end(Control& control, bool reachable, std::span<const Value>, std::span<Value> results) {
   set_types(control.type.results(), results);
+  if (control.is_try) end_try();
   if (control.kind == Kind::loop) return;
   if (control.else_block) {  // an `if` without `else`: its parameters are its results
     if (reachable) b_.CreateBr(target_of(control));
@@ -334,7 +355,7 @@ llvm::SmallVector<llvm::Value*, 24> FrameEmitter::pack(const Packing& packing, c
 
 void FrameEmitter::emit_call_at(const FuncType& type, const Callee& callee, uint32_t first, std::span<const Value> args,
                                 std::span<Value> results) {
-  llvm::CallInst* call;
+  llvm::CallBase* call;
   if (is_few(type)) {
     Operands operands = operands_at(first, args);
     operands.insert(operands.begin(), callee.context);

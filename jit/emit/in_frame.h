@@ -31,6 +31,7 @@ class FrameEmitter : private FunctionEmitter {
     llvm::BasicBlock* else_block = nullptr;  ///< of an `if` whose second arm did not begin yet
     llvm::BasicBlock* edge = nullptr;        ///< where operands are moved from `edge_first` on the way to `target`
     uint32_t edge_first = 0;
+    bool is_try = false;  ///< of a try_table
   };
 
   explicit FrameEmitter(ModuleEmitter& module) : FunctionEmitter(module, nullptr) {}
@@ -55,6 +56,10 @@ class FrameEmitter : private FunctionEmitter {
   void br_table(Value index, std::span<Control* const> targets, std::span<const Value> args);
   void return_(std::span<const Value> args) { br(*frame_, args); }
   void unreachable() { FunctionEmitter::unreachable(); }
+  void try_table(Control& control, const wasm::BlockSignature& type, std::span<const Value> params,
+                 std::span<const wasm::Catch<Control>> catches);
+  void throw_(wasm::TagIndex tag, const FuncType& type, std::span<const Value> args);
+  void throw_ref(ValType ref_type, Value ref) { FunctionEmitter::throw_ref(ref_type, top(0, ref)); }
   void call(wasm::FuncIndex func, const FuncType& type, std::span<const Value> args, std::span<Value> results);
   void call_indirect(wasm::TableIndex table, wasm::TypeIndex type_index, const FuncType& type, Value index,
                      std::span<const Value> args, std::span<Value> results);

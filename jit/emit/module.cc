@@ -106,10 +106,15 @@ llvm::Function* ModuleEmitter::packed_function(wasm::FuncIndex func) {
   return declare(name, packed_type(function_type(type)->getReturnType(), code::ArgumentPlaces::stack_words(type) != 0));
 }
 
-void ModuleEmitter::pass_words(llvm::CallInst& call, uint32_t stack_words) {
+void ModuleEmitter::pass_words(llvm::CallBase& call, uint32_t stack_words) {
   unsigned last = call.arg_size() - 1;
   call.addParamAttr(last, llvm::Attribute::getWithByValType(context, llvm::ArrayType::get(i64, stack_words)));
   call.addParamAttr(last, llvm::Attribute::getWithAlignment(context, llvm::Align(16)));
+}
+
+llvm::Constant* ModuleEmitter::personality() {
+  return llvm::cast<llvm::Constant>(
+      llvm_module->getOrInsertFunction("rotor_personality", llvm::FunctionType::get(i32, false)).getCallee());
 }
 
 llvm::Function* ModuleEmitter::declare(const std::string& name, llvm::FunctionType* type) {

@@ -95,7 +95,10 @@ class ModuleEmitter {
   // words in a block of memory, which LLVM copies to where they have to be.
   llvm::FunctionType* packed_type(llvm::Type* result, bool has_words);
   llvm::Function* packed_function(wasm::FuncIndex func);
-  void pass_words(llvm::CallInst& call, uint32_t stack_words);
+  void pass_words(llvm::CallBase& call, uint32_t stack_words);
+
+  /// Returns what LLVM wants a function with landing pads to name; it is never called.
+  llvm::Constant* personality();
 
   /// Returns an address in the run page.
   llvm::Value* run_page(uint32_t offset);

@@ -72,6 +72,7 @@ void FunctionEmitter::become_uniform() {
   function_->setAttributes(function_->getAttributes().addFnAttributes(
       module_.context, llvm::AttrBuilder(module_.context, typed->getAttributes().getFnAttrs())));
   copy_stack_check(*typed, *function_);
+  if (typed->hasPersonalityFn()) function_->setPersonalityFn(typed->getPersonalityFn());
   function_->splice(function_->begin(), typed);
 
   llvm::IRBuilderBase::InsertPointGuard keep(b_);
@@ -123,7 +124,10 @@ void FunctionEmitter::jump(Value code, const UniformArgs& args) {
   operands.append(args.registers);
   for (uint32_t i = 0; i < stack_words_; ++i)
     operands.push_back(i < args.stack.size() ? args.stack[i] : llvm::PoisonValue::get(module_.i64));
-  llvm::CallInst* call = emit_call(function_->getFunctionType(), code, operands);
+  // The frame is gone when the callee runs, so that no try_table of this function is around it.
+  llvm::CallInst* call = mark(b_.CreateCall(function_->getFunctionType(), code, operands));
+  call->addFnAttr(llvm::Attribute::NoUnwind);
+  complete_call(*call);
   call->setTailCallKind(llvm::CallInst::TCK_MustTail);
   if (call->getType()->isVoidTy())
     b_.CreateRetVoid();

@@ -31,6 +31,7 @@ CanonicalType::CanonicalType(const EngineImpl& owner, uint64_t type_name, FuncTy
     vectors |= place.kind == Kind::xmm && param == ValType::v128;
     append_places(params, param, word);
     has_ref_params |= param.is_ref();
+    has_exn |= param.is_exn_ref();
   }
   stack_words = places.stack_words();
   shape = entry_shape(stack_words, vectors);
@@ -46,6 +47,7 @@ CanonicalType::CanonicalType(const EngineImpl& owner, uint64_t type_name, FuncTy
     }
     append_places(results, result, word);
     has_ref_results |= result.is_ref();
+    has_exn |= result.is_exn_ref();
   }
 }
 

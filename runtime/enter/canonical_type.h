@@ -43,6 +43,7 @@ struct CanonicalType {
   size_t slot_count() const { return std::max(params.size(), results.size()); }
   bool has_ref_params = false;
   bool has_ref_results = false;
+  bool has_exn = false;  ///< a parameter or result is a reference to an exception
 };
 
 }  // namespace rotor::runtime

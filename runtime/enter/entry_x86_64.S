@@ -152,7 +152,7 @@ rotor_leave:
 
 // The swiftcc entries of host functions: r13 is the host function's own context. The second is for those that have
 // neither floats nor vectors, nor arguments on the stack; it leaves the places of vectors in CallRegs alone.
-// void* rotor_host_dispatch(context rdi, CallRegs* rsi, stack_args rdx, frame rcx): nullptr, or the saved_sp to leave to.
+// bool rotor_host_dispatch(context rdi, CallRegs* rsi, stack_args rdx): false, if the function failed.
         .macro  HOST_ENTRY name, floats
         .globl  \name
         .hidden \name
@@ -185,10 +185,9 @@ rotor_leave:
         mov     rdi, r13
         mov     rsi, rsp
         lea     rdx, [rbp + 16]         // behind the saved rbp and the return address
-        mov     rcx, rbp
         call    rotor_host_dispatch
-        test    rax, rax
-        jne     1f
+        test    al, al
+        je      rotor_host_failed
         mov     rax, [rsp]
         mov     rdx, [rsp + 8]
         mov     rcx, [rsp + 16]
@@ -206,9 +205,6 @@ rotor_leave:
         leave
         .cfi_def_cfa rsp, 8
         ret
-        .cfi_def_cfa rbp, 16
-1:      mov     rsp, rax
-        jmp     rotor_enter_landing
         .cfi_endproc
         .size   \name, . - \name
         .endm

@@ -7,6 +7,7 @@
 #include "code/abi.h"
 #include "runtime/enter/call.h"
 #include "runtime/enter/canonical_type.h"
+#include "runtime/store/exceptions.h"
 #include "runtime/store/instance.h"
 
 namespace rotor::runtime {
@@ -20,7 +21,22 @@ Func func_of_ref(const code::FuncRef* ref) {
   return detail::Access::handle<Func>(detail::Handle{instance->group, const_cast<code::FuncRef*>(ref)});
 }
 
+namespace {
+
+/// A handle of the host's to an exception: with the group, its heap is kept.
+struct ExceptionHold {
+  ExceptionHold(ExceptionObject& held) : group(held.group->shared_from_this()), object(held) { ++object.holds; }
+  ExceptionHold(const ExceptionHold&) = delete;
+  ~ExceptionHold() { --object.holds; }
+  const std::shared_ptr<LinkGroup> group;
+  ExceptionObject& object;
+};
+
+}  // namespace
+
 Value value_of_slot(ValType type, uint64_t slot) {
+  if (type.is_exn_ref() && slot)
+    return detail::Access::held(type, slot, std::make_shared<ExceptionHold>(*ExceptionObject::of(slot)));
   if (type.is_func_ref() && slot) return Value(func_of_ref(reinterpret_cast<const code::FuncRef*>(slot)));
   return Value::from_bits(type, slot);
 }
@@ -28,6 +44,7 @@ Value value_of_slot(ValType type, uint64_t slot) {
 bool is_of_kind(ValType type, ValType wanted) {
   if (wanted.is_func_ref()) return type.is_func_ref();
   if (wanted.is_extern_ref()) return type.is_extern_ref();
+  if (wanted.is_exn_ref()) return type.is_exn_ref();
   return type == wanted;
 }
 
@@ -42,6 +59,7 @@ bool slot_fits(uint64_t slot, ValType wanted, const EngineImpl* engine) {
 
 std::string slot_type_text(uint64_t slot, ValType wanted) {
   if (!slot) return "null";
+  if (!wanted.is_func_ref()) return "no exception of the instance's";
   return "a function of type " + to_string(CanonicalType::of(reinterpret_cast<const code::FuncRef*>(slot)->type).type);
 }
 
@@ -49,6 +67,48 @@ Result<void> check_slot(const CanonicalType& type, ValType wanted, uint64_t slot
   if (slot_fits(slot, wanted, type.engine)) return {};
   return fail(ErrorKind::type_mismatch, fmt::format("{} {} is {} for a function of type {}", what, index,
                                                     slot_type_text(slot, wanted), to_string(type.type)));
+}
+
+Result<uint64_t> slot_of_exception(const Value& value, LinkGroup& group) {
+  if (value.is_null()) return 0;
+  auto* hold = static_cast<ExceptionHold*>(detail::Access::hold(value).get());
+  // Bits alone are no exception: only what a guest made has a hold.
+  if (!hold) return fail(ErrorKind::type_mismatch, "a reference to no exception");
+  if (!hold->group->alive()) return fail(ErrorKind::stale_handle, "the exception's instance is gone");
+  ROTOR_CHECK(LinkGroup::merge(group, *hold->group));
+  return value.bits();
+}
+
+Result<std::vector<Slot>> slots_of_values(const CanonicalType& type, std::span<const Value> values, LinkGroup& group,
+                                          std::string_view what) {
+  if (values.size() != type.type.params.size())
+    return fail(ErrorKind::type_mismatch,
+                fmt::format("{} {}s for a function of type {}", values.size(), what, to_string(type.type)));
+  std::vector<Slot> slots(type.slot_count());
+  size_t slot = 0;
+  for (size_t i = 0; i < values.size(); ++i) {
+    const ValType wanted = type.type.params[i];
+    if (!is_of_kind(values[i].type(), wanted))
+      return fail(ErrorKind::type_mismatch, fmt::format("{} {} is of type {} for a function of type {}", what, i,
+                                                        to_string(values[i].type()), to_string(type.type)));
+    if (wanted == ValType::v128) {
+      detail::store_slots(&slots[slot], values[i].v128());
+      slot += 2;
+      continue;
+    }
+    slots[slot] = values[i].bits();
+    if (type.params[slot].is_func && slots[slot]) {
+      // The group is taken from the handle's token, which, unlike the slot, tells whether its instance is gone.
+      LinkGroup* other = group_of(values[i].func());
+      if (!other) return gone();
+      ROTOR_CHECK(LinkGroup::merge(group, *other));
+    } else if (wanted.is_exn_ref()) {
+      ROTOR_TRY(slots[slot], slot_of_exception(values[i], group));
+    }
+    ROTOR_CHECK(check_slot(type, wanted, slots[slot], what, i));
+    ++slot;
+  }
+  return slots;
 }
 
 Result<void> admit_references(const CanonicalType& type, std::span<const ValType> types, LinkGroup& group,
@@ -60,6 +120,8 @@ Result<void> admit_references(const CanonicalType& type, std::span<const ValType
       auto* ref = reinterpret_cast<const code::FuncRef*>(slot);
       ROTOR_CHECK(LinkGroup::merge(group, *static_cast<InstanceImpl*>(ref->context->instance)->group));
     }
+    if (types[i].is_exn_ref() && slot && !group.exceptions().has(slot))
+      return fail(ErrorKind::type_mismatch, fmt::format("{} {} is no exception of the instance's", what, i));
     ROTOR_CHECK(check_slot(type, types[i], slot, what, i));
   }
   return {};
@@ -106,6 +168,13 @@ Result<void> Func::call_raw(Slot* slots) const {
   if (!group->enter_quickly(runtime::t_thread)) ROTOR_CHECK(group->enter());
   const code::FuncRef& ref = *runtime::func_ref_of(handle_);
   const CanonicalType& type = CanonicalType::of(ref.type);
+  if (type.has_exn) [[unlikely]] {
+    group->leave_call(runtime::t_thread);
+    // As bits, what it returns would be nobody's.
+    return fail(
+        ErrorKind::unsupported,
+        fmt::format("a function of type {} is called with values (Func::call), not slots", to_string(type.type)));
+  }
   if (type.has_ref_params) [[unlikely]]
     if (auto admitted = runtime::admit_references(type, type.type.params, *group, slots, "argument"); !admitted) {
       group->leave_call(runtime::t_thread);
@@ -122,34 +191,11 @@ Result<std::vector<Value>> Func::call(std::span<const Value> args) const {
   ROTOR_TRY(GroupEntry inside, GroupEntry::enter(group));
   const code::FuncRef& ref = *runtime::func_ref_of(handle_);
   const CanonicalType& type = CanonicalType::of(ref.type);
-  if (args.size() != type.type.params.size())
-    return fail(ErrorKind::type_mismatch,
-                fmt::format("{} arguments for a function of type {}", args.size(), to_string(type.type)));
-  std::vector<Slot> slots(type.slot_count());
-  size_t slot = 0;
-  for (size_t i = 0; i < args.size(); ++i) {
-    if (!runtime::is_of_kind(args[i].type(), type.type.params[i]))
-      return fail(ErrorKind::type_mismatch, fmt::format("argument {} is of type {} for a function of type {}", i,
-                                                        to_string(args[i].type()), to_string(type.type)));
-    if (args[i].type() == ValType::v128) {
-      detail::store_slots(&slots[slot], args[i].v128());
-      slot += 2;
-      continue;
-    }
-    slots[slot] = args[i].bits();
-    if (type.params[slot].is_func && slots[slot]) {
-      // The group is taken from the handle's token, which, unlike the slot, tells whether its instance is gone.
-      LinkGroup* other = runtime::group_of(args[i].func());
-      if (!other) return runtime::gone();
-      ROTOR_CHECK(LinkGroup::merge(*group, *other));
-    }
-    ROTOR_CHECK(runtime::check_slot(type, type.type.params[i], slots[slot], "argument", i));
-    ++slot;
-  }
+  ROTOR_TRY(std::vector<Slot> slots, runtime::slots_of_values(type, args, *group, "argument"));
   ROTOR_CHECK(runtime::invoke(*group, ref, slots.data()));
   std::vector<Value> results;
   results.reserve(type.type.results.size());
-  slot = 0;
+  size_t slot = 0;
   for (ValType result : type.type.results) {
     if (result == ValType::v128) {
       results.emplace_back(detail::load_slots<V128>(&slots[slot]));

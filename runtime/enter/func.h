@@ -23,7 +23,8 @@ inline const code::FuncRef* func_ref_of(const Func& func) { return func_ref_of(d
 std::unexpected<Error> gone();
 /// Pre: `ref` belongs to a live instance (it came out of a slot of one).
 Func func_of_ref(const code::FuncRef* ref);
-/// Pre: a function reference belongs to a live instance.
+/// Pre: a function reference belongs to a live instance; a reference to an exception to a group that this thread is
+/// inside.
 Value value_of_slot(ValType type, uint64_t slot);
 
 // Checks of references that the host hands in. Compiled code relies on static types: a null, or a function of another
@@ -35,6 +36,12 @@ bool is_of_kind(ValType type, ValType wanted);
 /// Returns whether what a slot holds is a `wanted`, whose type, if it is a defined one, is `engine`'s. Pre: is_of_kind
 /// holds; a function belongs to a live instance.
 bool slot_fits(uint64_t slot, ValType wanted, const EngineImpl* engine);
+/// Returns the slots of values of these types, those of a function's parameters: they are checked, and what they refer
+/// to joins the group. `what` is one of them, for messages. Errors: type_mismatch, stale_handle, invalid_argument.
+Result<std::vector<Slot>> slots_of_values(const CanonicalType& type, std::span<const Value> values, LinkGroup& group,
+                                          std::string_view what);
+/// Returns the slot of a reference to an exception, which joins the group. Errors: as of slots_of_values.
+Result<uint64_t> slot_of_exception(const Value& value, LinkGroup& group);
 /// Returns what a slot that does not fit holds, for messages.
 std::string slot_type_text(uint64_t slot, ValType wanted);
 /// Checks that an argument or result of a function of `type` is what it has to be; `what` and `index` say which it is.

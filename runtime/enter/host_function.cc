@@ -68,6 +68,17 @@ Result<void> run_host(HostImport& import, Slot* slots) {
   }
 }
 
+/// Keeps the exceptions among the arguments while the host's function runs: where there are many, the slots are not on
+/// the stack.
+[[gnu::noinline, gnu::cold]] std::vector<Value> hold_exceptions(const CanonicalType& type, const Slot* slots) {
+  std::vector<Value> held;
+  for (ValType param : type.type.params) {
+    if (param.is_exn_ref()) held.push_back(value_of_slot(param, *slots));
+    slots += param == ValType::v128 ? 2 : 1;
+  }
+  return held;
+}
+
 Result<void> call_host(HostImport& import, CallRegs& regs, const uint64_t* stack_args) {
   const CanonicalType& type = *import.type;
   constexpr size_t kFew = 16;
@@ -81,6 +92,9 @@ Result<void> call_host(HostImport& import, CallRegs& regs, const uint64_t* stack
     uint64_t word = place.word < CallRegs::kWords ? regs.words[place.word] : stack_args[place.word - CallRegs::kWords];
     slots[i] = place.is32 ? static_cast<uint32_t>(word) : word;
   }
+  std::vector<Value> held;
+  if (type.has_exn) [[unlikely]]
+    held = hold_exceptions(type, slots);
   ROTOR_CHECK(run_host(import, slots));
   if (type.has_ref_results)
     ROTOR_CHECK(admit_references(type, type.type.results, *import.instance->group, slots, "a host function's result"));
@@ -100,17 +114,14 @@ Result<void> call_host(HostImport& import, CallRegs& regs, const uint64_t* stack
 
 }  // namespace
 
-/// Called by rotor_host_entry, whose frame is `frame`. Returns nullptr if the call returned normally, else the stack
-/// pointer to leave the guest to.
-extern "C" [[gnu::visibility("hidden"), gnu::used]] void* rotor_host_dispatch(code::Context* context, CallRegs* regs,
-                                                                              const uint64_t* stack_args,
-                                                                              uintptr_t frame) {
+/// Called by rotor_host_entry. Returns false if the function failed; the entry's record then has the error
+/// (runtime/enter/unwind.cc).
+extern "C" [[gnu::visibility("hidden"), gnu::used]] bool rotor_host_dispatch(code::Context* context, CallRegs* regs,
+                                                                             const uint64_t* stack_args) {
   HostImport& import = *static_cast<HostImport*>(context->host);
   EntryRecord& record = *t_thread.top;
   const bool is_direct = import.direct.function && !import.instance->options.import_observer;
-  if (is_direct ? run_direct(import, *regs, record) : run_by_slots(import, *regs, stack_args, record)) [[likely]]
-    return nullptr;
-  return leave_with_error(record, frame);
+  return is_direct ? run_direct(import, *regs, record) : run_by_slots(import, *regs, stack_args, record);
 }
 
 }  // namespace rotor::runtime

@@ -10,6 +10,7 @@
 #include "code/run_page.h"
 #include "code/stubs.h"
 #include "runtime/enter/entry.h"
+#include "runtime/enter/unwind.h"
 #include "runtime/store/instance.h"
 
 namespace rotor::runtime {
@@ -150,6 +151,11 @@ int32_t atomic_wait64(code::Context* context, uint32_t memory, uint64_t address,
                       uint64_t timeout_ns) {
   return wait<uint64_t>(context, memory, address, expected, timeout_ns);
 }
+
+constexpr auto& throw_new = rotor_throw_new;
+constexpr auto& throw_ref = rotor_throw_ref;
+constexpr auto& throw_on = rotor_throw_on;
+using runtime::take_exception;
 
 void tier_up(code::Context* context, uint32_t defined_func) {
   instance_of(context).module_impl().tier_up(defined_func);

@@ -189,6 +189,8 @@ constexpr const char* kLibcalls[] = {
     "(table.copy (i32.const 0) (i32.const 0) (i32.const 1))",
     "(table.init 0 (i32.const 0) (i32.const 0) (i32.const 1))",
     "(elem.drop 1)",
+    "(block $h (try_table (catch_all $h) (throw $e)))",
+    "(drop (block $h (result exnref) (try_table (catch_all_ref $h) (throw $e)) (unreachable)))",
     "(drop (memory.atomic.notify (i32.const 0) (i32.const 1)))",
     "(drop (memory.atomic.wait32 (i32.const 0) (i32.load (i32.const 0)) (i64.const 1)))",
     "(drop (memory.atomic.wait64 (i32.const 0) (i64.load (i32.const 0)) (i64.const 1)))",
@@ -197,7 +199,7 @@ constexpr const char* kLibcalls[] = {
 TEST_P(StackTest, LibcallsFitIntoTheLeastReserve) {
   for (const char* libcall : kLibcalls) {
     Instance instance = instantiate(std::string("(module (memory 1 100 shared) (table 1 2000 funcref)") +
-                                    "(data \"a\") (data \"b\") (elem func $rec) (elem func $rec)" +
+                                    "(tag $e) (data \"a\") (data \"b\") (elem func $rec) (elem func $rec)" +
                                     "(func $rec (export \"run\") " + libcall + " call $rec))");
     auto run = typed<void()>(instance, "run");
     ptrdiff_t least = PTRDIFF_MAX;

@@ -7,6 +7,7 @@
 // results buffer of the context in r13; the callee is in Activation::tail. Calls it from a frame that puts right what
 // the callee leaves different: the stack words, r13, and the place of results in memory. A callee that makes such a tail
 // call again returns to this frame, which is then used again: so a chain of tail calls takes one frame, however long.
+// An exception that passes the frame takes the context from there (runtime/enter/unwind.cc).
 // Frame: [rbp - 8] the context to return with, [rbp - 16] words of results in memory, below them the stack words.
 // Free to use: rax, r10 and r11; where results are in memory, rdx after the call.
         .globl  rotor_tail_call
@@ -40,6 +41,9 @@ rotor_tail_call:
         jne     4b
         mov     r13, [r10 + 16]         // TailCall::context
         call    [r10 + 8]               // TailCall::code
+        .globl  rotor_tail_call_return
+        .hidden rotor_tail_call_return
+rotor_tail_call_return:
 3:      mov     r10, [rbp - 16]
         test    r10, r10
         je      6f

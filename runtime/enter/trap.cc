@@ -25,6 +25,7 @@ const char* to_string(TrapKind kind) {
     case TrapKind::indirect_call_type_mismatch: return "indirect call type mismatch";
     case TrapKind::null_reference: return "null reference";
     case TrapKind::null_function_reference: return "null function reference";
+    case TrapKind::null_exception_reference: return "null exception reference";
     case TrapKind::unaligned_atomic: return "unaligned atomic";
     case TrapKind::expected_shared_memory: return "expected shared memory";
     case TrapKind::stack_overflow: return "call stack exhausted";

@@ -7,7 +7,7 @@
 namespace rotor {
 
 const char* kind_name(const ExternType& type) {
-  static constexpr const char* kNames[] = {"func", "table", "memory", "global"};
+  static constexpr const char* kNames[] = {"func", "table", "memory", "global", "tag"};
   return kNames[type.index()];
 }
 
@@ -29,6 +29,11 @@ struct ToText {
   }
   std::string operator()(const GlobalType& type) const {
     return type.is_mutable ? fmt::format("global (mut {})", to_string(type.value)) : "global " + to_string(type.value);
+  }
+  std::string operator()(const TagType& type) const {
+    std::string text = "tag [";
+    for (size_t i = 0; i < type.params.size(); ++i) text += (i == 0 ? "" : " ") + to_string(type.params[i]);
+    return text + "]";
   }
 };
 
@@ -65,6 +70,7 @@ ExternType extern_type_of(const wasm::Module& module, EngineTypes types, wasm::E
     case wasm::ExternKind::table: return engine_type(module.tables[index].type, types);
     case wasm::ExternKind::memory: return module.memories[index];
     case wasm::ExternKind::global: return engine_type(module.globals[index].type, types);
+    case wasm::ExternKind::tag: return TagType{types[raw(module.tags[index])]->type.params};
   }
   return {};
 }
@@ -75,6 +81,7 @@ ExternType extern_type_of(const wasm::Import& import, EngineTypes types) {
     case wasm::ExternKind::table: return engine_type(std::get<TableType>(import.desc), types);
     case wasm::ExternKind::memory: return std::get<MemoryType>(import.desc);
     case wasm::ExternKind::global: return engine_type(std::get<GlobalType>(import.desc), types);
+    case wasm::ExternKind::tag: return TagType{types[raw(std::get<wasm::TagDesc>(import.desc).type)]->type.params};
   }
   return {};
 }

@@ -45,6 +45,21 @@ bool InstanceImpl::has_memory_at(uintptr_t address) const {
   return std::ranges::any_of(memories, [&](const auto& memory) { return memory->contains(address); });
 }
 
+void InstanceImpl::mark_exceptions(ExceptionHeap::Marker& marker) const {
+  for (uint32_t index : module_impl().exception_globals()) marker.word(global_cell(index)->bits[0]);
+  for (const auto& table : tables) {
+    if (!table || !table->element().is_exn_ref()) continue;
+    for (uint64_t i = 0; i < table->size(); ++i) marker.word(*table->slots(i));
+  }
+}
+
+uint64_t InstanceImpl::exception_places() const {
+  uint64_t places = module_impl().exception_globals().size();
+  for (const auto& table : tables)
+    if (table && table->element().is_exn_ref()) places += table->size();
+  return places;
+}
+
 InstanceImpl::~InstanceImpl() {
   release_memories();
   std::free(context);
@@ -53,6 +68,7 @@ InstanceImpl::~InstanceImpl() {
 void InstanceImpl::retire() {
   release_memories();
   tables.clear();
+  tags.clear();
   globals.clear();
   options = {};
   // What results of more values were passed through is the guest's.
@@ -94,6 +110,7 @@ Extern InstanceImpl::extern_of(const wasm::Export& item) {
     case wasm::ExternKind::table: return detail::Access::handle<Table>(tables[item.index]);
     case wasm::ExternKind::memory: return detail::Access::handle<Memory>(memories[item.index]);
     case wasm::ExternKind::global: return detail::Access::handle<Global>(global(item.index));
+    case wasm::ExternKind::tag: return detail::Access::handle<Tag>(tags[item.index]);
   }
   return {};
 }
@@ -125,7 +142,7 @@ uint32_t InstanceImpl::func_index(const code::FuncRef& ref) const {
 }
 
 Result<uint32_t> InstanceImpl::export_of_kind(std::string_view name, wasm::ExternKind kind) const {
-  static constexpr const char* kKinds[] = {"func", "table", "memory", "global"};
+  static constexpr const char* kKinds[] = {"func", "table", "memory", "global", "tag"};
   auto index = module_impl().find_export(name);
   if (!index) return fail(ErrorKind::not_found, fmt::format("no export \"{}\"", printable_name(name)));
   const wasm::Export& item = module_impl().wasm().exports[*index];
@@ -150,6 +167,11 @@ Result<Memory> InstanceImpl::get_memory(std::string_view name) const {
 Result<Global> InstanceImpl::get_global(std::string_view name) {
   ROTOR_TRY(uint32_t index, export_of_kind(name, wasm::ExternKind::global));
   return detail::Access::handle<Global>(global(index));
+}
+
+Result<Tag> InstanceImpl::get_tag(std::string_view name) const {
+  ROTOR_TRY(uint32_t index, export_of_kind(name, wasm::ExternKind::tag));
+  return detail::Access::handle<Tag>(tags[index]);
 }
 
 Result<Memory> InstanceImpl::memory0() const {
@@ -275,6 +297,11 @@ Result<Global> Instance::get_global(std::string_view name) const {
   return impl_->get_global(name);
 }
 
+Result<Tag> Instance::get_tag(std::string_view name) const {
+  if (!impl_) return empty();
+  return impl_->get_tag(name);
+}
+
 Result<Memory> Instance::memory0() const {
   if (!impl_) return empty();
   return impl_->memory0();
@@ -299,6 +326,16 @@ Result<void> Instance::each_extern_ref(const std::function<void(ExternRef)>& vis
     if (!wasm.globals[i].type.value.is_extern_ref()) continue;
     if (uint64_t bits = impl_->global_cell(i)->bits[0]) visit(ExternRef{bits});
   }
+  // Exceptions that the guest refers to carry some, and others are gone soon.
+  runtime::ExceptionHeap* exceptions = impl_->group->made_exceptions();
+  if (!exceptions) return {};
+  exceptions->for_each([&](runtime::ExceptionObject& exception) {
+    const uint64_t* word = exception.payload();
+    for (ValType type : exception.tag->type.type.params) {
+      if (type.is_extern_ref() && *word) visit(ExternRef{*word});
+      word += code::kResultStride / sizeof(uint64_t);
+    }
+  });
   return {};
 }
 

@@ -16,6 +16,7 @@
 #include "runtime/store/memory.h"
 #include "runtime/store/spare_instances.h"
 #include "runtime/store/table.h"
+#include "runtime/store/tag.h"
 
 namespace rotor::runtime {
 
@@ -35,6 +36,8 @@ class InstanceImpl final : public GroupMember {
   bool uses_floats() const override { return module_impl().uses_floats(); }
   void use(code::Activation& activation) override { context->activation = &activation; }
   bool has_memory_at(uintptr_t address) const override;
+  void mark_exceptions(ExceptionHeap::Marker& marker) const override;
+  uint64_t exception_places() const override;
 
   const ModuleImpl& module_impl() const { return impl_of(module); }
   template <class T>
@@ -59,6 +62,7 @@ class InstanceImpl final : public GroupMember {
   Result<Table> get_table(std::string_view name) const;
   Result<Memory> get_memory(std::string_view name) const;
   Result<Global> get_global(std::string_view name);
+  Result<Tag> get_tag(std::string_view name) const;
   Result<Memory> memory0() const;
   std::vector<Memory> all_memories() const;
   InstanceUsage usage() const;
@@ -81,6 +85,7 @@ class InstanceImpl final : public GroupMember {
   code::Context* context = nullptr;
   std::vector<std::shared_ptr<MemoryImpl>> memories;
   std::vector<std::shared_ptr<TableImpl>> tables;
+  std::vector<std::shared_ptr<const TagImpl>> tags;
   std::shared_ptr<InstanceBudget> budget;  ///< of the memories and tables that it defines
   std::vector<bool> dropped_data;
   std::vector<bool> dropped_elements;

@@ -83,6 +83,9 @@ class Instantiation {
   Result<void> bind_imports() {
     instance_.memories.resize(wasm_.memories.size());
     instance_.tables.resize(wasm_.tables.size());
+    instance_.tags.resize(wasm_.tags.size());
+    for (uint32_t i = wasm_.imported_tags; i < wasm_.tags.size(); ++i)
+      set_tag(i, std::make_shared<const TagImpl>(module_.canonical_type(wasm_.tags[i]), module_.keep()));
     if (wasm_.imported_globals) instance_.globals.resize(wasm_.globals.size());
     // A spare instance has its host functions, and imports nothing else but memories.
     const bool is_spare = instance_.has_func_refs;
@@ -132,13 +135,19 @@ class Instantiation {
     if (auto* table = std::get_if<Table>(&item)) {
       auto impl = detail::Access::lock(*table);
       if (!impl) return stale();
-      if (impl->element().is_func_ref() || impl->tie.group()) ROTOR_CHECK(impl->tie.join(*instance_.group));
+      if (impl->element().is_func_ref() || impl->element().is_exn_ref() || impl->tie.group())
+        ROTOR_CHECK(impl->tie.join(*instance_.group));
       set_table(next_table_++, impl->shared_from_this());
+      return {};
+    }
+    if (auto* tag = std::get_if<Tag>(&item)) {
+      set_tag(next_tag_++, detail::Access::impl(*tag));
       return {};
     }
     auto impl = detail::Access::lock(std::get<Global>(item));
     if (!impl) return stale();
-    if (impl->type().value.is_func_ref() || impl->tie.group()) ROTOR_CHECK(impl->tie.join(*instance_.group));
+    if (impl->type().value.is_func_ref() || impl->type().value.is_exn_ref() || impl->tie.group())
+      ROTOR_CHECK(impl->tie.join(*instance_.group));
     *instance_.at<code::GlobalCell*>(layout_.imported_global(next_global_)) = impl->cell();
     instance_.globals[next_global_++] = impl->shared_from_this();
     return {};
@@ -163,6 +172,11 @@ class Instantiation {
   void set_table(uint32_t index, std::shared_ptr<TableImpl> table) {
     *instance_.at<code::TableDef*>(layout_.table(index)) = table->def();
     instance_.tables[index] = std::move(table);
+  }
+
+  void set_tag(uint32_t index, std::shared_ptr<const TagImpl> tag) {
+    *instance_.at<const TagImpl*>(layout_.tag(index)) = tag.get();
+    instance_.tags[index] = std::move(tag);
   }
 
   Result<void> allocate_memories() {
@@ -314,7 +328,7 @@ class Instantiation {
   const ModuleImpl& module_;
   const wasm::Module& wasm_;
   const code::ContextLayout& layout_;
-  uint32_t next_func_ = 0, next_host_ = 0, next_memory_ = 0, next_table_ = 0, next_global_ = 0;
+  uint32_t next_func_ = 0, next_host_ = 0, next_memory_ = 0, next_table_ = 0, next_global_ = 0, next_tag_ = 0;
 };
 
 }  // namespace

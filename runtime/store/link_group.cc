@@ -1,5 +1,7 @@
 #include "runtime/store/link_group.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cassert>
 
@@ -216,6 +218,8 @@ void LinkGroup::free_members() {
   // Destructors of host functions may run the embedder's code, which sees a dead group.
   std::vector<GroupMember*> members = std::exchange(members_, {});
   for (GroupMember* member : members) member->retire();
+  // The host may hold some, and with them the group.
+  if (exceptions_) exceptions_->collect([](ExceptionHeap::Marker&) {});
 }
 
 namespace {
@@ -246,6 +250,7 @@ bool LinkGroup::drop_only_owner(const std::shared_ptr<LinkGroup>& group) {
   assert(group->owners_.load() == 1);
   group->holder_.store(kFreed, std::memory_order_relaxed);
   group->members_.clear();
+  group->exceptions_.reset();  // the host holds none: it would hold the group
   return true;
 }
 
@@ -256,6 +261,8 @@ bool LinkGroup::renew(const std::shared_ptr<LinkGroup>& group) {
   g.delivered_ = false;
   g.unsettled_.store(false, std::memory_order_relaxed);
   g.activation_.stack_limit.store(0, std::memory_order_relaxed);
+  g.activation_.thrown = {};
+  g.exceptions_.reset();
   g.owners_.store(1, std::memory_order_relaxed);
   g.stop_.store(0, std::memory_order_relaxed);
   g.running_limit_ = 0;
@@ -311,6 +318,7 @@ Result<void> LinkGroup::absorb(LinkGroup& into, LinkGroup& from) {
   }
   from.members_.clear();
   into.owners_ += from.owners_.load();
+  if (from.exceptions_) into.exceptions().absorb(*from.exceptions_);
   into.depth_ += std::exchange(from.depth_, 0);
   into.stays_ += std::exchange(from.stays_, 0);
   from.parent_kept_ = into.shared_from_this();
@@ -382,10 +390,69 @@ void LinkGroup::withdraw_stop(uint32_t bits) {
   set_stop((stop & ~bits) | kWithdrawn);
 }
 
+ExceptionHeap& LinkGroup::exceptions() {
+  std::unique_ptr<ExceptionHeap>& heap = root().exceptions_;
+  if (!heap) heap = std::make_unique<ExceptionHeap>();
+  return *heap;
+}
+
+Result<uint64_t> LinkGroup::take_exception(const code::Thrown& thrown, uint64_t limit_bytes) {
+  LinkGroup& group = root();
+  ExceptionHeap& heap = group.exceptions();
+  if (heap.is_due() || heap.bytes() >= limit_bytes) group.collect_within_call();
+  if (heap.bytes() >= limit_bytes)
+    return fail(ErrorKind::limit, fmt::format("the guest refers to exceptions of {} bytes, over exception_bytes = {}",
+                                              heap.bytes(), limit_bytes));
+  auto* tag = static_cast<const TagImpl*>(thrown.tag);
+  ExceptionObject* made = heap.add(tag->shared_from_this(), this, thrown.payload);
+  if (!made) return fail(ErrorKind::io, "no memory for an exception");
+  group.unsettled_.store(true, std::memory_order_relaxed);
+  return made->bits();
+}
+
+bool LinkGroup::collect_between_calls() {
+  // What a collection looks at is paid for by the calls since the last one and what they made: tables may have many
+  // elements, and exceptions that are kept may be many.
+  constexpr uint64_t kPlacesACall = 4096, kPlacesEach = 64;
+  uint64_t places = exceptions_->count();
+  for (const GroupMember* member : members_) places += member->exception_places();
+  exceptions_->calls_put_off++;
+  if (places > kPlacesACall * exceptions_->calls_put_off + kPlacesEach * exceptions_->made()) return false;
+  exceptions_->collect([&](ExceptionHeap::Marker& marker) {
+    for (const GroupMember* member : members_) member->mark_exceptions(marker);
+  });
+  return true;
+}
+
+[[gnu::noinline]] void LinkGroup::collect_within_call() {
+  // The registers that callers may have references in lie on the stack, too.
+  __builtin_unwind_init();
+  const auto here = reinterpret_cast<uintptr_t>(__builtin_frame_address(0));
+  uintptr_t low = 0, high = 0;
+  __asm__("mov %%rsp, %0" : "=r"(low));
+  const ThreadState& thread = t_thread;
+  const bool own_stack = here >= thread.stack_low && here < thread.stack_high;
+  for (const EntryRecord* record = thread.top; record; record = record->previous) {
+    if (&record->group->root() != this) continue;
+    // Where a call left one stack for another, it is not known how far down the first one goes.
+    if (!own_stack || record->frame() < here || record->frame() >= thread.stack_high) return;
+    high = record->frame();
+  }
+  exceptions_->collect([&](ExceptionHeap::Marker& marker) {
+    for (const GroupMember* member : members_) member->mark_exceptions(marker);
+    marker.stack(low, high);
+    const code::Thrown& thrown = activation_.thrown;
+    if (!thrown.tag) return;
+    for (uint32_t i = 0; i < payload_words(static_cast<const TagImpl*>(thrown.tag)->type); ++i)
+      marker.word(thrown.payload[i]);
+  });
+}
+
 /// Called when the inside thread leaves: the interrupt that ended its calls is over.
 void LinkGroup::settle() {
+  const bool is_put_off = exceptions_ && exceptions_->made() && !collect_between_calls();
   std::lock_guard lock(mutex_);
-  unsettled_.store(false);
+  unsettled_.store(is_put_off);
   set_stop(stop_.load() & ~(std::exchange(delivered_, false) ? kWithdrawn | kInterrupt : kWithdrawn));
 }
 

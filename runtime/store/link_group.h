@@ -49,6 +49,7 @@
 #include "runtime/enter/thread.h"
 #include "runtime/stop/watchdog.h"
 #include "runtime/store/bias.h"
+#include "runtime/store/exceptions.h"
 
 namespace rotor::runtime {
 
@@ -66,6 +67,10 @@ class GroupMember {
   virtual void use(code::Activation& activation) = 0;
   /// Returns whether the address lies in the reservation of one of its memories. Async-signal-safe.
   virtual bool has_memory_at(uintptr_t address) const = 0;
+  /// Marks the exceptions that its tables and globals, defined or imported, refer to.
+  virtual void mark_exceptions(ExceptionHeap::Marker& marker) const = 0;
+  /// Returns how many places that looks at.
+  virtual uint64_t exception_places() const = 0;
 };
 
 /// A thread's wait for something, inside a group. It lies on that thread's stack.
@@ -176,6 +181,12 @@ class LinkGroup final : public Watched, public std::enable_shared_from_this<Link
   /// Returns whether a member's code depends on the processor's floating-point control. Pre: this is a root.
   bool uses_floats() const { return uses_floats_; }
   std::span<GroupMember* const> members() { return root().members_; }
+  code::Activation& activation() { return root().activation_; }
+  /// Returns the group's exceptions, for which there is nothing before somebody asks.
+  ExceptionHeap& exceptions();
+  ExceptionHeap* made_exceptions() { return root().exceptions_.get(); }
+  /// Makes a value of what is thrown. Errors: limit (`limit_bytes` of exceptions are referred to), io.
+  Result<uint64_t> take_exception(const code::Thrown& thrown, uint64_t limit_bytes);
   /// Pre: no other thread knows the group yet.
   void add_member(GroupMember* member);
   void add_owner();
@@ -269,6 +280,11 @@ class LinkGroup final : public Watched, public std::enable_shared_from_this<Link
   template <class Action>
   auto locked(Action&& action);
   void settle();
+  /// Frees the exceptions that are not referred to, while no call of the group is under way. Returns false if that was
+  /// put off to the end of a later call.
+  bool collect_between_calls();
+  /// Does so within a call, if the stack of all of the group's calls is known.
+  void collect_within_call();
   bool change_limit(uint64_t stack_limit);
   void restore_limit(uint64_t stack_limit);
   // Pre for these: mutex_ is held, and this is a root.
@@ -292,6 +308,7 @@ class LinkGroup final : public Watched, public std::enable_shared_from_this<Link
   std::atomic<bool> unsettled_{false};  ///< leaving has to look at stop_
   code::Activation activation_;
   std::vector<GroupMember*> members_;
+  std::unique_ptr<ExceptionHeap> exceptions_;
 
   memory::ForkMutex mutex_;  ///< guards what follows; excludes drops, stops and merges
   std::atomic<uint32_t> owners_{1};

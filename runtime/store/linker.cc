@@ -89,6 +89,15 @@ Result<void> check_import(const Extern& item, const ModuleImpl& module, uint32_t
                             "defines it can use",
                             import_text(wanted)));
   }
+  if (auto* tag = std::get_if<Tag>(&item)) {
+    const auto& impl = detail::Access::impl(*tag);
+    if (!impl) return stale(wanted);
+    ROTOR_CHECK(check_type(tag->type(), wanted));
+    // As with functions, types that are written alike may be two; those of two engines are.
+    if (&impl->type == &module.canonical_type(std::get<wasm::TagDesc>(module.wasm().imports[import].desc).type))
+      return {};
+    return incompatible(wanted, tag->type());
+  }
   auto impl = detail::Access::lock(std::get<Global>(item));
   if (!impl) return stale(wanted);
   ROTOR_CHECK(check_engine(impl->type().value, impl->engine(), module, import));
@@ -185,7 +194,7 @@ std::vector<std::string> InstancePre::shared_state() const {
   std::vector<std::string> names;
   for (size_t i = 0; i < impl_->imports.size(); ++i) {
     const auto* item = std::get_if<Extern>(&impl_->imports[i]);
-    if (!item || std::holds_alternative<Func>(*item)) continue;
+    if (!item || std::holds_alternative<Func>(*item) || std::holds_alternative<Tag>(*item)) continue;
     if (const auto* global = std::get_if<Global>(item); global && !global->type().is_mutable) continue;
     const ImportInfo& import = module().imports()[i];
     names.push_back(import.module + "." + import.name);

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <xxhash.h>
 
+#include <algorithm>
+
 #include "code/abi.h"
 #include "runtime/access.h"
 #include "runtime/store/instance.h"
@@ -53,6 +55,7 @@ class Taking {
       ValType type = wasm_.globals[i].type.value;
       uint64_t bits = instance_.global_cell(i)->bits[0];
       if (is32(type)) bits = static_cast<uint32_t>(bits);
+      if (type.is_exn_ref() && bits) return holds_exception("global", i);
       if (type.is_func_ref()) {
         ROTOR_TRY(bits, offset_of(bits, "global", i));
       }
@@ -66,12 +69,18 @@ class Taking {
     for (uint32_t i = 0; i < wasm_.tables.size(); ++i) {
       TableImpl& table = *instance_.tables[i];
       std::vector<uint64_t>& elements = snapshot.tables.emplace_back(table.slots(0), table.slots(table.size()));
+      if (table.element().is_exn_ref() && std::ranges::any_of(elements, [](uint64_t slot) { return slot != 0; }))
+        return holds_exception("table", i);
       if (!table.element().is_func_ref()) continue;
       for (uint64_t& element : elements) {
         ROTOR_TRY(element, offset_of(element, "table", i));
       }
     }
     return {};
+  }
+
+  static std::unexpected<Error> holds_exception(const char* what, uint32_t index) {
+    return fail(ErrorKind::unsupported, fmt::format("{} {} holds an exception", what, index));
   }
 
   Result<uint64_t> offset_of(uint64_t func_ref, const char* what, uint32_t index) const {

@@ -114,6 +114,13 @@ Result<uint64_t> slot_of_value(const Value& value, ValType wanted, const EngineI
     if (!group || !group->alive()) return fail(ErrorKind::stale_handle, "the function's instance is gone");
     ROTOR_CHECK(tie.join(*group));
   }
+  if (wanted.is_exn_ref() && !value.is_null()) {
+    // What no instance has is not looked through for exceptions that are referred to.
+    std::shared_ptr<LinkGroup> group = tie.group();
+    if (!group) return fail(ErrorKind::unsupported, "an exception for a table or global that no instance imports");
+    ROTOR_TRY(GroupEntry inside, GroupEntry::enter(group.get()));
+    return slot_of_exception(value, *group);
+  }
   if (slot_fits(value.bits(), wanted, engine)) return value.bits();
   return fail(ErrorKind::type_mismatch,
               fmt::format("{} for {}", slot_type_text(value.bits(), wanted), to_string(wanted)));

@@ -170,6 +170,7 @@ std::string value_text(const Value& value) {
     default: break;
   }
   if (value.is_null()) return "null";
+  if (value.type().is_exn_ref()) return "exn";
   return value.type().is_extern_ref() ? fmt::format("extern {}", value.bits() - 1) : "func";
 }
 

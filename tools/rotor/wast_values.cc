@@ -41,9 +41,9 @@ std::string feature_of(const HeapType& heap) {
   if (heap.is_concrete()) return {};
   switch (heap.abstract()) {
     case Abstract::func:
-    case Abstract::extern_: return {};
+    case Abstract::extern_:
     case Abstract::exn:
-    case Abstract::noexn: return "exceptions";
+    case Abstract::noexn: return {};
     default: return "gc";
   }
 }
@@ -51,6 +51,7 @@ std::string feature_of(const HeapType& heap) {
 /// Returns whether a reference can be of the heap type's hierarchy.
 bool is_of(const HeapType& heap, const Value& actual) {
   if (heap.is_concrete() || heap.abstract() == Abstract::func) return actual.type().is_func_ref();
+  if (heap.abstract() == Abstract::exn || heap.abstract() == Abstract::noexn) return actual.type().is_exn_ref();
   return actual.type().is_extern_ref();
 }
 

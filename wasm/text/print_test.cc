@@ -293,7 +293,7 @@ TEST(Print, Errors) {
   EXPECT_EQ(error_of(with({14, 0})), "8: malformed section id 14");
   EXPECT_EQ(error_of(with({1, 5, 1})), "9: length out of bounds");
   EXPECT_EQ(error_of(with({3, 2, 1, 0})), "12: function and code section have inconsistent lengths");
-  EXPECT_EQ(error_of(with({6, 5, 1, 0x7f, 0, 0x06, 0x0b})), "13: unsupported feature: exceptions");
+  EXPECT_EQ(error_of(with({6, 5, 1, 0x7f, 0, 0x06, 0x0b})), "13: unsupported feature: legacy-exceptions");
   EXPECT_EQ(error_of(with({6, 5, 1, 0x7f, 0, 0x27, 0x0b})), "13: illegal opcode 27");
 }
 

@@ -215,8 +215,8 @@ std::optional<Value> to_value(Environment& environment, ValType type, napi_value
     environment.raise_type_error("not a function of WebAssembly's" + std::string(type.nullable() ? ", nor null" : ""));
     return std::nullopt;
   }
-  if (type == ValType::v128) {
-    environment.raise_type_error("JavaScript has no v128");
+  if (type == ValType::v128 || type.is_exn_ref()) {
+    environment.raise_type_error("JavaScript has no " + to_string(type));
     return std::nullopt;
   }
   Slot slot = 0;
@@ -226,8 +226,8 @@ std::optional<Value> to_value(Environment& environment, ValType type, napi_value
 }
 
 napi_value from_value(Environment& environment, const Value& value, const Origin& origin) {
-  if (value.type() == ValType::v128) {
-    environment.raise_type_error("JavaScript has no v128");
+  if (value.type() == ValType::v128 || value.type().is_exn_ref()) {
+    environment.raise_type_error("JavaScript has no " + to_string(value.type()));
     return nullptr;
   }
   if (!value.type().is_func_ref()) return from_slot(environment, value.type(), value.bits());

@@ -202,6 +202,7 @@ bool Guest::take_import(napi_value holder, Import& import, uint32_t index, napi_
     link_if(global->global().type().value.is_func_ref());
     return true;
   }
+  if (std::holds_alternative<TagType>(import.type)) return false;  // JavaScript has none yet
   const auto& type = std::get<GlobalType>(import.type);
   napi_valuetype kind = napi_undefined;
   napi_typeof(env, value, &kind);
@@ -312,6 +313,7 @@ napi_value Guest::exports() {
     return value;
   };
   for (const ExportInfo& info : module_.exports()) {
+    if (std::holds_alternative<TagType>(info.type)) continue;
     auto item = instance_.get(info.name);
     if (!item) {
       environment.raise(item.error());
