@@ -1,5 +1,8 @@
 #include "wasm/body_reader.h"
 
+#include <string>
+
+#include "wasm/limits.h"
 #include "wasm/local_declarations.h"
 
 namespace rotor::wasm {
@@ -39,6 +42,8 @@ bool BodyReader::other_block_type(BlockSignature& out) {
     return fail_index(Message::unknown_type, start, static_cast<uint64_t>(index));
   }
   used_ |= feature_bit(Feature::multi_value);
+  if (!module_.is_func_type(TypeIndex(static_cast<uint32_t>(index))))
+    return fail_kind(start, static_cast<uint32_t>(index), "function");
   const FuncType& type = module_.func_type(TypeIndex(static_cast<uint32_t>(index)));
   out = {.params_data = type.params.data(),
          .params_count = static_cast<uint32_t>(type.params.size()),
@@ -88,11 +93,21 @@ bool BodyReader::func_index(FuncIndex& out) {
   return true;
 }
 
-bool BodyReader::func_type_index(TypeIndex& out) {
+bool BodyReader::func_type_index(TypeIndex& out) { return composite<FuncType>(out, "function") != nullptr; }
+
+bool BodyReader::fail_kind(uint64_t start, uint32_t type, const char* wanted) {
+  return fail_detail(Message::type_mismatch, start, "type " + std::to_string(type) + " is no " + wanted + " type");
+}
+
+const FieldType* BodyReader::field(const StructType& type) {
   uint32_t number = 0;
-  if (!index(number, module_.types.size(), Message::unknown_type)) return false;
-  out = TypeIndex(number);
-  return true;
+  return index(number, type.fields.size(), Message::unknown_field) ? &type.fields[number] : nullptr;
+}
+
+bool BodyReader::fixed_count(uint32_t& out) {
+  uint64_t start = offset();
+  if (!u32(out)) return false;
+  return out <= kMaxFixedElements || fail_limit(Message::limit_fixed_elements, start, out, kMaxFixedElements);
 }
 
 bool BodyReader::global_index(GlobalIndex& out) {

@@ -42,6 +42,15 @@ class BodyReader : public ByteReader {
   bool table_index(TableIndex& out);
   bool func_index(FuncIndex& out);
   bool func_type_index(TypeIndex& out);
+  /// Read the index of a struct or array type, and return the type; nullptr after an error.
+  const StructType* struct_type(TypeIndex& out) { return composite<StructType>(out, "struct"); }
+  const ArrayType* array_type(TypeIndex& out) { return composite<ArrayType>(out, "array"); }
+  /// Reads the index of a field, and returns the field; nullptr after an error.
+  const FieldType* field(const StructType& type);
+  /// Reads the number of operands of an array.new_fixed.
+  bool fixed_count(uint32_t& out);
+  /// Reads a heap type of an instruction.
+  bool heap_type(HeapType& out) { return read_heap_type(*this, scope(), out); }
   bool global_index(GlobalIndex& out);
   bool tag_index(TagIndex& out);
   /// Read segment indices, which are checked separately, with known(): the memory or table that follows is checked
@@ -79,6 +88,17 @@ class BodyReader : public ByteReader {
     return {.params_data = nullptr, .params_count = 0, .results_data = &kTypes[i], .results_count = 1};
   }
   bool other_block_type(BlockSignature& out);
+  bool fail_kind(uint64_t start, uint32_t type, const char* wanted);
+  template <class Composite>
+  const Composite* composite(TypeIndex& out, const char* kind) {
+    uint64_t start = offset();
+    uint32_t number = 0;
+    if (!index(number, module_.types.size(), Message::unknown_type)) return nullptr;
+    out = TypeIndex(number);
+    const auto* type = std::get_if<Composite>(&module_.types[number].composite);
+    if (!type) fail_kind(start, number, kind);
+    return type;
+  }
   bool index(uint32_t& out, size_t count, Message unknown) {
     uint64_t start = offset();
     if (!u32(out)) return false;

@@ -1,9 +1,12 @@
 #include "wasm/const_expr.h"
 
 #include <array>
+#include <span>
+#include <string>
 #include <utility>
 
 #include "wasm/limits.h"
+#include "wasm/subtypes.h"
 
 namespace rotor::wasm {
 
@@ -24,6 +27,18 @@ bool read_index(ByteReader& reader, uint64_t& out) {
   if (!reader.u32(index)) return false;
   out = index;
   return true;
+}
+
+bool use_gc(ByteReader& reader, const TypeScope& scope, uint64_t start) {
+  if (!(scope.enabled & feature_bit(Feature::gc))) return reader.fail_unsupported(Feature::gc, start);
+  scope.used |= feature_bit(Feature::gc);
+  return true;
+}
+
+bool read_fixed_count(ByteReader& reader, uint64_t& out) {
+  uint64_t start = reader.offset();
+  if (!read_index(reader, out)) return false;
+  return out <= kMaxFixedElements || reader.fail_limit(Message::limit_fixed_elements, start, out, kMaxFixedElements);
 }
 
 bool read_immediate(ByteReader& reader, const TypeScope& scope, uint64_t start, ConstInstr& out) {
@@ -71,50 +86,142 @@ bool read_immediate(ByteReader& reader, const TypeScope& scope, uint64_t start, 
       }
       scope.used |= feature_bit(Feature::extended_const);
       return true;
+    case Opcode::StructNew:
+    case Opcode::StructNewDefault:
+    case Opcode::ArrayNew:
+    case Opcode::ArrayNewDefault: return use_gc(reader, scope, start) && read_index(reader, out.bits);
+    case Opcode::ArrayNewFixed:
+      return use_gc(reader, scope, start) && read_index(reader, out.bits) && read_fixed_count(reader, out.high_bits);
+    case Opcode::RefI31:
+    case Opcode::AnyConvertExtern:
+    case Opcode::ExternConvertAny: return use_gc(reader, scope, start);
     default:
       if (is_plain_opcode(out.op)) return reader.fail(Message::constant_expression_required, start);
       return reader.fail_opcode(start, std::to_underlying(out.op));
   }
 }
 
-/// The type of an instruction's result, and the number of its operands.
-struct Effect {
-  ValType type;
-  uint32_t operands = 0;
-};
+/// Checks one expression: a machine over the types of its operands.
+class ConstChecker {
+ public:
+  ConstChecker(ErrorSlot& errors, const Module& module, const ConstExpr& expr, size_t visible_globals)
+      : errors_(errors), module_(module), expr_(expr), visible_globals_(visible_globals) {}
 
-bool effect_of(ErrorSlot& errors, const Module& module, const ConstExpr& expr, const ConstInstr& instr,
-               size_t visible_globals, Effect& out) {
-  switch (instr.op) {
-    case Opcode::I32Const: out = {ValType::i32}; return true;
-    case Opcode::I64Const: out = {ValType::i64}; return true;
-    case Opcode::F32Const: out = {ValType::f32}; return true;
-    case Opcode::F64Const: out = {ValType::f64}; return true;
-    case Opcode::V128Const: out = {ValType::v128}; return true;
-    case Opcode::RefNull: out = {instr.type}; return true;
-    case Opcode::RefFunc:
-      if (instr.bits >= module.funcs.size()) {
-        return errors.fail_index(Message::unknown_function, expr.offset, instr.bits);
-      }
-      // An imported or defined function's type is valid here: function types were checked first.
-      out = {module.ref_type(module.funcs[instr.bits])};
-      return true;
-    case Opcode::GlobalGet: {
-      if (instr.bits >= visible_globals) return errors.fail_index(Message::unknown_global, expr.offset, instr.bits);
-      const GlobalType& type = module.globals[instr.bits].type;
-      if (type.is_mutable) return errors.fail(Message::constant_expression_required, expr.offset);
-      out = {type.value};
-      return true;
-    }
-    case Opcode::I32Add:
-    case Opcode::I32Sub:
-    case Opcode::I32Mul: out = {ValType::i32, 2}; return true;
-    case Opcode::I64Add:
-    case Opcode::I64Sub:
-    case Opcode::I64Mul: out = {ValType::i64, 2}; return true;
-    default: return errors.fail(Message::constant_expression_required, expr.offset);
+  bool run(ValType wanted) {
+    for (const ConstInstr& instr : expr_.code)
+      if (!step(instr)) return false;
+    if (stack_.size() != 1 || !matches(module_, stack_[0], wanted))
+      return errors_.fail_stack(expr_.offset, std::array{wanted}, stack_);
+    return true;
   }
-}
+
+ private:
+  bool push(ValType type) {
+    stack_.push_back(type);
+    return true;
+  }
+  /// Takes operands of these types off the stack.
+  bool take(std::span<const ValType> wanted) {
+    if (stack_.size() < wanted.size()) return errors_.fail_stack(expr_.offset, wanted, stack_);
+    const auto actual = std::span(stack_).last(wanted.size());
+    for (size_t i = 0; i < wanted.size(); ++i)
+      if (!matches(module_, actual[i], wanted[i])) return errors_.fail_stack(expr_.offset, wanted, stack_);
+    stack_.resize(stack_.size() - wanted.size());
+    return true;
+  }
+  bool binary(ValType type) { return take(std::array{type, type}) && push(type); }
+
+  template <class Composite>
+  const Composite* type_of(const ConstInstr& instr) {
+    if (instr.bits >= module_.types.size()) {
+      errors_.fail_index(Message::unknown_type, expr_.offset, instr.bits);
+      return nullptr;
+    }
+    const auto* type = std::get_if<Composite>(&module_.types[instr.bits].composite);
+    if (!type)
+      errors_.fail_detail(Message::type_mismatch, expr_.offset,
+                          "type " + std::to_string(instr.bits) + " is of another kind");
+    return type;
+  }
+  bool default_of(const FieldType& field) {
+    if (unpacked(field).is_defaultable()) return true;
+    return errors_.fail_detail(Message::type_mismatch, expr_.offset, to_string(field.type) + " has no default value");
+  }
+  bool push_new(const ConstInstr& instr) {
+    return push(module_.ref_type(TypeIndex(static_cast<uint32_t>(instr.bits))));
+  }
+
+  bool structure(const ConstInstr& instr) {
+    const auto* type = type_of<StructType>(instr);
+    if (!type) return false;
+    std::vector<ValType> operands;
+    for (const FieldType& field : type->fields) {
+      if (instr.op == Opcode::StructNew)
+        operands.push_back(unpacked(field));
+      else if (!default_of(field))
+        return false;
+    }
+    return take(operands) && push_new(instr);
+  }
+  bool array(const ConstInstr& instr) {
+    const auto* type = type_of<ArrayType>(instr);
+    if (!type) return false;
+    const ValType element = unpacked(type->element);
+    if (instr.op == Opcode::ArrayNewFixed) return take(std::vector(instr.high_bits, element)) && push_new(instr);
+    if (!take(std::array{ValType::i32})) return false;
+    return (instr.op == Opcode::ArrayNew ? take(std::array{element}) : default_of(type->element)) && push_new(instr);
+  }
+  /// Converts between a reference of the host's and one of the guest's, null or not as it is.
+  bool convert(HeapType from, HeapType to) {
+    const bool nullable = stack_.empty() || stack_.back().nullable();
+    return take(std::array{ValType::ref(from, true)}) && push(ValType::ref(to, nullable));
+  }
+
+  bool step(const ConstInstr& instr) {
+    switch (instr.op) {
+      case Opcode::I32Const: return push(ValType::i32);
+      case Opcode::I64Const: return push(ValType::i64);
+      case Opcode::F32Const: return push(ValType::f32);
+      case Opcode::F64Const: return push(ValType::f64);
+      case Opcode::V128Const: return push(ValType::v128);
+      case Opcode::RefNull: return push(instr.type);
+      case Opcode::RefFunc:
+        if (instr.bits >= module_.funcs.size())
+          return errors_.fail_index(Message::unknown_function, expr_.offset, instr.bits);
+        // An imported or defined function's type is valid here: function types were checked first.
+        return push(module_.ref_type(module_.funcs[instr.bits]));
+      case Opcode::GlobalGet: {
+        if (instr.bits >= visible_globals_)
+          return errors_.fail_index(Message::unknown_global, expr_.offset, instr.bits);
+        const GlobalType& type = module_.globals[instr.bits].type;
+        if (type.is_mutable) return errors_.fail(Message::constant_expression_required, expr_.offset);
+        return push(type.value);
+      }
+      case Opcode::I32Add:
+      case Opcode::I32Sub:
+      case Opcode::I32Mul: return binary(ValType::i32);
+      case Opcode::I64Add:
+      case Opcode::I64Sub:
+      case Opcode::I64Mul: return binary(ValType::i64);
+      case Opcode::StructNew:
+      case Opcode::StructNewDefault: return structure(instr);
+      case Opcode::ArrayNew:
+      case Opcode::ArrayNewDefault:
+      case Opcode::ArrayNewFixed: return array(instr);
+      case Opcode::RefI31:
+        return take(std::array{ValType::i32}) && push(ValType::ref(HeapType::Abstract::i31, /*nullable=*/false));
+      case Opcode::AnyConvertExtern: return convert(HeapType::Abstract::extern_, HeapType::Abstract::any);
+      case Opcode::ExternConvertAny: return convert(HeapType::Abstract::any, HeapType::Abstract::extern_);
+      default: return errors_.fail(Message::constant_expression_required, expr_.offset);
+    }
+  }
+
+  ErrorSlot& errors_;
+  const Module& module_;
+  const ConstExpr& expr_;
+  const size_t visible_globals_;
+  std::vector<ValType> stack_;
+};
 
 }  // namespace
 
@@ -136,23 +243,7 @@ bool read_const_expr(ByteReader& reader, const TypeScope& scope, ConstExpr& out)
 
 bool check_const_expr(ErrorSlot& errors, const Module& module, const ConstExpr& expr, ValType wanted,
                       size_t visible_globals) {
-  const std::array<ValType, 1> want = {wanted};
-  std::vector<ValType> stack;
-  for (const ConstInstr& instr : expr.code) {
-    Effect effect;
-    if (!effect_of(errors, module, expr, instr, visible_globals, effect)) return false;
-    if (effect.operands == 2) {
-      const std::array<ValType, 2> operands = {effect.type, effect.type};
-      size_t have = stack.size();
-      if (have < 2 || stack[have - 1] != effect.type || stack[have - 2] != effect.type) {
-        return errors.fail_stack(expr.offset, operands, stack);
-      }
-      stack.resize(have - 2);
-    }
-    stack.push_back(effect.type);
-  }
-  if (stack.size() != 1 || !matches(stack[0], wanted)) return errors.fail_stack(expr.offset, want, stack);
-  return true;
+  return ConstChecker(errors, module, expr, visible_globals).run(wanted);
 }
 
 }  // namespace rotor::wasm

@@ -13,6 +13,7 @@
 #include "rotor/config.h"
 #include "wasm/body_reader.h"
 #include "wasm/body_sink.h"
+#include "wasm/decode_gc.h"
 #include "wasm/features.h"
 #include "wasm/limits.h"
 #include "wasm/module.h"
@@ -23,14 +24,14 @@ namespace rotor::wasm {
 
 /// Decodes and validates bodies of one module, one after another.
 template <class Sink>
-class BodyDecoder {
+class BodyDecoder : private GcDecoder<BodyDecoder<Sink>> {
  public:
   using Value = typename Sink::Value;
   using Control = typename Sink::Control;
 
   /// Module and bytes must outlive the decoder.
   BodyDecoder(const Module& module, std::span<const uint8_t> bytes, const Features& features)
-      : module_(module), reader_(module, bytes, features), state_(reader_, locals_) {}
+      : module_(module), reader_(module, bytes, features), state_(module, reader_, locals_) {}
   BodyDecoder(const BodyDecoder&) = delete;
   BodyDecoder& operator=(const BodyDecoder&) = delete;
 
@@ -51,7 +52,9 @@ class BodyDecoder {
 
  private:
   template <Opcode op>
-  using Is = std::integral_constant<Opcode, op>;
+  using Is = IsOpcode<op>;
+  friend class GcDecoder<BodyDecoder>;
+  using GcDecoder<BodyDecoder>::on;
 
   bool function(FuncIndex func) {
     const FunctionBody& body = module_.bodies[raw(func) - module_.imported_funcs];
@@ -85,8 +88,6 @@ class BodyDecoder {
     switch (static_cast<Opcode>(code)) {
 #define ROTOR_CASE_ON(code, Name, text, immediate, signature, feature) \
   case Opcode::Name: return reader_.template use<Feature::feature>() && on(Is<Opcode::Name>());
-#define ROTOR_CASE_UNSUPPORTED(code, Name, text, immediate, signature, feature) \
-  case Opcode::Name: return reader_.fail_unsupported(Feature::feature, offset);
 #define ROTOR_CASE(handler, Op, Name, signature, feature, ...) \
   case Opcode::Name:                                           \
     return reader_.template use<Feature::feature>() &&         \
@@ -118,7 +119,7 @@ class BodyDecoder {
 #define ROTOR_OP_FUNCTION_REF ROTOR_CASE_ON
 #define ROTOR_OP_WIDE ROTOR_CASE_ON
 #define ROTOR_OP_EXCEPTION ROTOR_CASE_ON
-#define ROTOR_OP_GC ROTOR_CASE_UNSUPPORTED
+#define ROTOR_OP_GC ROTOR_CASE_ON
 #define ROTOR_OP_SIMD_CONST ROTOR_CASE_ON
 #define ROTOR_OP_SIMD_SHUFFLE ROTOR_CASE_ON
 #define ROTOR_OP_SIMD_LOAD(code, Name, text, immediate, signature, feature) \
@@ -136,7 +137,6 @@ class BodyDecoder {
 #define ROTOR_OP_SIMD_NUMERIC(code, Name, text, immediate, signature, feature) \
   ROTOR_CASE(simd_numeric, SimdNumericOp, Name, signature, feature)
 #include "wasm/opcodes.def"
-#undef ROTOR_CASE_UNSUPPORTED
 #undef ROTOR_CASE_ON
 #undef ROTOR_CASE
     }
@@ -144,6 +144,9 @@ class BodyDecoder {
   }
 
   bool live() const { return state_.live(); }
+  bool all_match(std::span<const ValType> actual, std::span<const ValType> wanted) const {
+    return std::ranges::equal(actual, wanted, [this](ValType a, ValType b) { return matches(module_, a, b); });
+  }
 
   /// Replaces the topmost `operands` by one result.
   bool replace(uint32_t operands, ValType type, Value value) {
@@ -350,7 +353,7 @@ class BodyDecoder {
     auto& frame = state_.frame();
     if (!state_.check_block_end()) return false;
     const BlockSignature& type = frame.type;
-    if (frame.kind == FrameKind::if_ && !std::ranges::equal(type.params(), type.results(), matches)) {
+    if (frame.kind == FrameKind::if_ && !all_match(type.params(), type.results())) {
       return reader_.fail_detail(Message::type_mismatch, state_.offset(),
                                  "an if without else must have the same parameters and results");
     }
@@ -463,7 +466,7 @@ class BodyDecoder {
   bool indirect_callee(TypeIndex& type_index, TableIndex& table, Value& index) {
     if (!reader_.func_type_index(type_index) || !reader_.table_index(table)) return false;
     ValType element = table_type(table);
-    if (!matches(element, ValType::funcref)) return fail_element(element, ValType::funcref);
+    if (!matches(module_, element, ValType::funcref)) return fail_element(element, ValType::funcref);
     if (!require_one(index_type(table))) return false;
     index = state_.top();
     state_.drop(1);
@@ -484,7 +487,7 @@ class BodyDecoder {
   /// and makes the rest of the block unreachable.
   template <class Emit>
   bool tail_call(const FuncType& type, Emit&& emit) {
-    if (!std::ranges::equal(type.results, type_->results, matches)) {
+    if (!all_match(type.results, type_->results)) {
       return reader_.fail_detail(Message::type_mismatch, state_.offset(),
                                  "the callee's results are not the function's");
     }
@@ -599,7 +602,7 @@ class BodyDecoder {
     passed_.clear();
     if (out.type) passed_ = out.type->params;
     if (out.takes_ref) passed_.push_back(ValType::exnref.non_null());
-    if (!std::ranges::equal(passed_, target->label_types(), matches)) {
+    if (!all_match(passed_, target->label_types())) {
       return reader_.fail_detail(Message::type_mismatch, start,
                                  "the label takes other operands than the clause passes");
     }
@@ -844,7 +847,7 @@ class BodyDecoder {
     TableIndex table{};
     if (!reader_.elem_index(segment) || !reader_.table_index(table) || !reader_.known(segment)) return false;
     ValType type = module_.elements[raw(segment)].type;
-    if (!matches(type, table_type(table))) return fail_element(type, table_type(table));
+    if (!matches(module_, type, table_type(table))) return fail_element(type, table_type(table));
     if (!require_init(index_type(table))) return false;
     auto args = state_.window(3);
     if (live()) sink_->table_init(table, segment, args[0], args[1], args[2]);
@@ -859,7 +862,7 @@ class BodyDecoder {
   bool on(Is<Opcode::TableCopy>) {
     TableIndex dst{}, src{};
     if (!reader_.table_index(dst) || !reader_.table_index(src)) return false;
-    if (!matches(table_type(src), table_type(dst))) return fail_element(table_type(src), table_type(dst));
+    if (!matches(module_, table_type(src), table_type(dst))) return fail_element(table_type(src), table_type(dst));
     if (!require_copy(index_type(dst), index_type(src))) return false;
     auto args = state_.window(3);
     if (live()) sink_->table_copy(dst, src, args[0], args[1], args[2]);

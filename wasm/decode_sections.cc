@@ -4,6 +4,7 @@
 
 #include "wasm/limits.h"
 #include "wasm/module_decoder.h"
+#include "wasm/subtypes.h"
 
 namespace rotor::wasm {
 
@@ -35,30 +36,35 @@ bool ModuleDecoder::count(uint32_t& out, size_t have, Message too_many, uint32_t
 }
 
 bool ModuleDecoder::type_section() {
-  uint32_t types = 0;
-  if (!count(types, 0, Message::limit_types, kMaxTypes)) return false;
-  module_.types.reserve(types);
-  module_.rec_groups.reserve(types);
-  module_.canonical_types.reserve(types);
-  for (uint32_t i = 0; i < types; ++i) {
-    uint64_t start = reader_.offset();
-    uint8_t form = 0;
-    if (!reader_.u8(form)) return false;
-    switch (form) {
-      case 0x60: break;
-      case 0x4e:  // rec
-      case 0x4f:  // sub final
-      case 0x50:  // sub
-      case 0x5e:  // array
-      case 0x5f: return reader_.fail_unsupported(Feature::gc, start);
-      default: return reader_.fail(Message::malformed_type_form, start);
-    }
-    // A type may refer to itself: it is there before it is read.
-    module_.types.emplace_back();
-    module_.canonical_types.push_back(TypeIndex(i));
-    if (!types_.func_type(std::get<FuncType>(module_.types[i].composite))) return false;
-    canonicalise({.first = i, .count = 1});
+  uint32_t groups = 0;
+  if (!count(groups, 0, Message::limit_types, kMaxTypes)) return false;
+  module_.types.reserve(groups);
+  module_.rec_groups.reserve(groups);
+  module_.canonical_types.reserve(groups);
+  for (uint32_t i = 0; i < groups; ++i)
+    if (!rec_group()) return false;
+  return true;
+}
+
+bool ModuleDecoder::rec_group() {
+  const uint64_t start = reader_.offset();
+  const auto first = static_cast<uint32_t>(module_.types.size());
+  uint32_t types = 1;
+  if (reader_.peek() == 0x4e) {
+    if (!(scope_.enabled & feature_bit(Feature::gc))) return reader_.fail_unsupported(Feature::gc, start);
+    use(Feature::gc);
+    if (!reader_.skip(1) || !count(types, first, Message::limit_types, kMaxTypes)) return false;
+  } else if (first == kMaxTypes) {
+    return reader_.fail_limit(Message::limit_types, start, first + 1, kMaxTypes);
   }
+  // Types may refer to themselves and, in a group, to each other: they are there before they are read.
+  module_.types.resize(first + types);
+  for (uint32_t i = 0; i < types; ++i) module_.canonical_types.push_back(TypeIndex(first + i));
+  for (uint32_t i = 0; i < types; ++i)
+    if (!types_.sub_type(module_.types[first + i], first + i)) return false;
+  if (types != 0) canonicalise({.first = first, .count = types});
+  for (uint32_t i = 0; i < types; ++i)
+    if (!check_supertype(reader_, module_, TypeIndex(first + i), start)) return false;
   return true;
 }
 
@@ -73,7 +79,10 @@ void ModuleDecoder::canonicalise(RecGroup group) {
   };
   for (uint32_t i = 0; i < group.count; ++i) {
     module_.canonical_types[group.first + i] = TypeIndex(canonical + i);
-    for_each_type(module_.types[group.first + i].composite, [&](ValType& type) { type = canonical_of(type); });
+    SubType& type = module_.types[group.first + i];
+    for_each_type(type.composite, [&](ValType& value) { value = canonical_of(value); });
+    for (TypeIndex& supertype : type.supertypes)
+      if (raw(supertype) >= group.first) supertype = TypeIndex(raw(supertype) - group.first + canonical);
   }
 }
 

@@ -1,6 +1,7 @@
 #include "wasm/decode_types.h"
 
 #include <algorithm>
+#include <iterator>
 
 #include "wasm/limits.h"
 
@@ -8,11 +9,30 @@ namespace rotor::wasm {
 
 namespace {
 
-/// Returns the proposal that brought a one-byte code of a heap type; mvp if it is no such code.
-Feature heap_type_feature(uint8_t code) {
-  if (code >= 0x6a && code <= 0x6e) return Feature::gc;  // array, struct, i31, eq, any
-  if (code >= 0x71 && code <= 0x73) return Feature::gc;  // none, noextern, nofunc
-  return Feature::mvp;
+/// An abstract heap type, by its one-byte code.
+struct AbstractCode {
+  uint8_t code;
+  HeapType::Abstract type;
+  Feature feature;  ///< the proposal that brought it
+};
+constexpr AbstractCode kAbstractCodes[] = {
+    {0x70, HeapType::Abstract::func, Feature::reference_types},
+    {0x6f, HeapType::Abstract::extern_, Feature::reference_types},
+    {0x69, HeapType::Abstract::exn, Feature::exceptions},
+    {0x74, HeapType::Abstract::noexn, Feature::exceptions},
+    {0x6e, HeapType::Abstract::any, Feature::gc},
+    {0x6d, HeapType::Abstract::eq, Feature::gc},
+    {0x6c, HeapType::Abstract::i31, Feature::gc},
+    {0x6b, HeapType::Abstract::struct_, Feature::gc},
+    {0x6a, HeapType::Abstract::array, Feature::gc},
+    {0x71, HeapType::Abstract::none, Feature::gc},
+    {0x72, HeapType::Abstract::noextern, Feature::gc},
+    {0x73, HeapType::Abstract::nofunc, Feature::gc},
+};
+
+const AbstractCode* find_abstract(int64_t code) {
+  const auto found = std::ranges::find(kAbstractCodes, code, &AbstractCode::code);
+  return found == std::end(kAbstractCodes) ? nullptr : found;
 }
 
 bool use(ByteReader& reader, const TypeScope& scope, Feature feature, uint64_t offset) {
@@ -21,32 +41,17 @@ bool use(ByteReader& reader, const TypeScope& scope, Feature feature, uint64_t o
   return true;
 }
 
-bool fail_heap_type(ByteReader& reader, uint64_t start, uint8_t code, Message otherwise) {
-  Feature feature = heap_type_feature(code);
-  if (feature != Feature::mvp) return reader.fail_unsupported(feature, start);
-  return reader.fail(otherwise, start);
-}
-
 /// Finishes a reference type whose code, `code` at `start`, was read.
 bool finish_ref_type(ByteReader& reader, const TypeScope& scope, uint64_t start, uint8_t code, Message otherwise,
                      ValType& out) {
-  switch (code) {
-    case 0x70: out = ValType::funcref; break;
-    case 0x6f: out = ValType::externref; break;
-    case 0x69:
-    case 0x74:
-      out = ValType::ref(code == 0x69 ? HeapType::Abstract::exn : HeapType::Abstract::noexn, /*nullable=*/true);
-      return use(reader, scope, Feature::exceptions, start);
-    case 0x63:
-    case 0x64: {
-      HeapType heap = HeapType::Abstract::func;
-      if (!use(reader, scope, Feature::function_references, start) || !read_heap_type(reader, scope, heap))
-        return false;
-      out = ValType::ref(heap, /*nullable=*/code == 0x63);
-      break;
-    }
-    default: return fail_heap_type(reader, start, code, otherwise);
+  if (const AbstractCode* abstract = find_abstract(code)) {
+    out = ValType::ref(abstract->type, /*nullable=*/true);
+    return use(reader, scope, abstract->feature, start);
   }
+  if (code != 0x63 && code != 0x64) return reader.fail(otherwise, start);
+  HeapType heap = HeapType::Abstract::func;
+  if (!use(reader, scope, Feature::function_references, start) || !read_heap_type(reader, scope, heap)) return false;
+  out = ValType::ref(heap, /*nullable=*/code == 0x63);
   return use(reader, scope, Feature::reference_types, start);
 }
 
@@ -80,16 +85,11 @@ bool read_heap_type(ByteReader& reader, const TypeScope& scope, HeapType& out) {
   uint64_t start = reader.offset();
   int64_t code = 0;
   if (!reader.s33(code)) return false;
-  if (code == -16) {
-    out = HeapType::Abstract::func;
-  } else if (code == -17) {
-    out = HeapType::Abstract::extern_;
-  } else if (code == -23 || code == -12) {
-    out = code == -23 ? HeapType::Abstract::exn : HeapType::Abstract::noexn;
-    return use(reader, scope, Feature::exceptions, start);
-  } else if (code < 0) {
-    return fail_heap_type(reader, start, code >= -64 ? static_cast<uint8_t>(code & 0x7f) : 0,
-                          Message::malformed_heap_type);
+  if (code < 0) {
+    const AbstractCode* abstract = code >= -64 ? find_abstract(code & 0x7f) : nullptr;
+    if (!abstract) return reader.fail(Message::malformed_heap_type, start);
+    if (abstract->feature != Feature::reference_types && !use(reader, scope, abstract->feature, start)) return false;
+    out = abstract->type;
   } else {
     if (!use(reader, scope, Feature::function_references, start)) return false;
     if (static_cast<uint64_t>(code) >= scope.module.types.size()) {
@@ -117,6 +117,60 @@ bool TypeReader::func_type(FuncType& out) {
   if (!type_list(out.results, Message::limit_results, kMaxResults)) return false;
   if (out.results.size() > 1) scope_.used |= feature_bit(Feature::multi_value);
   return true;
+}
+
+bool TypeReader::field_type(FieldType& out) {
+  const uint8_t code = reader_.peek();
+  if (code == 0x78 || code == 0x77) {
+    out.type = ValType::i32;
+    out.packed = code == 0x78 ? FieldType::Packed::i8 : FieldType::Packed::i16;
+    if (!reader_.skip(1)) return false;
+  } else if (!read_value_type(reader_, scope_, out.type)) {
+    return false;
+  }
+  return mutability(out.is_mutable);
+}
+
+bool TypeReader::composite_type(CompositeType& out) {
+  uint64_t start = reader_.offset();
+  uint8_t form = 0;
+  if (!reader_.u8(form)) return false;
+  if (form == 0x60) return func_type(out.emplace<FuncType>());
+  if (form != 0x5e && form != 0x5f) return reader_.fail(Message::malformed_type_form, start);
+  if (!use(Feature::gc, start)) return false;
+  if (form == 0x5e) return field_type(out.emplace<ArrayType>().element);
+  uint64_t at = reader_.offset();
+  uint32_t fields = 0;
+  if (!reader_.count(fields)) return false;
+  if (fields > kMaxStructFields) return reader_.fail_limit(Message::limit_fields, at, fields, kMaxStructFields);
+  auto& structure = out.emplace<StructType>();
+  structure.fields.resize(fields);
+  for (FieldType& field : structure.fields)
+    if (!field_type(field)) return false;
+  return true;
+}
+
+bool TypeReader::supertypes(SubType& out, uint32_t index) {
+  uint32_t supertypes = 0;
+  if (!reader_.count(supertypes)) return false;
+  for (uint32_t i = 0; i < supertypes; ++i) {
+    uint64_t start = reader_.offset();
+    uint32_t supertype = 0;
+    if (!reader_.u32(supertype)) return false;
+    if (supertype >= index) return reader_.fail_index(Message::unknown_type, start, supertype);
+    out.supertypes.push_back(scope_.module.canonical(TypeIndex(supertype)));
+    out.depth = std::max(out.depth, scope_.module.types[supertype].depth + 1);
+  }
+  return true;
+}
+
+bool TypeReader::sub_type(SubType& out, uint32_t index) {
+  const uint8_t form = reader_.peek();
+  if (form == 0x4f || form == 0x50) {
+    out.is_final = form == 0x4f;
+    if (!use(Feature::gc, reader_.offset()) || !reader_.skip(1) || !supertypes(out, index)) return false;
+  }
+  return composite_type(out.composite);
 }
 
 bool TypeReader::limits(uint8_t flags, SizeLimits& out) {
@@ -171,14 +225,17 @@ bool TypeReader::use(Feature feature, uint64_t start) {
   return true;
 }
 
-bool TypeReader::global_type(GlobalType& out) {
-  if (!read_value_type(reader_, scope_, out.value)) return false;
+bool TypeReader::mutability(bool& out) {
   uint64_t start = reader_.offset();
-  uint8_t mutability = 0;
-  if (!reader_.u8(mutability)) return false;
-  if (mutability > 1) return reader_.fail(Message::malformed_mutability, start);
-  out.is_mutable = mutability == 1;
+  uint8_t code = 0;
+  if (!reader_.u8(code)) return false;
+  if (code > 1) return reader_.fail(Message::malformed_mutability, start);
+  out = code == 1;
   return true;
+}
+
+bool TypeReader::global_type(GlobalType& out) {
+  return read_value_type(reader_, scope_, out.value) && mutability(out.is_mutable);
 }
 
 }  // namespace rotor::wasm

@@ -27,14 +27,20 @@ class TypeReader {
   TypeReader(ByteReader& reader, const TypeScope& scope) : reader_(reader), scope_(scope) {}
 
   bool func_type(FuncType& out);
+  /// Reads a type of a recursion group, which is to be type `index` of the module.
+  bool sub_type(SubType& out, uint32_t index);
   bool table_type(TableType& out);
   bool memory_type(MemoryType& out);
   bool global_type(GlobalType& out);
 
  private:
+  bool supertypes(SubType& out, uint32_t index);
+  bool composite_type(CompositeType& out);
+  bool field_type(FieldType& out);
   bool type_list(std::vector<ValType>& out, Message too_many, uint32_t max);
   bool limits(uint8_t flags, SizeLimits& out);
   bool page_size(MemoryType& out);
+  bool mutability(bool& out);
   /// Notes the feature as used. Returns false, with an error at `start`, if it is off.
   bool use(Feature feature, uint64_t start);
 

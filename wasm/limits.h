@@ -23,6 +23,9 @@ inline constexpr uint32_t kMaxFunctionBytes = 7'654'321;
 inline constexpr uint32_t kMaxLocals = 50'000;
 inline constexpr uint32_t kMaxParams = 1'000;
 inline constexpr uint32_t kMaxResults = 1'000;
+inline constexpr uint32_t kMaxStructFields = 10'000;
+inline constexpr uint32_t kMaxFixedElements = 10'000;  ///< operands of array.new_fixed
+inline constexpr uint32_t kMaxSubtypingDepth = 63;
 inline constexpr uint32_t kMaxBrTableTargets = 65'520;
 /// Elements that a table can have when it is made. A larger one validates (the suite has one of 2^32-1), but cannot be
 /// instantiated.

@@ -15,12 +15,13 @@
 
 namespace rotor::wasm {
 
-/// One instruction of a constant expression; `bits` is the constant, or the index of global.get and ref.func.
+/// One instruction of a constant expression; `bits` is the constant, or the index of global.get and ref.func,
+/// or that of the type of struct.new and the like.
 struct ConstInstr {
   Opcode op;
   uint64_t bits = 0;
   ValType type;            ///< of ref.null
-  uint64_t high_bits = 0;  ///< of v128.const, whose low half is `bits`
+  uint64_t high_bits = 0;  ///< of v128.const, whose low half is `bits`; of array.new_fixed the number of elements
 };
 struct ConstExpr {
   uint64_t offset = 0;  ///< byte offset in the module, for errors
@@ -112,11 +113,13 @@ struct Module {
   /// One bit per Feature that the module's sections use.
   uint32_t used_features = 0;
 
+  bool is_func_type(TypeIndex index) const { return std::holds_alternative<FuncType>(types[raw(index)].composite); }
+  /// Pre for these: it is a function type.
   const FuncType& func_type(TypeIndex index) const { return std::get<FuncType>(types[raw(index)].composite); }
   const FuncType& func_type(FuncIndex index) const { return func_type(funcs[raw(index)]); }
   const FuncType& tag_type(TagIndex index) const { return func_type(tags[raw(index)]); }
   TypeIndex canonical(TypeIndex index) const { return canonical_types[raw(index)]; }
-  /// Returns the non-null type of references to functions of that type.
+  /// Returns the non-null type of references to something of that type.
   ValType ref_type(TypeIndex index) const {
     return ValType::ref(HeapType::concrete(raw(canonical(index))), /*nullable=*/false);
   }

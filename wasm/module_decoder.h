@@ -44,6 +44,8 @@ class ModuleDecoder {
   // decode_sections.cc
   bool contents(SectionId id, uint64_t start);
   bool type_section();
+  /// Reads a recursion group: `rec` with its types, or a type alone.
+  bool rec_group();
   void canonicalise(RecGroup group);
   bool import_section();
   bool function_section();

@@ -52,8 +52,9 @@ using CompositeType = std::variant<FuncType, StructType, ArrayType>;
 /// One defined type: a composite type, its declared supertypes and whether it may have subtypes.
 struct SubType {
   bool is_final = true;
-  std::vector<TypeIndex> supertypes;
+  std::vector<TypeIndex> supertypes;  ///< one at most
   CompositeType composite;
+  uint32_t depth = 0;  ///< the number of types above it
 };
 
 /// A recursion group: types [first, first + count) of the module's type index space.
@@ -75,8 +76,9 @@ void for_each_type(Composite& composite, Visit&& visit) {
   }
 }
 
-/// Returns whether a value of type `actual` may stand where one of type `wanted` is required (spec section 3.3.5). The
-/// indices of defined types are canonical on both sides: equal types have equal indices.
+/// Returns whether a value of type `actual` may stand where one of type `wanted` is required (spec section 3.3.5),
+/// where all defined types are function types without supertypes, named by the engine. wasm/subtypes.h has those of a
+/// module.
 bool matches(ValType actual, ValType wanted);
 
 }  // namespace rotor::wasm

@@ -12,6 +12,7 @@
 #include "wasm/errors.h"
 #include "wasm/immediates.h"
 #include "wasm/limits.h"
+#include "wasm/subtypes.h"
 
 namespace rotor::wasm {
 
@@ -79,7 +80,8 @@ class BodyState {
  public:
   using FrameType = Frame<Control>;
 
-  BodyState(ErrorSlot& errors, Locals& locals) : errors_(errors), locals_(locals) {}
+  BodyState(const Module& module, ErrorSlot& errors, Locals& locals)
+      : module_(module), errors_(errors), locals_(locals) {}
 
   void reset() {
     types_.clear();
@@ -214,7 +216,7 @@ class BodyState {
     if (have < wanted.size() && !frame().polymorphic) return false;
     for (size_t i = 0; i < wanted.size() && i < have; ++i) {
       ValType actual = types_[types_.size() - 1 - i];
-      if (!matches(actual, wanted[wanted.size() - 1 - i])) return false;
+      if (!matches(module_, actual, wanted[wanted.size() - 1 - i])) return false;
     }
     return true;
   }
@@ -236,6 +238,7 @@ class BodyState {
     return errors_.fail_stack(offset_, wanted, std::span(types_).last(shown));
   }
 
+  const Module& module_;
   ErrorSlot& errors_;
   Locals& locals_;
   std::vector<ValType> types_;

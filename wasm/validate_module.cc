@@ -4,6 +4,7 @@
 #include "wasm/keyed_hash.h"
 #include "wasm/limits.h"
 #include "wasm/module_decoder.h"
+#include "wasm/subtypes.h"
 
 namespace rotor::wasm {
 
@@ -21,9 +22,12 @@ class ModuleValidator {
   }
 
  private:
+  /// Checks the type of a function or tag.
   bool type(TypeIndex index, uint64_t at) {
     if (raw(index) >= module_.types.size()) return errors_.fail_index(Message::unknown_type, at, raw(index));
-    return true;
+    if (module_.is_func_type(index)) return true;
+    return errors_.fail_detail(Message::type_mismatch, at,
+                               "type " + std::to_string(raw(index)) + " is no function type");
   }
 
   bool table_type(const TableType& type, uint64_t at) {
@@ -179,7 +183,7 @@ class ModuleValidator {
         return errors_.fail_index(Message::unknown_table, at, raw(segment.table));
       }
       ValType element = module_.tables[raw(segment.table)].type.element;
-      if (!matches(segment.type, element)) {
+      if (!matches(module_, segment.type, element)) {
         return errors_.fail_detail(Message::type_mismatch, at,
                                    "segment of " + to_string(segment.type) + " for a table of " + to_string(element));
       }

@@ -18,10 +18,12 @@ struct Features {
   bool tail_call = true;            ///< return_call and its kin
   bool function_references = true;  ///< typed references to functions
   bool exceptions = true;           ///< tags, throw and try_table
-  bool multi_memory = true;         ///< more than one memory
-  bool memory64 = true;             ///< memories and tables with 64-bit indices
-  bool custom_page_sizes = false;   ///< memories in pages of one byte
-  bool wide_arithmetic = false;     ///< 128-bit sums and products of i64
+  /// Structs, arrays and i31: Module::validate takes them; a module that uses them can't be compiled yet.
+  bool gc = false;
+  bool multi_memory = true;        ///< more than one memory
+  bool memory64 = true;            ///< memories and tables with 64-bit indices
+  bool custom_page_sizes = false;  ///< memories in pages of one byte
+  bool wide_arithmetic = false;    ///< 128-bit sums and products of i64
 
   /// Switches a proposal by its name ("tail-call"). Returns false if no switch has this name.
   bool set(std::string_view name, bool on);

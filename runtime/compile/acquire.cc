@@ -80,12 +80,22 @@ Result<Acquired> without_bodies(const EngineImpl& engine, StoredCode stored) {
   return acquired;
 }
 
+/// Refuses a module that is valid, but uses what can only be validated so far. Errors: those of validation as well.
+Result<void> check_compilable(const wasm::Module& module, std::span<const uint8_t> bytes, const Config& config) {
+  if (!config.features.gc) return {};
+  const uint32_t used = module.used_features | wasm::features_of_bodies(module, bytes, config.features);
+  if (!(used & wasm::feature_bit(wasm::Feature::gc))) return {};
+  ROTOR_CHECK(wasm::validate_bodies(module, bytes, config.features));
+  return fail(ErrorKind::unsupported, "unsupported feature: gc: such a module can be validated, not yet compiled");
+}
+
 }  // namespace
 
 Result<Acquired> acquire_anew(const EngineImpl& engine, std::span<const uint8_t> bytes) {
   const Config& config = engine.config;
   Acquired acquired;
   ROTOR_TRY(acquired.wasm, wasm::decode_module(bytes, {.features = config.features, .bodies_elsewhere = false}));
+  ROTOR_CHECK(check_compilable(acquired.wasm, bytes, config));
   acquired.interruptible = config.interruptible;
   acquired.slab_memories = config.slab_memories;
   if (config.mode == CompileMode::lazy)
