@@ -37,6 +37,7 @@ TEST_FILES = ['*_test.cc', '*_test.c', '*/testing/*']
 
 # White-box tests and fuzz targets: the internal folders that each needs.
 WHITE_BOX = {
+    'bench/heap_bench.cc': ['memory/heap.h'],
     'bench/compile_cost.cc': ['jit/testing/costly_modules.h'],
     'bench/modules.h': ['wasm/testing/assemble.h'],
     'bench/rotation_guest.h': ['wasm/testing/assemble.h'],
@@ -53,6 +54,7 @@ WHITE_BOX = {
     'proxy/embedder_test.cc': ['memory/testing/child.h'],
     'proxy/gate_test.cc': ['memory/testing/child.h', 'memory/testing/perturb.h'],
     'proxy/model_test.cc': ['memory/fault_injection.h'],
+    'fuzz/heap.cc': ['memory/testing/heap_model.h'],
     'fuzz/text.cc': ['wasm/text/*', 'wasm/decode_module.h'],
     'fuzz/wide_products.cc': ['jit/testing/wide_products.h'],
     'fuzz/wasi.cc': ['hosts/wasi/testing/model.h'],
