@@ -82,7 +82,8 @@ TEST(Types, OfTagsHoldTheirFunctionType) {
   EXPECT_EQ(wasm_extern_kind(wasm_tag_as_extern(tag)), WASM_EXTERN_TAG);
   Guest wrong(world.store, "(import \"\" \"t\" (func))", {wasm_tag_as_extern(tag)});
   EXPECT_NE(wrong.failure.find("defined as tag [i64]"), std::string::npos) << wrong.failure;
-  Guest guest(world.store, "(import \"\" \"t\" (tag (export \"t\") (param i64)))", {wasm_tag_as_extern(tag)});
+  Guest guest(world.store, "(import \"\" \"t\" (tag $t (param i64))) (export \"t\" (tag $t))",
+              {wasm_tag_as_extern(tag)});
   EXPECT_EQ(guest.failure, "");
   wasm_tagtype_delete(again);
   wasm_tag_delete(tag);

@@ -15,8 +15,6 @@ struct rotor_interrupt_t {
 
 namespace {
 
-Error missing(const char* what) { return Error(ErrorKind::invalid_argument, std::string("no ") + what); }
-
 /// Returns what an external is to a linker; nullopt if its store is gone.
 std::optional<Extern> extern_of(const wasm_extern_t* object) {
   if (auto* func = part_of<FuncPart>(object)) {

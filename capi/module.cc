@@ -73,10 +73,11 @@ wasm_frame_t* new_frame(wasm_store_t* store, const TrapPart& trap, const Frame& 
   return new wasm_frame_t{retain(instance), frame.func_index, frame.func_offset, frame.module_offset};
 }
 
+constinit const std::vector<Frame> kNoFrames;
+
 const std::vector<Frame>& frames_of(const wasm_trap_t* trap) {
-  static constinit const std::vector<Frame> none;
   auto* part = trap ? ref_of(trap)->as<TrapPart>() : nullptr;
-  return part ? part->error.frames() : none;
+  return part ? part->error.frames() : kNoFrames;
 }
 
 }  // namespace
@@ -155,8 +156,7 @@ wasm_instance_t* wasm_instance_new(wasm_store_t* store, const wasm_module_t* mod
   auto* part = module ? ref_of(module)->as<ModulePart>() : nullptr;
   store->begin_call();
   retain(ref_of(module));  // it may be deleted by the start function
-  auto made = part ? instantiate(*store, *part, imports)
-                   : Result<wasm_ref_t*>(rotor::fail(ErrorKind::invalid_argument, "no module"));
+  auto made = part ? instantiate(*store, *part, imports) : Result<wasm_ref_t*>(std::unexpected(missing("module")));
   release(ref_of(module));
   if (!made) {
     store->fail(made.error());
@@ -172,8 +172,7 @@ wasm_instance_t* wasm_instance_new(wasm_store_t* store, const wasm_module_t* mod
 wasm_instance_t* rotor_instance_new_from_snapshot(wasm_store_t* store, const rotor_snapshot_t* snapshot,
                                                   const wasm_extern_vec_t* imports, rotor_error_t** error) {
   if (error) *error = nullptr;
-  if (!store || store->is_closed || !snapshot)
-    return put_error(error, Error(ErrorKind::invalid_argument, "no store or snapshot"));
+  if (!store || store->is_closed || !snapshot) return put_error(error, missing("store or snapshot"));
   auto items = imports_of(*store, imports);
   if (!items) return put_error(error, std::move(items).error());
   auto pre = InstancePre::resolve(snapshot->snapshot.module(), *items);

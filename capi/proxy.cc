@@ -104,8 +104,6 @@ ProxyOptions options_of(rotor_proxy_event_callback_t tell, void* env) {
   return options;
 }
 
-Error missing(const char* what) { return Error(ErrorKind::invalid_argument, std::string("no ") + what); }
-
 Result<std::vector<Arg>> args_of(const rotor_arg_t* args, size_t count) {
   std::vector<Arg> made;
   if (count && !args) return rotor::fail(ErrorKind::invalid_argument, "no arguments, where some are counted");

@@ -96,6 +96,32 @@ TEST(Refs, ThatNoGuestHoldsAnyMoreAreLetGo) {
   EXPECT_EQ(g_finalized, kObjects);
 }
 
+TEST(Refs, ThatAnExceptionCarriesStay) {
+  World world;
+  Guest guest(world.store, R"(
+    (tag $t (param externref)) (global $e (mut exnref) (ref.null exn))
+    (func (export "keep") (param externref)
+      (global.set $e (block $caught (result exnref)
+        (try_table (catch_all_ref $caught) (throw $t (local.get 0))) (unreachable))))
+    (func (export "kept") (result externref)
+      (block $caught (result externref) (try_table (catch $t $caught) (throw_ref (global.get $e))) (unreachable)))
+    (func (export "pass") (param externref)))");
+  int info = 0;
+  wasm_foreign_t* foreign = wasm_foreign_new(world.store);
+  wasm_foreign_set_host_info(foreign, &info);
+  EXPECT_EQ(call0(guest.func(0), {ref(wasm_foreign_as_ref(foreign))}), "");
+  wasm_foreign_delete(foreign);
+  for (int i = 0; i < 3000; ++i) {
+    foreign = wasm_foreign_new(world.store);
+    EXPECT_EQ(call0(guest.func(2), {ref(wasm_foreign_as_ref(foreign))}), "");
+    wasm_foreign_delete(foreign);
+  }
+  wasm_val_t kept = call1(guest.func(1));
+  ASSERT_NE(kept.of.ref, nullptr);
+  EXPECT_EQ(wasm_ref_get_host_info(kept.of.ref), &info);
+  wasm_val_delete(&kept);
+}
+
 TEST(Refs, OfEveryKindCanBeExternrefs) {
   World world;
   Guest guest(world.store, kHolder);

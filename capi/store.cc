@@ -35,25 +35,28 @@ void destroy(wasm_ref_t* ref) {
   if (store) store->drop_user();
 }
 
+/// Returns whether instances of a module may hold references elsewhere than in tables and globals.
+bool may_hide_references(const Module& module) {
+  return std::ranges::any_of(module.required_features(),
+                             [](std::string_view feature) { return feature == "exceptions" || feature == "gc"; });
+}
+
 const void* identity_of(const Extern& item) {
   return std::visit([](const auto& handle) { return handle.identity(); }, item);
 }
 
-Kind kind_of(const Extern& item) {
-  if (std::holds_alternative<Func>(item)) return Kind::func;
-  if (std::holds_alternative<Table>(item)) return Kind::table;
-  if (std::holds_alternative<Memory>(item)) return Kind::memory;
-  if (std::holds_alternative<Tag>(item)) return Kind::tag;
-  return Kind::global;
-}
-
-Part part_of_extern(const Extern& item, wasm_ref_t* home) {
-  if (auto* func = std::get_if<Func>(&item)) return FuncPart{*func, func->type(), home, {}};
-  if (auto* table = std::get_if<Table>(&item)) return *table;
-  if (auto* memory = std::get_if<Memory>(&item)) return *memory;
-  if (auto* tag = std::get_if<Tag>(&item)) return *tag;
-  return std::get<Global>(item);
-}
+/// Makes the reference to an object of the engine's.
+struct Making {
+  wasm_ref_t* operator()(const Func& func) const {
+    return store.make(Kind::func, FuncPart{func, func.type(), home, {}});
+  }
+  wasm_ref_t* operator()(const Global& global) const { return store.make(Kind::global, global); }
+  wasm_ref_t* operator()(const Table& table) const { return store.make(Kind::table, table); }
+  wasm_ref_t* operator()(const Memory& memory) const { return store.make(Kind::memory, memory); }
+  wasm_ref_t* operator()(const Tag& tag) const { return store.make(Kind::tag, tag); }
+  wasm_store_t& store;
+  wasm_ref_t* home;
+};
 
 }  // namespace
 
@@ -105,7 +108,7 @@ wasm_ref_t* wasm_store_t::own(const Extern& item, wasm_ref_t* home) {
     if (auto* func = known->as<FuncPart>(); func && !func->home) func->home = home;
     return retain(known);
   }
-  return known = make(kind_of(item), part_of_extern(item, home));
+  return known = std::visit(Making{*this, home}, item);
 }
 
 wasm_ref_t* wasm_store_t::own_instance(Instance instance) {
@@ -136,11 +139,15 @@ wasm_ref_t* wasm_store_t::own_extern(uint64_t id) {
 }
 
 void wasm_store_t::sweep() {
-  std::unordered_set<uint64_t> held;
+  std::unordered_set<uint64_t> held, modules;
   bool is_sure = knows_all_holders;
   auto hold = [&](ExternRef object) { held.insert(object.bits); };
   for (wasm_ref_t* ref = list.next; is_sure && ref != &list; ref = ref->next) {
-    if (auto* instance = ref->as<Instance>()) is_sure = instance->each_extern_ref(hold).has_value();
+    if (auto* instance = ref->as<Instance>()) {
+      // What an exception or an object carries is not looked at.
+      if (modules.insert(instance->module().id()).second && may_hide_references(instance->module())) is_sure = false;
+      if (!instance->each_extern_ref(hold)) is_sure = false;
+    }
     if (auto* global = ref->as<Global>(); global && global->type().value.is_extern_ref())
       if (auto value = global->get()) hold(value->externref());
     auto* table = ref->as<Table>();

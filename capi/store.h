@@ -195,6 +195,8 @@ inline std::nullptr_t put_error(rotor_error_t** out, Error error) {
   if (out) *out = new_error(std::move(error));
   return nullptr;
 }
+/// Returns the error of an argument that has to be there.
+inline Error missing(const char* what) { return Error(ErrorKind::invalid_argument, std::string("no ") + what); }
 /// Returns the time in so many milliseconds; the end of time, where that would be after it.
 inline InterruptHandle::Clock::time_point time_in(uint64_t ms) {
   using Clock = InterruptHandle::Clock;

@@ -96,11 +96,14 @@ wasm_memorytype_t* new_memorytype(const MemoryType& type) {
 }
 
 wasm_externtype_t* new_externtype(const ExternType& type) {
-  if (auto* func = std::get_if<FuncType>(&type)) return new_functype(*func);
-  if (auto* table = std::get_if<TableType>(&type)) return new_tabletype(*table);
-  if (auto* memory = std::get_if<MemoryType>(&type)) return new_memorytype(*memory);
-  if (auto* tag = std::get_if<TagType>(&type)) return wasm_tagtype_new(new_functype({tag->params, {}}));
-  return new_globaltype(std::get<GlobalType>(type));
+  struct {
+    wasm_externtype_t* operator()(const FuncType& func) const { return new_functype(func); }
+    wasm_externtype_t* operator()(const GlobalType& global) const { return new_globaltype(global); }
+    wasm_externtype_t* operator()(const TableType& table) const { return new_tabletype(table); }
+    wasm_externtype_t* operator()(const MemoryType& memory) const { return new_memorytype(memory); }
+    wasm_externtype_t* operator()(const TagType& tag) const { return wasm_tagtype_new(new_functype({tag.params, {}})); }
+  } made;
+  return std::visit(made, type);
 }
 
 FuncType func_type(const wasm_functype_t& type) { return {types_of(type.params), types_of(type.results)}; }

@@ -42,7 +42,7 @@ void rotor_wasi_deterministic(rotor_wasi_t* wasi, uint64_t seed) {
   if (wasi) wasi->builder.deterministic(seed);
 }
 rotor_error_t* rotor_linker_define_wasi(rotor_linker_t* linker, rotor_wasi_t* wasi) {
-  if (!linker || !wasi) return new_error(Error(ErrorKind::invalid_argument, "no linker, or no outside"));
+  if (!linker || !wasi) return new_error(missing("linker or outside"));
   if (!wasi->environment) {
     wasi->builder.args(wasi->args);
     auto built = wasi->builder.build();
@@ -54,8 +54,7 @@ rotor_error_t* rotor_linker_define_wasi(rotor_linker_t* linker, rotor_wasi_t* wa
 }
 rotor_error_t* rotor_wasi_run(rotor_wasi_t* wasi, const wasm_instance_t* instance, uint32_t* exit_code) {
   auto* part = part_of<Instance>(instance);
-  if (!wasi || !wasi->environment || !part)
-    return new_error(Error(ErrorKind::invalid_argument, "no instance, or an outside that no linker has"));
+  if (!wasi || !wasi->environment || !part) return new_error(missing("instance, or outside that a linker has"));
   wasm_ref_t* ref = retain(ref_of(instance));
   wasm_store_t* store = ref->store;
   store->begin_call();

@@ -57,9 +57,9 @@ struct CodeFile {
 /// Returns the module's bytes with the code section cut out: linked code takes its place.
 std::vector<uint8_t> without_code_section(std::span<const uint8_t> bytes, const wasm::Module& module);
 
-/// Gives the bytes of a code file to `write`, in pieces: header, CPU features, functions and the tables of images and landing pads,
-/// lines, the module, then on pages of their own text, read-only data and images. Nothing is written after the first
-/// error. Errors: those of `write`.
+/// Gives the bytes of a code file to `write`, in pieces: header, CPU features, functions and the tables of images and
+/// landing pads, lines, the module, then on pages of their own text, read-only data and images. Nothing is written
+/// after the first error. Errors: those of `write`.
 Result<void> write_code(const CodeFile& file, const std::function<Result<void>(const void*, size_t)>& write);
 
 /// How much of a file is read through before it is believed, at some 10 GB/s. Damage to the header or the tables is

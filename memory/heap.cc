@@ -30,7 +30,7 @@ Heap::Heap(const HeapOptions& options, HeapRoots& roots, std::unique_ptr<HeapBlo
 
 void Heap::set_budget() {
   taken_before_ = blocks_->taken_bytes();
-  budget_bytes_ = std::max(counters_.live_bytes, options_.least_growth_bytes);
+  budget_bytes_ = std::max(counters_.live_bytes / 100 * options_.growth_percent, options_.least_growth_bytes);
 }
 
 HeapRef Heap::take(uint32_t size_class, uint64_t bytes) {

@@ -16,11 +16,13 @@
 namespace rotor::memory {
 
 struct HeapOptions {
-  /// Bytes that all objects may take, in blocks of kHeapBlockBytes; more than kMostLimitBytes counts as that. What the
-  /// heap takes for itself is less than a hundredth on top, and two blocks.
+  /// Bytes that all objects may take, in blocks of kHeapBlockBytes; more than Heap::most_limit_bytes() counts as that.
+  /// What the heap takes for itself is less than a hundredth on top, and two blocks.
   uint64_t limit_bytes = uint64_t{1} << 30;
-  /// A collection comes when as many bytes were handed out as lived after the last one, but no fewer than these. Of
-  /// free blocks so much memory is kept for what comes until then, and the rest goes back to the system.
+  /// A collection comes when this part of what lived after the last one was handed out since, but no fewer than
+  /// least_growth_bytes. Of free blocks so much memory is kept for what comes until then, and the rest goes back to the
+  /// system.
+  uint32_t growth_percent = 100;
   uint64_t least_growth_bytes = uint64_t{8} << 20;
   /// Objects that wait for being traced, at most, in 8 bytes each. Beyond it blocks are searched for them again.
   uint32_t mark_stack_entries = uint32_t{1} << 21;
@@ -55,9 +57,10 @@ class Heap {
   /// of its size then: else a heap that is nearly full would collect for every few objects.
   static constexpr uint64_t kHeadroomDivisor = 64;
 
-  /// Makes an empty heap, or one that is what `image` is of, mapped copy-on-write. `roots` must outlive it. The types
-  /// of an image's objects must be defined, as they were, before anything is allocated. Errors: io, limit (address
-  /// space); invalid_argument: less than a block, or an image of a heap with another limit.
+  /// Makes an empty heap, or one that is what `image` is of, mapped copy-on-write. `roots` must outlive it. Pre: `seal`
+  /// made the image, and nobody changed it: what it says of its blocks and objects is believed. The types of an image's
+  /// objects must be defined, as they were, before anything is allocated. Errors: io, limit (address space);
+  /// invalid_argument: less than a block, or an image of a heap with another limit.
   static Result<std::unique_ptr<Heap>> create(const HeapOptions& options, HeapRoots& roots,
                                               std::shared_ptr<const Image> image = nullptr);
   Heap(const Heap&) = delete;

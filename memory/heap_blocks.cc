@@ -338,7 +338,7 @@ HeapRef HeapBlocks::resolve_offset(uint64_t offset) const {
     case HeapBlock::Kind::cells: break;
   }
   const uint32_t cell = cell_of(block.size_class, static_cast<uint32_t>(offset % kHeapBlockBytes));
-  if (cell >= cells_in_block(block.size_class)) return 0;
+  // Behind the last cell nothing is taken or marked.
   const uint32_t begin = cell * kHeapClassBytes[block.size_class];
   const uint32_t object = (index << kHeapBlockLog2) + begin;
   const bool is_there = begin < block.taken_bytes ? header(object).type != 0 : is_marked(object);

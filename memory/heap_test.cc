@@ -311,6 +311,18 @@ TEST(HeapTest, AFullHeapRefusesAndThenServesAgain) {
   EXPECT_TRUE(test.heap->allocate_structure(kLarge));
 }
 
+TEST(HeapTest, AHeapOfHalfEmptyBlocksServesObjectsOfTheirSize) {
+  TestHeap test(limited(8));
+  constexpr uint32_t kAll = 8 * kHeapBlockBytes / 16;
+  for (uint32_t i = 0; i < kAll; ++i) {
+    const HeapRef object = test.pair();
+    if (i % 2 == 0) test.exact.push_back(object);
+  }
+  for (uint32_t i = 0; i < kAll / 2; ++i) test.exact.push_back(test.pair());
+  EXPECT_EQ(test.live_bytes(), 8 * kHeapBlockBytes);
+  EXPECT_FALSE(test.heap->allocate_structure(kPair));
+}
+
 /// A heap that is nearly full of what lives collects no more often than once for a part of the limit.
 TEST(HeapTest, AHeapThatIsNearlyFullDoesNotCollectForEachObject) {
   constexpr uint32_t kBlocks = 256;
@@ -330,17 +342,18 @@ TEST(HeapTest, AHeapThatIsNearlyFullDoesNotCollectForEachObject) {
   }());
 }
 
-TEST(HeapTest, ACollectionComesWhenAsMuchWasAllocatedAsLived) {
+TEST(HeapTest, ACollectionComesWhenAPartOfWhatLivedWasAllocated) {
+  for (uint32_t percent : {50, 100, 300}) {
+    TestHeap test({.growth_percent = percent, .least_growth_bytes = 1 << 20});
+    for (int i = 0; i < 100; ++i) test.exact.push_back(test.array(kBytes, 60'000));
+    const uint64_t live = test.live_bytes(), before = test.heap->counters().collections;
+    const uint64_t allocated = test.heap->counters().allocated_bytes;
+    while (test.heap->counters().collections == before) test.pair();
+    const uint64_t until = test.heap->counters().allocated_bytes - allocated;
+    EXPECT_GE(until + 100, live * percent / 100);
+    EXPECT_LE(until, live * percent / 100 + kHeapBlockBytes);
+  }
   TestHeap test({.least_growth_bytes = 1 << 20});
-  for (int i = 0; i < 100; ++i) test.exact.push_back(test.array(kBytes, 60'000));
-  const uint64_t live = test.live_bytes(), before = test.heap->counters().collections;
-  const uint64_t allocated = test.heap->counters().allocated_bytes;
-  while (test.heap->counters().collections == before) test.pair();
-  const uint64_t until = test.heap->counters().allocated_bytes - allocated;
-  EXPECT_GE(until, live);
-  EXPECT_LE(until, live + kHeapBlockBytes);
-  test.exact.clear();
-  test.heap->collect();
   const uint64_t collections = test.heap->counters().collections;
   for (uint32_t i = 0; i < (10 << 20) / 16; ++i) test.pair();
   EXPECT_NEAR(static_cast<double>(test.heap->counters().collections - collections), 10, 1);
@@ -466,6 +479,24 @@ TEST(HeapImageTest, AnImageTakesNoMoreThanWhatLives) {
   EXPECT_LT((*image)->resident_bytes(), 2U << 20);
 }
 
+/// Poison is kept when a stressed heap is sealed; the next heap gives its memory back.
+TEST(HeapImageTest, FreeMemoryInAnImageIsGivenBackToo) {
+  HeapOptions options = limited(64);
+  options.stress = true;
+  TestHeap test(options);
+  test.array(kBytes, 1'000'000);
+  test.heap->collect();
+  auto image = test.heap->seal();
+  ASSERT_TRUE(image);
+  options = limited(64);
+  options.least_growth_bytes = 0;
+  TestHeap of_image(options, *image);
+  EXPECT_EQ(of_image.heap->counters().free_resident_bytes, 16U * kHeapBlockBytes);
+  of_image.heap->collect();
+  EXPECT_EQ(of_image.heap->counters().free_resident_bytes, 0U);
+  EXPECT_EQ(of_image.heap->counters().returned_bytes, 16U * kHeapBlockBytes);
+}
+
 TEST(HeapImageTest, AnImageOfAnotherKindIsRefused) {
   TestHeap test(limited(64));
   auto image = test.heap->seal();
@@ -480,6 +511,15 @@ TEST(HeapImageTest, AnImageOfAnotherKindIsRefused) {
   auto other = (*memory)->seal_image();
   ASSERT_TRUE(other);
   EXPECT_EQ(Heap::create(limited(64), test, *other).error().kind, ErrorKind::invalid_argument);
+  // The same but for one byte of what says that it is a heap.
+  std::memcpy((*memory)->base(), test.heap->base(), sizeof(HeapState));
+  auto copy = (*memory)->seal_image();
+  ASSERT_TRUE(copy);
+  EXPECT_TRUE(Heap::create(limited(64), test, *copy));
+  reinterpret_cast<HeapState*>((*memory)->base())->magic ^= 1;
+  copy = (*memory)->seal_image();
+  ASSERT_TRUE(copy);
+  EXPECT_EQ(Heap::create(limited(64), test, *copy).error().kind, ErrorKind::invalid_argument);
 }
 
 TEST(HeapImageTest, AForkCopiesTheHeap) {

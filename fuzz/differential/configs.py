@@ -8,8 +8,8 @@ import dataclasses
 BASELINE = ('bulk-memory', 'reference-types', 'multi-value', 'sign-extension-ops', 'saturating-float-to-int',
             'extended-const')
 # What both engines have. What is in no config stays off: GC and with it typed function references (smith has no switch
-# between the two), exceptions, relaxed vectors (may differ by design).
-FEATURES = {*BASELINE, 'threads', 'tail-call', 'simd', 'multi-memory', 'memory64', 'wide-arithmetic',
+# between the two), relaxed vectors (may differ by design).
+FEATURES = {*BASELINE, 'threads', 'tail-call', 'exceptions', 'simd', 'multi-memory', 'memory64', 'wide-arithmetic',
             'custom-page-sizes'}
 ALL = ('bulk-memory', 'compact-imports', 'custom-descriptors', 'custom-page-sizes', 'exceptions', 'extended-const',
        'gc', 'memory64', 'multi-value', 'reference-types', 'relaxed-simd', 'saturating-float-to-int',
@@ -35,10 +35,12 @@ class Config:
     features: tuple = ()  # beyond BASELINE
     without: tuple = ()
     options: dict = dataclasses.field(default_factory=dict)
-    avoid: str = ''  # modules with this in their text are not run
+    avoid: str = ''  # modules in whose text this is found, a regular expression, are not run
 
 
 TABLES = {'max-tables': 4}
+# Wasmtime's C API ends the process where it is asked for such a type.
+NO_EXCEPTION_TYPES = r'^  \((type|global|table|import).*exn'
 SAFE = {'disallow-traps': True}  # runs deeper: what might trap is made not to
 
 # Bits of smith's `allowed-instructions`, by what they were seen to let in. Among all instructions those that take
@@ -65,6 +67,12 @@ CONFIGS = [
     Config('simd-safe', features=('simd',), options=SAFE),
     Config('tail-call', features=('tail-call',), options=TABLES),
     Config('tail-call-safe', features=('tail-call',), options=TABLES | SAFE),
+    Config('exceptions', features=('exceptions',), avoid=NO_EXCEPTION_TYPES, options=TABLES),
+    Config('exceptions-safe', features=('exceptions', 'tail-call', 'simd'), avoid=NO_EXCEPTION_TYPES,
+           options=TABLES | SAFE),
+    Config('exceptions-calls', features=('exceptions', 'tail-call'), avoid=NO_EXCEPTION_TYPES,
+           options=TABLES | SAFE | only(INTEGERS, VARIABLES, CONTROL) |
+           {'max-instructions': 60, 'min-funcs': 20, 'max-funcs': 40}),
     Config('multi-memory', options={'max-memories': 4}),
     Config('memory64', features=('memory64',), options={'max-memories': 1}),
     Config('memory64-multi-memory-safe', features=('memory64',), options=SAFE | {'max-memories': 4}),

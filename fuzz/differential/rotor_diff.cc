@@ -39,12 +39,14 @@ const char* class_of(TrapKind kind) {
   switch (kind) {
     case TrapKind::undefined_element: return to_string(TrapKind::out_of_bounds_table);
     case TrapKind::unaligned_atomic: return to_string(TrapKind::out_of_bounds_memory);
-    case TrapKind::uninitialized_element: return to_string(TrapKind::null_reference);
+    case TrapKind::uninitialized_element:
+    case TrapKind::null_exception_reference: return to_string(TrapKind::null_reference);
     default: return to_string(kind);
   }
 }
 
 std::string outcome(const Error& error) {
+  if (error.kind == ErrorKind::exception) return "exception";
   if (error.kind == ErrorKind::trap && error.trap) return fmt::format("trap {}", class_of(error.trap->kind));
   return fmt::format("{}: {}", to_string(error.kind), error.message);
 }

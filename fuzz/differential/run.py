@@ -23,6 +23,7 @@ import json
 import os
 import pathlib
 import random
+import re
 import select
 import shlex
 import subprocess
@@ -157,7 +158,7 @@ class SmithGenerator:
         avoid = self.configs[index % len(self.configs)].avoid
         if made.returncode == 0 and avoid:
             text = subprocess.run([self.tool, 'print', path], stdout=subprocess.PIPE, check=True).stdout
-            return avoid.encode() not in text
+            return not re.search(avoid.encode(), text, re.MULTILINE)
         return made.returncode == 0
 
 

@@ -157,6 +157,8 @@ class Run:
             code = wasmtime.Trap._from_ptr(trap).trap_code
             if code == Code.STACK_OVERFLOW:
                 raise Failure('stop stack overflow')
+            if code is None:
+                raise Failure('exception')  # that nothing caught
             raise Failure(f'trap {TRAPS.get(code, code)}')
         if error:
             raise Failure(f'error: {wasmtime.WasmtimeError._from_ptr(error)}'.replace('\n', ' '))
@@ -379,7 +381,7 @@ def make_engine():
     config.parallel_compilation = False
     config.max_wasm_stack = 1 << 20
     config.shared_memory = True
-    for feature in ('tail_call', 'multi_memory', 'memory64', 'wide_arithmetic', 'custom_page_sizes',
+    for feature in ('tail_call', 'exceptions', 'multi_memory', 'memory64', 'wide_arithmetic', 'custom_page_sizes',
                     'relaxed_simd', 'relaxed_simd_deterministic'):
         setattr(config, 'wasm_' + feature, True)
     return wasmtime.Engine(config)

@@ -44,7 +44,20 @@ void FunctionEmitter::try_table(Control& control, const wasm::BlockSignature& ty
   });
 }
 
+const FunctionEmitter::Clause* FunctionEmitter::clause_for(wasm::TagIndex tag) const {
+  const uint32_t imported = plan_.module.imported_tags;
+  for (const Handler& handler : llvm::reverse(handlers_))
+    for (const Clause& clause : handler.known) {
+      if (clause.for_all || clause.tag == tag) return clause.takes_ref ? nullptr : &clause;
+      // What this instance defines is nobody else's, but two imports may be one tag.
+      if (raw(tag) < imported && raw(clause.tag) < imported) return nullptr;
+    }
+  return nullptr;
+}
+
 void FunctionEmitter::throw_(wasm::TagIndex tag, const FuncType& type, std::span<const Value> args) {
+  if (const Clause* clause = clause_for(tag))
+    return br(*static_cast<Control*>(clause->target), clause->for_all ? std::span<const Value>() : args);
   if (!type.params.empty()) {
     Value payload = results_of(context_);
     for (size_t i = 0; i < args.size(); ++i)

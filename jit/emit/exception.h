@@ -33,7 +33,9 @@ void FunctionEmitter::begin_try(std::span<const wasm::Catch<Label>> catches, Bra
   } else {
     b_.CreateBr(handlers_.back().clauses);
   }
-  handlers_.push_back({clauses});
+  Handler& handler = handlers_.emplace_back(clauses);
+  for (const wasm::Catch<Label>& clause : catches)
+    handler.known.push_back({clause.tag, !clause.type, clause.takes_ref, clause.target});
 }
 
 }  // namespace rotor::jit

@@ -208,12 +208,22 @@ class FunctionEmitter {
   Value emit_libcall(code::Libcall call, std::initializer_list<Value> args);
 
   // Exceptions (jit/emit/exception.cc).
+  struct Clause {
+    wasm::TagIndex tag;
+    bool for_all;
+    bool takes_ref;
+    void* target;  ///< the emitter's Control
+  };
   /// A try_table whose body is being emitted.
   struct Handler {
     llvm::BasicBlock* clauses;  ///< finds the clause for Activation::thrown, or has it go on outwards
     llvm::BasicBlock* pad =
         nullptr;  ///< where calls of the body go on that an exception leaves; made for the first one
+    llvm::SmallVector<Clause, 2> known;
   };
+  /// Returns the clause that takes what is thrown here, if that is known without a look at tags and it takes no
+  /// reference: then the throw is a branch to its label. Else null.
+  const Clause* clause_for(wasm::TagIndex tag) const;
   /// Begins a try_table: emits its clauses. `branch(clause, thrown)` emits the branch to a clause's label,
   /// with what it takes of the code::Thrown at that address.
   template <class Label, class Branch>

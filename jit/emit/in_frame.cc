@@ -147,6 +147,8 @@ void FrameEmitter::try_table(Control& control, const BlockSignature& type, std::
 }
 
 void FrameEmitter::throw_(wasm::TagIndex tag, const FuncType&, std::span<const Value> args) {
+  if (const Clause* clause = clause_for(tag))
+    return br(*static_cast<Control*>(clause->target), clause->for_all ? std::span<const Value>() : args);
   copy(results_of(context_), slot(height_ - static_cast<uint32_t>(args.size())), args.size(), code::kResultStride);
   emit_throw(code::Libcall::throw_new, {int32(raw(tag))});
 }

@@ -72,7 +72,10 @@ void FunctionEmitter::become_uniform() {
   function_->setAttributes(function_->getAttributes().addFnAttributes(
       module_.context, llvm::AttrBuilder(module_.context, typed->getAttributes().getFnAttrs())));
   copy_stack_check(*typed, *function_);
-  if (typed->hasPersonalityFn()) function_->setPersonalityFn(typed->getPersonalityFn());
+  if (typed->hasPersonalityFn()) {
+    function_->setPersonalityFn(typed->getPersonalityFn());
+    typed->setPersonalityFn(nullptr);
+  }
   function_->splice(function_->begin(), typed);
 
   llvm::IRBuilderBase::InsertPointGuard keep(b_);

@@ -86,7 +86,7 @@ Result<void> check_compilable(const wasm::Module& module, std::span<const uint8_
   const uint32_t used = module.used_features | wasm::features_of_bodies(module, bytes, config.features);
   if (!(used & wasm::feature_bit(wasm::Feature::gc))) return {};
   ROTOR_CHECK(wasm::validate_bodies(module, bytes, config.features));
-  return fail(ErrorKind::unsupported, "unsupported feature: gc: such a module can be validated, not yet compiled");
+  return fail(ErrorKind::unsupported, "unsupported feature: gc");
 }
 
 }  // namespace

@@ -1,8 +1,10 @@
 // Exceptions as the host sees them: what it gets, throws and passes on, references that it keeps, and how long those
 // live. What guests among themselves do is tested in spec-tests/regress/exceptions.wast.
 #include <chrono>
+#include <cstring>
 #include <thread>
 
+#include "code/code_file.h"
 #include "rotor/wat.h"
 #include "runtime/access.h"
 #include "runtime/store/instance.h"
@@ -425,6 +427,27 @@ TEST_P(ExceptionTest, CodeThatWasWrittenAndReadAgain) {
   Instance read = instantiate(linker_, must(Module::deserialize(engine_, bytes)));
   for (int32_t depth : {0, 1, 10, 1000})
     EXPECT_EQ(must(must(read.get_func("down")).call({{Value(depth)}}))[0].i32(), 5);
+}
+
+TEST_P(ExceptionTest, LandingPadsOfAFileAreChecked) {
+  const std::vector<uint8_t> bytes = must(module_->serialize());
+  const code::CodeFile file = must(code::parse_code_file(bytes, "file", code::Check::all));
+  ASSERT_GT(file.pads.size(), 2u);
+  const auto pads = static_cast<size_t>(reinterpret_cast<const uint8_t*>(file.pads.data()) - bytes.data());
+  auto expect_refused = [&](size_t pad, size_t offset, uint32_t value) {
+    std::vector<uint8_t> damaged = bytes;
+    std::memcpy(&damaged[pads + pad * sizeof(code::LandingPad) + offset], &value, sizeof value);
+    EXPECT_EQ(kind_of(code::parse_code_file_unchecked(damaged, "file")), ErrorKind::corrupt) << offset << ": " << value;
+  };
+  using code::LandingPad;
+  for (uint32_t address : {0u, file.functions[0].begin, file.functions.back().end + 1, UINT32_MAX}) {
+    expect_refused(1, offsetof(LandingPad, return_address), address);
+    expect_refused(1, offsetof(LandingPad, pad), address);
+  }
+  expect_refused(1, offsetof(LandingPad, return_address), file.pads[0].return_address);
+  expect_refused(0, offsetof(LandingPad, pad), file.functions.back().end - 1);  // of another function
+  expect_refused(0, offsetof(LandingPad, pushed_bytes), 8);
+  expect_refused(0, offsetof(LandingPad, pushed_bytes), LandingPad::kMaxPushedBytes + 16);
 }
 
 TEST_P(ExceptionTest, TiersMixed) {

@@ -160,7 +160,8 @@
   (func $chain (param i32 i32)
     (if (i32.eqz (local.get 1)) (then (return_call $words (local.get 0))))
     (return_call $chain (local.get 0) (i32.sub (local.get 1) (i32.const 1))))
-  ;; A function with both a clause and a tail call.
+  ;; A function with both a clause and a tail call, which is called before it is there and behind it.
+  (func (export "both_before") (param i32) (result i32) (call $both (local.get 0)))
   (func $both (param i32) (result i32)
     (block $h (result i32)
       (try_table (catch $i $h) (call $words (local.get 0)))
@@ -197,6 +198,7 @@
 (assert_return (invoke "tail" (i32.const 4) (i32.const 5)) (i32.const 35))
 (assert_return (invoke "tail" (i32.const 5) (i32.const 5)) (i32.const 35))
 (assert_return (invoke "both" (i32.const 5)) (i32.const 1005))
+(assert_return (invoke "both_before" (i32.const 6)) (i32.const 1006))
 
 ;; References: kept in globals and tables, thrown again, null.
 (module

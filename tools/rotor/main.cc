@@ -37,11 +37,14 @@ constexpr FeatureName kFeatures[] = {
     {"relaxed-simd", &Features::relaxed_simd},
     {"tail-call", &Features::tail_call},
     {"function-references", &Features::function_references},
+    {"exceptions", &Features::exceptions},
+    {"gc", &Features::gc},
     {"multi-memory", &Features::multi_memory},
     {"memory64", &Features::memory64},
     {"custom-page-sizes", &Features::custom_page_sizes},
     {"wide-arithmetic", &Features::wide_arithmetic},
 };
+static_assert(std::size(kFeatures) == sizeof(Features), "a switch is missing");
 
 /// Returns whether an argument is a number that CLI11 takes for options, because no digit follows the sign.
 bool is_number_like_options(std::string_view argument) {
