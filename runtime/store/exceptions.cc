@@ -37,7 +37,9 @@ void ExceptionHeap::free(ExceptionObject* object) {
 
 void ExceptionHeap::sort() {
   if (std::exchange(sorted_, true)) return;
-  std::ranges::sort(objects_);
+  // Not std::sort, which recurses: the guest may have left no more than the least reserve of the stack.
+  std::ranges::make_heap(objects_);
+  std::ranges::sort_heap(objects_);
 }
 
 bool ExceptionHeap::has(uint64_t bits) {
