@@ -2,7 +2,6 @@
 
 #include <string>
 
-#include "wasm/limits.h"
 #include "wasm/local_declarations.h"
 
 namespace rotor::wasm {
@@ -102,12 +101,6 @@ bool BodyReader::fail_kind(uint64_t start, uint32_t type, const char* wanted) {
 const FieldType* BodyReader::field(const StructType& type) {
   uint32_t number = 0;
   return index(number, type.fields.size(), Message::unknown_field) ? &type.fields[number] : nullptr;
-}
-
-bool BodyReader::fixed_count(uint32_t& out) {
-  uint64_t start = offset();
-  if (!u32(out)) return false;
-  return out <= kMaxFixedElements || fail_limit(Message::limit_fixed_elements, start, out, kMaxFixedElements);
 }
 
 bool BodyReader::global_index(GlobalIndex& out) {

@@ -48,7 +48,7 @@ class BodyReader : public ByteReader {
   /// Reads the index of a field, and returns the field; nullptr after an error.
   const FieldType* field(const StructType& type);
   /// Reads the number of operands of an array.new_fixed.
-  bool fixed_count(uint32_t& out);
+  bool fixed_count(uint32_t& out) { return read_fixed_count(*this, out); }
   /// Reads a heap type of an instruction.
   bool heap_type(HeapType& out) { return read_heap_type(*this, scope(), out); }
   bool global_index(GlobalIndex& out);

@@ -29,18 +29,6 @@ bool read_index(ByteReader& reader, uint64_t& out) {
   return true;
 }
 
-bool use_gc(ByteReader& reader, const TypeScope& scope, uint64_t start) {
-  if (!(scope.enabled & feature_bit(Feature::gc))) return reader.fail_unsupported(Feature::gc, start);
-  scope.used |= feature_bit(Feature::gc);
-  return true;
-}
-
-bool read_fixed_count(ByteReader& reader, uint64_t& out) {
-  uint64_t start = reader.offset();
-  if (!read_index(reader, out)) return false;
-  return out <= kMaxFixedElements || reader.fail_limit(Message::limit_fixed_elements, start, out, kMaxFixedElements);
-}
-
 bool read_immediate(ByteReader& reader, const TypeScope& scope, uint64_t start, ConstInstr& out) {
   switch (out.op) {
     case Opcode::I32Const: {
@@ -63,9 +51,8 @@ bool read_immediate(ByteReader& reader, const TypeScope& scope, uint64_t start, 
     }
     case Opcode::F64Const: return reader.f64_bits(out.bits);
     case Opcode::V128Const:
-      if (!(scope.enabled & feature_bit(Feature::simd))) return reader.fail_unsupported(Feature::simd, start);
-      scope.used |= feature_bit(Feature::simd);
-      return reader.f64_bits(out.bits) && reader.f64_bits(out.high_bits);
+      return use_feature(reader, scope, Feature::simd, start) && reader.f64_bits(out.bits) &&
+             reader.f64_bits(out.high_bits);
     case Opcode::GlobalGet: return read_index(reader, out.bits);
     case Opcode::RefNull: {
       HeapType heap = HeapType::Abstract::func;
@@ -80,21 +67,22 @@ bool read_immediate(ByteReader& reader, const TypeScope& scope, uint64_t start, 
     case Opcode::I32Mul:
     case Opcode::I64Add:
     case Opcode::I64Sub:
-    case Opcode::I64Mul:
-      if (!(scope.enabled & feature_bit(Feature::extended_const))) {
-        return reader.fail_unsupported(Feature::extended_const, start);
-      }
-      scope.used |= feature_bit(Feature::extended_const);
-      return true;
+    case Opcode::I64Mul: return use_feature(reader, scope, Feature::extended_const, start);
     case Opcode::StructNew:
     case Opcode::StructNewDefault:
     case Opcode::ArrayNew:
-    case Opcode::ArrayNewDefault: return use_gc(reader, scope, start) && read_index(reader, out.bits);
-    case Opcode::ArrayNewFixed:
-      return use_gc(reader, scope, start) && read_index(reader, out.bits) && read_fixed_count(reader, out.high_bits);
+    case Opcode::ArrayNewDefault: return use_feature(reader, scope, Feature::gc, start) && read_index(reader, out.bits);
+    case Opcode::ArrayNewFixed: {
+      uint32_t count = 0;
+      if (!use_feature(reader, scope, Feature::gc, start) || !read_index(reader, out.bits) ||
+          !read_fixed_count(reader, count))
+        return false;
+      out.high_bits = count;
+      return true;
+    }
     case Opcode::RefI31:
     case Opcode::AnyConvertExtern:
-    case Opcode::ExternConvertAny: return use_gc(reader, scope, start);
+    case Opcode::ExternConvertAny: return use_feature(reader, scope, Feature::gc, start);
     default:
       if (is_plain_opcode(out.op)) return reader.fail(Message::constant_expression_required, start);
       return reader.fail_opcode(start, std::to_underlying(out.op));

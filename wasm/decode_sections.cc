@@ -51,9 +51,9 @@ bool ModuleDecoder::rec_group() {
   const auto first = static_cast<uint32_t>(module_.types.size());
   uint32_t types = 1;
   if (reader_.peek() == 0x4e) {
-    if (!(scope_.enabled & feature_bit(Feature::gc))) return reader_.fail_unsupported(Feature::gc, start);
-    use(Feature::gc);
-    if (!reader_.skip(1) || !count(types, first, Message::limit_types, kMaxTypes)) return false;
+    if (!use_feature(reader_, scope_, Feature::gc, start) || !reader_.skip(1) ||
+        !count(types, first, Message::limit_types, kMaxTypes))
+      return false;
   } else if (first == kMaxTypes) {
     return reader_.fail_limit(Message::limit_types, start, first + 1, kMaxTypes);
   }
@@ -185,10 +185,7 @@ bool ModuleDecoder::add_table(Table table, uint64_t start) {
 
 /// 0x40 0x00, before the type of a table that has an initialiser.
 bool ModuleDecoder::table_init_prefix(uint64_t start) {
-  if (!(scope_.enabled & feature_bit(Feature::function_references))) {
-    return reader_.fail_unsupported(Feature::function_references, start);
-  }
-  use(Feature::function_references);
+  if (!use_feature(reader_, scope_, Feature::function_references, start)) return false;
   uint8_t zero = 0;
   if (!reader_.skip(1) || !reader_.u8(zero)) return false;
   return zero == 0 || reader_.fail(Message::zero_byte_expected, start);
@@ -217,8 +214,7 @@ bool ModuleDecoder::memory_section() {
 }
 
 bool ModuleDecoder::tag_desc(TagDesc& out, uint64_t start) {
-  if (!(scope_.enabled & feature_bit(Feature::exceptions))) return reader_.fail_unsupported(Feature::exceptions, start);
-  use(Feature::exceptions);
+  if (!use_feature(reader_, scope_, Feature::exceptions, start)) return false;
   uint8_t attribute = 0;
   uint64_t at = reader_.offset();
   uint32_t type = 0;

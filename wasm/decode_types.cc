@@ -35,27 +35,34 @@ const AbstractCode* find_abstract(int64_t code) {
   return found == std::end(kAbstractCodes) ? nullptr : found;
 }
 
-bool use(ByteReader& reader, const TypeScope& scope, Feature feature, uint64_t offset) {
-  if (!(scope.enabled & feature_bit(feature))) return reader.fail_unsupported(feature, offset);
-  scope.used |= feature_bit(feature);
-  return true;
-}
-
 /// Finishes a reference type whose code, `code` at `start`, was read.
 bool finish_ref_type(ByteReader& reader, const TypeScope& scope, uint64_t start, uint8_t code, Message otherwise,
                      ValType& out) {
   if (const AbstractCode* abstract = find_abstract(code)) {
     out = ValType::ref(abstract->type, /*nullable=*/true);
-    return use(reader, scope, abstract->feature, start);
+    return use_feature(reader, scope, abstract->feature, start);
   }
   if (code != 0x63 && code != 0x64) return reader.fail(otherwise, start);
   HeapType heap = HeapType::Abstract::func;
-  if (!use(reader, scope, Feature::function_references, start) || !read_heap_type(reader, scope, heap)) return false;
+  if (!use_feature(reader, scope, Feature::function_references, start) || !read_heap_type(reader, scope, heap))
+    return false;
   out = ValType::ref(heap, /*nullable=*/code == 0x63);
-  return use(reader, scope, Feature::reference_types, start);
+  return use_feature(reader, scope, Feature::reference_types, start);
 }
 
 }  // namespace
+
+bool use_feature(ByteReader& reader, const TypeScope& scope, Feature feature, uint64_t offset) {
+  if (!(scope.enabled & feature_bit(feature))) return reader.fail_unsupported(feature, offset);
+  scope.used |= feature_bit(feature);
+  return true;
+}
+
+bool read_fixed_count(ByteReader& reader, uint32_t& out) {
+  uint64_t start = reader.offset();
+  if (!reader.u32(out)) return false;
+  return out <= kMaxFixedElements || reader.fail_limit(Message::limit_fixed_elements, start, out, kMaxFixedElements);
+}
 
 bool read_value_type(ByteReader& reader, const TypeScope& scope, ValType& out) {
   uint64_t start = reader.offset();
@@ -66,11 +73,7 @@ bool read_value_type(ByteReader& reader, const TypeScope& scope, ValType& out) {
     case 0x7e: out = ValType::i64; return true;
     case 0x7d: out = ValType::f32; return true;
     case 0x7c: out = ValType::f64; return true;
-    case 0x7b:
-      if (!(scope.enabled & feature_bit(Feature::simd))) return reader.fail_unsupported(Feature::simd, start);
-      scope.used |= feature_bit(Feature::simd);
-      out = ValType::v128;
-      return true;
+    case 0x7b: out = ValType::v128; return use_feature(reader, scope, Feature::simd, start);
     default: return finish_ref_type(reader, scope, start, code, Message::malformed_value_type, out);
   }
 }
@@ -88,10 +91,11 @@ bool read_heap_type(ByteReader& reader, const TypeScope& scope, HeapType& out) {
   if (code < 0) {
     const AbstractCode* abstract = code >= -64 ? find_abstract(code & 0x7f) : nullptr;
     if (!abstract) return reader.fail(Message::malformed_heap_type, start);
-    if (abstract->feature != Feature::reference_types && !use(reader, scope, abstract->feature, start)) return false;
+    if (abstract->feature != Feature::reference_types && !use_feature(reader, scope, abstract->feature, start))
+      return false;
     out = abstract->type;
   } else {
-    if (!use(reader, scope, Feature::function_references, start)) return false;
+    if (!use_feature(reader, scope, Feature::function_references, start)) return false;
     if (static_cast<uint64_t>(code) >= scope.module.types.size()) {
       return reader.fail_index(Message::unknown_type, start, static_cast<uint64_t>(code));
     }
@@ -216,12 +220,6 @@ bool TypeReader::page_size(MemoryType& out) {
   if (!reader_.u32(log2)) return false;
   if (log2 >= 64) return reader_.fail(Message::malformed_page_size, start);
   out.page_size_log2 = static_cast<uint8_t>(log2);
-  return true;
-}
-
-bool TypeReader::use(Feature feature, uint64_t start) {
-  if (!(scope_.enabled & feature_bit(feature))) return reader_.fail_unsupported(feature, start);
-  scope_.used |= feature_bit(feature);
   return true;
 }
 

@@ -16,6 +16,12 @@ struct TypeScope {
   uint32_t& used;        ///< receives the bits of the features seen
 };
 
+/// Notes a feature as used. Returns false, with an error at `offset`, if it is off.
+bool use_feature(ByteReader& reader, const TypeScope& scope, Feature feature, uint64_t offset);
+
+/// Reads the number of operands of an array.new_fixed. Errors: limit.
+bool read_fixed_count(ByteReader& reader, uint32_t& out);
+
 /// Read a type. The index of a concrete heap type is replaced by that of its canonical type.
 bool read_value_type(ByteReader& reader, const TypeScope& scope, ValType& out);
 bool read_ref_type(ByteReader& reader, const TypeScope& scope, ValType& out);
@@ -41,8 +47,7 @@ class TypeReader {
   bool limits(uint8_t flags, SizeLimits& out);
   bool page_size(MemoryType& out);
   bool mutability(bool& out);
-  /// Notes the feature as used. Returns false, with an error at `start`, if it is off.
-  bool use(Feature feature, uint64_t start);
+  bool use(Feature feature, uint64_t start) { return use_feature(reader_, scope_, feature, start); }
 
   ByteReader& reader_;
   const TypeScope scope_;
