@@ -24,8 +24,7 @@ struct Header {
   char magic[8];
   uint32_t file_version;
   uint32_t abi_version;
-  uint64_t
-      tables_checksum;  ///< XXH3 of the header with this field as 0, CPU features, functions, tables of images and pads
+  uint64_t tables_checksum;    ///< XXH3 of the header with this field as 0, and of all up to the lines
   uint64_t contents_checksum;  ///< XXH3 of all that follows, up to the images, each of which has its own
   uint64_t file_bytes;
   RegionLayout region;

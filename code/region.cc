@@ -128,6 +128,13 @@ void CodeRegion::add_part(Part part) {
   }
 }
 
+const FunctionCode* CodeRegion::Part::function_at(uint32_t offset) const {
+  auto after = std::ranges::upper_bound(functions, offset, {}, &FunctionCode::begin);
+  if (after == functions.begin()) return nullptr;
+  const FunctionCode& function = *std::prev(after);
+  return offset < function.end ? &function : nullptr;
+}
+
 const CodeRegion::Part* CodeRegion::part_at(uint64_t text_offset) const {
   const Part* first = first_part_.load(std::memory_order_acquire);
   if (first && text_offset < first->text_bytes) return first;
@@ -143,15 +150,13 @@ std::optional<CodeRegion::Unwind> CodeRegion::unwind_at(uint64_t return_offset) 
   const Part* part = return_offset ? part_at(return_offset - 1) : nullptr;
   if (!part) return std::nullopt;
   const auto offset = static_cast<uint32_t>(return_offset);
-  auto after = std::ranges::lower_bound(part->functions, offset, {}, &FunctionCode::begin);
-  if (after == part->functions.begin()) return std::nullopt;
-  const FunctionCode& function = *std::prev(after);
-  if (offset > function.end) return std::nullopt;
-  Unwind unwind{function.saved, 0, 0};
+  const FunctionCode* function = part->function_at(offset - 1);
+  if (!function) return std::nullopt;
+  Unwind unwind{function->saved, 0, 0};
   if (part->pads.empty()) return unwind;
   auto pad = std::ranges::lower_bound(part->pads, offset, {}, &LandingPad::return_address);
   if (pad == part->pads.end() || pad->return_address != offset) return unwind;
-  return Unwind{function.saved, pad->pad, pad->pushed_bytes};
+  return Unwind{function->saved, pad->pad, pad->pushed_bytes};
 }
 
 void CodeRegion::list_for_perf(std::span<const FunctionCode> functions) const {
@@ -159,17 +164,12 @@ void CodeRegion::list_for_perf(std::span<const FunctionCode> functions) const {
 }
 
 std::optional<CodeRegion::Site> CodeRegion::site_at(uint64_t text_offset) const {
-  memory::ForkPass pass;
-  std::scoped_lock lock(mutex_);
-  auto part = parts_.upper_bound(text_offset);
-  if (part == parts_.begin()) return std::nullopt;
-  const Part& found = std::prev(part)->second;
-  auto offset = static_cast<uint32_t>(text_offset);
-  auto after = std::ranges::upper_bound(found.functions, offset, {}, &FunctionCode::begin);
-  if (after == found.functions.begin()) return std::nullopt;
-  const FunctionCode& function = *std::prev(after);
-  if (offset >= function.end) return std::nullopt;
-  return Site{function.func, module_offset_at(function, found.lines, offset)};
+  const Part* part = part_at(text_offset);
+  if (!part) return std::nullopt;
+  const auto offset = static_cast<uint32_t>(text_offset);
+  const FunctionCode* function = part->function_at(offset);
+  if (!function) return std::nullopt;
+  return Site{function->func, module_offset_at(*function, part->lines, offset)};
 }
 
 CodeRegion::Contents CodeRegion::contents() const {

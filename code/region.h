@@ -112,6 +112,8 @@ class CodeRegion {
     std::span<const uint8_t> lines;
     std::span<const LandingPad> pads;
     std::shared_ptr<const void> owner;
+    /// Returns the function whose code holds an offset in text; null if none does.
+    const FunctionCode* function_at(uint32_t offset) const;
   };
 
   /// Code by the page of text that it lies in, for who takes no lock: the part at text's beginning, and of the others
