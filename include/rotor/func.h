@@ -152,7 +152,7 @@ class TypedFunc<R(Args...)> {
   /// Calls the function. Errors: those of Func::call, but for type_mismatch.
   Result<R> operator()(Args... args) const {
     if constexpr (detail::kIsDirect<R, Args...>)
-      return call_direct(args...);
+      return call_direct(func_, args...);
     else
       return call_slots(args...);
   }
@@ -161,20 +161,13 @@ class TypedFunc<R(Args...)> {
   /// the function is of this type.
   static Result<void> call_raw(const Func& func, Slot* slots) {
     if constexpr (detail::kIsDirect<R, Args...>) {
-      detail::CallFrame frame;
-      if (detail::begin_call(frame, func.handle_)) [[likely]] {
-        auto outcome = [&]<size_t... i>(std::index_sequence<i...>) {
-          return detail::enter<R>(frame, detail::from_slot<Args>(slots[i])...);
-        }(std::index_sequence_for<Args...>());
-        if (detail::end_call(frame, outcome.left)) [[likely]] {
-          if constexpr (detail::kIsFloat<R>)
-            slots[0] = detail::to_slot(outcome.value);
-          else if constexpr (!std::is_void_v<R>)
-            slots[0] = detail::to_slot(detail::from_slot<R>(outcome.value));
-          return {};
-        }
-      }
-      return std::unexpected(detail::take_error(frame));
+      auto result = [&]<size_t... i>(std::index_sequence<i...>) {
+        return call_direct(func, detail::from_slot<Args>(slots[i])...);
+      }(std::index_sequence_for<Args...>());
+      if (!result) [[unlikely]]
+        return std::unexpected(std::move(result).error());
+      if constexpr (!std::is_void_v<R>) slots[0] = detail::to_slot(*result);
+      return {};
     } else {
       return func.call_raw(slots);
     }
@@ -183,9 +176,9 @@ class TypedFunc<R(Args...)> {
  private:
   friend class Func;
   explicit TypedFunc(Func func) : func_(std::move(func)) {}
-  Result<R> call_direct(Args... args) const {
+  static Result<R> call_direct(const Func& func, Args... args) {
     detail::CallFrame frame;
-    if (detail::begin_call(frame, func_.handle_)) [[likely]] {
+    if (detail::begin_call(frame, func.handle_)) [[likely]] {
       auto outcome = detail::enter<R>(frame, args...);
       if (detail::end_call(frame, outcome.left)) [[likely]] {
         if constexpr (std::is_void_v<R>)
