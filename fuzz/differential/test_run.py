@@ -68,7 +68,9 @@ class Configs(unittest.TestCase):
         for config in configs.CONFIGS:
             options = configs.smith_options(config)
             self.assertTrue(all(f'{name}-enabled' in options for name in configs.ALL), config.name)
-            self.assertFalse(options['gc-enabled'] or options['exceptions-enabled'], config.name)
+            asked = {*configs.BASELINE, *config.features}
+            self.assertEqual([name for name in configs.ALL if options[f'{name}-enabled'] and name not in asked], [],
+                             config.name)
             self.assertTrue(config.avoid or not options['threads-enabled'], config.name)
 
     def test_nothing_is_on_that_rotor_lacks(self):
