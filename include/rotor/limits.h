@@ -45,6 +45,10 @@ struct Limits {
   /// such reference, each 48 and 16 for each value that it carries. More is an error of the call, of ErrorKind::limit.
   /// Exceptions that are only thrown and caught do not count.
   uint64_t exception_bytes = UINT64_C(64) << 20;
+  /// Bytes of the objects that the garbage-collected heap of its link group may have, if the instance is the first of
+  /// the group that uses one; at least 64 KiB, at most 4 GiB less 34 MiB. An allocation beyond it, after a collection,
+  /// is an error of the call, of ErrorKind::limit. So much address space is reserved.
+  uint64_t heap_bytes = UINT64_C(1) << 30;
   /// Bytes of stack that the guest may use in one entry from the host, within what the thread, or a declared
   /// FiberStack, has.
   uint64_t stack_bytes = UINT64_C(8) << 20;
