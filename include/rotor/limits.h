@@ -71,6 +71,15 @@ struct InstanceUsage {
   uint64_t table_elements = 0;         ///< that these have now
   uint64_t table_elements_limit = 0;   ///< the smaller of Limits::table_elements and the sum of the declared maxima
   uint64_t denied_table_growths = 0;   ///< by a limit, a declared maximum or the system
+  // Of the garbage-collected heap of its link group; 0 if it uses none, or another thread is inside.
+  uint64_t heap_limit_bytes = 0;            ///< Limits::heap_bytes of the group's first instance
+  uint64_t heap_live_bytes = 0;             ///< of objects, after the last collection
+  uint64_t heap_allocated_bytes = 0;        ///< of objects, since the heap was made
+  uint64_t heap_collections = 0;            ///< since then
+  uint64_t heap_imprecise_collections = 0;  ///< of those, in which a word of the stack was taken for a reference
+  uint64_t heap_denied_allocations = 0;     ///< by the limit or the system
+  uint64_t heap_pause_ns_max = 0;           ///< of a collection
+  uint64_t heap_pause_ns_total = 0;         ///< of all collections
 };
 
 }  // namespace rotor

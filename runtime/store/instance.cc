@@ -246,6 +246,19 @@ InstanceUsage InstanceImpl::usage() const {
   usage.table_elements = budget->table_elements.used();
   usage.table_elements_limit = budget->table_elements.limit();
   usage.denied_table_growths = budget->table_elements.denied();
+  // What another thread runs may collect.
+  const Result<GroupEntry> inside = GroupEntry::enter(context->heap ? group.get() : nullptr);
+  if (const GcHeap* heap = inside && context->heap ? group->gc_heap() : nullptr) {
+    const memory::HeapCounters counters = heap->counters();
+    usage.heap_limit_bytes = counters.limit_bytes;
+    usage.heap_live_bytes = counters.live_bytes;
+    usage.heap_allocated_bytes = counters.allocated_bytes;
+    usage.heap_collections = counters.collections;
+    usage.heap_imprecise_collections = counters.imprecise_collections;
+    usage.heap_denied_allocations = counters.failed_allocations;
+    usage.heap_pause_ns_max = counters.max_pause_ns;
+    usage.heap_pause_ns_total = counters.total_pause_ns;
+  }
   return usage;
 }
 
