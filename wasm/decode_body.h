@@ -13,6 +13,7 @@
 #include "rotor/config.h"
 #include "wasm/body_reader.h"
 #include "wasm/body_sink.h"
+#include "wasm/decode_exceptions.h"
 #include "wasm/decode_gc.h"
 #include "wasm/features.h"
 #include "wasm/limits.h"
@@ -24,7 +25,8 @@ namespace rotor::wasm {
 
 /// Decodes and validates bodies of one module, one after another.
 template <class Sink>
-class BodyDecoder : private GcDecoder<BodyDecoder<Sink>> {
+class BodyDecoder : private ExceptionDecoder<BodyDecoder<Sink>, typename Sink::Control>,
+                    private GcDecoder<BodyDecoder<Sink>> {
  public:
   using Value = typename Sink::Value;
   using Control = typename Sink::Control;
@@ -53,7 +55,9 @@ class BodyDecoder : private GcDecoder<BodyDecoder<Sink>> {
  private:
   template <Opcode op>
   using Is = IsOpcode<op>;
+  friend class ExceptionDecoder<BodyDecoder, Control>;
   friend class GcDecoder<BodyDecoder>;
+  using ExceptionDecoder<BodyDecoder, Control>::on;
   using GcDecoder<BodyDecoder>::on;
 
   bool function(FuncIndex func) {
@@ -584,64 +588,6 @@ class BodyDecoder : private GcDecoder<BodyDecoder<Sink>> {
     return finish(1);
   }
 
-  // Exceptions.
-  /// Reads a clause and checks that its label takes what it passes on.
-  bool read_catch(Catch<Control>& out) {
-    static constexpr uint8_t kWithRef = 1, kForAll = 2;  // bits of a clause's kind
-    uint64_t start = reader_.offset();
-    uint8_t kind = 0;
-    if (!reader_.u8(kind)) return false;
-    if (kind > (kWithRef | kForAll)) return reader_.fail(Message::malformed_catch, start);
-    out = {.tag = TagIndex(0), .type = nullptr, .takes_ref = (kind & kWithRef) != 0, .target = nullptr};
-    if (!(kind & kForAll)) {
-      if (!reader_.tag_index(out.tag)) return false;
-      out.type = &module_.tag_type(out.tag);
-    }
-    FrameType* target = label();
-    if (!target) return false;
-    passed_.clear();
-    if (out.type) passed_ = out.type->params;
-    if (out.takes_ref) passed_.push_back(ValType::exnref.non_null());
-    if (!all_match(passed_, target->label_types())) {
-      return reader_.fail_detail(Message::type_mismatch, start,
-                                 "the label takes other operands than the clause passes");
-    }
-    if (live()) target->branched = true;
-    out.target = &target->control;
-    return true;
-  }
-  bool on(Is<Opcode::TryTable>) {
-    BlockSignature type;
-    if (!reader_.block_type(type) || !state_.require(type.params())) return false;
-    uint64_t start = reader_.offset();
-    uint32_t count = 0;
-    if (!reader_.count(count)) return false;
-    if (count > kMaxCatches) return reader_.fail_limit(Message::limit_catches, start, count, kMaxCatches);
-    catches_.resize(count);
-    for (Catch<Control>& clause : catches_) {
-      if (!read_catch(clause)) return false;
-    }
-    if (!state_.push_frame(FrameKind::block, type)) return false;
-    if (live()) sink_->try_table(state_.frame().control, type, state_.window(type.params_count), catches_);
-    return true;
-  }
-  bool on(Is<Opcode::Throw>) {
-    TagIndex tag{};
-    if (!reader_.tag_index(tag)) return false;
-    const FuncType& type = module_.tag_type(tag);
-    if (!state_.require(type.params)) return false;
-    if (live()) sink_->throw_(tag, type, state_.window(static_cast<uint32_t>(type.params.size())));
-    state_.set_unreachable();
-    return true;
-  }
-  bool on(Is<Opcode::ThrowRef>) {
-    ValType operand = state_.has_operand() ? state_.top_type() : ValType::exnref;
-    if (!require_one(ValType::exnref)) return false;
-    if (live()) sink_->throw_ref(operand, state_.top());
-    state_.set_unreachable();
-    return true;
-  }
-
   // Parametric, variables, references.
   bool on(Is<Opcode::Drop>) {
     ValType type;
@@ -899,8 +845,6 @@ class BodyDecoder : private GcDecoder<BodyDecoder<Sink>> {
   const FuncType* type_ = nullptr;
   Locals locals_;
   std::vector<Control*> targets_;
-  std::vector<Catch<Control>> catches_;
-  std::vector<ValType> passed_;  ///< by a clause, to its label
   bool uses_floats_ = false;
 };
 
