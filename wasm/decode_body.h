@@ -337,37 +337,50 @@ class BodyDecoder : private ExceptionDecoder<BodyDecoder<Sink>, typename Sink::C
   bool on(Is<Opcode::Else>) {
     auto& frame = state_.frame();
     if (frame.kind != FrameKind::if_) return reader_.fail(Message::misplaced_else, state_.offset());
-    if (!state_.check_block_end()) return false;
-    // The second arm's parameters are put above the first arm's results, which then go.
-    uint32_t results = frame.type.results_count, params = frame.type.params_count;
-    if (!state_.push_types(frame.type.params())) return false;
-    if (frame.live_on_entry) {
-      if (!live()) sink_->at(state_.offset(), state_.size());
-      sink_->else_(frame.control, live(), state_.window(results + params).first(results), state_.window(params));
-    }
-    state_.drop_below(params, results);
-    locals_.forget(frame.initialized_height);
-    frame.kind = FrameKind::else_;
-    frame.polymorphic = false;
-    frame.branched |= live();
-    state_.set_live(frame.live_on_entry);
-    return true;
+    return begin_arm(FrameKind::else_, frame.type.params(), [this](auto&... args) { sink_->else_(args...); });
   }
   bool on(Is<Opcode::End>) {
     auto& frame = state_.frame();
     if (!state_.check_block_end()) return false;
-    const BlockSignature& type = frame.type;
-    if (frame.kind == FrameKind::if_ && !all_match(type.params(), type.results())) {
+    if (frame.kind == FrameKind::if_ && !all_match(frame.type.params(), frame.type.results())) {
       return reader_.fail_detail(Message::type_mismatch, state_.offset(),
                                  "an if without else must have the same parameters and results");
     }
+    return end_block([this](auto&... args) { sink_->end(args...); });
+  }
+  /// Ends the current part of a block, and begins the next one, of this kind, with operands of these types. If the
+  /// block is live, calls `event(control, reachable, results, operands)`; see EmptySink::else_.
+  template <class Event>
+  bool begin_arm(FrameKind kind, std::span<const ValType> types, Event event) {
+    if (!state_.check_block_end()) return false;
+    auto& frame = state_.frame();
+    // The next part's operands are put above this one's results, which then go.
+    uint32_t count = frame.type.results_count, params = static_cast<uint32_t>(types.size());
+    if (!state_.push_types(types)) return false;
+    if (frame.live_on_entry) {
+      bool reachable = live();
+      if (!reachable) sink_->at(state_.offset(), state_.size());
+      auto results = state_.window(count + params).first(count), operands = state_.window(params);
+      event(frame.control, reachable, results, operands);
+    }
+    state_.drop_below(params, count);
+    state_.begin_arm(kind);
+    return true;
+  }
+  /// Ends a block, whose end was checked. If it is live, calls `event(control, reachable, fallthrough, results)`; see
+  /// EmptySink::end.
+  template <class Event>
+  bool end_block(Event event) {
+    auto& frame = state_.frame();
+    const BlockSignature& type = frame.type;
     uint32_t fallthrough = type.results_count;
     uint32_t results = frame.kind == FrameKind::function ? 0 : fallthrough;
     if (results != 0 && !state_.push_types(type.results())) return false;
     if (frame.live_on_entry) {
-      if (!live()) sink_->at(state_.offset(), state_.size());
-      sink_->end(frame.control, live(), state_.window(fallthrough + results).first(fallthrough),
-                 state_.window(results));
+      bool reachable = live();
+      if (!reachable) sink_->at(state_.offset(), state_.size());
+      auto passed = state_.window(fallthrough + results).first(fallthrough), taken = state_.window(results);
+      event(frame.control, reachable, passed, taken);
       bool has_other_path = frame.kind == FrameKind::if_ || (frame.kind != FrameKind::loop && frame.branched);
       state_.set_live(live() || has_other_path);
     }

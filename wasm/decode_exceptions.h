@@ -30,7 +30,7 @@ class ExceptionDecoder {
     for (Catch<Control>& clause : catches_) {
       if (!read_catch(clause)) return false;
     }
-    if (!state().push_frame(FrameKind::block, type)) return false;
+    if (!state().push_frame(FrameKind::try_table, type)) return false;
     if (state().live()) sink().try_table(state().frame().control, type, state().window(type.params_count), catches_);
     return true;
   }
@@ -47,6 +47,46 @@ class ExceptionDecoder {
     ValType operand = state().has_operand() ? state().top_type() : ValType::exnref;
     if (!self().require_one(ValType::exnref)) return false;
     if (state().live()) sink().throw_ref(operand, state().top());
+    state().set_unreachable();
+    return true;
+  }
+
+  // Those of before 3.0 (the proposal's "legacy" instructions).
+  bool on(Is<Opcode::Try>) {
+    BlockSignature type;
+    if (!reader().block_type(type) || !state().require(type.params())) return false;
+    if (!state().push_frame(FrameKind::try_, type)) return false;
+    if (state().live()) sink().try_(state().frame().control, type, state().window(type.params_count));
+    return true;
+  }
+  bool on(Is<Opcode::Catch>) {
+    TagIndex tag{};
+    if (!reader().tag_index(tag)) return false;
+    return begin_clause(FrameKind::catch_, tag, &self().module_.tag_type(tag), Message::misplaced_catch);
+  }
+  bool on(Is<Opcode::CatchAll>) {
+    return begin_clause(FrameKind::catch_all, TagIndex{}, nullptr, Message::misplaced_catch_all);
+  }
+  bool on(Is<Opcode::Delegate>) {
+    if (state().frame().kind != FrameKind::try_) return reader().fail(Message::misplaced_delegate, state().offset());
+    uint64_t start = reader().offset();
+    uint32_t index = 0;
+    if (!reader().u32(index)) return false;
+    // The label is one outside the try.
+    if (uint64_t{index} + 1 >= state().depth()) return reader().fail_index(Message::unknown_label, start, index);
+    Frame<Control>* handler = state().handler_of(state().label(index + 1));
+    if (!state().check_block_end()) return false;
+    return self().end_block([&](Control& control, bool reachable, auto& fallthrough, auto& results) {
+      sink().delegate(control, handler ? &handler->control : nullptr, reachable, fallthrough, results);
+    });
+  }
+  bool on(Is<Opcode::Rethrow>) {
+    uint64_t start = reader().offset();
+    Frame<Control>* clause = self().label();
+    if (!clause) return false;
+    if (clause->kind != FrameKind::catch_ && clause->kind != FrameKind::catch_all)
+      return reader().fail(Message::invalid_rethrow_label, start);
+    if (state().live()) sink().rethrow(clause->control);
     state().set_unreachable();
     return true;
   }
@@ -81,6 +121,17 @@ class ExceptionDecoder {
     if (state().live()) target->branched = true;
     out.target = &target->control;
     return true;
+  }
+
+  /// Begins a clause of a legacy `try`: for all exceptions if there is no `type`.
+  bool begin_clause(FrameKind kind, TagIndex tag, const FuncType* type, Message misplaced) {
+    const FrameKind before = state().frame().kind;
+    if (before != FrameKind::try_ && before != FrameKind::catch_) return reader().fail(misplaced, state().offset());
+    std::span<const ValType> carried;
+    if (type) carried = type->params;
+    return self().begin_arm(kind, carried, [&](Control& control, bool reachable, auto& results, auto& operands) {
+      sink().catch_(control, reachable, results, tag, type, operands);
+    });
   }
 
   std::vector<Catch<Control>> catches_;

@@ -208,6 +208,7 @@ void add_wast(CLI::App& app) {
       command->add_flag("--one-process", options->one_process, "run all files in this process, without a time-out");
   command->add_flag("--times", options->times, "the CPU time of each file")->needs(one_process);
   options->engine.features.custom_page_sizes = options->engine.features.wide_arithmetic = true;
+  options->engine.features.legacy_exceptions = true;
   options->engine.features.gc = true;  // what can be said of a module without compiling it
   options->engine.add_to(*command);
   options->engine.add_cache_to(*command, false);
