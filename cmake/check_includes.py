@@ -54,6 +54,7 @@ WHITE_BOX = {
     'proxy/embedder_test.cc': ['memory/testing/child.h'],
     'proxy/gate_test.cc': ['memory/testing/child.h', 'memory/testing/perturb.h'],
     'proxy/model_test.cc': ['memory/fault_injection.h'],
+    'fuzz/exceptions.cc': ['runtime/testing/throwing_program.h'],
     'fuzz/heap.cc': ['memory/testing/heap_model.h'],
     'fuzz/text.cc': ['wasm/text/*', 'wasm/decode_module.h'],
     'fuzz/wide_products.cc': ['jit/testing/wide_products.h'],

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "code/abi.h"
 
@@ -46,7 +47,8 @@ class CostCounter::Sink : public wasm::EmptySink {
     time_ = 0;
     frames_.clear();
     last_set_.assign(locals.size(), 0);
-    loops_ = tries_ = 0;
+    loops_ = 0;
+    tries_.clear();
     cost.locals = static_cast<uint32_t>(locals.size());
     cost.used_locals = static_cast<uint32_t>(type.params.size());
     push(control, false);
@@ -89,7 +91,7 @@ class CostCounter::Sink : public wasm::EmptySink {
     uint64_t joined = frame.joins + 1;
     if (frame.is_loop || joined > 1) cost.phi_entries += frame.sets * joined;
     if (frame.is_loop) --loops_;
-    if (frame.is_try) --tries_;
+    end_try(frame);
     frames_.pop_back();
     if (!frames_.empty()) frames_.back().sets += frame.sets;
     if (control.frame == 0) ret();
@@ -115,10 +117,7 @@ class CostCounter::Sink : public wasm::EmptySink {
   void unreachable() { add(2, 0); }
   void try_table(Control& control, const wasm::BlockSignature&, std::span<const Value>,
                  std::span<const wasm::Catch<Control>> catches) {
-    push(control, false);
-    frames_.back().is_try = true;
-    ++tries_;
-    add(12, 4);
+    push_try(control);
     for (const wasm::Catch<Control>& clause : catches) {
       const size_t taken = (clause.type ? clause.type->params.size() : 0) + clause.takes_ref;
       join(frames_[clause.target->frame], taken);
@@ -126,8 +125,33 @@ class CostCounter::Sink : public wasm::EmptySink {
     }
     cross();
   }
-  void throw_(wasm::TagIndex, const FuncType&, std::span<const Value> args) { add(6 + 2 * args.size(), 2); }
-  void throw_ref(ValType, Value) { add(10, 4); }
+  void throw_(wasm::TagIndex, const FuncType&, std::span<const Value> args) {
+    add(6 + 2 * args.size(), 2);
+    invoke();
+  }
+  void throw_ref(ValType, Value) {
+    add(10, 4);
+    invoke();
+  }
+  void try_(Control& control, const wasm::BlockSignature&, std::span<const Value>) {
+    push_try(control);
+    cross();
+  }
+  void catch_(Control&, bool reachable, std::span<const Value> results, wasm::TagIndex, const FuncType*,
+              std::span<Value> carried) {
+    end_try(frames_.back());
+    if (reachable) join(frames_.back(), results.size());
+    add(14 + 3 * carried.size(), 3);
+    cross();
+  }
+  void delegate(Control& control, Control*, bool reachable, std::span<const Value> fallthrough,
+                std::span<Value> results) {
+    end(control, reachable, fallthrough, results);
+  }
+  void rethrow(Control&) {
+    add(16, 4);
+    invoke();
+  }
 
   void call(wasm::FuncIndex func, const FuncType&, std::span<const Value> args, std::span<Value> results) {
     call(module_.is_imported(func) ? 6 : 3, 0, args.size(), results);
@@ -265,12 +289,26 @@ class CostCounter::Sink : public wasm::EmptySink {
     bool lacks_else = false;  ///< an `if`, so far
     bool is_try = false;
     uint64_t sets;   ///< locals that are set in it, each once; modulo 2^64 until its blocks are closed
-    uint64_t joins;  ///< branches to its label
+    uint64_t joins;  ///< branches to its label, and of a try calls that may go to its clauses
   };
 
   void push(Control& control, bool is_loop) {
     control.frame = static_cast<uint32_t>(frames_.size());
     frames_.push_back({.begin = time_ + 1, .is_loop = is_loop, .sets = 0, .joins = 0});
+  }
+  void push_try(Control& control) {
+    push(control, false);
+    frames_.back().is_try = true;
+    tries_.push_back(control.frame);
+    add(12, 4);
+  }
+  /// Counts what may throw: where its exceptions are caught, it is one more way there.
+  void invoke() {
+    if (!tries_.empty()) ++frames_[tries_.back()].joins;
+  }
+  /// Ends what is thrown in a frame being caught by it.
+  void end_try(Frame& frame) {
+    if (std::exchange(frame.is_try, false)) tries_.pop_back();
   }
   void join(Frame& frame, size_t args) {
     ++frame.joins;
@@ -297,7 +335,8 @@ class CostCounter::Sink : public wasm::EmptySink {
   void cross() { cost.live += height_; }
   void ret() { add(12 + 2 * type_->results.size(), 4); }
   void call(uint32_t instructions, uint32_t blocks, size_t args, std::span<Value> results) {
-    add(instructions + args + results.size() * 3, blocks + (tries_ ? 2 : 0));
+    add(instructions + args + results.size() * 3, blocks + (tries_.empty() ? 0 : 2));
+    invoke();
     cost.operands = std::max(cost.operands, height_ + static_cast<uint32_t>(results.size()));
     ++cost.calls;
     cross();
@@ -315,7 +354,7 @@ class CostCounter::Sink : public wasm::EmptySink {
   uint32_t time_ = 0;
   uint32_t height_ = 0;
   uint32_t loops_ = 0;
-  uint32_t tries_ = 0;  ///< try_tables around what is counted
+  std::vector<uint32_t> tries_;  ///< the frames whose exceptions are caught by them, around what is counted
 };
 
 CostCounter::CostCounter(const wasm::Module& module, std::span<const uint8_t> bytes, const code::CodeSettings& settings)

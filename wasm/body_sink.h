@@ -9,7 +9,7 @@
 //   If nothing reaches the end of a block, `end` is told so (`reachable` false and no branch was taken to it), and the
 //   code after it causes no event either.
 // - Labels are the sink's `Control` objects, which live on the decoder's control stack. They are default-constructed
-//   and passed first to exactly one of function_begin, block, loop, if_.
+//   and passed first to exactly one of function_begin, block, loop, if_, try_table, try_.
 #pragma once
 
 #include <array>
@@ -68,6 +68,19 @@ struct EmptySink {
   void throw_(TagIndex tag, const FuncType& type, std::span<const Value> args) {}
   /// Traps if `ref` is null, which `ref_type` says whether it may be.
   void throw_ref(ValType ref_type, Value ref) {}
+  // Exceptions of before 3.0. What the body of a `try` throws goes to the first of its clauses that takes it, which
+  // follow the body, and from a clause, as from a `try` without one, outwards.
+  void try_(Control& control, const BlockSignature& type, std::span<const Value> params) {}
+  /// Ends a try's body or one of its clauses, which falls through with `results` if `reachable`, and begins a clause
+  /// for exceptions of `tag`; null `type`: for all, the last one. Out: `carried`, what the exception carries.
+  void catch_(Control& control, bool reachable, std::span<const Value> results, TagIndex tag, const FuncType* type,
+              std::span<Value> carried) {}
+  /// Ends a `try` without clauses, like `end`. What its body throws goes to the clauses of another one around it
+  /// whose body this is in; null `handler`: out of the function.
+  void delegate(Control& control, Control* handler, bool reachable, std::span<const Value> fallthrough,
+                std::span<Value> results) {}
+  /// Throws the exception that the clause at hand of a `try` took.
+  void rethrow(Control& control) {}
   void call(FuncIndex func, const FuncType& type, std::span<const Value> args, std::span<Value> results) {}
   void call_indirect(TableIndex table, TypeIndex type_index, const FuncType& type, Value index,
                      std::span<const Value> args, std::span<Value> results) {}

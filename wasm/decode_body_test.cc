@@ -82,6 +82,20 @@ struct TraceSink {
     line("throw " + std::to_string(raw(tag)) + " " + list(args));
   }
   void throw_ref(ValType type, Value ref) { line("throw_ref " + to_string(type) + " " + v(ref)); }
+  void try_(Control& c, const BlockSignature&, std::span<const Value> params) { line(start(c, "try") + list(params)); }
+  void catch_(Control& c, bool reachable, std::span<const Value> results, TagIndex tag, const FuncType* type,
+              std::span<Value> carried) {
+    define((type ? "catch " + std::to_string(raw(tag)) : std::string("catch_all")) + " " + c.name +
+               (reachable ? " " + list(results) : " unreachable"),
+           carried);
+  }
+  void delegate(Control& c, Control* handler, bool reachable, std::span<const Value> fallthrough,
+                std::span<Value> results) {
+    define("delegate " + c.name + " to " + (handler ? handler->name : "callers") +
+               (reachable ? " " + list(fallthrough) : " unreachable"),
+           results);
+  }
+  void rethrow(Control& c) { line("rethrow " + c.name); }
   void call(FuncIndex func, const FuncType&, std::span<const Value> args, std::span<Value> results) {
     define("call " + std::to_string(raw(func)) + " " + list(args), results);
   }
@@ -272,11 +286,10 @@ Bytes with_body(uint8_t type, const Bytes& locals, const Bytes& code) {
                  section(10, vec({sized(locals + code), body({0x00, 0x0b})}))});
 }
 
-std::string trace(uint8_t type, const Bytes& code, const Bytes& locals = {0}) {
+std::string trace(uint8_t type, const Bytes& code, const Bytes& locals = {0}, const Features& features = {}) {
   Bytes bytes = with_body(type, locals, code);
   auto module = decode_module(bytes, {});
   if (!module) return "module: " + module.error().message;
-  Features features;
   BodyDecoder<TraceSink> decoder(*module, bytes, features);
   TraceSink sink;
   if (auto result = decoder.decode(FuncIndex{0}, sink); !result) return result.error().message;
@@ -539,7 +552,8 @@ TEST(BodyDecoder, UnsupportedInstructionsNameTheirFeature) {
   EXPECT_EQ(error(0, {0x08, 0, kEnd}, no_exceptions), "0: unsupported feature: exceptions");
   EXPECT_EQ(error(0, {0x1f, 0x40, 0, kEnd, kEnd}, no_exceptions), "0: unsupported feature: exceptions");
   EXPECT_EQ(error(0, {0xd0, 0x69, 0x1a, kEnd}, no_exceptions), "1: unsupported feature: exceptions");
-  EXPECT_EQ(error(0, {0x06, 0x40, kEnd, kEnd}), "0: unsupported feature: legacy-exceptions");
+  for (uint8_t legacy : {0x06, 0x07, 0x09, 0x18, 0x19})
+    EXPECT_EQ(error(0, {legacy, 0, kEnd, kEnd}), "0: unsupported feature: legacy-exceptions");
   EXPECT_EQ(error(0, {0xfb, 0, 0, kEnd}), "0: unsupported feature: gc");
   EXPECT_EQ(error(0, {0xfc, 0x13, kEnd}), "0: unsupported feature: wide-arithmetic");
   Features none{.simd = false, .relaxed_simd = false};
@@ -666,6 +680,68 @@ TEST(BodyDecoder, Exceptions) {
   EXPECT_EQ(error(0, {0x1f, kEmpty, 1, 4, 0, kEnd, kEnd}), "3: malformed catch clause");
   EXPECT_EQ(error(0, {0x1f, kEmpty, 1, 2, 1, kEnd, kEnd}), "4: unknown label 1");
   EXPECT_EQ(error(0, {0x1f, kEmpty, 1, 0, 9, 0, kEnd, kEnd}), "4: unknown tag 9");
+}
+
+TEST(BodyDecoder, LegacyExceptions) {
+  Features features;
+  features.legacy_exceptions = true;
+  // try (result i32) (i32.const 5) (throw 0) catch 0 catch_all (rethrow 0) end drop
+  EXPECT_EQ(trace(0, {0x06, kI32, 0x41, 5, 0x08, 0, 0x07, 0, 0x19, 0x09, 0, kEnd, 0x1a, kEnd}, {0}, features),
+            "begin locals 0\n"
+            "try1()\n"
+            "v1 = i32 5\n"
+            "throw 0 (v1)\n"
+            "catch 0 try1 unreachable -> (v2)\n"
+            "catch_all try1 (v2)\n"
+            "rethrow try1\n"
+            "end try1 unreachable -> (v3)\n"
+            "end function ()\n"
+            "function_end\n");
+  // A delegate's label is one outside of its block; where that is a clause's or no try's, the next try is meant.
+  // try (try (block (try delegate 0)) catch_all (try delegate 0) end) catch_all (try delegate 0) end (try delegate 0)
+  EXPECT_EQ(trace(0, {0x06, kEmpty, 0x06, kEmpty, 0x02, kEmpty, 0x06, kEmpty, 0x18, 0,    kEnd,   0x19, 0x06, kEmpty,
+                      0x18, 0,      kEnd, 0x19,   0x06, kEmpty, 0x18, 0,      kEnd, 0x06, kEmpty, 0x18, 0,    kEnd},
+                  {0}, features),
+            "begin locals 0\n"
+            "try1()\n"
+            "try2()\n"
+            "block3()\n"
+            "try4()\n"
+            "delegate try4 to try2 ()\n"
+            "end block3 ()\n"
+            "catch_all try2 ()\n"
+            "try5()\n"
+            "delegate try5 to try1 ()\n"
+            "end try2 ()\n"
+            "catch_all try1 ()\n"
+            "try6()\n"
+            "delegate try6 to callers ()\n"
+            "end try1 ()\n"
+            "try7()\n"
+            "delegate try7 to callers ()\n"
+            "end function ()\n"
+            "function_end\n");
+  // Where a try is dead its clauses are; where only its clauses are reached, so is what follows.
+  EXPECT_EQ(trace(0, {0x06, kEmpty, 0x00, 0x19, kEnd, 0x00, 0x06, kEmpty, 0x19, 0x09, 0, kEnd, kEnd}, {0}, features),
+            "begin locals 0\n"
+            "try1()\n"
+            "unreachable\n"
+            "catch_all try1 unreachable\n"
+            "end try1 ()\n"
+            "unreachable\n"
+            "end function unreachable\n"
+            "function_end\n");
+  EXPECT_EQ(error(0, {0x06, kEmpty, 0x09, 0, kEnd, kEnd}, features), "3: invalid rethrow label");
+  EXPECT_EQ(error(0, {0x06, kEmpty, 0x18, 1, kEnd}, features), "3: unknown label 1");
+  EXPECT_EQ(error(0, {0x06, kEmpty, 0x18, 0xff, 0xff, 0xff, 0xff, 0x0f, kEnd}, features),
+            "3: unknown label 4294967295");
+  EXPECT_EQ(error(0, {0x07, 0, kEnd}, features), "0: misplaced CATCH opcode");
+  EXPECT_EQ(error(0, {0x06, kEmpty, 0x19, 0x07, 0, kEnd, kEnd}, features), "3: misplaced CATCH opcode");
+  EXPECT_EQ(error(0, {0x02, kEmpty, 0x19, kEnd, kEnd}, features), "2: misplaced CATCH_ALL opcode");
+  EXPECT_EQ(error(0, {0x06, kEmpty, 0x07, 0, 0x1a, 0x18, 0, kEnd}, features), "5: misplaced DELEGATE opcode");
+  EXPECT_EQ(error(0, {0x06, kEmpty, 0x07, 1, kEnd, kEnd}, features), "3: unknown tag 1");
+  EXPECT_EQ(error(0, {0x06, kI32, 0x19, kEnd, 0x1a, kEnd}, features),
+            "2: type mismatch: instruction requires [i32] but stack has []");
 }
 
 TEST(BodyDecoder, FunctionReferences) {

@@ -3,7 +3,6 @@
 
 #include <array>
 #include <cstdint>
-#include <type_traits>
 #include <vector>
 
 #include "wasm/body_reader.h"
@@ -12,9 +11,6 @@
 #include "wasm/subtypes.h"
 
 namespace rotor::wasm {
-
-template <Opcode op>
-using IsOpcode = std::integral_constant<Opcode, op>;
 
 /// A part of the body decoder `Decoder`.
 template <class Decoder>

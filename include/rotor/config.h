@@ -18,6 +18,7 @@ struct Features {
   bool tail_call = true;            ///< return_call and its kin
   bool function_references = true;  ///< typed references to functions
   bool exceptions = true;           ///< tags, throw and try_table
+  bool legacy_exceptions = false;   ///< try, catch, delegate and rethrow, beside those: exceptions of before 3.0
   /// Structs, arrays and i31: Module::validate takes them; a module that uses them can't be compiled yet.
   bool gc = false;
   bool multi_memory = true;        ///< more than one memory

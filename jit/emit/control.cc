@@ -225,7 +225,7 @@ void FunctionEmitter::else_(Control& control, bool reachable, std::span<const Va
 
 void FunctionEmitter::end(Control& control, bool reachable, std::span<const Value> fallthrough,
                           std::span<Value> results) {
-  if (control.is_try) end_try();
+  end_try(control.handling);
   if (control.kind == Control::Kind::loop) {
     // Branches to a loop go to its start: its end is reached by falling through alone.
     for (size_t i = 0; i < results.size() && reachable; ++i) results[i] = fallthrough[i];

@@ -33,6 +33,16 @@ class FunctionEmitter {
  public:
   using Value = llvm::Value*;
 
+  /// What a label has of the exceptions that its block catches.
+  struct Try {
+    uint32_t handler = 0;  ///< the place in handlers_, plus 1, while what the block catches is thrown in it
+    // Of a `try` (legacy exceptions), whose clauses come after its body:
+    llvm::BasicBlock* clauses = nullptr;  ///< where the clauses that come are tried; null: none can come
+    /// In the clause at hand: up to here no code of a guest has run, so that Activation::thrown is what it took.
+    llvm::Instruction* taken = nullptr;
+    llvm::Value* exception = nullptr;  ///< the reference to that, once the clause needs one
+  };
+
   struct Control {
     enum class Kind : uint8_t { function, block, loop, if_ } kind = Kind::block;
     wasm::BlockSignature type;
@@ -41,7 +51,7 @@ class FunctionEmitter {
     llvm::SmallVector<llvm::PHINode*, 2> phis;
     llvm::BasicBlock* else_block = nullptr;  ///< of an `if` whose second arm did not begin yet
     llvm::SmallVector<llvm::Value*, 2> else_params;
-    bool is_try = false;  ///< of a try_table
+    Try handling;
   };
 
   /// `inliner` may be null, and must outlive it.
@@ -77,6 +87,12 @@ class FunctionEmitter {
                  std::span<const wasm::Catch<Control>> catches);
   void throw_(wasm::TagIndex tag, const FuncType& type, std::span<const Value> args);
   void throw_ref(ValType ref_type, Value ref);
+  void try_(Control& control, const wasm::BlockSignature& type, std::span<const Value> params);
+  void catch_(Control& control, bool reachable, std::span<const Value> results, wasm::TagIndex tag,
+              const FuncType* type, std::span<Value> carried);
+  void delegate(Control& control, Control* handler, bool reachable, std::span<const Value> fallthrough,
+                std::span<Value> results);
+  void rethrow(Control& control) { rethrow(control.handling); }
   void call(wasm::FuncIndex func, const FuncType& type, std::span<const Value> args, std::span<Value> results);
   void call_indirect(wasm::TableIndex table, wasm::TypeIndex type_index, const FuncType& type, Value index,
                      std::span<const Value> args, std::span<Value> results);
@@ -244,9 +260,10 @@ class FunctionEmitter {
     bool takes_ref;
     void* target;  ///< the emitter's Control
   };
-  /// A try_table whose body is being emitted.
+  /// A try_table or `try` whose body is being emitted.
   struct Handler {
     llvm::BasicBlock* clauses;  ///< finds the clause for Activation::thrown, or has it go on outwards
+    bool is_legacy = false;     ///< a `try`: its clauses are not known yet
     llvm::BasicBlock* pad =
         nullptr;  ///< where calls of the body go on that an exception leaves; made for the first one
     llvm::SmallVector<Clause, 2> known;
@@ -257,8 +274,23 @@ class FunctionEmitter {
   /// Begins a try_table: emits its clauses. `branch(clause, thrown)` emits the branch to a clause's label,
   /// with what it takes of the code::Thrown at that address.
   template <class Label, class Branch>
-  void begin_try(std::span<const wasm::Catch<Label>> catches, Branch branch);
-  void end_try() { handlers_.pop_back(); }
+  void begin_try(Try& handling, std::span<const wasm::Catch<Label>> catches, Branch branch);
+  void begin_legacy_try(Try& handling);
+  /// Ends the body of a `try` or one of its clauses, and begins a clause, for all exceptions if there is no `type`.
+  void begin_clause(Try& handling, wasm::TagIndex tag, const FuncType* type);
+  /// Begins the code of that clause, which has loaded what it takes.
+  void begin_clause_body(Try& handling);
+  /// Ends the body of a `try` whose exceptions go to the clauses of `handler`, or out of the function if it is null.
+  void delegate(Try& handling, const Try* handler);
+  /// Ends what catches exceptions, if anything does.
+  void end_try(Try& handling);
+  void rethrow(Try& handling);
+  /// Has what is thrown go on to these clauses; null: to the function's callers.
+  void pass_on(llvm::BasicBlock* clauses);
+  llvm::BasicBlock* innermost_clauses() const { return handlers_.empty() ? nullptr : handlers_.back().clauses; }
+  Value thrown_tag(Value thrown);
+  /// Goes on where the tag of what is thrown is `own`; branches to `next` where it is another.
+  void require_tag(Value tag, wasm::TagIndex own, llvm::BasicBlock* next);
   Value thrown_address();
   Value payload_of(Value thrown);
   llvm::SmallVector<Value, 4> taken_operands(Value thrown, const FuncType* type, bool takes_ref);
@@ -394,7 +426,7 @@ class FunctionEmitter {
   llvm::Value* memory_base_ = nullptr;  ///< of memory 0, once loaded
   bool notes_writes_ = false;           ///< note_writes was called
   std::vector<llvm::AllocaInst*> locals_;
-  std::vector<Handler> handlers_;  ///< the try_tables around the current instruction, the innermost last
+  std::vector<Handler> handlers_;  ///< around the current instruction, the innermost last
   uint64_t offset_ = 0;
   llvm::DebugLoc location_;
   uint32_t defined_func_ = 0;

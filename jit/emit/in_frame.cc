@@ -135,8 +135,7 @@ void FrameEmitter::block(Control& control, const BlockSignature& type, std::span
 void FrameEmitter::try_table(Control& control, const BlockSignature& type, std::span<const Value> params,
                              std::span<const wasm::Catch<Control>> catches) {
   block(control, type, params);
-  control.is_try = true;
-  begin_try(catches, [&](const wasm::Catch<Control>& clause, llvm::Value* thrown) {
+  begin_try(control.handling, catches, [&](const wasm::Catch<Control>& clause, llvm::Value* thrown) {
     const size_t taken = clause.type ? clause.type->params.size() : 0;
     if (taken) copy(slot(clause.target->base), payload_of(thrown), taken, kSlotBytes);
     if (clause.takes_ref)
@@ -151,6 +150,28 @@ void FrameEmitter::throw_(wasm::TagIndex tag, const FuncType&, std::span<const V
     return br(*static_cast<Control*>(clause->target), clause->for_all ? std::span<const Value>() : args);
   copy(results_of(context_), slot(height_ - static_cast<uint32_t>(args.size())), args.size(), code::kResultStride);
   emit_throw(code::Libcall::throw_new, {int32(raw(tag))});
+}
+
+void FrameEmitter::try_(Control& control, const BlockSignature& type, std::span<const Value> params) {
+  block(control, type, params);
+  begin_legacy_try(control.handling);
+}
+
+void FrameEmitter::catch_(Control& control, bool reachable, std::span<const Value>, wasm::TagIndex tag,
+                          const FuncType* type, std::span<Value> carried) {
+  if (reachable) b_.CreateBr(target_of(control));
+  begin_clause(control.handling, tag, type);
+  if (!carried.empty()) {
+    copy(slot(control.base), payload_of(thrown_address()), carried.size(), kSlotBytes);
+    set_types(type->params, carried);
+  }
+  begin_clause_body(control.handling);
+}
+
+void FrameEmitter::delegate(Control& control, Control* handler, bool reachable, std::span<const Value> fallthrough,
+                            std::span<Value> results) {
+  FunctionEmitter::delegate(control.handling, handler ? &handler->handling : nullptr);
+  end(control, reachable, fallthrough, results);
 }
 
 void FrameEmitter::loop(Control& control, const BlockSignature& type, std::span<Value> params) {
@@ -183,7 +204,7 @@ void FrameEmitter::else_(Control& control, bool reachable, std::span<const Value
 
 void FrameEmitter::end(Control& control, bool reachable, std::span<const Value>, std::span<Value> results) {
   set_types(control.type.results(), results);
-  if (control.is_try) end_try();
+  end_try(control.handling);
   if (control.kind == Kind::loop) return;
   if (control.else_block) {  // an `if` without `else`: its parameters are its results
     if (reachable) b_.CreateBr(target_of(control));

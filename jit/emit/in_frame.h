@@ -31,7 +31,7 @@ class FrameEmitter : private FunctionEmitter {
     llvm::BasicBlock* else_block = nullptr;  ///< of an `if` whose second arm did not begin yet
     llvm::BasicBlock* edge = nullptr;        ///< where operands are moved from `edge_first` on the way to `target`
     uint32_t edge_first = 0;
-    bool is_try = false;  ///< of a try_table
+    Try handling;
   };
 
   explicit FrameEmitter(ModuleEmitter& module) : FunctionEmitter(module, nullptr) {}
@@ -60,6 +60,12 @@ class FrameEmitter : private FunctionEmitter {
                  std::span<const wasm::Catch<Control>> catches);
   void throw_(wasm::TagIndex tag, const FuncType& type, std::span<const Value> args);
   void throw_ref(ValType ref_type, Value ref) { FunctionEmitter::throw_ref(ref_type, top(0, ref)); }
+  void try_(Control& control, const wasm::BlockSignature& type, std::span<const Value> params);
+  void catch_(Control& control, bool reachable, std::span<const Value> results, wasm::TagIndex tag,
+              const FuncType* type, std::span<Value> carried);
+  void delegate(Control& control, Control* handler, bool reachable, std::span<const Value> fallthrough,
+                std::span<Value> results);
+  void rethrow(Control& control) { FunctionEmitter::rethrow(control.handling); }
   void call(wasm::FuncIndex func, const FuncType& type, std::span<const Value> args, std::span<Value> results);
   void call_indirect(wasm::TableIndex table, wasm::TypeIndex type_index, const FuncType& type, Value index,
                      std::span<const Value> args, std::span<Value> results);

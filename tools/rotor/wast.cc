@@ -209,6 +209,7 @@ void add_wast(CLI::App& app) {
   command->add_flag("--times", options->times, "the CPU time of each file")->needs(one_process);
   options->engine.features.custom_page_sizes = options->engine.features.wide_arithmetic = true;
   command->add_flag("--gc-stress", options->engine.gc_stress, "collect garbage at each allocation");
+  options->engine.features.legacy_exceptions = true;
   options->engine.features.gc = true;
   options->engine.add_to(*command);
   options->engine.add_cache_to(*command, false);
