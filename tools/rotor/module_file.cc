@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <optional>
@@ -50,7 +49,7 @@ std::string look_of(std::string_view bytes) {
 }
 
 [[noreturn]] void die_in_text(const ModuleFile& file, const Error& error) {
-  std::fflush(stdout);
+  flush_out();
   print_error("{}\n", render_text_error(file.path, file.text, error));
   finish(Exit::failed);
 }
