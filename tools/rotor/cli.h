@@ -122,6 +122,7 @@ void add_wat2wasm(CLI::App& app);
 void add_wasm2wat(CLI::App& app);
 void add_inspect(CLI::App& app);
 void add_compile(CLI::App& app);
+void add_explore(CLI::App& app);
 void add_replay(CLI::App& app);
 void add_wast(CLI::App& app);
 void add_rotate(CLI::App& app);

@@ -141,6 +141,7 @@ Exit run(int argc, char** argv) {
   add_wasm2wat(app);
   add_inspect(app);
   add_compile(app);
+  add_explore(app);
   add_replay(app);
   add_wast(app);
   add_rotate(app);

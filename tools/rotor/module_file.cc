@@ -76,7 +76,8 @@ ModuleFile module_file_or_die(const std::string& path, std::vector<uint8_t> byte
   file.size = bytes.size();
   std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
   if (!is_text(path, text)) {
-    if (!text.starts_with(kMagic) && !text.starts_with(kCodeFileMagic)) file.look = look_of(text);
+    file.is_code_file = text.starts_with(kCodeFileMagic);
+    if (!text.starts_with(kMagic) && !file.is_code_file) file.look = look_of(text);
     file.module.bytes = std::move(bytes);
     return file;
   }

@@ -1,11 +1,16 @@
 // rotor run: calls an export of a module, with WASI for those that import it.
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <optional>
 
+#include "rotor/profile.h"
 #include "tools/rotor/arguments.h"
 #include "tools/rotor/cli.h"
 #include "tools/rotor/guest_run.h"
 #include "tools/rotor/module_file.h"
+#include "tools/rotor/output.h"
+#include "tools/rotor/profile_file.h"
 #include "tools/rotor/value_text.h"
 
 namespace rotor::cli {
@@ -13,6 +18,7 @@ namespace {
 
 struct RunOptions {
   GuestOptions guest;
+  std::string profile;  ///< where it is written to; empty: none is taken
   EngineOptions engine;
 };
 
@@ -29,11 +35,23 @@ Result<std::vector<Value>> instantiate_and_call(const GuestRun& guest) {
   return guest.call(instance);
 }
 
+/// Does the same, and writes a profile of it, whatever came out.
+Result<std::vector<Value>> profile_run(const RunOptions& options, const GuestRun& guest) {
+  Result<std::vector<Value>> results;
+  const Profile taken = value_or_die(options.guest.file, profile({}, [&] { results = instantiate_and_call(guest); }));
+  check_or_die(options.profile, write_output_file(options.profile, speedscope_json(taken, options.guest.file)));
+  print_error("{}: {} samples{}\n", options.profile, taken.samples.size(),
+              taken.dropped ? fmt::format("; for {} more there was no room", taken.dropped) : "");
+  return results;
+}
+
 void run(const RunOptions& options) {
+  if (!options.profile.empty()) check_or_die(options.profile, check_output_file(options.profile));
   Engine engine = engine_or_die(options.engine);
   Module module = load_module_or_die(engine, options.guest.file).module;
   const GuestRun guest(options.guest, engine, module, WasiOutputs::inherited);
-  const Result<std::vector<Value>> results = instantiate_and_call(guest);
+  const Result<std::vector<Value>> results =
+      options.profile.empty() ? instantiate_and_call(guest) : profile_run(options, guest);
   update_cache(module);
   if (!results) die_of(options, guest, results.error());
   for (const Value& value : *results) print("{}\n", value_text(value));
@@ -52,6 +70,8 @@ void add_run(CLI::App& app) {
   options->engine.add_to(*command, 1, "lazy");
   options->engine.add_cache_to(*command, true);
   options->engine.add_perf_map_to(*command);
+  command->add_flag("--profile{profile.speedscope.json}", options->profile,
+                    "sample what runs, by CPU time, and write that for https://www.speedscope.app: --profile=FILE");
   command->callback([options] {
     options->guest.unmark_all();
     unmark(options->engine.cache_folder);

@@ -1,5 +1,6 @@
 #include "tools/rotor/stop_request.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/wait.h>
@@ -33,7 +34,7 @@ TEST(StopRequest, SignalsEndTheProcess) {
 
 TEST(StopRequest, SignalsWaitForTheLastScope) {
   int pipe_ends[2];
-  ASSERT_EQ(pipe(pipe_ends), 0);
+  ASSERT_EQ(pipe2(pipe_ends, O_NONBLOCK), 0);
   for (int signal : {SIGINT, SIGTERM, SIGHUP}) {
     const int status = status_of([&] {
       EndsLater outer;

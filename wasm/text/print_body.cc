@@ -42,6 +42,7 @@ bool BodyPrinter::function(uint32_t index, uint32_t type, std::span<const Branch
   name_labels(state_.names.labels(index));
 
   out_.line(1);
+  map(body_begin_);
   out_.put("(func");
   state_.definition(Space::func, index);
   auto names = std::span<const PrintedName>(local_names_);
@@ -83,6 +84,7 @@ bool BodyPrinter::instruction(const Instruction& row, uint64_t start) {
   if (row.op == Opcode::Else || row.op == Opcode::End) return else_or_end(row.op, start);
   put_hint(row.op, start);
   begin_line();
+  if (in_function_) map(start);
   // Puts the word only: in "ref.test null" the rest belongs to the type.
   out_.put(row.text.substr(0, row.text.find(' ')));
   if (row.immediate == ImmediateKind::block || row.immediate == ImmediateKind::try_table) return block(row);
@@ -95,6 +97,11 @@ void BodyPrinter::begin_line() {
   } else {
     out_.put(' ');
   }
+}
+
+void BodyPrinter::map(uint64_t offset) {
+  if (state_.source_map)
+    state_.source_map->entries.push_back({static_cast<uint32_t>(offset), static_cast<uint32_t>(out_.position())});
 }
 
 void BodyPrinter::put_hint(Opcode op, uint64_t start) {
@@ -156,6 +163,7 @@ bool BodyPrinter::else_or_end(Opcode op, uint64_t start) {
   Label label = labels_.back();
   labels_.pop_back();
   begin_line();
+  if (in_function_) map(start);
   out_.put(op == Opcode::Else ? "else" : "end");
   if (op == Opcode::Else) {
     labels_.push_back(label);

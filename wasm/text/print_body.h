@@ -41,6 +41,8 @@ class BodyPrinter {
   bool block(const Instruction& row);
   bool else_or_end(Opcode op, uint64_t start);
   void begin_line();
+  /// Notes that the text of what begins at that offset begins here.
+  void map(uint64_t offset);
   void put_hint(Opcode op, uint64_t start);
   bool local_declarations();
 

@@ -49,6 +49,7 @@ def commands(leaky):
                   ['bench', 'replay', *guest, *policy, *traces, '--runs', '1']],
         'completions': [['completions', 'bash']],
         'help': [['help'], ['help', 'run'], ['--help']],
+        'explore': [['explore', 'in.wasm']],
         'version': [['version'], ['--version']],
     }
 
@@ -141,6 +142,8 @@ def check_signals(tool, leaky):
         'out.rotor': ['compile', 'in.wasm', '-o', 'out.rotor'],
         'out.s': ['compile', 'in.wasm', '--emit', 'asm', '-o', 'out.s'],
         'out.txt': ['wast', 'in.wast', '--write-expected', 'out.txt'],
+        'out.json': ['run', '--no-cache', '--profile=out.json', 'in.wasm', '--invoke', 'f'],
+        'page.html': ['explore', 'in.wasm', '-o', 'page.html'],
         'out.html': [*rotation, '--report', 'out.html'],
         'out.prom': [*rotation, '--metrics', 'out.prom'],
     }
@@ -225,8 +228,9 @@ def check_standard_input(tool, leaky):
             code, _, stderr = tool.run(*command, '-', '--invoke', 'f', input=data)
             expect(code == 0, f'{command} -: {code}, {stderr}')
     for data in (TEXT.encode(), BINARY):
-        code, _, stderr = tool.run('bench', '--runs', '1', '-', '--invoke', 'f', input=data)
-        expect(code == 0, f'bench -: {code}, {stderr}')
+        for args in (['bench', '--runs', '1', '-', '--invoke', 'f'], ['explore', '-']):
+            code, _, stderr = tool.run(*args, input=data)
+            expect(code == 0, f'{args}: {code}, {stderr}')
     code, _, stderr = tool.run('wast', 'in.wast', '--expected', '-', input=b'')
     expect(code == 0, f'wast --expected -: {code}, {stderr}')
 
