@@ -37,6 +37,7 @@ std::string_view trimmed(std::string_view text) {
 /// Puts lines of the text format where they belong: the functions begin at the lines that the map has for them.
 void add_wasm(std::vector<ExploredFunction>& functions, std::string_view text, const WatSourceMap& map) {
   constexpr std::string_view kFunc = "(func";
+  constexpr size_t kFieldIndent = 2;
   auto entry = map.entries.begin();
   ExploredFunction* function = nullptr;
   size_t next = 0;
@@ -57,7 +58,8 @@ void add_wasm(std::vector<ExploredFunction>& functions, std::string_view text, c
     else if (is_field && inner != ")")
       function = nullptr;
     while (entry != map.entries.end() && entry->text < end) ++entry;
-    if (function && begin < text.size()) function->wasm.push_back({offset, std::string(line)});
+    if (function && begin < text.size())
+      function->wasm.push_back({offset, std::string(line.substr(std::min<size_t>(kFieldIndent, line.size())))});
   }
 }
 
@@ -104,7 +106,7 @@ void add_machine(std::vector<ExploredFunction>& functions, std::string_view text
     const bool is_instruction = line.starts_with('\t') && !inner.empty() && inner[0] != '.' && inner[0] != '#';
     const bool is_block = is_label && line.starts_with(".LBB");
     if (function && (is_instruction || is_block))
-      function->machine.push_back({is_block ? 0 : offset, std::string(is_block ? inner : line)});
+      function->machine.push_back({is_block ? 0 : offset, std::string(is_block ? inner : line.substr(1))});
   }
 }
 

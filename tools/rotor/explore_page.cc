@@ -17,9 +17,9 @@ constexpr size_t kChunkFunctions = 32;
 
 constexpr std::string_view kStyle = R"css(
 :root { color-scheme: light dark;
-  --page: #f7f7f5; --card: #ffffff; --ink: #1c1c1a; --soft: #63625d; --line: #e4e3de; --mark: #2a78d6; --on: #dcebfb; }
+  --page: #f7f7f5; --card: #ffffff; --ink: #1c1c1a; --soft: #63625d; --line: #e4e3de; --on: #dcebfb; }
 @media (prefers-color-scheme: dark) { :root {
-  --page: #141413; --card: #1d1d1b; --ink: #ecebe6; --soft: #a5a49c; --line: #34332f; --mark: #5a9fee; --on: #24374d; } }
+  --page: #141413; --card: #1d1d1b; --ink: #ecebe6; --soft: #a5a49c; --line: #34332f; --on: #24374d; } }
 * { box-sizing: border-box; }
 html, body { height: 100%; margin: 0; }
 body { display: grid; grid-template: auto 1fr / minmax(180px, 280px) 1fr 1fr; background: var(--page); color: var(--ink);
@@ -42,7 +42,7 @@ h2 { font-size: 13px; font-weight: 620; margin: 0; padding: 6px 12px; border-bot
 .code { flex: 1; overflow: auto; background: var(--card); padding: 6px 0; tab-size: 8;
   font: 12.5px/1.55 ui-monospace, "SFMono-Regular", "DejaVu Sans Mono", Menlo, monospace; }
 .code div { white-space: pre; padding: 0 12px; border-left: 3px solid transparent; min-width: max-content; }
-.code div.linked { cursor: pointer; } .code div.on { background: var(--on); border-left-color: var(--mark); }
+.code div.linked { cursor: pointer; } .code div.on { background: var(--on); }
 .code span { color: var(--soft); display: inline-block; width: 9ch; user-select: none; }
 @media (max-width: 860px) { body { grid-template: auto 30% 1fr 1fr / 1fr; } header { grid-column: 1; } }
 )css";
@@ -105,7 +105,10 @@ class Pane {
       const [offset, text] = this.lines[this.made], line = document.createElement('div'), at = document.createElement('span');
       at.textContent = offset && (!this.made || this.lines[this.made - 1][0] !== offset) ? '0x' + offset.toString(16) : '';
       line.append(at, text);
-      if (offset && this.other.of.has(offset)) { line.className = 'linked'; line.dataset.at = offset; }
+      if (offset && this.other.of.has(offset)) {
+        line.className = 'linked'; line.dataset.at = offset;
+        line.style.borderLeftColor = 'hsl(' + offset * 47 % 360 + ' 55% 55%)';
+      }
       add.push(line);
     }
     this.box.append(...add);
