@@ -84,7 +84,7 @@ LIBRARIES = {
 
 # Address space and signals: only the files made for them.
 SYSTEM_HEADERS = ['sys/mman.h', 'signal.h', 'csignal', 'ucontext.h', 'sys/ucontext.h', 'linux/userfaultfd.h']
-SYSTEM_FILES = ['memory/os_*.cc', 'runtime/enter/trap_*.cc', 'tools/rotor/main.cc', 'tools/rotor/stop_request_linux.cc', 'hosts/wasi/signal_linux.cc',
+SYSTEM_FILES = ['memory/os_*.cc', 'runtime/enter/trap_*.cc', 'runtime/enter/profile_linux.cc', 'runtime/enter/sample_linux.cc', 'tools/rotor/main.cc', 'tools/rotor/stop_request_linux.cc', 'hosts/wasi/signal_linux.cc',
                 *TEST_FILES]
 
 SOURCES = ('.h', '.hh', '.cc', '.c', '.def', '.inc')

@@ -64,7 +64,7 @@ class ModuleImpl final : public code::CodeOwner, public std::enable_shared_from_
   /// Handles a counter of tier-0 code that fell below 0.
   void tier_up(uint32_t defined_func) const;
 
-  uint64_t id() const { return id_; }
+  uint64_t id() const override { return id_; }
   const std::vector<ImportInfo>& imports() const { return imports_; }
   const std::vector<ExportInfo>& exports() const { return exports_; }
   /// Returns the indices of the globals that hold references to exceptions.
@@ -104,7 +104,7 @@ class ModuleImpl final : public code::CodeOwner, public std::enable_shared_from_
   const wasm::Names& names() const override;
   /// Returns what is known of an address in the module's text; nullopt if it lies in no function.
   std::optional<Frame> frame_at(uintptr_t pc) const override;
-  std::shared_ptr<const code::CodeOwner> keep() const override { return shared_from_this(); }
+  std::shared_ptr<const code::CodeOwner> keep() const override { return weak_from_this().lock(); }
 
  private:
   /// Takes over all of `acquired` but its code.

@@ -71,6 +71,7 @@ class FunctionEmitter {
     if (inlined_) return;
     offset_ = offset;
     location_ = nullptr;
+    if (plan_.locates_all) b_.SetCurrentDebugLocation(location());
   }
 
   void block(Control& control, const wasm::BlockSignature& type, std::span<const Value> params);
