@@ -163,6 +163,11 @@ void CodeRegion::list_for_perf(std::span<const FunctionCode> functions) const {
   if (perf_map_) perf_map_->add(base_, functions, owner_.names(), owner_.wasm().imported_funcs);
 }
 
+const FunctionCode* CodeRegion::function_at(uint64_t text_offset) const {
+  const Part* part = part_at(text_offset);
+  return part ? part->function_at(static_cast<uint32_t>(text_offset)) : nullptr;
+}
+
 std::optional<CodeRegion::Site> CodeRegion::site_at(uint64_t text_offset) const {
   const Part* part = part_at(text_offset);
   if (!part) return std::nullopt;

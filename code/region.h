@@ -30,7 +30,9 @@ class CodeOwner {
   virtual const wasm::Names& names() const = 0;
   /// Returns what is known of an address in the region's text; nullopt if it lies in no function.
   virtual std::optional<Frame> frame_at(uintptr_t pc) const = 0;
-  /// Returns a reference that keeps it. Pre: it is not being destroyed.
+  /// Returns Module::id of it. Async-signal-safe.
+  virtual uint64_t id() const = 0;
+  /// Returns a reference that keeps it; null if it is being destroyed.
   virtual std::shared_ptr<const CodeOwner> keep() const = 0;
 
  protected:
@@ -74,6 +76,9 @@ class CodeRegion {
     uint64_t module_offset;
   };
   std::optional<Site> site_at(uint64_t text_offset) const;
+  /// Returns the code of a function that holds an offset in text; null if none does. Async-signal-safe. It lives as
+  /// long as the region.
+  const FunctionCode* function_at(uint64_t text_offset) const;
   /// How an exception leaves a call, by the call's return address.
   struct Unwind {
     uint32_t saved;  ///< FunctionCode::saved of the function that called

@@ -72,6 +72,15 @@ const CodeRegion* find_code_region(uintptr_t pc) {
   return nullptr;
 }
 
+void for_each_code_region(const std::function<void(const CodeRegion&)>& visit) {
+  memory::ForkPass pass;
+  std::lock_guard lock(g_regions_mutex);
+  // A region is taken from the table before it is gone, which waits for the lock.
+  for (Chunk* chunk = &g_regions; chunk; chunk = chunk->next.load(std::memory_order_relaxed))
+    for (Slot& slot : chunk->slots)
+      if (const CodeRegion* region = slot.region.load(std::memory_order_relaxed)) visit(*region);
+}
+
 CodeRegionCount count_code_regions() {
   std::lock_guard lock(g_regions_mutex);
   CodeRegionCount count;

@@ -217,6 +217,50 @@ class CostCounter::Sink : public wasm::EmptySink {
   void elem_drop(wasm::ElemIndex) { add(4, 0); }
   void table_copy(wasm::TableIndex, wasm::TableIndex, Value, Value, Value) { trapping(8, 1); }
 
+  Value struct_new(wasm::TypeIndex, const wasm::StructType&, std::span<const Value> fields) {
+    add(kAllocation + 4 * fields.size(), 3);
+    return {};
+  }
+  Value struct_new_default(wasm::TypeIndex, const wasm::StructType&) {
+    add(kAllocation, 3);
+    return {};
+  }
+  Value struct_get(wasm::TypeIndex, const wasm::StructType&, uint32_t, bool, ValType, Value) { return trapping(6, 1); }
+  void struct_set(wasm::TypeIndex, const wasm::StructType&, uint32_t, ValType, Value, Value) { trapping(6, 1); }
+  Value array_new(wasm::TypeIndex, const wasm::ArrayType&, Value, Value) { return one(16); }
+  Value array_new_default(wasm::TypeIndex, const wasm::ArrayType&, Value) { return one(6); }
+  Value array_new_fixed(wasm::TypeIndex, const wasm::ArrayType&, std::span<const Value> elements) {
+    add(10 + 4 * elements.size(), 0);
+    return {};
+  }
+  Value array_new_data(wasm::TypeIndex, wasm::DataIndex, Value, Value) { return trapping(10, 1); }
+  Value array_new_elem(wasm::TypeIndex, wasm::ElemIndex, Value, Value) { return trapping(10, 1); }
+  Value array_get(const wasm::ArrayType&, bool, ValType, Value, Value) { return trapping(14, 2); }
+  void array_set(const wasm::ArrayType&, ValType, Value, Value, Value) { trapping(14, 2); }
+  Value array_len(ValType, Value) { return trapping(6, 1); }
+  void array_fill(const wasm::ArrayType&, ValType, Value, Value, Value, Value) { trapping(24, 2); }
+  void array_copy(const wasm::ArrayType&, Value, Value, Value, Value, Value) { trapping(32, 4); }
+  void array_init_data(const wasm::ArrayType&, wasm::DataIndex, Value, Value, Value, Value) { trapping(24, 3); }
+  void array_init_elem(const wasm::ArrayType&, wasm::ElemIndex, Value, Value, Value, Value) { trapping(24, 3); }
+  Value ref_eq(Value, Value) { return one(2); }
+  Value ref_i31(Value) { return one(3); }
+  Value i31_get(bool, ValType, Value) { return trapping(4, 1); }
+  Value ref_test(ValType, ValType, Value) {
+    add(kCast, 2);
+    return {};
+  }
+  Value ref_cast(ValType, ValType, Value) { return add(kCast, 2), trapping(1, 1); }
+  void br_on_cast(Control& target, ValType, ValType, std::span<const Value> args) {
+    add(kCast, 2);
+    br_if(target, {}, args);
+  }
+  void br_on_cast_fail(Control& target, ValType, ValType, std::span<const Value> args) {
+    add(kCast, 2);
+    br_if(target, {}, args);
+  }
+  Value any_convert_extern(Value) { return one(5); }
+  Value extern_convert_any(Value) { return one(5); }
+
   Value atomic_load(wasm::AtomicLoadOp, const wasm::MemArg& mem, Value) { return atomic(mem); }
   void atomic_store(wasm::AtomicStoreOp, const wasm::MemArg& mem, Value, Value) { atomic(mem); }
   Value atomic_rmw(wasm::AtomicRmwOp, const wasm::MemArg& mem, Value, Value) { return atomic(mem); }
@@ -236,7 +280,7 @@ class CostCounter::Sink : public wasm::EmptySink {
   Value simd_numeric(wasm::SimdNumericOp, std::span<const Value>) { return one(kSimd); }
 
  private:
-  static constexpr uint32_t kPrologue = 14, kLoopHead = 4, kTrap = 4, kSimd = 10;
+  static constexpr uint32_t kPrologue = 14, kLoopHead = 4, kTrap = 4, kSimd = 10, kAllocation = 22, kCast = 20;
 
   /// An open block, with what decides how many phis its label or end gets.
   struct Frame {
@@ -320,6 +364,7 @@ CostCounter::CostCounter(const wasm::Module& module, std::span<const uint8_t> by
 CostCounter::~CostCounter() = default;
 
 bool CostCounter::uses_floats() const { return decoder_->uses_floats(); }
+uint32_t CostCounter::used_features() const { return decoder_->used_features(); }
 
 Cost CostCounter::count(uint32_t defined_func) {
   const wasm::FunctionBody& body = module_.bodies[defined_func];

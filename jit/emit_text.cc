@@ -108,7 +108,7 @@ class TextWriter {
     ROTOR_TRY(auto llvm_module,
               emitter_.emit(plan, pipeline.target(), context, functions, pipeline.wide_products(), bad));
     if (text_ != CodeText::llvm_ir_raw) pipeline.optimise(*llvm_module);
-    if (text_ == CodeText::assembly) {
+    if (text_ == CodeText::assembly || text_ == CodeText::located_assembly) {
       llvm::SmallVector<char, 0> assembly;
       pipeline.write_assembly(*llvm_module, assembly, [&](llvm::AsmPrinter& printer) {
         return std::make_unique<AssemblyComments>(printer, comments_);
@@ -144,6 +144,7 @@ Result<std::string> write_text(const wasm::Module& module, std::span<const uint8
   // Tier-0 code is shown as it is where there is a tier 1: it counts.
   ModulePlan tier0(module, settings, Calls::slots, settings.tiered);
   ModulePlan tier1(module, settings, settings.tiered ? Calls::self : Calls::direct, false);
+  tier0.locates_all = tier1.locates_all = text == CodeText::located_assembly;
   TextWriter writer(module, bytes, options, text);
   CostCounter counter(module, bytes, options.settings);
   std::string out;

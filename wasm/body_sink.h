@@ -137,6 +137,43 @@ struct EmptySink {
   void elem_drop(ElemIndex segment) {}
   void table_copy(TableIndex dst_table, TableIndex src_table, Value dst, Value src, Value size) {}
 
+  // Structs and arrays. `is_signed`: how a packed field or element is extended; false for others. `ref_type` says
+  // whether the reference may be null, at which all of these trap.
+  Value struct_new(TypeIndex type, const StructType& structure, std::span<const Value> fields) { return {}; }
+  Value struct_new_default(TypeIndex type, const StructType& structure) { return {}; }
+  Value struct_get(TypeIndex type, const StructType& structure, uint32_t field, bool is_signed, ValType ref_type,
+                   Value ref) {
+    return {};
+  }
+  void struct_set(TypeIndex type, const StructType& structure, uint32_t field, ValType ref_type, Value ref,
+                  Value value) {}
+  Value array_new(TypeIndex type, const ArrayType& array, Value init, Value length) { return {}; }
+  Value array_new_default(TypeIndex type, const ArrayType& array, Value length) { return {}; }
+  Value array_new_fixed(TypeIndex type, const ArrayType& array, std::span<const Value> elements) { return {}; }
+  Value array_new_data(TypeIndex type, DataIndex segment, Value offset, Value length) { return {}; }
+  Value array_new_elem(TypeIndex type, ElemIndex segment, Value offset, Value length) { return {}; }
+  Value array_get(const ArrayType& array, bool is_signed, ValType ref_type, Value ref, Value index) { return {}; }
+  void array_set(const ArrayType& array, ValType ref_type, Value ref, Value index, Value value) {}
+  Value array_len(ValType ref_type, Value ref) { return {}; }
+  void array_fill(const ArrayType& array, ValType ref_type, Value ref, Value index, Value value, Value size) {}
+  /// `array`: the type that is copied to, of the same size as the other's.
+  void array_copy(const ArrayType& array, Value to, Value to_index, Value from, Value from_index, Value size) {}
+  void array_init_data(const ArrayType& array, DataIndex segment, Value ref, Value index, Value offset, Value size) {}
+  void array_init_elem(const ArrayType& array, ElemIndex segment, Value ref, Value index, Value offset, Value size) {}
+  Value ref_eq(Value a, Value b) { return {}; }
+  Value ref_i31(Value number) { return {}; }
+  Value i31_get(bool is_signed, ValType ref_type, Value ref) { return {}; }
+
+  // Casts. `from` is what the reference is known to be. Where a cast fails ref_cast traps; the other two branch if it
+  // succeeds or fails, with the reference as the last of `args`.
+  Value ref_test(ValType from, ValType to, Value ref) { return {}; }
+  Value ref_cast(ValType from, ValType to, Value ref) { return {}; }
+  void br_on_cast(Control& target, ValType from, ValType to, std::span<const Value> args) {}
+  void br_on_cast_fail(Control& target, ValType from, ValType to, std::span<const Value> args) {}
+  /// Convert between a reference of the host's and one of the guest's; null stays null.
+  Value any_convert_extern(Value ref) { return {}; }
+  Value extern_convert_any(Value ref) { return {}; }
+
   // Atomics.
   Value atomic_load(AtomicLoadOp op, const MemArg& mem, Value address) { return {}; }
   void atomic_store(AtomicStoreOp op, const MemArg& mem, Value address, Value value) {}

@@ -106,6 +106,8 @@ class BodyState {
   std::span<Value> window(uint32_t count) { return {values_.data() + (values_.size() - count), count}; }
   Value& top() { return values_.back(); }
   ValType top_type() const { return types_.back(); }
+  /// Returns the type of an operand of the current block, counted from the top; bottom if there is none.
+  ValType type_at(uint32_t depth) { return depth < available() ? types_[types_.size() - 1 - depth] : ValType(); }
   /// Returns whether the current block has an operand on the stack.
   bool has_operand() { return available() != 0; }
   void push(ValType type, Value value) {

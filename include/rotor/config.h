@@ -114,6 +114,9 @@ struct Config {
   /// Lists all code, as it comes, in /tmp/perf-PID.map, where Linux's `perf` looks for the names of functions. Lines
   /// are added and never taken back: code of modules that are gone stays listed.
   bool perf_map = false;
+  /// Collects garbage at each allocation in a garbage-collected heap, and overwrites what is freed. For
+  /// tests: a reference that was missed shows at once.
+  bool gc_stress = false;
   /// Called with (functions done, functions in all) now and then while a module is compiled, from any compile thread.
   std::function<void(uint32_t, uint32_t)> compile_progress;
 };

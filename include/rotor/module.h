@@ -74,6 +74,9 @@ enum class CodeText : uint8_t {
   llvm_ir_raw,  ///< LLVM IR as it is emitted
   llvm_ir,      ///< LLVM IR as it goes into the code generator
   assembly,     ///< the machine code, in AT&T syntax
+  /// The same, where comments name the module offset of each instruction that code is of, not of those alone that may
+  /// trap or call. The code is the same but for what the compiler finds too late to keep apart.
+  located_assembly,
 };
 
 /// A cheap handle; copies share one module. Immutable and thread-safe.

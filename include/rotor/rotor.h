@@ -18,6 +18,7 @@
 #include "rotor/memory_slots.h"
 #include "rotor/module.h"
 #include "rotor/printable.h"
+#include "rotor/profile.h"
 #include "rotor/result.h"
 #include "rotor/snapshot.h"
 #include "rotor/tag.h"

@@ -53,6 +53,9 @@ struct WatPrintOptions {
   /// Custom sections become `(@custom ...)` annotations and branch hints `(@metadata.code.branch_hint ...)`; else they
   /// are left out.
   bool custom_sections = true;
+  /// Gets where each function of the module's own, and each instruction in one, begins in the module and in the text;
+  /// null: nobody asks. A function begins in the module where its locals do.
+  WatSourceMap* source_map = nullptr;
 };
 
 /// Prints a binary module as text, one field or instruction a line. It need not be valid, only well-formed; whatever

@@ -71,6 +71,7 @@ class FunctionEmitter {
     if (inlined_) return;
     offset_ = offset;
     location_ = nullptr;
+    if (plan_.locates_all) b_.SetCurrentDebugLocation(location());
   }
 
   void block(Control& control, const wasm::BlockSignature& type, std::span<const Value> params);
@@ -136,6 +137,36 @@ class FunctionEmitter {
   void table_init(wasm::TableIndex table, wasm::ElemIndex segment, Value dst, Value src, Value size);
   void elem_drop(wasm::ElemIndex segment);
   void table_copy(wasm::TableIndex dst_table, wasm::TableIndex src_table, Value dst, Value src, Value size);
+
+  Value struct_new(wasm::TypeIndex type, const wasm::StructType& structure, std::span<const Value> fields);
+  Value struct_new_default(wasm::TypeIndex type, const wasm::StructType& structure);
+  Value struct_get(wasm::TypeIndex type, const wasm::StructType& structure, uint32_t field, bool is_signed,
+                   ValType ref_type, Value ref);
+  void struct_set(wasm::TypeIndex type, const wasm::StructType& structure, uint32_t field, ValType ref_type, Value ref,
+                  Value value);
+  Value array_new(wasm::TypeIndex type, const wasm::ArrayType& array, Value init, Value length);
+  Value array_new_default(wasm::TypeIndex type, const wasm::ArrayType& array, Value length);
+  Value array_new_fixed(wasm::TypeIndex type, const wasm::ArrayType& array, std::span<const Value> elements);
+  Value array_new_data(wasm::TypeIndex type, wasm::DataIndex segment, Value offset, Value length);
+  Value array_new_elem(wasm::TypeIndex type, wasm::ElemIndex segment, Value offset, Value length);
+  Value array_get(const wasm::ArrayType& array, bool is_signed, ValType ref_type, Value ref, Value index);
+  void array_set(const wasm::ArrayType& array, ValType ref_type, Value ref, Value index, Value value);
+  Value array_len(ValType ref_type, Value ref);
+  void array_fill(const wasm::ArrayType& array, ValType ref_type, Value ref, Value index, Value value, Value size);
+  void array_copy(const wasm::ArrayType& array, Value to, Value to_index, Value from, Value from_index, Value size);
+  void array_init_data(const wasm::ArrayType& array, wasm::DataIndex segment, Value ref, Value index, Value offset,
+                       Value size);
+  void array_init_elem(const wasm::ArrayType& array, wasm::ElemIndex segment, Value ref, Value index, Value offset,
+                       Value size);
+  Value ref_eq(Value a, Value b);
+  Value ref_i31(Value number);
+  Value i31_get(bool is_signed, ValType ref_type, Value ref);
+  Value ref_test(ValType from, ValType to, Value ref);
+  Value ref_cast(ValType from, ValType to, Value ref);
+  void br_on_cast(Control& target, ValType from, ValType to, std::span<const Value> args);
+  void br_on_cast_fail(Control& target, ValType from, ValType to, std::span<const Value> args);
+  Value any_convert_extern(Value ref);
+  Value extern_convert_any(Value ref);
 
   Value atomic_load(wasm::AtomicLoadOp op, const wasm::MemArg& mem, Value address);
   void atomic_store(wasm::AtomicStoreOp op, const wasm::MemArg& mem, Value address, Value value);
@@ -337,6 +368,32 @@ class FunctionEmitter {
   // Tables.
   Value table_def(uint32_t table);
   Value table_slot(wasm::TableIndex table, Value index, TrapKind kind);
+
+  // Structures, arrays and casts (jit/emit/gc.cc).
+  Value heap_base();
+  /// Returns an address in the object that a reference is to.
+  Value object_address(Value ref, uint32_t offset);
+  /// Returns the type that a field or element has in memory.
+  llvm::Type* field_type(const wasm::FieldType& field);
+  Value load_field(const wasm::FieldType& field, bool is_signed, Value address);
+  void store_field(const wasm::FieldType& field, Value address, Value value);
+  bool is_function(const wasm::FieldType& field) const;
+  Value kept(const wasm::FieldType& field, Value value);
+  void check_not_null(ValType ref_type, Value ref, TrapKind kind);
+  Value type_number(wasm::TypeIndex type);
+  Value allocate_structure(wasm::TypeIndex type);
+  Value array_length(Value ref);
+  void trap_at_array(Value bad, ValType ref_type, Value ref);
+  /// Returns the address of an element; traps if it is not there.
+  Value element_address(const wasm::ArrayType& array, ValType ref_type, Value ref, Value index);
+  void keep_alive(Value ref);
+  void fill(const wasm::ArrayType& array, Value ref, Value index, Value value, Value size);
+  void check_elements(ValType ref_type, Value ref, Value index, Value size);
+  Value type_of_object(ValType from, Value ref);
+  Value is_abstract(ValType from, HeapType::Abstract to, Value ref);
+  Value is_defined(ValType from, wasm::TypeIndex to, Value ref);
+  Value is_function_type(Value actual, wasm::TypeIndex to, Value wanted);
+  Value matches(ValType from, ValType to, Value ref);
 
   // Numbers.
   Value divide(bool is_signed, Value a, Value b);

@@ -239,7 +239,37 @@ void FrameEmitter::br_on_null(Control& target, ValType, Value ref, std::span<con
 }
 
 void FrameEmitter::br_on_non_null(Control& target, ValType, Value ref, std::span<const Value> args) {
-  branch_if(target, b_.CreateICmpNE(top(0, ref), int64(0)), height_ - static_cast<uint32_t>(args.size()), args.size());
+  branch_on(target, b_.CreateICmpNE(top(0, ref), int64(0)), args);
+}
+
+FrameEmitter::Value FrameEmitter::struct_new(wasm::TypeIndex type, const wasm::StructType& structure,
+                                             std::span<const Value> fields) {
+  llvm::Value* ref = allocate_structure(type);
+  const code::StructureLayout& layout = plan_.structures[raw(type)];
+  // One after another: they may be thousands.
+  const auto count = static_cast<uint32_t>(fields.size());
+  for (uint32_t i = 0; i < count; ++i)
+    store_field(structure.fields[i], object_address(ref, layout.offsets[i]), top(count - 1 - i, fields[i]));
+  return put(count, ref);
+}
+
+FrameEmitter::Value FrameEmitter::array_new_fixed(wasm::TypeIndex type, const wasm::ArrayType& array,
+                                                  std::span<const Value> elements) {
+  const auto count = static_cast<uint32_t>(elements.size());
+  llvm::Value* ref = FunctionEmitter::array_new_default(type, array, int32(count));
+  const uint32_t log2 = code::storage_log2(code::storage_of(plan_.module, array.element));
+  llvm::Value* first = object_address(ref, code::kArrayElementsAt);
+  if (count > kFewElements) {
+    repeat(count, [&](llvm::Value* i) {
+      llvm::Value* from = b_.CreateGEP(module_.i8, slot(height_ - count), b_.CreateMul(i, int64(kSlotBytes)));
+      llvm::Value* to = b_.CreateGEP(module_.i8, first, b_.CreateShl(i, log2));
+      store_field(array.element, to, b_.CreateLoad(elements[0].type, from));
+    });
+  } else {
+    for (uint32_t i = 0; i < count; ++i)
+      store_field(array.element, b_.CreateConstGEP1_32(module_.i8, first, i << log2), top(count - 1 - i, elements[i]));
+  }
+  return put(count, ref);
 }
 
 void FrameEmitter::br_table(Value index, std::span<Control* const> targets, std::span<const Value> args) {

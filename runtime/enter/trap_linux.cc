@@ -1,4 +1,4 @@
-// Signals: turns a guest's fault into a trap. The only file with signal calls.
+// Signals: turns a guest's fault into a trap.
 #include <signal.h>
 #include <ucontext.h>
 

@@ -7,6 +7,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "tools/rotor/arguments.h"
 #include "tools/rotor/cli.h"
 #include "tools/rotor/invocation.h"
 #include "tools/rotor/latency.h"

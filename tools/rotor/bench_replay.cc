@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstdio>
 
 #include <nlohmann/json.hpp>
 
@@ -271,14 +270,15 @@ void run(const BenchOptions& options) {
   const nlohmann::ordered_json json = to_json(options, samples);
   if (!options.json) print_medians(json);
   print("{}\n", json_text(json));
-  std::fflush(stdout);
+  flush_out();
 }
 
 }  // namespace
 
 void add_bench(CLI::App& app) {
-  CLI::App* group = app.add_subcommand("bench", "Measure what instances, calls and rotation cost");
+  CLI::App* group = app.add_subcommand("bench", "Measure what runs, instances, calls and rotation cost");
   group->require_subcommand(1);
+  add_bench_run(*group);
   add_bench_instances(*group);
   auto options = std::make_shared<BenchOptions>();
   CLI::App* command = group->add_subcommand("replay", "Measure replaying, restoring from the image and swapping");

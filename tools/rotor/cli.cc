@@ -54,7 +54,7 @@ Exit exit_code(Exit code) {
 void finish(Exit code) { throw CLI::RuntimeError(static_cast<int>(code)); }
 
 void die(Exit code, std::string_view what) {
-  std::fflush(stdout);
+  flush_out();
   print_error("rotor: {}\n", what);
   finish(code);
 }
@@ -150,9 +150,11 @@ void add_features(CLI::App& command, Features& features) {
   };
   command
       .add_option_function<std::vector<std::string>>("--enable", switches(true), "proposals to allow (simd,memory64)")
-      ->delimiter(',');
+      ->delimiter(',')
+      ->allow_extra_args(false);
   command.add_option_function<std::vector<std::string>>("--disable", switches(false), "proposals to refuse")
-      ->delimiter(',');
+      ->delimiter(',')
+      ->allow_extra_args(false);
 }
 
 void EngineOptions::add_cache_to(CLI::App& command, bool by_default) {
@@ -180,6 +182,7 @@ Config EngineOptions::config() const {
   config.deterministic = deterministic;
   config.wide_products = wide_products;
   config.slab_memories = slab_memories;
+  config.gc_stress = gc_stress;
   config.compile_steps_per_byte = compile_steps_per_byte;
   config.compile_memory_bytes = compile_memory_bytes;
   config.compile_deadline_ms = static_cast<uint64_t>(compile_deadline_s * 1000);
@@ -222,7 +225,9 @@ struct Progress::State {
 };
 
 Progress::Progress(std::string what) {
-  if (!isatty(STDERR_FILENO)) return;
+  // A terminal that is none to speak of can't erase a line.
+  const char* terminal = std::getenv("TERM");
+  if (!isatty(STDERR_FILENO) || !terminal || std::string_view(terminal) == "dumb") return;
   state_ = std::make_unique<State>();
   state_->what = std::move(what);
 }

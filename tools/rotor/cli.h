@@ -64,6 +64,7 @@ struct EngineOptions {
   bool deterministic = false;
   bool wide_products = true;
   bool slab_memories = false;
+  bool gc_stress = false;
   uint32_t compile_steps_per_byte = Config().compile_steps_per_byte;
   uint64_t compile_memory_bytes = Config().compile_memory_bytes;
   double compile_deadline_s = static_cast<double>(Config().compile_deadline_ms) / 1000;
@@ -115,9 +116,6 @@ uint64_t parse_size(const std::string& text);
 /// Checks an option's value: throws as parse_size does, else returns an empty string.
 std::string check_size(const std::string& text);
 
-/// A mark that is put before arguments of a guest's calls that CLI11 must not take for options.
-inline constexpr const char* kGuestMark = "\x01";
-
 // The commands, one a file.
 void add_run(CLI::App& app);
 void add_validate(CLI::App& app);
@@ -125,6 +123,7 @@ void add_wat2wasm(CLI::App& app);
 void add_wasm2wat(CLI::App& app);
 void add_inspect(CLI::App& app);
 void add_compile(CLI::App& app);
+void add_explore(CLI::App& app);
 void add_replay(CLI::App& app);
 void add_wast(CLI::App& app);
 void add_rotate(CLI::App& app);
@@ -132,6 +131,8 @@ void add_policy(CLI::App& app);
 void add_policy_suggest(CLI::App& group);
 void add_bench(CLI::App& app);
 void add_completions(CLI::App& app);
+/// Adds the command of `bench` that measures runs.
+void add_bench_run(CLI::App& bench);
 /// Adds the commands of `bench` that measure instances and calls.
 void add_bench_instances(CLI::App& bench);
 

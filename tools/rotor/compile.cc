@@ -1,11 +1,6 @@
 // rotor compile: writes a module's linked code to a file, or shows what the compiler makes of it.
 #include <fmt/format.h>
 
-#include <cerrno>
-#include <cstdio>
-#include <cstring>
-#include <filesystem>
-
 #include "tools/rotor/cli.h"
 #include "tools/rotor/module_file.h"
 
@@ -36,21 +31,12 @@ void compile(const CompileOptions& options) {
   ModuleFile file = read_module_file_or_die(options.file);
   Engine engine = engine_or_die(options.engine);
   Module module = value_or_die(file, Module::compile(engine, file.module.bytes));
-  uint64_t file_bytes = 0;
-  if (options.output == "-") {
-    std::vector<uint8_t> code = value_or_die(file, module.serialize());
-    file_bytes = code.size();
-    check_or_die("-", write_output_file("-", {reinterpret_cast<const char*>(code.data()), code.size()}));
-  } else {
-    check_or_die(options.output, module.serialize_to_file(options.output));
-    std::error_code failed;
-    file_bytes = std::filesystem::file_size(options.output, failed);
-    if (failed) file_bytes = 0;
-  }
+  const std::vector<uint8_t> code = value_or_die(file, module.serialize());
+  check_or_die(options.output,
+               write_output_file(options.output, {reinterpret_cast<const char*>(code.data()), code.size()}));
   const CompileStats& stats = module.compile_stats();
-  print_error("{}: {} functions, {} bytes of code{}; {:.1f} ms wall, {:.1f} ms CPU\n", options.output, stats.functions,
-              stats.code_bytes, file_bytes ? fmt::format(", file of {} bytes", file_bytes) : "", stats.wall_ms,
-              stats.cpu_ms);
+  print_error("{}: {} functions, {} bytes of code, file of {} bytes; {:.1f} ms wall, {:.1f} ms CPU\n", options.output,
+              stats.functions, stats.code_bytes, code.size(), stats.wall_ms, stats.cpu_ms);
 }
 
 }  // namespace

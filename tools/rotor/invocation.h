@@ -13,11 +13,8 @@ namespace rotor::cli {
 FuncType exported_type_or_die(const std::string& file, const Module& module, const std::string& name,
                               std::string_view hint = {});
 
-/// Parses arguments of an export, or ends the command.
+/// Parses arguments of an export, or ends the command. A vector may be one word or several.
 std::vector<Value> parse_args_or_die(const std::string& file, const std::string& name, const FuncType& type,
-                                     const std::vector<std::string>& args);
-
-/// Restores an argument as the user wrote it (kGuestMark).
-void unmark(std::string& argument);
+                                     const std::vector<std::string>& words);
 
 }  // namespace rotor::cli

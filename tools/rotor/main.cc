@@ -13,7 +13,9 @@
 #include "rotor/detail/did_you_mean.h"
 #include "rotor/printable.h"
 #include "rotor/version.h"
+#include "tools/rotor/arguments.h"
 #include "tools/rotor/cli.h"
+#include "tools/rotor/stop_request.h"
 
 namespace rotor::cli {
 namespace {
@@ -47,40 +49,58 @@ constexpr FeatureName kFeatures[] = {
 };
 static_assert(std::size(kFeatures) == sizeof(Features), "a switch is missing");
 
-/// Returns whether an argument is a number that CLI11 takes for options, because no digit follows the sign.
-bool is_number_like_options(std::string_view argument) {
-  return argument == "-inf" || argument == "-infinity" || argument == "-nan" || argument.starts_with("-nan:0x") ||
-         argument.starts_with("-.");
-}
-
-/// Returns the arguments as CLI11 wants them, the last first. What belongs to a guest gets a mark, which the commands
-/// that take arguments of a call take off: numbers like options, and all behind `--`, which CLI11 would not give to a
-/// command that has some already.
-std::vector<std::string> arguments(int argc, char** argv) {
-  std::vector<std::string> all(argv + std::min(argc, 1), argv + argc);
-  if (!all.empty() && (all.front() == "run" || all.front() == "bench")) {
-    const auto end = std::ranges::find(all, "--");
-    const auto options = end - all.begin();
-    if (end != all.end()) all.erase(end);
-    for (std::ptrdiff_t i = 0; i < std::ssize(all); ++i)
-      if (i >= options || is_number_like_options(all[i])) all[i].insert(0, kGuestMark);
-  }
-  // `help run` is `run --help`.
-  if (!all.empty() && all.front() == "help") {
-    all.erase(all.begin());
-    all.push_back("--help");
-  }
-  std::ranges::reverse(all);
-  return all;
-}
-
-/// Ends the command if a word is none of the tool's commands, with the nearest one.
-void check_command(const CLI::App& app, std::string_view word) {
+std::vector<std::string_view> command_names(const CLI::App& group) {
   std::vector<std::string_view> names;
-  for (const CLI::App* command : app.get_subcommands(nullptr)) names.push_back(command->get_name());
-  if (std::ranges::find(names, word) != names.end()) return;
-  die(Exit::usage, fmt::format("no command \"{}\"{}; rotor --help names them", printable_name(word),
-                               detail::did_you_mean(word, names)));
+  for (const CLI::App* command : group.get_subcommands(nullptr)) names.push_back(command->get_name());
+  return names;
+}
+
+bool is_command(const CLI::App& app, std::string_view word) {
+  const std::vector<std::string_view> names = command_names(app);
+  return std::ranges::find(names, word) != names.end();
+}
+
+/// Returns what is wrong with a word that is none of the commands of a group, with the nearest one.
+std::string no_command(const CLI::App& group, std::string_view word) {
+  const std::vector<std::string_view> names = command_names(group);
+  return fmt::format("no command \"{}\"{}", printable_name(word), detail::did_you_mean(word, names));
+}
+
+/// Returns the nearest of a command's options to a word, as a question; empty if none is near.
+std::string nearest_option(const CLI::App& command, std::string_view word) {
+  std::vector<std::string> names;
+  for (const CLI::Option* option : command.get_options(nullptr))
+    if (!option->get_group().empty())
+      for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
+  return detail::did_you_mean(word, std::vector<std::string_view>(names.begin(), names.end()));
+}
+
+/// Ends the command because the arguments can't be taken: says which, of which command, and where its options are told.
+[[noreturn]] void die_of_arguments(const CLI::App& app, const CLI::ParseError& error, const std::string& first_word) {
+  const CLI::App* command = &app;
+  std::string name = "rotor";
+  while (!command->get_subcommands().empty()) {
+    command = command->get_subcommands().front();
+    name += ' ' + command->get_name();
+  }
+  std::string what = error.what();
+  std::vector<std::string> unexpected = command->remaining();
+  // A first word that is neither a command nor an option of the tool's own is the reason why there is no command.
+  if (command == &app && !first_word.empty()) unexpected = {first_word};
+  if (!unexpected.empty()) {
+    std::string& word = unexpected.front();
+    unmark(word);
+    if (word.starts_with('-'))
+      what = fmt::format("no option \"{}\"{}", printable_name(word),
+                         nearest_option(*command, word.substr(0, word.find('='))));
+    else if (!command->get_subcommands(nullptr).empty())
+      what = no_command(*command, word);
+    else
+      what = fmt::format("not expected: \"{}\"", printable_name(word));
+  } else if (error.get_name() == "RequiredError" && !command->get_subcommands(nullptr).empty()) {
+    what = "no command given";
+  }
+  die(Exit::usage, fmt::format("{}{}; {} --help says more", command == &app ? "" : name.substr(6) + ": ", what, name));
 }
 
 void print_version() {
@@ -90,6 +110,23 @@ void print_version() {
     for (const FeatureName& feature : kFeatures)
       if (Features().*feature.value == is_on) print(" {}", feature.name);
     print("\n");
+  }
+}
+
+/// Runs the command that the words name, the last of them first. Throws how it ended.
+void parse(CLI::App& app, std::vector<std::string> words) {
+  const std::string first_word = words.empty() ? "" : words.back();
+  // `help X` prints the tool's help where X is no command.
+  if (!first_word.empty() && first_word[0] != '-' && !is_command(app, first_word))
+    die(Exit::usage, no_command(app, first_word) + "; rotor --help names them");
+  try {
+    app.parse(words);
+  } catch (const CLI::Success&) {
+    throw;
+  } catch (const CLI::RuntimeError&) {
+    throw;
+  } catch (const CLI::ParseError& error) {
+    die_of_arguments(app, error, first_word);
   }
 }
 
@@ -105,6 +142,7 @@ Exit run(int argc, char** argv) {
   add_wasm2wat(app);
   add_inspect(app);
   add_compile(app);
+  add_explore(app);
   add_replay(app);
   add_wast(app);
   add_rotate(app);
@@ -114,19 +152,15 @@ Exit run(int argc, char** argv) {
   app.add_subcommand("help", "Print this, or what a command takes");
   app.add_subcommand("version", "Print the version, LLVM's, and the proposals that are on")->callback(print_version);
   try {
-    std::vector<std::string> words = arguments(argc, argv);
-    if (!words.empty() && words.back()[0] != '-') check_command(app, words.back());
-    app.parse(words);
+    parse(app, parser_arguments(app, argc, argv));
     return Exit::ok;
   } catch (const CLI::RuntimeError& end) {
     return static_cast<Exit>(end.get_exit_code());
-  } catch (const CLI::ParseError& error) {
-    // CLI11 prints help, or what is wrong with the arguments.
+  } catch (const CLI::Success& success) {
     std::ostringstream out, err;
-    const bool is_good = app.exit(error, out, err) == 0;
+    app.exit(success, out, err);  // help, or the version
     write_out(out.view());
-    write_error(err.view());
-    return is_good ? Exit::ok : Exit::usage;
+    return Exit::ok;
   } catch (const std::bad_alloc&) {
     print_error("rotor: out of memory\n");
   } catch (const std::exception& error) {
@@ -142,5 +176,8 @@ int main(int argc, char** argv) {
   rotor::cli::fill_standard_streams();
   // Makes a write past the limit on file sizes an error like any other, which leaves no temporary.
   std::signal(SIGXFSZ, SIG_IGN);
+  // A pipe that nobody reads any more ends the tool without a word, whatever started it.
+  std::signal(SIGPIPE, SIG_DFL);
+  rotor::cli::take_end_signals();
   return static_cast<int>(rotor::cli::exit_code(rotor::cli::run(argc, argv)));
 }

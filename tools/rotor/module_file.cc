@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <optional>
@@ -50,7 +49,7 @@ std::string look_of(std::string_view bytes) {
 }
 
 [[noreturn]] void die_in_text(const ModuleFile& file, const Error& error) {
-  std::fflush(stdout);
+  flush_out();
   print_error("{}\n", render_text_error(file.path, file.text, error));
   finish(Exit::failed);
 }
@@ -77,7 +76,8 @@ ModuleFile module_file_or_die(const std::string& path, std::vector<uint8_t> byte
   file.size = bytes.size();
   std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
   if (!is_text(path, text)) {
-    if (!text.starts_with(kMagic) && !text.starts_with(kCodeFileMagic)) file.look = look_of(text);
+    file.is_code_file = text.starts_with(kCodeFileMagic);
+    if (!text.starts_with(kMagic) && !file.is_code_file) file.look = look_of(text);
     file.module.bytes = std::move(bytes);
     return file;
   }

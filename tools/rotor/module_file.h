@@ -17,6 +17,7 @@ struct ModuleFile {
   WatModule module;   ///< for a file that is no text, its bytes as they are
   std::string text;   ///< empty: the file is no text
   uint64_t size = 0;  ///< of the file
+  bool is_code_file = false;
   std::string look;   ///< what the file looks like, if that is neither a module nor a text; empty: nobody knows
 };
 

@@ -16,6 +16,10 @@ namespace rotor::cli {
 /// for a terminal only.
 void show_progress(std::string_view line);
 void erase_progress();
+/// Returns whether such a line is shown. Async-signal-safe.
+bool shows_progress();
+/// What erases a terminal's line.
+inline constexpr char kEraseLine[] = "\r\033[K";
 
 /// Writes to standard output. What can't be written is reported by `finish_output`, when the command ends.
 void write_out(std::string_view text);
@@ -31,6 +35,9 @@ void print_error(fmt::format_string<Args...> format, Args&&... args) {
   write_error(fmt::format(format, std::forward<Args>(args)...));
 }
 
+/// Has what was written to standard output so far appear.
+void flush_out();
+
 /// Returns JSON that is as safe to print as text from rotor/printable.h, without a change of its meaning: all but ASCII
 /// is `\u` and digits. `indent`: as for nlohmann's dump; -1: one line.
 std::string json_text(const nlohmann::ordered_json& json, int indent = -1);
@@ -41,7 +48,8 @@ Result<void> finish_output();
 /// Checks whether `write_output_file` may work: to be called before a long run, so that its result is not lost. Errors:
 /// io.
 Result<void> check_output_file(const std::string& path);
-/// Writes a file as code/file.h does; `-` is standard output. Errors: io, naming the file.
+/// Writes a file as code/file.h does; `-` is standard output. A signal that ends the process waits for it. Errors: io,
+/// naming the file.
 Result<void> write_output_file(const std::string& path, std::string_view text);
 
 }  // namespace rotor::cli

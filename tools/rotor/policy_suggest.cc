@@ -94,7 +94,7 @@ void suggest(const SuggestOptions& options) {
     } else {
       print("# not {}: {}\n", printable_name(name), printable(why));
     }
-    std::fflush(stdout);
+    flush_out();
   }
   if (policy.allow.empty()) return;
   const RewindRun all = value_or_die(options.policy, run_with_rewinds(load, policy, 1));

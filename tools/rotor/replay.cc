@@ -125,7 +125,7 @@ void run(const ReplayOptions& options) {
   if (measured.error) print_error("rotor: {}\n", measured.error->to_string());
   update_cache(loaded.module);
   print_report(options, loaded, measured);
-  std::fflush(stdout);
+  flush_out();
   std::fflush(stderr);
   bool good = !measured.error && measured.report.all_equal();
   // Abandoned workers still sleep in the guest: no static object may be destroyed under them.

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstdio>
 #include <set>
 
 #include <nlohmann/json.hpp>
@@ -207,7 +206,7 @@ bool check_rewinds(const RewindLoad& load, const Policy& policy, uint64_t every,
       print("not tried: {} is allowed, and the load has no call of it that a rewind followed\n", printable_name(name));
   }
   print("{}\n", json_text(json));
-  std::fflush(stdout);
+  flush_out();
   if (difference && !print_culprits(load, policy, expected, every))
     print_error("{}: no line alone is wrong, all of them together are: {}\n", load.policy_file,
                 to_text(load, *difference));

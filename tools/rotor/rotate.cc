@@ -2,7 +2,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstdio>
 
 #include "tools/rotor/module_file.h"
 #include "tools/rotor/output.h"
@@ -24,7 +23,7 @@ void print_rotation(const RotateOptions& options, const RotationEvent& e, uint64
           call, mib(e.bytes_before), mib(e.bytes_after), ms(e.warmup_ns),
           e.origin == StandbyOrigin::image ? " from the image" : "", e.swap_pause_ns, ms(e.wait_ns));
   }
-  std::fflush(stdout);
+  flush_out();
 }
 
 void print_latency(const char* what, const nlohmann::ordered_json& p) {
@@ -98,7 +97,7 @@ RotateObserver observer_of(const RotateOptions& options, const RotateTraces& tra
   observer.on_rotation = [&options](const RotationEvent& e, uint64_t call) { print_rotation(options, e, call); };
   observer.on_guest_error = print_guest_error;
   observer.on_failure = [](uint64_t call, const Error& error) {
-    std::fflush(stdout);
+    flush_out();
     print_error("rotor: call {} failed: {}\n", call, error.to_string());
   };
   observer.on_setup_done = [&options, &traces](const Measured& m) {
@@ -107,7 +106,7 @@ RotateObserver observer_of(const RotateOptions& options, const RotateTraces& tra
           mib(m.counters.memory_bytes), mib(m.limit_bytes));
     if (options.prepare)
       print("standby prepared in {:.0f} ms; image {:.2f} MiB\n", m.prepare_ms, mib(m.counters.image_bytes));
-    std::fflush(stdout);
+    flush_out();
   };
   return observer;
 }
@@ -130,7 +129,7 @@ std::optional<Measured> run_baseline(const RotateOptions& options, const RotateT
     else
       print("without rotation call {} fails: {}\n", measured.load.calls - 1,
             measured.failures.front().message.substr(0, measured.failures.front().message.find('\n')));
-    std::fflush(stdout);
+    flush_out();
   }
   return measured;
 }
@@ -165,7 +164,7 @@ void run(const RotateOptions& options) {
   const nlohmann::ordered_json json = summary_json(options, measured);
   if (!options.json) print_summary(json);
   print("{}\n", json_text(json));
-  std::fflush(stdout);
+  flush_out();
   if (!options.metrics.empty())
     check_or_die(options.metrics, write_output_file(options.metrics, prometheus_text(measured.counters)));
   if (!options.report.empty())

@@ -160,6 +160,29 @@ std::optional<Value> parse_value(ValType type, std::string_view text) {
   }
 }
 
+std::string how_to_write(ValType type) {
+  switch (type.kind()) {
+    case ValType::Kind::i32:
+    case ValType::Kind::i64: return "7, -7 or 0x7f";
+    case ValType::Kind::f32:
+    case ValType::Kind::f64: return "1.5, -2e3, 0x1p-3, inf, nan or nan:0x200000";
+    case ValType::Kind::v128: return "i32x4 1 2 3 4 (or i8x16, i16x8, i64x2, f32x4, f64x2)";
+    default: return type.is_extern_ref() ? "null or extern 5" : "null";
+  }
+}
+
+size_t lanes_of_shape(std::string_view shape) {
+  struct Shape {
+    std::string_view name;
+    size_t lanes;
+  };
+  static constexpr Shape kShapes[] = {{"i8x16", 16}, {"i16x8", 8}, {"i32x4", 4},
+                                      {"i64x2", 2},  {"f32x4", 4}, {"f64x2", 2}};
+  for (const Shape& known : kShapes)
+    if (known.name == shape) return known.lanes;
+  return 0;
+}
+
 std::string value_text(const Value& value) {
   switch (value.type().kind()) {
     case ValType::Kind::i32: return fmt::format("{}", value.i32());
@@ -171,6 +194,12 @@ std::string value_text(const Value& value) {
   }
   if (value.is_null()) return "null";
   if (value.type().is_exn_ref()) return "exn";
+  if (value.is_i31()) return fmt::format("i31 {}", value.i31());
+  if (const auto host = value.host_ref()) return fmt::format("host {}", host->bits - 1);
+  if (value.type().is_any_ref()) {
+    const Result<HeapType> type = value.dynamic_type();
+    return type && type->kind() == HeapType::Kind::array ? "array" : "struct";
+  }
   return value.type().is_extern_ref() ? fmt::format("extern {}", value.bits() - 1) : "func";
 }
 

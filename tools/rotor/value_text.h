@@ -14,6 +14,10 @@ namespace rotor::cli {
 /// "i32x4 1 2 3 4" or "i32x4:1,2,3,4". References: "null", or for an externref "extern N" or N. All that value_text
 /// prints is read, except functions.
 std::optional<Value> parse_value(ValType type, std::string_view text);
+/// Returns examples of how a value of that type is written, for messages.
+std::string how_to_write(ValType type);
+/// Returns how many lanes a vector of that shape has ("i32x4"); 0: it is no shape.
+size_t lanes_of_shape(std::string_view shape);
 /// Prints a value: integers signed, floats as short as they read back, NaNs with their payload, vectors as "i32x4" and
 /// four lanes in hexadecimal, "null", "extern N", "func".
 std::string value_text(const Value& value);

@@ -46,12 +46,13 @@ void WasiOptions::add_to(CLI::App& command) {
       ->allow_extra_args(false);
 }
 
-wasi::Environment WasiOptions::environment_or_die(const std::string& file, std::vector<std::string> args) const {
+wasi::Environment WasiOptions::environment_or_die(const std::string& file, std::vector<std::string> args,
+                                                  WasiOutputs outputs) const {
   wasi::Builder builder;
   builder.args(std::move(args))
       .standard_in(wasi::Input::inherit())
-      .standard_out(wasi::Output::inherit())
-      .standard_error(wasi::Output::inherit());
+      .standard_out(outputs == WasiOutputs::none ? wasi::Output::none() : wasi::Output::inherit())
+      .standard_error(outputs == WasiOutputs::none ? wasi::Output::none() : wasi::Output::inherit());
   for (const std::string& text : folders) {
     FolderOption folder = parse_folder(text);
     builder.folder(std::move(folder.host), std::move(folder.guest), folder.access);

@@ -10,13 +10,17 @@
 
 namespace rotor::cli {
 
+/// Where a guest's standard output and error go.
+enum class WasiOutputs : bool { none, inherited };
+
 struct WasiOptions {
   std::vector<std::string> folders;    ///< HOST[::GUEST][:ro]
   std::vector<std::string> variables;  ///< NAME=VALUE
 
   void add_to(CLI::App& command);
-  /// Makes an environment with the process's own input and outputs, or ends the command.
-  wasi::Environment environment_or_die(const std::string& file, std::vector<std::string> args) const;
+  /// Makes an environment with the process's own input, or ends the command.
+  wasi::Environment environment_or_die(const std::string& file, std::vector<std::string> args,
+                                       WasiOutputs outputs) const;
 };
 
 }  // namespace rotor::cli

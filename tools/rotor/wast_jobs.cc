@@ -12,6 +12,8 @@
 #include <cstring>
 #include <fstream>
 
+#include "tools/rotor/output.h"
+
 namespace rotor::cli {
 namespace {
 
@@ -165,7 +167,7 @@ class Child {
 Result<Child> start(const WastJobs& jobs, const std::string& path) {
   int ends[2];
   if (pipe2(ends, O_CLOEXEC)) return fail(ErrorKind::io, std::string("pipe: ") + std::strerror(errno));
-  std::fflush(nullptr);
+  flush_out();
   pid_t pid = fork();
   if (pid < 0) return fail(ErrorKind::io, std::string("fork: ") + std::strerror(errno));
   if (pid == 0) {

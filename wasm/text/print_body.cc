@@ -51,6 +51,7 @@ bool BodyPrinter::function(uint32_t index, uint32_t type, std::span<const Branch
   name_labels(state_.names.labels(index));
 
   out_.line(1);
+  map(body_begin_);
   out_.put("(func");
   state_.definition(Space::func, index);
   auto names = std::span<const PrintedName>(local_names_);
@@ -92,6 +93,7 @@ bool BodyPrinter::instruction(const Instruction& row, uint64_t start) {
   if (ends_part(row.op)) return part_end(row, start);
   put_hint(row.op, start);
   begin_line();
+  if (in_function_) map(start);
   // Puts the word only: in "ref.test null" the rest belongs to the type.
   out_.put(row.text.substr(0, row.text.find(' ')));
   if (row.immediate == ImmediateKind::block || row.immediate == ImmediateKind::try_table) return block(row);
@@ -104,6 +106,11 @@ void BodyPrinter::begin_line() {
   } else {
     out_.put(' ');
   }
+}
+
+void BodyPrinter::map(uint64_t offset) {
+  if (state_.source_map)
+    state_.source_map->entries.push_back({static_cast<uint32_t>(offset), static_cast<uint32_t>(out_.position())});
 }
 
 void BodyPrinter::put_hint(Opcode op, uint64_t start) {
@@ -188,6 +195,7 @@ bool BodyPrinter::part_end(const Instruction& row, uint64_t start) {
   Label label = labels_.back();
   labels_.pop_back();
   begin_line();
+  if (in_function_) map(start);
   out_.put(row.text);
   if (row.op == Opcode::Delegate || row.op == Opcode::End) {
     leave_scope(label);  // before the label of a delegate, which is one outside its block

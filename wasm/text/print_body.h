@@ -46,6 +46,8 @@ class BodyPrinter {
   /// Makes the name of a label that was the innermost one what it was outside its block.
   void leave_scope(const Label& label);
   void begin_line();
+  /// Notes that the text of what begins at that offset begins here.
+  void map(uint64_t offset);
   void put_hint(Opcode op, uint64_t start);
   bool local_declarations();
 

@@ -25,7 +25,10 @@ ModulePrinter::ModulePrinter(std::span<const uint8_t> module, const WatPrintOpti
       reader_(state_.reader),
       out_(state_.out),
       types_(state_),
-      bodies_(state_, types_) {}
+      bodies_(state_, types_) {
+  state_.source_map = options.source_map;
+  if (options.source_map) options.source_map->entries.clear();
+}
 
 Result<std::string> ModulePrinter::run(bool& hints_fit) {
   if (!scan() || !print()) return std::unexpected(reader_.take_error());

@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include <map>
 #include <string>
 
 #include "rotor/wat.h"
@@ -315,6 +316,35 @@ TEST(Print, Errors) {
   EXPECT_EQ(error_of(with({6, 6, 1, 0x7f, 0, 0x07, 0, 0x0b})), "13: misplaced CATCH opcode");
   EXPECT_EQ(error_of(with({6, 6, 1, 0x7f, 0, 0x18, 0, 0x0b})), "13: misplaced DELEGATE opcode");
   EXPECT_EQ(error_of(with({6, 5, 1, 0x7f, 0, 0x27, 0x0b})), "13: illegal opcode 27");
+}
+
+TEST(Print, TheSourceMapIsThatOfTheTextReadBack) {
+  const std::string_view kText = R"((module
+    (import "env" "f" (func $f (param i32)))
+    (global i32 (i32.const 5))
+    (func $none)
+    (func $g (param i32) (result i32) (local i64 f32)
+      (if (result i32) (local.get 0) (then (block $b (br $b)) (i32.const 1)) (else (i32.const 2))))
+    (func (export "h") (call $f (i32.const 3)))))";
+  const std::vector<uint8_t> module = *wat_to_wasm(kText, {.names = true});
+  WatSourceMap printed;
+  const std::string text = *wasm_to_wat(module, {.source_map = &printed});
+  const WatModule back = *parse_wat(text, {.names = true});
+  ASSERT_EQ(back.bytes, module);
+  std::map<uint32_t, uint32_t> parsed;
+  for (const WatSourceMap::Entry& entry : back.source_map.entries) parsed.emplace(entry.binary, entry.text);
+  size_t functions = 0, instructions = 0;
+  for (const WatSourceMap::Entry& entry : printed.entries) {
+    const std::string_view rest = std::string_view(text).substr(entry.text);
+    if (rest.starts_with("(func")) {
+      functions++;
+    } else if (!rest.starts_with("end") && !rest.starts_with("else")) {
+      instructions++;
+      EXPECT_EQ(parsed[entry.binary], entry.text) << rest.substr(0, 20);
+    }
+  }
+  EXPECT_EQ(functions, 3u);
+  EXPECT_EQ(instructions, 8u);
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "rotor/wat.h"
 #include "wasm/keyed_hash.h"
 #include "wasm/reader.h"
 #include "wasm/text/print_names.h"
@@ -53,7 +54,8 @@ struct PrintState {
   ByteReader reader;
   TextOut out;
   PrintedNames names;
-  bool has_put_name = false;  ///< so that the text's module will have a name section
+  WatSourceMap* source_map = nullptr;  ///< WatPrintOptions::source_map
+  bool has_put_name = false;           ///< so that the text's module will have a name section
   std::array<uint32_t, kSpaceCount> counts{};
   /// Whether an instruction was put that needs the data count section.
   bool needs_data_count = false;
