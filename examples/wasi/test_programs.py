@@ -4,7 +4,7 @@
     test_programs.py --rotor ROTOR --reactors REACTORS PROGRAM MODULE [--wasmtime]
 
 CPython works with files (files.py), QuickJS does (script.mjs), flite speaks into one, Graphviz draws a graph, esbuild
-bundles script.mjs with a module of its own. With --wasmtime the same is done by Wasmtime's wheel (WASMTIME_PY), and
+bundles script.mjs with a module of its own, Yosys reads Verilog and commands, wrong ones among them, which it throws and catches. With --wasmtime the same is done by Wasmtime's wheel (WASMTIME_PY), and
 output and folders are compared with that; else with what is known to come out.
 """
 import argparse
@@ -43,6 +43,32 @@ one|two a 1180591620717411303424
 """
 GRAPH = 'digraph { rankdir=LR; a -> b -> c; a -> c [label="é < ü"]; subgraph cluster_0 { c; d [shape=box] } }'
 BUNDLED = 'export function twice<T>(x: T): [T, T] { return [x, x]; }\nexport const unused = 1;\n'
+COUNTER = """\
+module counter(input clk, input reset, input [7:0] step, output reg [15:0] total, output odd);
+  assign odd = ^total;
+  always @(posedge clk)
+    if (reset) total <= 0;
+    else case (total[1:0])
+      2'b00: total <= total + step;
+      2'b01: total <= total - (step >> 1);
+      default: total <= {total[7:0], total[15:8]} ^ step * step;
+    endcase
+endmodule
+"""
+YOSYS_COMMANDS = """\
+read_verilog /counter.v
+no_such_command
+hierarchy -top nothing
+hierarchy -top counter
+proc
+opt -full
+wreduce
+connect -set
+alumacc
+stat
+write_rtlil /counter.il
+exit
+"""
 USES_BUNDLED = 'import {twice} from "./bundled";\nconsole.log(twice("x" as string));\n'
 
 WASMTIME = """
@@ -54,9 +80,12 @@ config = wasmtime.WasiConfig()
 config.argv = [module, *args]
 if program != 'graphviz':
     config.preopen_dir(folder, '/')
+if program == 'yosys':
+    config.inherit_stdin()
 config.inherit_stdout()
 config.inherit_stderr()
 settings = wasmtime.Config()
+settings.wasm_exceptions = True
 if benchmark == 'cached':
     settings.cache = True
 engine = wasmtime.Engine(settings)
@@ -121,6 +150,8 @@ def source(name):
 
 
 PROGRAMS = {
+    'yosys': Program(['-T'], lambda code, out, errors, left: (code, errors.count('ERROR: ')) == (0, 3) and
+                     '$alu' in out and 'counter.il' in left, {'counter.v': COUNTER}, stdin=YOSYS_COMMANDS),
     'cpython': Program(['/files.py', 'one', '--two'], lambda code, out, errors, left: (code, out, errors) ==
                        (9, CPYTHON_PRINTS, ''), {'files.py': source('files.py')}),
     'flite': Program(['-t', 'Hello there', '-o', '/speech.wav'], lambda code, out, errors, left: code == 0 and

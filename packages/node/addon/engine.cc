@@ -14,10 +14,23 @@ namespace rotor::node {
 
 namespace {
 
+/// What modules may use: packages are made for V8, which takes legacy exceptions.
+Features features() {
+  Features taken;
+  taken.legacy_exceptions = true;
+  return taken;
+}
+
+Config initial_config() {
+  Config config;
+  config.features = features();
+  return config;
+}
+
 /// The engine and its settings: of the process, since environments are threads of it.
 struct Process {
   std::mutex mutex;
-  Config config;
+  Config config = initial_config();
   std::optional<Engine> engine;
 };
 
@@ -147,7 +160,7 @@ napi_value validate(napi_env env, napi_callback_info info) {
   auto bytes = bytes_of(env, in[0]);
   if (!bytes) return nullptr;
   napi_value valid = nullptr;
-  napi_get_boolean(env, Module::validate(Features(), *bytes).has_value(), &valid);
+  napi_get_boolean(env, Module::validate(features(), *bytes).has_value(), &valid);
   return valid;
 }
 
