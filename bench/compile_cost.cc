@@ -54,6 +54,7 @@ constexpr rlim_t kMostSeconds = 30;
   config.mode = CompileMode::aot;
   config.opt = opt;
   config.compile_workers = 1;
+  config.features.legacy_exceptions = true;
   auto engine = Engine::create(config);
   if (!engine) _exit(3);
   if (module.empty()) _exit(0);

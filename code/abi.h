@@ -8,7 +8,8 @@
 // list counted on its own. With more than 4, the function
 // returns nothing and writes them to `Context::results` of its own context, kResultStride bytes apart.
 // i32 and f32 arguments may have garbage above bit 31, floats above their width in an xmm register. References are
-// 64-bit integers here: an externref is the host's bits, a funcref a `const FuncRef*`; 0 is null. rbp is a frame
+// 64-bit integers here: an externref is the host's bits, a funcref a `const FuncRef*`, one below `any` what
+// code/gc_layout.h says; 0 is null. rbp is a frame
 // pointer in every function. r13 is callee-saved.
 //
 // Tail calls. The callee's arguments take the caller's place, registers and stack words alike, and it is jumped to:
@@ -38,7 +39,7 @@
 
 namespace rotor::code {
 
-inline constexpr uint32_t kAbiVersion = 9;
+inline constexpr uint32_t kAbiVersion = 10;
 inline constexpr uint32_t kMaxRegisterResults = 4;
 inline constexpr uint32_t kResultStride = 16;
 /// How compiled code keeps a memory's accesses inside it. Of a memory that any module can come to use it is a property
@@ -104,8 +105,12 @@ struct Activation {
   std::atomic<uint64_t> stack_limit = 0;
   TailCall tail{};
   Thrown thrown{};
+  /// The functions that objects of the group's heap refer to, by the numbers that they are kept as; the first is null.
+  /// Null if the group has no heap.
+  const struct FuncRef* const* functions = nullptr;
 };
-static_assert(sizeof(Activation) == 64 && offsetof(Activation, stack_limit) == 0 && offsetof(Activation, tail) == 8 &&
+static_assert(sizeof(Activation) == 72 && offsetof(Activation, functions) == 64 &&
+              offsetof(Activation, stack_limit) == 0 && offsetof(Activation, tail) == 8 &&
               offsetof(Activation, thrown) == 40 && offsetof(Thrown, tag) == 0 && offsetof(Thrown, payload) == 8 &&
               offsetof(TailCall, code) == 0 && offsetof(TailCall, context) == 8 &&
               offsetof(TailCall, stack_words) == 16 && offsetof(TailCall, result_words) == 24);
@@ -118,6 +123,11 @@ inline constexpr uint64_t kInterruptLimit = UINT64_MAX;
 /// The result of a wait that was interrupted, on which the code traps; the guest sees only 0 to 2.
 inline constexpr uint32_t kWaitInterrupted = 3;
 
+/// What the id of a function type is the address of. A type that is not final has subtypes, so functions of it are
+/// found by the entry of its depth; deeper down than that the runtime is asked.
+struct FunctionTypeDisplay {
+  uint64_t supertypes[8];  ///< the ids of the types at depths 0 to 7 above it and itself; 0 beyond
+};
 /// A function as a value: what a funcref points to, what an import slot holds.
 struct FuncRef {
   uint64_t type;     ///< the engine's canonical type id
@@ -193,9 +203,11 @@ struct alignas(16) Context {
   /// its entry, so that an instance none of whose calls came there leaves its memories as they were, which is found
   /// without a look at their pages.
   uint8_t may_have_written;
+  uint8_t* heap;  ///< the base of the group's heap (code/gc_layout.h); null if no code of the instance uses one
 };
 static_assert(sizeof(Context) == 48 && offsetof(Context, activation) == 0 && offsetof(Context, results) == 8 &&
-              offsetof(Context, instance) == 16 && offsetof(Context, may_have_written) == 32);
+              offsetof(Context, instance) == 16 && offsetof(Context, may_have_written) == 32 &&
+              offsetof(Context, heap) == 40);
 
 /// The layout of a context, as byte offsets. It depends on the module alone.
 struct ContextLayout {

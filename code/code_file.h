@@ -34,6 +34,7 @@ struct CodeFile {
     kInterruptible = 2,
     kUsesFloats = 4,    ///< wasm::BodyDecoder::uses_floats of the module's bodies
     kSlabMemories = 8,  ///< Config::slab_memories
+    kUsesHeap = 16,     ///< bodies have instructions of garbage collection
   };
   uint32_t flags = 0;
   RegionLayout region;

@@ -67,6 +67,7 @@ struct Compiled {
   CodeImage image;
   std::vector<std::string> cpu_features;
   bool uses_floats = false;  ///< wasm::BodyDecoder::uses_floats
+  bool uses_heap = false;    ///< bodies have instructions of garbage collection
   CompileStats stats;
 };
 

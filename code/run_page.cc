@@ -12,7 +12,8 @@ RunPageLayout::RunPageLayout(const wasm::Module& module) {
   counters = slots + defined * 8;
   tail_call = (counters + defined * 4 + 7) / 8 * 8;
   late_libcalls = tail_call + 8;
-  size_bytes = late_libcalls + (kLibcallCount - kEarly) * 8;
+  displays = late_libcalls + (kLibcallCount - kEarly) * 8;
+  size_bytes = displays + 8;
 }
 
 }  // namespace rotor::code

@@ -25,13 +25,14 @@ inline constexpr Libcall kFirstLateLibcall = Libcall::throw_new;
 struct RunPageLayout {
   uint32_t libcalls = 0;    ///< const void*[kFirstLateLibcall]
   uint32_t lazy_entry = 0;  ///< const void*: where a function without code goes (see Stubs)
-  uint32_t types = 0;       ///< uint64_t[types]: canonical ids
+  uint32_t types = 0;       ///< uint64_t[types]: of function types canonical ids, of others their numbers
   uint32_t slots = 0;       ///< const void*[defined functions]
   /// int32_t[defined functions]: tier-0 code that counts takes 1 off at each entry, and the turns of its loops at a
   /// return; instead of going below 0 it calls Libcall::tier_up.
   uint32_t counters = 0;
   uint32_t tail_call = 0;      ///< const void*: rotor_tail_call
   uint32_t late_libcalls = 0;  ///< const void*[kLibcallCount - kFirstLateLibcall]
+  uint32_t displays = 0;       ///< const void*: the rows of code/gc_layout.h
   uint32_t size_bytes = 0;
 
   RunPageLayout() = default;

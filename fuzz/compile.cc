@@ -25,6 +25,7 @@ Engine make_engine(OptLevel opt) {
   config.mode = CompileMode::aot;
   config.opt = opt;
   config.compile_workers = 1;
+  config.features.legacy_exceptions = true;
   config.features.custom_page_sizes = true;
   config.features.wide_arithmetic = true;
   auto engine = Engine::create(config);

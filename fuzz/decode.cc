@@ -41,7 +41,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   fuzz::HeapBound bound("decoding", size, 1 << 10, 2 << 20);
   std::span<const uint8_t> bytes(data, size);
   Features features;
-  features.custom_page_sizes = features.wide_arithmetic = true;
+  features.legacy_exceptions = features.custom_page_sizes = features.wide_arithmetic = true;
   auto module = decode_module(bytes, {.features = features, .bodies_elsewhere = false});
   if (!module) {
     expect_sound(module.error(), size);

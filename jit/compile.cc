@@ -32,6 +32,7 @@ class Worker {
 
   /// BodyDecoder::uses_floats of the functions compiled so far.
   bool uses_floats() const { return counter_.uses_floats(); }
+  uint32_t used_features() const { return counter_.used_features(); }
 
   using Objects = std::vector<std::vector<char>>;
   /// Compiles functions; no functions give an empty object. `below`: functions that would take too long at `opt` are
@@ -108,6 +109,7 @@ class Compilation {
     ROTOR_CHECK(link(compiled));
     compiled.cpu_features = cpu_.features;
     compiled.uses_floats = uses_floats_;
+    compiled.uses_heap = used_features_ & wasm::feature_bit(wasm::Feature::gc);
     compiled.stats.functions = static_cast<uint32_t>(module_.bodies.size());
     compiled.stats.code_bytes = compiled.image.text.size() + compiled.image.rodata.size();
     compiled.stats.hurried = hurried_;
@@ -152,6 +154,7 @@ class Compilation {
     std::scoped_lock lock(mutex_);
     cpu_ms_ += code::thread_cpu_ms() - before;
     uses_floats_ |= worker.uses_floats();
+    used_features_ |= worker.used_features();
   }
 
   /// Returns the level to compile the next functions at, by the time that is left.
@@ -220,6 +223,7 @@ class Compilation {
   uint32_t error_function_ = 0;
   double cpu_ms_ = 0;
   bool uses_floats_ = false;
+  uint32_t used_features_ = 0;
 };
 
 class LlvmFunctionCompiler final : public code::FunctionCompiler {

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "code/abi.h"
 
@@ -46,7 +47,8 @@ class CostCounter::Sink : public wasm::EmptySink {
     time_ = 0;
     frames_.clear();
     last_set_.assign(locals.size(), 0);
-    loops_ = tries_ = 0;
+    loops_ = 0;
+    tries_.clear();
     cost.locals = static_cast<uint32_t>(locals.size());
     cost.used_locals = static_cast<uint32_t>(type.params.size());
     push(control, false);
@@ -89,7 +91,7 @@ class CostCounter::Sink : public wasm::EmptySink {
     uint64_t joined = frame.joins + 1;
     if (frame.is_loop || joined > 1) cost.phi_entries += frame.sets * joined;
     if (frame.is_loop) --loops_;
-    if (frame.is_try) --tries_;
+    end_try(frame);
     frames_.pop_back();
     if (!frames_.empty()) frames_.back().sets += frame.sets;
     if (control.frame == 0) ret();
@@ -115,10 +117,7 @@ class CostCounter::Sink : public wasm::EmptySink {
   void unreachable() { add(2, 0); }
   void try_table(Control& control, const wasm::BlockSignature&, std::span<const Value>,
                  std::span<const wasm::Catch<Control>> catches) {
-    push(control, false);
-    frames_.back().is_try = true;
-    ++tries_;
-    add(12, 4);
+    push_try(control);
     for (const wasm::Catch<Control>& clause : catches) {
       const size_t taken = (clause.type ? clause.type->params.size() : 0) + clause.takes_ref;
       join(frames_[clause.target->frame], taken);
@@ -126,8 +125,33 @@ class CostCounter::Sink : public wasm::EmptySink {
     }
     cross();
   }
-  void throw_(wasm::TagIndex, const FuncType&, std::span<const Value> args) { add(6 + 2 * args.size(), 2); }
-  void throw_ref(ValType, Value) { add(10, 4); }
+  void throw_(wasm::TagIndex, const FuncType&, std::span<const Value> args) {
+    add(6 + 2 * args.size(), 2);
+    invoke();
+  }
+  void throw_ref(ValType, Value) {
+    add(10, 4);
+    invoke();
+  }
+  void try_(Control& control, const wasm::BlockSignature&, std::span<const Value>) {
+    push_try(control);
+    cross();
+  }
+  void catch_(Control&, bool reachable, std::span<const Value> results, wasm::TagIndex, const FuncType*,
+              std::span<Value> carried) {
+    end_try(frames_.back());
+    if (reachable) join(frames_.back(), results.size());
+    add(14 + 3 * carried.size(), 3);
+    cross();
+  }
+  void delegate(Control& control, Control*, bool reachable, std::span<const Value> fallthrough,
+                std::span<Value> results) {
+    end(control, reachable, fallthrough, results);
+  }
+  void rethrow(Control&) {
+    add(16, 4);
+    invoke();
+  }
 
   void call(wasm::FuncIndex func, const FuncType&, std::span<const Value> args, std::span<Value> results) {
     call(module_.is_imported(func) ? 6 : 3, 0, args.size(), results);
@@ -193,6 +217,50 @@ class CostCounter::Sink : public wasm::EmptySink {
   void elem_drop(wasm::ElemIndex) { add(4, 0); }
   void table_copy(wasm::TableIndex, wasm::TableIndex, Value, Value, Value) { trapping(8, 1); }
 
+  Value struct_new(wasm::TypeIndex, const wasm::StructType&, std::span<const Value> fields) {
+    add(kAllocation + 4 * fields.size(), 3);
+    return {};
+  }
+  Value struct_new_default(wasm::TypeIndex, const wasm::StructType&) {
+    add(kAllocation, 3);
+    return {};
+  }
+  Value struct_get(wasm::TypeIndex, const wasm::StructType&, uint32_t, bool, ValType, Value) { return trapping(6, 1); }
+  void struct_set(wasm::TypeIndex, const wasm::StructType&, uint32_t, ValType, Value, Value) { trapping(6, 1); }
+  Value array_new(wasm::TypeIndex, const wasm::ArrayType&, Value, Value) { return one(16); }
+  Value array_new_default(wasm::TypeIndex, const wasm::ArrayType&, Value) { return one(6); }
+  Value array_new_fixed(wasm::TypeIndex, const wasm::ArrayType&, std::span<const Value> elements) {
+    add(10 + 4 * elements.size(), 0);
+    return {};
+  }
+  Value array_new_data(wasm::TypeIndex, wasm::DataIndex, Value, Value) { return trapping(10, 1); }
+  Value array_new_elem(wasm::TypeIndex, wasm::ElemIndex, Value, Value) { return trapping(10, 1); }
+  Value array_get(const wasm::ArrayType&, bool, ValType, Value, Value) { return trapping(14, 2); }
+  void array_set(const wasm::ArrayType&, ValType, Value, Value, Value) { trapping(14, 2); }
+  Value array_len(ValType, Value) { return trapping(6, 1); }
+  void array_fill(const wasm::ArrayType&, ValType, Value, Value, Value, Value) { trapping(24, 2); }
+  void array_copy(const wasm::ArrayType&, Value, Value, Value, Value, Value) { trapping(32, 4); }
+  void array_init_data(const wasm::ArrayType&, wasm::DataIndex, Value, Value, Value, Value) { trapping(24, 3); }
+  void array_init_elem(const wasm::ArrayType&, wasm::ElemIndex, Value, Value, Value, Value) { trapping(24, 3); }
+  Value ref_eq(Value, Value) { return one(2); }
+  Value ref_i31(Value) { return one(3); }
+  Value i31_get(bool, ValType, Value) { return trapping(4, 1); }
+  Value ref_test(ValType, ValType, Value) {
+    add(kCast, 2);
+    return {};
+  }
+  Value ref_cast(ValType, ValType, Value) { return add(kCast, 2), trapping(1, 1); }
+  void br_on_cast(Control& target, ValType, ValType, std::span<const Value> args) {
+    add(kCast, 2);
+    br_if(target, {}, args);
+  }
+  void br_on_cast_fail(Control& target, ValType, ValType, std::span<const Value> args) {
+    add(kCast, 2);
+    br_if(target, {}, args);
+  }
+  Value any_convert_extern(Value) { return one(5); }
+  Value extern_convert_any(Value) { return one(5); }
+
   Value atomic_load(wasm::AtomicLoadOp, const wasm::MemArg& mem, Value) { return atomic(mem); }
   void atomic_store(wasm::AtomicStoreOp, const wasm::MemArg& mem, Value, Value) { atomic(mem); }
   Value atomic_rmw(wasm::AtomicRmwOp, const wasm::MemArg& mem, Value, Value) { return atomic(mem); }
@@ -212,7 +280,7 @@ class CostCounter::Sink : public wasm::EmptySink {
   Value simd_numeric(wasm::SimdNumericOp, std::span<const Value>) { return one(kSimd); }
 
  private:
-  static constexpr uint32_t kPrologue = 14, kLoopHead = 4, kTrap = 4, kSimd = 10;
+  static constexpr uint32_t kPrologue = 14, kLoopHead = 4, kTrap = 4, kSimd = 10, kAllocation = 22, kCast = 20;
 
   /// An open block, with what decides how many phis its label or end gets.
   struct Frame {
@@ -221,12 +289,26 @@ class CostCounter::Sink : public wasm::EmptySink {
     bool lacks_else = false;  ///< an `if`, so far
     bool is_try = false;
     uint64_t sets;   ///< locals that are set in it, each once; modulo 2^64 until its blocks are closed
-    uint64_t joins;  ///< branches to its label
+    uint64_t joins;  ///< branches to its label, and of a try calls that may go to its clauses
   };
 
   void push(Control& control, bool is_loop) {
     control.frame = static_cast<uint32_t>(frames_.size());
     frames_.push_back({.begin = time_ + 1, .is_loop = is_loop, .sets = 0, .joins = 0});
+  }
+  void push_try(Control& control) {
+    push(control, false);
+    frames_.back().is_try = true;
+    tries_.push_back(control.frame);
+    add(12, 4);
+  }
+  /// Counts what may throw: where its exceptions are caught, it is one more way there.
+  void invoke() {
+    if (!tries_.empty()) ++frames_[tries_.back()].joins;
+  }
+  /// Ends what is thrown in a frame being caught by it.
+  void end_try(Frame& frame) {
+    if (std::exchange(frame.is_try, false)) tries_.pop_back();
   }
   void join(Frame& frame, size_t args) {
     ++frame.joins;
@@ -253,7 +335,8 @@ class CostCounter::Sink : public wasm::EmptySink {
   void cross() { cost.live += height_; }
   void ret() { add(12 + 2 * type_->results.size(), 4); }
   void call(uint32_t instructions, uint32_t blocks, size_t args, std::span<Value> results) {
-    add(instructions + args + results.size() * 3, blocks + (tries_ ? 2 : 0));
+    add(instructions + args + results.size() * 3, blocks + (tries_.empty() ? 0 : 2));
+    invoke();
     cost.operands = std::max(cost.operands, height_ + static_cast<uint32_t>(results.size()));
     ++cost.calls;
     cross();
@@ -271,7 +354,7 @@ class CostCounter::Sink : public wasm::EmptySink {
   uint32_t time_ = 0;
   uint32_t height_ = 0;
   uint32_t loops_ = 0;
-  uint32_t tries_ = 0;  ///< try_tables around what is counted
+  std::vector<uint32_t> tries_;  ///< the frames whose exceptions are caught by them, around what is counted
 };
 
 CostCounter::CostCounter(const wasm::Module& module, std::span<const uint8_t> bytes, const code::CodeSettings& settings)
@@ -281,6 +364,7 @@ CostCounter::CostCounter(const wasm::Module& module, std::span<const uint8_t> by
 CostCounter::~CostCounter() = default;
 
 bool CostCounter::uses_floats() const { return decoder_->uses_floats(); }
+uint32_t CostCounter::used_features() const { return decoder_->used_features(); }
 
 Cost CostCounter::count(uint32_t defined_func) {
   const wasm::FunctionBody& body = module_.bodies[defined_func];

@@ -43,6 +43,8 @@ class CostCounter {
   Cost count(uint32_t defined_func);
   /// BodyDecoder::uses_floats of the bodies counted so far.
   bool uses_floats() const;
+  /// Returns BodyDecoder::used_features of them.
+  uint32_t used_features() const;
 
  private:
   class Sink;

@@ -65,6 +65,7 @@ Work compile(const std::vector<uint8_t>& bytes, OptLevel opt, OptLevel best) {
   EXPECT_TRUE(module) << module.error().to_string();
   code::CompileOptions options;
   options.settings.opt = opt;
+  options.settings.features.legacy_exceptions = true;
   CostCounter counter(*module, bytes, options.settings);
   BatchEmitter emitter(*module, bytes, options.settings.features);
   ModulePlan plan(*module, options.settings, opt == OptLevel::o0 ? Calls::slots : Calls::direct, false);

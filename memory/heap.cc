@@ -21,7 +21,7 @@ Heap::Heap(const HeapOptions& options, HeapRoots& roots, std::unique_ptr<HeapBlo
     : options_(options),
       roots_(roots),
       blocks_(std::move(blocks)),
-      marker_(*blocks_, types_, options.mark_stack_entries) {
+      marker_(*blocks_, types_, roots, options.mark_stack_entries) {
   counters_.limit_bytes = blocks_->used_bytes() + (uint64_t{blocks_->free_blocks()} << kHeapBlockLog2);
   // Of an image nothing more exact is known.
   counters_.live_bytes = blocks_->used_bytes();
@@ -68,6 +68,7 @@ Result<HeapRef> Heap::allocate_slow(uint64_t bytes, HeapHeader header) {
 
 void Heap::collect() {
   assert(!collecting_);
+  if (!roots_.are_known()) return;
   collecting_ = true;
   const auto begin = std::chrono::steady_clock::now();
   // Words are resolved while the marks of the last collection still say what is there.
@@ -78,7 +79,8 @@ void Heap::collect() {
   for (HeapRef object : ambiguous_) marker_.add(object);
   ExactRoots exact(marker_);
   roots_.visit_exact(exact);
-  marker_.finish();
+  do marker_.finish();
+  while (roots_.visit_pending(exact));
   counters_.live_bytes = blocks_->sweep(options_.stress);
   set_budget();
   give_back(budget_bytes_);

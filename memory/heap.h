@@ -67,6 +67,7 @@ class Heap {
 
   /// Says what objects of a type look like, once. Errors: as of HeapTypes::define.
   Result<void> define(uint32_t type, const HeapShape& shape) { return types_.define(type, shape); }
+  bool knows(uint32_t type) const { return types_.knows(type); }
 
   /// Where offset 0 is. Never changes.
   uint8_t* base() const { return blocks_->base(); }
@@ -107,13 +108,15 @@ class Heap {
     return object != 0 ? object : blocks_->resolve_offset(word);
   }
 
-  /// Frees what is not reachable.
+  /// Frees what is not reachable, unless the roots are not known.
   void collect();
   /// Returns an image of the heap as it is; what was not yet collected is in it. `changes`: where the heap was made of
   /// an image, that may hold only what differs. Errors: as LinearMemory::seal_image.
   Result<std::shared_ptr<const Image>> seal(LinearMemory::Copy copy = LinearMemory::Copy::whole);
 
   HeapCounters counters() const;
+  /// Returns the bytes of address space that it takes.
+  uint64_t reserved_bytes() const { return blocks_->reserved_bytes(); }
 
  private:
   Heap(const HeapOptions& options, HeapRoots& roots, std::unique_ptr<HeapBlocks> blocks);

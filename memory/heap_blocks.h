@@ -128,6 +128,8 @@ class HeapBlocks {
   /// Returns an image of the region (LinearMemory::seal_image). Free blocks whose memory was given back take none
   /// there.
   Result<std::shared_ptr<const Image>> seal(LinearMemory::Copy copy) { return memory_->seal_image(copy); }
+  /// Returns the bytes of address space that the region takes.
+  uint64_t reserved_bytes() const { return memory_->reserved_bytes(); }
 
   /// What freed memory holds in stress mode; as a type it is never valid.
   static constexpr uint8_t kPoison = 0xdb;

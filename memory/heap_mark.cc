@@ -15,9 +15,10 @@ constexpr size_t kKeptWaiting = 1 << 16;
 
 }  // namespace
 
-HeapMarker::HeapMarker(const HeapBlocks& blocks, const HeapTypes& types, uint32_t most_waiting)
+HeapMarker::HeapMarker(const HeapBlocks& blocks, const HeapTypes& types, HeapRoots& roots, uint32_t most_waiting)
     : blocks_(blocks),
       types_(types),
+      roots_(roots),
       most_waiting_(std::max<size_t>(most_waiting, 1)),
       stack_(std::min(most_waiting_, kFirstWaiting)) {}
 
@@ -56,11 +57,24 @@ void HeapMarker::trace_elements(Top& top, Waiting waiting, uint32_t length) {
   for (uint32_t i = waiting.from; i < end; ++i) see(top, elements[i]);
 }
 
+[[gnu::noinline]] void HeapMarker::trace_foreign(Top& top, HeapRef object, const HeapTypes::Type& type) {
+  const uint8_t* bytes = blocks_.base() + object;
+  auto visit = [&](const uint8_t* at) { see(top, roots_.foreign(*reinterpret_cast<const uint64_t*>(at))); };
+  if (type.kind == HeapShape::Kind::array) {
+    const uint32_t length = reinterpret_cast<const HeapHeader*>(bytes)->length;
+    for (uint32_t i = 0; i < length; ++i) visit(bytes + kHeapHeaderBytes + uint64_t{i} * sizeof(uint64_t));
+  } else {
+    for (uint32_t offset : types_.foreign(type)) visit(bytes + offset);
+  }
+}
+
 [[gnu::always_inline]] inline void HeapMarker::trace(Top& top, Waiting waiting) {
   const uint8_t* object = blocks_.base() + waiting.object;
   const auto* header = reinterpret_cast<const HeapHeader*>(object);
   const HeapTypes::Type& type = types_[header->type];
   if (type.reference_elements) return trace_elements(top, waiting, header->length);
+  if (type.has_foreign) [[unlikely]]
+    trace_foreign(top, waiting.object, type);
   for (uint32_t offset : types_.references(type)) see(top, *reinterpret_cast<const HeapRef*>(object + offset));
 }
 

@@ -10,12 +10,14 @@
 
 namespace rotor::memory {
 
+class HeapRoots;
+
 /// The marking of a heap's collections. An object is marked when it is first seen and traced later: it waits on a stack
 /// of bounded depth, or, where that is full, its block is noted, and searched for it when the stack is empty.
 class HeapMarker {
  public:
   /// At most `most_waiting` objects wait on the stack, of 8 bytes each.
-  HeapMarker(const HeapBlocks& blocks, const HeapTypes& types, uint32_t most_waiting);
+  HeapMarker(const HeapBlocks& blocks, const HeapTypes& types, HeapRoots& roots, uint32_t most_waiting);
   HeapMarker(const HeapMarker&) = delete;
   /// Marks an object. What it refers to is marked before `finish` returns.
   void add(HeapRef reference);
@@ -41,6 +43,7 @@ class HeapMarker {
   void see(Top& top, HeapRef reference);
   void trace(Top& top, Waiting waiting);
   void trace_elements(Top& top, Waiting waiting, uint32_t length);
+  void trace_foreign(Top& top, HeapRef object, const HeapTypes::Type& type);
   /// Makes the stack larger. Returns whether there is room.
   bool make_room(Top& top);
   void note_for_rescan(HeapRef object);
@@ -49,6 +52,7 @@ class HeapMarker {
 
   const HeapBlocks& blocks_;
   const HeapTypes& types_;
+  HeapRoots& roots_;
   const size_t most_waiting_;
   std::vector<Waiting> stack_;
   size_t waiting_ = 0;  ///< between calls: how many entries of the stack wait

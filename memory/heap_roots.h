@@ -33,7 +33,7 @@ class AmbiguousRoots {
   }
   /// Adds memory: every 32 bits of it as an offset, and at each multiple of 4 bytes 64 bits as an address. Pre: begin
   /// is a multiple of 4 and the size, too.
-  void add_range(const void* begin, const void* end) {
+  [[gnu::no_sanitize("address", "undefined")]] void add_range(const void* begin, const void* end) {
     const auto* word = static_cast<const uint32_t*>(begin);
     const auto* last = static_cast<const uint32_t*>(end);
     for (; word < last; ++word) {
@@ -50,12 +50,19 @@ class AmbiguousRoots {
   std::vector<HeapRef>& found_;
 };
 
-/// Who knows what of the heap is in use. Called by each collection, the ambiguous ones first; neither may allocate.
+/// Who knows what of the heap is in use. Called by each collection, the ambiguous ones first; nothing may allocate.
 class HeapRoots {
  public:
   virtual ~HeapRoots() = default;
   virtual void visit_ambiguous(AmbiguousRoots& roots) = 0;
   virtual void visit_exact(ExactRoots& roots) = 0;
+  /// Returns whether all roots can be found now. Where they can't, nothing is collected.
+  virtual bool are_known() { return true; }
+  /// Is told of a foreign word of an object that is reachable. Returns the reference of this heap that it stands for,
+  /// or null.
+  virtual HeapRef foreign(uint64_t word) { return 0; }
+  /// Adds what the foreign words that it was told of since it was last asked lead to. Returns false if that is nothing.
+  virtual bool visit_pending(ExactRoots& roots) { return false; }
 };
 
 }  // namespace rotor::memory

@@ -10,6 +10,13 @@
 namespace rotor::proxy {
 namespace {
 
+/// Returns what a reference is to that means nothing in another instance; null if it is none.
+const char* bound_reference(ValType type) {
+  if (type.is_func_ref()) return "a function";
+  if (type.is_exn_ref()) return "an exception";
+  return type.is_any_ref() ? "an object" : nullptr;
+}
+
 /// The answers of one call take no more: a guest decides how often it asks, and for how much.
 constexpr size_t kMaxCallBytes = size_t{64} << 20;
 /// An address farther from a pointer than this many bytes is not taken as relative to it.
@@ -122,8 +129,9 @@ Result<void> ImportTape::record_answer(const ImportPlan& plan, uint32_t index, C
         const bool may_be_address = plan.type.results[i] == ValType::i32;
         answer.result_symbols.push_back(may_be_address ? symbol_of(static_cast<uint32_t>(answer.results[i]))
                                                        : Symbol{});
-        if (plan.type.results[i].is_func_ref() && answer.results[i] && unrecordable_.empty())
-          unrecordable_ = plan.shown + " returns a function reference";
+        if (const char* what = bound_reference(plan.type.results[i]);
+            what && answer.results[i] && unrecordable_.empty())
+          unrecordable_ = plan.shown + " returns a reference to " + what;
       }
     } else {
       answer.error = done.error();
@@ -207,6 +215,11 @@ void ImportTape::on_follow(uint64_t address, uint32_t pointer) {
                                 plan_.imports[answers_[open_].import_index].shown);
 }
 
+void ImportTape::note_reference(ValType type, Slot slot) {
+  if (const char* what = bound_reference(type); what && slot && unrecordable_.empty())
+    unrecordable_ = std::string("a host function sets a reference to ") + what;
+}
+
 void ImportTape::on_table_set(std::string_view table, uint64_t index, ValType type, Slot element) {
   HostEffect* effect = add_effect(HostEffect::Kind::table_set);
   if (!effect) return;
@@ -215,8 +228,7 @@ void ImportTape::on_table_set(std::string_view table, uint64_t index, ValType ty
   effect->base = symbol_of(index);
   effect->type = type;
   effect->slot = element;
-  if (type.is_func_ref() && element && unrecordable_.empty())
-    unrecordable_ = "a host function sets a function reference";
+  note_reference(type, element);
 }
 
 void ImportTape::on_table_grow(std::string_view table, uint64_t delta, ValType type, Slot init) {
@@ -226,7 +238,7 @@ void ImportTape::on_table_grow(std::string_view table, uint64_t delta, ValType t
   effect->offset = delta;
   effect->type = type;
   effect->slot = init;
-  if (type.is_func_ref() && init && unrecordable_.empty()) unrecordable_ = "a host function sets a function reference";
+  note_reference(type, init);
 }
 
 void ImportTape::on_nested_call(std::string_view name, std::span<const Value> args, std::span<const Value> results) {

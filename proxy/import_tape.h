@@ -67,6 +67,8 @@ class ImportTape final : public ImportObserver {
   Result<void> give_answer(const ImportPlan& plan, Caller& caller, Slot* slots);
   Result<void> give_effect(const HostEffect& effect, Caller& caller, const Slot* args, std::vector<Slot>& nested);
   std::unexpected<Error> diverged(std::string what);
+  /// Notes that a host function put a reference that a replay can't put again, if it is one.
+  void note_reference(ValType type, Slot slot);
   /// Returns what stands for a number in the open answer.
   Symbol symbol_of(uint64_t value) const;
   Symbol base_of(uint64_t address, uint64_t* offset) const;

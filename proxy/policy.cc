@@ -15,6 +15,7 @@ namespace {
 constexpr const char* kIsAllocator = "belongs to the guest's allocator: its pointers mean nothing after the lease";
 constexpr const char* kPassesFunction = "passes a function reference";
 constexpr const char* kPassesException = "passes a reference to an exception";
+constexpr const char* kPassesObject = "passes a reference to an object of the guest's";
 constexpr const char* kPassesVector = "passes a v128";
 constexpr const char* kTakesReference = "takes a reference";
 
@@ -28,6 +29,7 @@ bool passes(const FuncType& type, bool (ValType::*kind)() const) {
 const char* unrecordable_values(const FuncType& type) {
   if (passes(type, &ValType::is_func_ref)) return kPassesFunction;
   if (passes(type, &ValType::is_exn_ref)) return kPassesException;
+  if (passes(type, &ValType::is_any_ref)) return kPassesObject;
   // A recorded call has 64 bits for each value.
   return slot_count(type.params) + slot_count(type.results) != type.params.size() + type.results.size() ? kPassesVector
                                                                                                         : nullptr;

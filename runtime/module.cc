@@ -67,7 +67,9 @@ Result<std::shared_ptr<ModuleImpl>> ModuleImpl::load(std::shared_ptr<EngineImpl>
 }
 
 Result<std::shared_ptr<ModuleImpl>> ModuleImpl::create(std::shared_ptr<EngineImpl> engine, Acquired acquired) {
-  std::shared_ptr<ModuleImpl> module(new ModuleImpl(std::move(engine), acquired));
+  TypeUses uses;
+  ROTOR_TRY(auto types, engine->types.add(acquired.wasm, uses));
+  std::shared_ptr<ModuleImpl> module(new ModuleImpl(std::move(engine), acquired, std::move(types), std::move(uses)));
   ROTOR_CHECK(module->place(std::move(acquired)));
   return module;
 }
@@ -83,7 +85,8 @@ DataImages::Stored stored_images(const Acquired& acquired) {
 
 }  // namespace
 
-ModuleImpl::ModuleImpl(std::shared_ptr<EngineImpl> engine, Acquired& acquired)
+ModuleImpl::ModuleImpl(std::shared_ptr<EngineImpl> engine, Acquired& acquired, std::vector<const CanonicalType*> types,
+                       TypeUses uses)
     : engine_(std::move(engine)),
       id_(++engine_->modules_made),
       bytes_owner_(std::move(acquired.bytes_owner)),
@@ -93,19 +96,24 @@ ModuleImpl::ModuleImpl(std::shared_ptr<EngineImpl> engine, Acquired& acquired)
       run_page_(wasm_),
       cpu_features_(std::move(acquired.cpu_features)),
       has_stubs_(acquired.has_stubs),
-      types_(engine_->types.add(wasm_, type_uses_)),
+      type_uses_(std::move(uses)),
+      types_(std::move(types)),
       stats_(acquired.stats),
       interruptible_(acquired.interruptible),
       slab_memories_(acquired.slab_memories),
       memory_checks_(code::memory_checks(wasm_, slab_memories_)),
       uses_floats_(acquired.uses_floats),
+      uses_heap_(acquired.uses_heap || wasm_.used_features & wasm::feature_bit(wasm::Feature::gc)),
       data_images_(stored_images(acquired)) {
   if (auto runs = code::check_cpu_features(cpu_features_); !runs) cpu_error_ = std::move(runs).error();
   for (const CanonicalType* type : types_)
     result_words_ = std::max({result_words_, type->result_words, type->stack_words});
   for (wasm::TypeIndex tag : wasm_.tags) result_words_ = std::max(result_words_, payload_words(canonical_type(tag)));
   for (uint32_t i = 0; i < wasm_.globals.size(); ++i)
-    if (wasm_.globals[i].type.value.is_exn_ref()) exception_globals_.push_back(i);
+    if (const ValType type = engine_type(wasm_.globals[i].type.value, types_); type.is_exn_ref())
+      exception_globals_.push_back(i);
+    else if (type.is_any_ref() || type.is_extern_ref())
+      object_globals_.push_back({i, type});
   for (const wasm::Import& import : wasm_.imports)
     imports_.push_back({import.module, import.name, extern_type_of(import, types_)});
   for (const wasm::Export& item : wasm_.exports)
@@ -154,7 +162,9 @@ void ModuleImpl::fill_run_page() {
   const auto& libcalls = engine_->libcalls;
   for (uint32_t i = 0; i < libcalls.size(); ++i)
     store(layout.libcall(code::Libcall(i)), reinterpret_cast<uint64_t>(libcalls[i]));
-  for (uint32_t i = 0; i < types_.size(); ++i) store(layout.type(i), types_[i]->id());
+  for (uint32_t i = 0; i < types_.size(); ++i)
+    store(layout.type(i), types_[i]->number ? types_[i]->number : types_[i]->id());
+  store(layout.displays, reinterpret_cast<uint64_t>(engine_->types.displays()));
   store(layout.lazy_entry, reinterpret_cast<uint64_t>(&rotor_lazy_entry));
   store(layout.tail_call, reinterpret_cast<uint64_t>(&rotor_tail_call));
   // A function's tier-1 code comes after its tier-0 code, so it ends up in the slot.
@@ -176,6 +186,7 @@ code::CodeRegion::Contents ModuleImpl::contents(std::span<const uint8_t> module_
   if (interruptible_) contents.file.flags |= code::CodeFile::kInterruptible;
   if (slab_memories_) contents.file.flags |= code::CodeFile::kSlabMemories;
   if (uses_floats_) contents.file.flags |= code::CodeFile::kUsesFloats;
+  if (uses_heap_) contents.file.flags |= code::CodeFile::kUsesHeap;
   contents.file.module_bytes = module_bytes;
   contents.file.cpu_features = cpu_features_;
   contents.file.images = DataImages::worth_storing(data_images());

@@ -69,6 +69,12 @@ class ModuleImpl final : public code::CodeOwner, public std::enable_shared_from_
   const std::vector<ExportInfo>& exports() const { return exports_; }
   /// Returns the indices of the globals that hold references to exceptions.
   std::span<const uint32_t> exception_globals() const { return exception_globals_; }
+  struct ObjectGlobal {
+    uint32_t index;
+    ValType type;
+  };
+  /// Returns the globals that may refer to objects of a heap: those of references below any, and external ones.
+  std::span<const ObjectGlobal> object_globals() const { return object_globals_; }
   const wasm::KeyedMap<std::string_view, uint32_t>& export_index() const { return export_index_; }
   /// Returns the index of an export among the exports.
   std::optional<uint32_t> find_export(std::string_view name) const;
@@ -80,6 +86,8 @@ class ModuleImpl final : public code::CodeOwner, public std::enable_shared_from_
   bool on_slab(uint32_t memory) const { return memory_checks_[memory] == code::MemoryCheck::slab; }
   /// Returns whether its code depends on the processor's floating-point control.
   bool uses_floats() const { return uses_floats_; }
+  /// Returns whether its instances need a heap: it has types or instructions of garbage collection.
+  bool uses_heap() const { return uses_heap_; }
   std::vector<std::string> required_features() const;
   /// Checks that this machine can run the code. Errors: unsupported (it is for more than this machine's CPU has).
   Result<void> check_cpu() const {
@@ -100,7 +108,8 @@ class ModuleImpl final : public code::CodeOwner, public std::enable_shared_from_
 
  private:
   /// Takes over all of `acquired` but its code.
-  ModuleImpl(std::shared_ptr<EngineImpl> engine, Acquired& acquired);
+  ModuleImpl(std::shared_ptr<EngineImpl> engine, Acquired& acquired, std::vector<const CanonicalType*> types,
+             TypeUses uses);
   /// Makes a module with its code in memory. Errors: those of `place`.
   static Result<std::shared_ptr<ModuleImpl>> create(std::shared_ptr<EngineImpl> engine, Acquired acquired);
   /// Makes the module that the cache has; null: it has none. Errors: what is there can't be used.
@@ -124,6 +133,7 @@ class ModuleImpl final : public code::CodeOwner, public std::enable_shared_from_
   code::ContextLayout layout_;
   code::RunPageLayout run_page_;
   std::vector<uint32_t> exception_globals_;
+  std::vector<ObjectGlobal> object_globals_;
   std::vector<std::string> cpu_features_;
   std::optional<Error> cpu_error_;  ///< of check_cpu
   std::unique_ptr<code::CodeRegion> region_;
@@ -142,6 +152,7 @@ class ModuleImpl final : public code::CodeOwner, public std::enable_shared_from_
   bool slab_memories_;
   std::vector<code::MemoryCheck> memory_checks_;
   bool uses_floats_;
+  bool uses_heap_;
   DataImages data_images_;
 
   mutable std::once_flag names_once_;

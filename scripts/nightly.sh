@@ -105,7 +105,7 @@ lifetimes() {
 }
 part lifetimes lifetimes
 # The fuzz targets share the hours.
-targets=(capi decode compile code_file heap policy print text trace wasi wide_products)
+targets=(capi decode compile code_file exceptions heap policy print text trace wasi wide_products)
 seconds=$(python3 -c "print(int($hours * 3600 / ${#targets[@]}))")
 fuzz() {
   mkdir -p "$logs/corpus/$1"

@@ -98,8 +98,7 @@ bool BodyReader::fail_kind(uint64_t start, uint32_t type, const char* wanted) {
   return fail_detail(Message::type_mismatch, start, "type " + std::to_string(type) + " is no " + wanted + " type");
 }
 
-const FieldType* BodyReader::field(const StructType& type) {
-  uint32_t number = 0;
+const FieldType* BodyReader::field(const StructType& type, uint32_t& number) {
   return index(number, type.fields.size(), Message::unknown_field) ? &type.fields[number] : nullptr;
 }
 

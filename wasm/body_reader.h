@@ -46,7 +46,7 @@ class BodyReader : public ByteReader {
   const StructType* struct_type(TypeIndex& out) { return composite<StructType>(out, "struct"); }
   const ArrayType* array_type(TypeIndex& out) { return composite<ArrayType>(out, "array"); }
   /// Reads the index of a field, and returns the field; nullptr after an error.
-  const FieldType* field(const StructType& type);
+  const FieldType* field(const StructType& type, uint32_t& number);
   /// Reads the number of operands of an array.new_fixed.
   bool fixed_count(uint32_t& out) { return read_fixed_count(*this, out); }
   /// Reads a heap type of an instruction.

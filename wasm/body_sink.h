@@ -9,7 +9,7 @@
 //   If nothing reaches the end of a block, `end` is told so (`reachable` false and no branch was taken to it), and the
 //   code after it causes no event either.
 // - Labels are the sink's `Control` objects, which live on the decoder's control stack. They are default-constructed
-//   and passed first to exactly one of function_begin, block, loop, if_.
+//   and passed first to exactly one of function_begin, block, loop, if_, try_table, try_.
 #pragma once
 
 #include <array>
@@ -68,6 +68,19 @@ struct EmptySink {
   void throw_(TagIndex tag, const FuncType& type, std::span<const Value> args) {}
   /// Traps if `ref` is null, which `ref_type` says whether it may be.
   void throw_ref(ValType ref_type, Value ref) {}
+  // Exceptions of before 3.0. What the body of a `try` throws goes to the first of its clauses that takes it, which
+  // follow the body, and from a clause, as from a `try` without one, outwards.
+  void try_(Control& control, const BlockSignature& type, std::span<const Value> params) {}
+  /// Ends a try's body or one of its clauses, which falls through with `results` if `reachable`, and begins a clause
+  /// for exceptions of `tag`; null `type`: for all, the last one. Out: `carried`, what the exception carries.
+  void catch_(Control& control, bool reachable, std::span<const Value> results, TagIndex tag, const FuncType* type,
+              std::span<Value> carried) {}
+  /// Ends a `try` without clauses, like `end`. What its body throws goes to the clauses of another one around it
+  /// whose body this is in; null `handler`: out of the function.
+  void delegate(Control& control, Control* handler, bool reachable, std::span<const Value> fallthrough,
+                std::span<Value> results) {}
+  /// Throws the exception that the clause at hand of a `try` took.
+  void rethrow(Control& control) {}
   void call(FuncIndex func, const FuncType& type, std::span<const Value> args, std::span<Value> results) {}
   void call_indirect(TableIndex table, TypeIndex type_index, const FuncType& type, Value index,
                      std::span<const Value> args, std::span<Value> results) {}
@@ -123,6 +136,43 @@ struct EmptySink {
   void table_init(TableIndex table, ElemIndex segment, Value dst, Value src, Value size) {}
   void elem_drop(ElemIndex segment) {}
   void table_copy(TableIndex dst_table, TableIndex src_table, Value dst, Value src, Value size) {}
+
+  // Structs and arrays. `is_signed`: how a packed field or element is extended; false for others. `ref_type` says
+  // whether the reference may be null, at which all of these trap.
+  Value struct_new(TypeIndex type, const StructType& structure, std::span<const Value> fields) { return {}; }
+  Value struct_new_default(TypeIndex type, const StructType& structure) { return {}; }
+  Value struct_get(TypeIndex type, const StructType& structure, uint32_t field, bool is_signed, ValType ref_type,
+                   Value ref) {
+    return {};
+  }
+  void struct_set(TypeIndex type, const StructType& structure, uint32_t field, ValType ref_type, Value ref,
+                  Value value) {}
+  Value array_new(TypeIndex type, const ArrayType& array, Value init, Value length) { return {}; }
+  Value array_new_default(TypeIndex type, const ArrayType& array, Value length) { return {}; }
+  Value array_new_fixed(TypeIndex type, const ArrayType& array, std::span<const Value> elements) { return {}; }
+  Value array_new_data(TypeIndex type, DataIndex segment, Value offset, Value length) { return {}; }
+  Value array_new_elem(TypeIndex type, ElemIndex segment, Value offset, Value length) { return {}; }
+  Value array_get(const ArrayType& array, bool is_signed, ValType ref_type, Value ref, Value index) { return {}; }
+  void array_set(const ArrayType& array, ValType ref_type, Value ref, Value index, Value value) {}
+  Value array_len(ValType ref_type, Value ref) { return {}; }
+  void array_fill(const ArrayType& array, ValType ref_type, Value ref, Value index, Value value, Value size) {}
+  /// `array`: the type that is copied to, of the same size as the other's.
+  void array_copy(const ArrayType& array, Value to, Value to_index, Value from, Value from_index, Value size) {}
+  void array_init_data(const ArrayType& array, DataIndex segment, Value ref, Value index, Value offset, Value size) {}
+  void array_init_elem(const ArrayType& array, ElemIndex segment, Value ref, Value index, Value offset, Value size) {}
+  Value ref_eq(Value a, Value b) { return {}; }
+  Value ref_i31(Value number) { return {}; }
+  Value i31_get(bool is_signed, ValType ref_type, Value ref) { return {}; }
+
+  // Casts. `from` is what the reference is known to be. Where a cast fails ref_cast traps; the other two branch if it
+  // succeeds or fails, with the reference as the last of `args`.
+  Value ref_test(ValType from, ValType to, Value ref) { return {}; }
+  Value ref_cast(ValType from, ValType to, Value ref) { return {}; }
+  void br_on_cast(Control& target, ValType from, ValType to, std::span<const Value> args) {}
+  void br_on_cast_fail(Control& target, ValType from, ValType to, std::span<const Value> args) {}
+  /// Convert between a reference of the host's and one of the guest's; null stays null.
+  Value any_convert_extern(Value ref) { return {}; }
+  Value extern_convert_any(Value ref) { return {}; }
 
   // Atomics.
   Value atomic_load(AtomicLoadOp op, const MemArg& mem, Value address) { return {}; }

@@ -13,6 +13,7 @@
 #include "rotor/config.h"
 #include "wasm/body_reader.h"
 #include "wasm/body_sink.h"
+#include "wasm/decode_exceptions.h"
 #include "wasm/decode_gc.h"
 #include "wasm/features.h"
 #include "wasm/limits.h"
@@ -24,7 +25,8 @@ namespace rotor::wasm {
 
 /// Decodes and validates bodies of one module, one after another.
 template <class Sink>
-class BodyDecoder : private GcDecoder<BodyDecoder<Sink>> {
+class BodyDecoder : private ExceptionDecoder<BodyDecoder<Sink>, typename Sink::Control>,
+                    private GcDecoder<BodyDecoder<Sink>> {
  public:
   using Value = typename Sink::Value;
   using Control = typename Sink::Control;
@@ -53,7 +55,9 @@ class BodyDecoder : private GcDecoder<BodyDecoder<Sink>> {
  private:
   template <Opcode op>
   using Is = IsOpcode<op>;
+  friend class ExceptionDecoder<BodyDecoder, Control>;
   friend class GcDecoder<BodyDecoder>;
+  using ExceptionDecoder<BodyDecoder, Control>::on;
   using GcDecoder<BodyDecoder>::on;
 
   bool function(FuncIndex func) {
@@ -333,37 +337,50 @@ class BodyDecoder : private GcDecoder<BodyDecoder<Sink>> {
   bool on(Is<Opcode::Else>) {
     auto& frame = state_.frame();
     if (frame.kind != FrameKind::if_) return reader_.fail(Message::misplaced_else, state_.offset());
-    if (!state_.check_block_end()) return false;
-    // The second arm's parameters are put above the first arm's results, which then go.
-    uint32_t results = frame.type.results_count, params = frame.type.params_count;
-    if (!state_.push_types(frame.type.params())) return false;
-    if (frame.live_on_entry) {
-      if (!live()) sink_->at(state_.offset(), state_.size());
-      sink_->else_(frame.control, live(), state_.window(results + params).first(results), state_.window(params));
-    }
-    state_.drop_below(params, results);
-    locals_.forget(frame.initialized_height);
-    frame.kind = FrameKind::else_;
-    frame.polymorphic = false;
-    frame.branched |= live();
-    state_.set_live(frame.live_on_entry);
-    return true;
+    return begin_arm(FrameKind::else_, frame.type.params(), [this](auto&... args) { sink_->else_(args...); });
   }
   bool on(Is<Opcode::End>) {
     auto& frame = state_.frame();
     if (!state_.check_block_end()) return false;
-    const BlockSignature& type = frame.type;
-    if (frame.kind == FrameKind::if_ && !all_match(type.params(), type.results())) {
+    if (frame.kind == FrameKind::if_ && !all_match(frame.type.params(), frame.type.results())) {
       return reader_.fail_detail(Message::type_mismatch, state_.offset(),
                                  "an if without else must have the same parameters and results");
     }
+    return end_block([this](auto&... args) { sink_->end(args...); });
+  }
+  /// Ends the current part of a block, and begins the next one, of this kind, with operands of these types. If the
+  /// block is live, calls `event(control, reachable, results, operands)`; see EmptySink::else_.
+  template <class Event>
+  bool begin_arm(FrameKind kind, std::span<const ValType> types, Event event) {
+    if (!state_.check_block_end()) return false;
+    auto& frame = state_.frame();
+    // The next part's operands are put above this one's results, which then go.
+    uint32_t count = frame.type.results_count, params = static_cast<uint32_t>(types.size());
+    if (!state_.push_types(types)) return false;
+    if (frame.live_on_entry) {
+      bool reachable = live();
+      if (!reachable) sink_->at(state_.offset(), state_.size());
+      auto results = state_.window(count + params).first(count), operands = state_.window(params);
+      event(frame.control, reachable, results, operands);
+    }
+    state_.drop_below(params, count);
+    state_.begin_arm(kind);
+    return true;
+  }
+  /// Ends a block, whose end was checked. If it is live, calls `event(control, reachable, fallthrough, results)`; see
+  /// EmptySink::end.
+  template <class Event>
+  bool end_block(Event event) {
+    auto& frame = state_.frame();
+    const BlockSignature& type = frame.type;
     uint32_t fallthrough = type.results_count;
     uint32_t results = frame.kind == FrameKind::function ? 0 : fallthrough;
     if (results != 0 && !state_.push_types(type.results())) return false;
     if (frame.live_on_entry) {
-      if (!live()) sink_->at(state_.offset(), state_.size());
-      sink_->end(frame.control, live(), state_.window(fallthrough + results).first(fallthrough),
-                 state_.window(results));
+      bool reachable = live();
+      if (!reachable) sink_->at(state_.offset(), state_.size());
+      auto passed = state_.window(fallthrough + results).first(fallthrough), taken = state_.window(results);
+      event(frame.control, reachable, passed, taken);
       bool has_other_path = frame.kind == FrameKind::if_ || (frame.kind != FrameKind::loop && frame.branched);
       state_.set_live(live() || has_other_path);
     }
@@ -582,64 +599,6 @@ class BodyDecoder : private GcDecoder<BodyDecoder<Sink>> {
       sink_->br_on_non_null(target->control, type, state_.top(), state_.window(wanted.size()));
     }
     return finish(1);
-  }
-
-  // Exceptions.
-  /// Reads a clause and checks that its label takes what it passes on.
-  bool read_catch(Catch<Control>& out) {
-    static constexpr uint8_t kWithRef = 1, kForAll = 2;  // bits of a clause's kind
-    uint64_t start = reader_.offset();
-    uint8_t kind = 0;
-    if (!reader_.u8(kind)) return false;
-    if (kind > (kWithRef | kForAll)) return reader_.fail(Message::malformed_catch, start);
-    out = {.tag = TagIndex(0), .type = nullptr, .takes_ref = (kind & kWithRef) != 0, .target = nullptr};
-    if (!(kind & kForAll)) {
-      if (!reader_.tag_index(out.tag)) return false;
-      out.type = &module_.tag_type(out.tag);
-    }
-    FrameType* target = label();
-    if (!target) return false;
-    passed_.clear();
-    if (out.type) passed_ = out.type->params;
-    if (out.takes_ref) passed_.push_back(ValType::exnref.non_null());
-    if (!all_match(passed_, target->label_types())) {
-      return reader_.fail_detail(Message::type_mismatch, start,
-                                 "the label takes other operands than the clause passes");
-    }
-    if (live()) target->branched = true;
-    out.target = &target->control;
-    return true;
-  }
-  bool on(Is<Opcode::TryTable>) {
-    BlockSignature type;
-    if (!reader_.block_type(type) || !state_.require(type.params())) return false;
-    uint64_t start = reader_.offset();
-    uint32_t count = 0;
-    if (!reader_.count(count)) return false;
-    if (count > kMaxCatches) return reader_.fail_limit(Message::limit_catches, start, count, kMaxCatches);
-    catches_.resize(count);
-    for (Catch<Control>& clause : catches_) {
-      if (!read_catch(clause)) return false;
-    }
-    if (!state_.push_frame(FrameKind::block, type)) return false;
-    if (live()) sink_->try_table(state_.frame().control, type, state_.window(type.params_count), catches_);
-    return true;
-  }
-  bool on(Is<Opcode::Throw>) {
-    TagIndex tag{};
-    if (!reader_.tag_index(tag)) return false;
-    const FuncType& type = module_.tag_type(tag);
-    if (!state_.require(type.params)) return false;
-    if (live()) sink_->throw_(tag, type, state_.window(static_cast<uint32_t>(type.params.size())));
-    state_.set_unreachable();
-    return true;
-  }
-  bool on(Is<Opcode::ThrowRef>) {
-    ValType operand = state_.has_operand() ? state_.top_type() : ValType::exnref;
-    if (!require_one(ValType::exnref)) return false;
-    if (live()) sink_->throw_ref(operand, state_.top());
-    state_.set_unreachable();
-    return true;
   }
 
   // Parametric, variables, references.
@@ -899,8 +858,6 @@ class BodyDecoder : private GcDecoder<BodyDecoder<Sink>> {
   const FuncType* type_ = nullptr;
   Locals locals_;
   std::vector<Control*> targets_;
-  std::vector<Catch<Control>> catches_;
-  std::vector<ValType> passed_;  ///< by a clause, to its label
   bool uses_floats_ = false;
 };
 

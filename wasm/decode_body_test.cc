@@ -82,6 +82,20 @@ struct TraceSink {
     line("throw " + std::to_string(raw(tag)) + " " + list(args));
   }
   void throw_ref(ValType type, Value ref) { line("throw_ref " + to_string(type) + " " + v(ref)); }
+  void try_(Control& c, const BlockSignature&, std::span<const Value> params) { line(start(c, "try") + list(params)); }
+  void catch_(Control& c, bool reachable, std::span<const Value> results, TagIndex tag, const FuncType* type,
+              std::span<Value> carried) {
+    define((type ? "catch " + std::to_string(raw(tag)) : std::string("catch_all")) + " " + c.name +
+               (reachable ? " " + list(results) : " unreachable"),
+           carried);
+  }
+  void delegate(Control& c, Control* handler, bool reachable, std::span<const Value> fallthrough,
+                std::span<Value> results) {
+    define("delegate " + c.name + " to " + (handler ? handler->name : "callers") +
+               (reachable ? " " + list(fallthrough) : " unreachable"),
+           results);
+  }
+  void rethrow(Control& c) { line("rethrow " + c.name); }
   void call(FuncIndex func, const FuncType&, std::span<const Value> args, std::span<Value> results) {
     define("call " + std::to_string(raw(func)) + " " + list(args), results);
   }
@@ -189,6 +203,75 @@ struct TraceSink {
   Value atomic_rmw(auto op, const MemArg&, Value address, Value value) {
     return result(opcode_text(op), address, value);
   }
+
+  // Structures, arrays and casts: what they are of, and what the reference is known to be.
+  static std::string of(TypeIndex type, ValType known = {}) {
+    return " " + std::to_string(raw(type)) + (known.is_bottom() ? "" : " " + to_string(known)) + " ";
+  }
+  static std::string known(ValType type) { return " " + to_string(type) + " "; }
+  Value struct_new(TypeIndex type, const StructType&, std::span<const Value> fields) {
+    return define("struct.new" + of(type) + list(fields));
+  }
+  Value struct_new_default(TypeIndex type, const StructType&) { return define("struct.new_default" + of(type) + "()"); }
+  Value struct_get(TypeIndex type, const StructType&, uint32_t field, bool is_signed, ValType ref_type, Value ref) {
+    return define("struct.get " + std::to_string(field) + (is_signed ? " signed" : "") + of(type, ref_type) + v(ref));
+  }
+  void struct_set(TypeIndex type, const StructType&, uint32_t field, ValType ref_type, Value ref, Value value) {
+    line("struct.set " + std::to_string(field) + of(type, ref_type) + list(std::array{ref, value}));
+  }
+  Value array_new(TypeIndex type, const ArrayType&, Value init, Value length) {
+    return define("array.new" + of(type) + list(std::array{init, length}));
+  }
+  Value array_new_default(TypeIndex type, const ArrayType&, Value length) {
+    return define("array.new_default" + of(type) + v(length));
+  }
+  Value array_new_fixed(TypeIndex type, const ArrayType&, std::span<const Value> elements) {
+    return define("array.new_fixed" + of(type) + list(elements));
+  }
+  Value array_new_data(TypeIndex, DataIndex, Value offset, Value length) {
+    return result("array.new_data", offset, length);
+  }
+  Value array_new_elem(TypeIndex, ElemIndex, Value offset, Value length) {
+    return result("array.new_elem", offset, length);
+  }
+  Value array_get(const ArrayType&, bool is_signed, ValType ref_type, Value ref, Value index) {
+    return define((is_signed ? "array.get signed" : "array.get") + known(ref_type) + list(std::array{ref, index}));
+  }
+  void array_set(const ArrayType&, ValType ref_type, Value ref, Value index, Value value) {
+    line("array.set" + known(ref_type) + list(std::array{ref, index, value}));
+  }
+  Value array_len(ValType ref_type, Value ref) { return define("array.len" + known(ref_type) + v(ref)); }
+  void array_fill(const ArrayType&, ValType, Value ref, Value index, Value value, Value size) {
+    effect("array.fill", ref, index, value, size);
+  }
+  void array_copy(const ArrayType&, Value to, Value to_index, Value from, Value from_index, Value size) {
+    effect("array.copy", to, to_index, from, from_index, size);
+  }
+  void array_init_data(const ArrayType&, DataIndex, Value ref, Value index, Value offset, Value size) {
+    effect("array.init_data", ref, index, offset, size);
+  }
+  void array_init_elem(const ArrayType&, ElemIndex, Value ref, Value index, Value offset, Value size) {
+    effect("array.init_elem", ref, index, offset, size);
+  }
+  Value ref_eq(Value a, Value b) { return result("ref.eq", a, b); }
+  Value ref_i31(Value number) { return result("ref.i31", number); }
+  Value i31_get(bool is_signed, ValType ref_type, Value ref) {
+    return define((is_signed ? "i31.get signed" : "i31.get") + known(ref_type) + v(ref));
+  }
+  Value ref_test(ValType from, ValType to, Value ref) {
+    return define("ref.test" + known(from) + "->" + known(to) + v(ref));
+  }
+  Value ref_cast(ValType from, ValType to, Value ref) {
+    return define("ref.cast" + known(from) + "->" + known(to) + v(ref));
+  }
+  void br_on_cast(Control& c, ValType from, ValType to, std::span<const Value> args) {
+    line("br_on_cast " + c.name + known(from) + "->" + known(to) + list(args));
+  }
+  void br_on_cast_fail(Control& c, ValType from, ValType to, std::span<const Value> args) {
+    line("br_on_cast_fail " + c.name + known(from) + "->" + known(to) + list(args));
+  }
+  Value any_convert_extern(Value ref) { return result("any.convert_extern", ref); }
+  Value extern_convert_any(Value ref) { return result("extern.convert_any", ref); }
 };
 
 // Types: 0 [] -> [], 1 [i32] -> [i32], 2 [i32 i64] -> [i64 i32], 3 [] -> [i32 i32], 4 [i32] -> []
@@ -203,11 +286,10 @@ Bytes with_body(uint8_t type, const Bytes& locals, const Bytes& code) {
                  section(10, vec({sized(locals + code), body({0x00, 0x0b})}))});
 }
 
-std::string trace(uint8_t type, const Bytes& code, const Bytes& locals = {0}) {
+std::string trace(uint8_t type, const Bytes& code, const Bytes& locals = {0}, const Features& features = {}) {
   Bytes bytes = with_body(type, locals, code);
   auto module = decode_module(bytes, {});
   if (!module) return "module: " + module.error().message;
-  Features features;
   BodyDecoder<TraceSink> decoder(*module, bytes, features);
   TraceSink sink;
   if (auto result = decoder.decode(FuncIndex{0}, sink); !result) return result.error().message;
@@ -470,7 +552,8 @@ TEST(BodyDecoder, UnsupportedInstructionsNameTheirFeature) {
   EXPECT_EQ(error(0, {0x08, 0, kEnd}, no_exceptions), "0: unsupported feature: exceptions");
   EXPECT_EQ(error(0, {0x1f, 0x40, 0, kEnd, kEnd}, no_exceptions), "0: unsupported feature: exceptions");
   EXPECT_EQ(error(0, {0xd0, 0x69, 0x1a, kEnd}, no_exceptions), "1: unsupported feature: exceptions");
-  EXPECT_EQ(error(0, {0x06, 0x40, kEnd, kEnd}), "0: unsupported feature: legacy-exceptions");
+  for (uint8_t legacy : {0x06, 0x07, 0x09, 0x18, 0x19})
+    EXPECT_EQ(error(0, {legacy, 0, kEnd, kEnd}), "0: unsupported feature: legacy-exceptions");
   EXPECT_EQ(error(0, {0xfb, 0, 0, kEnd}), "0: unsupported feature: gc");
   EXPECT_EQ(error(0, {0xfc, 0x13, kEnd}), "0: unsupported feature: wide-arithmetic");
   Features none{.simd = false, .relaxed_simd = false};
@@ -599,6 +682,68 @@ TEST(BodyDecoder, Exceptions) {
   EXPECT_EQ(error(0, {0x1f, kEmpty, 1, 0, 9, 0, kEnd, kEnd}), "4: unknown tag 9");
 }
 
+TEST(BodyDecoder, LegacyExceptions) {
+  Features features;
+  features.legacy_exceptions = true;
+  // try (result i32) (i32.const 5) (throw 0) catch 0 catch_all (rethrow 0) end drop
+  EXPECT_EQ(trace(0, {0x06, kI32, 0x41, 5, 0x08, 0, 0x07, 0, 0x19, 0x09, 0, kEnd, 0x1a, kEnd}, {0}, features),
+            "begin locals 0\n"
+            "try1()\n"
+            "v1 = i32 5\n"
+            "throw 0 (v1)\n"
+            "catch 0 try1 unreachable -> (v2)\n"
+            "catch_all try1 (v2)\n"
+            "rethrow try1\n"
+            "end try1 unreachable -> (v3)\n"
+            "end function ()\n"
+            "function_end\n");
+  // A delegate's label is one outside of its block; where that is a clause's or no try's, the next try is meant.
+  // try (try (block (try delegate 0)) catch_all (try delegate 0) end) catch_all (try delegate 0) end (try delegate 0)
+  EXPECT_EQ(trace(0, {0x06, kEmpty, 0x06, kEmpty, 0x02, kEmpty, 0x06, kEmpty, 0x18, 0,    kEnd,   0x19, 0x06, kEmpty,
+                      0x18, 0,      kEnd, 0x19,   0x06, kEmpty, 0x18, 0,      kEnd, 0x06, kEmpty, 0x18, 0,    kEnd},
+                  {0}, features),
+            "begin locals 0\n"
+            "try1()\n"
+            "try2()\n"
+            "block3()\n"
+            "try4()\n"
+            "delegate try4 to try2 ()\n"
+            "end block3 ()\n"
+            "catch_all try2 ()\n"
+            "try5()\n"
+            "delegate try5 to try1 ()\n"
+            "end try2 ()\n"
+            "catch_all try1 ()\n"
+            "try6()\n"
+            "delegate try6 to callers ()\n"
+            "end try1 ()\n"
+            "try7()\n"
+            "delegate try7 to callers ()\n"
+            "end function ()\n"
+            "function_end\n");
+  // Where a try is dead its clauses are; where only its clauses are reached, so is what follows.
+  EXPECT_EQ(trace(0, {0x06, kEmpty, 0x00, 0x19, kEnd, 0x00, 0x06, kEmpty, 0x19, 0x09, 0, kEnd, kEnd}, {0}, features),
+            "begin locals 0\n"
+            "try1()\n"
+            "unreachable\n"
+            "catch_all try1 unreachable\n"
+            "end try1 ()\n"
+            "unreachable\n"
+            "end function unreachable\n"
+            "function_end\n");
+  EXPECT_EQ(error(0, {0x06, kEmpty, 0x09, 0, kEnd, kEnd}, features), "3: invalid rethrow label");
+  EXPECT_EQ(error(0, {0x06, kEmpty, 0x18, 1, kEnd}, features), "3: unknown label 1");
+  EXPECT_EQ(error(0, {0x06, kEmpty, 0x18, 0xff, 0xff, 0xff, 0xff, 0x0f, kEnd}, features),
+            "3: unknown label 4294967295");
+  EXPECT_EQ(error(0, {0x07, 0, kEnd}, features), "0: misplaced CATCH opcode");
+  EXPECT_EQ(error(0, {0x06, kEmpty, 0x19, 0x07, 0, kEnd, kEnd}, features), "3: misplaced CATCH opcode");
+  EXPECT_EQ(error(0, {0x02, kEmpty, 0x19, kEnd, kEnd}, features), "2: misplaced CATCH_ALL opcode");
+  EXPECT_EQ(error(0, {0x06, kEmpty, 0x07, 0, 0x1a, 0x18, 0, kEnd}, features), "5: misplaced DELEGATE opcode");
+  EXPECT_EQ(error(0, {0x06, kEmpty, 0x07, 1, kEnd, kEnd}, features), "3: unknown tag 1");
+  EXPECT_EQ(error(0, {0x06, kI32, 0x19, kEnd, 0x1a, kEnd}, features),
+            "2: type mismatch: instruction requires [i32] but stack has []");
+}
+
 TEST(BodyDecoder, FunctionReferences) {
   // ref.func 1 is of its type, without null: no check is asked for.
   EXPECT_EQ(trace(0, {0x41, 1, 0x42, 2, 0xd2, 1, 0x14, 2, 0x1a, 0x1a, kEnd}),
@@ -635,6 +780,38 @@ TEST(BodyDecoder, FunctionReferences) {
   EXPECT_EQ(error(0, {0x00, 0xd4, 0x14, 0, kEnd}), "valid");
   EXPECT_EQ(error(0, {0x00, 0xd4, 0x45, 0x1a, kEnd}),
             "2: type mismatch: instruction requires [i32] but stack has [(ref bot)]");
+}
+
+TEST(BodyDecoder, GarbageCollection) {
+  // Types: 0 [] -> [], 1 a structure of a mutable i32 and an i8, 2 an array of mutable i32.
+  auto trace = [](const Bytes& code) {
+    Bytes bytes = module({section(1, vec({func_type({}, {}), {0x5f, 2, kI32, 1, 0x78, 0}, {0x5e, kI32, 1}})),
+                          section(3, vec({{0}})), section(10, vec({sized(Bytes{0} + code)}))});
+    Features features;
+    features.gc = true;
+    auto module = decode_module(bytes, {.features = features});
+    if (!module) return module.error().message;
+    BodyDecoder<TraceSink> decoder(*module, bytes, features);
+    TraceSink sink;
+    if (auto result = decoder.decode(FuncIndex{0}, sink); !result) return result.error().message;
+    return sink.trace;
+  };
+  // Of what a reference is known to be, the sink is told more than the instruction says.
+  EXPECT_EQ(trace({0x41, 5, 0x41, 6, 0xfb, 0, 1, 0xfb, 3, 1, 1, 0x1a, 0xd0, 1, 0xfb, 2, 1, 0, 0x1a, 0x0b}),
+            "begin locals 0\nv1 = i32 5\nv2 = i32 6\nv3 = struct.new 1 (v1 v2)\n"
+            "v4 = struct.get 1 signed 1 (ref 1) v3\nv5 = ref.null()\nv6 = struct.get 0 1 (ref null 1) v5\n"
+            "end function ()\nfunction_end\n");
+  EXPECT_EQ(trace({0x41, 3, 0xfb, 7, 2,    0xfb, 15,   0x1a, 0x41, 1,  0x41, 2,
+                   0xfb, 8, 2,    2, 0x41, 0,    0x41, 9,    0xfb, 14, 2,    0x0b}),
+            "begin locals 0\nv1 = i32 3\nv2 = array.new_default 2 v1\nv3 = array.len (ref 2) v2\nv4 = i32 1\n"
+            "v5 = i32 2\nv6 = array.new_fixed 2 (v4 v5)\nv7 = i32 0\nv8 = i32 9\narray.set (ref 2) (v6 v7 v8)\n"
+            "end function ()\nfunction_end\n");
+  // block (result (ref i31)): what fails is what is left of the type.
+  EXPECT_EQ(trace({0x02, 0x64, 0x6c, 0x41, 7,    0xfb, 28,   0xfb, 24, 1,    0,   0x6e,
+                   0x6c, 0xfb, 20,   1,    0x1a, 0x00, 0x0b, 0xfb, 29, 0x1a, 0x0b}),
+            "begin locals 0\nblock1()\nv1 = i32 7\nv2 = ref.i31(v1)\n"
+            "br_on_cast block1 (ref i31) -> (ref i31) (v2)\nv3 = ref.test anyref -> (ref 1) v2\nunreachable\n"
+            "end block1 unreachable -> (v4)\nv5 = i31.get signed (ref i31) v4\nend function ()\nfunction_end\n");
 }
 
 TEST(BodyDecoder, LocalsWithoutDefaultAreSetBeforeTheyAreRead) {

@@ -85,7 +85,9 @@ Result<void> validate_bodies(const Module& module, std::span<const uint8_t> byte
     ROTOR_CHECK(decoder.decode(FuncIndex(module.imported_funcs + i), sink));
     if (calls) calls->ends.push_back(static_cast<uint32_t>(calls->targets.size()));
   }
-  if (calls) calls->uses_floats |= decoder.uses_floats();
+  if (!calls) return {};
+  calls->uses_floats |= decoder.uses_floats();
+  calls->used_features |= decoder.used_features();
   return {};
 }
 

@@ -23,6 +23,7 @@ struct DirectCalls {
   std::vector<uint32_t> targets;  ///< function indices
   std::vector<uint32_t> ends;     ///< for each body the end of its targets
   bool uses_floats = false;       ///< BodyDecoder::uses_floats
+  uint32_t used_features = 0;     ///< BodyDecoder::used_features
 };
 /// Decodes and validates the bodies of the defined functions [first, last) only. Appends their callees to `calls`,
 /// unless it is null.

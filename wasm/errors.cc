@@ -80,8 +80,6 @@ bool ErrorSlot::fail_stack(uint64_t offset, std::span<const ValType> wanted, std
 }
 
 bool ErrorSlot::fail_opcode(uint64_t offset, uint32_t opcode) {
-#define ROTOR_OP_UNSUPPORTED(first, last, feature) \
-  if (opcode >= first && opcode <= last) return fail_unsupported(Feature::feature, offset);
 #define ROTOR_OP(code, Name, text, immediate, signature, feature)                     \
   if (feature_state(Feature::feature) == FeatureState::unsupported && opcode == code) \
     return fail_unsupported(Feature::feature, offset);

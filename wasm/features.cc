@@ -15,6 +15,7 @@ constexpr Switch kSwitches[] = {
     {Feature::tail_call, &Features::tail_call},
     {Feature::function_references, &Features::function_references},
     {Feature::exceptions, &Features::exceptions},
+    {Feature::legacy_exceptions, &Features::legacy_exceptions},
     {Feature::gc, &Features::gc},
     {Feature::multi_memory, &Features::multi_memory},
     {Feature::memory64, &Features::memory64},

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <type_traits>
 
 namespace rotor::wasm {
 
@@ -90,6 +91,10 @@ enum class SimdNumericOp : uint32_t {
 #include "wasm/opcodes.def"
 };
 #undef ROTOR_ROW
+
+/// An opcode as a type, by which functions are overloaded: one for each.
+template <Opcode op>
+using IsOpcode = std::integral_constant<Opcode, op>;
 
 /// Returns the text format's word ("i32.add"); nullptr for a code that is not in the table.
 const char* opcode_text(Opcode op);

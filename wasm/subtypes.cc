@@ -17,23 +17,6 @@ Abstract kind_of(const Module& module, HeapType type) {
   return std::holds_alternative<StructType>(composite) ? Abstract::struct_ : Abstract::array;
 }
 
-/// Returns whether an abstract type is `wanted`, which is another, or lies below it.
-bool lies_below(Abstract actual, Abstract wanted) {
-  using enum HeapType::Abstract;
-  switch (actual) {
-    case i31:
-    case struct_:
-    case array: return wanted == eq || wanted == any;
-    case eq: return wanted == any;
-    case none: return wanted == i31 || wanted == struct_ || wanted == array || wanted == eq || wanted == any;
-    case nofunc: return wanted == func;
-    case noextern: return wanted == extern_;
-    case noexn: return wanted == exn;
-    case bottom: return true;
-    default: return false;
-  }
-}
-
 /// Returns whether a defined type is another, or has it among its supertypes. There are at most kMaxSubtypingDepth.
 bool descends(const Module& module, uint32_t type, uint32_t from) {
   while (type != from) {
@@ -69,10 +52,9 @@ bool matches(const Module& module, HeapType actual, HeapType wanted) {
   if (actual == wanted) return true;
   if (actual.is_concrete()) {
     if (wanted.is_concrete()) return descends(module, actual.type_index(), wanted.type_index());
-    const Abstract kind = kind_of(module, actual);
-    return kind == wanted.abstract() || lies_below(kind, wanted.abstract());
+    return matches(kind_of(module, actual), wanted.abstract());
   }
-  if (!wanted.is_concrete()) return lies_below(actual.abstract(), wanted.abstract());
+  if (!wanted.is_concrete()) return matches(actual.abstract(), wanted.abstract());
   if (actual == HeapType(Abstract::bottom)) return true;
   return actual == HeapType(kind_of(module, wanted) == Abstract::func ? Abstract::nofunc : Abstract::none);
 }

@@ -88,21 +88,21 @@ std::string to_string(const FuncType& type) {
 
 namespace rotor::wasm {
 
-namespace {
-
-bool heap_matches(HeapType actual, HeapType wanted) {
+bool matches(HeapType::Abstract actual, HeapType::Abstract wanted) {
   using enum HeapType::Abstract;
-  if (actual == wanted || actual == HeapType(bottom)) return true;
-  if (actual == HeapType(noexn)) return wanted == HeapType(exn);
-  return actual.is_concrete() && wanted == HeapType(func);  // every defined type is a function type
-}
-
-}  // namespace
-
-bool matches(ValType actual, ValType wanted) {
-  if (actual == wanted || actual.is_bottom()) return true;
-  if (!actual.is_ref() || !wanted.is_ref()) return false;
-  return (wanted.nullable() || !actual.nullable()) && heap_matches(actual.heap(), wanted.heap());
+  if (actual == wanted) return true;
+  switch (actual) {
+    case i31:
+    case struct_:
+    case array: return wanted == eq || wanted == any;
+    case eq: return wanted == any;
+    case none: return wanted == i31 || wanted == struct_ || wanted == array || wanted == eq || wanted == any;
+    case nofunc: return wanted == func;
+    case noextern: return wanted == extern_;
+    case noexn: return wanted == exn;
+    case bottom: return true;
+    default: return false;
+  }
 }
 
 }  // namespace rotor::wasm

@@ -76,9 +76,7 @@ void for_each_type(Composite& composite, Visit&& visit) {
   }
 }
 
-/// Returns whether a value of type `actual` may stand where one of type `wanted` is required (spec section 3.3.5),
-/// where all defined types are function types without supertypes, named by the engine. wasm/subtypes.h has those of a
-/// module.
-bool matches(ValType actual, ValType wanted);
+/// Returns whether an abstract heap type is `wanted`, or lies below it (spec section 3.3.3).
+bool matches(HeapType::Abstract actual, HeapType::Abstract wanted);
 
 }  // namespace rotor::wasm

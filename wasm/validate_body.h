@@ -16,7 +16,8 @@
 
 namespace rotor::wasm {
 
-enum class FrameKind : uint8_t { function, block, loop, if_, else_ };
+/// The last three are parts of a legacy `try`, one after another, any of them the last.
+enum class FrameKind : uint8_t { function, block, loop, if_, else_, try_table, try_, catch_, catch_all };
 
 /// An entry of the control stack. Its address is stable while it is on the stack: sinks get `control` by reference.
 template <class Control>
@@ -31,6 +32,8 @@ struct Frame {
   uint32_t height = 0;              ///< operands below the block's own
   uint32_t seen_by = 0;             ///< number of the last br_table that checked this label
   uint32_t initialized_height = 0;  ///< of Locals at the block's beginning
+  /// The number of frames up to the one whose clauses get what is thrown here: this one's or one around it; 0: none.
+  uint32_t handler = 0;
   BlockSignature type;
   Control control{};
 
@@ -103,6 +106,8 @@ class BodyState {
   std::span<Value> window(uint32_t count) { return {values_.data() + (values_.size() - count), count}; }
   Value& top() { return values_.back(); }
   ValType top_type() const { return types_.back(); }
+  /// Returns the type of an operand of the current block, counted from the top; bottom if there is none.
+  ValType type_at(uint32_t depth) { return depth < available() ? types_[types_.size() - 1 - depth] : ValType(); }
   /// Returns whether the current block has an operand on the stack.
   bool has_operand() { return available() != 0; }
   void push(ValType type, Value value) {
@@ -156,6 +161,8 @@ class BodyState {
   /// Returns the frame that a label names; its index must be below depth().
   FrameType& label(uint32_t index) { return frames_[depth_ - 1 - index]; }
   FrameType& function_frame() { return frames_[0]; }
+  /// Returns the frame whose clauses get what is thrown in this one; nullptr: there is none.
+  FrameType* handler_of(const FrameType& frame) { return frame.handler == 0 ? nullptr : &frames_[frame.handler - 1]; }
 
   /// Pushes a frame; the topmost operands, those of `type.params`, become the block's own.
   bool push_frame(FrameKind kind, const BlockSignature& type) {
@@ -171,6 +178,7 @@ class BodyState {
     top_frame_->height = size() - type.params_count;
     top_frame_->seen_by = 0;
     top_frame_->initialized_height = locals_.height();
+    top_frame_->handler = kind == FrameKind::try_table || kind == FrameKind::try_ ? depth_ : outer_handler();
     top_frame_->type = type;
     top_frame_->control = Control{};
     return true;
@@ -179,6 +187,16 @@ class BodyState {
     locals_.forget(top_frame_->initialized_height);
     --depth_;
     top_frame_ = depth_ == 0 ? nullptr : &frames_[depth_ - 1];
+  }
+  /// Begins another part of the block, which is not reached from the one before: an `else`, a clause of a `try`.
+  void begin_arm(FrameKind kind) {
+    FrameType& block = frame();
+    locals_.forget(block.initialized_height);
+    block.kind = kind;
+    block.polymorphic = false;
+    block.branched |= live_;
+    block.handler = outer_handler();
+    live_ = block.live_on_entry;
   }
   /// Checks that the block's results, and nothing else, are on its stack.
   bool check_block_end() {
@@ -202,6 +220,8 @@ class BodyState {
 
  private:
   uint32_t available() { return size() - frame().height; }
+  /// Returns Frame::handler of the frame around the current one.
+  uint32_t outer_handler() const { return depth_ < 2 ? 0 : frames_[depth_ - 2].handler; }
 
   bool equal_top(std::span<const ValType> wanted) const {
     const ValType* actual = types_.data() + (types_.size() - wanted.size());

@@ -18,6 +18,7 @@ struct Features {
   bool tail_call = true;            ///< return_call and its kin
   bool function_references = true;  ///< typed references to functions
   bool exceptions = true;           ///< tags, throw and try_table
+  bool legacy_exceptions = false;   ///< try, catch, delegate and rethrow, beside those: exceptions of before 3.0
   /// Structs, arrays and i31: Module::validate takes them; a module that uses them can't be compiled yet.
   bool gc = false;
   bool multi_memory = true;        ///< more than one memory
@@ -113,6 +114,9 @@ struct Config {
   /// Lists all code, as it comes, in /tmp/perf-PID.map, where Linux's `perf` looks for the names of functions. Lines
   /// are added and never taken back: code of modules that are gone stays listed.
   bool perf_map = false;
+  /// Collects garbage at each allocation in a garbage-collected heap, and overwrites what is freed. For
+  /// tests: a reference that was missed shows at once.
+  bool gc_stress = false;
   /// Called with (functions done, functions in all) now and then while a module is compiled, from any compile thread.
   std::function<void(uint32_t, uint32_t)> compile_progress;
 };

@@ -45,6 +45,10 @@ struct Limits {
   /// such reference, each 48 and 16 for each value that it carries. More is an error of the call, of ErrorKind::limit.
   /// Exceptions that are only thrown and caught do not count.
   uint64_t exception_bytes = UINT64_C(64) << 20;
+  /// Bytes of the objects that the garbage-collected heap of its link group may have, if the instance is the first of
+  /// the group that uses one; at least 64 KiB, at most 4 GiB less 34 MiB. An allocation beyond it, after a collection,
+  /// is an error of the call, of ErrorKind::limit. So much address space is reserved.
+  uint64_t heap_bytes = UINT64_C(1) << 30;
   /// Bytes of stack that the guest may use in one entry from the host, within what the thread, or a declared
   /// FiberStack, has.
   uint64_t stack_bytes = UINT64_C(8) << 20;
@@ -67,6 +71,15 @@ struct InstanceUsage {
   uint64_t table_elements = 0;         ///< that these have now
   uint64_t table_elements_limit = 0;   ///< the smaller of Limits::table_elements and the sum of the declared maxima
   uint64_t denied_table_growths = 0;   ///< by a limit, a declared maximum or the system
+  // Of the garbage-collected heap of its link group; 0 if it uses none, or another thread is inside.
+  uint64_t heap_limit_bytes = 0;            ///< Limits::heap_bytes of the group's first instance
+  uint64_t heap_live_bytes = 0;             ///< of objects, after the last collection
+  uint64_t heap_allocated_bytes = 0;        ///< of objects, since the heap was made
+  uint64_t heap_collections = 0;            ///< since then
+  uint64_t heap_imprecise_collections = 0;  ///< of those, in which a word of the stack was taken for a reference
+  uint64_t heap_denied_allocations = 0;     ///< by the limit or the system
+  uint64_t heap_pause_ns_max = 0;           ///< of a collection
+  uint64_t heap_pause_ns_total = 0;         ///< of all collections
 };
 
 }  // namespace rotor

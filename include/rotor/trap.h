@@ -30,9 +30,14 @@ enum class TrapKind : uint8_t {
   host = 14,                      ///< a host function returned an error of kind `trap` that had none
   null_function_reference = 15,   ///< call_ref
   null_exception_reference = 16,  ///< throw_ref
+  null_structure_reference = 17,  ///< struct.get, struct.set
+  null_array_reference = 18,      ///< array.get and the like
+  null_i31_reference = 19,        ///< i31.get_s, i31.get_u
+  out_of_bounds_array = 20,       ///< array.get and the like
+  cast_failure = 21,              ///< ref.cast
 };
 /// The number of kinds; each is below it.
-inline constexpr uint8_t kTrapKindCount = 17;
+inline constexpr uint8_t kTrapKindCount = 22;
 
 /// Returns the spec suite's words for a trap ("integer divide by zero").
 const char* to_string(TrapKind kind);

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <cstring>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
@@ -40,8 +41,12 @@ class HeapType {
   constexpr HeapType(Abstract kind) : bits_(static_cast<uint64_t>(kind)) {}
   /// Makes a defined type of an index in a module: for wasm/ only.
   static constexpr HeapType concrete(uint32_t type_index) { return HeapType(kConcrete | type_index, 0); }
+  /// What a defined type is one of. Inside wasm/, where a type may be named before it is known, it is `func` of all.
+  enum class Kind : uint8_t { func, struct_, array };
   /// Makes a defined type of the name that an engine gave it; Engine::heap_type gives such names.
-  static constexpr HeapType named(uint64_t type_name) { return HeapType(kConcrete | type_name, 0); }
+  static constexpr HeapType named(uint64_t type_name, Kind kind = Kind::func) {
+    return HeapType(kConcrete | static_cast<uint64_t>(kind) << kKindShift | type_name, 0);
+  }
   /// The largest index of a type in a module.
   static constexpr uint32_t kMaxTypeIndex = (1u << 23) - 1;
   /// Names begin here, so that no name is an index. There are enough for a million a second, for a thousand years.
@@ -50,13 +55,16 @@ class HeapType {
   constexpr bool is_concrete() const { return bits_ & kConcrete; }  ///< it is a defined type, not an abstract one
   /// Returns the index of what `concrete` made.
   constexpr uint32_t type_index() const { return static_cast<uint32_t>(bits_ & ~kConcrete); }
-  constexpr uint64_t type_name() const { return bits_ & ~kConcrete; }           ///< of what `named` made
+  constexpr uint64_t type_name() const { return bits_ & kNameMask; }            ///< of what `named` made
+  constexpr Kind kind() const { return Kind(bits_ >> kKindShift & 3); }         ///< of what `named` made
   constexpr Abstract abstract() const { return static_cast<Abstract>(bits_); }  ///< of an abstract type
   constexpr bool operator==(const HeapType&) const = default;
 
  private:
   friend class ValType;
   static constexpr uint64_t kConcrete = UINT64_C(1) << 55;
+  static constexpr uint32_t kKindShift = 53;
+  static constexpr uint64_t kNameMask = (UINT64_C(1) << kKindShift) - 1;
   constexpr HeapType(uint64_t bits, int) : bits_(bits) {}
   uint64_t bits_;
 };
@@ -107,8 +115,14 @@ class ValType {
   constexpr ValType non_null() const { return ValType(bits_ & ~kNullable, 0); }
   /// Returns whether it is a reference that fits in a table of functions (of any nullability).
   constexpr bool is_func_ref() const {
-    return is_ref() && (heap().is_concrete() || heap() == HeapType(HeapType::Abstract::func) ||
-                        heap() == HeapType(HeapType::Abstract::nofunc));
+    if (is_concrete_ref()) return heap().kind() == HeapType::Kind::func;
+    return is_ref() && (heap() == HeapType(HeapType::Abstract::func) || heap() == HeapType(HeapType::Abstract::nofunc));
+  }
+  /// Returns whether it is a reference to something of the garbage-collected heap, or an i31 (of any nullability): one
+  /// below `any`.
+  constexpr bool is_any_ref() const {
+    if (is_concrete_ref()) return heap().kind() != HeapType::Kind::func;
+    return is_ref() && heap().abstract() >= HeapType::Abstract::any && heap().abstract() <= HeapType::Abstract::none;
   }
   /// Returns whether it is a reference that fits in a table of external references (of any nullability).
   constexpr bool is_extern_ref() const {
@@ -248,8 +262,8 @@ struct Handle {
 
 class Func;
 
-/// A typed value. A function reference is weak, as every handle is; a reference to an exception (exnref), which only a
-/// guest makes, keeps the exception.
+/// A typed value. A function reference is weak, as every handle is; a reference to an exception (exnref) or an object
+/// (below anyref), which only a guest makes, keeps that.
 class Value {
  public:
   Value() : type_(ValType::i32) {}
@@ -298,6 +312,22 @@ class Value {
   /// Returns the function of a non-null function reference.
   Func func() const;
 
+  // References below `any`: to structures, arrays, i31 numbers, and what of the host's a guest converted.
+  /// Makes a reference to an i31, of the low 31 bits of a number.
+  static Value of_i31(int32_t number);
+  /// Returns whether it is a reference to an i31.
+  bool is_i31() const { return type_.is_any_ref() && bits() & 1; }
+  /// Returns the number, sign-extended, of a reference to an i31.
+  int32_t i31() const { return get<int32_t>() >> 1; }
+  /// Makes what `any.convert_extern` makes of a reference of the host's. Pre: its bits are below 2^30; others only a
+  /// guest converts.
+  static Value of_host(ExternRef ref);
+  /// Returns what `extern.convert_any` makes of a reference below `any`, if that is the host's; else nullopt.
+  std::optional<ExternRef> host_ref() const;
+  /// Returns the type of what a reference, which is not null, is to: a defined type of the engine's; i31; `any` for the
+  /// host's; exn; extern. Errors: stale_handle; invalid_argument (no reference, or null).
+  Result<HeapType> dynamic_type() const;
+
  private:
   friend class Func;
   friend struct detail::Access;
@@ -310,7 +340,7 @@ class Value {
 
   ValType type_;
   alignas(8) unsigned char bits_[16] = {};
-  std::shared_ptr<void> token_;  ///< of a function reference or an exception
+  std::shared_ptr<void> token_;  ///< of a function reference, an exception or an object
 };
 
 /// Bits of one argument or result: i32, i64, f32, f64 zero-extended, references as the engine keeps them. A v128 takes

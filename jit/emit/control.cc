@@ -225,7 +225,7 @@ void FunctionEmitter::else_(Control& control, bool reachable, std::span<const Va
 
 void FunctionEmitter::end(Control& control, bool reachable, std::span<const Value> fallthrough,
                           std::span<Value> results) {
-  if (control.is_try) end_try();
+  end_try(control.handling);
   if (control.kind == Control::Kind::loop) {
     // Branches to a loop go to its start: its end is reached by falling through alone.
     for (size_t i = 0; i < results.size() && reachable; ++i) results[i] = fallthrough[i];
@@ -394,7 +394,16 @@ FunctionEmitter::Value FunctionEmitter::indirect_ref(wasm::TableIndex table, was
   trap_if(b_.CreateIsNull(ref), TrapKind::uninitialized_element);
   Value wanted = b_.CreateLoad(module_.i64, module_.run_page(plan_.run_page.type(raw(type_index))));
   Value actual = invariant_load(module_.i64, b_.CreateConstGEP1_32(module_.i8, ref, offsetof(code::FuncRef, type)));
-  trap_if(b_.CreateICmpNE(actual, wanted), TrapKind::indirect_call_type_mismatch);
+  const wasm::SubType& type = plan_.module.types[raw(type_index)];
+  if (type.is_final) {
+    trap_if(b_.CreateICmpNE(actual, wanted), TrapKind::indirect_call_type_mismatch);
+    return ref;
+  }
+  Value fits = type.depth < code::kDisplayDepth
+                   ? is_function_type(actual, type_index, wanted)
+                   : to_bool(emit_libcall(code::Libcall::gc_is_subtype,
+                                          {int32(raw(type_index)), b_.CreatePtrToInt(ref, module_.i64)}));
+  trap_if(b_.CreateNot(fits), TrapKind::indirect_call_type_mismatch);
   return ref;
 }
 

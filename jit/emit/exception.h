@@ -6,7 +6,7 @@
 namespace rotor::jit {
 
 template <class Label, class Branch>
-void FunctionEmitter::begin_try(std::span<const wasm::Catch<Label>> catches, Branch branch) {
+void FunctionEmitter::begin_try(Try& handling, std::span<const wasm::Catch<Label>> catches, Branch branch) {
   llvm::IRBuilderBase::InsertPointGuard keep(b_);
   llvm::BasicBlock* clauses = new_block();
   b_.SetInsertPoint(clauses);
@@ -15,27 +15,19 @@ void FunctionEmitter::begin_try(std::span<const wasm::Catch<Label>> catches, Bra
   for (const wasm::Catch<Label>& clause : catches) {
     llvm::BasicBlock* next = new_block();
     if (clause.type) {
-      if (!tag)
-        tag = b_.CreateLoad(module_.ptr, b_.CreateConstGEP1_32(module_.i8, thrown, offsetof(code::Thrown, tag)));
-      llvm::BasicBlock* taken = new_block();
-      Value own = invariant_load(module_.ptr, context_address(plan_.context.tag(raw(clause.tag))));
-      b_.CreateCondBr(b_.CreateICmpEQ(tag, own), taken, next);
-      b_.SetInsertPoint(taken);
+      if (!tag) tag = thrown_tag(thrown);
+      require_tag(tag, clause.tag, next);
     }
     // What stands behind a clause for all is dead, and emitted all the same: the decoder takes its labels for reached.
     branch(clause, thrown);
     b_.SetInsertPoint(next);
     // `thrown` and `tag` reach every block but those that nothing reaches.
   }
-  if (handlers_.empty()) {
-    emit_libcall(code::Libcall::throw_on, {});
-    b_.CreateUnreachable();
-  } else {
-    b_.CreateBr(handlers_.back().clauses);
-  }
+  pass_on(innermost_clauses());
   Handler& handler = handlers_.emplace_back(clauses);
   for (const wasm::Catch<Label>& clause : catches)
     handler.known.push_back({clause.tag, !clause.type, clause.takes_ref, clause.target});
+  handling.handler = static_cast<uint32_t>(handlers_.size());
 }
 
 }  // namespace rotor::jit

@@ -33,6 +33,16 @@ class FunctionEmitter {
  public:
   using Value = llvm::Value*;
 
+  /// What a label has of the exceptions that its block catches.
+  struct Try {
+    uint32_t handler = 0;  ///< the place in handlers_, plus 1, while what the block catches is thrown in it
+    // Of a `try` (legacy exceptions), whose clauses come after its body:
+    llvm::BasicBlock* clauses = nullptr;  ///< where the clauses that come are tried; null: none can come
+    /// In the clause at hand: up to here no code of a guest has run, so that Activation::thrown is what it took.
+    llvm::Instruction* taken = nullptr;
+    llvm::Value* exception = nullptr;  ///< the reference to that, once the clause needs one
+  };
+
   struct Control {
     enum class Kind : uint8_t { function, block, loop, if_ } kind = Kind::block;
     wasm::BlockSignature type;
@@ -41,7 +51,7 @@ class FunctionEmitter {
     llvm::SmallVector<llvm::PHINode*, 2> phis;
     llvm::BasicBlock* else_block = nullptr;  ///< of an `if` whose second arm did not begin yet
     llvm::SmallVector<llvm::Value*, 2> else_params;
-    bool is_try = false;  ///< of a try_table
+    Try handling;
   };
 
   /// `inliner` may be null, and must outlive it.
@@ -78,6 +88,12 @@ class FunctionEmitter {
                  std::span<const wasm::Catch<Control>> catches);
   void throw_(wasm::TagIndex tag, const FuncType& type, std::span<const Value> args);
   void throw_ref(ValType ref_type, Value ref);
+  void try_(Control& control, const wasm::BlockSignature& type, std::span<const Value> params);
+  void catch_(Control& control, bool reachable, std::span<const Value> results, wasm::TagIndex tag,
+              const FuncType* type, std::span<Value> carried);
+  void delegate(Control& control, Control* handler, bool reachable, std::span<const Value> fallthrough,
+                std::span<Value> results);
+  void rethrow(Control& control) { rethrow(control.handling); }
   void call(wasm::FuncIndex func, const FuncType& type, std::span<const Value> args, std::span<Value> results);
   void call_indirect(wasm::TableIndex table, wasm::TypeIndex type_index, const FuncType& type, Value index,
                      std::span<const Value> args, std::span<Value> results);
@@ -121,6 +137,36 @@ class FunctionEmitter {
   void table_init(wasm::TableIndex table, wasm::ElemIndex segment, Value dst, Value src, Value size);
   void elem_drop(wasm::ElemIndex segment);
   void table_copy(wasm::TableIndex dst_table, wasm::TableIndex src_table, Value dst, Value src, Value size);
+
+  Value struct_new(wasm::TypeIndex type, const wasm::StructType& structure, std::span<const Value> fields);
+  Value struct_new_default(wasm::TypeIndex type, const wasm::StructType& structure);
+  Value struct_get(wasm::TypeIndex type, const wasm::StructType& structure, uint32_t field, bool is_signed,
+                   ValType ref_type, Value ref);
+  void struct_set(wasm::TypeIndex type, const wasm::StructType& structure, uint32_t field, ValType ref_type, Value ref,
+                  Value value);
+  Value array_new(wasm::TypeIndex type, const wasm::ArrayType& array, Value init, Value length);
+  Value array_new_default(wasm::TypeIndex type, const wasm::ArrayType& array, Value length);
+  Value array_new_fixed(wasm::TypeIndex type, const wasm::ArrayType& array, std::span<const Value> elements);
+  Value array_new_data(wasm::TypeIndex type, wasm::DataIndex segment, Value offset, Value length);
+  Value array_new_elem(wasm::TypeIndex type, wasm::ElemIndex segment, Value offset, Value length);
+  Value array_get(const wasm::ArrayType& array, bool is_signed, ValType ref_type, Value ref, Value index);
+  void array_set(const wasm::ArrayType& array, ValType ref_type, Value ref, Value index, Value value);
+  Value array_len(ValType ref_type, Value ref);
+  void array_fill(const wasm::ArrayType& array, ValType ref_type, Value ref, Value index, Value value, Value size);
+  void array_copy(const wasm::ArrayType& array, Value to, Value to_index, Value from, Value from_index, Value size);
+  void array_init_data(const wasm::ArrayType& array, wasm::DataIndex segment, Value ref, Value index, Value offset,
+                       Value size);
+  void array_init_elem(const wasm::ArrayType& array, wasm::ElemIndex segment, Value ref, Value index, Value offset,
+                       Value size);
+  Value ref_eq(Value a, Value b);
+  Value ref_i31(Value number);
+  Value i31_get(bool is_signed, ValType ref_type, Value ref);
+  Value ref_test(ValType from, ValType to, Value ref);
+  Value ref_cast(ValType from, ValType to, Value ref);
+  void br_on_cast(Control& target, ValType from, ValType to, std::span<const Value> args);
+  void br_on_cast_fail(Control& target, ValType from, ValType to, std::span<const Value> args);
+  Value any_convert_extern(Value ref);
+  Value extern_convert_any(Value ref);
 
   Value atomic_load(wasm::AtomicLoadOp op, const wasm::MemArg& mem, Value address);
   void atomic_store(wasm::AtomicStoreOp op, const wasm::MemArg& mem, Value address, Value value);
@@ -215,9 +261,10 @@ class FunctionEmitter {
     bool takes_ref;
     void* target;  ///< the emitter's Control
   };
-  /// A try_table whose body is being emitted.
+  /// A try_table or `try` whose body is being emitted.
   struct Handler {
     llvm::BasicBlock* clauses;  ///< finds the clause for Activation::thrown, or has it go on outwards
+    bool is_legacy = false;     ///< a `try`: its clauses are not known yet
     llvm::BasicBlock* pad =
         nullptr;  ///< where calls of the body go on that an exception leaves; made for the first one
     llvm::SmallVector<Clause, 2> known;
@@ -228,8 +275,23 @@ class FunctionEmitter {
   /// Begins a try_table: emits its clauses. `branch(clause, thrown)` emits the branch to a clause's label,
   /// with what it takes of the code::Thrown at that address.
   template <class Label, class Branch>
-  void begin_try(std::span<const wasm::Catch<Label>> catches, Branch branch);
-  void end_try() { handlers_.pop_back(); }
+  void begin_try(Try& handling, std::span<const wasm::Catch<Label>> catches, Branch branch);
+  void begin_legacy_try(Try& handling);
+  /// Ends the body of a `try` or one of its clauses, and begins a clause, for all exceptions if there is no `type`.
+  void begin_clause(Try& handling, wasm::TagIndex tag, const FuncType* type);
+  /// Begins the code of that clause, which has loaded what it takes.
+  void begin_clause_body(Try& handling);
+  /// Ends the body of a `try` whose exceptions go to the clauses of `handler`, or out of the function if it is null.
+  void delegate(Try& handling, const Try* handler);
+  /// Ends what catches exceptions, if anything does.
+  void end_try(Try& handling);
+  void rethrow(Try& handling);
+  /// Has what is thrown go on to these clauses; null: to the function's callers.
+  void pass_on(llvm::BasicBlock* clauses);
+  llvm::BasicBlock* innermost_clauses() const { return handlers_.empty() ? nullptr : handlers_.back().clauses; }
+  Value thrown_tag(Value thrown);
+  /// Goes on where the tag of what is thrown is `own`; branches to `next` where it is another.
+  void require_tag(Value tag, wasm::TagIndex own, llvm::BasicBlock* next);
   Value thrown_address();
   Value payload_of(Value thrown);
   llvm::SmallVector<Value, 4> taken_operands(Value thrown, const FuncType* type, bool takes_ref);
@@ -307,6 +369,32 @@ class FunctionEmitter {
   Value table_def(uint32_t table);
   Value table_slot(wasm::TableIndex table, Value index, TrapKind kind);
 
+  // Structures, arrays and casts (jit/emit/gc.cc).
+  Value heap_base();
+  /// Returns an address in the object that a reference is to.
+  Value object_address(Value ref, uint32_t offset);
+  /// Returns the type that a field or element has in memory.
+  llvm::Type* field_type(const wasm::FieldType& field);
+  Value load_field(const wasm::FieldType& field, bool is_signed, Value address);
+  void store_field(const wasm::FieldType& field, Value address, Value value);
+  bool is_function(const wasm::FieldType& field) const;
+  Value kept(const wasm::FieldType& field, Value value);
+  void check_not_null(ValType ref_type, Value ref, TrapKind kind);
+  Value type_number(wasm::TypeIndex type);
+  Value allocate_structure(wasm::TypeIndex type);
+  Value array_length(Value ref);
+  void trap_at_array(Value bad, ValType ref_type, Value ref);
+  /// Returns the address of an element; traps if it is not there.
+  Value element_address(const wasm::ArrayType& array, ValType ref_type, Value ref, Value index);
+  void keep_alive(Value ref);
+  void fill(const wasm::ArrayType& array, Value ref, Value index, Value value, Value size);
+  void check_elements(ValType ref_type, Value ref, Value index, Value size);
+  Value type_of_object(ValType from, Value ref);
+  Value is_abstract(ValType from, HeapType::Abstract to, Value ref);
+  Value is_defined(ValType from, wasm::TypeIndex to, Value ref);
+  Value is_function_type(Value actual, wasm::TypeIndex to, Value wanted);
+  Value matches(ValType from, ValType to, Value ref);
+
   // Numbers.
   Value divide(bool is_signed, Value a, Value b);
   Value remainder(bool is_signed, Value a, Value b);
@@ -339,7 +427,7 @@ class FunctionEmitter {
   llvm::Value* memory_base_ = nullptr;  ///< of memory 0, once loaded
   bool notes_writes_ = false;           ///< note_writes was called
   std::vector<llvm::AllocaInst*> locals_;
-  std::vector<Handler> handlers_;  ///< the try_tables around the current instruction, the innermost last
+  std::vector<Handler> handlers_;  ///< around the current instruction, the innermost last
   uint64_t offset_ = 0;
   llvm::DebugLoc location_;
   uint32_t defined_func_ = 0;

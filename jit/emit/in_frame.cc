@@ -135,8 +135,7 @@ void FrameEmitter::block(Control& control, const BlockSignature& type, std::span
 void FrameEmitter::try_table(Control& control, const BlockSignature& type, std::span<const Value> params,
                              std::span<const wasm::Catch<Control>> catches) {
   block(control, type, params);
-  control.is_try = true;
-  begin_try(catches, [&](const wasm::Catch<Control>& clause, llvm::Value* thrown) {
+  begin_try(control.handling, catches, [&](const wasm::Catch<Control>& clause, llvm::Value* thrown) {
     const size_t taken = clause.type ? clause.type->params.size() : 0;
     if (taken) copy(slot(clause.target->base), payload_of(thrown), taken, kSlotBytes);
     if (clause.takes_ref)
@@ -151,6 +150,28 @@ void FrameEmitter::throw_(wasm::TagIndex tag, const FuncType&, std::span<const V
     return br(*static_cast<Control*>(clause->target), clause->for_all ? std::span<const Value>() : args);
   copy(results_of(context_), slot(height_ - static_cast<uint32_t>(args.size())), args.size(), code::kResultStride);
   emit_throw(code::Libcall::throw_new, {int32(raw(tag))});
+}
+
+void FrameEmitter::try_(Control& control, const BlockSignature& type, std::span<const Value> params) {
+  block(control, type, params);
+  begin_legacy_try(control.handling);
+}
+
+void FrameEmitter::catch_(Control& control, bool reachable, std::span<const Value>, wasm::TagIndex tag,
+                          const FuncType* type, std::span<Value> carried) {
+  if (reachable) b_.CreateBr(target_of(control));
+  begin_clause(control.handling, tag, type);
+  if (!carried.empty()) {
+    copy(slot(control.base), payload_of(thrown_address()), carried.size(), kSlotBytes);
+    set_types(type->params, carried);
+  }
+  begin_clause_body(control.handling);
+}
+
+void FrameEmitter::delegate(Control& control, Control* handler, bool reachable, std::span<const Value> fallthrough,
+                            std::span<Value> results) {
+  FunctionEmitter::delegate(control.handling, handler ? &handler->handling : nullptr);
+  end(control, reachable, fallthrough, results);
 }
 
 void FrameEmitter::loop(Control& control, const BlockSignature& type, std::span<Value> params) {
@@ -183,7 +204,7 @@ void FrameEmitter::else_(Control& control, bool reachable, std::span<const Value
 
 void FrameEmitter::end(Control& control, bool reachable, std::span<const Value>, std::span<Value> results) {
   set_types(control.type.results(), results);
-  if (control.is_try) end_try();
+  end_try(control.handling);
   if (control.kind == Kind::loop) return;
   if (control.else_block) {  // an `if` without `else`: its parameters are its results
     if (reachable) b_.CreateBr(target_of(control));
@@ -218,7 +239,37 @@ void FrameEmitter::br_on_null(Control& target, ValType, Value ref, std::span<con
 }
 
 void FrameEmitter::br_on_non_null(Control& target, ValType, Value ref, std::span<const Value> args) {
-  branch_if(target, b_.CreateICmpNE(top(0, ref), int64(0)), height_ - static_cast<uint32_t>(args.size()), args.size());
+  branch_on(target, b_.CreateICmpNE(top(0, ref), int64(0)), args);
+}
+
+FrameEmitter::Value FrameEmitter::struct_new(wasm::TypeIndex type, const wasm::StructType& structure,
+                                             std::span<const Value> fields) {
+  llvm::Value* ref = allocate_structure(type);
+  const code::StructureLayout& layout = plan_.structures[raw(type)];
+  // One after another: they may be thousands.
+  const auto count = static_cast<uint32_t>(fields.size());
+  for (uint32_t i = 0; i < count; ++i)
+    store_field(structure.fields[i], object_address(ref, layout.offsets[i]), top(count - 1 - i, fields[i]));
+  return put(count, ref);
+}
+
+FrameEmitter::Value FrameEmitter::array_new_fixed(wasm::TypeIndex type, const wasm::ArrayType& array,
+                                                  std::span<const Value> elements) {
+  const auto count = static_cast<uint32_t>(elements.size());
+  llvm::Value* ref = FunctionEmitter::array_new_default(type, array, int32(count));
+  const uint32_t log2 = code::storage_log2(code::storage_of(plan_.module, array.element));
+  llvm::Value* first = object_address(ref, code::kArrayElementsAt);
+  if (count > kFewElements) {
+    repeat(count, [&](llvm::Value* i) {
+      llvm::Value* from = b_.CreateGEP(module_.i8, slot(height_ - count), b_.CreateMul(i, int64(kSlotBytes)));
+      llvm::Value* to = b_.CreateGEP(module_.i8, first, b_.CreateShl(i, log2));
+      store_field(array.element, to, b_.CreateLoad(elements[0].type, from));
+    });
+  } else {
+    for (uint32_t i = 0; i < count; ++i)
+      store_field(array.element, b_.CreateConstGEP1_32(module_.i8, first, i << log2), top(count - 1 - i, elements[i]));
+  }
+  return put(count, ref);
 }
 
 void FrameEmitter::br_table(Value index, std::span<Control* const> targets, std::span<const Value> args) {

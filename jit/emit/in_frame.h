@@ -31,7 +31,7 @@ class FrameEmitter : private FunctionEmitter {
     llvm::BasicBlock* else_block = nullptr;  ///< of an `if` whose second arm did not begin yet
     llvm::BasicBlock* edge = nullptr;        ///< where operands are moved from `edge_first` on the way to `target`
     uint32_t edge_first = 0;
-    bool is_try = false;  ///< of a try_table
+    Try handling;
   };
 
   explicit FrameEmitter(ModuleEmitter& module) : FunctionEmitter(module, nullptr) {}
@@ -60,6 +60,12 @@ class FrameEmitter : private FunctionEmitter {
                  std::span<const wasm::Catch<Control>> catches);
   void throw_(wasm::TagIndex tag, const FuncType& type, std::span<const Value> args);
   void throw_ref(ValType ref_type, Value ref) { FunctionEmitter::throw_ref(ref_type, top(0, ref)); }
+  void try_(Control& control, const wasm::BlockSignature& type, std::span<const Value> params);
+  void catch_(Control& control, bool reachable, std::span<const Value> results, wasm::TagIndex tag,
+              const FuncType* type, std::span<Value> carried);
+  void delegate(Control& control, Control* handler, bool reachable, std::span<const Value> fallthrough,
+                std::span<Value> results);
+  void rethrow(Control& control) { FunctionEmitter::rethrow(control.handling); }
   void call(wasm::FuncIndex func, const FuncType& type, std::span<const Value> args, std::span<Value> results);
   void call_indirect(wasm::TableIndex table, wasm::TypeIndex type_index, const FuncType& type, Value index,
                      std::span<const Value> args, std::span<Value> results);
@@ -136,6 +142,72 @@ class FrameEmitter : private FunctionEmitter {
     FunctionEmitter::table_copy(dst_table, src_table, top(2, dst), top(1, src), top(0, size));
   }
 
+  Value struct_new(wasm::TypeIndex type, const wasm::StructType& structure, std::span<const Value> fields);
+  Value struct_new_default(wasm::TypeIndex type, const wasm::StructType& structure) {
+    return put(0, FunctionEmitter::struct_new_default(type, structure));
+  }
+  Value struct_get(wasm::TypeIndex type, const wasm::StructType& structure, uint32_t field, bool is_signed,
+                   ValType ref_type, Value ref) {
+    return put(1, FunctionEmitter::struct_get(type, structure, field, is_signed, ref_type, top(0, ref)));
+  }
+  void struct_set(wasm::TypeIndex type, const wasm::StructType& structure, uint32_t field, ValType ref_type, Value ref,
+                  Value value) {
+    FunctionEmitter::struct_set(type, structure, field, ref_type, top(1, ref), top(0, value));
+  }
+  Value array_new(wasm::TypeIndex type, const wasm::ArrayType& array, Value init, Value length) {
+    return put(2, FunctionEmitter::array_new(type, array, top(1, init), top(0, length)));
+  }
+  Value array_new_default(wasm::TypeIndex type, const wasm::ArrayType& array, Value length) {
+    return put(1, FunctionEmitter::array_new_default(type, array, top(0, length)));
+  }
+  Value array_new_fixed(wasm::TypeIndex type, const wasm::ArrayType& array, std::span<const Value> elements);
+  Value array_new_data(wasm::TypeIndex type, wasm::DataIndex segment, Value offset, Value length) {
+    return put(2, FunctionEmitter::array_new_data(type, segment, top(1, offset), top(0, length)));
+  }
+  Value array_new_elem(wasm::TypeIndex type, wasm::ElemIndex segment, Value offset, Value length) {
+    return put(2, FunctionEmitter::array_new_elem(type, segment, top(1, offset), top(0, length)));
+  }
+  Value array_get(const wasm::ArrayType& array, bool is_signed, ValType ref_type, Value ref, Value index) {
+    return put(2, FunctionEmitter::array_get(array, is_signed, ref_type, top(1, ref), top(0, index)));
+  }
+  void array_set(const wasm::ArrayType& array, ValType ref_type, Value ref, Value index, Value value) {
+    FunctionEmitter::array_set(array, ref_type, top(2, ref), top(1, index), top(0, value));
+  }
+  Value array_len(ValType ref_type, Value ref) { return put(1, FunctionEmitter::array_len(ref_type, top(0, ref))); }
+  void array_fill(const wasm::ArrayType& array, ValType ref_type, Value ref, Value index, Value value, Value size) {
+    FunctionEmitter::array_fill(array, ref_type, top(3, ref), top(2, index), top(1, value), top(0, size));
+  }
+  void array_copy(const wasm::ArrayType& array, Value to, Value to_index, Value from, Value from_index, Value size) {
+    FunctionEmitter::array_copy(array, top(4, to), top(3, to_index), top(2, from), top(1, from_index), top(0, size));
+  }
+  void array_init_data(const wasm::ArrayType& array, wasm::DataIndex segment, Value ref, Value index, Value offset,
+                       Value size) {
+    FunctionEmitter::array_init_data(array, segment, top(3, ref), top(2, index), top(1, offset), top(0, size));
+  }
+  void array_init_elem(const wasm::ArrayType& array, wasm::ElemIndex segment, Value ref, Value index, Value offset,
+                       Value size) {
+    FunctionEmitter::array_init_elem(array, segment, top(3, ref), top(2, index), top(1, offset), top(0, size));
+  }
+  Value ref_eq(Value a, Value b) { return put(2, FunctionEmitter::ref_eq(top(1, a), top(0, b))); }
+  Value ref_i31(Value number) { return put(1, FunctionEmitter::ref_i31(top(0, number))); }
+  Value i31_get(bool is_signed, ValType ref_type, Value ref) {
+    return put(1, FunctionEmitter::i31_get(is_signed, ref_type, top(0, ref)));
+  }
+  Value ref_test(ValType from, ValType to, Value ref) {
+    return put(1, FunctionEmitter::ref_test(from, to, top(0, ref)));
+  }
+  Value ref_cast(ValType from, ValType to, Value ref) {
+    return put(1, FunctionEmitter::ref_cast(from, to, top(0, ref)));
+  }
+  void br_on_cast(Control& target, ValType from, ValType to, std::span<const Value> args) {
+    branch_on(target, matches(from, to, top(0, args.back())), args);
+  }
+  void br_on_cast_fail(Control& target, ValType from, ValType to, std::span<const Value> args) {
+    branch_on(target, b_.CreateNot(matches(from, to, top(0, args.back()))), args);
+  }
+  Value any_convert_extern(Value ref) { return put(1, FunctionEmitter::any_convert_extern(top(0, ref))); }
+  Value extern_convert_any(Value ref) { return put(1, FunctionEmitter::extern_convert_any(top(0, ref))); }
+
   Value atomic_load(wasm::AtomicLoadOp op, const wasm::MemArg& mem, Value address) {
     return put(1, FunctionEmitter::atomic_load(op, mem, top(0, address)));
   }
@@ -211,6 +283,10 @@ class FrameEmitter : private FunctionEmitter {
   /// Returns whether operands that begin at height `first` have to be moved.
   static bool moves(const Control& target, uint32_t first, size_t count) { return count != 0 && target.base != first; }
   void branch_if(Control& target, llvm::Value* condition, uint32_t first, size_t count);
+  /// Does so with the topmost operands.
+  void branch_on(Control& target, llvm::Value* condition, std::span<const Value> args) {
+    branch_if(target, condition, height_ - static_cast<uint32_t>(args.size()), args.size());
+  }
   void emit_return_from_slots();
 
   // Calls of many values. Arguments are packed by a loop to where registers are loaded from, and the stack words
@@ -221,6 +297,7 @@ class FrameEmitter : private FunctionEmitter {
     llvm::GlobalVariable* offsets;  ///< each parameter's offset in the area, as uint16_t
   };
   static constexpr uint32_t kSlotBytes = code::kResultStride;
+  static constexpr uint32_t kFewElements = 16;  ///< of an array, that are stored without a loop
   static constexpr uint32_t gprs_offset(const Packing& packing) {
     // Each value is copied with 16 bytes: the last one of a kind reaches behind its own.
     return packing.stack_words * 8 + 16;

@@ -6,6 +6,7 @@
 #include <unordered_map>
 
 #include "code/abi.h"
+#include "code/gc_layout.h"
 #include "code/run_page.h"
 #include "code/settings.h"
 #include "llvm/IR/DIBuilder.h"
@@ -38,6 +39,8 @@ struct ModulePlan {
   bool deterministic;                     ///< Config::deterministic
   bool locates_all = false;               ///< all code has the offset of its instruction, for people to read
   std::vector<code::MemoryCheck> checks;  ///< by index of the memory
+  /// By index of the type; of others than structures there is nothing to be known. Empty if the module has none.
+  std::vector<code::StructureLayout> structures;
 
   ModulePlan(const wasm::Module& m, const code::CodeSettings& settings, Calls how, bool instrument)
       : module(m),
@@ -48,7 +51,8 @@ struct ModulePlan {
         fast_selection(how == Calls::slots),
         interruptible(settings.interruptible),
         deterministic(settings.deterministic),
-        checks(code::memory_checks(m, settings.slab_memories)) {}
+        checks(code::memory_checks(m, settings.slab_memories)),
+        structures(code::structure_layouts(m)) {}
 };
 
 /// The name of the run page's symbol. Those of functions are described at function_of_symbol in jit/link.h.

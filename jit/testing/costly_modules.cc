@@ -228,6 +228,42 @@ std::vector<uint8_t> locals_across_a_call(uint32_t size) {
   return maker.make();
 }
 
+// Exceptions.
+
+/// Each call is a way to the clause, which reads all locals.
+std::vector<uint8_t> locals_of_a_try(uint32_t size) {
+  Maker maker;
+  uint32_t none = maker.type({}, {});
+  uint32_t nothing = maker.function(none, {}, {});
+  Bytes body{0x02, kNone, 0x1f, kNone, 1, 2, 0};
+  for (uint32_t i = 0; i < size; ++i) body << Bytes{0x41, 1} << local_set(i) << call(nothing);
+  body << Bytes{kEnd, kEnd};
+  for (uint32_t i = 0; i < size; ++i) body << local_get(i) << Bytes{0x24, 0};
+  maker.function(none, {{size, kI32}}, body);
+  return maker.make();
+}
+std::vector<uint8_t> tries_in_a_row(uint32_t size) {
+  return single(Bytes().repeat(size, {0x02, kNone, 0x1f, kNone, 1, 2, 0, 0x20, 0x00, 0x10, 0x00, kEnd, kEnd}));
+}
+std::vector<uint8_t> nested_tries(uint32_t size) {
+  return single(Bytes{0x02, kNone}.repeat(size, {0x1f, kNone, 1, 2, 0}).repeat(size, {0x20, 0x00, 0x10, 0x00, kEnd})
+                << Bytes{kEnd});
+}
+std::vector<uint8_t> legacy_tries_in_a_row(uint32_t size) {
+  return single(Bytes().repeat(size, {0x06, kNone, 0x20, 0x00, 0x10, 0x00, 0x19, 0x09, 0x00, kEnd}));
+}
+/// In each clause all exceptions of those around it are at hand.
+std::vector<uint8_t> nested_clauses(uint32_t size) {
+  Bytes body;
+  body.repeat(size, {0x06, kNone, 0x20, 0x00, 0x10, 0x00, 0x19});
+  for (uint32_t i = 0; i < size; ++i)
+    body << Bytes{0x20, 0x00, 0x04, kNone} << with_number({0x09}, i + 1) << Bytes{kEnd};
+  return single(body.repeat(size, {kEnd}));
+}
+std::vector<uint8_t> nested_delegates(uint32_t size) {
+  return single(Bytes().repeat(size, {0x06, kNone}).repeat(size, {0x20, 0x00, 0x10, 0x00, 0x18, 0x00}));
+}
+
 std::vector<uint8_t> inlined_locals(uint32_t size) {
   Maker maker;
   uint32_t type = maker.type({kI64}, {kI64});
@@ -396,6 +432,12 @@ std::span<const CostlyModule> costly_modules() {
       {"functions with locals", functions_with_locals, 250},
       {"loops with locals", loops_with_locals, 500},
       {"locals across a call", locals_across_a_call, 1000},
+      {"locals of a try", locals_of_a_try, 1600},
+      {"tries in a row", tries_in_a_row, 2000},
+      {"nested tries", nested_tries, 1000},
+      {"legacy tries in a row", legacy_tries_in_a_row, 2000},
+      {"nested clauses", nested_clauses, 1000},
+      {"nested delegates", nested_delegates, 2000},
       {"inlined locals", inlined_locals, 250},
       {"inlined bodies", inlined_bodies, 250},
       {"nested loops", nested_loops, 1000},

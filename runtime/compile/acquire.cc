@@ -32,6 +32,8 @@ Result<void> prepare(const EngineImpl& engine, std::span<const uint8_t> bytes, A
   auto copy = [&] { keep_copy(acquired, bytes); };
   ROTOR_TRY(CallGraph calls, validate_in_parallel(acquired.wasm, bytes, config, copy));
   acquired.uses_floats = std::ranges::any_of(calls.runs, &wasm::DirectCalls::uses_floats);
+  for (const wasm::DirectCalls& run : calls.runs)
+    acquired.uses_heap |= (run.used_features & wasm::feature_bit(wasm::Feature::gc)) != 0;
   acquired.code = CodeOnDemand{std::move(calls)};
   acquired.cpu_features = *code::cpu_features_named(config.cpu);
   acquired.has_stubs = true;
@@ -61,6 +63,7 @@ Result<void> compile_now(const EngineImpl& engine, std::span<const uint8_t> byte
   if (thrown) return std::unexpected(std::move(*thrown));
   acquired.cpu_features = std::move(compiled.cpu_features);
   acquired.uses_floats = compiled.uses_floats;
+  acquired.uses_heap = compiled.uses_heap;
   acquired.stats = compiled.stats;
   acquired.region = compiled.region;
   acquired.has_stubs = engine.settings.tiered;
@@ -80,22 +83,12 @@ Result<Acquired> without_bodies(const EngineImpl& engine, StoredCode stored) {
   return acquired;
 }
 
-/// Refuses a module that is valid, but uses what can only be validated so far. Errors: those of validation as well.
-Result<void> check_compilable(const wasm::Module& module, std::span<const uint8_t> bytes, const Config& config) {
-  if (!config.features.gc) return {};
-  const uint32_t used = module.used_features | wasm::features_of_bodies(module, bytes, config.features);
-  if (!(used & wasm::feature_bit(wasm::Feature::gc))) return {};
-  ROTOR_CHECK(wasm::validate_bodies(module, bytes, config.features));
-  return fail(ErrorKind::unsupported, "unsupported feature: gc");
-}
-
 }  // namespace
 
 Result<Acquired> acquire_anew(const EngineImpl& engine, std::span<const uint8_t> bytes) {
   const Config& config = engine.config;
   Acquired acquired;
   ROTOR_TRY(acquired.wasm, wasm::decode_module(bytes, {.features = config.features, .bodies_elsewhere = false}));
-  ROTOR_CHECK(check_compilable(acquired.wasm, bytes, config));
   acquired.interruptible = config.interruptible;
   acquired.slab_memories = config.slab_memories;
   if (config.mode == CompileMode::lazy)
@@ -135,6 +128,7 @@ Result<Acquired> acquire_stored(const EngineImpl& engine, StoredCode stored, boo
   acquired.interruptible = code.flags & code::CodeFile::kInterruptible;
   acquired.slab_memories = code.flags & code::CodeFile::kSlabMemories;
   acquired.uses_floats = code.flags & code::CodeFile::kUsesFloats;
+  acquired.uses_heap = code.flags & code::CodeFile::kUsesHeap;
   if (acquired.has_stubs) fits &= code.text.size() >= code::Stubs::stub(defined);
   if (!fits) return fail(ErrorKind::corrupt, stored.name + ": its code is not of its module");
   acquired.cpu_features = code.cpu_features;

@@ -44,6 +44,7 @@ struct Acquired {
   bool interruptible = false;               ///< the Config::interruptible that the code was compiled with
   bool slab_memories = false;               ///< likewise of Config::slab_memories
   bool uses_floats = true;                  ///< wasm::BodyDecoder::uses_floats of the bodies
+  bool uses_heap = false;                   ///< bodies have instructions of garbage collection
   std::vector<std::string> cpu_features;    ///< that the code needs
   code::RegionLayout region;
   std::variant<CodeOnDemand, code::CodeImage, StoredCode> code;

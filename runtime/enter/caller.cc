@@ -165,6 +165,8 @@ Result<bool> Caller::wait(const std::function<void()>& block, const std::functio
   return !must_stop();
 }
 
-Value Caller::value_from_slot(ValType type, Slot slot) const { return runtime::value_of_slot(type, slot); }
+Value Caller::value_from_slot(ValType type, Slot slot) const {
+  return runtime::value_of_slot(type, slot, instance_ ? instance_->group.get() : nullptr);
+}
 
 }  // namespace rotor

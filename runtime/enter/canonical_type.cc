@@ -18,8 +18,56 @@ bool in_xmm(ValType type) { return type == ValType::f32 || type == ValType::f64 
 
 static_assert(CallRegs::kGprs == code::ArgumentPlaces::kGprs && CallRegs::kXmms == code::ArgumentPlaces::kXmms);
 
-CanonicalType::CanonicalType(const EngineImpl& owner, uint64_t type_name, FuncType func_type)
-    : engine(&owner), name(type_name), type(std::move(func_type)) {
+CanonicalType::CanonicalType(const EngineImpl& owner, uint64_t type_name, TypeDefinition definition,
+                             const CanonicalType* super, uint32_t gc_number)
+    : engine(&owner),
+      name(type_name),
+      kind(definition.kind()),
+      is_final(definition.is_final),
+      supertype(super),
+      depth(super ? super->depth + 1 : 0),
+      number(gc_number) {
+  for (const CanonicalType* above = this; above; above = above->supertype)
+    if (above->depth < std::size(supertypes)) supertypes[above->depth] = above->id();
+  if (kind == HeapType::Kind::func)
+    set_function(std::get<FuncType>(std::move(definition.composite)));
+  else
+    set_object(std::move(definition.composite));
+}
+
+void CanonicalType::set_object(wasm::CompositeType composite) {
+  gc = std::move(composite);
+  auto storage_of = [](const wasm::FieldType& field) {
+    using enum HeapType::Abstract;
+    return code::storage_of(field, field.type.is_any_ref() ? any : field.type.is_func_ref() ? func : extern_);
+  };
+  if (const auto* structure = std::get_if<wasm::StructType>(&gc)) {
+    for (const wasm::FieldType& field : structure->fields) storage.push_back(storage_of(field));
+    layout = code::StructureLayout(storage);
+  } else {
+    storage.push_back(storage_of(std::get<wasm::ArrayType>(gc).element));
+  }
+}
+
+memory::HeapShape CanonicalType::heap_shape() const {
+  memory::HeapShape shape;
+  if (kind == HeapType::Kind::array) {
+    shape.kind = memory::HeapShape::Kind::array;
+    shape.bytes = uint32_t{1} << code::storage_log2(storage[0]);
+    shape.reference_elements = storage[0] == code::Storage::reference;
+    shape.foreign_elements = storage[0] == code::Storage::foreign;
+    return shape;
+  }
+  shape.bytes = layout.bytes;
+  for (size_t i = 0; i < storage.size(); ++i) {
+    if (storage[i] == code::Storage::reference) shape.reference_offsets.push_back(layout.offsets[i]);
+    if (storage[i] == code::Storage::foreign) shape.foreign_offsets.push_back(layout.offsets[i]);
+  }
+  return shape;
+}
+
+void CanonicalType::set_function(FuncType func_type) {
+  type = std::move(func_type);
   using Kind = code::ArgumentPlaces::Place::Kind;
   code::ArgumentPlaces places;
   bool vectors = false;
@@ -31,7 +79,7 @@ CanonicalType::CanonicalType(const EngineImpl& owner, uint64_t type_name, FuncTy
     vectors |= place.kind == Kind::xmm && param == ValType::v128;
     append_places(params, param, word);
     has_ref_params |= param.is_ref();
-    has_exn |= param.is_exn_ref();
+    has_owned |= param.is_exn_ref() || param.is_any_ref();
   }
   stack_words = places.stack_words();
   shape = entry_shape(stack_words, vectors);
@@ -47,7 +95,7 @@ CanonicalType::CanonicalType(const EngineImpl& owner, uint64_t type_name, FuncTy
     }
     append_places(results, result, word);
     has_ref_results |= result.is_ref();
-    has_exn |= result.is_exn_ref();
+    has_owned |= result.is_exn_ref() || result.is_any_ref();
   }
 }
 

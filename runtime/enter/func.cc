@@ -32,12 +32,24 @@ struct ExceptionHold {
   ExceptionObject& object;
 };
 
+/// Returns the reference to the object that a slot refers to; 0 if it refers to none.
+uint64_t object_of_slot(ValType type, uint64_t slot, LinkGroup* group) {
+  if (!slot || !group || !(type.is_any_ref() || type.is_extern_ref())) return 0;
+  GcHeap* heap = group->gc_heap();
+  if (!heap) return 0;
+  const uint64_t object = type.is_any_ref() ? slot : heap->internal(slot);
+  return object % 8 == 0 ? object : 0;
+}
+
 }  // namespace
 
-Value value_of_slot(ValType type, uint64_t slot) {
+Value value_of_slot(ValType type, uint64_t slot, LinkGroup* group) {
   if (type.is_exn_ref() && slot)
     return detail::Access::held(type, slot, std::make_shared<ExceptionHold>(*ExceptionObject::of(slot)));
   if (type.is_func_ref() && slot) return Value(func_of_ref(reinterpret_cast<const code::FuncRef*>(slot)));
+  if (uint64_t object = object_of_slot(type, slot, group))
+    return detail::Access::held(
+        type, slot, std::make_shared<ObjectHold>(group->shared_from_this(), static_cast<memory::HeapRef>(object)));
   return Value::from_bits(type, slot);
 }
 
@@ -45,38 +57,78 @@ bool is_of_kind(ValType type, ValType wanted) {
   if (wanted.is_func_ref()) return type.is_func_ref();
   if (wanted.is_extern_ref()) return type.is_extern_ref();
   if (wanted.is_exn_ref()) return type.is_exn_ref();
+  if (wanted.is_any_ref()) return type.is_any_ref();
   return type == wanted;
 }
 
-bool slot_fits(uint64_t slot, ValType wanted, const EngineImpl* engine) {
+namespace {
+
+/// Returns the type of what a slot that is not null refers to. Errors: invalid_argument (nothing of the heap's).
+Result<HeapType> heap_type_of(uint64_t slot, ValType type, LinkGroup* group) {
+  using enum HeapType::Abstract;
+  if (type.is_func_ref()) return CanonicalType::of(reinterpret_cast<const code::FuncRef*>(slot)->type).heap_type();
+  if (!type.is_any_ref()) return HeapType(type.is_exn_ref() ? exn : extern_);
+  if (slot & 1) return HeapType(i31);
+  GcHeap* heap = group ? group->gc_heap() : nullptr;
+  if (slot % 8 != 0) return HeapType(any);
+  if (!heap || !heap->has(slot)) return fail(ErrorKind::invalid_argument, "a reference to no object of the instance's");
+  if (heap->type_number(slot) == code::kBoxType) return HeapType(any);
+  return heap->type_of(slot).heap_type();
+}
+
+}  // namespace
+
+bool slot_fits(uint64_t slot, ValType wanted, const EngineImpl* engine, LinkGroup* group) {
   if (!wanted.is_ref()) return true;
   if (!slot) return wanted.nullable();
-  if (!wanted.is_concrete_ref()) return true;
-  const CanonicalType& actual = CanonicalType::of(reinterpret_cast<const code::FuncRef*>(slot)->type);
+  const Result<HeapType> actual = heap_type_of(slot, wanted, group);
+  if (!actual) return false;
+  if (!actual->is_concrete() || !wanted.is_concrete_ref())
+    return TypeRegistry::matches_abstract(*actual, wanted.heap());
   // In another engine the same name is another type.
-  return actual.engine == engine && actual.name == wanted.heap().type_name();
+  if (wanted.is_func_ref() && CanonicalType::of(reinterpret_cast<const code::FuncRef*>(slot)->type).engine != engine)
+    return false;
+  return engine->types.matches(*actual, wanted.heap());
 }
 
 std::string slot_type_text(uint64_t slot, ValType wanted) {
   if (!slot) return "null";
+  if (wanted.is_any_ref()) return "a reference to something else";
   if (!wanted.is_func_ref()) return "no exception of the instance's";
   return "a function of type " + to_string(CanonicalType::of(reinterpret_cast<const code::FuncRef*>(slot)->type).type);
 }
 
-Result<void> check_slot(const CanonicalType& type, ValType wanted, uint64_t slot, std::string_view what, size_t index) {
-  if (slot_fits(slot, wanted, type.engine)) return {};
+Result<void> check_slot(const CanonicalType& type, ValType wanted, uint64_t slot, LinkGroup& group,
+                        std::string_view what, size_t index) {
+  if (slot_fits(slot, wanted, type.engine, &group)) return {};
   return fail(ErrorKind::type_mismatch, fmt::format("{} {} is {} for a function of type {}", what, index,
                                                     slot_type_text(slot, wanted), to_string(type.type)));
 }
 
-Result<uint64_t> slot_of_exception(const Value& value, LinkGroup& group) {
+Result<uint64_t> slot_of_owned(const Value& value, LinkGroup& group) {
   if (value.is_null()) return 0;
-  auto* hold = static_cast<ExceptionHold*>(detail::Access::hold(value).get());
-  // Bits alone are no exception: only what a guest made has a hold.
-  if (!hold) return fail(ErrorKind::type_mismatch, "a reference to no exception");
-  if (!hold->group->alive()) return fail(ErrorKind::stale_handle, "the exception's instance is gone");
-  ROTOR_CHECK(LinkGroup::merge(group, *hold->group));
+  const void* token = detail::Access::hold(value).get();
+  if (value.type().is_exn_ref()) {
+    auto* hold = static_cast<const ExceptionHold*>(token);
+    // Bits alone are no exception: only what a guest made has a hold.
+    if (!hold) return fail(ErrorKind::type_mismatch, "a reference to no exception");
+    if (!hold->group->alive()) return fail(ErrorKind::stale_handle, "the exception's instance is gone");
+    ROTOR_CHECK(LinkGroup::merge(group, *hold->group));
+    return value.bits();
+  }
+  if (const auto* hold = static_cast<const ObjectHold*>(token)) {
+    if (!hold->group->alive()) return fail(ErrorKind::stale_handle, "the object's instance is gone");
+    ROTOR_CHECK(LinkGroup::merge(group, *hold->group));
+    return value.bits();
+  }
+  if (names_object(value)) return fail(ErrorKind::type_mismatch, "a reference to no object");
   return value.bits();
+}
+
+bool names_object(const Value& value) {
+  if (!value.type().is_any_ref() || value.is_null() || detail::Access::hold(value)) return false;
+  // An i31, or what is the host's own, needs no hold.
+  return (value.bits() & 3) == 0 || value.bits() > UINT32_MAX;
 }
 
 Result<std::vector<Slot>> slots_of_values(const CanonicalType& type, std::span<const Value> values, LinkGroup& group,
@@ -102,10 +154,10 @@ Result<std::vector<Slot>> slots_of_values(const CanonicalType& type, std::span<c
       LinkGroup* other = group_of(values[i].func());
       if (!other) return gone();
       ROTOR_CHECK(LinkGroup::merge(group, *other));
-    } else if (wanted.is_exn_ref()) {
-      ROTOR_TRY(slots[slot], slot_of_exception(values[i], group));
+    } else if (wanted.is_ref()) {
+      ROTOR_TRY(slots[slot], slot_of_owned(values[i], group));
     }
-    ROTOR_CHECK(check_slot(type, wanted, slots[slot], what, i));
+    ROTOR_CHECK(check_slot(type, wanted, slots[slot], group, what, i));
     ++slot;
   }
   return slots;
@@ -122,7 +174,7 @@ Result<void> admit_references(const CanonicalType& type, std::span<const ValType
     }
     if (types[i].is_exn_ref() && slot && !group.exceptions().has(slot))
       return fail(ErrorKind::type_mismatch, fmt::format("{} {} is no exception of the instance's", what, i));
-    ROTOR_CHECK(check_slot(type, types[i], slot, what, i));
+    ROTOR_CHECK(check_slot(type, types[i], slot, group, what, i));
   }
   return {};
 }
@@ -139,6 +191,41 @@ using runtime::LinkGroup;
 
 Value::Value(const Func& func) : type_(ValType::funcref), token_(func.handle_.token) {
   std::memcpy(bits_, &func.handle_.object, sizeof func.handle_.object);
+}
+
+Value Value::of_i31(int32_t number) {
+  return from_bits(ValType::ref(HeapType::Abstract::i31, /*nullable=*/false), static_cast<uint32_t>(number) << 1 | 1);
+}
+
+Value Value::of_host(ExternRef ref) {
+  // What a guest would make of it.
+  return from_bits(ValType::ref(HeapType::Abstract::any, /*nullable=*/true), ref.bits ? ref.bits << 2 | 2 : 0);
+}
+
+std::optional<ExternRef> Value::host_ref() const {
+  if (!type_.is_any_ref() || is_null() || is_i31()) return std::nullopt;
+  if ((bits() & 3) == 2) return ExternRef{bits() >> 2};
+  const auto* hold = static_cast<const runtime::ObjectHold*>(token_.get());
+  if (!hold) return std::nullopt;
+  auto inside = GroupEntry::enter(hold->group.get());
+  if (!inside || hold->group->gc_heap()->type_number(hold->ref) != code::kBoxType) return std::nullopt;
+  uint64_t host_bits;
+  std::memcpy(&host_bits, hold->group->gc_heap()->bytes(hold->ref) + memory::kHeapHeaderBytes, sizeof host_bits);
+  return ExternRef{host_bits};
+}
+
+Result<HeapType> Value::dynamic_type() const {
+  if (!type_.is_ref() || is_null()) return fail(ErrorKind::invalid_argument, "no reference to something");
+  if (type_.is_func_ref()) {
+    const Func function = func();
+    if (!function.alive()) return runtime::gone();
+    return CanonicalType::of(runtime::func_ref_of(function)->type).heap_type();
+  }
+  LinkGroup* group = nullptr;
+  if (const auto* hold = static_cast<const runtime::ObjectHold*>(token_.get()); hold && type_.is_any_ref())
+    group = hold->group.get();
+  ROTOR_TRY(GroupEntry inside, GroupEntry::enter(group));
+  return runtime::heap_type_of(bits(), type_, group);
 }
 
 Func Value::func() const {
@@ -168,7 +255,7 @@ Result<void> Func::call_raw(Slot* slots) const {
   if (!group->enter_quickly(runtime::t_thread)) ROTOR_CHECK(group->enter());
   const code::FuncRef& ref = *runtime::func_ref_of(handle_);
   const CanonicalType& type = CanonicalType::of(ref.type);
-  if (type.has_exn) [[unlikely]] {
+  if (type.has_owned) [[unlikely]] {
     group->leave_call(runtime::t_thread);
     // As bits, what it returns would be nobody's.
     return fail(
@@ -201,7 +288,7 @@ Result<std::vector<Value>> Func::call(std::span<const Value> args) const {
       results.emplace_back(detail::load_slots<V128>(&slots[slot]));
       slot += 2;
     } else {
-      results.push_back(runtime::value_of_slot(result, slots[slot++]));
+      results.push_back(runtime::value_of_slot(result, slots[slot++], group));
     }
   }
   return results;

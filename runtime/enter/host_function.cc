@@ -68,12 +68,13 @@ Result<void> run_host(HostImport& import, Slot* slots) {
   }
 }
 
-/// Keeps the exceptions among the arguments while the host's function runs: where there are many, the slots are not on
-/// the stack.
-[[gnu::noinline, gnu::cold]] std::vector<Value> hold_exceptions(const CanonicalType& type, const Slot* slots) {
+/// Keeps the exceptions and objects among the arguments while the host's function runs: where there are many, the slots
+/// are not on the stack.
+[[gnu::noinline, gnu::cold]] std::vector<Value> hold_owned(const CanonicalType& type, const Slot* slots,
+                                                           LinkGroup& group) {
   std::vector<Value> held;
   for (ValType param : type.type.params) {
-    if (param.is_exn_ref()) held.push_back(value_of_slot(param, *slots));
+    if (param.is_exn_ref() || param.is_any_ref()) held.push_back(value_of_slot(param, *slots, &group));
     slots += param == ValType::v128 ? 2 : 1;
   }
   return held;
@@ -93,8 +94,8 @@ Result<void> call_host(HostImport& import, CallRegs& regs, const uint64_t* stack
     slots[i] = place.is32 ? static_cast<uint32_t>(word) : word;
   }
   std::vector<Value> held;
-  if (type.has_exn) [[unlikely]]
-    held = hold_exceptions(type, slots);
+  if (type.has_owned) [[unlikely]]
+    held = hold_owned(type, slots, *import.instance->group);
   ROTOR_CHECK(run_host(import, slots));
   if (type.has_ref_results)
     ROTOR_CHECK(admit_references(type, type.type.results, *import.instance->group, slots, "a host function's result"));

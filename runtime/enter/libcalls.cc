@@ -10,6 +10,7 @@
 #include "code/run_page.h"
 #include "code/stubs.h"
 #include "runtime/enter/entry.h"
+#include "runtime/enter/gc_libcalls.h"
 #include "runtime/enter/unwind.h"
 #include "runtime/store/instance.h"
 
@@ -110,7 +111,7 @@ int32_t table_copy(code::Context* context, uint32_t dst_table, uint32_t src_tabl
   return kOk;
 }
 
-void elem_drop(code::Context* context, uint32_t segment) { instance_of(context).dropped_elements[segment] = true; }
+void elem_drop(code::Context* context, uint32_t segment) { instance_of(context).drop_elements(segment); }
 
 // Compiled code has checked bounds, alignment and, for waits, that the memory is shared.
 
@@ -156,6 +157,19 @@ constexpr auto& throw_new = rotor_throw_new;
 constexpr auto& throw_ref = rotor_throw_ref;
 constexpr auto& throw_on = rotor_throw_on;
 using runtime::take_exception;
+
+using runtime::any_convert_extern;
+using runtime::extern_convert_any;
+using runtime::gc_copy;
+using runtime::gc_fill;
+using runtime::gc_function_number;
+using runtime::gc_init_data;
+using runtime::gc_init_elem;
+using runtime::gc_is_subtype;
+using runtime::gc_new;
+using runtime::gc_new_array;
+using runtime::gc_new_data;
+using runtime::gc_new_elem;
 
 void tier_up(code::Context* context, uint32_t defined_func) {
   instance_of(context).module_impl().tier_up(defined_func);

@@ -26,6 +26,11 @@ const char* to_string(TrapKind kind) {
     case TrapKind::null_reference: return "null reference";
     case TrapKind::null_function_reference: return "null function reference";
     case TrapKind::null_exception_reference: return "null exception reference";
+    case TrapKind::null_structure_reference: return "null structure reference";
+    case TrapKind::null_array_reference: return "null array reference";
+    case TrapKind::null_i31_reference: return "null i31 reference";
+    case TrapKind::out_of_bounds_array: return "out of bounds array access";
+    case TrapKind::cast_failure: return "cast failure";
     case TrapKind::unaligned_atomic: return "unaligned atomic";
     case TrapKind::expected_shared_memory: return "expected shared memory";
     case TrapKind::stack_overflow: return "call stack exhausted";

@@ -23,7 +23,7 @@ InstanceImpl& instance_of(code::Context* context) { return *static_cast<Instance
 const TagImpl& tag_of(const code::Thrown& thrown) { return *static_cast<const TagImpl*>(thrown.tag); }
 
 /// Returns the error by which an exception reaches the host.
-Error exception_error(const code::Thrown& thrown) {
+Error exception_error(const code::Thrown& thrown, LinkGroup& group) {
   const TagImpl& tag = tag_of(thrown);
   std::vector<Value> values;
   const uint64_t* word = thrown.payload;
@@ -32,7 +32,7 @@ Error exception_error(const code::Thrown& thrown) {
       values.emplace_back(detail::load_slots<V128>(word));
     } else {
       const bool is32 = type == ValType::i32 || type == ValType::f32;
-      values.push_back(value_of_slot(type, is32 ? static_cast<uint32_t>(*word) : *word));
+      values.push_back(value_of_slot(type, is32 ? static_cast<uint32_t>(*word) : *word, &group));
     }
     word += code::kResultStride / sizeof(uint64_t);
   }
@@ -107,7 +107,7 @@ void unwind(const code::Thrown& thrown, UnwindRegs& regs, uintptr_t frame) {
   EntryRecord& record = *t_thread.top;
   if (Walk(record, regs, frame).find_pad()) [[likely]]
     return;
-  record.host_error = exception_error(thrown);
+  record.host_error = exception_error(thrown, *record.group);
   leave(record, regs, frame);
 }
 

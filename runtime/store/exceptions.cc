@@ -65,18 +65,32 @@ void ExceptionHeap::Marker::word(uint64_t bits) {
 }
 
 void ExceptionHeap::collect(const std::function<void(Marker&)>& mark_roots) {
+  mark(mark_roots);
+  drain([](ExceptionObject&) {});
+  sweep();
+}
+
+void ExceptionHeap::mark(const std::function<void(Marker&)>& mark_roots) {
   sort();
   Marker marker(*this);
   mark_roots(marker);
   for (ExceptionObject* object : objects_)
     if (object->holds.load(std::memory_order_acquire)) marker.word(object->bits());
   for (uint64_t bits : host_payload) marker.word(bits);
+}
+
+void ExceptionHeap::drain(const std::function<void(ExceptionObject&)>& visit) {
+  Marker marker(*this);
   while (!pending_.empty()) {
     ExceptionObject* object = pending_.back();
     pending_.pop_back();
+    visit(*object);
     // Whatever type a value has, it may be taken for a reference: at worst it keeps one.
     for (uint32_t i = 0; i < object->words; ++i) marker.word(object->payload()[i]);
   }
+}
+
+void ExceptionHeap::sweep() {
   std::erase_if(objects_, [&](ExceptionObject* object) {
     if (std::exchange(object->marked, false)) return false;
     free(object);

@@ -58,8 +58,14 @@ class ExceptionHeap {
   ExceptionObject* add(std::shared_ptr<const TagImpl> tag, LinkGroup* group, const uint64_t* payload);
   /// Returns whether the bits are those of an exception that is there.
   bool has(uint64_t bits);
-  /// Frees all that `mark_roots` does not lead to and the host does not hold.
+  /// Frees all that `mark_roots` does not lead to and the host does not hold: the following three, one after another.
   void collect(const std::function<void(Marker&)>& mark_roots);
+  /// Marks what `mark_roots` leads to and the host holds.
+  void mark(const std::function<void(Marker&)>& mark_roots);
+  /// Marks what marked exceptions carry, and calls `visit` with each of them, once.
+  void drain(const std::function<void(ExceptionObject&)>& visit);
+  /// Frees all that is not marked.
+  void sweep();
   /// Takes over the exceptions of another heap.
   void absorb(ExceptionHeap& other);
   /// Calls `visit` with each exception, referred to or not.

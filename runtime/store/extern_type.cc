@@ -51,7 +51,7 @@ std::string import_text(const ImportInfo& import) {
 
 ValType engine_type(ValType type, EngineTypes types) {
   if (!type.is_concrete_ref()) return type;
-  return ValType::ref(HeapType::named(types[type.heap().type_index()]->name), type.nullable());
+  return ValType::ref(types[type.heap().type_index()]->heap_type(), type.nullable());
 }
 
 TableType engine_type(TableType type, EngineTypes types) {
@@ -94,7 +94,7 @@ bool limits_match(const SizeLimits& found, const SizeLimits& wanted) {
 
 }  // namespace
 
-bool matches(const ExternType& found, const ExternType& wanted) {
+bool matches(const TypeRegistry& types, const ExternType& found, const ExternType& wanted) {
   if (found.index() != wanted.index()) return false;
   if (auto* table = std::get_if<TableType>(&found)) {
     auto& want = std::get<TableType>(wanted);
@@ -109,7 +109,7 @@ bool matches(const ExternType& found, const ExternType& wanted) {
     auto& want = std::get<GlobalType>(wanted);
     // A mutable global must have the same type on both sides.
     if (global->is_mutable || want.is_mutable) return *global == want;
-    return wasm::matches(global->value, want.value);
+    return types.matches(global->value, want.value);
   }
   return found == wanted;
 }

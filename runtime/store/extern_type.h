@@ -7,6 +7,7 @@
 
 #include "rotor/module.h"
 #include "runtime/enter/canonical_type.h"
+#include "runtime/store/type_registry.h"
 #include "wasm/module.h"
 
 namespace rotor::runtime {
@@ -25,7 +26,7 @@ ExternType extern_type_of(const wasm::Import& import, EngineTypes types);
 
 /// Returns whether a definition of type `found` may be imported as `wanted`. For memories and tables, `found` has the
 /// current size as its minimum.
-bool matches(const ExternType& found, const ExternType& wanted);
+bool matches(const TypeRegistry& types, const ExternType& found, const ExternType& wanted);
 
 /// Returns "module.name", as messages have it.
 std::string import_text(const ImportInfo& import);

@@ -45,7 +45,7 @@ Result<Value> Global::get() const {
   ValType type = impl->type().value;
   if (type == ValType::v128) return Value(std::bit_cast<V128>(*impl->cell()));
   uint64_t bits = impl->cell()->bits[0];
-  return runtime::value_of_slot(type, is32(type) ? static_cast<uint32_t>(bits) : bits);
+  return runtime::value_of_slot(type, is32(type) ? static_cast<uint32_t>(bits) : bits, group.get());
 }
 
 Result<void> Global::set(const Value& value) const {

@@ -11,6 +11,7 @@
 #include "rotor/printable.h"
 #include "runtime/access.h"
 #include "runtime/enter/func.h"
+#include "runtime/store/const_eval.h"
 #include "runtime/store/extern_type.h"
 #include "wasm/const_expr.h"
 
@@ -60,6 +61,53 @@ uint64_t InstanceImpl::exception_places() const {
   return places;
 }
 
+Result<void> InstanceImpl::use_heap(GcHeap& heap) {
+  ROTOR_CHECK(heap.define(module_impl().types()));
+  context->heap = heap.base();
+  return {};
+}
+
+void InstanceImpl::add_roots(GcHeap& heap, memory::ExactRoots& roots) const {
+  // While it is instantiated, not all of it is there.
+  for (const ModuleImpl::ObjectGlobal& global : module_impl().object_globals())
+    if (const code::GlobalCell* cell = global_cell(global.index)) heap.add_root(roots, global.type, cell->bits[0]);
+  for (const auto& table : tables) {
+    if (!table || !(table->element().is_any_ref() || table->element().is_extern_ref())) continue;
+    for (uint64_t i = 0; i < table->size(); ++i) heap.add_root(roots, table->element(), *table->slots(i));
+  }
+  for (uint32_t i = 0; i < evaluated_elements.size(); ++i) {
+    const ValType type = engine_type(module_impl().wasm().elements[i].type, module_impl().types());
+    for (uint64_t word : evaluated_elements[i]) heap.add_root(roots, type, word);
+  }
+}
+
+uint64_t InstanceImpl::element(uint32_t segment, uint64_t index) const {
+  const wasm::ElementSegment& elements = module_impl().wasm().elements[segment];
+  if (!elements.funcs.empty()) return reinterpret_cast<uint64_t>(func_ref(raw(elements.funcs[index])));
+  if (segment < evaluated_elements.size() && !evaluated_elements[segment].empty())
+    return evaluated_elements[segment][index];
+  // References and immutable globals do not change: evaluating an element late gives what it gave at instantiation.
+  return evaluate(elements.exprs[index]);
+}
+
+void InstanceImpl::drop_elements(uint32_t segment) {
+  dropped_elements[segment] = true;
+  if (segment < evaluated_elements.size()) evaluated_elements[segment] = {};
+}
+
+Result<void> InstanceImpl::evaluate_elements(uint32_t segment) {
+  const wasm::ElementSegment& elements = module_impl().wasm().elements[segment];
+  if (std::ranges::none_of(elements.exprs, needs_heap)) return {};
+  evaluated_elements.resize(module_impl().wasm().elements.size());
+  std::vector<uint64_t>& words = evaluated_elements[segment];
+  words.reserve(elements.exprs.size());
+  for (const wasm::ConstExpr& expr : elements.exprs) {
+    ROTOR_TRY(const code::GlobalCell cell, initial_value(expr));
+    words.push_back(cell.bits[0]);
+  }
+  return {};
+}
+
 InstanceImpl::~InstanceImpl() {
   release_memories();
   std::free(context);
@@ -70,6 +118,8 @@ void InstanceImpl::retire() {
   tables.clear();
   tags.clear();
   globals.clear();
+  evaluated_elements.clear();
+  context->heap = nullptr;
   options = {};
   // What results of more values were passed through is the guest's.
   std::memset(context->results, 0, module_impl().result_words() * sizeof(uint64_t));
@@ -196,6 +246,19 @@ InstanceUsage InstanceImpl::usage() const {
   usage.table_elements = budget->table_elements.used();
   usage.table_elements_limit = budget->table_elements.limit();
   usage.denied_table_growths = budget->table_elements.denied();
+  // What another thread runs may collect.
+  const Result<GroupEntry> inside = GroupEntry::enter(context->heap ? group.get() : nullptr);
+  if (const GcHeap* heap = inside && context->heap ? group->gc_heap() : nullptr) {
+    const memory::HeapCounters counters = heap->counters();
+    usage.heap_limit_bytes = counters.limit_bytes;
+    usage.heap_live_bytes = counters.live_bytes;
+    usage.heap_allocated_bytes = counters.allocated_bytes;
+    usage.heap_collections = counters.collections;
+    usage.heap_imprecise_collections = counters.imprecise_collections;
+    usage.heap_denied_allocations = counters.failed_allocations;
+    usage.heap_pause_ns_max = counters.max_pause_ns;
+    usage.heap_pause_ns_total = counters.total_pause_ns;
+  }
   return usage;
 }
 
@@ -205,13 +268,18 @@ uint64_t InstanceImpl::evaluate(const wasm::ConstExpr& expr) const {
   return wasm::eval_const_expr(expr, get_global, get_func);
 }
 
-code::GlobalCell InstanceImpl::initial_value(const wasm::ConstExpr& expr) const {
+Result<code::GlobalCell> InstanceImpl::initial_value(const wasm::ConstExpr& expr) const {
+  if (needs_heap(expr)) {
+    auto cell_of = [this](uint32_t index) -> const code::GlobalCell& { return *global_cell(index); };
+    auto function = [this](uint32_t index) { return func_ref(index); };
+    return evaluate_const({*group->gc_heap(), module_impl().types(), cell_of, function}, expr);
+  }
   // No instruction combines values of more than 64 bits, so a v128.const is the whole expression.
   const wasm::ConstInstr& first = expr.code.front();
-  if (first.op == wasm::Opcode::V128Const) return {{first.bits, first.high_bits}};
+  if (first.op == wasm::Opcode::V128Const) return code::GlobalCell{{first.bits, first.high_bits}};
   if (first.op == wasm::Opcode::GlobalGet && expr.code.size() == 1)
     return *global_cell(static_cast<uint32_t>(first.bits));
-  return {{evaluate(expr), 0}};
+  return code::GlobalCell{{evaluate(expr), 0}};
 }
 
 bool InstanceImpl::table_init(uint32_t table, uint32_t segment, uint64_t dst, uint64_t src, uint64_t size) {
@@ -221,9 +289,8 @@ bool InstanceImpl::table_init(uint32_t table, uint32_t segment, uint64_t dst, ui
   uint64_t have = dropped_elements[segment] ? 0 : elements.size();
   if (size > have || src > have - size || !to.in_bounds(dst, size)) return false;
   uint64_t* slots = to.slots(dst);
-  // References and immutable globals do not change: evaluating an element late gives what it gave at instantiation.
   if (elements.funcs.empty()) {
-    for (uint64_t i = 0; i < size; ++i) slots[i] = evaluate(elements.exprs[src + i]);
+    for (uint64_t i = 0; i < size; ++i) slots[i] = element(segment, src + i);
     return true;
   }
   const code::ContextLayout& layout = module_impl().layout();
@@ -316,15 +383,18 @@ Result<void> Instance::each_extern_ref(const std::function<void(ExternRef)>& vis
   ROTOR_TRY(auto inside, runtime::GroupEntry::enter(impl_->group.get()));
   if (!impl_->group->entered_once())
     return fail(ErrorKind::invalid_argument, "a call runs in the instance or in one that it is linked to");
+  // What stands for an object of the guest's is none of the host's.
+  auto visit_host = [&](uint64_t bits) {
+    if (bits && !code::is_internal_extern(bits)) visit(ExternRef{bits});
+  };
   for (const auto& table : impl_->tables) {
     if (!table->element().is_extern_ref()) continue;
-    for (uint64_t i = 0; i < table->size(); ++i)
-      if (uint64_t bits = *table->slots(i)) visit(ExternRef{bits});
+    for (uint64_t i = 0; i < table->size(); ++i) visit_host(*table->slots(i));
   }
   const wasm::Module& wasm = impl_->module_impl().wasm();
   for (uint32_t i = 0; i < wasm.globals.size(); ++i) {
     if (!wasm.globals[i].type.value.is_extern_ref()) continue;
-    if (uint64_t bits = impl_->global_cell(i)->bits[0]) visit(ExternRef{bits});
+    visit_host(impl_->global_cell(i)->bits[0]);
   }
   // Exceptions that the guest refers to carry some, and others are gone soon.
   runtime::ExceptionHeap* exceptions = impl_->group->made_exceptions();
@@ -332,7 +402,7 @@ Result<void> Instance::each_extern_ref(const std::function<void(ExternRef)>& vis
   exceptions->for_each([&](runtime::ExceptionObject& exception) {
     const uint64_t* word = exception.payload();
     for (ValType type : exception.tag->type.type.params) {
-      if (type.is_extern_ref() && *word) visit(ExternRef{*word});
+      if (type.is_extern_ref()) visit_host(*word);
       word += code::kResultStride / sizeof(uint64_t);
     }
   });

@@ -38,6 +38,8 @@ class InstanceImpl final : public GroupMember {
   bool has_memory_at(uintptr_t address) const override;
   void mark_exceptions(ExceptionHeap::Marker& marker) const override;
   uint64_t exception_places() const override;
+  Result<void> use_heap(GcHeap& heap) override;
+  void add_roots(GcHeap& heap, memory::ExactRoots& roots) const override;
 
   const ModuleImpl& module_impl() const { return impl_of(module); }
   template <class T>
@@ -74,10 +76,15 @@ class InstanceImpl final : public GroupMember {
   bool memory_init(uint32_t memory, uint32_t segment, uint64_t dst, uint64_t src, uint64_t size);
   /// Lets go of the memories. Pre: none of its functions can be called any more.
   void release_memories();
-  /// Returns the value of a constant expression of the module's, as a slot's 64 bits.
+  /// Returns an element of a segment, which is not dropped, as a slot.
+  uint64_t element(uint32_t segment, uint64_t index) const;
+  void drop_elements(uint32_t segment);
+  /// Evaluates the elements of a segment that makes objects: each is made once. Errors: limit, io.
+  Result<void> evaluate_elements(uint32_t segment);
+  /// Returns the value of a constant expression of the module's that makes no objects, as a slot's 64 bits.
   uint64_t evaluate(const wasm::ConstExpr& expr) const;
   /// Returns the value of a constant expression of any type, as a global holds it.
-  code::GlobalCell initial_value(const wasm::ConstExpr& expr) const;
+  Result<code::GlobalCell> initial_value(const wasm::ConstExpr& expr) const;
 
   std::shared_ptr<SpareInstances> home;  ///< null while it is spare
   const Module& module;                  ///< home's
@@ -89,6 +96,8 @@ class InstanceImpl final : public GroupMember {
   std::shared_ptr<InstanceBudget> budget;  ///< of the memories and tables that it defines
   std::vector<bool> dropped_data;
   std::vector<bool> dropped_elements;
+  /// By segment: what was evaluated at once, since it makes objects. Empty if no segment does.
+  std::vector<std::vector<uint64_t>> evaluated_elements;
   std::unique_ptr<HostImport[]> host_imports;
   /// Whether the context refers to the host's functions and the module's own, which never change.
   bool has_func_refs = false;

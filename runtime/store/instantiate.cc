@@ -33,6 +33,7 @@ class Instantiation {
     ROTOR_CHECK(set_budget());
     ROTOR_CHECK(bind_imports());
     ROTOR_CHECK(check_imported_memories(snapshot));
+    ROTOR_CHECK(restore_heap(snapshot));
     ROTOR_CHECK(restore_memories(snapshot));
     fill_func_refs();
     restore_globals(snapshot);
@@ -46,10 +47,15 @@ class Instantiation {
   Result<void> run() {
     ROTOR_CHECK(set_budget());
     ROTOR_CHECK(bind_imports());
+    // The group is that of all it imports by now.
+    if (module_.uses_heap())
+      ROTOR_CHECK(
+          instance_.group->use_heap(instance_, instance_.options.limits.heap_bytes, module_.engine().config.gc_stress));
     ROTOR_CHECK(allocate_memories());
     fill_func_refs();
-    initialise_globals();
+    ROTOR_CHECK(initialise_globals());
     ROTOR_CHECK(allocate_tables());
+    for (uint32_t i = 0; i < wasm_.elements.size(); ++i) ROTOR_CHECK(instance_.evaluate_elements(i));
     ROTOR_CHECK(initialise_tables());
     ROTOR_CHECK(initialise_memories());
     return start();
@@ -135,8 +141,7 @@ class Instantiation {
     if (auto* table = std::get_if<Table>(&item)) {
       auto impl = detail::Access::lock(*table);
       if (!impl) return stale();
-      if (impl->element().is_func_ref() || impl->element().is_exn_ref() || impl->tie.group())
-        ROTOR_CHECK(impl->tie.join(*instance_.group));
+      if (belongs_to_group(impl->element()) || impl->tie.group()) ROTOR_CHECK(impl->tie.join(*instance_.group));
       set_table(next_table_++, impl->shared_from_this());
       return {};
     }
@@ -146,13 +151,18 @@ class Instantiation {
     }
     auto impl = detail::Access::lock(std::get<Global>(item));
     if (!impl) return stale();
-    if (impl->type().value.is_func_ref() || impl->type().value.is_exn_ref() || impl->tie.group())
-      ROTOR_CHECK(impl->tie.join(*instance_.group));
+    if (belongs_to_group(impl->type().value) || impl->tie.group()) ROTOR_CHECK(impl->tie.join(*instance_.group));
     *instance_.at<code::GlobalCell*>(layout_.imported_global(next_global_)) = impl->cell();
     instance_.globals[next_global_++] = impl->shared_from_this();
     return {};
   }
 
+  /// Returns whether what holds values of the type is of the instance's group: they may be functions, exceptions, or
+  /// objects of its heap.
+  bool belongs_to_group(ValType type) const {
+    return type.is_func_ref() || type.is_exn_ref() || type.is_any_ref() ||
+           (type.is_extern_ref() && module_.uses_heap());
+  }
   /// Returns the engine for a type that has to keep it alive, else null: its reference count is shared by all threads,
   /// so it is not taken without need.
   std::shared_ptr<const EngineImpl> type_owner(ValType type) const {
@@ -212,10 +222,21 @@ class Instantiation {
     return {};
   }
 
+  Result<void> restore_heap(const SnapshotImpl& snapshot) {
+    if (!snapshot.heap) return {};
+    ROTOR_CHECK(instance_.group->use_heap(instance_, snapshot.heap_state.limit_bytes, module_.engine().config.gc_stress,
+                                          snapshot.heap));
+    GcHeapState state = snapshot.heap_state;
+    for (uint64_t& function : state.functions) function = func_slot(function);
+    instance_.group->gc_heap()->set_state(state);
+    instance_.evaluated_elements = snapshot.evaluated_elements;
+    return {};
+  }
+
   void restore_globals(const SnapshotImpl& snapshot) {
     const uint64_t* words = snapshot.globals.data();
     for (uint32_t i = wasm_.imported_globals; i < wasm_.globals.size(); ++i) {
-      ValType type = wasm_.globals[i].type.value;
+      const ValType type = engine_type(wasm_.globals[i].type.value, module_.types());
       uint64_t* cell = instance_.global_cell(i)->bits;
       cell[0] = type.is_func_ref() ? func_slot(*words) : *words;
       ++words;
@@ -232,7 +253,7 @@ class Instantiation {
       ROTOR_TRY(auto impl, TableImpl::create(type_owner(type.element), type, 0, table_budget()));
       impl->tie.belong_to(instance_.group);
       uint64_t* slots = impl->slots(0);
-      bool holds_funcs = type.element.is_func_ref();
+      const bool holds_funcs = type.element.is_func_ref();
       // Null elements are there already, and may lie in pages that were never touched.
       for (size_t k = 0; k < elements.size(); ++k)
         if (elements[k]) slots[k] = holds_funcs ? func_slot(elements[k]) : elements[k];
@@ -259,15 +280,24 @@ class Instantiation {
             instance_.context};
   }
 
-  void initialise_globals() {
-    for (uint32_t i = wasm_.imported_globals; i < wasm_.globals.size(); ++i)
-      *instance_.global_cell(i) = instance_.initial_value(wasm_.globals[i].init);
+  Result<void> initialise_globals() {
+    // Those of a spare instance hold what they held: no references of the heap's, that a collection would follow.
+    for (const ModuleImpl::ObjectGlobal& global : module_.object_globals())
+      if (global.index >= wasm_.imported_globals) *instance_.global_cell(global.index) = {};
+    for (uint32_t i = wasm_.imported_globals; i < wasm_.globals.size(); ++i) {
+      ROTOR_TRY(*instance_.global_cell(i), instance_.initial_value(wasm_.globals[i].init));
+    }
+    return {};
   }
 
   Result<void> allocate_tables() {
     for (uint32_t i = wasm_.imported_tables; i < wasm_.tables.size(); ++i) {
       const wasm::Table& table = wasm_.tables[i];
-      uint64_t init = table.init ? instance_.evaluate(*table.init) : 0;
+      uint64_t init = 0;
+      if (table.init) {
+        ROTOR_TRY(const code::GlobalCell cell, instance_.initial_value(*table.init));
+        init = cell.bits[0];
+      }
       TableType type = engine_type(table.type, module_.types());
       ROTOR_TRY(auto impl, TableImpl::create(type_owner(type.element), type, init, table_budget()));
       impl->tie.belong_to(instance_.group);
@@ -292,7 +322,7 @@ class Instantiation {
         if (!instance_.table_init(raw(segment.table), i, offset, 0, segment.size()))
           return std::unexpected(trap_error(TrapKind::out_of_bounds_table));
       }
-      instance_.dropped_elements[i] = true;
+      instance_.drop_elements(i);
     }
     return {};
   }

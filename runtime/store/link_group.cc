@@ -220,6 +220,9 @@ void LinkGroup::free_members() {
   for (GroupMember* member : members) member->retire();
   // The host may hold some, and with them the group.
   if (exceptions_) exceptions_->collect([](ExceptionHeap::Marker&) {});
+  // What the host holds of it is stale from now on.
+  std::lock_guard lock(mutex_);
+  gc_heap_.reset();
 }
 
 namespace {
@@ -251,6 +254,7 @@ bool LinkGroup::drop_only_owner(const std::shared_ptr<LinkGroup>& group) {
   group->holder_.store(kFreed, std::memory_order_relaxed);
   group->members_.clear();
   group->exceptions_.reset();  // the host holds none: it would hold the group
+  group->gc_heap_.reset();
   return true;
 }
 
@@ -263,6 +267,8 @@ bool LinkGroup::renew(const std::shared_ptr<LinkGroup>& group) {
   g.activation_.stack_limit.store(0, std::memory_order_relaxed);
   g.activation_.thrown = {};
   g.exceptions_.reset();
+  g.gc_heap_.reset();
+  g.activation_.functions = nullptr;
   g.owners_.store(1, std::memory_order_relaxed);
   g.stop_.store(0, std::memory_order_relaxed);
   g.running_limit_ = 0;
@@ -298,18 +304,21 @@ Result<void> LinkGroup::merge(LinkGroup& a, LinkGroup& b) {
   LinkGroup& y = b.root();
   for (LinkGroup* group : {&x, &y})
     if (group->is_inside_by_bias()) group->become_plain();
-  return x.members_.size() < y.members_.size() ? absorb(y, x) : absorb(x, y);
+  const bool swaps = y.gc_heap_ && x.gc_heap_ ? x.gc_heap_->is_untouched() : x.members_.size() < y.members_.size();
+  return swaps ? absorb(y, x) : absorb(x, y);
 }
 
 /// Makes `from` part of `into`, or fails and changes nothing. Pre: the calling thread is inside both, and both are
 /// roots. Errors: io (the group can't have the earlier deadline of the two watched).
 Result<void> LinkGroup::absorb(LinkGroup& into, LinkGroup& from) {
   std::scoped_lock lock(into.mutex_, from.mutex_);
+  ROTOR_CHECK(check_heaps(into, from));
   std::shared_ptr<Watchdog> watchdog = into.watchdog_ ? into.watchdog_ : from.watchdog_;
   if (from.deadline_ < into.deadline_) {
     ROTOR_CHECK(watchdog->watch(into.shared_from_this(), from.deadline_));
     into.deadline_ = from.deadline_;
   }
+  ROTOR_CHECK(join_heaps(into, from));
   if (from.watchdog_) from.watchdog_->forget(from);
   into.watchdog_ = watchdog;
   for (GroupMember* member : from.members_) {
@@ -414,38 +423,111 @@ bool LinkGroup::collect_between_calls() {
   // What a collection looks at is paid for by the calls since the last one and what they made: tables may have many
   // elements, and exceptions that are kept may be many.
   constexpr uint64_t kPlacesACall = 4096, kPlacesEach = 64;
-  uint64_t places = exceptions_->count();
+  uint64_t places = exceptions_->count() + (gc_heap_ ? gc_heap_->counters().live_bytes / 16 : 0);
   for (const GroupMember* member : members_) places += member->exception_places();
   exceptions_->calls_put_off++;
   if (places > kPlacesACall * exceptions_->calls_put_off + kPlacesEach * exceptions_->made()) return false;
+  if (gc_heap_) {
+    gc_heap_->collect();
+    return true;
+  }
   exceptions_->collect([&](ExceptionHeap::Marker& marker) {
     for (const GroupMember* member : members_) member->mark_exceptions(marker);
   });
   return true;
 }
 
-[[gnu::noinline]] void LinkGroup::collect_within_call() {
-  // The registers that callers may have references in lie on the stack, too.
-  __builtin_unwind_init();
-  const auto here = reinterpret_cast<uintptr_t>(__builtin_frame_address(0));
-  uintptr_t low = 0, high = 0;
-  __asm__("mov %%rsp, %0" : "=r"(low));
+std::optional<uintptr_t> LinkGroup::outermost_frame(uintptr_t here) {
   const ThreadState& thread = t_thread;
   const bool own_stack = here >= thread.stack_low && here < thread.stack_high;
+  LinkGroup* me = &root();
+  uintptr_t high = 0;
   for (const EntryRecord* record = thread.top; record; record = record->previous) {
-    if (&record->group->root() != this) continue;
-    // Where a call left one stack for another, it is not known how far down the first one goes.
-    if (!own_stack || record->frame() < here || record->frame() >= thread.stack_high) return;
+    if (&record->group->root() != me) continue;
+    if (!own_stack || record->frame() < here || record->frame() >= thread.stack_high) return std::nullopt;
     high = record->frame();
   }
-  exceptions_->collect([&](ExceptionHeap::Marker& marker) {
+  return high;
+}
+
+bool LinkGroup::knows_stack() {
+  return outermost_frame(reinterpret_cast<uintptr_t>(__builtin_frame_address(0))).has_value();
+}
+
+[[gnu::noinline]] void LinkGroup::scan_stack(const std::function<void(uintptr_t low, uintptr_t high)>& scan) {
+  // The registers that callers may have references in lie on the stack, too, while this frame is there.
+  __builtin_unwind_init();
+  const uintptr_t high = outermost_frame(reinterpret_cast<uintptr_t>(__builtin_frame_address(0))).value_or(0);
+  uintptr_t low;
+  __asm__("mov %%rsp, %0" : "=r"(low));
+  if (high != 0) scan(low, high);
+}
+
+void LinkGroup::add_roots(memory::ExactRoots& roots) {
+  for (const GroupMember* member : members_) member->add_roots(*gc_heap_, roots);
+}
+
+void LinkGroup::mark_exceptions() {
+  exceptions_->mark([&](ExceptionHeap::Marker& marker) {
     for (const GroupMember* member : members_) member->mark_exceptions(marker);
-    marker.stack(low, high);
-    const code::Thrown& thrown = activation_.thrown;
-    if (!thrown.tag) return;
-    for (uint32_t i = 0; i < payload_words(static_cast<const TagImpl*>(thrown.tag)->type); ++i)
-      marker.word(thrown.payload[i]);
+    scan_stack([&](uintptr_t low, uintptr_t high) {
+      marker.stack(low, high);
+      const code::Thrown& thrown = activation_.thrown;
+      if (!thrown.tag) return;
+      for (uint32_t i = 0; i < payload_words(static_cast<const TagImpl*>(thrown.tag)->type); ++i)
+        marker.word(thrown.payload[i]);
+    });
   });
+}
+
+void LinkGroup::collect_within_call() {
+  if (!knows_stack()) return;
+  if (gc_heap_) return gc_heap_->collect();
+  mark_exceptions();
+  exceptions_->drain([](ExceptionObject&) {});
+  exceptions_->sweep();
+}
+
+Result<void> LinkGroup::use_heap(GroupMember& member, uint64_t limit_bytes, bool stress,
+                                 std::shared_ptr<const memory::Image> image) {
+  LinkGroup& group = root();
+  if (group.gc_heap_ && image)
+    return fail(ErrorKind::unsupported, "the snapshot's heap can't be joined with that of what the instance imports");
+  if (!group.gc_heap_) {
+    ROTOR_TRY(group.gc_heap_, GcHeap::create(group, limit_bytes, stress, std::move(image)));
+    group.gc_heap_->belong_to(group);
+  }
+  return member.use_heap(*group.gc_heap_);
+}
+
+void LinkGroup::remove_hold(HeldObject& hold) {
+  locked([&](LinkGroup& group) {
+    if (group.gc_heap_) group.gc_heap_->remove_hold(hold);
+  });
+}
+
+Result<void> LinkGroup::check_heaps(LinkGroup& into, LinkGroup& from) {
+  if (!from.gc_heap_ || !into.gc_heap_) return {};
+  bool runs = false;
+  for (const EntryRecord* record = t_thread.top; record; record = record->previous)
+    runs |= &record->group->root() == &from;
+  // Code that runs knows where its heap is.
+  if (from.gc_heap_->is_untouched() && !runs) return {};
+  return fail(ErrorKind::invalid_argument,
+              "two instances can't be linked that have objects in garbage-collected heaps of their own");
+}
+
+Result<void> LinkGroup::join_heaps(LinkGroup& into, LinkGroup& from) {
+  if (!from.gc_heap_) return {};
+  if (!into.gc_heap_) {
+    into.gc_heap_ = std::move(from.gc_heap_);
+    into.gc_heap_->belong_to(into);
+    return {};
+  }
+  for (GroupMember* member : from.members_) ROTOR_CHECK(member->use_heap(*into.gc_heap_));
+  into.gc_heap_->adopt(*from.gc_heap_);
+  from.gc_heap_.reset();
+  return {};
 }
 
 /// Called when the inside thread leaves: the interrupt that ended its calls is over.

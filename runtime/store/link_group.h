@@ -36,6 +36,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -50,6 +51,7 @@
 #include "runtime/stop/watchdog.h"
 #include "runtime/store/bias.h"
 #include "runtime/store/exceptions.h"
+#include "runtime/store/gc_heap.h"
 
 namespace rotor::runtime {
 
@@ -71,6 +73,10 @@ class GroupMember {
   virtual void mark_exceptions(ExceptionHeap::Marker& marker) const = 0;
   /// Returns how many places that looks at.
   virtual uint64_t exception_places() const = 0;
+  /// Makes a heap know its types, and its context point to it. Errors: limit.
+  virtual Result<void> use_heap(GcHeap& heap) = 0;
+  /// Adds what its tables and globals, defined or imported, and its element segments refer to.
+  virtual void add_roots(GcHeap& heap, memory::ExactRoots& roots) const = 0;
 };
 
 /// A thread's wait for something, inside a group. It lies on that thread's stack.
@@ -84,7 +90,7 @@ class Sleeper {
   ~Sleeper() = default;
 };
 
-class LinkGroup final : public Watched, public std::enable_shared_from_this<LinkGroup> {
+class LinkGroup final : public Watched, public GcHeapOwner, public std::enable_shared_from_this<LinkGroup> {
  public:
   using Clock = std::chrono::steady_clock;
   /// Whether to refuse (`sure`) a stop that code without Config::interruptible may outrun.
@@ -181,10 +187,22 @@ class LinkGroup final : public Watched, public std::enable_shared_from_this<Link
   /// Returns whether a member's code depends on the processor's floating-point control. Pre: this is a root.
   bool uses_floats() const { return uses_floats_; }
   std::span<GroupMember* const> members() { return root().members_; }
-  code::Activation& activation() { return root().activation_; }
+  code::Activation& activation() override { return root().activation_; }
   /// Returns the group's exceptions, for which there is nothing before somebody asks.
   ExceptionHeap& exceptions();
-  ExceptionHeap* made_exceptions() { return root().exceptions_.get(); }
+  ExceptionHeap* made_exceptions() override { return root().exceptions_.get(); }
+  // What its heap asks; pre: this is a root.
+  bool knows_stack() override;
+  void scan_stack(const std::function<void(uintptr_t low, uintptr_t high)>& scan) override;
+  void add_roots(memory::ExactRoots& roots) override;
+  void mark_exceptions() override;
+  /// Returns the group's heap; null: none of its members uses one.
+  GcHeap* gc_heap() { return root().gc_heap_.get(); }
+  /// Makes the group have a heap and a member use it. Errors: limit, io.
+  /// `image`: what a heap that is made holds; may be null. Errors: also unsupported (there is an image, and the group
+  /// has a heap already).
+  Result<void> use_heap(GroupMember& member, uint64_t limit_bytes, bool stress,
+                        std::shared_ptr<const memory::Image> image = nullptr);
   /// Makes a value of what is thrown. Errors: limit (`limit_bytes` of exceptions are referred to), io.
   Result<uint64_t> take_exception(const code::Thrown& thrown, uint64_t limit_bytes);
   /// Pre: no other thread knows the group yet.
@@ -218,6 +236,8 @@ class LinkGroup final : public Watched, public std::enable_shared_from_this<Link
   /// Makes one group of two. Errors: as of enter, for either of them.
   static Result<void> merge(LinkGroup& a, LinkGroup& b);
 
+  /// Lets go of what the host held in the group's heap.
+  void remove_hold(HeldObject& hold);
   /// Returns whether a thread that left the group has left it biased, for tests.
   bool is_biased() { return is_biased(root().holder_.load()); }
   /// Returns the number of owners, for tests.
@@ -267,9 +287,16 @@ class LinkGroup final : public Watched, public std::enable_shared_from_this<Link
   /// Returns what the thread that leaves puts in its place: its bias, or nothing. Pre: this thread is inside.
   uintptr_t left_behind();
   bool is_freed() const { return holder_.load(std::memory_order_acquire) == kFreed; }
+  /// Returns the frame of the group's outermost entry on this thread, 0 if there is none; nullopt where a call left one
+  /// stack for another.
+  std::optional<uintptr_t> outermost_frame(uintptr_t here);
   static Result<void> absorb(LinkGroup& into, LinkGroup& from);
   /// Has this thread's entries into this group or `from` keep a floating-point control of the guest's.
   void begin_floats(LinkGroup& from);
+  /// Checks that the members of both can use one heap. Errors: invalid_argument.
+  static Result<void> check_heaps(LinkGroup& into, LinkGroup& from);
+  /// Has them do so. Errors: limit.
+  static Result<void> join_heaps(LinkGroup& into, LinkGroup& from);
   /// Removes an owner. Returns true if the caller has to free the members, for nobody else will. Pre: mutex_ is held.
   bool remove_owner();
   /// Lets the inside thread leave, which may have to free the members.
@@ -309,6 +336,7 @@ class LinkGroup final : public Watched, public std::enable_shared_from_this<Link
   code::Activation activation_;
   std::vector<GroupMember*> members_;
   std::unique_ptr<ExceptionHeap> exceptions_;
+  std::unique_ptr<GcHeap> gc_heap_;
 
   memory::ForkMutex mutex_;  ///< guards what follows; excludes drops, stops and merges
   std::atomic<uint32_t> owners_{1};
@@ -318,6 +346,17 @@ class LinkGroup final : public Watched, public std::enable_shared_from_this<Link
   Sleeper* sleeper_ = nullptr;    ///< the inside thread's, while it waits
   Clock::time_point deadline_ = Clock::time_point::max();
   std::shared_ptr<Watchdog> watchdog_;  ///< null until there was a deadline
+};
+
+/// A handle of the host's to an object, which it keeps. It may go on any thread.
+struct ObjectHold : HeldObject {
+  /// Pre: the thread is inside the group, whose heap has the object.
+  ObjectHold(std::shared_ptr<LinkGroup> holder, memory::HeapRef object) : HeldObject(object), group(std::move(holder)) {
+    group->gc_heap()->add_hold(*this);
+  }
+  ObjectHold(const ObjectHold&) = delete;
+  ~ObjectHold() { group->remove_hold(*this); }
+  const std::shared_ptr<LinkGroup> group;  ///< the one that it was made in
 };
 
 /// Keeps the thread inside a group for a scope; does nothing for a null group.

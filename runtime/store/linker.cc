@@ -26,23 +26,24 @@ Result<void> incompatible(const ImportInfo& wanted, const ExternType& found) {
                                            import_text(wanted), to_string(wanted.type), to_string(found)));
 }
 
-Result<void> check_type(const ExternType& found, const ImportInfo& wanted) {
-  return matches(found, wanted.type) ? Result<void>() : incompatible(wanted, found);
+Result<void> check_type(const ExternType& found, const ModuleImpl& module, const ImportInfo& wanted) {
+  return matches(module.engine().types, found, wanted.type) ? Result<void>() : incompatible(wanted, found);
 }
 
 /// Checks a host function. Compiled code compares functions by canonical type, so they have to come from the same
 /// engine.
 Result<void> check_host_func(const CanonicalType& found, const ModuleImpl& module, uint32_t import) {
   const ImportInfo& wanted = module.imports()[import];
-  ROTOR_CHECK(check_type(found.type, wanted));
+  ROTOR_CHECK(check_type(found.type, module, wanted));
   if (found.engine == &module.engine()) return {};
   return fail(ErrorKind::link, fmt::format("import {}: a function of another engine", import_text(wanted)));
 }
 
 Result<void> check_func(const CanonicalType& found, const ModuleImpl& module, uint32_t import) {
-  ROTOR_CHECK(check_host_func(found, module, import));
   // Types that are written alike may be two: one that names itself, and one that names the first.
-  if (&found == &module.canonical_type(std::get<wasm::TypeIndex>(module.wasm().imports[import].desc))) return {};
+  if (const auto* type = std::get_if<wasm::TypeIndex>(&module.wasm().imports[import].desc))
+    if (found.descends_from(module.canonical_type(*type))) return {};
+  ROTOR_CHECK(check_host_func(found, module, import));
   return incompatible(module.imports()[import], found.type);
 }
 
@@ -60,7 +61,7 @@ Result<void> check_definition(const Definition& definition, const ModuleImpl& mo
     return check_host_func(*(*host)->type, module, import);
   }
   if (auto* factory = std::get_if<std::shared_ptr<const PerInstance>>(&definition))
-    return check_type((*factory)->type, module.imports()[import]);
+    return check_type((*factory)->type, module, module.imports()[import]);
   return check_import(std::get<Extern>(definition), module, import);
 }
 
@@ -76,12 +77,12 @@ Result<void> check_import(const Extern& item, const ModuleImpl& module, uint32_t
     auto impl = detail::Access::lock(*table);
     if (!impl) return stale(wanted);
     ROTOR_CHECK(check_engine(impl->element(), impl->engine(), module, import));
-    return check_type(impl->type(), wanted);
+    return check_type(impl->type(), module, wanted);
   }
   if (auto* memory = std::get_if<Memory>(&item)) {
     auto impl = detail::Access::lock(*memory);
     if (!impl) return stale(wanted);
-    ROTOR_CHECK(check_type(impl->type(), wanted));
+    ROTOR_CHECK(check_type(impl->type(), module, wanted));
     // Compiled code relies on it: behind a memory on a slab lie those of others.
     if (impl->check() == code::memory_check(std::get<MemoryType>(wanted.type))) return {};
     return fail(ErrorKind::link,
@@ -92,7 +93,7 @@ Result<void> check_import(const Extern& item, const ModuleImpl& module, uint32_t
   if (auto* tag = std::get_if<Tag>(&item)) {
     const auto& impl = detail::Access::impl(*tag);
     if (!impl) return stale(wanted);
-    ROTOR_CHECK(check_type(tag->type(), wanted));
+    ROTOR_CHECK(check_type(tag->type(), module, wanted));
     // As with functions, types that are written alike may be two; those of two engines are.
     if (&impl->type == &module.canonical_type(std::get<wasm::TagDesc>(module.wasm().imports[import].desc).type))
       return {};
@@ -101,7 +102,7 @@ Result<void> check_import(const Extern& item, const ModuleImpl& module, uint32_t
   auto impl = detail::Access::lock(std::get<Global>(item));
   if (!impl) return stale(wanted);
   ROTOR_CHECK(check_engine(impl->type().value, impl->engine(), module, import));
-  return check_type(impl->type(), wanted);
+  return check_type(impl->type(), module, wanted);
 }
 
 }  // namespace rotor::runtime

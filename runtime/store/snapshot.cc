@@ -7,6 +7,8 @@
 
 #include "code/abi.h"
 #include "runtime/access.h"
+#include "runtime/store/extern_type.h"
+#include "runtime/store/gc_heap.h"
 #include "runtime/store/instance.h"
 
 namespace rotor::runtime {
@@ -28,9 +30,11 @@ class Taking {
     ROTOR_CHECK(take_tables(*snapshot));
     snapshot->dropped_data = instance_.dropped_data;
     snapshot->dropped_elements = instance_.dropped_elements;
+    snapshot->evaluated_elements = instance_.evaluated_elements;
     // Memories are sealed last, so that a snapshot that is refused has changed none.
     using memory::LinearMemory;
     const auto copy = copy_ == SnapshotCopy::changes ? LinearMemory::Copy::changes : LinearMemory::Copy::whole;
+    ROTOR_CHECK(take_heap(*snapshot, copy));
     for (const std::shared_ptr<MemoryImpl>& memory : instance_.memories) {
       ROTOR_TRY(snapshot->memories.emplace_back(), memory->seal_image(copy));
       snapshot->reserved_bytes.push_back(memory->reserved_bytes());
@@ -40,6 +44,8 @@ class Taking {
 
  private:
   Result<void> check_imports() const {
+    if (instance_.context->heap && instance_.group->members().size() != 1)
+      return fail(ErrorKind::unsupported, "a snapshot of an instance that shares a garbage-collected heap");
     if (wasm_.imported_tables) return fail(ErrorKind::unsupported, "a snapshot of an instance that imports a table");
     for (uint32_t i = 0; i < wasm_.imported_globals; ++i)
       if (wasm_.globals[i].type.is_mutable)
@@ -52,7 +58,7 @@ class Taking {
 
   Result<void> take_globals(SnapshotImpl& snapshot) const {
     for (uint32_t i = wasm_.imported_globals; i < wasm_.globals.size(); ++i) {
-      ValType type = wasm_.globals[i].type.value;
+      const ValType type = engine_type(wasm_.globals[i].type.value, instance_.module_impl().types());
       uint64_t bits = instance_.global_cell(i)->bits[0];
       if (is32(type)) bits = static_cast<uint32_t>(bits);
       if (type.is_exn_ref() && bits) return holds_exception("global", i);
@@ -76,6 +82,20 @@ class Taking {
         ROTOR_TRY(element, offset_of(element, "table", i));
       }
     }
+    return {};
+  }
+
+  Result<void> take_heap(SnapshotImpl& snapshot, memory::LinearMemory::Copy copy) const {
+    if (!instance_.context->heap) return {};
+    GcHeap& heap = *instance_.group->gc_heap();
+    heap.collect();
+    if (ExceptionHeap* exceptions = instance_.group->made_exceptions(); exceptions && exceptions->count())
+      return fail(ErrorKind::unsupported, "objects of the heap, or the host, hold exceptions");
+    snapshot.heap_state = heap.state();
+    for (uint64_t& function : snapshot.heap_state.functions) {
+      ROTOR_TRY(function, offset_of(function, "object", 0));
+    }
+    ROTOR_TRY(snapshot.heap, heap.seal(copy));
     return {};
   }
 
@@ -166,31 +186,28 @@ const Module& Snapshot::module() const { return impl_->module; }
 
 uint64_t Snapshot::memory_bytes() const {
   uint64_t bytes = 0;
-  if (impl_)
-    for (const auto& image : impl_->memories) bytes += image->size_bytes();
+  if (impl_) impl_->for_each_image([&](const memory::Image& image, uint64_t) { bytes += image.size_bytes(); });
   return bytes;
 }
 
 uint64_t Snapshot::resident_bytes() const {
   uint64_t bytes = 0;
-  if (impl_)
-    for (const auto& image : impl_->memories) bytes += image->resident_bytes();
+  if (impl_) impl_->for_each_image([&](const memory::Image& image, uint64_t) { bytes += image.resident_bytes(); });
   return bytes;
 }
 
 Result<void> Snapshot::keep_ready(size_t count) const {
   if (!impl_) return fail(ErrorKind::invalid_argument, "an empty snapshot");
-  for (size_t i = 0; i < impl_->memories.size(); ++i) {
-    const memory::Image& image = *impl_->memories[i];
-    ROTOR_CHECK(image.slots().keep(image, count, image.mapped_bytes(), impl_->reserved_bytes[i]));
-  }
-  return {};
+  Result<void> kept;
+  impl_->for_each_image([&](const memory::Image& image, uint64_t reserved_bytes) {
+    if (kept) kept = image.slots().keep(image, count, image.mapped_bytes(), reserved_bytes);
+  });
+  return kept;
 }
 
 MemorySlots Snapshot::memory_slots() const {
   MemorySlots slots;
-  if (!impl_) return slots;
-  for (const auto& image : impl_->memories) slots += image->slots().counts();
+  if (impl_) impl_->for_each_image([&](const memory::Image& image, uint64_t) { slots += image.slots().counts(); });
   return slots;
 }
 
@@ -198,11 +215,20 @@ Result<SnapshotDigest> Snapshot::digest() const {
   if (!impl_) return fail(ErrorKind::invalid_argument, "an empty snapshot");
   runtime::Digest digest;
   if (!digest) return fail(ErrorKind::io, "no memory for a digest");
-  for (const auto& image : impl_->memories) ROTOR_CHECK(runtime::add_image(digest, *image));
+  Result<void> added;
+  impl_->for_each_image([&](const memory::Image& image, uint64_t) {
+    if (added) added = runtime::add_image(digest, image);
+  });
+  ROTOR_CHECK(added);
   digest.add(impl_->globals);
   for (const auto& table : impl_->tables) digest.add(table);
   digest.add(impl_->dropped_data);
   digest.add(impl_->dropped_elements);
+  if (impl_->heap) {
+    for (const auto& elements : impl_->evaluated_elements) digest.add(elements);
+    digest.add(impl_->heap_state.functions);
+    for (memory::HeapRef internal : impl_->heap_state.internals) digest.add(internal);
+  }
   return digest.result();
 }
 

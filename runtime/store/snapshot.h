@@ -7,6 +7,7 @@
 
 #include "memory/image.h"
 #include "rotor/snapshot.h"
+#include "runtime/store/gc_heap_state.h"
 
 namespace rotor::runtime {
 
@@ -23,6 +24,15 @@ struct SnapshotImpl {
   std::vector<std::vector<uint64_t>> tables;
   std::vector<bool> dropped_data;
   std::vector<bool> dropped_elements;
+  std::vector<std::vector<uint64_t>> evaluated_elements;
+  std::shared_ptr<const memory::Image> heap;  ///< null if the module's instances use none
+  GcHeapState heap_state;
+
+  /// Calls `visit` with each image, and with the address space that what it is of had.
+  void for_each_image(auto&& visit) const {
+    for (size_t i = 0; i < memories.size(); ++i) visit(*memories[i], reserved_bytes[i]);
+    if (heap) visit(*heap, heap_state.reserved_bytes);
+  }
 };
 
 /// Takes the state of an instance. Errors: as of Instance::snapshot.

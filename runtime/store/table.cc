@@ -114,16 +114,21 @@ Result<uint64_t> slot_of_value(const Value& value, ValType wanted, const EngineI
     if (!group || !group->alive()) return fail(ErrorKind::stale_handle, "the function's instance is gone");
     ROTOR_CHECK(tie.join(*group));
   }
-  if (wanted.is_exn_ref() && !value.is_null()) {
-    // What no instance has is not looked through for exceptions that are referred to.
-    std::shared_ptr<LinkGroup> group = tie.group();
-    if (!group) return fail(ErrorKind::unsupported, "an exception for a table or global that no instance imports");
+  uint64_t slot = value.bits();
+  std::shared_ptr<LinkGroup> group = tie.group();
+  const bool is_owned = detail::Access::hold(value) && !wanted.is_func_ref();
+  if (is_owned || (wanted.is_exn_ref() && !value.is_null())) {
+    // What no instance has is not looked through for exceptions and objects that are referred to.
+    if (!group)
+      return fail(ErrorKind::unsupported, "an exception or object for a table or global that no instance imports");
     ROTOR_TRY(GroupEntry inside, GroupEntry::enter(group.get()));
-    return slot_of_exception(value, *group);
+    ROTOR_TRY(slot, slot_of_owned(value, *group));
+    if (slot_fits(slot, wanted, engine, group.get())) return slot;
+  } else {
+    if (names_object(value)) return fail(ErrorKind::type_mismatch, "a reference to no object");
+    if (slot_fits(slot, wanted, engine, group.get())) return slot;
   }
-  if (slot_fits(value.bits(), wanted, engine)) return value.bits();
-  return fail(ErrorKind::type_mismatch,
-              fmt::format("{} for {}", slot_type_text(value.bits(), wanted), to_string(wanted)));
+  return fail(ErrorKind::type_mismatch, fmt::format("{} for {}", slot_type_text(slot, wanted), to_string(wanted)));
 }
 
 }  // namespace rotor::runtime
@@ -161,7 +166,7 @@ Result<Value> Table::get(uint64_t index) const {
   auto group = impl->tie.group();
   ROTOR_TRY(GroupEntry inside, GroupEntry::enter(group.get()));
   if (!impl->in_bounds(index, 1)) return out_of_bounds(index, impl->size());
-  return runtime::value_of_slot(impl->element(), *impl->slots(index));
+  return runtime::value_of_slot(impl->element(), *impl->slots(index), group.get());
 }
 
 Result<void> Table::set(uint64_t index, const Value& value) const {

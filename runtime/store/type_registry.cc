@@ -32,32 +32,65 @@ ValType relative(ValType type, const TypeGroup& group) {
   return ValType::ref(HeapType::concrete(static_cast<uint32_t>(place)), type.nullable());
 }
 
-bool equal(const TypeGroup& group, const std::vector<FuncType>& candidate) {
-  auto same = [&](const std::vector<ValType>& types, const std::vector<ValType>& others) {
-    return std::ranges::equal(types, others, {}, [&](ValType type) { return relative(type, group); });
-  };
-  if (group.types.size() != candidate.size()) return false;
-  for (size_t i = 0; i < candidate.size(); ++i) {
-    const FuncType& type = group.types[i]->type;
-    if (!same(type.params, candidate[i].params) || !same(type.results, candidate[i].results)) return false;
+/// Compares what the types of a group are made of with a candidate.
+class Comparison {
+ public:
+  explicit Comparison(const TypeGroup& group) : group_(group) {}
+  bool equal(const CanonicalType& type, const TypeDefinition& other) const {
+    if (type.kind != other.kind() || type.is_final != other.is_final) return false;
+    if ((type.supertype != nullptr) != other.supertype.has_value()) return false;
+    if (type.supertype && !equal(reference(type.supertype->heap_type()), reference(*other.supertype))) return false;
+    if (const auto* func = std::get_if<FuncType>(&other.composite))
+      return equal(type.type.params, func->params) && equal(type.type.results, func->results);
+    if (const auto* structure = std::get_if<wasm::StructType>(&other.composite))
+      return equal(std::get<wasm::StructType>(type.gc).fields, structure->fields);
+    return equal(std::get<wasm::ArrayType>(type.gc).element, std::get<wasm::ArrayType>(other.composite).element);
   }
+
+ private:
+  static ValType reference(HeapType heap) { return ValType::ref(heap, /*nullable=*/false); }
+  bool equal(ValType type, ValType other) const { return relative(type, group_) == other; }
+  bool equal(const wasm::FieldType& field, const wasm::FieldType& other) const {
+    return field.packed == other.packed && field.is_mutable == other.is_mutable && equal(field.type, other.type);
+  }
+  template <class T>
+  bool equal(const std::vector<T>& all, const std::vector<T>& others) const {
+    return std::ranges::equal(all, others, [this](const T& one, const T& other) { return equal(one, other); });
+  }
+  const TypeGroup& group_;
+};
+
+bool equal(const TypeGroup& group, const std::vector<TypeDefinition>& candidate) {
+  if (group.types.size() != candidate.size()) return false;
+  const Comparison comparison(group);
+  for (size_t i = 0; i < candidate.size(); ++i)
+    if (!comparison.equal(*group.types[i], candidate[i])) return false;
   return true;
 }
 
-uint64_t hash_of(const std::vector<FuncType>& candidate) {
+uint64_t hash_of(const std::vector<TypeDefinition>& candidate) {
   wasm::KeyedHasher hash;
-  for (const FuncType& type : candidate) {
-    hash.add(type.params.size());
-    for (ValType param : type.params) hash.add(param.bits());
-    hash.add(type.results.size());
-    for (ValType result : type.results) hash.add(result.bits());
+  for (const TypeDefinition& type : candidate) {
+    hash.add(type.composite.index() << 1 | type.is_final);
+    hash.add(type.supertype ? ValType::ref(*type.supertype, false).bits() : 0);
+    if (const auto* func = std::get_if<FuncType>(&type.composite)) hash.add(func->params.size());
+    uint64_t types = 0;
+    wasm::for_each_type(type.composite, [&](ValType value) {
+      hash.add(value.bits());
+      ++types;
+    });
+    hash.add(types);
   }
   return hash.finish();
 }
 
-void for_each(FuncType& type, auto&& visit) {
-  for (ValType& param : type.params) visit(param);
-  for (ValType& result : type.results) visit(result);
+/// Calls `visit` with each value type that a type is made of, and with a reference to its supertype.
+void for_each(TypeDefinition& type, auto&& visit) {
+  wasm::for_each_type(type.composite, visit);
+  if (!type.supertype) return;
+  ValType supertype = ValType::ref(*type.supertype, /*nullable=*/false);
+  visit(supertype);
+  type.supertype = supertype.heap();
 }
 
 std::unexpected<Error> gone() { return fail(ErrorKind::stale_handle, "a type of the engine that is named is gone"); }
@@ -84,37 +117,58 @@ void TypeRegistry::add_use(TypeGroup& group, TypeUses& uses) {
   ++group.uses;
 }
 
-TypeGroup& TypeRegistry::intern(Candidate candidate) {
+Result<TypeGroup*> TypeRegistry::intern(Candidate candidate) {
   const uint64_t hash = hash_of(candidate);
   auto [begin, end] = by_hash_.equal_range(hash);
   for (auto it = begin; it != end; ++it)
-    if (equal(*it->second, candidate)) return *it->second;
+    if (equal(*it->second, candidate)) return it->second;
   return make_group(hash, std::move(candidate));
 }
 
-TypeGroup& TypeRegistry::make_group(uint64_t hash, Candidate candidate) {
+Result<TypeGroup*> TypeRegistry::make_group(uint64_t hash, Candidate candidate) {
+  std::vector<uint32_t> numbers;
+  for (const TypeDefinition& type : candidate) {
+    Result<uint32_t> number = type.kind() == HeapType::Kind::func ? 0 : displays_.take(type.kind());
+    if (!number) {
+      for (uint32_t taken : numbers)
+        if (taken) displays_.give_back(taken);
+      return std::unexpected(std::move(number).error());
+    }
+    numbers.push_back(*number);
+  }
   const uint64_t first = next_name_;
   next_name_ += candidate.size();
   types_ += candidate.size();
   auto made = std::make_unique<TypeGroup>();
   made->hash = hash;
-  for (FuncType& type : candidate) {
+  std::vector<HeapType::Kind> kinds;
+  for (const TypeDefinition& type : candidate) kinds.push_back(type.kind());
+  for (size_t i = 0; i < candidate.size(); ++i) {
+    TypeDefinition& type = candidate[i];
     for_each(type, [&](ValType& value) {
       if (names_type(value)) made->named.push_back(find_group(value.heap().type_name()));
-      if (names_place(value))
-        value = ValType::ref(HeapType::named(first + value.heap().type_index()), value.nullable());
+      if (!names_place(value)) return;
+      const uint32_t place = value.heap().type_index();
+      value = ValType::ref(HeapType::named(first + place, kinds[place]), value.nullable());
     });
-    made->types.push_back(std::make_unique<CanonicalType>(engine_, first + made->types.size(), std::move(type)));
+    const CanonicalType* super = nullptr;
+    if (type.supertype) {
+      // It may be one of the group, before this one.
+      const uint64_t place = type.supertype->type_name() - first;
+      super = place < i ? made->types[place].get() : find_type(type.supertype->type_name());
+    }
+    made->types.push_back(std::make_unique<CanonicalType>(engine_, first + i, std::move(type), super, numbers[i]));
+    if (numbers[i]) displays_.write_row(*made->types[i]);
   }
   std::ranges::sort(made->named);
   made->named.erase(std::ranges::unique(made->named).begin(), made->named.end());
   for (TypeGroup* named : made->named) ++named->uses;
-  TypeGroup& group = *(by_name_[first] = std::move(made));
-  by_hash_.emplace(hash, &group);
+  TypeGroup* group = (by_name_[first] = std::move(made)).get();
+  by_hash_.emplace(hash, group);
   return group;
 }
 
-std::vector<const CanonicalType*> TypeRegistry::add(const wasm::Module& module, TypeUses& uses) {
+Result<std::vector<const CanonicalType*>> TypeRegistry::add(const wasm::Module& module, TypeUses& uses) {
   std::vector<const CanonicalType*> added(module.types.size());
   memory::ForkPass pass;
   std::lock_guard lock(mutex_);
@@ -124,31 +178,32 @@ std::vector<const CanonicalType*> TypeRegistry::add(const wasm::Module& module, 
       for (uint32_t i = 0; i < group.count; ++i) added[group.first + i] = added[known + i];
       continue;
     }
+    auto engine_type = [&](uint32_t index) {
+      return index < group.first ? added[index]->heap_type() : HeapType::concrete(index - group.first);
+    };
     Candidate candidate;
     for (uint32_t i = 0; i < group.count; ++i) {
-      candidate.push_back(std::get<FuncType>(module.types[group.first + i].composite));
-      for_each(candidate.back(), [&](ValType& value) {
-        if (!value.is_concrete_ref()) return;
-        const uint32_t index = value.heap().type_index();
-        HeapType heap =
-            index < group.first ? HeapType::named(added[index]->name) : HeapType::concrete(index - group.first);
-        value = ValType::ref(heap, value.nullable());
+      const wasm::SubType& type = module.types[group.first + i];
+      TypeDefinition& made = candidate.emplace_back(type.is_final, std::nullopt, type.composite);
+      if (!type.supertypes.empty()) made.supertype = engine_type(raw(type.supertypes.front()));
+      wasm::for_each_type(made.composite, [&](ValType& value) {
+        if (value.is_concrete_ref()) value = ValType::ref(engine_type(value.heap().type_index()), value.nullable());
       });
     }
-    TypeGroup& interned = intern(std::move(candidate));
-    add_use(interned, uses);
-    for (uint32_t i = 0; i < group.count; ++i) added[group.first + i] = interned.types[i].get();
+    ROTOR_TRY(TypeGroup* interned, intern(std::move(candidate)));
+    add_use(*interned, uses);
+    for (uint32_t i = 0; i < group.count; ++i) added[group.first + i] = interned->types[i].get();
   }
   return added;
 }
 
 Result<TypeGroup*> TypeRegistry::intern(const FuncType& type) {
-  Candidate candidate{type};
+  Candidate candidate{{.is_final = true, .supertype = std::nullopt, .composite = type}};
   bool known = true;
   for_each(candidate.front(),
-           [&](ValType value) { known &= !value.is_concrete_ref() || find_group(value.heap().type_name()); });
+           [&](ValType& value) { known &= !value.is_concrete_ref() || find_group(value.heap().type_name()); });
   if (!known) return gone();
-  return &intern(std::move(candidate));
+  return intern(std::move(candidate));
 }
 
 Result<const CanonicalType*> TypeRegistry::add(const FuncType& type, TypeUses& uses) {
@@ -180,9 +235,39 @@ Result<void> TypeRegistry::use(ValType type, TypeUses& uses) {
 std::optional<FuncType> TypeRegistry::find(uint64_t name) const {
   memory::ForkPass pass;
   std::lock_guard lock(mutex_);
+  const CanonicalType* type = find_type(name);
+  if (!type || type->kind != HeapType::Kind::func) return std::nullopt;
+  return type->type;
+}
+
+const CanonicalType* TypeRegistry::find_type(uint64_t name) const {
   const TypeGroup* group = find_group(name);
-  if (!group) return std::nullopt;
-  return group->types[name - group->first()]->type;
+  return group ? group->types[name - group->first()].get() : nullptr;
+}
+
+bool TypeRegistry::matches(ValType actual, ValType wanted) const {
+  if (actual == wanted) return true;
+  if (!actual.is_ref() || !wanted.is_ref()) return false;
+  return (wanted.nullable() || !actual.nullable()) && matches(actual.heap(), wanted.heap());
+}
+
+bool TypeRegistry::matches(HeapType actual, HeapType wanted) const {
+  if (actual == wanted) return true;
+  if (!actual.is_concrete() || !wanted.is_concrete()) return matches_abstract(actual, wanted);
+  memory::ForkPass pass;
+  std::lock_guard lock(mutex_);
+  const CanonicalType* type = find_type(actual.type_name());
+  const CanonicalType* other = find_type(wanted.type_name());
+  return type && other && type->descends_from(*other);
+}
+
+bool TypeRegistry::matches_abstract(HeapType actual, HeapType wanted) {
+  using enum HeapType::Abstract;
+  static constexpr HeapType::Abstract kAbove[] = {func, struct_, array};
+  if (wanted.is_concrete())
+    return wasm::matches(actual.abstract(), wanted.kind() == HeapType::Kind::func ? nofunc : none);
+  if (actual.is_concrete()) return wasm::matches(kAbove[std::to_underlying(actual.kind())], wanted.abstract());
+  return wasm::matches(actual.abstract(), wanted.abstract());
 }
 
 size_t TypeRegistry::size() const {
@@ -207,6 +292,8 @@ void TypeRegistry::drop(std::span<TypeGroup* const> groups) {
     auto [begin, end] = by_hash_.equal_range(group->hash);
     by_hash_.erase(std::find_if(begin, end, [&](const auto& entry) { return entry.second == group; }));
     types_ -= group->types.size();
+    for (const auto& type : group->types)
+      if (type->number) displays_.give_back(type->number);
     by_name_.erase(group->first());
   }
 }

@@ -182,6 +182,7 @@ Config EngineOptions::config() const {
   config.deterministic = deterministic;
   config.wide_products = wide_products;
   config.slab_memories = slab_memories;
+  config.gc_stress = gc_stress;
   config.compile_steps_per_byte = compile_steps_per_byte;
   config.compile_memory_bytes = compile_memory_bytes;
   config.compile_deadline_ms = static_cast<uint64_t>(compile_deadline_s * 1000);

@@ -64,6 +64,7 @@ struct EngineOptions {
   bool deterministic = false;
   bool wide_products = true;
   bool slab_memories = false;
+  bool gc_stress = false;
   uint32_t compile_steps_per_byte = Config().compile_steps_per_byte;
   uint64_t compile_memory_bytes = Config().compile_memory_bytes;
   double compile_deadline_s = static_cast<double>(Config().compile_deadline_ms) / 1000;

@@ -40,6 +40,7 @@ constexpr FeatureName kFeatures[] = {
     {"tail-call", &Features::tail_call},
     {"function-references", &Features::function_references},
     {"exceptions", &Features::exceptions},
+    {"legacy-exceptions", &Features::legacy_exceptions},
     {"gc", &Features::gc},
     {"multi-memory", &Features::multi_memory},
     {"memory64", &Features::memory64},

@@ -194,6 +194,12 @@ std::string value_text(const Value& value) {
   }
   if (value.is_null()) return "null";
   if (value.type().is_exn_ref()) return "exn";
+  if (value.is_i31()) return fmt::format("i31 {}", value.i31());
+  if (const auto host = value.host_ref()) return fmt::format("host {}", host->bits - 1);
+  if (value.type().is_any_ref()) {
+    const Result<HeapType> type = value.dynamic_type();
+    return type && type->kind() == HeapType::Kind::array ? "array" : "struct";
+  }
   return value.type().is_extern_ref() ? fmt::format("extern {}", value.bits() - 1) : "func";
 }
 

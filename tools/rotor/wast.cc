@@ -208,7 +208,9 @@ void add_wast(CLI::App& app) {
       command->add_flag("--one-process", options->one_process, "run all files in this process, without a time-out");
   command->add_flag("--times", options->times, "the CPU time of each file")->needs(one_process);
   options->engine.features.custom_page_sizes = options->engine.features.wide_arithmetic = true;
-  options->engine.features.gc = true;  // what can be said of a module without compiling it
+  command->add_flag("--gc-stress", options->engine.gc_stress, "collect garbage at each allocation");
+  options->engine.features.legacy_exceptions = true;
+  options->engine.features.gc = true;
   options->engine.add_to(*command);
   options->engine.add_cache_to(*command, false);
   command->callback([options] { wast(*options); });

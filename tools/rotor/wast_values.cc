@@ -36,29 +36,26 @@ bool matches_lanes(const ScriptValue& expected, const uint8_t* actual) {
   return true;
 }
 
-/// Returns the missing proposal that a heap type needs; empty if none is missing.
-std::string feature_of(const HeapType& heap) {
-  if (heap.is_concrete()) return {};
+/// Returns whether what a reference is to is of a heap type; a defined one in a script stands for any of its hierarchy.
+bool is_of(const HeapType& heap, const Value& actual) {
+  const ValType type = actual.type();
+  if (heap.is_concrete()) return type.is_func_ref() || type.is_any_ref();
   switch (heap.abstract()) {
     case Abstract::func:
+    case Abstract::nofunc: return type.is_func_ref();
     case Abstract::extern_:
+    case Abstract::noextern: return type.is_extern_ref();
     case Abstract::exn:
-    case Abstract::noexn: return {};
-    default: return "gc";
+    case Abstract::noexn: return type.is_exn_ref();
+    default: break;
   }
-}
-
-/// Returns whether a reference can be of the heap type's hierarchy.
-bool is_of(const HeapType& heap, const Value& actual) {
-  if (heap.is_concrete() || heap.abstract() == Abstract::func) return actual.type().is_func_ref();
-  if (heap.abstract() == Abstract::exn || heap.abstract() == Abstract::noexn) return actual.type().is_exn_ref();
-  return actual.type().is_extern_ref();
-}
-
-void need(const ScriptValue& value) {
-  if (value.kind == Kind::ref_host) throw UnsupportedValue{"gc"};
-  if (!value.heap) return;
-  if (std::string feature = feature_of(*value.heap); !feature.empty()) throw UnsupportedValue{feature};
+  if (!type.is_any_ref()) return false;
+  if (actual.is_null() || heap.abstract() == Abstract::any) return true;
+  const Result<HeapType> dynamic = actual.dynamic_type();
+  if (!dynamic || *dynamic == HeapType(Abstract::any)) return false;
+  if (heap.abstract() == Abstract::eq) return true;
+  if (!dynamic->is_concrete()) return *dynamic == heap;
+  return heap.abstract() == (dynamic->kind() == HeapType::Kind::array ? Abstract::array : Abstract::struct_);
 }
 
 std::string scalar_text(const char* type, const ScriptValue& value) {
@@ -78,7 +75,6 @@ std::string heap_text(const ScriptValue& value) {
 }  // namespace
 
 Value argument(const ScriptValue& value) {
-  need(value);
   switch (value.kind) {
     case Kind::i32: return Value::from_bits(ValType::i32, value.bits());
     case Kind::i64: return Value::from_bits(ValType::i64, value.bits());
@@ -89,7 +85,7 @@ Value argument(const ScriptValue& value) {
     case Kind::ref:
       if (value.payload && value.heap == HeapType(Abstract::extern_)) return Value(ExternRef{*value.payload + 1});
       throw UnsupportedValue{"references as arguments"};
-    case Kind::ref_host:
+    case Kind::ref_host: return Value::of_host(ExternRef{value.payload.value_or(0) + 1});
     case Kind::either: break;
   }
   throw UnsupportedValue{"such an argument"};
@@ -98,7 +94,6 @@ Value argument(const ScriptValue& value) {
 bool matches(const ScriptValue& expected, const Value& actual) {
   if (expected.kind == Kind::either)
     return std::ranges::any_of(expected.alternatives, [&](const ScriptValue& one) { return matches(one, actual); });
-  need(expected);
   const ValType type = actual.type();
   switch (expected.kind) {
     case Kind::i32: return type == ValType::i32 && static_cast<uint32_t>(actual.bits()) == expected.bits();
@@ -118,7 +113,7 @@ bool matches(const ScriptValue& expected, const Value& actual) {
     case Kind::ref:
       if (!type.is_ref() || actual.is_null() || !is_of(*expected.heap, actual)) return false;
       return !expected.payload || actual.bits() == *expected.payload + 1;
-    case Kind::ref_host:
+    case Kind::ref_host: return actual.host_ref() == ExternRef{expected.payload.value_or(0) + 1};
     case Kind::either: break;
   }
   return false;

@@ -9,7 +9,9 @@ namespace {
 
 constexpr uint8_t kEnd = 0x0b, kElse = 0x05;
 
-bool is_block(Opcode op) { return op == Opcode::Block || op == Opcode::Loop || op == Opcode::TryTable; }
+bool is_block(Opcode op) {
+  return op == Opcode::Block || op == Opcode::Loop || op == Opcode::TryTable || op == Opcode::Try;
+}
 
 }  // namespace
 
@@ -109,8 +111,7 @@ const Instruction* InstructionParser::expect_instruction() {
 void InstructionParser::flat_instruction() {
   if (!frames_.empty()) {
     FrameKind within = frames_.back().kind;
-    if (within == FrameKind::plain || within == FrameKind::if_condition || within == FrameKind::after_then ||
-        within == FrameKind::after_else)
+    if (within == FrameKind::plain || is_between_parts(within))
       return cursor_.unexpected("an instruction in parentheses");
   }
   const Instruction* instruction = expect_instruction();
@@ -118,10 +119,14 @@ void InstructionParser::flat_instruction() {
   Opcode op = instruction->op;
   if (op == Opcode::Else) return flat_else();
   if (op == Opcode::End) return flat_end();
+  if (op == Opcode::Catch || op == Opcode::CatchAll) return flat_catch(op);
+  if (op == Opcode::Delegate) return flat_delegate();
   uint32_t offset = cursor_.offset();
   begin_instruction(offset, take_hint(op));
   if (is_block(op) || op == Opcode::If) {
-    Frame frame{op == Opcode::If ? FrameKind::flat_if : FrameKind::flat_block};
+    Frame frame{op == Opcode::If    ? FrameKind::flat_if
+                : op == Opcode::Try ? FrameKind::flat_try
+                                    : FrameKind::flat_block};
     frame.text_offset = offset;
     frame.id_token = block_header(*instruction, out_->bytes);
     push_label(frame.id_token);
@@ -150,6 +155,37 @@ void InstructionParser::flat_end() {
   pop();
 }
 
+void InstructionParser::flat_catch(Opcode op) {
+  if (frames_.empty() || (frames_.back().kind != FrameKind::flat_try && frames_.back().kind != FrameKind::flat_catch))
+    return cursor_.unexpected("an instruction");
+  begin_instruction(cursor_.offset(), take_hint(op));
+  cursor_.next();
+  // An id before the tag, or before no tag, is that of the label.
+  TokenKind after = cursor_.peek(1).kind;
+  if (op == Opcode::CatchAll || after == TokenKind::id || after == TokenKind::natural) check_label(frames_.back());
+  clause(op);
+  frames_.back().kind = op == Opcode::Catch ? FrameKind::flat_catch : FrameKind::flat_catch_all;
+}
+
+void InstructionParser::flat_delegate() {
+  if (frames_.empty() || frames_.back().kind != FrameKind::flat_try) return cursor_.unexpected("an instruction");
+  begin_instruction(cursor_.offset(), take_hint(Opcode::Delegate));
+  cursor_.next();
+  delegate();
+  pop();
+}
+
+void InstructionParser::clause(Opcode op) {
+  out_->bytes.opcode(std::to_underlying(op));
+  if (op == Opcode::Catch) out_->bytes.u32(state_.index(Space::tag));
+}
+
+void InstructionParser::delegate() {
+  pop_label();
+  out_->bytes.opcode(std::to_underlying(Opcode::Delegate));
+  label(out_->bytes);
+}
+
 // ---- folded instructions ------------------------------------------------------------------------------------------
 
 void InstructionParser::open_parenthesis() {
@@ -172,8 +208,46 @@ void InstructionParser::open_parenthesis() {
       return;
     }
     if (frame.kind == FrameKind::after_then || frame.kind == FrameKind::after_else) return cursor_.unexpected(")");
+    if (frame.kind != FrameKind::if_condition && is_between_parts(frame.kind)) return open_try_part(frame);
   }
   folded_instruction();
+}
+
+bool InstructionParser::is_between_parts(FrameKind kind) {
+  switch (kind) {
+    case FrameKind::if_condition:
+    case FrameKind::after_then:
+    case FrameKind::after_else:
+    case FrameKind::try_begin:
+    case FrameKind::after_do:
+    case FrameKind::after_catch:
+    case FrameKind::after_catch_all:
+    case FrameKind::after_delegate: return true;
+    default: return false;
+  }
+}
+
+void InstructionParser::open_try_part(Frame& frame) {
+  if (frame.kind == FrameKind::try_begin) {
+    if (!cursor_.take_open("do")) return cursor_.unexpected("(do");
+    frame.kind = FrameKind::in_do;
+    return;
+  }
+  const bool may_catch = frame.kind == FrameKind::after_do || frame.kind == FrameKind::after_catch;
+  begin_instruction(cursor_.offset(), kNoHint);
+  if (may_catch && cursor_.take_open("catch")) {
+    clause(Opcode::Catch);
+    frame.kind = FrameKind::in_catch;
+  } else if (may_catch && cursor_.take_open("catch_all")) {
+    clause(Opcode::CatchAll);
+    frame.kind = FrameKind::in_catch_all;
+  } else if (frame.kind == FrameKind::after_do && cursor_.take_open("delegate")) {
+    delegate();
+    cursor_.expect_close();
+    frame.kind = FrameKind::after_delegate;
+  } else {
+    cursor_.unexpected(")");
+  }
 }
 
 void InstructionParser::folded_instruction() {
@@ -184,11 +258,13 @@ void InstructionParser::folded_instruction() {
   const Instruction* instruction = expect_instruction();
   if (!instruction) return;
   Opcode op = instruction->op;
-  if (op == Opcode::Else || op == Opcode::End) return cursor_.unexpected("an instruction");
+  if (op == Opcode::Else || op == Opcode::End || op == Opcode::Catch || op == Opcode::CatchAll ||
+      op == Opcode::Delegate)
+    return cursor_.unexpected("an instruction");
   frame.hint = take_hint(op);
   if (is_block(op)) {
     begin_instruction(frame.text_offset, kNoHint);
-    frame.kind = FrameKind::folded_block;
+    frame.kind = op == Opcode::Try ? FrameKind::try_begin : FrameKind::folded_block;
     frame.id_token = block_header(*instruction, out_->bytes);
     push_label(frame.id_token);
   } else if (op == Opcode::If) {
@@ -211,8 +287,15 @@ void InstructionParser::close_parenthesis() {
       break;
     case FrameKind::then_arm: frame.kind = FrameKind::after_then; break;
     case FrameKind::else_arm: frame.kind = FrameKind::after_else; break;
+    case FrameKind::in_do: frame.kind = FrameKind::after_do; break;
+    case FrameKind::in_catch: frame.kind = FrameKind::after_catch; break;
+    case FrameKind::in_catch_all: frame.kind = FrameKind::after_catch_all; break;
+    case FrameKind::after_delegate: pop(); break;
     case FrameKind::after_then:
     case FrameKind::after_else:
+    case FrameKind::after_do:
+    case FrameKind::after_catch:
+    case FrameKind::after_catch_all:
     case FrameKind::folded_block:
       begin_instruction(cursor_.offset(), kNoHint);
       out_->bytes.u8(kEnd);
@@ -220,9 +303,13 @@ void InstructionParser::close_parenthesis() {
       pop();
       break;
     case FrameKind::if_condition: return cursor_.unexpected("(then");
+    case FrameKind::try_begin: return cursor_.unexpected("(do");
     case FrameKind::flat_block:
     case FrameKind::flat_if:
-    case FrameKind::flat_else: return cursor_.unexpected("end");
+    case FrameKind::flat_else:
+    case FrameKind::flat_try:
+    case FrameKind::flat_catch:
+    case FrameKind::flat_catch_all: return cursor_.unexpected("end");
   }
   cursor_.next();
 }

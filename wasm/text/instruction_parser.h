@@ -37,10 +37,21 @@ class InstructionParser {
     after_then,    ///< `(else` may come
     else_arm,      ///< within `(else`
     after_else,
+    try_begin,  ///< `(try` type
+    in_do,      ///< within `(do`
+    after_do,   ///< `(catch`, `(catch_all` or `(delegate` may come
+    in_catch,
+    after_catch,
+    in_catch_all,
+    after_catch_all,
+    after_delegate,
     folded_block,
     flat_block,
     flat_if,
     flat_else,
+    flat_try,
+    flat_catch,
+    flat_catch_all,
   };
   struct Frame {
     FrameKind kind;
@@ -59,11 +70,18 @@ class InstructionParser {
   // The loop, and what it does at each kind of token.
   void run(SectionWriter& out, bool single);
   void open_parenthesis();
-  void open_then_or_operand();
   void close_parenthesis();
   void flat_instruction();
   void flat_else();
   void flat_end();
+  void flat_catch(Opcode op);
+  void flat_delegate();
+  /// Parses the `(` of a folded try's next part.
+  void open_try_part(Frame& frame);
+  /// Write a clause's opcode with its tag, and a `delegate` with its label, which is one outside the `try`.
+  void clause(Opcode op);
+  void delegate();
+  static bool is_between_parts(FrameKind kind);
   void folded_instruction();
 
   void push(Frame frame);

@@ -245,6 +245,30 @@ TEST(WatModule, Labels) {
             (Bytes{0, 0x02, 0x40, 0x1f, 0x40, 2, 0, 0, 0, 3, 1, 0x0c, 0, 0x0b, 0x0b, 0x0b}));
 }
 
+TEST(WatModule, LegacyExceptions) {
+  const Bytes folded{0, 0x06, kI32, 0x41, 1, 0x07, 0, 0x09, 0, 0x07, 1, 0x19, 0x0c, 0, 0x0b, 0x1a, 0x0b};
+  const std::string tags = "(tag $a) (tag $b (param i32))";
+  EXPECT_EQ(
+      code_of("(drop (try $t (result i32) (do (i32.const 1)) (catch $a (rethrow $t)) (catch $b) (catch_all br 0)))",
+              tags),
+      folded);
+  EXPECT_EQ(
+      code_of("try $t (result i32) i32.const 1 catch $a rethrow $t catch $t $b catch_all $t br 0 end $t drop", tags),
+      folded);
+  // A delegate's label is one outside of its own block, whose name is not in scope any more.
+  const Bytes delegated{0, 0x06, 0x40, 0x06, 0x40, 0x01, 0x18, 0, 0x0b, 0x0b};
+  EXPECT_EQ(code_of("(try $t (do (try $t (do (nop)) (delegate $t))))"), delegated);
+  EXPECT_EQ(code_of("try $t try $u nop delegate $t end"), delegated);
+  for (const char* wrong :
+       {"(try)", "(try (catch_all))", "(try (do) (do))", "(try (do) (catch_all) (catch 0))",
+        "(try (do) (delegate 0) (catch 0))", "(try (do) (catch 0) (delegate 0))", "(try (do) nop)", "(try nop)",
+        "(catch 0)", "(catch_all)", "(delegate 0)", "catch 0", "delegate 0", "block catch_all end",
+        "try catch_all catch 0 end", "try catch_all delegate 0", "try delegate 0 end"})
+    EXPECT_TRUE(message_of("(tag) (func " + std::string(wrong) + ")").starts_with("unexpected token")) << wrong;
+  EXPECT_EQ(message_of("(func (try $u (do) (delegate $u)))"), "unknown label $u");
+  EXPECT_EQ(message_of("(func try $u catch_all $v end)"), "mismatching label $v");
+}
+
 TEST(WatModule, Immediates) {
   const std::string struct_type = "(type $s (struct (field $x i32) (field $y i32)))";
   EXPECT_EQ(code_of("struct.get $s $y", struct_type), (Bytes{0, 0xfb, 2, 0, 1, 0x0b}));

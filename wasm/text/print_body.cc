@@ -4,6 +4,15 @@
 #include "wasm/text/binary_codes.h"
 
 namespace rotor::wasm::text {
+namespace {
+
+/// Returns whether an instruction ends a part of a block, so that it is put as far to the left as the block's begin.
+bool ends_part(Opcode op) {
+  return op == Opcode::Else || op == Opcode::End || op == Opcode::Catch || op == Opcode::CatchAll ||
+         op == Opcode::Delegate;
+}
+
+}  // namespace
 
 // ---- expressions and functions ------------------------------------------------------------------------------------
 
@@ -81,7 +90,7 @@ bool BodyPrinter::run() {
 
 bool BodyPrinter::instruction(const Instruction& row, uint64_t start) {
   instruction_offset_ = start;
-  if (row.op == Opcode::Else || row.op == Opcode::End) return else_or_end(row.op, start);
+  if (ends_part(row.op)) return part_end(row, start);
   put_hint(row.op, start);
   begin_line();
   if (in_function_) map(start);
@@ -146,7 +155,10 @@ bool BodyPrinter::block(const Instruction& row) {
   if (labels_.size() >= kMaxNesting)
     return reader_.fail_limit(Message::limit_nesting, start, labels_.size() + 1, kMaxNesting);
   uint32_t index = static_cast<uint32_t>(labels_.size());
-  Label label{.name = name, .kind = row.op == Opcode::If ? BlockKind::if_ : BlockKind::other};
+  Label label{.name = name,
+              .kind = row.op == Opcode::If    ? BlockKind::if_
+                      : row.op == Opcode::Try ? BlockKind::try_
+                                              : BlockKind::other};
   if (!name.empty()) {
     auto [place, is_new] = label_of_.emplace(name, index);
     if (!is_new) label.shadows = std::exchange(place->second, index);
@@ -155,27 +167,52 @@ bool BodyPrinter::block(const Instruction& row) {
   return true;
 }
 
-bool BodyPrinter::else_or_end(Opcode op, uint64_t start) {
-  if (op == Opcode::Else) {
-    if (labels_.empty() || labels_.back().kind != BlockKind::if_) return reader_.fail(Message::misplaced_else, start);
-    labels_.back().kind = BlockKind::else_;
+bool BodyPrinter::next_part(Opcode op, uint64_t start) {
+  const BlockKind before = labels_.empty() ? BlockKind::other : labels_.back().kind;
+  const bool may_catch = before == BlockKind::try_ || before == BlockKind::catch_;
+  switch (op) {
+    case Opcode::Else:
+      if (before != BlockKind::if_) return reader_.fail(Message::misplaced_else, start);
+      labels_.back().kind = BlockKind::else_;
+      return true;
+    case Opcode::Catch:
+      if (!may_catch) return reader_.fail(Message::misplaced_catch, start);
+      labels_.back().kind = BlockKind::catch_;
+      return true;
+    case Opcode::CatchAll:
+      if (!may_catch) return reader_.fail(Message::misplaced_catch_all, start);
+      labels_.back().kind = BlockKind::catch_all;
+      return true;
+    case Opcode::Delegate:
+      if (before != BlockKind::try_) return reader_.fail(Message::misplaced_delegate, start);
+      return true;
+    default: return true;
   }
+}
+
+bool BodyPrinter::part_end(const Instruction& row, uint64_t start) {
+  if (!next_part(row.op, start)) return false;
   Label label = labels_.back();
   labels_.pop_back();
   begin_line();
   if (in_function_) map(start);
-  out_.put(op == Opcode::Else ? "else" : "end");
-  if (op == Opcode::Else) {
+  out_.put(row.text);
+  if (row.op == Opcode::Delegate || row.op == Opcode::End) {
+    leave_scope(label);  // before the label of a delegate, which is one outside its block
+  } else {
     labels_.push_back(label);
-  } else if (!label.name.empty()) {
-    auto place = label_of_.find(label.name);
-    if (label.shadows == UINT32_MAX) {
-      label_of_.erase(place);
-    } else {
-      place->second = label.shadows;
-    }
   }
-  return true;
+  return immediates(row);
+}
+
+void BodyPrinter::leave_scope(const Label& label) {
+  if (label.name.empty()) return;
+  auto place = label_of_.find(label.name);
+  if (label.shadows == UINT32_MAX) {
+    label_of_.erase(place);
+  } else {
+    place->second = label.shadows;
+  }
 }
 
 bool BodyPrinter::block_type() {

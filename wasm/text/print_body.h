@@ -29,7 +29,7 @@ class BodyPrinter {
   uint64_t hints_put() const { return hints_put_; }
 
  private:
-  enum class BlockKind : uint8_t { other, if_, else_ };
+  enum class BlockKind : uint8_t { other, if_, else_, try_, catch_, catch_all };
   struct Label {
     std::string_view name;          ///< empty: none
     uint32_t shadows = UINT32_MAX;  ///< the label that had the name before
@@ -39,7 +39,12 @@ class BodyPrinter {
   bool run();
   bool instruction(const Instruction& row, uint64_t start);
   bool block(const Instruction& row);
-  bool else_or_end(Opcode op, uint64_t start);
+  /// Puts `else`, `end`, `catch`, `catch_all` or `delegate`: what ends a part of a block.
+  bool part_end(const Instruction& row, uint64_t start);
+  /// Notes which part of the current block the instruction begins. Fails if it has none there.
+  bool next_part(Opcode op, uint64_t start);
+  /// Makes the name of a label that was the innermost one what it was outside its block.
+  void leave_scope(const Label& label);
   void begin_line();
   /// Notes that the text of what begins at that offset begins here.
   void map(uint64_t offset);

@@ -133,6 +133,24 @@ TEST(Print, BranchesAndHints) {
   EXPECT_EQ(body(kBody), expected);
 }
 
+TEST(Print, LegacyExceptions) {
+  constexpr std::string_view kBody = R"(
+    try $l (result i32)
+      try $l (result i32)
+        i32.const 1
+      delegate $l
+    catch 0
+      try (;@2;)
+      catch_all
+        rethrow $l
+      end
+      i32.const 2
+    catch_all
+      br $l
+    end)";
+  EXPECT_EQ(body(kBody, "(tag)"), kBody);
+}
+
 TEST(Print, NamesAreMadeUniqueAndLegal) {
   // Functions "a", "a", "b c" and "", and locals "x", "x".
   Bytes module = encode(R"((module (func (@name "a") (local $x i32) (local $y i32)) (func (@name "a") call 0)
@@ -294,7 +312,9 @@ TEST(Print, Errors) {
   EXPECT_EQ(error_of(with({14, 0})), "8: malformed section id 14");
   EXPECT_EQ(error_of(with({1, 5, 1})), "9: length out of bounds");
   EXPECT_EQ(error_of(with({3, 2, 1, 0})), "12: function and code section have inconsistent lengths");
-  EXPECT_EQ(error_of(with({6, 5, 1, 0x7f, 0, 0x06, 0x0b})), "13: unsupported feature: legacy-exceptions");
+  EXPECT_EQ(error_of(with({6, 5, 1, 0x7f, 0, 0x19, 0x0b})), "13: misplaced CATCH_ALL opcode");
+  EXPECT_EQ(error_of(with({6, 6, 1, 0x7f, 0, 0x07, 0, 0x0b})), "13: misplaced CATCH opcode");
+  EXPECT_EQ(error_of(with({6, 6, 1, 0x7f, 0, 0x18, 0, 0x0b})), "13: misplaced DELEGATE opcode");
   EXPECT_EQ(error_of(with({6, 5, 1, 0x7f, 0, 0x27, 0x0b})), "13: illegal opcode 27");
 }
 

@@ -215,7 +215,7 @@ std::optional<Value> to_value(Environment& environment, ValType type, napi_value
     environment.raise_type_error("not a function of WebAssembly's" + std::string(type.nullable() ? ", nor null" : ""));
     return std::nullopt;
   }
-  if (type == ValType::v128 || type.is_exn_ref()) {
+  if (!has_form(type)) {
     environment.raise_type_error("JavaScript has no " + to_string(type));
     return std::nullopt;
   }
@@ -226,7 +226,7 @@ std::optional<Value> to_value(Environment& environment, ValType type, napi_value
 }
 
 napi_value from_value(Environment& environment, const Value& value, const Origin& origin) {
-  if (value.type() == ValType::v128 || value.type().is_exn_ref()) {
+  if (!has_form(value.type())) {
     environment.raise_type_error("JavaScript has no " + to_string(value.type()));
     return nullptr;
   }

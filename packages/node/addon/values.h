@@ -10,7 +10,9 @@ namespace rotor::node {
 
 /// Returns whether a value of the type goes in one slot that means the same at any time: not a v128, which JavaScript
 /// can't hold, nor a function, which is a handle.
-constexpr bool is_plain(ValType type) { return type != ValType::v128 && !type.is_func_ref() && !type.is_exn_ref(); }
+constexpr bool is_plain(ValType type) { return type.is_numeric() || type.is_extern_ref(); }
+/// Returns whether JavaScript has values of the type: not of vectors, exceptions and objects of a guest's heap.
+constexpr bool has_form(ValType type) { return is_plain(type) || type.is_func_ref(); }
 
 /// Converts to a slot of a plain type. Returns false, with a JavaScript exception pending, if that can't be.
 bool to_slot(Environment& environment, ValType type, napi_value value, Slot& slot);
