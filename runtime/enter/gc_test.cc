@@ -600,6 +600,47 @@ TEST(Gc, ExceptionsAndObjectsReferToEachOther) {
   EXPECT_EQ(live_bytes(instance), 2U * 24);
 }
 
+TEST(Gc, WhatAnExceptionCarriesLivesWhileItBecomesAValue) {
+  for (const Way& way : {kWays[0], kWays[1]}) {
+    Engine engine = gc_engine(way);
+    InstanceOptions small;
+    small.limits.heap_bytes = 2 << 16;
+    small.limits.exception_bytes = 100;
+    // Each exception is a value in the end, made where nothing else refers to what it carries. Every other time
+    // there is no room, and a collection.
+    Instance instance = must(Linker(engine).instantiate(compile_wat(engine, R"((module
+      (type $s (struct (field i32)))
+      (tag $t (param (ref $s)))
+      ;; Far down, so that what it leaves on the stack is not looked at.
+      (func $throw (param $value i32) (param $depth i32)
+        (if (local.get $depth) (then (call $throw (local.get $value) (i32.sub (local.get $depth) (i32.const 1)))))
+        (throw $t (struct.new $s (local.get $value))))
+      (func $take (param i32) (result exnref)
+        (block $h (result exnref)
+          (try_table (catch_all_ref $h) (call $throw (local.get 0) (i32.const 1000))) (unreachable)))
+      (func $value (param exnref) (result i32)
+        (block $h (result (ref $s)) (try_table (catch $t $h) (throw_ref (local.get 0))) (unreachable))
+        (struct.get $s 0))
+      (func (export "run") (param $n i32) (result i32) (local $wrong i32) (local $i i32) (local $e exnref)
+        (loop $again
+          (local.set $e (call $take (local.get $n)))
+          ;; What was freed is taken for others.
+          (local.set $i (i32.const 5000))
+          (loop $others
+            (drop (struct.new $s (i32.const -1)))
+            (br_if $others (local.tee $i (i32.sub (local.get $i) (i32.const 1)))))
+          (if (i32.ne (call $value (local.get $e)) (local.get $n))
+            (then (local.set $wrong (i32.add (local.get $wrong) (i32.const 1)))))
+          (br_if $again (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))
+        (local.get $wrong))))"),
+                                                        small));
+    auto run = typed<int32_t(int32_t)>(instance, "run");
+    for (int i = 0; i < 3; ++i) EXPECT_EQ(must(run(1100)), 0) << way.name;
+    EXPECT_GT(heap_of(instance).collections, 5U);
+    EXPECT_LT(impl_of(instance)->group->made_exceptions()->count(), 3U);
+  }
+}
+
 // Snapshots.
 
 constexpr const char* kState = R"((module

@@ -178,6 +178,11 @@ void GcHeap::visit_ambiguous(memory::AmbiguousRoots& roots) {
       roots.add(word);
       roots.add(mark_internal(word));
     }
+  // What is thrown is in a buffer until a clause takes it.
+  group_->visit_thrown([&](uint64_t word) {
+    roots.add(word);
+    roots.add(mark_internal(word));
+  });
   if (const ExceptionHeap* exceptions = group_->made_exceptions())
     for (uint64_t word : exceptions->host_payload) {
       roots.add(word);

@@ -46,6 +46,8 @@ class GcHeapOwner {
   virtual ExceptionHeap* made_exceptions() = 0;
   /// Marks the exceptions that the group refers to, but for what objects of its heap do.
   virtual void mark_exceptions() = 0;
+  /// Calls `visit` with each word of what an exception on its way carries.
+  virtual void visit_thrown(const std::function<void(uint64_t word)>& visit) = 0;
   virtual code::Activation& activation() = 0;
 
  protected:

@@ -420,6 +420,7 @@ Result<uint64_t> LinkGroup::take_exception(const code::Thrown& thrown, uint64_t 
 }
 
 bool LinkGroup::collect_between_calls() {
+  activation_.thrown = {};  // nothing is on its way, and what it names may be freed
   // What a collection looks at is paid for by the calls since the last one and what they made: tables may have many
   // elements, and exceptions that are kept may be many.
   constexpr uint64_t kPlacesACall = 4096, kPlacesEach = 64;
@@ -470,14 +471,19 @@ void LinkGroup::add_roots(memory::ExactRoots& roots) {
 void LinkGroup::mark_exceptions() {
   exceptions_->mark([&](ExceptionHeap::Marker& marker) {
     for (const GroupMember* member : members_) member->mark_exceptions(marker);
-    scan_stack([&](uintptr_t low, uintptr_t high) {
-      marker.stack(low, high);
-      const code::Thrown& thrown = activation_.thrown;
-      if (!thrown.tag) return;
-      for (uint32_t i = 0; i < payload_words(static_cast<const TagImpl*>(thrown.tag)->type); ++i)
-        marker.word(thrown.payload[i]);
-    });
+    scan_stack([&](uintptr_t low, uintptr_t high) { marker.stack(low, high); });
+    marker.word(activation_.thrown.ref);
+    visit_thrown([&](uint64_t word) { marker.word(word); });
   });
+}
+
+void LinkGroup::visit_thrown(const std::function<void(uint64_t word)>& visit) {
+  // It may be on its way, or long over: then its tag and payload are there all the same, for an exception that was
+  // thrown as a value counts as referred to, and what host and instances throw stays until the next one or the call's
+  // end.
+  const code::Thrown& thrown = activation_.thrown;
+  if (!thrown.tag) return;
+  for (uint32_t i = 0; i < payload_words(static_cast<const TagImpl*>(thrown.tag)->type); ++i) visit(thrown.payload[i]);
 }
 
 void LinkGroup::collect_within_call() {

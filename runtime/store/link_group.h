@@ -196,6 +196,7 @@ class LinkGroup final : public Watched, public GcHeapOwner, public std::enable_s
   void scan_stack(const std::function<void(uintptr_t low, uintptr_t high)>& scan) override;
   void add_roots(memory::ExactRoots& roots) override;
   void mark_exceptions() override;
+  void visit_thrown(const std::function<void(uint64_t word)>& visit) override;
   /// Returns the group's heap; null: none of its members uses one.
   GcHeap* gc_heap() { return root().gc_heap_.get(); }
   /// Makes the group have a heap and a member use it. Errors: limit, io.
