@@ -79,7 +79,7 @@ void FunctionEmitter::check_not_null(ValType ref_type, Value ref, TrapKind kind)
 
 /// Returns the number that the engine gave a type, which stands in the run page where function types have their id.
 Value FunctionEmitter::type_number(TypeIndex type) {
-  return b_.CreateLoad(module_.i64, module_.run_page(plan_.run_page.type(raw(type))));
+  return invariant_load(module_.i64, module_.run_page(plan_.run_page.type(raw(type))));
 }
 
 /// Emits the allocation of a structure: the next cell of its size class, or, where the run of those is used up or the
@@ -335,7 +335,7 @@ Value FunctionEmitter::is_defined(ValType from, TypeIndex to, Value ref) {
   Value number = b_.CreateTrunc(wanted, module_.i32);
   Value actual = type_of_object(from, ref);
   if (type.is_final) return b_.CreateICmpEQ(actual, number);
-  Value displays = b_.CreateLoad(module_.ptr, module_.run_page(plan_.run_page.displays));
+  Value displays = invariant_load(module_.ptr, module_.run_page(plan_.run_page.displays));
   Value row = b_.CreateMul(b_.CreateZExt(actual, module_.i64), int64(code::kDisplayRowBytes));
   Value entry = b_.CreateConstGEP1_32(module_.i8, b_.CreateGEP(module_.i8, displays, row), type.depth * 4);
   return b_.CreateICmpEQ(b_.CreateLoad(module_.i32, entry), number);
