@@ -17,6 +17,7 @@
 #include "rotor/memory.h"
 #include "rotor/memory_slots.h"
 #include "rotor/module.h"
+#include "rotor/object.h"
 #include "rotor/printable.h"
 #include "rotor/profile.h"
 #include "rotor/result.h"

@@ -125,6 +125,16 @@ Result<uint64_t> slot_of_owned(const Value& value, LinkGroup& group) {
   return value.bits();
 }
 
+Result<uint64_t> joined_slot(const Value& value, LinkGroup& group) {
+  if (!value.type().is_ref()) return value.bits();
+  if (!value.type().is_func_ref() || value.is_null()) return slot_of_owned(value, group);
+  // The group is taken from the handle's token, which, unlike the slot, tells whether its instance is gone.
+  LinkGroup* other = group_of(value.func());
+  if (!other) return gone();
+  ROTOR_CHECK(LinkGroup::merge(group, *other));
+  return value.bits();
+}
+
 bool names_object(const Value& value) {
   if (!value.type().is_any_ref() || value.is_null() || detail::Access::hold(value)) return false;
   // An i31, or what is the host's own, needs no hold.
@@ -148,15 +158,7 @@ Result<std::vector<Slot>> slots_of_values(const CanonicalType& type, std::span<c
       slot += 2;
       continue;
     }
-    slots[slot] = values[i].bits();
-    if (type.params[slot].is_func && slots[slot]) {
-      // The group is taken from the handle's token, which, unlike the slot, tells whether its instance is gone.
-      LinkGroup* other = group_of(values[i].func());
-      if (!other) return gone();
-      ROTOR_CHECK(LinkGroup::merge(group, *other));
-    } else if (wanted.is_ref()) {
-      ROTOR_TRY(slots[slot], slot_of_owned(values[i], group));
-    }
+    ROTOR_TRY(slots[slot], joined_slot(values[i], group));
     ROTOR_CHECK(check_slot(type, wanted, slots[slot], group, what, i));
     ++slot;
   }

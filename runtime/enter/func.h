@@ -43,6 +43,9 @@ Result<std::vector<Slot>> slots_of_values(const CanonicalType& type, std::span<c
 /// Returns the slot of a reference to an exception or to an object, or of an external reference, whose group joins this
 /// one. Errors: as of slots_of_values.
 Result<uint64_t> slot_of_owned(const Value& value, LinkGroup& group);
+/// Returns the slot of a value of any type but v128, whose group, if it is a reference, joins this one. Errors: as
+/// above.
+Result<uint64_t> joined_slot(const Value& value, LinkGroup& group);
 /// Returns whether a value's bits, which no guest made, are those of a reference to an object.
 bool names_object(const Value& value);
 /// Returns what a slot that does not fit holds, for messages.

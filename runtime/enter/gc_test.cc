@@ -412,6 +412,114 @@ TEST_F(GcExternTest, WhatIsHeldAsExternalOnlyLives) {
   EXPECT_EQ(seen, 0);
 }
 
+// Objects in the host's hands.
+
+constexpr const char* kFields = R"((module
+  (type $f (func (result i32)))
+  (type $record (struct (field (mut i8)) (field (mut i16)) (field (mut i32)) (field (mut i64)) (field (mut f32))
+    (field (mut f64)) (field (mut v128)) (field (mut (ref null $f))) (field (mut anyref)) (field (mut externref))
+    (field (mut exnref)) (field i32)))
+  (type $words (array (mut i16)))
+  (type $records (array (ref null $record)))
+  (tag $t (param i32))
+  (func $five (export "five") (type $f) (i32.const 5))
+  (func (export "record") (result (ref $record))
+    (struct.new $record (i32.const -1) (i32.const -2) (i32.const -3) (i64.const -4) (f32.const 5.5) (f64.const 6.5)
+      (v128.const i64x2 7 8) (ref.func $five) (ref.i31 (i32.const -9)) (extern.convert_any (ref.i31 (i32.const 10)))
+      (block $h (result exnref) (try_table (catch_all_ref $h) (throw $t (i32.const 11))) (unreachable))
+      (i32.const 12)))
+  (func (export "words") (result (ref $words)) (array.new_fixed $words 3 (i32.const 1) (i32.const 2) (i32.const -3)))
+  (func (export "records") (param (ref null $records)) (result i32) (array.len (local.get 0)))
+  (func (export "thrown") (param $r (ref $record)) (result i32)
+    (block $h (result i32) (try_table (catch $t $h) (throw_ref (struct.get $record 10 (local.get $r)))) (unreachable)))
+  (func (export "call") (param $r (ref $record)) (result i32) (call_ref $f (struct.get $record 7 (local.get $r))))
+  (func (export "sum") (param $a (ref $words)) (result i32)
+    (i32.add (array.get_s $words (local.get $a) (i32.const 0)) (array.get_u $words (local.get $a) (i32.const 2))))
+))";
+
+class GcObjectTest : public ::testing::Test {
+ protected:
+  Object made(const char* name) { return must(Object::of(must(must(instance_.get_func(name)).call({}))[0])); }
+  int32_t call(const char* name, const Value& value) {
+    return must(must(instance_.get_func(name)).call(std::array{value}))[0].i32();
+  }
+  HeapType result_type(const char* name) { return must(instance_.get_func(name)).type().results[0].heap(); }
+  Engine engine_ = gc_engine(kWays[5]);
+  Instance instance_ = must(Linker(engine_).instantiate(compile_wat(engine_, kFields)));
+};
+
+TEST_F(GcObjectTest, AllKindsOfFieldsAreRead) {
+  const Object record = made("record");
+  EXPECT_FALSE(record.is_array());
+  ASSERT_EQ(must(record.size()), 12U);
+  EXPECT_EQ(must(record.get(0)).i32(), 0xff);
+  EXPECT_EQ(must(record.get(1)).i32(), 0xfffe);
+  EXPECT_EQ(must(record.get(2)).i32(), -3);
+  EXPECT_EQ(must(record.get(3)).i64(), -4);
+  EXPECT_EQ(must(record.get(4)).f32(), 5.5F);
+  EXPECT_EQ(must(record.get(5)).f64(), 6.5);
+  EXPECT_EQ(must(record.get(6)).v128(), V128::of<int64_t>({7, 8}));
+  EXPECT_EQ(must(must(record.get(7)).func().call({}))[0].i32(), 5);
+  EXPECT_EQ(must(record.get(8)).i31(), -9);
+  EXPECT_TRUE(must(record.get(9)).type().is_extern_ref());
+  EXPECT_TRUE(must(record.get(10)).type().is_exn_ref());
+  EXPECT_EQ(call("thrown", record.value()), 11);
+  EXPECT_EQ(must(record.get(11)).i32(), 12);
+  EXPECT_EQ(kind_of(record.get(12)), ErrorKind::invalid_argument);
+}
+
+TEST_F(GcObjectTest, AllKindsOfFieldsAreWritten) {
+  const Object record = made("record"), other = made("record");
+  const std::array<Value, 9> values = {Value(0x105),
+                                       Value(0x10006),
+                                       Value(7),
+                                       Value(int64_t{8}),
+                                       Value(9.5F),
+                                       Value(10.5),
+                                       Value(V128::of<int64_t>({11, 12})),
+                                       Value(must(instance_.get_func("five"))),
+                                       other.value()};
+  for (uint32_t i = 0; i < values.size(); ++i) must(record.set(i, values[i]));
+  must(record.set(9, ExternRef{77}));
+  must(record.set(10, must(other.get(10))));
+  EXPECT_EQ(must(record.get(0)).i32(), 5);
+  EXPECT_EQ(must(record.get(1)).i32(), 6);
+  EXPECT_EQ(must(record.get(6)).v128(), V128::of<int64_t>({11, 12}));
+  EXPECT_EQ(call("call", record.value()), 5);
+  EXPECT_EQ(must(record.get(8)).bits(), other.value().bits());
+  EXPECT_EQ(must(record.get(9)).externref(), ExternRef{77});
+  must(record.set(7, Value::null(ValType::funcref)));
+  EXPECT_TRUE(must(record.get(7)).is_null());
+  EXPECT_EQ(kind_of(record.set(11, Value(1))), ErrorKind::invalid_argument);
+  EXPECT_EQ(kind_of(record.set(2, Value(int64_t{1}))), ErrorKind::type_mismatch);
+  EXPECT_EQ(kind_of(record.set(7, Value(must(instance_.get_func("sum"))))), ErrorKind::type_mismatch);
+}
+
+TEST_F(GcObjectTest, TheHostMakesThem) {
+  const Object words = must(Object::create_array(instance_, result_type("words"), 3, Value(-2)));
+  EXPECT_TRUE(words.is_array());
+  must(words.set(2, Value(5)));
+  EXPECT_EQ(call("sum", words.value()), 3);
+  std::vector<Value> fields;
+  const Object model = made("record");
+  for (uint32_t i = 0; i < 12; ++i) fields.push_back(must(model.get(i)));
+  fields[11] = Value(99);
+  const Object record = must(Object::create_structure(instance_, result_type("record"), fields));
+  EXPECT_EQ(call("thrown", record.value()), 11);
+  EXPECT_EQ(must(record.get(11)).i32(), 99);
+  const HeapType records = must(instance_.get_func("records")).type().params[0].heap();
+  const Object all = must(Object::create_array(instance_, records, 1000, record.value()));
+  EXPECT_EQ(call("records", all.value()), 1000);
+  EXPECT_EQ(must(all.get(999)).bits(), record.value().bits());
+  EXPECT_EQ(kind_of(all.set(0, record.value())), ErrorKind::invalid_argument);
+  EXPECT_EQ(kind_of(Object::create_array(instance_, records, 1, words.value())), ErrorKind::type_mismatch);
+  EXPECT_EQ(kind_of(Object::create_structure(instance_, records, fields)), ErrorKind::type_mismatch);
+  fields.pop_back();
+  EXPECT_EQ(kind_of(Object::create_structure(instance_, result_type("record"), fields)), ErrorKind::type_mismatch);
+  EXPECT_EQ(kind_of(Object::of(Value::of_i31(1))), ErrorKind::invalid_argument);
+  EXPECT_EQ(kind_of(Object::of(Value(1))), ErrorKind::invalid_argument);
+}
+
 // Linked heaps.
 
 TEST(Gc, LinkedInstancesShareAHeap) {

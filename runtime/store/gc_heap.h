@@ -86,6 +86,7 @@ class GcHeap final : private memory::HeapRoots {
 
   /// Returns the number by which objects keep a function, or null.
   uint32_t function_number(uint64_t function);
+  const code::FuncRef* function(uint64_t number) const { return functions_[number]; }
   /// Convert between an external reference and one below `any` (code/gc_layout.h). Errors: limit, io.
   Result<uint64_t> any_of_extern(uint64_t bits);
   Result<uint64_t> extern_of_any(uint64_t ref);

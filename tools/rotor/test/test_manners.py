@@ -21,7 +21,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 def slow_text():
     """A module that takes a second or so to compile."""
     body = ' '.join('(local.set 0 (i64.mul (i64.add (local.get 0) (i64.const %d)) (local.get 0)))' % n for n in range(150))
-    functions = ' '.join(f'(func (export "f{n}") (param i64) (result i64) {body} (local.get 0))' for n in range(40))
+    functions = ' '.join(f'(func (export "f{n}") (param i64) (result i64) {body} (local.get 0))' for n in range(20))
     return f'(module {functions})'
 
 
@@ -70,7 +70,7 @@ def check_lost_output(tool, table, device):
 
 def check_closed_pipes(tool, table):
     for args in (args for group in table.values() for args in group):
-        for ignored in (False, True):
+        for ignored in (False, True) if args[0] == 'validate' else (True,):
             reader, writer = os.pipe()
             os.close(reader)
             with subprocess.Popen([tool.rotor, *args], cwd=tool.folder, env=tool.environment, stdout=writer,
@@ -153,7 +153,7 @@ def check_signals(tool, leaky):
         code, _, stderr = tool.run(*args)
         expect(code == 0, f'{args}: {code}, {stderr}')
         took = time.monotonic() - begin
-        size = len(tool.read(name))
+        end = tool.read(name)[-8:]
         for attempt in range(6):
             is_new = attempt % 2 == 0
             if is_new:
@@ -173,9 +173,9 @@ def check_signals(tool, leaky):
             after = sorted(os.listdir(tool.folder))
             expect(after in (before, sorted({*before, name})), f'{args}, {end_by!r}: left {set(after) - set(before)}')
             there = tool.read(name) if name in after else None
-            # Sizes vary by the digits of times in reports.
-            is_whole = there is not None and len(there) >= 0.9 * size
-            expect(is_whole or there == (None if is_new else b'old'), f'{args}, {end_by!r}: {there}')
+            # What a report says of an interrupted run is less, but it ends as others do.
+            is_whole = there is not None and there != b'old' and there.endswith(end)
+            expect(is_whole or there == (None if is_new else b'old'), f'{args}, {end_by!r}: {(there or b"")[-80:]}')
             if there is None:
                 tool.write(name, b'')
 
