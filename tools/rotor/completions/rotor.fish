@@ -94,6 +94,7 @@ complete -c rotor -n '__fish_seen_subcommand_from wast' -l summary -d 'count the
 complete -c rotor -n '__fish_seen_subcommand_from wast' -l words -d 'show what is rejected in other words than the suite\'s'
 complete -c rotor -n '__fish_seen_subcommand_from wast' -l one-process -d 'run all files in this process, without a time-out'
 complete -c rotor -n '__fish_seen_subcommand_from wast' -l times -d 'the CPU time of each file'
+complete -c rotor -n '__fish_seen_subcommand_from wast' -l gc-stress -d 'collect garbage at each allocation'
 complete -c rotor -n '__fish_seen_subcommand_from wast' -l mode -r -d 'when functions are compiled: lazy, eager or aot'
 complete -c rotor -n '__fish_seen_subcommand_from wast' -l opt -r -d 'optimisation level; of lazy and eager: the highest'
 complete -c rotor -n '__fish_seen_subcommand_from wast' -l hot-count -r -d 'calls and loop turns after which a function is optimised (lazy, eager)'
