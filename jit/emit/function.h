@@ -389,6 +389,10 @@ class FunctionEmitter {
   void keep_alive(Value ref);
   void fill(const wasm::ArrayType& array, Value ref, Value index, Value value, Value size);
   void check_elements(ValType ref_type, Value ref, Value index, Value size);
+  void init_elements(code::Libcall call, TrapKind too_short, const wasm::ArrayType& array, uint32_t segment, Value ref,
+                     Value index, Value offset, Value size);
+  /// Returns the logarithm of an element's bytes.
+  uint32_t element_log2(const wasm::ArrayType& array) const;
   Value type_of_object(ValType from, Value ref);
   Value is_abstract(ValType from, HeapType::Abstract to, Value ref);
   Value is_defined(ValType from, wasm::TypeIndex to, Value ref);

@@ -30,6 +30,10 @@ Value FunctionEmitter::object_address(Value ref, uint32_t offset) {
   return b_.CreateConstGEP1_32(module_.i8, b_.CreateGEP(module_.i8, heap_base(), ref), offset);
 }
 
+uint32_t FunctionEmitter::element_log2(const ArrayType& array) const {
+  return code::storage_log2(code::storage_of(plan_.module, array.element));
+}
+
 llvm::Type* FunctionEmitter::field_type(const FieldType& field) {
   switch (code::storage_of(plan_.module, field)) {
     case Storage::i8: return module_.i8;
@@ -151,7 +155,7 @@ Value FunctionEmitter::array_new(TypeIndex type, const ArrayType& array, Value i
 
 Value FunctionEmitter::array_new_fixed(TypeIndex type, const ArrayType& array, std::span<const Value> elements) {
   Value ref = array_new_default(type, array, int32(static_cast<uint32_t>(elements.size())));
-  const uint32_t log2 = code::storage_log2(code::storage_of(plan_.module, array.element));
+  const uint32_t log2 = element_log2(array);
   for (uint32_t i = 0; i < elements.size(); ++i)
     store_field(array.element, object_address(ref, code::kArrayElementsAt + (i << log2)), elements[i]);
   return ref;
@@ -186,7 +190,7 @@ void FunctionEmitter::trap_at_array(Value bad, ValType ref_type, Value ref) {
 
 Value FunctionEmitter::element_address(const ArrayType& array, ValType ref_type, Value ref, Value index) {
   trap_at_array(b_.CreateICmpUGE(index, array_length(ref)), ref_type, ref);
-  const uint32_t log2 = code::storage_log2(code::storage_of(plan_.module, array.element));
+  const uint32_t log2 = element_log2(array);
   Value at = b_.CreateShl(b_.CreateZExt(index, module_.i64), log2);
   Value address = b_.CreateGEP(module_.i8, object_address(ref, code::kArrayElementsAt), at);
   keep_alive(ref);
@@ -219,7 +223,7 @@ Value FunctionEmitter::array_len(ValType ref_type, Value ref) {
 
 /// Emits the filling of elements that are there.
 void FunctionEmitter::fill(const ArrayType& array, Value ref, Value index, Value value, Value size) {
-  const uint32_t log2 = code::storage_log2(code::storage_of(plan_.module, array.element));
+  const uint32_t log2 = element_log2(array);
   value = kept(array.element, value);
   Value low = value;
   Value high = int64(0);
@@ -254,24 +258,26 @@ void FunctionEmitter::array_copy(const ArrayType& array, Value to, Value to_inde
   check_not_null(arrayref, from, TrapKind::null_array_reference);
   check_elements(arrayref.non_null(), to, to_index, size);
   check_elements(arrayref.non_null(), from, from_index, size);
-  const uint32_t log2 = code::storage_log2(code::storage_of(plan_.module, array.element));
+  const uint32_t log2 = element_log2(array);
   emit_libcall(Libcall::gc_copy, {int32(log2), to, to_index, from, from_index, size});
+}
+
+/// Emits the filling of elements from a segment, by a helper that returns whether the segment is too short.
+void FunctionEmitter::init_elements(Libcall call, TrapKind too_short, const ArrayType& array, uint32_t segment,
+                                    Value ref, Value index, Value offset, Value size) {
+  check_elements(ValType::ref(Abstract::array, /*nullable=*/true), ref, index, size);
+  Value log2 = int32(element_log2(array));
+  trap_if(to_bool(emit_libcall(call, {log2, int32(segment), ref, index, offset, size})), too_short);
 }
 
 void FunctionEmitter::array_init_data(const ArrayType& array, wasm::DataIndex segment, Value ref, Value index,
                                       Value offset, Value size) {
-  check_elements(ValType::ref(Abstract::array, true), ref, index, size);
-  const uint32_t log2 = code::storage_log2(code::storage_of(plan_.module, array.element));
-  trap_if(to_bool(emit_libcall(Libcall::gc_init_data, {int32(log2), int32(raw(segment)), ref, index, offset, size})),
-          TrapKind::out_of_bounds_memory);
+  init_elements(Libcall::gc_init_data, TrapKind::out_of_bounds_memory, array, raw(segment), ref, index, offset, size);
 }
 
 void FunctionEmitter::array_init_elem(const ArrayType& array, wasm::ElemIndex segment, Value ref, Value index,
                                       Value offset, Value size) {
-  check_elements(ValType::ref(Abstract::array, true), ref, index, size);
-  const uint32_t log2 = code::storage_log2(code::storage_of(plan_.module, array.element));
-  trap_if(to_bool(emit_libcall(Libcall::gc_init_elem, {int32(log2), int32(raw(segment)), ref, index, offset, size})),
-          TrapKind::out_of_bounds_table);
+  init_elements(Libcall::gc_init_elem, TrapKind::out_of_bounds_table, array, raw(segment), ref, index, offset, size);
 }
 
 Value FunctionEmitter::ref_eq(Value a, Value b) { return from_bool(b_.CreateICmpEQ(a, b)); }

@@ -257,7 +257,7 @@ FrameEmitter::Value FrameEmitter::array_new_fixed(wasm::TypeIndex type, const wa
                                                   std::span<const Value> elements) {
   const auto count = static_cast<uint32_t>(elements.size());
   llvm::Value* ref = FunctionEmitter::array_new_default(type, array, int32(count));
-  const uint32_t log2 = code::storage_log2(code::storage_of(plan_.module, array.element));
+  const uint32_t log2 = element_log2(array);
   llvm::Value* first = object_address(ref, code::kArrayElementsAt);
   if (count > kFewElements) {
     repeat(count, [&](llvm::Value* i) {

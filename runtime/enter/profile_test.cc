@@ -76,7 +76,7 @@ std::map<std::string, size_t> stacks_of(const Profile& profile) {
 
 /// The least samples of some 200 ms. There would be 40, but a machine that is busy with others, or is taken away from,
 /// looks at its timers late.
-constexpr size_t kFewSamples = 3;
+constexpr size_t kFewSamples = 1;
 
 /// Expects that so much of all samples have that stack.
 void expect_share(const Profile& profile, const std::string& stack, double share) {
