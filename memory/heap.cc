@@ -13,7 +13,7 @@ Result<std::unique_ptr<Heap>> Heap::create(const HeapOptions& options, HeapRoots
   if (limit_blocks == 0)
     return fail(ErrorKind::invalid_argument,
                 "a heap's limit is at least " + std::to_string(kHeapBlockBytes) + " bytes");
-  ROTOR_TRY(auto blocks, HeapBlocks::create(static_cast<uint32_t>(limit_blocks), std::move(image)));
+  ROTOR_TRY(auto blocks, HeapBlocks::create(static_cast<uint32_t>(limit_blocks), std::move(image), options.nothing));
   return std::unique_ptr<Heap>(new Heap(options, roots, std::move(blocks)));
 }
 

@@ -26,6 +26,9 @@ struct HeapOptions {
   uint64_t least_growth_bytes = uint64_t{8} << 20;
   /// Objects that wait for being traced, at most, in 8 bytes each. Beyond it blocks are searched for them again.
   uint32_t mark_stack_entries = uint32_t{1} << 21;
+  /// Contents without bytes, whose slots (memory/slot_pool.h) new heaps take their address space from and leave it to.
+  /// May be null.
+  std::shared_ptr<const SlotContents> nothing = nullptr;
   /// Collects at each allocation and overwrites what it frees. For tests.
   bool stress = false;
 };

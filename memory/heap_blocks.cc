@@ -54,7 +54,8 @@ uint32_t HeapBlocks::most_blocks() {
   return kAll - table_blocks(kAll);
 }
 
-Result<std::unique_ptr<HeapBlocks>> HeapBlocks::create(uint32_t limit_blocks, std::shared_ptr<const Image> image) {
+Result<std::unique_ptr<HeapBlocks>> HeapBlocks::create(uint32_t limit_blocks, std::shared_ptr<const Image> image,
+                                                       std::shared_ptr<const SlotContents> nothing) {
   assert(limit_blocks > 0 && limit_blocks <= most_blocks());
   uint32_t first = 1;
   while (table_blocks(uint64_t{first} + limit_blocks) > first) ++first;
@@ -63,8 +64,11 @@ Result<std::unique_ptr<HeapBlocks>> HeapBlocks::create(uint32_t limit_blocks, st
   const bool is_new = !image;
   if (!is_new && (image->size_bytes() < least || image->size_bytes() > most))
     return fail(ErrorKind::invalid_argument, "the image is not of a heap with this limit");
-  ROTOR_TRY(auto memory, is_new ? LinearMemory::create(least, most, most)
-                                : LinearMemory::of(image, image->size_bytes(), most, most));
+  auto make = [&]() -> Result<std::unique_ptr<LinearMemory>> {
+    if (!is_new) return LinearMemory::of(image, image->size_bytes(), most, most);
+    return nothing ? LinearMemory::of(std::move(nothing), least, most, most) : LinearMemory::create(least, most, most);
+  };
+  ROTOR_TRY(auto memory, make());
   std::unique_ptr<HeapBlocks> heap(new HeapBlocks(std::move(memory), blocks, first));
   HeapState& state = heap->state();
   if (is_new) {
@@ -92,14 +96,18 @@ HeapBlocks::HeapBlocks(std::unique_ptr<LinearMemory> memory, uint32_t blocks, ui
 
 void HeapBlocks::recount() {
   lowest_free_ = first_block_;
-  for (uint32_t i = first_block_; i < blocks_; ++i) {
-    const bool was_used = i < state().end_block;
-    if (was_used && block(i).kind != HeapBlock::Kind::free) {
+  // Of a new heap all are free: by words, for there may be thousands.
+  std::ranges::fill(free_, UINT64_MAX);
+  auto take = [this](uint32_t i) { free_[i / 64] &= ~(uint64_t{1} << (i % 64)); };
+  for (uint32_t i = 0; i < first_block_; ++i) take(i);
+  for (uint32_t i = blocks_; i % 64 != 0; ++i) take(i);
+  for (uint32_t i = first_block_; i < state().end_block; ++i) {
+    if (block(i).kind != HeapBlock::Kind::free) {
       ++used_blocks_;
-      continue;
+      take(i);
+    } else if (block(i).resident) {
+      ++resident_blocks_;
     }
-    free_[i / 64] |= uint64_t{1} << (i % 64);
-    if (was_used && block(i).resident) ++resident_blocks_;
   }
 }
 

@@ -64,7 +64,8 @@ class HeapBlocks {
   /// Makes a region for at most `limit_blocks` blocks of objects, with those of an image if there is one. Pre: from 1
   /// to most_blocks(). Errors: io, limit (address space); invalid_argument: the image is none of a heap with that
   /// limit.
-  static Result<std::unique_ptr<HeapBlocks>> create(uint32_t limit_blocks, std::shared_ptr<const Image> image);
+  static Result<std::unique_ptr<HeapBlocks>> create(uint32_t limit_blocks, std::shared_ptr<const Image> image,
+                                                    std::shared_ptr<const SlotContents> nothing = nullptr);
   /// Returns how many blocks of objects a region can have at most.
   static uint32_t most_blocks();
 

@@ -54,6 +54,10 @@ class EngineImpl : public std::enable_shared_from_this<EngineImpl> {
   const std::shared_ptr<const memory::SlotContents> zeroes =
       std::make_shared<memory::CopiedContents>(std::vector<uint8_t>());
 
+  /// What garbage-collected heaps hold first: their slots are told from those of memories.
+  const std::shared_ptr<const memory::SlotContents> empty_heaps =
+      std::make_shared<memory::CopiedContents>(std::vector<uint8_t>());
+
   TypeRegistry types{*this};
 
   /// The number of modules that were made, by which the next one is told from them.

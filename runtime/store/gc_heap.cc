@@ -17,11 +17,13 @@ constexpr uint32_t kUnboxedExtern = 2;  ///< of a reference below any, modulo 4
 }  // namespace
 
 Result<std::unique_ptr<GcHeap>> GcHeap::create(GcHeapOwner& group, uint64_t limit_bytes, bool stress,
+                                               std::shared_ptr<const memory::SlotContents> nothing,
                                                std::shared_ptr<const memory::Image> image) {
   std::unique_ptr<GcHeap> made(new GcHeap(group));
   memory::HeapOptions options;
   options.limit_bytes = std::max<uint64_t>(limit_bytes, memory::kHeapBlockBytes);
   options.stress = stress;
+  options.nothing = std::move(nothing);
   ROTOR_TRY(made->heap_, memory::Heap::create(options, *made, std::move(image)));
   made->limit_bytes_ = limit_bytes;
   memory::HeapShape box;

@@ -59,9 +59,11 @@ class GcHeap final : private memory::HeapRoots {
  public:
   /// Makes a heap for a group, which outlives it or hands it over (`belong_to`). Errors: io, limit (address space).
   /// `stress`: Config::gc_stress.
+  /// `nothing`: HeapOptions::nothing.
   /// `image`: what it holds first, with the state that belongs to it; may be null. Errors: also invalid_argument (the
   /// image is of a heap with another limit).
   static Result<std::unique_ptr<GcHeap>> create(GcHeapOwner& group, uint64_t limit_bytes, bool stress,
+                                                std::shared_ptr<const memory::SlotContents> nothing,
                                                 std::shared_ptr<const memory::Image> image = nullptr);
   ~GcHeap() override = default;
   GcHeap(const GcHeap&) = delete;

@@ -495,12 +495,13 @@ void LinkGroup::collect_within_call() {
 }
 
 Result<void> LinkGroup::use_heap(GroupMember& member, uint64_t limit_bytes, bool stress,
+                                 std::shared_ptr<const memory::SlotContents> nothing,
                                  std::shared_ptr<const memory::Image> image) {
   LinkGroup& group = root();
   if (group.gc_heap_ && image)
     return fail(ErrorKind::unsupported, "the snapshot's heap can't be joined with that of what the instance imports");
   if (!group.gc_heap_) {
-    ROTOR_TRY(group.gc_heap_, GcHeap::create(group, limit_bytes, stress, std::move(image)));
+    ROTOR_TRY(group.gc_heap_, GcHeap::create(group, limit_bytes, stress, std::move(nothing), std::move(image)));
     group.gc_heap_->belong_to(group);
   }
   return member.use_heap(*group.gc_heap_);

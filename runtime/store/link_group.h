@@ -203,6 +203,7 @@ class LinkGroup final : public Watched, public GcHeapOwner, public std::enable_s
   /// `image`: what a heap that is made holds; may be null. Errors: also unsupported (there is an image, and the group
   /// has a heap already).
   Result<void> use_heap(GroupMember& member, uint64_t limit_bytes, bool stress,
+                        std::shared_ptr<const memory::SlotContents> nothing,
                         std::shared_ptr<const memory::Image> image = nullptr);
   /// Makes a value of what is thrown. Errors: limit (`limit_bytes` of exceptions are referred to), io.
   Result<uint64_t> take_exception(const code::Thrown& thrown, uint64_t limit_bytes);
