@@ -8,7 +8,8 @@
 
 Results, traps, globals, tables, memories and calls of imports must be the same. What is not is put into --out: the
 module, its text, and both transcripts' difference, made smaller by `wasm-tools shrink` with --shrink. The last line
-counts. Exits with 1 if there was a difference. Module number I of a seed is the same in each run.
+counts. Exits with 1 if there was a difference. Module number I of a seed is the same in each run, of the same
+--only.
 
 With --wide the modules are those of wide_modules.py, and Rotor runs at --opt 1 without wide products too; with
 --accesses those of access_modules.py. With --cpus Rotor runs for each set of CPU features that this machine has; those
@@ -93,7 +94,8 @@ class Side:
 
 class Sides:
     """Wasmtime, and Rotor at both levels and with all values in frames, as functions have that would take too long to
-    compile; with `wide`, also without wide products; with `cpus`, at both levels for each of them."""
+    compile; with `wide`, also without wide products; with `cpus`, at both levels for each of them. Modules with objects
+    run once more at both levels, with a collection at each allocation."""
 
     def __init__(self, rotor, mode, wasmtime, wide, cpus=('native',)):
         environment = os.environ | {'PYTHONPATH': wasmtime}
@@ -104,15 +106,18 @@ class Sides:
         if wide:
             self.rotors.append(Side('rotor-o1-narrow', [rotor, '--mode', mode, '--wide-products', 'off']))
 
+        self.collecting = [Side(f'rotor-o{level}-collecting', [rotor, '--opt', str(level), '--mode', mode,
+                                                                '--gc-stress', 'on']) for level in (0, 1)]
+
     def stop(self):
-        for side in [self.reference, *self.rotors]:
+        for side in [self.reference, *self.rotors, *self.collecting]:
             side.stop()
 
-    def compare(self, seed, path):
-        """(the reference's transcript, {side: its transcript where that differs})"""
+    def compare(self, seed, path, objects=False):
+        """(the reference's transcript, {side: its transcript where that differs}). `objects`: the module has them."""
         expected = self.reference.transcript(seed, path)
         differing = {}
-        for side in self.rotors:
+        for side in self.rotors + (self.collecting if objects else []):
             actual = side.transcript(seed, path)
             if not same(expected, actual):
                 differing[side.name] = actual
@@ -131,9 +136,9 @@ def same(expected, actual):
 class SmithGenerator:
     """Modules by number."""
 
-    def __init__(self, tool, seed, folder):
+    def __init__(self, tool, seed, folder, only='.*'):
         self.tool, self.seed, self.folder = tool, seed, folder
-        self.configs = configs.enabled()
+        self.configs = [config for config in configs.enabled() if re.fullmatch(only, config.name)]
         for config in self.configs:
             imports = folder / f'{config.name}.imports.wasm'
             (folder / 'imports.wat').write_text(configs.imports(config))
@@ -143,6 +148,9 @@ class SmithGenerator:
 
     def config(self, index):
         return self.configs[index % len(self.configs)].name
+
+    def objects(self, index):
+        return 'gc' in self.configs[index % len(self.configs)].features
 
     def call_seed(self, index):
         return random.Random(f'{self.seed}:{index}:calls').getrandbits(64)
@@ -171,6 +179,9 @@ class TextGenerator:
     def config(self, _):
         return self.name
 
+    def objects(self, _):
+        return False
+
     def call_seed(self, index):
         return random.Random(f'{self.seed}:{index}:calls').getrandbits(64)
 
@@ -185,7 +196,7 @@ def generator_of(arguments, folder):
         return TextGenerator('wide', wide_modules, arguments.tool, arguments.seed, folder)
     if arguments.accesses:
         return TextGenerator('accesses', access_modules, arguments.tool, arguments.seed, folder)
-    return SmithGenerator(arguments.tool, arguments.seed, folder)
+    return SmithGenerator(arguments.tool, arguments.seed, folder, arguments.only)
 
 
 def sides_of(arguments):
@@ -233,7 +244,7 @@ class Campaign:
         if not made:
             return
         seed = generator.call_seed(index)
-        expected, differing = sides.compare(seed, path)
+        expected, differing = sides.compare(seed, path, generator.objects(index))
         with self.lock:
             self.per_config[generator.config(index)] += 1
             self.counts['calls'] += sum(line.startswith('call ') for line in expected)
@@ -298,7 +309,7 @@ def shrink(folder, arguments, again, differing, expected):
 def check(arguments):
     """One module: prints what differs and exits with 1; with --same-as as `wasm-tools shrink` wants it."""
     sides = sides_of(arguments)
-    expected, differing = sides.compare(arguments.call_seed, arguments.check)
+    expected, differing = sides.compare(arguments.call_seed, arguments.check, objects=True)
     sides.stop()
     if arguments.same_as:
         kind = {name: first_difference(expected, actual) for name, actual in differing.items()}
@@ -315,6 +326,7 @@ def parse():
     parser.add_argument('--wide', action='store_true', help='modules full of 128-bit products, instead of smith\'s')
     parser.add_argument('--accesses', action='store_true', help='modules of accesses at the end of memory')
     parser.add_argument('--cpus', action='store_true', help='each set of CPU features that this machine has')
+    parser.add_argument('--only', default='.*', metavar='PATTERN', help='the configs whose whole name this matches')
     parser.add_argument('--modules', type=int, default=1000)
     parser.add_argument('--modules-in-ci', type=int, help='instead of --modules, with CI=true in the environment')
     parser.add_argument('--hours', type=float, help='instead of --modules: for how long')
