@@ -7,8 +7,8 @@ import dataclasses
 # WebAssembly 2.0 without vectors, as smith calls its parts.
 BASELINE = ('bulk-memory', 'reference-types', 'multi-value', 'sign-extension-ops', 'saturating-float-to-int',
             'extended-const')
-# What both engines have; `gc` is typed function references as well. What is in no config stays off: relaxed vectors (may
-# differ by design).
+# What both engines have; `gc` is typed function references as well. What is in no config stays off: relaxed vectors
+# (may differ by design).
 FEATURES = {*BASELINE, 'threads', 'tail-call', 'exceptions', 'simd', 'multi-memory', 'memory64', 'wide-arithmetic',
             'custom-page-sizes', 'gc'}
 ALL = ('bulk-memory', 'compact-imports', 'custom-descriptors', 'custom-page-sizes', 'exceptions', 'extended-const',

@@ -12,7 +12,8 @@ counts. Exits with 1 if there was a difference. Module number I of a seed is the
 --only.
 
 With --wide the modules are those of wide_modules.py, and Rotor runs at --opt 1 without wide products too; with
---accesses those of access_modules.py. With --cpus Rotor runs for each set of CPU features that this machine has; those
+--accesses those of access_modules.py; with --objects those of gc_modules.py, and Rotor runs with a collection at each
+allocation too. With --cpus Rotor runs for each set of CPU features that this machine has; those
 that it lacks are named.
 
 The environment: WASM_TOOLS names wasm-tools, WASMTIME_PY the folder of the wheel `wasmtime` (scripts/setup.sh).
@@ -35,6 +36,7 @@ import time
 
 import access_modules
 import configs
+import gc_modules
 import wide_modules
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / 'cmake'))
@@ -180,7 +182,7 @@ class TextGenerator:
         return self.name
 
     def objects(self, _):
-        return False
+        return self.maker is gc_modules
 
     def call_seed(self, index):
         return random.Random(f'{self.seed}:{index}:calls').getrandbits(64)
@@ -196,6 +198,8 @@ def generator_of(arguments, folder):
         return TextGenerator('wide', wide_modules, arguments.tool, arguments.seed, folder)
     if arguments.accesses:
         return TextGenerator('accesses', access_modules, arguments.tool, arguments.seed, folder)
+    if arguments.objects:
+        return TextGenerator('objects', gc_modules, arguments.tool, arguments.seed, folder)
     return SmithGenerator(arguments.tool, arguments.seed, folder, arguments.only)
 
 
@@ -257,7 +261,7 @@ class Campaign:
                 return
             self.counts['differences'] += 1
             folder = self.arguments.out / f'seed{self.arguments.seed}-{index}-{generator.config(index)}'
-            report(folder, self.arguments, path, seed, expected, differing)
+            report(folder, self.arguments, path, seed, generator.objects(index), expected, differing)
 
     def summary(self):
         each = ', '.join(f'{name} {count}' for name, count in sorted(self.per_config.items()))
@@ -276,7 +280,7 @@ def first_difference(expected, actual):
     return None
 
 
-def report(folder, arguments, path, seed, expected, differing):
+def report(folder, arguments, path, seed, objects, expected, differing):
     folder.mkdir(parents=True, exist_ok=True)
     module = folder / 'module.wasm'
     module.write_bytes(path.read_bytes())
@@ -285,7 +289,8 @@ def report(folder, arguments, path, seed, expected, differing):
         text += '\n'.join(difflib.unified_diff(expected, actual, 'wasmtime', name, lineterm='', n=2)) + '\n'
     (folder / 'difference.txt').write_text(text)
     again = [sys.executable, str(HERE / 'run.py'), '--rotor', arguments.rotor, '--mode', arguments.mode,
-             *(['--wide'] if arguments.wide else []), *(['--cpus'] if arguments.cpus else []), '--call-seed', str(seed), '--check']
+             *(['--wide'] if arguments.wide else []), *(['--objects'] if objects else []),
+             *(['--cpus'] if arguments.cpus else []), '--call-seed', str(seed), '--check']
     (folder / 'again.sh').write_text(f'#!/bin/sh\nexec {shlex.join(again)} "${{1:-{module}}}"\n')
     (folder / 'again.sh').chmod(0o755)
     print(f'difference: {folder}\n' + '\n'.join(text.split('\n')[:12]), flush=True)
@@ -309,7 +314,7 @@ def shrink(folder, arguments, again, differing, expected):
 def check(arguments):
     """One module: prints what differs and exits with 1; with --same-as as `wasm-tools shrink` wants it."""
     sides = sides_of(arguments)
-    expected, differing = sides.compare(arguments.call_seed, arguments.check, objects=True)
+    expected, differing = sides.compare(arguments.call_seed, arguments.check, arguments.objects)
     sides.stop()
     if arguments.same_as:
         kind = {name: first_difference(expected, actual) for name, actual in differing.items()}
@@ -325,6 +330,7 @@ def parse():
     parser.add_argument('--mode', default='aot', help='when Rotor compiles: aot (the default), eager or lazy')
     parser.add_argument('--wide', action='store_true', help='modules full of 128-bit products, instead of smith\'s')
     parser.add_argument('--accesses', action='store_true', help='modules of accesses at the end of memory')
+    parser.add_argument('--objects', action='store_true', help='modules of structures, arrays and casts')
     parser.add_argument('--cpus', action='store_true', help='each set of CPU features that this machine has')
     parser.add_argument('--only', default='.*', metavar='PATTERN', help='the configs whose whole name this matches')
     parser.add_argument('--modules', type=int, default=1000)

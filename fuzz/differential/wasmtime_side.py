@@ -176,6 +176,8 @@ class Run:
             raise Failure(f'trap {TRAPS.get(code, code)}')
         if error:
             message = str(wasmtime.WasmtimeError._from_ptr(error)).replace('\n', ' ')
+            if 'thrown Wasm exception' in message:  # by a start function
+                raise Failure('exception')
             raise Failure('stop heap' if 'GC heap out of memory' in message else f'error: {message}')
 
     # Instances and their imports
