@@ -15,7 +15,7 @@ CONSTANTS = {'i32': ('0', '1', '-1', '127', '128', '255', '32767', '32768', '655
              'f32': ('0', '-0', '1.5', 'inf'), 'f64': ('0', '-0', '2.5', '-inf'),
              'v128': ('i32x4 0 1 2 3', 'i64x2 -1 255')}
 ABOVE = {'eq': 'any', 'i31': 'eq', 'struct': 'eq', 'array': 'eq'}
-FUNCTIONS, LEAVES = 12, 10
+FUNCTIONS, LEAVES = 12, 14
 TYPE_NAME = re.compile(r'\$t\d+\b')
 
 
@@ -69,7 +69,7 @@ class Types:
         deep = random.random() < .5
         for _ in range(random.randint(14, 22) if deep else random.randint(6, 14)):
             self.add(random.choice(('struct', 'struct', 'array')), deep)
-        for _ in range(random.randint(3, 6)):
+        for _ in range(random.randint(10, 12) if deep and random.random() < .5 else random.randint(3, 6)):
             self.add('func', deep)
 
     def of_kind(self, *kinds):
@@ -329,7 +329,8 @@ class Body:
             (4, lambda: f'(block {label} (result {target}) (drop (br_on_cast {label} {whole} {target} {value})) '
                         f'{default})'),
             (4, lambda: f'(block {out} (result {target}) '
-                        f'(drop (block {label} (result {reference(source, not nullable)}) (br {out} (br_on_cast_fail {label} {whole} {target} {value})))) {default})')]
+                        f'(drop (block {label} (result {reference(source, not nullable)}) '
+                        f'(br {out} (br_on_cast_fail {label} {whole} {target} {value})))) {default})')]
         if top_of(heap) != 'extern':
             kept = f'${top_of(heap)}'
             choices.append((3, lambda: f'(if (result {target}) (ref.test {target} (local.tee {kept} {value})) '
