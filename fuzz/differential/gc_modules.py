@@ -411,6 +411,20 @@ class Module:
             return f'(array.new {t} {value(t.fields[0][0])} (i32.const 5))'
         return f'(array.new_fixed {t} 2 {value(t.fields[0][0])} {value(t.fields[0][0])})'
 
+    def probes(self, t):
+        """Functions that ask of all that is in globals and tables whether it is of a type, and that make a call through
+        a type to anything: so that what traps ends nothing else."""
+        held = [f'(table.get $anys (i32.const {n}))' for n in range(8)] + [f'(global.get $g{n})' for n in range(4)]
+        if t.kind == 'func':
+            held = [f'(table.get $functions (i32.const {n}))' for n in range(LEAVES)]
+            yield (f'(func (export "call{t.name}") (param $i0 i32) (param $i1 i32) (result anyref)\n'
+                   f'    (call_indirect $functions (type {t}) (local.get $i0) (ref.null none) '
+                   '(i32.and (local.get $i1) (i32.const 15))))')
+        target, bits = reference(t, self.random.random() < .3), '(i32.const 0)'
+        for n, item in enumerate(held):
+            bits = f'(i32.or (i32.shl (ref.test {target} {item}) (i32.const {n}))\n    {bits})'
+        yield f'(func (export "is{t.name}") (result i32)\n    {bits})'
+
     def text(self):
         leaves = ' '.join(name for name, _ in self.leaves)
         types = self.types.texts()
@@ -434,6 +448,7 @@ class Module:
                          f'(result anyref)\n    {body.declarations()}\n    {body.statements()}\n'
                          f'    {body.ref("any", True, 4)})')
             callable_functions = callable_functions[-1:] + [f'$f{n}']
+        lines += [line for t in self.types.all for line in self.probes(t)]
         return '(module\n  ' + '\n  '.join(types + [self.types.mixed(line) for line in lines]) + ')\n'
 
 
