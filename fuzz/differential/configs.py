@@ -39,8 +39,6 @@ class Config:
 
 
 TABLES = {'max-tables': 4}
-# Wasmtime's C API ends the process where it is asked for such a type.
-NO_EXCEPTION_TYPES = r'^  \((type|global|table|import).*exn'
 TYPES = {'min-types': 12, 'max-types': 40}  # more of which some are above others
 SAFE = {'disallow-traps': True}  # runs deeper: what might trap is made not to
 
@@ -68,10 +66,9 @@ CONFIGS = [
     Config('simd-safe', features=('simd',), options=SAFE),
     Config('tail-call', features=('tail-call',), options=TABLES),
     Config('tail-call-safe', features=('tail-call',), options=TABLES | SAFE),
-    Config('exceptions', features=('exceptions',), avoid=NO_EXCEPTION_TYPES, options=TABLES),
-    Config('exceptions-safe', features=('exceptions', 'tail-call', 'simd'), avoid=NO_EXCEPTION_TYPES,
-           options=TABLES | SAFE),
-    Config('exceptions-calls', features=('exceptions', 'tail-call'), avoid=NO_EXCEPTION_TYPES,
+    Config('exceptions', features=('exceptions',), options=TABLES),
+    Config('exceptions-safe', features=('exceptions', 'tail-call', 'simd'), options=TABLES | SAFE),
+    Config('exceptions-calls', features=('exceptions', 'tail-call'),
            options=TABLES | SAFE | only(INTEGERS, VARIABLES, CONTROL) |
            {'max-instructions': 60, 'min-funcs': 20, 'max-funcs': 40}),
     Config('gc', features=('gc',), options=TABLES),
