@@ -7,10 +7,10 @@ import dataclasses
 # WebAssembly 2.0 without vectors, as smith calls its parts.
 BASELINE = ('bulk-memory', 'reference-types', 'multi-value', 'sign-extension-ops', 'saturating-float-to-int',
             'extended-const')
-# What both engines have. What is in no config stays off: GC and with it typed function references (smith has no switch
-# between the two), relaxed vectors (may differ by design).
+# What both engines have; `gc` is typed function references as well. What is in no config stays off: relaxed vectors
+# (may differ by design).
 FEATURES = {*BASELINE, 'threads', 'tail-call', 'exceptions', 'simd', 'multi-memory', 'memory64', 'wide-arithmetic',
-            'custom-page-sizes'}
+            'custom-page-sizes', 'gc'}
 ALL = ('bulk-memory', 'compact-imports', 'custom-descriptors', 'custom-page-sizes', 'exceptions', 'extended-const',
        'gc', 'memory64', 'multi-value', 'reference-types', 'relaxed-simd', 'saturating-float-to-int',
        'shared-everything-threads', 'sign-extension-ops', 'simd', 'tail-call', 'threads', 'wide-arithmetic')
@@ -39,14 +39,13 @@ class Config:
 
 
 TABLES = {'max-tables': 4}
-# Wasmtime's C API ends the process where it is asked for such a type.
-NO_EXCEPTION_TYPES = r'^  \((type|global|table|import).*exn'
+TYPES = {'min-types': 12, 'max-types': 40}  # more of which some are above others
 SAFE = {'disallow-traps': True}  # runs deeper: what might trap is made not to
 
 # Bits of smith's `allowed-instructions`, by what they were seen to let in. Among all instructions those that take
 # several operands are rare; among fewer they are not.
-INTEGERS, FLOATS, INTEGER_VECTORS, FLOAT_VECTORS, TABLE_AND_REFERENCE, VARIABLES, INTEGER_MEMORY, CONTROL = \
-    (1 << bit for bit in (0, 1, 2, 3, 4, 6, 8, 10))
+(INTEGERS, FLOATS, INTEGER_VECTORS, FLOAT_VECTORS, TABLE_AND_REFERENCE, VARIABLES, INTEGER_MEMORY, CONTROL, OBJECTS) = \
+    (1 << bit for bit in (0, 1, 2, 3, 4, 6, 8, 10, 11))
 
 
 def only(*kinds):
@@ -67,12 +66,21 @@ CONFIGS = [
     Config('simd-safe', features=('simd',), options=SAFE),
     Config('tail-call', features=('tail-call',), options=TABLES),
     Config('tail-call-safe', features=('tail-call',), options=TABLES | SAFE),
-    Config('exceptions', features=('exceptions',), avoid=NO_EXCEPTION_TYPES, options=TABLES),
-    Config('exceptions-safe', features=('exceptions', 'tail-call', 'simd'), avoid=NO_EXCEPTION_TYPES,
-           options=TABLES | SAFE),
-    Config('exceptions-calls', features=('exceptions', 'tail-call'), avoid=NO_EXCEPTION_TYPES,
+    Config('exceptions', features=('exceptions',), options=TABLES),
+    Config('exceptions-safe', features=('exceptions', 'tail-call', 'simd'), options=TABLES | SAFE),
+    Config('exceptions-calls', features=('exceptions', 'tail-call'),
            options=TABLES | SAFE | only(INTEGERS, VARIABLES, CONTROL) |
            {'max-instructions': 60, 'min-funcs': 20, 'max-funcs': 40}),
+    Config('gc', features=('gc',), options=TABLES),
+    Config('gc-safe', features=('gc',), options=TABLES | SAFE | TYPES),
+    Config('gc-exceptions', features=('gc', 'exceptions', 'tail-call'), options=TABLES | TYPES),
+    Config('gc-calls', features=('gc', 'exceptions', 'tail-call'),
+           options=TABLES | SAFE | TYPES | {'max-instructions': 60, 'min-funcs': 15, 'max-funcs': 30}),
+    Config('only-objects', features=('gc',), options=TABLES | TYPES | only(INTEGERS, VARIABLES, OBJECTS)),
+    Config('only-objects-safe', features=('gc', 'simd'),
+           options=TABLES | SAFE | TYPES | only(INTEGERS, TABLE_AND_REFERENCE, VARIABLES, CONTROL, OBJECTS)),
+    Config('only-casts', features=('gc',),
+           options=TABLES | TYPES | only(INTEGERS, TABLE_AND_REFERENCE, VARIABLES, CONTROL, OBJECTS)),
     Config('multi-memory', options={'max-memories': 4}),
     Config('memory64', features=('memory64',), options={'max-memories': 1}),
     Config('memory64-multi-memory-safe', features=('memory64',), options=SAFE | {'max-memories': 4}),
@@ -125,6 +133,11 @@ def imports(config):
         lines += ['(import "f" "5" (func (param funcref externref i32) (result externref)))',
                   '(import "g" "1" (global (mut i64)))', '(import "g" "4" (global externref))',
                   '(import "g" "5" (global (mut funcref)))', '(import "t" "1" (table 0 50 externref))']
+    if 'gc' in has:
+        lines += ['(import "f" "7" (func (param anyref eqref i31ref structref arrayref i32) (result anyref)))',
+                  '(import "f" "8" (func (param anyref) (result i31ref)))',
+                  '(import "g" "7" (global anyref))', '(import "g" "8" (global (mut eqref)))',
+                  '(import "t" "3" (table 5 60 anyref))']
     if 'simd' in has:
         lines += ['(import "f" "6" (func (param v128 i32) (result v128)))', '(import "g" "6" (global (mut v128)))']
     if 'threads' in has:

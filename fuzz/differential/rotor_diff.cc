@@ -10,13 +10,16 @@
 //   memory E BYTES CRC
 //   table E SIZE CRC                  of which elements are null
 //   host CALLS CRC                    calls of imported functions, with their arguments
-//   stop REASON                       what follows can't be compared: a stack overflow
+//   stop REASON                       what follows can't be compared: a stack overflow, or a heap with no room for more
 //
-// Each exported function is called with values that SEED decides. Modules are made with a fuel counter that traps as
-// `unreachable` does and stays empty, so after such a trap the next call goes to a fresh instance.
+// A reference to an object is shown with what is in that, as far as kShownDepth and kShownFields go. Each exported
+// function is called with values that SEED decides, unless it wants references that no host can make. Modules are made
+// with a fuel counter that traps as `unreachable` does and stays empty, so after such a trap the next call goes to a
+// fresh instance.
 #include <fmt/format.h>
 #include <zlib.h>
 
+#include <algorithm>
 #include <charconv>
 #include <fstream>
 #include <iostream>
@@ -31,6 +34,11 @@ namespace rotor::differential {
 namespace {
 
 constexpr int kCallsOfEach = 3;
+constexpr uint64_t kHeapBytes = UINT64_C(64) << 20;
+// What a transcript shows of an object: so many fields or elements, and of the objects there, so deep.
+constexpr int kShownDepth = 3;
+constexpr uint32_t kShownFields = 6;
+constexpr uint64_t kLargestExtern = 255;  // of the host's: so what is above is the guest's own, as a host sees it
 
 /// Returns the class of a trap, by the classes that engines agree on. Wasmtime does not tell a call past a table's end
 /// from other accesses, and looks at the bounds first where a `memory.atomic.notify` is past 4 GiB and unaligned as
@@ -40,6 +48,10 @@ const char* class_of(TrapKind kind) {
     case TrapKind::undefined_element: return to_string(TrapKind::out_of_bounds_table);
     case TrapKind::unaligned_atomic: return to_string(TrapKind::out_of_bounds_memory);
     case TrapKind::uninitialized_element:
+    case TrapKind::null_function_reference:
+    case TrapKind::null_structure_reference:
+    case TrapKind::null_array_reference:
+    case TrapKind::null_i31_reference:
     case TrapKind::null_exception_reference: return to_string(TrapKind::null_reference);
     default: return to_string(kind);
   }
@@ -51,23 +63,73 @@ std::string outcome(const Error& error) {
   return fmt::format("{}: {}", to_string(error.kind), error.message);
 }
 
+/// Returns why nothing can be compared after a call, or an instantiation, that ended with this; else null. Engines need
+/// not agree on how much fits in a stack or a heap.
+const char* stop_of(const Error& error) {
+  if (error.trap && error.trap->kind == TrapKind::stack_overflow) return "stack overflow";
+  if (error.kind == ErrorKind::limit && error.message.contains("heap")) return "heap";
+  return nullptr;
+}
+
 bool is_trap(const Error& error, TrapKind kind) { return error.trap && error.trap->kind == kind; }
 
-std::string text_of(ValType type, uint64_t bits) {
+std::string text_of(const Value& value, int depth = kShownDepth);
+
+/// Returns the text of a reference below `any`, which is not null.
+std::string text_of_object(const Value& value, int depth) {
+  if (value.is_i31()) return fmt::format("i31:{}", value.i31());
+  if (value.host_ref()) return "host";
+  auto object = Object::of(value);
+  if (!object) return object.error().message;
+  const uint32_t size = *object->size();
+  std::string text = object->is_array() ? fmt::format("array:{}[", size) : "structure[";
+  for (uint32_t i = 0; depth && i < std::min(size, kShownFields); ++i)
+    text += (i ? " " : "") + text_of(*object->get(i), depth - 1);
+  return text + "]";
+}
+
+/// Returns the name of what a reference type is below of.
+const char* hierarchy_of(ValType type) {
+  if (type.is_any_ref()) return "anyref";
+  if (type.is_extern_ref()) return "externref";
+  return type.is_exn_ref() ? "exnref" : "funcref";
+}
+
+std::string text_of_reference(const Value& value, int depth) {
+  const ValType type = value.type();
+  const char* name = hierarchy_of(type);
+  if (value.is_null()) return fmt::format("{}:null", name);
+  if (type.is_any_ref()) return fmt::format("{}:{}", name, text_of_object(value, depth));
+  if (!type.is_extern_ref()) return name;
+  const uint64_t bits = value.bits();
+  return bits <= kLargestExtern ? fmt::format("{}:{}", name, bits) : fmt::format("{}:inner", name);
+}
+
+std::string text_of(const Value& value, int depth) {
+  const ValType type = value.type();
   switch (type.kind()) {
     case ValType::Kind::i32:
-    case ValType::Kind::f32: return fmt::format("{}:{:08x}", to_string(type), bits & 0xffffffff);
-    case ValType::Kind::ref:
-      if (bits == 0) return fmt::format("{}:null", to_string(type));
-      return type.is_extern_ref() ? fmt::format("{}:{}", to_string(type), bits) : to_string(type);
-    default: return fmt::format("{}:{:016x}", to_string(type), bits);
+    case ValType::Kind::f32: return fmt::format("{}:{:08x}", to_string(type), value.bits() & 0xffffffff);
+    case ValType::Kind::ref: return text_of_reference(value, depth);
+    case ValType::Kind::v128: {
+      auto halves = value.v128().lanes<uint64_t>();
+      return fmt::format("v128:{:016x}{:016x}", halves[1], halves[0]);
+    }
+    default: return fmt::format("{}:{:016x}", to_string(type), value.bits());
   }
 }
 
-std::string text_of(const Value& value) {
-  if (value.type() != ValType::v128) return text_of(value.type(), value.bits());
-  auto halves = value.v128().lanes<uint64_t>();
-  return fmt::format("v128:{:016x}{:016x}", halves[1], halves[0]);
+/// Returns whether a host can make a reference of this type that is not null.
+bool has_values(ValType type) {
+  using enum HeapType::Abstract;
+  if (type.is_concrete_ref()) return false;
+  const HeapType::Abstract heap = type.heap().abstract();
+  return heap == extern_ || heap == func || heap == any || heap == eq || heap == i31;
+}
+
+/// Returns whether a host can make arguments for a function of this type.
+bool can_be_called(const FuncType& type) {
+  return std::ranges::all_of(type.params, [](ValType param) { return param.is_defaultable() || has_values(param); });
 }
 
 /// Returns a chosen number of any type.
@@ -93,7 +155,8 @@ class Run {
     if (!instantiate()) return;
     const std::vector<ExportInfo>& exports = module_.exports();
     for (size_t e = 0; e < exports.size(); ++e) {
-      if (!std::holds_alternative<FuncType>(exports[e].type)) continue;
+      const auto* type = std::get_if<FuncType>(&exports[e].type);
+      if (!type || !can_be_called(*type)) continue;
       for (int n = 0; n < kCallsOfEach; ++n)
         if (!call(e)) return;
     }
@@ -114,10 +177,12 @@ class Run {
     Linker linker(engine_);
     for (size_t i = 0; i < module_.imports().size(); ++i)
       if (!linker.defined(module_.imports()[i].module, module_.imports()[i].name) && !define(linker, i)) return false;
-    auto instance = linker.instantiate(module_);
+    InstanceOptions options;
+    options.limits.heap_bytes = kHeapBytes;
+    auto instance = linker.instantiate(module_, options);
     if (!instance) {
-      if (is_trap(instance.error(), TrapKind::stack_overflow))
-        print("stop stack overflow");
+      if (const char* stop = stop_of(instance.error()))
+        print("stop {}", stop);
       else
         print("instance {}", outcome(instance.error()));
       return false;
@@ -195,8 +260,8 @@ class Run {
       print("call {} ({}) = ({})", e, text_of(args), text_of(*results));
       return true;
     }
-    if (is_trap(results.error(), TrapKind::stack_overflow)) {
-      print("stop stack overflow");
+    if (const char* stop = stop_of(results.error())) {
+      print("stop {}", stop);
       return false;
     }
     print("call {} ({}) {}", e, text_of(args), outcome(results.error()));
@@ -210,8 +275,10 @@ class Run {
   Value argument(ValType type, const Func& func) {
     if (!type.is_ref()) return chosen(values_, type);
     uint64_t r = values_.next();
-    if ((r & 1) == 0) return Value::null(type);
-    if (type.is_extern_ref()) return Value(ExternRef{1 + (r >> 1) % 255});
+    if (type.nullable() && ((r & 1) == 0 || !has_values(type))) return Value::null(type);
+    const uint64_t number = 1 + (r >> 1) % kLargestExtern;
+    if (type.is_extern_ref()) return Value(ExternRef{number});
+    if (type.is_any_ref()) return Value::of_i31(static_cast<int32_t>(number));
     return Value(func);
   }
 
@@ -257,7 +324,8 @@ std::string transcript(const Engine& engine, uint64_t seed, const std::string& p
   return out;
 }
 
-/// Parses `--opt 0|1`, `--mode aot|eager|lazy`, `--wide-products on|off`, `--frames on|off` and `--cpu NAME`.
+/// Parses `--opt 0|1`, `--mode aot|eager|lazy`, `--wide-products on|off`, `--frames on|off`, `--gc-stress on|off`
+/// and `--cpu NAME`.
 std::optional<Config> config_of(std::span<char*> args) {
   static const std::map<std::string_view, OptLevel> levels = {{"0", OptLevel::o0}, {"1", OptLevel::o1}};
   static const std::map<std::string_view, CompileMode> modes = {
@@ -266,6 +334,7 @@ std::optional<Config> config_of(std::span<char*> args) {
   config.mode = CompileMode::aot;
   config.compile_workers = 1;
   config.features.set("custom-page-sizes", true);
+  config.features.set("gc", true);
   config.features.set("wide-arithmetic", true);
   if (args.size() % 2) return std::nullopt;
   for (size_t i = 0; i < args.size(); i += 2) {
@@ -278,6 +347,8 @@ std::optional<Config> config_of(std::span<char*> args) {
       config.wide_products = value == "on";
     else if (name == "--frames" && (value == "on" || value == "off"))
       config.compile_steps_per_byte = value == "on" ? 0 : Config().compile_steps_per_byte;
+    else if (name == "--gc-stress" && (value == "on" || value == "off"))
+      config.gc_stress = value == "on";
     else if (name == "--cpu")
       config.cpu = value;
     else
@@ -290,7 +361,7 @@ int serve(std::span<char*> args) {
   auto config = config_of(args);
   if (!config) {
     std::cerr << "usage: rotor_diff [--opt 0|1] [--mode aot|eager|lazy] [--wide-products on|off] [--frames on|off] "
-                 "[--cpu NAME] < lines of `SEED FILE`\n";
+                 "[--gc-stress on|off] [--cpu NAME] < lines of `SEED FILE`\n";
     return 2;
   }
   auto engine = Engine::create(*config);

@@ -8,10 +8,12 @@
 
 Results, traps, globals, tables, memories and calls of imports must be the same. What is not is put into --out: the
 module, its text, and both transcripts' difference, made smaller by `wasm-tools shrink` with --shrink. The last line
-counts. Exits with 1 if there was a difference. Module number I of a seed is the same in each run.
+counts. Exits with 1 if there was a difference. Module number I of a seed is the same in each run, of the same
+--only.
 
 With --wide the modules are those of wide_modules.py, and Rotor runs at --opt 1 without wide products too; with
---accesses those of access_modules.py. With --cpus Rotor runs for each set of CPU features that this machine has; those
+--accesses those of access_modules.py; with --objects those of gc_modules.py, and Rotor runs with a collection at each
+allocation too. With --cpus Rotor runs for each set of CPU features that this machine has; those
 that it lacks are named.
 
 The environment: WASM_TOOLS names wasm-tools, WASMTIME_PY the folder of the wheel `wasmtime` (scripts/setup.sh).
@@ -34,6 +36,7 @@ import time
 
 import access_modules
 import configs
+import gc_modules
 import wide_modules
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / 'cmake'))
@@ -93,7 +96,8 @@ class Side:
 
 class Sides:
     """Wasmtime, and Rotor at both levels and with all values in frames, as functions have that would take too long to
-    compile; with `wide`, also without wide products; with `cpus`, at both levels for each of them."""
+    compile; with `wide`, also without wide products; with `cpus`, at both levels for each of them. Modules with objects
+    run once more at both levels, with a collection at each allocation."""
 
     def __init__(self, rotor, mode, wasmtime, wide, cpus=('native',)):
         environment = os.environ | {'PYTHONPATH': wasmtime}
@@ -104,15 +108,18 @@ class Sides:
         if wide:
             self.rotors.append(Side('rotor-o1-narrow', [rotor, '--mode', mode, '--wide-products', 'off']))
 
+        self.collecting = [Side(f'rotor-o{level}-collecting', [rotor, '--opt', str(level), '--mode', mode,
+                                                                '--gc-stress', 'on']) for level in (0, 1)]
+
     def stop(self):
-        for side in [self.reference, *self.rotors]:
+        for side in [self.reference, *self.rotors, *self.collecting]:
             side.stop()
 
-    def compare(self, seed, path):
-        """(the reference's transcript, {side: its transcript where that differs})"""
+    def compare(self, seed, path, objects=False):
+        """(the reference's transcript, {side: its transcript where that differs}). `objects`: the module has them."""
         expected = self.reference.transcript(seed, path)
         differing = {}
-        for side in self.rotors:
+        for side in self.rotors + (self.collecting if objects else []):
             actual = side.transcript(seed, path)
             if not same(expected, actual):
                 differing[side.name] = actual
@@ -131,9 +138,9 @@ def same(expected, actual):
 class SmithGenerator:
     """Modules by number."""
 
-    def __init__(self, tool, seed, folder):
+    def __init__(self, tool, seed, folder, only='.*'):
         self.tool, self.seed, self.folder = tool, seed, folder
-        self.configs = configs.enabled()
+        self.configs = [config for config in configs.enabled() if re.fullmatch(only, config.name)]
         for config in self.configs:
             imports = folder / f'{config.name}.imports.wasm'
             (folder / 'imports.wat').write_text(configs.imports(config))
@@ -143,6 +150,9 @@ class SmithGenerator:
 
     def config(self, index):
         return self.configs[index % len(self.configs)].name
+
+    def objects(self, index):
+        return 'gc' in self.configs[index % len(self.configs)].features
 
     def call_seed(self, index):
         return random.Random(f'{self.seed}:{index}:calls').getrandbits(64)
@@ -171,6 +181,9 @@ class TextGenerator:
     def config(self, _):
         return self.name
 
+    def objects(self, _):
+        return self.maker is gc_modules
+
     def call_seed(self, index):
         return random.Random(f'{self.seed}:{index}:calls').getrandbits(64)
 
@@ -185,7 +198,9 @@ def generator_of(arguments, folder):
         return TextGenerator('wide', wide_modules, arguments.tool, arguments.seed, folder)
     if arguments.accesses:
         return TextGenerator('accesses', access_modules, arguments.tool, arguments.seed, folder)
-    return SmithGenerator(arguments.tool, arguments.seed, folder)
+    if arguments.objects:
+        return TextGenerator('objects', gc_modules, arguments.tool, arguments.seed, folder)
+    return SmithGenerator(arguments.tool, arguments.seed, folder, arguments.only)
 
 
 def sides_of(arguments):
@@ -233,7 +248,7 @@ class Campaign:
         if not made:
             return
         seed = generator.call_seed(index)
-        expected, differing = sides.compare(seed, path)
+        expected, differing = sides.compare(seed, path, generator.objects(index))
         with self.lock:
             self.per_config[generator.config(index)] += 1
             self.counts['calls'] += sum(line.startswith('call ') for line in expected)
@@ -246,7 +261,7 @@ class Campaign:
                 return
             self.counts['differences'] += 1
             folder = self.arguments.out / f'seed{self.arguments.seed}-{index}-{generator.config(index)}'
-            report(folder, self.arguments, path, seed, expected, differing)
+            report(folder, self.arguments, path, seed, generator.objects(index), expected, differing)
 
     def summary(self):
         each = ', '.join(f'{name} {count}' for name, count in sorted(self.per_config.items()))
@@ -265,7 +280,7 @@ def first_difference(expected, actual):
     return None
 
 
-def report(folder, arguments, path, seed, expected, differing):
+def report(folder, arguments, path, seed, objects, expected, differing):
     folder.mkdir(parents=True, exist_ok=True)
     module = folder / 'module.wasm'
     module.write_bytes(path.read_bytes())
@@ -274,7 +289,8 @@ def report(folder, arguments, path, seed, expected, differing):
         text += '\n'.join(difflib.unified_diff(expected, actual, 'wasmtime', name, lineterm='', n=2)) + '\n'
     (folder / 'difference.txt').write_text(text)
     again = [sys.executable, str(HERE / 'run.py'), '--rotor', arguments.rotor, '--mode', arguments.mode,
-             *(['--wide'] if arguments.wide else []), *(['--cpus'] if arguments.cpus else []), '--call-seed', str(seed), '--check']
+             *(['--wide'] if arguments.wide else []), *(['--objects'] if objects else []),
+             *(['--cpus'] if arguments.cpus else []), '--call-seed', str(seed), '--check']
     (folder / 'again.sh').write_text(f'#!/bin/sh\nexec {shlex.join(again)} "${{1:-{module}}}"\n')
     (folder / 'again.sh').chmod(0o755)
     print(f'difference: {folder}\n' + '\n'.join(text.split('\n')[:12]), flush=True)
@@ -298,7 +314,7 @@ def shrink(folder, arguments, again, differing, expected):
 def check(arguments):
     """One module: prints what differs and exits with 1; with --same-as as `wasm-tools shrink` wants it."""
     sides = sides_of(arguments)
-    expected, differing = sides.compare(arguments.call_seed, arguments.check)
+    expected, differing = sides.compare(arguments.call_seed, arguments.check, arguments.objects)
     sides.stop()
     if arguments.same_as:
         kind = {name: first_difference(expected, actual) for name, actual in differing.items()}
@@ -314,7 +330,9 @@ def parse():
     parser.add_argument('--mode', default='aot', help='when Rotor compiles: aot (the default), eager or lazy')
     parser.add_argument('--wide', action='store_true', help='modules full of 128-bit products, instead of smith\'s')
     parser.add_argument('--accesses', action='store_true', help='modules of accesses at the end of memory')
+    parser.add_argument('--objects', action='store_true', help='modules of structures, arrays and casts')
     parser.add_argument('--cpus', action='store_true', help='each set of CPU features that this machine has')
+    parser.add_argument('--only', default='.*', metavar='PATTERN', help='the configs whose whole name this matches')
     parser.add_argument('--modules', type=int, default=1000)
     parser.add_argument('--modules-in-ci', type=int, help='instead of --modules, with CI=true in the environment')
     parser.add_argument('--hours', type=float, help='instead of --modules: for how long')

@@ -8,6 +8,7 @@ import unittest
 
 import access_modules
 import configs
+import gc_modules
 import run
 import wide_modules
 
@@ -91,6 +92,27 @@ class AccessModules(unittest.TestCase):
                    if f'({name} ' not in text]
         self.assertEqual(missing, [])
         self.assertGreater(len(access_modules.OPERATORS), 250)
+
+
+class GcModules(unittest.TestCase):
+    def test_a_seed_decides_the_module(self):
+        first, again, other = (gc_modules.module(random.Random(seed)) for seed in (1, 1, 2))
+        self.assertEqual(first, again)
+        self.assertNotEqual(first, other)
+
+    def test_every_instruction_is_met(self):
+        text = ''.join(gc_modules.module(random.Random(seed)) for seed in range(60))
+        missing = [name for name in gc_modules.instructions() if f'({name} ' not in text]
+        self.assertEqual(missing, [])
+        self.assertGreater(len(gc_modules.instructions()), 25)
+
+    def test_some_types_are_deeper_than_displays_are_and_some_are_written_twice(self):
+        made = [gc_modules.Types(random.Random(seed)) for seed in range(60)]
+        for kind in ('struct', 'array', 'func'):
+            self.assertGreater(max(gc_modules.depth_of(t) for types in made for t in types.of_kind(kind)), 8, kind)
+        texts = [''.join(types.texts()) for types in made]
+        self.assertTrue(any(types.twice and f'(type {sorted(types.twice)[0]}x ' in text
+                            for types, text in zip(made, texts)))
 
 
 class WideModules(unittest.TestCase):

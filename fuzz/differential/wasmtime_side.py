@@ -4,6 +4,7 @@
 Wants the folder of the wheel `wasmtime` in PYTHONPATH. Works on the C API underneath the wheel's classes: these turn
 floats into Python's, which loses NaN payloads, and know no v128.
 """
+import collections
 import ctypes
 import struct
 import sys
@@ -13,14 +14,20 @@ import wasmtime
 from wasmtime import _ffi as ffi
 
 CALLS_OF_EACH = 3
+STORE_BYTES = 64 << 20  # of each memory of a store, and of its garbage-collected heap
 MASK64 = (1 << 64) - 1
 
-# As wasm_valtype_kind has them, and v128.
-I32, I64, F32, F64, V128, EXTERNREF, FUNCREF = 0, 1, 2, 3, 4, 128, 129
-NAMES = {I32: 'i32', I64: 'i64', F32: 'f32', F64: 'f64', V128: 'v128', EXTERNREF: 'externref', FUNCREF: 'funcref'}
+# Kinds of values, as wasmtime_val_t has them; of a reference, the hierarchy that its type is of.
+I32, I64, F32, F64, V128, FUNCREF, EXTERNREF, ANYREF, EXNREF = range(9)
+NAMES = ('i32', 'i64', 'f32', 'f64', 'v128', 'funcref', 'externref', 'anyref', 'exnref')
 BYTES = {I32: 4, I64: 8, F32: 4, F64: 8, V128: 16}
-VAL_KINDS = {I32: ffi.WASMTIME_I32, I64: ffi.WASMTIME_I64, F32: ffi.WASMTIME_F32, F64: ffi.WASMTIME_F64,
-             V128: ffi.WASMTIME_V128, EXTERNREF: ffi.WASMTIME_EXTERNREF, FUNCREF: ffi.WASMTIME_FUNCREF}
+# Heap types in the order of wasmtime_heaptype_kind_t, which the wheel gives no names: extern, noextern, func, a defined
+# one, nofunc, any, none, eq, i31, array, a defined one, struct, a defined one, exn, noexn, a defined one.
+HIERARCHIES = (EXTERNREF,) * 2 + (FUNCREF,) * 3 + (ANYREF,) * 8 + (EXNREF,) * 3
+WITH_VALUES = (0, 2, 5, 7, 8)  # those that the host makes values of
+
+# What a transcript shows of an object: so many fields or elements, and of the objects there, so deep.
+SHOWN_DEPTH, SHOWN_FIELDS = 3, 6
 
 Code = wasmtime.TrapCode
 TRAPS = {
@@ -33,6 +40,8 @@ TRAPS = {
     Code.INDIRECT_CALL_TO_NULL: 'null reference',
     Code.NULL_REFERENCE: 'null reference',
     Code.BAD_SIGNATURE: 'indirect call type mismatch',
+    Code.ARRAY_OUT_OF_BOUNDS: 'out of bounds array access',
+    Code.CAST_FAILURE: 'cast failure',
     Code.HEAP_MISALIGNED: 'out of bounds memory access',
     Code.ATOMIC_WAIT_NON_SHARED_MEMORY: 'expected shared memory',
     Code.STACK_OVERFLOW: 'stack overflow',
@@ -89,26 +98,29 @@ class Failure(Exception):
         self.text = text
 
 
-def text_of(kind, bits):
+def text_of(kind, value):
     """Of a number its bits; of a reference None, or what tells it from others: nothing, of a function."""
     if kind in BYTES:
-        return f'{NAMES[kind]}:{bits:0{2 * BYTES[kind]}x}'
-    if bits is None:
+        return f'{NAMES[kind]}:{value:0{2 * BYTES[kind]}x}'
+    if value is None:
         return f'{NAMES[kind]}:null'
-    return NAMES[kind] if kind == FUNCREF else f'{NAMES[kind]}:{bits}'
+    return NAMES[kind] if kind in (FUNCREF, EXNREF) else f'{NAMES[kind]}:{value}'
 
 
-def kind_of(valtype):
-    """wasm_valtype_kind, which knows no v128 and ends the process for it."""
+# A value's type. `has_values`: a host can make one that is not null.
+Type = collections.namedtuple('Type', 'kind nullable has_values')
+
+
+def type_of(valtype):
     full = ffi.wasmtime_valtype_t()
     ffi.wasmtime_valtype_new(valtype.ptr(), ctypes.byref(full))
-    kind = full.kind
+    if full.kind <= V128:
+        result = Type(full.kind, False, True)
+    else:
+        heap = full.reftype.heaptype.kind
+        result = Type(HIERARCHIES[heap], full.reftype.nullable, heap in WITH_VALUES)
     ffi.wasmtime_valtype_delete(ctypes.byref(full))
-    return kind if kind <= V128 else ffi.wasm_valtype_kind(valtype.ptr())
-
-
-def kinds_of(types):
-    return [kind_of(value) for value in types]
+    return result
 
 
 @ctypes.CFUNCTYPE(None, ctypes.c_void_p)
@@ -131,13 +143,13 @@ class Run:
     def signature(extern_type):
         if not isinstance(extern_type, wasmtime.FuncType):
             return None
-        return kinds_of(extern_type.params), kinds_of(extern_type.results)
+        return [type_of(t) for t in extern_type.params], [type_of(t).kind for t in extern_type.results]
 
     def run(self):
         try:
             self.instantiate()
             for e, signature in enumerate(self.signatures):
-                if signature is None:
+                if signature is None or not all(t.nullable or t.has_values for t in signature[0]):
                     continue
                 for _ in range(CALLS_OF_EACH):
                     self.call(e)
@@ -159,15 +171,21 @@ class Run:
                 raise Failure('stop stack overflow')
             if code is None:
                 raise Failure('exception')  # that nothing caught
+            if code == Code.ALLOCATION_TOO_LARGE:
+                raise Failure('stop heap')
             raise Failure(f'trap {TRAPS.get(code, code)}')
         if error:
-            raise Failure(f'error: {wasmtime.WasmtimeError._from_ptr(error)}'.replace('\n', ' '))
+            message = str(wasmtime.WasmtimeError._from_ptr(error)).replace('\n', ' ')
+            if 'thrown Wasm exception' in message:  # by a start function
+                raise Failure('exception')
+            raise Failure('stop heap' if 'GC heap out of memory' in message else f'error: {message}')
 
     # Instances and their imports
 
     def instantiate(self):
         self.release()
         self.store = wasmtime.Store(self.engine)
+        self.store.set_limits(memory_size=STORE_BYTES)  # its heap's too
         self.context = self.store._context()
         self.host_calls, self.host_crc = 0, 0
         self.callbacks = []
@@ -215,12 +233,12 @@ class Run:
             self.finish(ffi.wasmtime_memory_new(self.context, extern_type.ptr(), ctypes.byref(extern.of.memory)), None)
         elif isinstance(extern_type, wasmtime.TableType):
             extern.kind = ffi.WASMTIME_EXTERN_TABLE
-            null = self.val(kind_of(extern_type.element), None)
+            null = self.val(type_of(extern_type.element).kind, None)
             self.finish(ffi.wasmtime_table_new(self.context, extern_type.ptr(), ctypes.byref(null),
                                                ctypes.byref(extern.of.table)), None)
         else:
             extern.kind = ffi.WASMTIME_EXTERN_GLOBAL
-            kind = kind_of(extern_type.content)
+            kind = type_of(extern_type.content).kind
             value = self.val(kind, ChosenValues(i).number(kind) if kind in BYTES else None)
             self.finish(ffi.wasmtime_global_new(self.context, extern_type.ptr(), ctypes.byref(value),
                                                 ctypes.byref(extern.of.global_)), None)
@@ -234,8 +252,8 @@ class Run:
             self.host_calls += 1
             seen = struct.pack('<Q', i)
             raw = ctypes.string_at(slots, 16 * len(params)) if params else b''
-            for k, kind in enumerate(params):
-                seen += self.host_argument(kind, raw[16 * k:16 * k + 16])
+            for k, param in enumerate(params):
+                seen += self.host_argument(param.kind, raw[16 * k:16 * k + 16])
             self.host_crc = zlib.crc32(seen, self.host_crc)
             if answers:
                 ctypes.memmove(slots, b''.join(bits.to_bytes(16, 'little') for bits in answers), 16 * len(answers))
@@ -255,8 +273,8 @@ class Run:
         func = self.items[e].of.func
         slots = (ffi.wasmtime_val_raw_t * max(len(params), len(results), 1))()
         args = []
-        for k, kind in enumerate(params):
-            args.append(self.set_argument(slots[k], kind, func))
+        for k, param in enumerate(params):
+            args.append(self.set_argument(slots[k], param, func))
         line = f'call {e} ({" ".join(args)})'
         trap = ctypes.POINTER(ffi.wasm_trap_t)()
         error = ffi.wasmtime_func_call_unchecked(self.context, ctypes.byref(func), slots, len(slots),
@@ -271,49 +289,107 @@ class Run:
                 self.print_state()
                 self.instantiate()
             return
-        texts = ' '.join(text_of(kind, self.result(slots[k], kind)) for k, kind in enumerate(results))
+        texts = ' '.join(self.result_text(slots[k], kind) for k, kind in enumerate(results))
         self.out.append(f'{line} = ({texts})')
 
-    def set_argument(self, slot, kind, func):
+    def set_argument(self, slot, param, func):
         """A number; a reference is null or, if it may be, the function that is called or a small number."""
+        kind = param.kind
         if kind in BYTES:
             bits = self.values.number(kind)
             ctypes.memmove(ctypes.byref(slot), bits.to_bytes(16, 'little'), 16)
             return text_of(kind, bits)
         r = self.values.next()
-        if r & 1 == 0:
+        if param.nullable and (r & 1 == 0 or not param.has_values):
             return text_of(kind, None)
         if kind == FUNCREF:
             slot.funcref = ffi.wasmtime_func_to_raw(self.context, ctypes.byref(func))
             return text_of(kind, True)
         number = 1 + (r >> 1) % 255
+        if kind == ANYREF:
+            reference = ffi.wasmtime_anyref_t()
+            ffi.wasmtime_anyref_from_i31(self.context, number, ctypes.byref(reference))
+            slot.anyref = ffi.wasmtime_anyref_to_raw(self.context, ctypes.byref(reference))
+            ffi.wasmtime_anyref_unroot(ctypes.byref(reference))
+            return text_of(kind, f'i31:{number}')
         reference = ffi.wasmtime_externref_t()
         ffi.wasmtime_externref_new(self.context, number, keep, ctypes.byref(reference))
         slot.externref = ffi.wasmtime_externref_to_raw(self.context, ctypes.byref(reference))
         ffi.wasmtime_externref_unroot(ctypes.byref(reference))
         return text_of(kind, number)
 
-    def result(self, slot, kind):
+    def result_text(self, slot, kind):
         if kind in BYTES:
-            return int.from_bytes(bytes(slot)[:BYTES[kind]], 'little')
+            return text_of(kind, int.from_bytes(bytes(slot)[:BYTES[kind]], 'little'))
         if kind == FUNCREF:
-            return True if slot.funcref else None
-        if not slot.externref:
-            return None
-        reference = ffi.wasmtime_externref_t()
-        ffi.wasmtime_externref_from_raw(self.context, slot.externref, ctypes.byref(reference))
-        number = ffi.wasmtime_externref_data(self.context, ctypes.byref(reference))
-        ffi.wasmtime_externref_unroot(ctypes.byref(reference))
-        return number
+            return text_of(kind, True if slot.funcref else None)
+        if kind == EXNREF:
+            return text_of(kind, True if slot.exnref else None)
+        value = ffi.wasmtime_val_t()
+        value.kind = kind
+        if kind == ANYREF:
+            ffi.wasmtime_anyref_from_raw(self.context, slot.anyref, ctypes.byref(value.of.anyref))
+        else:
+            ffi.wasmtime_externref_from_raw(self.context, slot.externref, ctypes.byref(value.of.externref))
+        return self.val_text(value)
 
     @staticmethod
     def val(kind, bits):
         """A number from its bits, or a null reference (which is all zeros)."""
         value = ffi.wasmtime_val_t()
-        value.kind = VAL_KINDS[kind]
+        value.kind = kind
         if bits is not None:
             ctypes.memmove(ctypes.byref(value.of), bits.to_bytes(16, 'little'), BYTES[kind])
         return value
+
+    def val_text(self, value, depth=SHOWN_DEPTH):
+        """Of a value, which is given back."""
+        kind = value.kind
+        if kind in BYTES:
+            text = text_of(kind, int.from_bytes(bytes(value.of)[:BYTES[kind]], 'little'))
+        elif self.is_null(value):
+            text = text_of(kind, None)
+        elif kind == EXTERNREF:
+            # What is the guest's own has no data of the host's.
+            text = text_of(kind, ffi.wasmtime_externref_data(self.context, ctypes.byref(value.of.externref)) or 'inner')
+        elif kind == ANYREF:
+            text = text_of(kind, self.object_text(value.of.anyref, depth))
+        else:
+            text = text_of(kind, True)
+        ffi.wasmtime_val_unroot(ctypes.byref(value))
+        return text
+
+    @staticmethod
+    def is_null(value):
+        return getattr(value.of, NAMES[value.kind]).store_id == 0
+
+    def object_text(self, reference, depth):
+        """Of a reference below any, which is not null: an i31, one of the host's, or an object with what is in it."""
+        number, whole = ctypes.c_int32(), ctypes.byref(reference)
+        if ffi.wasmtime_anyref_i31_get_s(self.context, whole, ctypes.byref(number)):
+            return f'i31:{number.value}'
+        if ffi.wasmtime_anyref_is_struct(self.context, whole):
+            item = ffi.wasmtime_structref_t()
+            ffi.wasmtime_anyref_as_struct(self.context, whole, ctypes.byref(item))
+            struct_type = ffi.wasmtime_structref_type(self.context, ctypes.byref(item))
+            size = ffi.wasmtime_struct_type_num_fields(struct_type)
+            ffi.wasmtime_struct_type_delete(struct_type)
+            name, get, unroot = 'structure', ffi.wasmtime_structref_field, ffi.wasmtime_structref_unroot
+        elif ffi.wasmtime_anyref_is_array(self.context, whole):
+            item, length = ffi.wasmtime_arrayref_t(), ctypes.c_uint32()
+            ffi.wasmtime_anyref_as_array(self.context, whole, ctypes.byref(item))
+            self.finish(ffi.wasmtime_arrayref_len(self.context, ctypes.byref(item), ctypes.byref(length)), None)
+            size, name = length.value, f'array:{length.value}'
+            get, unroot = ffi.wasmtime_arrayref_get, ffi.wasmtime_arrayref_unroot
+        else:
+            return 'host'
+        texts = []
+        for index in range(min(size, SHOWN_FIELDS) if depth else 0):
+            value = ffi.wasmtime_val_t()
+            self.finish(get(self.context, ctypes.byref(item), index, ctypes.byref(value)), None)
+            texts.append(self.val_text(value, depth - 1))
+        unroot(ctypes.byref(item))
+        return f'{name}[{" ".join(texts)}]'
 
     # The state
 
@@ -342,24 +418,14 @@ class Run:
     def global_text(self, global_):
         value = ffi.wasmtime_val_t()
         ffi.wasmtime_global_get(self.context, ctypes.byref(global_), ctypes.byref(value))
-        kind = next(k for k, v in VAL_KINDS.items() if v.value == value.kind)
-        if kind in BYTES:
-            return text_of(kind, int.from_bytes(bytes(value.of)[:BYTES[kind]], 'little'))
-        bits = None
-        if kind == FUNCREF:
-            bits = True if value.of.funcref.store_id else None
-        elif value.of.externref.store_id:
-            bits = ffi.wasmtime_externref_data(self.context, ctypes.byref(value.of.externref))
-        ffi.wasmtime_val_unroot(ctypes.byref(value))
-        return text_of(kind, bits)
+        return self.val_text(value)
 
     def table_text(self, table):
         size = ffi.wasmtime_table_size(self.context, ctypes.byref(table))
         value, is_null = ffi.wasmtime_val_t(), bytearray(size)
         for i in range(size):
             ffi.wasmtime_table_get(self.context, ctypes.byref(table), i, ctypes.byref(value))
-            of = value.of.funcref if value.kind == ffi.WASMTIME_FUNCREF.value else value.of.externref
-            is_null[i] = of.store_id == 0
+            is_null[i] = self.is_null(value)
             ffi.wasmtime_val_unroot(ctypes.byref(value))
         return f'{size} {zlib.crc32(is_null):08x}'
 
@@ -382,7 +448,7 @@ def make_engine():
     config.max_wasm_stack = 1 << 20
     config.shared_memory = True
     for feature in ('tail_call', 'exceptions', 'multi_memory', 'memory64', 'wide_arithmetic', 'custom_page_sizes',
-                    'relaxed_simd', 'relaxed_simd_deterministic'):
+                    'relaxed_simd', 'relaxed_simd_deterministic', 'function_references', 'gc'):
         setattr(config, 'wasm_' + feature, True)
     return wasmtime.Engine(config)
 

@@ -20,7 +20,8 @@ static_assert(CallRegs::kGprs == code::ArgumentPlaces::kGprs && CallRegs::kXmms 
 
 CanonicalType::CanonicalType(const EngineImpl& owner, uint64_t type_name, TypeDefinition definition,
                              const CanonicalType* super, uint32_t gc_number)
-    : engine(&owner),
+    : FunctionTypeDisplay{},  // with zeros, which no type's id is
+      engine(&owner),
       name(type_name),
       kind(definition.kind()),
       is_final(definition.is_final),

@@ -2,6 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <cstddef>
+#include <cstring>
+#include <iterator>
+#include <memory>
 #include <optional>
 
 #include "runtime/engine.h"
@@ -97,6 +101,19 @@ TEST_F(TypeRegistryTest, WhatTheHostNamesStays) {
   }
   EXPECT_EQ(types_.size(), 1u);
   EXPECT_EQ(types_.find((*named)->name), type);
+}
+
+TEST_F(TypeRegistryTest, NothingOfWhatWasInMemoryBeforeIsTakenForASupertype) {
+  alignas(CanonicalType) std::byte memory[sizeof(CanonicalType)];
+  std::memset(memory, 0xff, sizeof memory);
+  TypeDefinition definition;
+  definition.is_final = false;
+  definition.composite = FuncType();
+  const auto* type = new (memory) CanonicalType(engine_, HeapType::kFirstTypeName, definition, nullptr, 0);
+  EXPECT_EQ(type->supertypes[0], type->id());
+  for (uint32_t depth = 1; depth < std::size(type->supertypes); ++depth)
+    EXPECT_EQ(type->supertypes[depth], 0u) << depth;
+  std::destroy_at(type);
 }
 
 TEST_F(TypeRegistryTest, LongChainsAreDroppedWithoutRecursion) {
