@@ -19,12 +19,11 @@ struct Features {
   bool function_references = true;  ///< typed references to functions
   bool exceptions = true;           ///< tags, throw and try_table
   bool legacy_exceptions = false;   ///< try, catch, delegate and rethrow, beside those: exceptions of before 3.0
-  /// Structs, arrays and i31: Module::validate takes them; a module that uses them can't be compiled yet.
-  bool gc = false;
-  bool multi_memory = true;        ///< more than one memory
-  bool memory64 = true;            ///< memories and tables with 64-bit indices
-  bool custom_page_sizes = false;  ///< memories in pages of one byte
-  bool wide_arithmetic = false;    ///< 128-bit sums and products of i64
+  bool gc = false;                  ///< garbage collection: structures, arrays, i31, casts and subtypes
+  bool multi_memory = true;         ///< more than one memory
+  bool memory64 = true;             ///< memories and tables with 64-bit indices
+  bool custom_page_sizes = false;   ///< memories in pages of one byte
+  bool wide_arithmetic = false;     ///< 128-bit sums and products of i64
 
   /// Switches a proposal by its name ("tail-call"). Returns false if no switch has this name.
   bool set(std::string_view name, bool on);
@@ -114,8 +113,8 @@ struct Config {
   /// Lists all code, as it comes, in /tmp/perf-PID.map, where Linux's `perf` looks for the names of functions. Lines
   /// are added and never taken back: code of modules that are gone stays listed.
   bool perf_map = false;
-  /// Collects garbage at each allocation in a garbage-collected heap, and overwrites what is freed. For
-  /// tests: a reference that was missed shows at once.
+  /// Collects garbage at each allocation in a garbage-collected heap, and overwrites what is freed. For tests: a
+  /// reference that was missed shows at once.
   bool gc_stress = false;
   /// Called with (functions done, functions in all) now and then while a module is compiled, from any compile thread.
   std::function<void(uint32_t, uint32_t)> compile_progress;
