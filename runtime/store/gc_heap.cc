@@ -10,7 +10,6 @@ using memory::HeapRef;
 namespace {
 
 // What follows code::kInternalExtern is an i31 as it is, or the place of an object among the internals, doubled.
-
 bool is_i31(uint64_t ref) { return ref & 1; }
 constexpr uint32_t kUnboxedExtern = 2;  ///< of a reference below any, modulo 4
 
@@ -175,21 +174,14 @@ bool GcHeap::are_known() { return group_->knows_stack(); }
 
 void GcHeap::visit_ambiguous(memory::AmbiguousRoots& roots) {
   group_->scan_stack([&](uintptr_t low, uintptr_t high) { add_stack(roots, low, high); });
-  for (const std::vector<uint64_t>* words : evaluated_)
-    for (uint64_t word : *words) {
-      roots.add(word);
-      roots.add(mark_internal(word));
-    }
-  // What is thrown is in a buffer until a clause takes it.
-  group_->visit_thrown([&](uint64_t word) {
+  const auto add = [&](uint64_t word) {
     roots.add(word);
     roots.add(mark_internal(word));
-  });
-  if (const ExceptionHeap* exceptions = group_->made_exceptions())
-    for (uint64_t word : exceptions->host_payload) {
-      roots.add(word);
-      roots.add(mark_internal(word));
-    }
+  };
+  for (const std::vector<uint64_t>* words : evaluated_) std::ranges::for_each(*words, add);
+  // What is thrown is in a buffer until a clause takes it.
+  group_->visit_thrown(add);
+  if (const ExceptionHeap* exceptions = group_->made_exceptions()) std::ranges::for_each(exceptions->host_payload, add);
 }
 
 void GcHeap::visit_exact(memory::ExactRoots& roots) {

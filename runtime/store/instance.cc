@@ -269,7 +269,7 @@ uint64_t InstanceImpl::evaluate(const wasm::ConstExpr& expr) const {
 }
 
 Result<code::GlobalCell> InstanceImpl::initial_value(const wasm::ConstExpr& expr) const {
-  if (needs_heap(expr)) {
+  if (module_impl().uses_heap() && needs_heap(expr)) {
     auto cell_of = [this](uint32_t index) -> const code::GlobalCell& { return *global_cell(index); };
     auto function = [this](uint32_t index) { return func_ref(index); };
     return evaluate_const({*group->gc_heap(), module_impl().types(), cell_of, function}, expr);

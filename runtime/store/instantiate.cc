@@ -55,7 +55,8 @@ class Instantiation {
     fill_func_refs();
     ROTOR_CHECK(initialise_globals());
     ROTOR_CHECK(allocate_tables());
-    for (uint32_t i = 0; i < wasm_.elements.size(); ++i) ROTOR_CHECK(instance_.evaluate_elements(i));
+    if (module_.uses_heap())
+      for (uint32_t i = 0; i < wasm_.elements.size(); ++i) ROTOR_CHECK(instance_.evaluate_elements(i));
     ROTOR_CHECK(initialise_tables());
     ROTOR_CHECK(initialise_memories());
     return start();
