@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "runtime/enter/copying.h"
 #include "runtime/enter/entry.h"
 #include "runtime/enter/func.h"
 #include "runtime/store/extern_type.h"
@@ -38,15 +39,6 @@ uint8_t* element(code::Context* context, uint64_t array, uint32_t log2, uint32_t
   return context->heap + array + code::kArrayElementsAt + (uint64_t{index} << log2);
 }
 
-/// Returns the bytes of a data segment from `offset` on; null if there are not `size` of them.
-const uint8_t* segment_bytes(const InstanceImpl& instance, uint32_t segment, uint64_t offset, uint64_t size) {
-  const wasm::DataSegment& data = instance.module_impl().wasm().data[segment];
-  const uint64_t have = instance.dropped_data[segment] ? 0 : data.size;
-  // No sum wraps: both terms of a comparison are at most what there is.
-  if (size > have || offset > have - size) return nullptr;
-  return instance.module_impl().bytes().data() + data.begin + offset;
-}
-
 /// Writes references of an element segment to an array's elements of 4 or 8 bytes. Pre: both are there.
 void write_elements(const InstanceImpl& instance, uint32_t segment, uint64_t offset, uint32_t size, uint32_t log2,
                     uint8_t* to) {
@@ -57,11 +49,6 @@ void write_elements(const InstanceImpl& instance, uint32_t segment, uint64_t off
     if (are_functions) word = instance.group->gc_heap()->function_number(word);
     std::memcpy(to + (uint64_t{i} << log2), &word, size_t{1} << log2);
   }
-}
-
-bool has_elements(const InstanceImpl& instance, uint32_t segment, uint64_t offset, uint64_t size) {
-  const uint64_t have = instance.dropped_elements[segment] ? 0 : instance.module_impl().wasm().elements[segment].size();
-  return size <= have && offset <= have - size;
 }
 
 }  // namespace
@@ -79,16 +66,17 @@ uint64_t gc_new_data(code::Context* context, uint32_t type, uint32_t segment, ui
   const CanonicalType& array = type_of(context, type);
   const uint32_t log2 = code::storage_log2(array.storage[0]);
   const uint64_t size = uint64_t{length} << log2;
-  const uint8_t* from = segment_bytes(instance_of(context), segment, offset, size);
+  const uint8_t* from = instance_of(context).data_bytes(segment, offset, size);
   if (!from) return 0;
   const uint64_t made = gc_new_array(context, type, length);
+  Copying copying(__builtin_frame_address(0));
   if (size) std::memcpy(element(context, made, log2, 0), from, size);
   return made;
 }
 
 uint64_t gc_new_elem(code::Context* context, uint32_t type, uint32_t segment, uint32_t offset, uint32_t length) {
   const InstanceImpl& instance = instance_of(context);
-  if (!has_elements(instance, segment, offset, length)) return 0;
+  if (!instance.has_elements(segment, offset, length)) return 0;
   const uint32_t log2 = code::storage_log2(type_of(context, type).storage[0]);
   const uint64_t made = gc_new_array(context, type, length);
   write_elements(instance, segment, offset, length, log2, element(context, made, log2, 0));
@@ -119,8 +107,9 @@ void gc_copy(code::Context* context, uint32_t log2, uint64_t to, uint32_t to_ind
 int32_t gc_init_data(code::Context* context, uint32_t log2, uint32_t segment, uint64_t array, uint32_t index,
                      uint32_t offset, uint32_t size) {
   const uint64_t bytes = uint64_t{size} << log2;
-  const uint8_t* from = segment_bytes(instance_of(context), segment, offset, bytes);
+  const uint8_t* from = instance_of(context).data_bytes(segment, offset, bytes);
   if (!from) return 1;
+  Copying copying(__builtin_frame_address(0));
   if (bytes) std::memcpy(element(context, array, log2, index), from, bytes);
   return 0;
 }
@@ -128,7 +117,7 @@ int32_t gc_init_data(code::Context* context, uint32_t log2, uint32_t segment, ui
 int32_t gc_init_elem(code::Context* context, uint32_t log2, uint32_t segment, uint64_t array, uint32_t index,
                      uint32_t offset, uint32_t size) {
   const InstanceImpl& instance = instance_of(context);
-  if (!has_elements(instance, segment, offset, size)) return 1;
+  if (!instance.has_elements(segment, offset, size)) return 1;
   write_elements(instance, segment, offset, size, log2, element(context, array, log2, index));
   return 0;
 }

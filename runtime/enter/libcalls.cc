@@ -9,6 +9,7 @@
 #include "code/abi.h"
 #include "code/run_page.h"
 #include "code/stubs.h"
+#include "runtime/enter/copying.h"
 #include "runtime/enter/entry.h"
 #include "runtime/enter/gc_libcalls.h"
 #include "runtime/enter/unwind.h"
@@ -41,22 +42,6 @@ uint64_t memory_grow(code::Context* context, uint32_t memory, uint64_t delta) {
   }
   rotor_leave(leave_to);  // this frame has nothing left to clean up
 }
-
-/// A scope in which bytes of a guest's are copied, within bounds. They may lie in a mapped file that somebody has cut
-/// since: then the trap handler leaves the guest, and nothing in the scope may need to be cleaned up.
-class Copying {
- public:
-  explicit Copying(const void* frame) {
-    t_thread.copying_frame = reinterpret_cast<uintptr_t>(frame);
-    // The compiler knows that memset does not read it, and not that a handler may.
-    std::atomic_signal_fence(std::memory_order_seq_cst);
-  }
-  ~Copying() {
-    std::atomic_signal_fence(std::memory_order_seq_cst);
-    t_thread.copying_frame = 0;
-  }
-  Copying(const Copying&) = delete;
-};
 
 int32_t memory_copy(code::Context* context, uint32_t dst_memory, uint32_t src_memory, uint64_t dst, uint64_t src,
                     uint64_t size) {

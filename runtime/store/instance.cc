@@ -81,6 +81,19 @@ void InstanceImpl::add_roots(GcHeap& heap, memory::ExactRoots& roots) const {
   }
 }
 
+// No sum wraps in these: both terms of a comparison are at most what there is.
+const uint8_t* InstanceImpl::data_bytes(uint32_t segment, uint64_t offset, uint64_t size) const {
+  const wasm::DataSegment& data = module_impl().wasm().data[segment];
+  const uint64_t have = dropped_data[segment] ? 0 : data.size;
+  if (size > have || offset > have - size) return nullptr;
+  return module_impl().bytes().data() + data.begin + offset;
+}
+
+bool InstanceImpl::has_elements(uint32_t segment, uint64_t offset, uint64_t size) const {
+  const uint64_t have = dropped_elements[segment] ? 0 : module_impl().wasm().elements[segment].size();
+  return size <= have && offset <= have - size;
+}
+
 uint64_t InstanceImpl::element(uint32_t segment, uint64_t index) const {
   const wasm::ElementSegment& elements = module_impl().wasm().elements[segment];
   if (!elements.funcs.empty()) return reinterpret_cast<uint64_t>(func_ref(raw(elements.funcs[index])));
@@ -285,9 +298,7 @@ Result<code::GlobalCell> InstanceImpl::initial_value(const wasm::ConstExpr& expr
 bool InstanceImpl::table_init(uint32_t table, uint32_t segment, uint64_t dst, uint64_t src, uint64_t size) {
   const wasm::ElementSegment& elements = module_impl().wasm().elements[segment];
   TableImpl& to = *tables[table];
-  // A dropped segment has no elements. No sum wraps: both terms of a comparison are at most what there is.
-  uint64_t have = dropped_elements[segment] ? 0 : elements.size();
-  if (size > have || src > have - size || !to.in_bounds(dst, size)) return false;
+  if (!has_elements(segment, src, size) || !to.in_bounds(dst, size)) return false;
   uint64_t* slots = to.slots(dst);
   if (elements.funcs.empty()) {
     for (uint64_t i = 0; i < size; ++i) slots[i] = element(segment, src + i);
@@ -301,13 +312,11 @@ bool InstanceImpl::table_init(uint32_t table, uint32_t segment, uint64_t dst, ui
 }
 
 bool InstanceImpl::memory_init(uint32_t memory, uint32_t segment, uint64_t dst, uint64_t src, uint64_t size) {
-  const wasm::DataSegment& data = module_impl().wasm().data[segment];
-  uint64_t have = dropped_data[segment] ? 0 : data.size;
+  const uint8_t* from = data_bytes(segment, src, size);
   uint8_t* to = memories[memory]->range(dst, size);
-  // No sum wraps: both terms of a comparison are at most what there is.
-  if (size > have || src > have - size || !to) return false;
+  if (!from || !to) return false;
   context->may_have_written = 1;
-  if (size) std::memcpy(to, module_impl().bytes().data() + data.begin + src, size);
+  if (size) std::memcpy(to, from, size);
   return true;
 }
 

@@ -76,6 +76,11 @@ class InstanceImpl final : public GroupMember {
   bool memory_init(uint32_t memory, uint32_t segment, uint64_t dst, uint64_t src, uint64_t size);
   /// Lets go of the memories. Pre: none of its functions can be called any more.
   void release_memories();
+  /// Returns the bytes of a data segment from `offset` on; null if there are not `size` of them, as of one that was
+  /// dropped.
+  const uint8_t* data_bytes(uint32_t segment, uint64_t offset, uint64_t size) const;
+  /// Returns whether an element segment has `size` elements from `offset` on; one that was dropped has none.
+  bool has_elements(uint32_t segment, uint64_t offset, uint64_t size) const;
   /// Returns an element of a segment, which is not dropped, as a slot.
   uint64_t element(uint32_t segment, uint64_t index) const;
   void drop_elements(uint32_t segment);
