@@ -72,7 +72,7 @@ Result<HeapType> heap_type_of(uint64_t slot, ValType type, LinkGroup* group) {
   GcHeap* heap = group ? group->gc_heap() : nullptr;
   if (slot % 8 != 0) return HeapType(any);
   if (!heap || !heap->has(slot)) return fail(ErrorKind::invalid_argument, "a reference to no object of the instance's");
-  if (heap->type_number(slot) == code::kBoxType) return HeapType(any);
+  if (heap->is_box(slot)) return HeapType(any);
   return heap->type_of(slot).heap_type();
 }
 
@@ -210,10 +210,9 @@ std::optional<ExternRef> Value::host_ref() const {
   const auto* hold = static_cast<const runtime::ObjectHold*>(token_.get());
   if (!hold) return std::nullopt;
   auto inside = GroupEntry::enter(hold->group.get());
-  if (!inside || hold->group->gc_heap()->type_number(hold->ref) != code::kBoxType) return std::nullopt;
-  uint64_t host_bits;
-  std::memcpy(&host_bits, hold->group->gc_heap()->bytes(hold->ref) + memory::kHeapHeaderBytes, sizeof host_bits);
-  return ExternRef{host_bits};
+  if (!inside) return std::nullopt;
+  const runtime::GcHeap& heap = *hold->group->gc_heap();
+  return heap.is_box(hold->ref) ? std::optional(ExternRef{heap.in_box(hold->ref)}) : std::nullopt;
 }
 
 Result<HeapType> Value::dynamic_type() const {

@@ -128,7 +128,7 @@ int32_t gc_is_subtype(code::Context* context, uint32_t type, uint64_t ref) {
     return ref && CanonicalType::of(reinterpret_cast<const code::FuncRef*>(ref)->type).descends_from(wanted);
   if (ref == 0 || ref % 8 != 0) return 0;
   const GcHeap& heap = heap_of(context);
-  return heap.type_number(ref) != code::kBoxType && heap.type_of(ref).descends_from(wanted);
+  return !heap.is_box(ref) && heap.type_of(ref).descends_from(wanted);
 }
 
 uint32_t gc_function_number(code::Context* context, uint64_t function) {

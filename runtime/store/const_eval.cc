@@ -4,6 +4,8 @@
 #include <cstring>
 #include <vector>
 
+#include "wasm/const_expr.h"
+
 namespace rotor::runtime {
 
 namespace {
@@ -36,21 +38,13 @@ class Evaluator {
     push(*made);
     return {};
   }
-  Result<void> binary(auto combine) {
-    const uint64_t right = pop();
-    push(combine(pop(), right));
-    return {};
-  }
-
   Result<void> step(const ConstInstr& instr) {
-    auto narrow = [](uint64_t word) { return uint64_t{static_cast<uint32_t>(word)}; };
+    if (wasm::combines_const(instr.op)) {
+      const uint64_t right = pop();
+      push(*wasm::combine_const(instr.op, pop(), right));
+      return {};
+    }
     switch (instr.op) {
-      case Opcode::I32Add: return binary([&](uint64_t a, uint64_t b) { return narrow(a + b); });
-      case Opcode::I32Sub: return binary([&](uint64_t a, uint64_t b) { return narrow(a - b); });
-      case Opcode::I32Mul: return binary([&](uint64_t a, uint64_t b) { return narrow(a * b); });
-      case Opcode::I64Add: return binary([](uint64_t a, uint64_t b) { return a + b; });
-      case Opcode::I64Sub: return binary([](uint64_t a, uint64_t b) { return a - b; });
-      case Opcode::I64Mul: return binary([](uint64_t a, uint64_t b) { return a * b; });
       case Opcode::GlobalGet: {
         const code::GlobalCell& cell = scope_.global(static_cast<uint32_t>(instr.bits));
         push(cell.bits[0], cell.bits[1]);
@@ -60,7 +54,7 @@ class Evaluator {
         push(reinterpret_cast<uint64_t>(scope_.function(static_cast<uint32_t>(instr.bits))));
         return {};
       case Opcode::RefNull: push(0); return {};
-      case Opcode::RefI31: push(narrow(pop() << 1 | 1)); return {};
+      case Opcode::RefI31: push(static_cast<uint32_t>(pop() << 1 | 1)); return {};
       case Opcode::AnyConvertExtern: return push(heap_.any_of_extern(pop()));
       case Opcode::ExternConvertAny: return push(heap_.extern_of_any(pop()));
       case Opcode::StructNew:

@@ -15,16 +15,10 @@ constexpr uint32_t kUnboxedExtern = 2;  ///< of a reference below any, modulo 4
 
 }  // namespace
 
-Result<std::unique_ptr<GcHeap>> GcHeap::create(GcHeapOwner& group, uint64_t limit_bytes, bool stress,
-                                               std::shared_ptr<const memory::SlotContents> nothing,
+Result<std::unique_ptr<GcHeap>> GcHeap::create(GcHeapOwner& group, const memory::HeapOptions& options,
                                                std::shared_ptr<const memory::Image> image) {
   std::unique_ptr<GcHeap> made(new GcHeap(group));
-  memory::HeapOptions options;
-  options.limit_bytes = std::max<uint64_t>(limit_bytes, memory::kHeapBlockBytes);
-  options.stress = stress;
-  options.nothing = std::move(nothing);
   ROTOR_TRY(made->heap_, memory::Heap::create(options, *made, std::move(image)));
-  made->limit_bytes_ = limit_bytes;
   memory::HeapShape box;
   box.bytes = code::kBoxBytes;
   ROTOR_CHECK(made->heap_->define(code::kBoxType, box));
@@ -70,11 +64,7 @@ Result<uint64_t> GcHeap::extern_of_any(uint64_t ref) {
   if (ref == 0) return 0;
   if (is_i31(ref)) return code::kInternalExtern | ref;
   if (ref % 4 == kUnboxedExtern) return ref >> 2;
-  if (type_number(ref) == code::kBoxType) {
-    uint64_t bits;
-    std::memcpy(&bits, bytes(ref) + memory::kHeapHeaderBytes, sizeof bits);
-    return bits;
-  }
+  if (is_box(ref)) return in_box(ref);
   auto [known, fresh] = internal_of_.try_emplace(static_cast<HeapRef>(ref), 0);
   if (fresh) {
     if (free_internals_.empty()) {
@@ -87,6 +77,12 @@ Result<uint64_t> GcHeap::extern_of_any(uint64_t ref) {
     internals_[known->second].ref = static_cast<HeapRef>(ref);
   }
   return code::kInternalExtern | uint64_t{known->second} << 1;
+}
+
+uint64_t GcHeap::in_box(uint64_t ref) const {
+  uint64_t bits;
+  std::memcpy(&bits, bytes(ref) + memory::kHeapHeaderBytes, sizeof bits);
+  return bits;
 }
 
 uint64_t GcHeap::internal(uint64_t bits) const {
@@ -117,7 +113,7 @@ GcHeapState GcHeap::state() const {
   GcHeapState state;
   for (const code::FuncRef* function : functions_) state.functions.push_back(reinterpret_cast<uint64_t>(function));
   for (const Internal& internal : internals_) state.internals.push_back(internal.ref);
-  state.limit_bytes = limit_bytes_;
+  state.limit_bytes = heap_->counters().limit_bytes;
   state.reserved_bytes = heap_->reserved_bytes();
   return state;
 }

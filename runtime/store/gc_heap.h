@@ -58,12 +58,9 @@ class GcHeapOwner {
 class GcHeap final : private memory::HeapRoots {
  public:
   /// Makes a heap for a group, which outlives it or hands it over (`belong_to`). Errors: io, limit (address space).
-  /// `stress`: Config::gc_stress.
-  /// `nothing`: HeapOptions::nothing.
   /// `image`: what it holds first, with the state that belongs to it; may be null. Errors: also invalid_argument (the
   /// image is of a heap with another limit).
-  static Result<std::unique_ptr<GcHeap>> create(GcHeapOwner& group, uint64_t limit_bytes, bool stress,
-                                                std::shared_ptr<const memory::SlotContents> nothing,
+  static Result<std::unique_ptr<GcHeap>> create(GcHeapOwner& group, const memory::HeapOptions& options,
                                                 std::shared_ptr<const memory::Image> image = nullptr);
   ~GcHeap() override = default;
   GcHeap(const GcHeap&) = delete;
@@ -85,6 +82,9 @@ class GcHeap final : private memory::HeapRoots {
   /// Returns whether a word is a reference to an object. Pre for those below: it is.
   bool has(uint64_t ref) const { return heap_->resolve(ref) == ref; }
   const CanonicalType& type_of(uint64_t ref) const { return *types_[type_number(ref)]; }
+  /// Returns whether it is a box of a reference of the host's, and what is in that.
+  bool is_box(uint64_t ref) const { return type_number(ref) == code::kBoxType; }
+  uint64_t in_box(uint64_t ref) const;
   uint32_t type_number(uint64_t ref) const { return heap_->header(static_cast<memory::HeapRef>(ref)).type; }
   uint32_t length(uint64_t ref) const { return heap_->header(static_cast<memory::HeapRef>(ref)).length; }
 
@@ -140,7 +140,6 @@ class GcHeap final : private memory::HeapRoots {
 
   GcHeapOwner* group_;
   std::unique_ptr<memory::Heap> heap_;
-  uint64_t limit_bytes_ = 0;
   std::vector<const code::FuncRef*> functions_{nullptr};  ///< by number; none is ever forgotten
   wasm::KeyedMap<uint64_t, uint32_t> number_of_function_;
   std::vector<const CanonicalType*> types_;  ///< by number

@@ -49,8 +49,7 @@ class Instantiation {
     ROTOR_CHECK(bind_imports());
     // The group is that of all it imports by now.
     if (module_.uses_heap())
-      ROTOR_CHECK(instance_.group->use_heap(instance_, instance_.options.limits.heap_bytes,
-                                            module_.engine().config.gc_stress, module_.engine().empty_heaps));
+      ROTOR_CHECK(instance_.group->use_heap(instance_, heap_options(instance_.options.limits.heap_bytes)));
     ROTOR_CHECK(allocate_memories());
     fill_func_refs();
     ROTOR_CHECK(initialise_globals());
@@ -223,10 +222,16 @@ class Instantiation {
     return {};
   }
 
+  memory::HeapOptions heap_options(uint64_t limit_bytes) const {
+    memory::HeapOptions options;
+    options.limit_bytes = std::max<uint64_t>(limit_bytes, memory::kHeapBlockBytes);
+    options.nothing = module_.engine().empty_heaps;
+    options.stress = module_.engine().config.gc_stress;
+    return options;
+  }
   Result<void> restore_heap(const SnapshotImpl& snapshot) {
     if (!snapshot.heap) return {};
-    ROTOR_CHECK(instance_.group->use_heap(instance_, snapshot.heap_state.limit_bytes, module_.engine().config.gc_stress,
-                                          module_.engine().empty_heaps, snapshot.heap));
+    ROTOR_CHECK(instance_.group->use_heap(instance_, heap_options(snapshot.heap_state.limit_bytes), snapshot.heap));
     GcHeapState state = snapshot.heap_state;
     for (uint64_t& function : state.functions) function = func_slot(function);
     instance_.group->gc_heap()->set_state(state);

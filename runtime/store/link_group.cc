@@ -469,12 +469,14 @@ void LinkGroup::add_roots(memory::ExactRoots& roots) {
 }
 
 void LinkGroup::mark_exceptions() {
-  exceptions_->mark([&](ExceptionHeap::Marker& marker) {
-    for (const GroupMember* member : members_) member->mark_exceptions(marker);
-    scan_stack([&](uintptr_t low, uintptr_t high) { marker.stack(low, high); });
-    marker.word(activation_.thrown.ref);
-    visit_thrown([&](uint64_t word) { marker.word(word); });
-  });
+  exceptions_->mark([this](ExceptionHeap::Marker& marker) { mark_roots(marker); });
+}
+
+void LinkGroup::mark_roots(ExceptionHeap::Marker& marker) {
+  for (const GroupMember* member : members_) member->mark_exceptions(marker);
+  scan_stack([&](uintptr_t low, uintptr_t high) { marker.stack(low, high); });
+  marker.word(activation_.thrown.ref);
+  visit_thrown([&](uint64_t word) { marker.word(word); });
 }
 
 void LinkGroup::visit_thrown(const std::function<void(uint64_t word)>& visit) {
@@ -489,19 +491,16 @@ void LinkGroup::visit_thrown(const std::function<void(uint64_t word)>& visit) {
 void LinkGroup::collect_within_call() {
   if (!knows_stack()) return;
   if (gc_heap_) return gc_heap_->collect();
-  mark_exceptions();
-  exceptions_->drain([](ExceptionObject&) {});
-  exceptions_->sweep();
+  exceptions_->collect([this](ExceptionHeap::Marker& marker) { mark_roots(marker); });
 }
 
-Result<void> LinkGroup::use_heap(GroupMember& member, uint64_t limit_bytes, bool stress,
-                                 std::shared_ptr<const memory::SlotContents> nothing,
+Result<void> LinkGroup::use_heap(GroupMember& member, const memory::HeapOptions& options,
                                  std::shared_ptr<const memory::Image> image) {
   LinkGroup& group = root();
   if (group.gc_heap_ && image)
     return fail(ErrorKind::unsupported, "the snapshot's heap can't be joined with that of what the instance imports");
   if (!group.gc_heap_) {
-    ROTOR_TRY(group.gc_heap_, GcHeap::create(group, limit_bytes, stress, std::move(nothing), std::move(image)));
+    ROTOR_TRY(group.gc_heap_, GcHeap::create(group, options, std::move(image)));
     group.gc_heap_->belong_to(group);
   }
   return member.use_heap(*group.gc_heap_);

@@ -202,8 +202,7 @@ class LinkGroup final : public Watched, public GcHeapOwner, public std::enable_s
   /// Makes the group have a heap and a member use it. Errors: limit, io.
   /// `image`: what a heap that is made holds; may be null. Errors: also unsupported (there is an image, and the group
   /// has a heap already).
-  Result<void> use_heap(GroupMember& member, uint64_t limit_bytes, bool stress,
-                        std::shared_ptr<const memory::SlotContents> nothing,
+  Result<void> use_heap(GroupMember& member, const memory::HeapOptions& options,
                         std::shared_ptr<const memory::Image> image = nullptr);
   /// Makes a value of what is thrown. Errors: limit (`limit_bytes` of exceptions are referred to), io.
   Result<uint64_t> take_exception(const code::Thrown& thrown, uint64_t limit_bytes);
@@ -312,6 +311,8 @@ class LinkGroup final : public Watched, public GcHeapOwner, public std::enable_s
   /// Frees the exceptions that are not referred to, while no call of the group is under way. Returns false if that was
   /// put off to the end of a later call.
   bool collect_between_calls();
+  /// Marks what the group refers to, the stack of its calls and what is thrown among it.
+  void mark_roots(ExceptionHeap::Marker& marker);
   /// Does so within a call, if the stack of all of the group's calls is known.
   void collect_within_call();
   bool change_limit(uint64_t stack_limit);
