@@ -139,6 +139,19 @@ void kernel(benchmark::State& state, const char* name, int32_t argument) {
   for (auto _ : state) benchmark::DoNotOptimize(must(state, run(argument)));
 }
 
+/// Measures what Config::fuel costs: the arguments are the level and whether it is set.
+void kernel_with_fuel(benchmark::State& state, const char* name, int32_t argument) {
+  Config config;
+  config.opt = state.range(0) == 0 ? OptLevel::o0 : OptLevel::o1;
+  config.fuel = state.range(1) != 0;
+  InstanceOptions options;
+  if (config.fuel) options.fuel = UINT64_MAX;
+  Fixture f = Fixture::make(state, bench::kKernels, std::move(config));
+  Instance instance = must(state, f.pre.instantiate(options));
+  auto run = must(state, instance.get_typed<int32_t(int32_t)>(name));
+  for (auto _ : state) benchmark::DoNotOptimize(must(state, run(argument)));
+}
+
 /// Measures calls of a function that stores once, and so says at its entry that it writes, unless the memory is
 /// imported: the arguments are the level and whether it is.
 void kernel_of_stores(benchmark::State& state) {
@@ -298,6 +311,15 @@ ROTOR_KERNEL(count, 1'000'000);
 ROTOR_KERNEL(sum, 1'000'000);
 ROTOR_KERNEL(sieve, 65536);
 ROTOR_KERNEL(fib, 25);
+#define ROTOR_FUEL_KERNEL(name, argument)                    \
+  BENCHMARK_CAPTURE(kernel_with_fuel, name, #name, argument) \
+      ->ArgNames({"opt", "fuel"})                            \
+      ->ArgsProduct(kLevelsAndSetting)                       \
+      ->Unit(benchmark::kMicrosecond)
+ROTOR_FUEL_KERNEL(count, 1'000'000);
+ROTOR_FUEL_KERNEL(sum, 1'000'000);
+ROTOR_FUEL_KERNEL(sieve, 65536);
+ROTOR_FUEL_KERNEL(fib, 25);
 BENCHMARK(kernel_of_stores)
     ->ArgNames({"opt", "imported"})
     ->ArgsProduct({{0, 1}, {0, 1}})

@@ -1,6 +1,7 @@
 #include "capi/call.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 #include <vector>
 
@@ -50,9 +51,6 @@ Value take_value(const Slot*& slots, ValType type) {
   return Caller(nullptr).value_from_slot(type, *slots++);
 }
 
-/// Returns a value of a type that is zero or null, as C has it.
-wasm_val_t zero_of(ValType type) { return {kind_of(type), {.i64 = 0}}; }
-
 std::string at(std::string_view what, size_t index) { return std::string(what) + " " + std::to_string(index) + ": "; }
 
 Result<void> run(Callback& callback, Caller& caller, Slot* slots) {
@@ -87,6 +85,18 @@ Result<void> run(Callback& callback, Caller& caller, Slot* slots) {
   }
   for (wasm_val_t& arg : args.all()) wasm_val_delete(&arg);
   return outcome;
+}
+
+V128 v128_from_c(const wasm_val_t& value) {
+  rotor_v128_t bytes{};
+  rotor_val_v128(&value, &bytes);
+  return std::bit_cast<V128>(bytes);
+}
+wasm_val_t v128_to_c(const V128& vector) {
+  const auto bytes = std::bit_cast<rotor_v128_t>(vector);
+  wasm_val_t made;
+  rotor_val_new_v128(&made, &bytes);
+  return made;
 }
 
 /// Returns the byte of a value type that names no other type; 0 if it has none.
@@ -132,6 +142,10 @@ Result<std::string> reexporting_module(const FuncType& type) {
 
 }  // namespace
 
+wasm_val_t zero_of(ValType type) { return {kind_of(type), {.i64 = 0}}; }
+
+rotor_v128_t* vector_of(const wasm_val_t& value) { return reinterpret_cast<rotor_v128_t*>(value.of.ref); }
+
 Result<Value> ref_from_c(wasm_store_t* store, wasm_ref_t* ref, ValType type) {
   if (!ref) return type.nullable() ? Result<Value>(Value::null(type)) : mismatch("a null reference", type);
   if (!store || ref->store != store)
@@ -153,7 +167,7 @@ Result<Value> from_c(wasm_store_t* store, const wasm_val_t& value, ValType type)
     case ValType::Kind::i64: return Value(value.of.i64);
     case ValType::Kind::f32: return Value::from_bits(type, static_cast<uint32_t>(value.of.i32));
     case ValType::Kind::f64: return Value::from_bits(type, static_cast<uint64_t>(value.of.i64));
-    default: return fail(ErrorKind::unsupported, "a v128, which no wasm_val_t can hold");
+    default: return Value(v128_from_c(value));
   }
 }
 
@@ -165,6 +179,7 @@ wasm_ref_t* ref_to_c(wasm_store_t* store, const Value& value) {
 
 wasm_val_t to_c(wasm_store_t* store, const Value& value) {
   wasm_val_t made = zero_of(value.type());
+  if (value.type() == ValType::v128) return v128_to_c(value.v128());
   if (value.type().is_ref())
     made.of.ref = ref_to_c(store, value);
   else

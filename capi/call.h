@@ -14,8 +14,12 @@ namespace rotor::capi {
 
 /// Returns what a value of C's is where `type` is wanted. `store`: whose references it may be; null: references but
 /// nulls are refused. A guest may hold what is a reference from then on. Errors: type_mismatch, invalid_argument (a
-/// reference of another store), unsupported (a type that C has no values of).
+/// reference of another store).
 Result<Value> from_c(wasm_store_t* store, const wasm_val_t& value, ValType type);
+/// Returns a value of a type that is zero or null, as C has it.
+wasm_val_t zero_of(ValType type);
+/// Returns the vector that a value of kind ROTOR_V128 owns; null: it is zero.
+rotor_v128_t* vector_of(const wasm_val_t& value);
 /// Returns a reference where `type` is wanted; as from_c.
 Result<Value> ref_from_c(wasm_store_t* store, wasm_ref_t* ref, ValType type);
 /// Returns a value as C has it; the caller owns it. `store`: null makes references null.

@@ -151,7 +151,7 @@ TEST(Calls, OfTheWrongTypeAreTraps) {
   EXPECT_EQ(call0(guest.func(0)), "0 arguments for a function of type [i32] -> []");
   EXPECT_EQ(call0(guest.func(0), {WASM_F32_VAL(1)}), "argument 0: f32 for i32");
   EXPECT_EQ(call0(guest.func(0), {ref(nullptr)}), "argument 0: externref for i32");
-  EXPECT_NE(call0(guest.func(1), {{ROTOR_V128, {.i64 = 0}}}).find("v128"), std::string::npos);
+  EXPECT_EQ(call0(guest.func(1), {WASM_I64_VAL(1)}), "argument 0: i64 for v128");
   EXPECT_EQ(call0(nullptr), "no function, or one whose store is gone");
 }
 

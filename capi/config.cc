@@ -107,6 +107,7 @@ void rotor_config_set_switch(wasm_config_t* config, rotor_switch_t which, bool o
     case ROTOR_SWITCH_SLAB_MEMORIES: config->config.slab_memories = on; break;
     case ROTOR_SWITCH_WIDE_PRODUCTS: config->config.wide_products = on; break;
     case ROTOR_SWITCH_PERF_MAP: config->config.perf_map = on; break;
+    case ROTOR_SWITCH_FUEL: config->config.fuel = on; break;
     default: break;
   }
 }
@@ -159,6 +160,9 @@ void rotor_limits_on_growth(rotor_limits_t* limits, double watermark, bool (*all
 }
 void rotor_store_set_limits(wasm_store_t* store, const rotor_limits_t* limits) {
   if (store) store->options.limits = limits ? limits->limits : Limits();
+}
+void rotor_store_set_fuel(wasm_store_t* store, uint64_t units) {
+  if (store) store->options.fuel = units;
 }
 
 // ---- threads

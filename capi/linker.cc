@@ -15,6 +15,13 @@ struct rotor_interrupt_t {
 
 namespace {
 
+/// Writes units of fuel to where C wants them, which may be nowhere. Returns the error as C has it; null for none.
+rotor_error_t* put_fuel(Result<uint64_t> units, uint64_t* out) {
+  if (!units) return new_error(std::move(units).error());
+  if (out) *out = *units;
+  return nullptr;
+}
+
 /// Returns what an external is to a linker; nullopt if its store is gone.
 std::optional<Extern> extern_of(const wasm_extern_t* object) {
   if (auto* func = part_of<FuncPart>(object)) {
@@ -55,6 +62,21 @@ rotor_snapshot_t* rotor_instance_snapshot(const wasm_instance_t* instance, rotor
 void rotor_snapshot_delete(rotor_snapshot_t* snapshot) { delete snapshot; }
 uint64_t rotor_snapshot_memory_bytes(const rotor_snapshot_t* snapshot) {
   return snapshot ? snapshot->snapshot.memory_bytes() : 0;
+}
+
+// ---- fuel
+
+rotor_error_t* rotor_instance_fuel(const wasm_instance_t* instance, uint64_t* out) {
+  auto* part = part_of<Instance>(instance);
+  return part ? put_fuel(part->fuel(), out) : new_error(missing("instance"));
+}
+rotor_error_t* rotor_instance_set_fuel(wasm_instance_t* instance, uint64_t units) {
+  auto* part = part_of<Instance>(instance);
+  return part ? error_or_null(part->set_fuel(units)) : new_error(missing("instance"));
+}
+rotor_error_t* rotor_instance_add_fuel(wasm_instance_t* instance, uint64_t units) {
+  auto* part = part_of<Instance>(instance);
+  return part ? error_or_null(part->add_fuel(units)) : new_error(missing("instance"));
 }
 
 // ---- interrupts
@@ -154,6 +176,12 @@ rotor_error_t* rotor_caller_call(rotor_caller_t* caller, const char* name, const
   return error_or_null(std::move(called));
 }
 bool rotor_caller_must_stop(rotor_caller_t* caller) { return caller && caller->caller->must_stop(); }
+rotor_error_t* rotor_caller_fuel(rotor_caller_t* caller, uint64_t* out) {
+  return caller ? put_fuel(caller->caller->fuel(), out) : new_error(missing("caller"));
+}
+rotor_error_t* rotor_caller_set_fuel(rotor_caller_t* caller, uint64_t units) {
+  return caller ? error_or_null(caller->caller->set_fuel(units)) : new_error(missing("caller"));
+}
 void rotor_caller_state_changed(rotor_caller_t* caller) {
   if (caller) caller->caller->state_changed();
 }

@@ -21,6 +21,28 @@ T* live(const Object* object) {
 
 wasm_store_t& store_of(const void* object) { return *static_cast<const wasm_ref_t*>(object)->store; }
 
+/// Returns the exception that a trap of a store's has; null if it has none.
+const Exception* exception_of(const wasm_trap_t* trap) {
+  auto* part = part_of<TrapPart>(trap);
+  return part && ref_of(trap)->store ? part->error.exception.get() : nullptr;
+}
+
+/// Returns the error that throws an exception of these values. Errors: type_mismatch, and those of from_c.
+Result<Error> exception_from_c(wasm_store_t& store, const Tag& tag, const wasm_val_vec_t* values) {
+  const std::vector<ValType> types = tag.type().params;
+  const size_t given = values && values->data ? values->size : 0;
+  if (given != types.size())
+    return fail(ErrorKind::type_mismatch,
+                std::to_string(given) + " values for a tag of " + std::to_string(types.size()));
+  std::vector<Value> carried;
+  for (size_t i = 0; i < given; ++i) {
+    auto value = from_c(&store, values->data[i], types[i]);
+    if (!value) return fail(value.error().kind, "value " + std::to_string(i) + ": " + value.error().message);
+    carried.push_back(std::move(*value));
+  }
+  return throw_exception(tag, std::move(carried)).error();
+}
+
 wasm_func_t* new_func(wasm_store_t* store, const wasm_functype_t* type, std::shared_ptr<Callback> callback) {
   if (!store || store->is_closed || !type) return nullptr;
   store->add_user();
@@ -43,11 +65,25 @@ extern "C" {
 void wasm_val_delete(wasm_val_t* value) {
   if (!value) return;
   if (wasm_valkind_is_ref(value->kind)) release(std::exchange(value->of.ref, nullptr));
+  if (value->kind == ROTOR_V128) delete vector_of(std::exchange(*value, zero_of(ValType::v128)));
 }
 void wasm_val_copy(wasm_val_t* out, const wasm_val_t* value) {
   if (!out || !value) return;
   *out = *value;
   if (wasm_valkind_is_ref(value->kind)) retain(out->of.ref);
+  if (const rotor_v128_t* vector = value->kind == ROTOR_V128 ? vector_of(*value) : nullptr)
+    rotor_val_new_v128(out, vector);
+}
+void rotor_val_new_v128(wasm_val_t* out, const rotor_v128_t* vector) {
+  if (!out) return;
+  *out = zero_of(ValType::v128);
+  if (vector) out->of.ref = reinterpret_cast<wasm_ref_t*>(new rotor_v128_t(*vector));
+}
+bool rotor_val_v128(const wasm_val_t* value, rotor_v128_t* out) {
+  if (!value || value->kind != ROTOR_V128) return false;
+  const rotor_v128_t* vector = vector_of(*value);
+  if (out) *out = vector ? *vector : rotor_v128_t{};
+  return true;
 }
 
 // ---- functions
@@ -198,6 +234,30 @@ wasm_tag_t* wasm_tag_new(wasm_store_t* store, const wasm_tagtype_t* type) {
 wasm_tagtype_t* wasm_tag_type(const wasm_tag_t* tag) {
   auto* part = live<Tag>(tag);
   return part ? wasm_tagtype_new(new_functype({part->type().params, {}})) : nullptr;
+}
+
+// ---- exceptions
+
+wasm_trap_t* rotor_trap_new_exception(wasm_store_t* store, const wasm_tag_t* tag, const wasm_val_vec_t* values) {
+  auto* part = part_of<Tag>(tag);
+  if (!store || store->is_closed) return nullptr;
+  auto error = part && ref_of(tag)->store == store
+                   ? exception_from_c(*store, *part, values)
+                   : Result<Error>(fail(ErrorKind::invalid_argument, "no tag of this store"));
+  auto made = value_or_fail(*store, std::move(error));
+  return made ? new_trap(store, std::move(*made)) : nullptr;
+}
+wasm_tag_t* rotor_trap_exception_tag(const wasm_trap_t* trap) {
+  const Exception* exception = exception_of(trap);
+  return exception ? as<wasm_tag_t>(store_of(trap).own(exception->tag)) : nullptr;
+}
+bool rotor_trap_exception_values(const wasm_trap_t* trap, wasm_val_vec_t* out) {
+  make_vec(out, 0);
+  const Exception* exception = exception_of(trap);
+  if (!exception) return false;
+  make_vec(out, exception->values.size());
+  for (size_t i = 0; out && i < out->size; ++i) out->data[i] = to_c(&store_of(trap), exception->values[i]);
+  return true;
 }
 
 // ---- externals

@@ -108,12 +108,21 @@ struct Activation {
   /// The functions that objects of the group's heap refer to, by the numbers that they are kept as; the first is null.
   /// Null if the group has no heap.
   const struct FuncRef* const* functions = nullptr;
+  /// The group's account, for code with Config::fuel: the units that are left. Such code takes off what a straight-line
+  /// segment costs before it runs it (wasm/fuel.h), and traps at a function's entry or a loop's head that leaves less
+  /// than nothing. The runtime keeps it from wrapping: see kMostFuel. Only the thread inside the group touches it.
+  int64_t fuel = 0;
 };
-static_assert(sizeof(Activation) == 72 && offsetof(Activation, functions) == 64 &&
+static_assert(sizeof(Activation) == 80 && offsetof(Activation, functions) == 64 && offsetof(Activation, fuel) == 72 &&
               offsetof(Activation, stack_limit) == 0 && offsetof(Activation, tail) == 8 &&
               offsetof(Activation, thrown) == 40 && offsetof(Thrown, tag) == 0 && offsetof(Thrown, payload) == 8 &&
               offsetof(TailCall, code) == 0 && offsetof(TailCall, context) == 8 &&
               offsetof(TailCall, stack_words) == 16 && offsetof(TailCall, result_words) == 24);
+
+/// The most units that an account holds. Below nothing it gets by what the frames on the stack cost from their last
+/// checks on, and by one instruction that works in bulk: a body has less than 2^32 units, and such an instruction less
+/// than 2^62, so the number stays far from its other end. With the trap it is nothing again.
+inline constexpr int64_t kMostFuel = INT64_MAX;
 
 /// Bytes of stack that a function which calls nothing may take without a compare: below every limit that much is free.
 inline constexpr uint64_t kUncheckedFrameBytes = 1024;

@@ -13,7 +13,7 @@
 
 namespace rotor::code {
 
-inline constexpr uint32_t kCodeFileVersion = 6;
+inline constexpr uint32_t kCodeFileVersion = 7;
 
 /// What one memory of the module holds first, as a file carries it, to be mapped from there.
 struct DataImage {
@@ -35,6 +35,7 @@ struct CodeFile {
     kUsesFloats = 4,    ///< wasm::BodyDecoder::uses_floats of the module's bodies
     kSlabMemories = 8,  ///< Config::slab_memories
     kUsesHeap = 16,     ///< bodies have instructions of garbage collection
+    kFuel = 32,         ///< Config::fuel
   };
   uint32_t flags = 0;
   RegionLayout region;

@@ -16,6 +16,7 @@ CodeSettings CodeSettings::of(const Config& config) {
           .cpu = config.cpu,
           .interruptible = config.interruptible,
           .deterministic = config.deterministic,
+          .fuel = config.fuel,
           .wide_products = config.wide_products,
           .slab_memories = config.slab_memories,
           .steps_per_byte = config.compile_steps_per_byte,
@@ -25,13 +26,15 @@ CodeSettings CodeSettings::of(const Config& config) {
 
 std::string CodeSettings::key() const {
   // The binding names each member, so that a new one does not compile until it is added here.
-  const auto& [features_, tiered_, opt_, cpu_, interruptible_, deterministic_, wide_products_, slabs_, steps_, memory_,
-               deadline_] = *this;
+  const auto& [features_, tiered_, opt_, cpu_, interruptible_, deterministic_, fuel_, wide_products_, slabs_, steps_,
+               memory_, deadline_] = *this;
   return fmt::format(
-      "{} {} o{} interruptible {} deterministic {} wide {} slabs {} steps {} memory {} deadline {} language {:x} cpu "
+      "{} {} o{} interruptible {} deterministic {} fuel {} wide {} slabs {} steps {} memory {} deadline {} language "
+      "{:x} cpu "
       "{}",
-      build_name(), tiered_ ? "tiers" : "aot", static_cast<int>(opt_), interruptible_, deterministic_, wide_products_,
-      slabs_, steps_, memory_, deadline_, wasm::enabled_features(features_), fmt::join(*cpu_features_named(cpu_), " "));
+      build_name(), tiered_ ? "tiers" : "aot", static_cast<int>(opt_), interruptible_, deterministic_, fuel_,
+      wide_products_, slabs_, steps_, memory_, deadline_, wasm::enabled_features(features_),
+      fmt::join(*cpu_features_named(cpu_), " "));
 }
 
 }  // namespace rotor::code

@@ -20,6 +20,7 @@ struct CodeSettings {
   std::string cpu = "native";
   bool interruptible = false;
   bool deterministic = false;
+  bool fuel = false;
   bool wide_products = true;
   bool slab_memories = false;
   uint32_t steps_per_byte = Config().compile_steps_per_byte;

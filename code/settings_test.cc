@@ -17,6 +17,7 @@ const std::vector<std::pair<const char*, std::function<void(Config&)>>> kThatMat
     {"interruptible", [](Config& c) { c.interruptible = true; }},
     {"deterministic", [](Config& c) { c.deterministic = true; }},
     {"wide_products", [](Config& c) { c.wide_products = false; }},
+    {"fuel", [](Config& c) { c.fuel = true; }},
     {"slab_memories", [](Config& c) { c.slab_memories = true; }},
     {"compile_steps_per_byte", [](Config& c) { c.compile_steps_per_byte++; }},
     {"compile_memory_bytes", [](Config& c) { c.compile_memory_bytes++; }},

@@ -118,6 +118,11 @@ class Run {
     wasm_trap_trace(trap, &frames);
     for (size_t i = 0; i < frames.size; ++i) (void)wasm_frame_instance(frames.data[i]);
     wasm_frame_vec_delete(&frames);
+    wasm_tag_t* tag = rotor_trap_exception_tag(trap);
+    wasm_val_vec_t carried;
+    REQUIRE(rotor_trap_exception_values(trap, &carried) == (tag != nullptr));
+    wasm_val_vec_delete(&carried);
+    wasm_tag_delete(tag);
   }
 
   /// A value that the caller owns.
@@ -128,15 +133,24 @@ class Run {
                                               WASM_EXTERNREF, WASM_FUNCREF, WASM_EXTERNREF, ROTOR_V128}[byte() & 7];
     if (byte() < 8) made.kind = 77;
     if (wasm_valkind_is_ref(made.kind)) made.of.ref = wasm_ref_copy(ref());
+    if (made.kind == ROTOR_V128) vector(made);
     return made;
+  }
+  /// Makes a value a vector.
+  void vector(wasm_val_t& made) {
+    rotor_v128_t bytes;
+    std::memset(&bytes, byte(), sizeof bytes);
+    rotor_val_new_v128(&made, byte() & 1 ? &bytes : nullptr);
   }
   wasm_val_t value_of(wasm_valkind_t kind) {
     wasm_val_t made = value();
     if (byte() < 16) return made;
-    if (wasm_valkind_is_ref(kind) != wasm_valkind_is_ref(made.kind)) {
+    const bool is_vector = kind == ROTOR_V128 || made.kind == ROTOR_V128;
+    if (wasm_valkind_is_ref(kind) != wasm_valkind_is_ref(made.kind) || is_vector) {
       wasm_val_delete(&made);
       made.of.i64 = 0;
       if (wasm_valkind_is_ref(kind)) made.of.ref = wasm_ref_copy(ref());
+      if (kind == ROTOR_V128) vector(made);
     }
     made.kind = kind;
     return made;
@@ -180,10 +194,21 @@ class Run {
     }
     if (how < 240) return nullptr;
     if (how < 244 && !traps_.empty()) return wasm_trap_copy(traps_[below(traps_.size())]);
+    if (how < 246) return exception();
     wasm_message_t message;
     wasm_name_new_from_string(&message, "fails");
     wasm_trap_t* trap = wasm_trap_new(how & 1 ? store() : nullptr, &message);
     wasm_byte_vec_delete(&message);
+    return trap;
+  }
+
+  /// Makes a trap that throws; null if the tag and the values are not fit for each other.
+  wasm_trap_t* exception() {
+    std::vector<wasm_val_t> values(below(3));
+    for (wasm_val_t& carried : values) carried = value();
+    const wasm_val_vec_t value_vec{values.size(), values.data()};
+    wasm_trap_t* trap = rotor_trap_new_exception(store(), wasm_extern_as_tag(wasm_ref_as_extern(ref())), &value_vec);
+    for (wasm_val_t& carried : values) wasm_val_delete(&carried);
     return trap;
   }
 

@@ -19,12 +19,21 @@ extern "C" {
 /* The version of the library: "0.1.0". */
 WASM_API_EXTERN const char* rotor_version(void);
 
-/* Kinds that wasm_valtype_kind returns beside the standard's. A wasm_val_t has no room for a vector: functions with
- * vectors can't be called from C, nor be written in it. Nothing but null is of the other references. */
+/* Kinds of values and of value types beside the standard's. Nothing but null is of the other references. */
 enum rotor_valkind_enum {
   ROTOR_V128 = 4,
   ROTOR_OTHERREF = 255,
 };
+
+/* A vector, as it lies in a guest's memory: the first lane first, each with its low byte first. */
+typedef struct rotor_v128_t {
+  uint8_t bytes[16];
+} rotor_v128_t;
+/* Makes a value of kind ROTOR_V128. A wasm_val_t has no room for a vector: it owns one beside it, so that it is deleted
+ * and copied by wasm_val_delete and wasm_val_copy, as a reference is. With NULL in that place it is zero. */
+WASM_API_EXTERN void rotor_val_new_v128(own wasm_val_t* out, const rotor_v128_t*);
+/* False if the value is no vector. */
+WASM_API_EXTERN bool rotor_val_v128(const wasm_val_t*, rotor_v128_t* out);
 
 /* ---- Errors ---- */
 
@@ -75,6 +84,19 @@ WASM_API_EXTERN rotor_error_t* rotor_store_error(wasm_store_t*);
 /* The trap as an error. */
 WASM_API_EXTERN own rotor_error_t* rotor_trap_error(const wasm_trap_t*);
 
+/* ---- Exceptions ----
+ *
+ * What a guest throws and nothing catches ends the call with a trap of ROTOR_ERROR_EXCEPTION, which has the exception.
+ * A host function that returns such a trap, its own or one that it got, throws the exception in the guest. */
+
+/* Makes a trap that throws, with values of the tag's types, which are copied. NULL if they do not fit;
+ * rotor_store_error says why. */
+WASM_API_EXTERN own wasm_trap_t* rotor_trap_new_exception(wasm_store_t*, const wasm_tag_t*, const wasm_val_vec_t*);
+/* The tag, which wasm_tag_same compares with others; NULL for a trap that is no exception's. */
+WASM_API_EXTERN own wasm_tag_t* rotor_trap_exception_tag(const wasm_trap_t*);
+/* What the exception carries, by the types of its tag. False, and empty, for a trap that is no exception's. */
+WASM_API_EXTERN bool rotor_trap_exception_values(const wasm_trap_t*, own wasm_val_vec_t* out);
+
 /* ---- Settings of an engine ---- */
 
 typedef uint8_t rotor_mode_t;
@@ -91,6 +113,7 @@ enum rotor_switch_enum {
   ROTOR_SWITCH_SLAB_MEMORIES, /* small memories share address space */
   ROTOR_SWITCH_WIDE_PRODUCTS, /* products of 128 bits are put together; on by default */
   ROTOR_SWITCH_PERF_MAP,      /* names for Linux's perf */
+  ROTOR_SWITCH_FUEL,          /* guests pay for what they execute (docs/fuel.md) */
 };
 
 /* Switches a proposal by its name ("threads", "tail-call"). False if no switch has this name. */
@@ -174,6 +197,16 @@ WASM_API_EXTERN void rotor_interrupt_cancel(const rotor_interrupt_t*);
 WASM_API_EXTERN own rotor_error_t* rotor_interrupt_set_deadline(const rotor_interrupt_t*, uint64_t ms);
 WASM_API_EXTERN void rotor_interrupt_clear_deadline(const rotor_interrupt_t*);
 
+/* The fuel of an instance and all that it is linked to, of an engine with ROTOR_SWITCH_FUEL: what is left, to be set
+ * and added to between calls, and by host functions. 2^63 - 1 is the most, and as good as any number. A call that needs
+ * more traps. */
+WASM_API_EXTERN own rotor_error_t* rotor_instance_fuel(const wasm_instance_t*, uint64_t* out);
+WASM_API_EXTERN own rotor_error_t* rotor_instance_set_fuel(wasm_instance_t*, uint64_t units);
+WASM_API_EXTERN own rotor_error_t* rotor_instance_add_fuel(wasm_instance_t*, uint64_t units);
+/* What instances that are made in the store from now on begin with, for their start functions too; else it is 0. Those
+ * that are linked to others add it to theirs. */
+WASM_API_EXTERN void rotor_store_set_fuel(wasm_store_t*, uint64_t units);
+
 /* ---- Threads ---- */
 
 /* Makes the thread ready for guests, as its first call does: for threads that block signals after that. */
@@ -223,6 +256,9 @@ WASM_API_EXTERN own rotor_error_t* rotor_caller_call(rotor_caller_t*, const char
                                                      own wasm_val_vec_t* results);
 /* Whether the call has to stop, since it was interrupted or its deadline is over. */
 WASM_API_EXTERN bool rotor_caller_must_stop(rotor_caller_t*);
+/* The fuel of the guest that calls: a host function may take from it what its own work is worth. */
+WASM_API_EXTERN own rotor_error_t* rotor_caller_fuel(rotor_caller_t*, uint64_t* out);
+WASM_API_EXTERN own rotor_error_t* rotor_caller_set_fuel(rotor_caller_t*, uint64_t units);
 /* Says that the function changes state outside of the guest that a rewind would tear from it. */
 WASM_API_EXTERN void rotor_caller_state_changed(rotor_caller_t*);
 

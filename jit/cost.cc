@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "code/abi.h"
+#include "wasm/fuel.h"
 
 namespace rotor::jit {
 
@@ -37,7 +38,7 @@ class CostCounter::Sink : public wasm::EmptySink {
     uint32_t frame = 0;
   };
   Sink(const wasm::Module& module, const code::CodeSettings& settings)
-      : module_(module), checks_(code::memory_checks(module, settings.slab_memories)) {}
+      : module_(module), checks_(code::memory_checks(module, settings.slab_memories)), metered_(settings.fuel) {}
 
   Cost cost;
 
@@ -51,12 +52,19 @@ class CostCounter::Sink : public wasm::EmptySink {
     tries_.clear();
     cost.locals = static_cast<uint32_t>(locals.size());
     cost.used_locals = static_cast<uint32_t>(type.params.size());
+    segments_.function_begin(locals.size() - type.params.size());
     push(control, false);
     add(kPrologue + 2 * uint64_t{cost.locals}, 3);
   }
-  void at(uint64_t, uint32_t operands) {
+  void at(uint64_t, uint32_t operands, wasm::Opcode op) {
     height_ = operands;
     cost.operands = std::max(cost.operands, operands);
+    if (!metered_) return;
+    using Begin = wasm::FuelSegments::Begin;
+    const Begin begin = segments_.begins_at(op);
+    if (begin == Begin::unchecked) add(kPayment, 0);
+    if (begin == Begin::checked) add(kPayment + kFuelCheck, 2);
+    segments_.count(op);
   }
 
   void block(Control& control, const BlockSignature&, std::span<const Value>) { push(control, false); }
@@ -204,18 +212,18 @@ class CostCounter::Sink : public wasm::EmptySink {
   void store(wasm::StoreOp, const wasm::MemArg& mem, Value, Value) { access(mem); }
   Value memory_size(wasm::MemoryIndex) { return one(5); }
   Value memory_grow(wasm::MemoryIndex, Value) { return one(5); }
-  void memory_init(wasm::MemoryIndex, wasm::DataIndex, Value, Value, Value) { trapping(8, 1); }
+  void memory_init(wasm::MemoryIndex, wasm::DataIndex, Value, Value, Value) { bulk(8); }
   void data_drop(wasm::DataIndex) { add(4, 0); }
-  void memory_copy(wasm::MemoryIndex, wasm::MemoryIndex, Value, Value, Value) { trapping(8, 1); }
-  void memory_fill(wasm::MemoryIndex, Value, Value, Value) { trapping(8, 1); }
+  void memory_copy(wasm::MemoryIndex, wasm::MemoryIndex, Value, Value, Value) { bulk(8); }
+  void memory_fill(wasm::MemoryIndex, Value, Value, Value) { bulk(8); }
   Value table_get(wasm::TableIndex, ValType, Value) { return trapping(10, 1); }
   void table_set(wasm::TableIndex, ValType, Value, Value) { trapping(10, 1); }
   Value table_size(wasm::TableIndex) { return one(5); }
-  Value table_grow(wasm::TableIndex, ValType, Value, Value) { return one(6); }
-  void table_fill(wasm::TableIndex, ValType, Value, Value, Value) { trapping(8, 1); }
-  void table_init(wasm::TableIndex, wasm::ElemIndex, Value, Value, Value) { trapping(8, 1); }
+  Value table_grow(wasm::TableIndex, ValType, Value, Value) { return bulk(6, 0); }
+  void table_fill(wasm::TableIndex, ValType, Value, Value, Value) { bulk(8); }
+  void table_init(wasm::TableIndex, wasm::ElemIndex, Value, Value, Value) { bulk(8); }
   void elem_drop(wasm::ElemIndex) { add(4, 0); }
-  void table_copy(wasm::TableIndex, wasm::TableIndex, Value, Value, Value) { trapping(8, 1); }
+  void table_copy(wasm::TableIndex, wasm::TableIndex, Value, Value, Value) { bulk(8); }
 
   Value struct_new(wasm::TypeIndex, const wasm::StructType&, std::span<const Value> fields) {
     add(kAllocation + 4 * fields.size(), 3);
@@ -227,27 +235,21 @@ class CostCounter::Sink : public wasm::EmptySink {
   }
   Value struct_get(wasm::TypeIndex, const wasm::StructType&, uint32_t, bool, ValType, Value) { return trapping(6, 1); }
   void struct_set(wasm::TypeIndex, const wasm::StructType&, uint32_t, ValType, Value, Value) { trapping(6, 1); }
-  Value array_new(wasm::TypeIndex, const wasm::ArrayType&, Value, Value) {
-    add(kArrayAllocation + 10, 4);
-    return {};
-  }
-  Value array_new_default(wasm::TypeIndex, const wasm::ArrayType&, Value) {
-    add(kArrayAllocation, 4);
-    return {};
-  }
+  Value array_new(wasm::TypeIndex, const wasm::ArrayType&, Value, Value) { return bulk(kArrayAllocation + 10, 2); }
+  Value array_new_default(wasm::TypeIndex, const wasm::ArrayType&, Value) { return bulk(kArrayAllocation, 2); }
   Value array_new_fixed(wasm::TypeIndex, const wasm::ArrayType&, std::span<const Value> elements) {
     add(kAllocation + 4 + 4 * elements.size(), 3);
     return {};
   }
-  Value array_new_data(wasm::TypeIndex, wasm::DataIndex, Value, Value) { return trapping(10, 1); }
-  Value array_new_elem(wasm::TypeIndex, wasm::ElemIndex, Value, Value) { return trapping(10, 1); }
+  Value array_new_data(wasm::TypeIndex, wasm::DataIndex, Value, Value) { return bulk(10); }
+  Value array_new_elem(wasm::TypeIndex, wasm::ElemIndex, Value, Value) { return bulk(10); }
   Value array_get(const wasm::ArrayType&, bool, ValType, Value, Value) { return trapping(14, 2); }
   void array_set(const wasm::ArrayType&, ValType, Value, Value, Value) { trapping(14, 2); }
   Value array_len(ValType, Value) { return trapping(6, 1); }
-  void array_fill(const wasm::ArrayType&, ValType, Value, Value, Value, Value) { trapping(24, 2); }
-  void array_copy(const wasm::ArrayType&, Value, Value, Value, Value, Value) { trapping(32, 4); }
-  void array_init_data(const wasm::ArrayType&, wasm::DataIndex, Value, Value, Value, Value) { trapping(24, 3); }
-  void array_init_elem(const wasm::ArrayType&, wasm::ElemIndex, Value, Value, Value, Value) { trapping(24, 3); }
+  void array_fill(const wasm::ArrayType&, ValType, Value, Value, Value, Value) { bulk(24, 2); }
+  void array_copy(const wasm::ArrayType&, Value, Value, Value, Value, Value) { bulk(32, 4); }
+  void array_init_data(const wasm::ArrayType&, wasm::DataIndex, Value, Value, Value, Value) { bulk(24, 3); }
+  void array_init_elem(const wasm::ArrayType&, wasm::ElemIndex, Value, Value, Value, Value) { bulk(24, 3); }
   Value ref_eq(Value, Value) { return one(2); }
   Value ref_i31(Value) { return one(3); }
   Value i31_get(bool, ValType, Value) { return trapping(4, 1); }
@@ -288,6 +290,7 @@ class CostCounter::Sink : public wasm::EmptySink {
  private:
   static constexpr uint32_t kPrologue = 14, kLoopHead = 4, kTrap = 4, kSimd = 10, kAllocation = 22,
                             kArrayAllocation = 40, kCast = 20;
+  static constexpr uint32_t kPayment = 7, kFuelCheck = 4, kPriceOfBulk = 5;
 
   /// An open block, with what decides how many phis its label or end gets.
   struct Frame {
@@ -333,6 +336,10 @@ class CostCounter::Sink : public wasm::EmptySink {
     add(instructions + kTrap * traps, 2 * traps);
     return {};
   }
+  /// Counts an instruction whose work is as large as its operand says, for which metered code pays beforehand.
+  Value bulk(uint32_t instructions, uint32_t traps = 1) {
+    return metered_ ? trapping(instructions + kPayment + kPriceOfBulk, traps + 1) : trapping(instructions, traps);
+  }
   Value access(const wasm::MemArg& mem) {
     const bool guarded = checks_[raw(mem.memory)] == code::MemoryCheck::guard;
     return guarded && mem.offset <= kGuardedOffset ? one(6) : trapping(10, 2);
@@ -354,6 +361,8 @@ class CostCounter::Sink : public wasm::EmptySink {
 
   const wasm::Module& module_;
   const std::vector<code::MemoryCheck> checks_;
+  const bool metered_;  ///< Config::fuel
+  wasm::FuelSegments segments_;
   const FuncType* type_ = nullptr;
   uint32_t stack_words_ = 0;  ///< of its parameters
   std::vector<Frame> frames_;

@@ -199,6 +199,42 @@ TEST(Cost, LocalsOfALoopAreCountedOnceEach) {
   EXPECT_EQ(cost.operands, 1u);
 }
 
+/// Returns LLVM's instructions of a module as emitted, and what they were counted as.
+std::pair<uint64_t, uint64_t> emitted_and_counted(const std::vector<uint8_t>& bytes, bool metered) {
+  auto module = wasm::decode_module(bytes, {});
+  EXPECT_TRUE(module) << module.error().to_string();
+  code::CompileOptions options;
+  options.settings.features.legacy_exceptions = true;
+  options.settings.fuel = metered;
+  options.settings.steps_per_byte = UINT32_MAX;  // all in one form
+  CostCounter counter(*module, bytes, options.settings);
+  BatchEmitter emitter(*module, bytes, options.settings.features);
+  ModulePlan plan(*module, options.settings, Calls::slots, false);
+  auto pipeline = *Pipeline::create(OptLevel::o0, *cpu_target("baseline"), false);
+  std::vector<uint32_t> functions(module->bodies.size());
+  std::iota(functions.begin(), functions.end(), 0);
+  uint32_t bad;
+  auto sorted = sort_batch(counter, functions, OptLevel::o0, options, module->imported_funcs, bad);
+  EXPECT_TRUE(sorted) << sorted.error().to_string();
+  auto llvm_module = emitter.emit(plan, pipeline->target(), pipeline->context(1), sorted->at_o0, false, bad);
+  EXPECT_TRUE(llvm_module) << llvm_module.error().to_string();
+  Work work;
+  count_ir(**llvm_module, work);
+  uint64_t counted = 0;
+  for (uint32_t function : functions) counted += counter.count(function).instructions;
+  return {work.instructions, counted};
+}
+
+TEST(Cost, WhatMeteringAddsIsCounted) {
+  for (const CostlyModule& maker : costly_modules()) {
+    const std::vector<uint8_t> bytes = maker.make(maker.size / 8 + 1);
+    const auto [emitted, counted] = emitted_and_counted(bytes, false);
+    const auto [metered_emitted, metered_counted] = emitted_and_counted(bytes, true);
+    EXPECT_GT(metered_emitted, emitted) << maker.name;
+    EXPECT_LE(metered_emitted - emitted, metered_counted - counted) << maker.name;
+  }
+}
+
 // Threads.
 
 /// Runs `work` on a thread with the smallest stack.

@@ -48,6 +48,7 @@ Result<std::unique_ptr<LiveGuest>> GuestSource::make(const StandbyImage* image, 
   live->number = ++made_;
   ROTOR_TRY(live->guest_, detail::guarded("the guest factory", [&] { return factory_(request); }));
   if (!live->guest_ || !live->instance()) return fail(ErrorKind::invalid_argument, "the factory returned no guest");
+  if (live->instance().module().uses_fuel()) ROTOR_CHECK(live->instance().set_fuel(kUnmetered));
   if (request.rewinds && live->guest_->tracks_host_state()) live->takes_shortcuts = false;
   live->find_memories(memory_limit_bytes_);
   ROTOR_CHECK(live->find_data_memory());
@@ -327,6 +328,7 @@ MemoryLimits GuestRequest::apply(MemoryLimits limits) const {
 
 Result<Instance> GuestRequest::instantiate(const InstancePre& pre, InstanceOptions options) const {
   options = apply(std::move(options));
+  if (!options.fuel && pre.module().uses_fuel()) options.fuel = proxy::kUnmetered;
   return snapshot ? pre.instantiate(*snapshot, options) : pre.instantiate(options);
 }
 

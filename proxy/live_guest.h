@@ -48,6 +48,9 @@ struct StandbyImage {
 
 class LiveGuest;
 
+/// The fuel of a guest whose calls nobody counts: what no guest uses up.
+inline constexpr uint64_t kUnmetered = UINT64_MAX;
+
 /// Makes guests by the factory, which it never calls twice at once.
 class GuestSource {
  public:
@@ -76,7 +79,7 @@ class LiveGuest {
         tape_(std::make_unique<ImportTape>(plan)),
         funcs_(plan.exports.size()),
         simple_(plan.exports.size()) {
-    takes_shortcuts = plan.call_deadline_ms == 0;
+    takes_shortcuts = plan.call_deadline_ms == 0 && plan.call_fuel == 0;
   }
   ~LiveGuest();
 

@@ -113,6 +113,7 @@ struct Plan {
   std::map<std::string, uint32_t, std::less<>> by_name;
   std::vector<ImportPlan> imports;  ///< by index in Module::imports()
   uint64_t call_deadline_ms = 0;    ///< Policy::call_deadline_ms
+  uint64_t call_fuel = 0;           ///< Policy::call_fuel
   bool records_answers = false;     ///< a function import has mode `answer`
   std::vector<ProbePlan> probes;
   Gauge gauge;

@@ -406,6 +406,9 @@ Result<Plan> make_plan(const Policy& policy, const Module& module) {
   plan.preset = policy.preset;
   plan.mode = policy.mode;
   plan.call_deadline_ms = policy.call_deadline_ms;
+  if (policy.call_fuel && !module.uses_fuel())
+    return fail(ErrorKind::invalid_argument, "call_fuel: the module was compiled without Config::fuel");
+  plan.call_fuel = policy.call_fuel;
   ROTOR_CHECK(plan_exports(policy, module, plan));
   ROTOR_CHECK(plan_imports(policy, module, plan));
   ROTOR_CHECK(plan_data_memory(policy, module, plan));

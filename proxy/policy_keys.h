@@ -10,11 +10,21 @@ inline constexpr std::string_view kTopKeys[] = {"preset",  "enabled",    "mode",
                                                 "image",   "checkpoint", "log",  "group",     "imports",
                                                 "exports", "allow",      "probe"};
 inline constexpr std::string_view kAllocatorKeys[] = {"malloc", "free", "memory"};
-inline constexpr std::string_view kRotationKeys[] = {
-    "warm_at",          "swap_at",          "force_at",          "gauge",
-    "memory_limit",     "at_swap",          "on_trap",           "catch_up_ns",
-    "catch_up_rounds",  "call_deadline_ms", "drain_deadline_ms", "query_handle_calls",
-    "backoff_first_ms", "backoff_max_ms"};
+inline constexpr std::string_view kRotationKeys[] = {"warm_at",
+                                                     "swap_at",
+                                                     "force_at",
+                                                     "gauge",
+                                                     "memory_limit",
+                                                     "at_swap",
+                                                     "on_trap",
+                                                     "catch_up_ns",
+                                                     "catch_up_rounds",
+                                                     "call_deadline_ms",
+                                                     "call_fuel",
+                                                     "drain_deadline_ms",
+                                                     "query_handle_calls",
+                                                     "backoff_first_ms",
+                                                     "backoff_max_ms"};
 inline constexpr std::string_view kImageKeys[] = {"mode", "tail_ms", "verify_every"};
 inline constexpr std::string_view kCheckpointKeys[] = {"grown", "cpu", "while_held", "host_writes", "reseed"};
 inline constexpr std::string_view kLogKeys[] = {"max_calls", "max_bytes", "max_replay_ms"};

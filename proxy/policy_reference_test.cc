@@ -123,6 +123,7 @@ TEST(PolicyReference, StatesTheDefaults) {
   same(p.catch_up_ns, wanted.catch_up_ns);
   same(p.catch_up_rounds, wanted.catch_up_rounds);
   same(p.call_deadline_ms, wanted.call_deadline_ms);
+  same(p.call_fuel, wanted.call_fuel);
   same(p.drain_deadline_ms, wanted.drain_deadline_ms);
   same(p.query_handle_calls, wanted.query_handle_calls);
   same(p.backoff_first_ms, wanted.backoff_first_ms);

@@ -32,6 +32,7 @@ on_trap = "keep"
 catch_up_ns = 5
 catch_up_rounds = 10
 call_deadline_ms = 15
+call_fuel = 16
 drain_deadline_ms = 11
 gauge = "used"
 query_handle_calls = 6
@@ -85,6 +86,7 @@ memory = "heap"
   EXPECT_EQ(policy->log_max_bytes, 1024u);
   EXPECT_EQ(policy->catch_up_rounds, 10u);
   EXPECT_EQ(policy->call_deadline_ms, 15u);
+  EXPECT_EQ(policy->call_fuel, 16u);
   EXPECT_EQ(policy->drain_deadline_ms, 11u);
   EXPECT_EQ(policy->gauge, "used");
   EXPECT_EQ(policy->log_max_replay_ns, 12'000'000u);

@@ -200,6 +200,7 @@ class Reader {
                          if (key == "catch_up_ns") return whole_number(key, value, p.catch_up_ns);
                          if (key == "catch_up_rounds") return rounds(key, value, p.catch_up_rounds);
                          if (key == "call_deadline_ms") return whole_number(key, value, p.call_deadline_ms);
+                         if (key == "call_fuel") return whole_number(key, value, p.call_fuel);
                          if (key == "drain_deadline_ms") return whole_number(key, value, p.drain_deadline_ms);
                          if (key == "query_handle_calls") return whole_number(key, value, p.query_handle_calls);
                          if (key == "backoff_first_ms") return whole_number(key, value, p.backoff_first_ms);

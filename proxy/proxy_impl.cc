@@ -23,7 +23,9 @@ bool switched_off() {
 }
 
 /// Returns whether a call was ended from outside, at a deadline or by an interrupt: nobody wants it tried again.
-bool was_ended(const Error& error) { return error.trap && error.trap->kind == TrapKind::interrupted; }
+bool was_ended(const Error& error) {
+  return error.trap && (error.trap->kind == TrapKind::interrupted || error.trap->kind == TrapKind::out_of_fuel);
+}
 
 }  // namespace
 

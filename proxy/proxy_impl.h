@@ -110,16 +110,21 @@ class ProxyImpl final : memory::ForkHooks {
   std::vector<HostAnswer> end_tape(ImportTape& tape);
   /// Returns when a call that begins now has to end. Errors: limit (it is too late to begin).
   Result<InterruptHandle::Clock::time_point> deadline_of_call(const Holder& holder) const;
-  /// Makes a call of an instance, which ends at its deadline if it has one. Errors: those of deadline_of_call, those of
-  /// Instance::set_deadline: the call was not made; those of the call.
+  /// Makes a call of an instance, which ends at its deadline if it has one, and with what it may use up. Errors: those
+  /// of deadline_of_call, those of Instance::set_deadline and set_fuel: the call was not made; those of the call.
   template <class Call>
   auto call_in_time(const Holder& holder, LiveGuest& guest, Call&& call) -> decltype(call()) {
     ROTOR_TRY(const auto deadline, deadline_of_call(holder));
-    if (deadline == InterruptHandle::Clock::time_point::max()) [[likely]]
+    const bool pays = plan_.call_fuel && holder.guest_depth == 0;
+    if (deadline == InterruptHandle::Clock::time_point::max() && !pays) [[likely]]
       return call();
-    ROTOR_CHECK(guest.instance().set_deadline(deadline));
+    if (pays) ROTOR_CHECK(guest.instance().set_fuel(plan_.call_fuel));
+    const bool ends = deadline != InterruptHandle::Clock::time_point::max();
+    if (ends) ROTOR_CHECK(guest.instance().set_deadline(deadline));
     auto called = call();
-    guest.instance().clear_deadline();
+    if (ends) guest.instance().clear_deadline();
+    // What the proxy itself has the guest do, such as to replay, is never short of it.
+    if (pays) (void)guest.instance().set_fuel(kUnmetered);
     return called;
   }
   Result<Reply> finish(Holder& holder, uint32_t index, PreparedCall& call, RawReply&& raw,

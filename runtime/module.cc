@@ -101,6 +101,7 @@ ModuleImpl::ModuleImpl(std::shared_ptr<EngineImpl> engine, Acquired& acquired, s
       stats_(acquired.stats),
       interruptible_(acquired.interruptible),
       slab_memories_(acquired.slab_memories),
+      fuel_(acquired.fuel),
       memory_checks_(code::memory_checks(wasm_, slab_memories_)),
       uses_floats_(acquired.uses_floats),
       uses_heap_(acquired.uses_heap || wasm_.used_features & wasm::feature_bit(wasm::Feature::gc)),
@@ -186,6 +187,7 @@ code::CodeRegion::Contents ModuleImpl::contents(std::span<const uint8_t> module_
   if (has_stubs_) contents.file.flags |= code::CodeFile::kHasStubs;
   if (interruptible_) contents.file.flags |= code::CodeFile::kInterruptible;
   if (slab_memories_) contents.file.flags |= code::CodeFile::kSlabMemories;
+  if (fuel_) contents.file.flags |= code::CodeFile::kFuel;
   if (uses_floats_) contents.file.flags |= code::CodeFile::kUsesFloats;
   if (uses_heap_) contents.file.flags |= code::CodeFile::kUsesHeap;
   contents.file.module_bytes = module_bytes;

@@ -83,6 +83,8 @@ class ModuleImpl final : public code::CodeOwner, public std::enable_shared_from_
   TierStats tier_stats() const;
   /// Returns the Config::interruptible that the code was compiled with.
   bool interruptible() const { return interruptible_; }
+  /// Returns likewise the Config::fuel.
+  bool fuel() const { return fuel_; }
   /// Returns whether the code takes a memory of its own for one that may be on a slab.
   bool on_slab(uint32_t memory) const { return memory_checks_[memory] == code::MemoryCheck::slab; }
   /// Returns whether its code depends on the processor's floating-point control.
@@ -152,6 +154,7 @@ class ModuleImpl final : public code::CodeOwner, public std::enable_shared_from_
   CompileStats stats_;
   bool interruptible_;
   bool slab_memories_;
+  bool fuel_;
   std::vector<code::MemoryCheck> memory_checks_;
   bool uses_floats_;
   bool uses_heap_;

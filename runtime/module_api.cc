@@ -75,6 +75,7 @@ std::span<const uint8_t> Module::custom_section(std::string_view name) const {
 uint64_t Module::id() const { return impl_->id(); }
 std::vector<std::string> Module::required_features() const { return impl_->required_features(); }
 const CompileStats& Module::compile_stats() const { return impl_->stats(); }
+bool Module::uses_fuel() const { return impl_->fuel(); }
 TierStats Module::tier_stats() const { return impl_->tier_stats(); }
 
 std::optional<Module::DataInit> Module::data_init() const {

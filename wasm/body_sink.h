@@ -18,6 +18,7 @@
 
 #include "wasm/immediates.h"
 #include "wasm/module.h"
+#include "wasm/opcodes.h"
 
 namespace rotor::wasm {
 
@@ -39,9 +40,9 @@ struct EmptySink {
   void function_begin(Control& frame, FuncIndex func, const FuncType& type, std::span<const ValType> locals) {}
   /// Called after the final `end`.
   void function_end() {}
-  /// Called before each reachable instruction with its byte offset in the module and the number of operands on the
-  /// stack. (At an `else` or `end` that only branches reach, the number is meaningless.)
-  void at(uint64_t offset, uint32_t operands) {}
+  /// Called before each reachable instruction with its byte offset in the module, the number of operands on the stack
+  /// and its opcode. (At an `else` or `end` that only branches reach, the number is meaningless.)
+  void at(uint64_t offset, uint32_t operands, Opcode op) {}
 
   // Structured control. `type` is the block's type.
   void block(Control& control, const BlockSignature& type, std::span<const Value> params) {}

@@ -86,10 +86,11 @@ class BodyDecoder : private ExceptionDecoder<BodyDecoder<Sink>, typename Sink::C
     uint64_t offset = reader_.offset();
     state_.set_offset(offset);
     reader_.set_instr_offset(offset);
-    if (live()) sink_->at(offset, state_.size());
     uint32_t code = 0;
     if (!reader_.opcode(code)) return false;
-    switch (static_cast<Opcode>(code)) {
+    opcode_ = static_cast<Opcode>(code);
+    if (live()) sink_->at(offset, state_.size(), opcode_);
+    switch (opcode_) {
 #define ROTOR_CASE_ON(code, Name, text, immediate, signature, feature) \
   case Opcode::Name: return reader_.template use<Feature::feature>() && on(Is<Opcode::Name>());
 #define ROTOR_CASE(handler, Op, Name, signature, feature, ...) \
@@ -359,7 +360,7 @@ class BodyDecoder : private ExceptionDecoder<BodyDecoder<Sink>, typename Sink::C
     if (!state_.push_types(types)) return false;
     if (frame.live_on_entry) {
       bool reachable = live();
-      if (!reachable) sink_->at(state_.offset(), state_.size());
+      if (!reachable) sink_->at(state_.offset(), state_.size(), opcode_);
       auto results = state_.window(count + params).first(count), operands = state_.window(params);
       event(frame.control, reachable, results, operands);
     }
@@ -378,7 +379,7 @@ class BodyDecoder : private ExceptionDecoder<BodyDecoder<Sink>, typename Sink::C
     if (results != 0 && !state_.push_types(type.results())) return false;
     if (frame.live_on_entry) {
       bool reachable = live();
-      if (!reachable) sink_->at(state_.offset(), state_.size());
+      if (!reachable) sink_->at(state_.offset(), state_.size(), opcode_);
       auto passed = state_.window(fallthrough + results).first(fallthrough), taken = state_.window(results);
       event(frame.control, reachable, passed, taken);
       bool has_other_path = frame.kind == FrameKind::if_ || (frame.kind != FrameKind::loop && frame.branched);
@@ -859,6 +860,7 @@ class BodyDecoder : private ExceptionDecoder<BodyDecoder<Sink>, typename Sink::C
   Locals locals_;
   std::vector<Control*> targets_;
   bool uses_floats_ = false;
+  Opcode opcode_ = Opcode::Nop;  ///< of the instruction at hand
 };
 
 }  // namespace rotor::wasm

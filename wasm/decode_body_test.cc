@@ -42,7 +42,7 @@ struct TraceSink {
     line("begin locals " + std::to_string(locals.size()));
   }
   void function_end() { line("function_end"); }
-  void at(uint64_t, uint32_t) {}
+  void at(uint64_t, uint32_t, Opcode) {}
   void block(Control& c, const BlockSignature&, std::span<const Value> params) {
     line(start(c, "block") + list(params));
   }

@@ -66,6 +66,7 @@ Result<void> BindgenHost::instantiate(const GuestRequest* request) {
   InstanceOptions instance_options;
   instance_options.limits = options_.limits;
   instance_options.host_data = &context_;
+  if (pre_.module().uses_fuel()) instance_options.fuel = UINT64_MAX;  // until the host sets what calls may use up
   if (!request) {
     ROTOR_TRY(instance_, pre_.instantiate(instance_options));
     return {};

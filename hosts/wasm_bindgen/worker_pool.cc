@@ -89,6 +89,8 @@ Result<void> WorkerPool::serve(Worker& worker) {
     std::lock_guard lock(worker.mutex);
     worker.interrupt = handle;
   };
+  // A worker is entered once, by no call of the host's that could pay for it.
+  if (worker.pre.module().uses_fuel()) options.fuel = UINT64_MAX;
   ROTOR_TRY(Instance instance, worker.pre.instantiate(options));
   // Before wasm-bindgen 0.2.91 it takes no size, and gives as much.
   if (auto start = instance.get_typed<void()>("__wbindgen_start")) {

@@ -100,6 +100,11 @@ struct Config {
   /// one does fastest, the same at every tier.) Float instructions get slower: each that computes checks its result. A
   /// property of the compiled code: what is loaded from a code file is as it was compiled.
   bool deterministic = false;
+  /// Has the modules compiled from now on pay for what they execute, a unit an instruction, out of an account that the
+  /// host fills (Instance::set_fuel): what it has not paid for it does not run on, and the same calls cost the same at
+  /// every tier and on every machine (docs/fuel.md). Takes time, even if the account never gets empty. A property of
+  /// the compiled code: to load a code file that was compiled with another setting is an error.
+  bool fuel = false;
   /// At o1, makes one multiplication of the four by which wasm code computes a product of 128 bits
   /// (docs/performance.md, "Wide products"). Changes no result. A property of the compiled code: what is loaded from a
   /// code file is as it was compiled.

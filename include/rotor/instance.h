@@ -40,6 +40,10 @@ struct InstanceOptions {
   /// The deadline that InterruptHandle::set_deadline sets, before the start function runs. It goes on to hold for
   /// calls.
   std::optional<InterruptHandle::Clock::time_point> deadline = std::nullopt;
+  /// With Config::fuel: what is added to the account before the start function runs, which draws from it, as all code
+  /// of a guest's does. An instance that is linked to others has their account. Nothing: 0, so that code which runs
+  /// traps until Instance::set_fuel was called. An error (invalid_argument) if the module was compiled without.
+  std::optional<uint64_t> fuel = std::nullopt;
   /// Called with the instance's handle before the start function runs, on the instantiating thread.
   std::function<void(const InterruptHandle&)> on_interrupt_handle = nullptr;
   /// Stands between the instance and the host functions it imports. The host keeps it alive as long as the instance.
@@ -143,6 +147,17 @@ class Instance {
 
   /// Errors: stale_handle; invalid_argument (another thread is inside).
   Result<Stay> stay() const;
+
+  /// Returns what is left in the account that pays for the instance's code (Config::fuel): one for the link group, that
+  /// of the instance and all that it is linked to, and that its host functions call back into. Host functions may ask,
+  /// and change it, during a call; then what the guest's code has begun with is paid for. Errors of these three:
+  /// stale_handle; invalid_argument (another thread is inside; the module was compiled without Config::fuel).
+  Result<uint64_t> fuel() const;
+  /// Sets what is left to `units`, or to the most that an account holds, 2^63 - 1: which no guest uses up in a
+  /// century. After a trap with TrapKind::out_of_fuel the instance can be called again.
+  Result<void> set_fuel(uint64_t units) const;
+  /// Adds to what is left, up to the same. Of groups that are joined, both accounts are added.
+  Result<void> add_fuel(uint64_t units) const;
 
   /// Returns a handle to end the instance's calls; a stale one for an empty handle.
   InterruptHandle interrupt_handle() const;

@@ -143,6 +143,8 @@ class Module {
   const CompileStats& compile_stats() const;
   /// Returns the state as of now.
   TierStats tier_stats() const;
+  /// Returns whether instances pay for what they execute: the Config::fuel of the engine.
+  bool uses_fuel() const;
 
   /// How instances get the contents of the module's active data segments.
   enum class DataInit : uint8_t {

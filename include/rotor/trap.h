@@ -35,9 +35,10 @@ enum class TrapKind : uint8_t {
   null_i31_reference = 19,        ///< i31.get_s, i31.get_u
   out_of_bounds_array = 20,       ///< array.get and the like
   cast_failure = 21,              ///< ref.cast
+  out_of_fuel = 22,               ///< what came next was not paid for (Config::fuel)
 };
 /// The number of kinds; each is below it.
-inline constexpr uint8_t kTrapKindCount = 22;
+inline constexpr uint8_t kTrapKindCount = 23;
 
 /// Returns the spec suite's words for a trap ("integer divide by zero").
 const char* to_string(TrapKind kind);

@@ -27,6 +27,7 @@ FunctionEmitter::FunctionEmitter(FunctionEmitter& caller, std::span<const Value>
       location_(caller.location_) {}
 
 void FunctionEmitter::begin_inlined(const FuncType& type, std::span<const ValType> locals) {
+  begin_metering(locals.size() - type.params.size());
   for (size_t i = 0; i < locals.size(); ++i) {
     llvm::Type* local_type = module_.value_type(locals[i]);
     {
@@ -51,7 +52,7 @@ void FunctionEmitter::begin_function(llvm::Function* function, wasm::FuncIndex f
   function_->addFnAttr("frame-pointer", "all");
   function_->addFnAttr("probe-stack", "inline-asm");
   defined_func_ = raw(func) - plan_.module.imported_funcs;
-  at(plan_.module.bodies[defined_func_].begin, 0);
+  go_to(plan_.module.bodies[defined_func_].begin);
   set_entry_location(*function_, location());
 
   context_ = function_->getArg(0);
@@ -75,10 +76,12 @@ void FunctionEmitter::function_begin(Control& frame, wasm::FuncIndex func, const
                    locals_[i]);
   }
   entry_ = b_.GetInsertBlock();
+  begin_metering(locals.size() - type.params.size());
   if (plan_.instrumented) emit_count(int64(1));
 }
 
 void FunctionEmitter::function_end() {
+  end_segment();
   if (inlined_) inlined_->caller.memory_base_ = memory_base_;
 }
 

@@ -12,6 +12,7 @@
 #include "jit/emit/simd.h"
 #include "rotor/trap.h"
 #include "wasm/body_sink.h"
+#include "wasm/fuel.h"
 
 namespace rotor::jit {
 
@@ -67,11 +68,9 @@ class FunctionEmitter {
   // The sink; wasm/body_sink.h says what each is told.
   void function_begin(Control& frame, wasm::FuncIndex func, const FuncType& type, std::span<const ValType> locals);
   void function_end();
-  void at(uint64_t offset, uint32_t) {
-    if (inlined_) return;
-    offset_ = offset;
-    location_ = nullptr;
-    if (plan_.locates_all) b_.SetCurrentDebugLocation(location());
+  void at(uint64_t offset, uint32_t, wasm::Opcode op) {
+    go_to(offset);
+    if (plan_.metered) meter(op);
   }
 
   void block(Control& control, const wasm::BlockSignature& type, std::span<const Value> params);
@@ -205,6 +204,26 @@ class FunctionEmitter {
   /// Emits `i32 != 0`; takes the bit itself where the i32 is an extended comparison's result.
   Value to_bool(Value condition);
   Value from_bool(Value bit) { return b_.CreateZExt(bit, module_.i32); }
+
+  /// Makes an instruction the one that what is emitted belongs to; within an inlined body it stays the call.
+  void go_to(uint64_t offset) {
+    if (inlined_) return;
+    offset_ = offset;
+    location_ = nullptr;
+    if (plan_.locates_all) b_.SetCurrentDebugLocation(location());
+  }
+
+  // Fuel (jit/emit/fuel.cc).
+  void begin_metering(uint64_t declared_locals);
+  /// Counts an instruction. Begins a segment if the instruction does.
+  void meter(wasm::Opcode op);
+  void end_segment();
+  Value take_fuel(Value units);
+  /// Pays, in metered code, for what an instruction does beyond its own unit, and traps if that can't be paid: a unit
+  /// for 2^`per_unit_log2` of what there are `count` of.
+  void pay_for(Value count, uint32_t per_unit_log2);
+  void pay_for_bytes(Value bytes);
+  void pay_for_elements(Value elements);
 
   // Traps.
   void trap(TrapKind kind);
@@ -441,6 +460,8 @@ class FunctionEmitter {
   uint32_t defined_func_ = 0;
   bool uniform_ = false;      ///< function_ is of the uniform prototype: it makes tail calls
   uint32_t stack_words_ = 0;  ///< of the parameters, if so
+  wasm::FuelSegments segments_;
+  llvm::Instruction* segment_price_ = nullptr;  ///< what takes the segment's units off the account
   /// Turns of all loops that are not yet taken off the counter; null until a loop begins.
   llvm::AllocaInst* turns_ = nullptr;
 };

@@ -100,10 +100,12 @@ void FrameEmitter::function_begin(Control& frame, wasm::FuncIndex func, const Fu
   }
   auto params = static_cast<uint32_t>(type.params.size());
   clear(local_slot(params), locals_count_ - params);
+  begin_metering(locals_count_ - params);
   if (plan_.instrumented) emit_count(int64(1));
 }
 
 void FrameEmitter::function_end() {
+  end_segment();
   if (area_) area_->setOperand(0, int64(area_bytes_));
 }
 
@@ -256,7 +258,7 @@ FrameEmitter::Value FrameEmitter::struct_new(wasm::TypeIndex type, const wasm::S
 FrameEmitter::Value FrameEmitter::array_new_fixed(wasm::TypeIndex type, const wasm::ArrayType& array,
                                                   std::span<const Value> elements) {
   const auto count = static_cast<uint32_t>(elements.size());
-  llvm::Value* ref = FunctionEmitter::array_new_default(type, array, int32(count));
+  llvm::Value* ref = allocate_array(type, array, int32(count));
   const uint32_t log2 = element_log2(array);
   llvm::Value* first = object_address(ref, code::kArrayElementsAt);
   if (count > kFewElements) {

@@ -41,8 +41,8 @@ class FrameEmitter : private FunctionEmitter {
   // The sink; wasm/body_sink.h says what each is told.
   void function_begin(Control& frame, wasm::FuncIndex func, const FuncType& type, std::span<const ValType> locals);
   void function_end();
-  void at(uint64_t offset, uint32_t operands) {
-    FunctionEmitter::at(offset, operands);
+  void at(uint64_t offset, uint32_t operands, wasm::Opcode op) {
+    FunctionEmitter::at(offset, operands, op);
     height_ = operands;
   }
 

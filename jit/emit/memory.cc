@@ -259,6 +259,7 @@ Value FunctionEmitter::memory_grow(wasm::MemoryIndex memory, Value delta) {
 }
 
 void FunctionEmitter::memory_init(wasm::MemoryIndex memory, wasm::DataIndex segment, Value dst, Value src, Value size) {
+  pay_for_bytes(size);
   trap_if(to_bool(emit_libcall(code::Libcall::memory_init,
                                {int32(raw(memory)), int32(raw(segment)), index64(dst), index64(src), index64(size)})),
           TrapKind::out_of_bounds_memory);
@@ -270,12 +271,14 @@ void FunctionEmitter::data_drop(wasm::DataIndex segment) {
 
 void FunctionEmitter::memory_copy(wasm::MemoryIndex dst_memory, wasm::MemoryIndex src_memory, Value dst, Value src,
                                   Value size) {
+  pay_for_bytes(size);
   trap_if(to_bool(emit_libcall(code::Libcall::memory_copy, {int32(raw(dst_memory)), int32(raw(src_memory)),
                                                             index64(dst), index64(src), index64(size)})),
           TrapKind::out_of_bounds_memory);
 }
 
 void FunctionEmitter::memory_fill(wasm::MemoryIndex memory, Value dst, Value byte, Value size) {
+  pay_for_bytes(size);
   trap_if(to_bool(emit_libcall(code::Libcall::memory_fill, {int32(raw(memory)), index64(dst), byte, index64(size)})),
           TrapKind::out_of_bounds_memory);
 }

@@ -37,6 +37,7 @@ struct ModulePlan {
   bool fast_selection;                    ///< for the pipeline at o0: traps are emitted for jit/passes/trap_kinds.h
   bool interruptible;                     ///< loop heads check whether the group has to stop
   bool deterministic;                     ///< Config::deterministic
+  bool metered;                           ///< code pays for what it executes: Config::fuel
   bool locates_all = false;               ///< all code has the offset of its instruction, for people to read
   std::vector<code::MemoryCheck> checks;  ///< by index of the memory
   /// By index of the type; of others than structures there is nothing to be known. Empty if the module has none.
@@ -51,6 +52,7 @@ struct ModulePlan {
         fast_selection(how == Calls::slots),
         interruptible(settings.interruptible),
         deterministic(settings.deterministic),
+        metered(settings.fuel),
         checks(code::memory_checks(m, settings.slab_memories)),
         structures(code::structure_layouts(m)) {}
 };

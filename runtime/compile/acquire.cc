@@ -1,5 +1,7 @@
 #include "runtime/compile/acquire.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <chrono>
 #include <mutex>
@@ -91,6 +93,7 @@ Result<Acquired> acquire_anew(const EngineImpl& engine, std::span<const uint8_t>
   ROTOR_TRY(acquired.wasm, wasm::decode_module(bytes, {.features = config.features, .bodies_elsewhere = false}));
   acquired.interruptible = config.interruptible;
   acquired.slab_memories = config.slab_memories;
+  acquired.fuel = config.fuel;
   if (config.mode == CompileMode::lazy)
     ROTOR_CHECK(prepare(engine, bytes, acquired));
   else
@@ -127,10 +130,16 @@ Result<Acquired> acquire_stored(const EngineImpl& engine, StoredCode stored, boo
   acquired.has_stubs = code.flags & code::CodeFile::kHasStubs;
   acquired.interruptible = code.flags & code::CodeFile::kInterruptible;
   acquired.slab_memories = code.flags & code::CodeFile::kSlabMemories;
+  acquired.fuel = code.flags & code::CodeFile::kFuel;
   acquired.uses_floats = code.flags & code::CodeFile::kUsesFloats;
   acquired.uses_heap = code.flags & code::CodeFile::kUsesHeap;
   if (acquired.has_stubs) fits &= code.text.size() >= code::Stubs::stub(defined);
   if (!fits) return fail(ErrorKind::corrupt, stored.name + ": its code is not of its module");
+  // Code that does not pay would outrun an engine's account, and code that pays would stop at an empty one.
+  if (acquired.fuel != engine.config.fuel)
+    return fail(ErrorKind::unsupported,
+                fmt::format("{}: compiled with{} Config::fuel, and the engine is one with{}", stored.name,
+                            acquired.fuel ? "" : "out", acquired.fuel ? "out" : ""));
   acquired.cpu_features = code.cpu_features;
   acquired.region = code.region;
   acquired.stats.functions = defined;

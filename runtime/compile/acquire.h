@@ -43,6 +43,7 @@ struct Acquired {
   bool has_stubs = false;                   ///< text begins with stubs (code/stubs.h)
   bool interruptible = false;               ///< the Config::interruptible that the code was compiled with
   bool slab_memories = false;               ///< likewise of Config::slab_memories
+  bool fuel = false;                        ///< likewise of Config::fuel
   bool uses_floats = true;                  ///< wasm::BodyDecoder::uses_floats of the bodies
   bool uses_heap = false;                   ///< bodies have instructions of garbage collection
   std::vector<std::string> cpu_features;    ///< that the code needs

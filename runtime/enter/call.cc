@@ -81,7 +81,13 @@ void load_results(const CanonicalType& type, const code::Context& context, const
   if (!record.host_error && record.kind == TrapKind::interrupted) record.group->stop_was_delivered();
   std::span<const uintptr_t> pcs(record.pcs, record.pc_count);
   if (record.host_error) return host_error(std::move(*record.host_error), pcs);
-  return trap_error(record.kind, pcs);
+  Error error = trap_error(record.kind, pcs);
+  if (record.kind == TrapKind::out_of_fuel) {
+    record.group->forgive_fuel();
+    if (!record.group->was_fuelled())
+      error.message += ": none was given (Instance::set_fuel, InstanceOptions::fuel)";
+  }
+  return error;
 }
 
 /// Returns the error of a call that was stopped before it began: its backtrace is the function alone.

@@ -55,6 +55,16 @@ Result<Func> Caller::get_func(std::string_view name) const {
   return instance_->get_func(name);
 }
 
+Result<uint64_t> Caller::fuel() const {
+  if (!instance_) return no_instance();
+  return instance_->fuel();
+}
+
+Result<void> Caller::set_fuel(uint64_t units) const {
+  if (!instance_) return no_instance();
+  return instance_->set_fuel(units);
+}
+
 Result<Table> Caller::get_table(std::string_view name) const {
   if (!instance_) return no_instance();
   ROTOR_CHECK(ask_for_handle(instance_, "get_table"));

@@ -36,6 +36,7 @@ const char* to_string(TrapKind kind) {
     case TrapKind::stack_overflow: return "call stack exhausted";
     case TrapKind::interrupted: return "interrupt";
     case TrapKind::host: return "host function error";
+    case TrapKind::out_of_fuel: return "out of fuel";
   }
   return "?";
 }

@@ -248,6 +248,28 @@ std::vector<Memory> InstanceImpl::all_memories() const {
   return all;
 }
 
+Result<GroupEntry> InstanceImpl::enter_account() const {
+  if (!module_impl().fuel()) return fail(ErrorKind::invalid_argument, "the module was compiled without Config::fuel");
+  return GroupEntry::enter(group.get());
+}
+
+Result<uint64_t> InstanceImpl::fuel() const {
+  ROTOR_TRY(GroupEntry inside, enter_account());
+  return group->fuel();
+}
+
+Result<void> InstanceImpl::set_fuel(uint64_t units) const {
+  ROTOR_TRY(GroupEntry inside, enter_account());
+  group->set_fuel(units);
+  return {};
+}
+
+Result<void> InstanceImpl::add_fuel(uint64_t units) const {
+  ROTOR_TRY(GroupEntry inside, enter_account());
+  group->add_fuel(units);
+  return {};
+}
+
 InstanceUsage InstanceImpl::usage() const {
   const wasm::Module& wasm = module_impl().wasm();
   InstanceUsage usage;
@@ -425,6 +447,10 @@ Result<void> Instance::each_extern_ref(const std::function<void(ExternRef)>& vis
   });
   return {};
 }
+
+Result<uint64_t> Instance::fuel() const { return impl_ ? impl_->fuel() : Result<uint64_t>(empty()); }
+Result<void> Instance::set_fuel(uint64_t units) const { return impl_ ? impl_->set_fuel(units) : empty(); }
+Result<void> Instance::add_fuel(uint64_t units) const { return impl_ ? impl_->add_fuel(units) : empty(); }
 
 Result<Stay> Instance::stay() const {
   if (!impl_) return empty();

@@ -68,6 +68,10 @@ class InstanceImpl final : public GroupMember {
   Result<Memory> memory0() const;
   std::vector<Memory> all_memories() const;
   InstanceUsage usage() const;
+  /// Do what Instance's functions do.
+  Result<uint64_t> fuel() const;
+  Result<void> set_fuel(uint64_t units) const;
+  Result<void> add_fuel(uint64_t units) const;
   InterruptHandle interrupt_handle() const { return {group, module_impl().engine().watchdog}; }
 
   /// Run table.init and memory.init, also for active segments. Return false if that is out of bounds, and nothing was
@@ -116,6 +120,9 @@ class InstanceImpl final : public GroupMember {
   /// message names).
   Result<uint32_t> export_of_kind(std::string_view name, wasm::ExternKind kind) const;
   Func func_at(uint32_t index) const;
+  /// Lets the thread in, to the account of metered code. Errors: invalid_argument (the code is none); those of
+  /// entering.
+  Result<GroupEntry> enter_account() const;
 
   memory::ForkMutex globals_mutex_;
 };

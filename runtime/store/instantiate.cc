@@ -41,7 +41,9 @@ class Instantiation {
     instance_.dropped_data = snapshot.dropped_data;
     instance_.dropped_elements = snapshot.dropped_elements;
     // Imported memories are restored last, so that after an error they are as they were.
-    return restore_imported_memories(snapshot);
+    ROTOR_CHECK(restore_imported_memories(snapshot));
+    fill_account();
+    return {};
   }
 
   Result<void> run() {
@@ -58,6 +60,7 @@ class Instantiation {
       for (uint32_t i = 0; i < wasm_.elements.size(); ++i) ROTOR_CHECK(instance_.evaluate_elements(i));
     ROTOR_CHECK(initialise_tables());
     ROTOR_CHECK(initialise_memories());
+    fill_account();
     return start();
   }
 
@@ -360,6 +363,11 @@ class Instantiation {
     return {};
   }
 
+  /// Adds to the account of the group that the instance has become part of.
+  void fill_account() {
+    if (instance_.options.fuel) instance_.group->add_fuel(*instance_.options.fuel);
+  }
+
   Result<void> start() {
     if (!wasm_.start) return {};
     uint32_t index = raw(*wasm_.start);
@@ -379,6 +387,8 @@ class Instantiation {
 }  // namespace
 
 Result<Instance> instantiate(const InstancePreImpl& pre, const InstanceOptions& options, const SnapshotImpl* snapshot) {
+  if (options.fuel && !impl_of(pre.spares->module).fuel())
+    return fail(ErrorKind::invalid_argument, "InstanceOptions::fuel: the module was compiled without Config::fuel");
   ROTOR_TRY(auto allocated, InstanceImpl::allocate(pre.spares, options));
   LinkGroup* group = allocated->group.get();
   // The thread stays inside the group until the end: a drop in between takes effect when it leaves.

@@ -269,6 +269,8 @@ bool LinkGroup::renew(const std::shared_ptr<LinkGroup>& group) {
   g.exceptions_.reset();
   g.gc_heap_.reset();
   g.activation_.functions = nullptr;
+  g.activation_.fuel = 0;
+  g.was_fuelled_ = false;
   g.owners_.store(1, std::memory_order_relaxed);
   g.stop_.store(0, std::memory_order_relaxed);
   g.running_limit_ = 0;
@@ -340,6 +342,7 @@ Result<void> LinkGroup::absorb(LinkGroup& into, LinkGroup& from) {
   }
   if (into.uses_floats_ != from.uses_floats_) into.begin_floats(from);
   into.uninterruptible_ += from.uninterruptible_;
+  if (from.was_fuelled_) into.add_fuel(fuel_of(from));
   into.delivered_ |= from.delivered_;
   if (from.unsettled_.load()) into.unsettled_.store(true);
   into.set_stop(into.stop_.load() | from.stop_.load());

@@ -33,6 +33,7 @@
 // as long as the stack stays where it is.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstdint>
@@ -184,6 +185,23 @@ class LinkGroup final : public Watched, public GcHeapOwner, public std::enable_s
   bool must_stop() { return root().stop_.load(std::memory_order_relaxed) & kStop; }
   /// Returns whether this thread, which is inside, entered the group only once, so that no call of its own runs in it.
   bool entered_once() { return root().depth_ == 1; }
+  /// Returns the units that are left in the account of metered code (code::Activation::fuel).
+  uint64_t fuel() { return fuel_of(root()); }
+  /// Sets them, or as many as an account holds.
+  void set_fuel(uint64_t units) {
+    LinkGroup& group = root();
+    group.was_fuelled_ = true;
+    group.activation_.fuel = static_cast<int64_t>(std::min<uint64_t>(units, code::kMostFuel));
+  }
+  /// Adds to them; what was run beyond the account's end is forgiven.
+  void add_fuel(uint64_t units) { set_fuel(std::min<uint64_t>(units, code::kMostFuel) + fuel()); }
+  /// Forgets what a trap for want of fuel took the account below nothing: else many of them would make it wrap.
+  void forgive_fuel() {
+    int64_t& left = root().activation_.fuel;
+    left = std::max<int64_t>(left, 0);
+  }
+  /// Returns whether there ever was any fuel to be used up.
+  bool was_fuelled() { return root().was_fuelled_; }
   /// Returns whether a member's code depends on the processor's floating-point control. Pre: this is a root.
   bool uses_floats() const { return uses_floats_; }
   std::span<GroupMember* const> members() { return root().members_; }
@@ -260,6 +278,9 @@ class LinkGroup final : public Watched, public GcHeapOwner, public std::enable_s
   static constexpr uint32_t kStop = kInterrupt | kDeadline;
   static constexpr uint32_t kWithdrawn = 4;  ///< a stop was taken back, whose limit the inside thread may have met
 
+  static uint64_t fuel_of(const LinkGroup& group) {
+    return static_cast<uint64_t>(std::max<int64_t>(group.activation_.fuel, 0));
+  }
   static bool is_biased(uintptr_t holder) { return holder & ThreadState::kBiased && holder != kRevoking; }
   static BiasSeat& seat_of(uintptr_t holder) { return *reinterpret_cast<BiasSeat*>(holder & ~ThreadState::kBiased); }
   /// Returns whether the calling thread is inside by its bias. Pre: this is a root.
@@ -334,6 +355,7 @@ class LinkGroup final : public Watched, public GcHeapOwner, public std::enable_s
   std::shared_ptr<LinkGroup> parent_kept_;
   bool delivered_ = false;  ///< a call was ended by a stop since the group was entered
   bool uses_floats_ = false;
+  bool was_fuelled_ = false;          ///< somebody has filled the account
   uint32_t streak_ = 0;               ///< how often `last_thread_` entered since another one did
   uint32_t bias_after_ = kBiasAfter;  ///< doubled with each bias that was taken away
   uintptr_t last_thread_ = 0;

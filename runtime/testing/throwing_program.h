@@ -113,4 +113,8 @@ struct ProgramReport {
 /// Runs a program both ways.
 ProgramReport check_throwing_program(std::span<const uint8_t> script);
 
+/// Runs a program with metered code in every setting, with as much fuel as it takes and with less. Returns what is
+/// different of how its calls end, what they leave and what they use up; empty: nothing. `used`: out, the units.
+std::string check_fuel_of_program(std::span<const uint8_t> script, uint64_t& used);
+
 }  // namespace rotor::runtime::test

@@ -192,10 +192,12 @@ Outcome ProgramModel::call(uint64_t state) {
 
 namespace {
 
+constexpr uint8_t kSettings = 12;
+
 /// Returns an engine of a setting, each of which is made once.
-const Engine& engine_of(uint8_t setting) {
-  static std::array<std::optional<Engine>, 12> engines;
-  std::optional<Engine>& engine = engines[setting % engines.size()];
+const Engine& engine_of(uint8_t setting, bool metered) {
+  static std::array<std::optional<Engine>, 2 * kSettings> engines;
+  std::optional<Engine>& engine = engines[setting % kSettings + (metered ? kSettings : 0)];
   if (!engine) {
     Config config;
     config.mode = std::array{CompileMode::aot, CompileMode::lazy, CompileMode::eager}[setting % 3];
@@ -204,6 +206,7 @@ const Engine& engine_of(uint8_t setting) {
     config.hot_count = 2;
     config.compile_workers = 1;
     config.features.legacy_exceptions = true;
+    config.fuel = metered;
     auto made = Engine::create(config);
     if (!made) std::abort();
     engine = std::move(*made);
@@ -214,10 +217,10 @@ const Engine& engine_of(uint8_t setting) {
 /// A program's two instances.
 class Guest {
  public:
-  explicit Guest(const ThrowingProgram& program) : program_(program) {}
+  explicit Guest(const ThrowingProgram& program, bool metered = false) : program_(program), metered_(metered) {}
 
   Result<void> make() {
-    const Engine& engine = engine_of(program_.setting);
+    const Engine& engine = engine_of(program_.setting, metered_);
     ROTOR_TRY(tags_[kHostTag], Tag::create(engine, {{ValType::i32}}));
     Linker linker(engine);
     linker.define("env", "tag", tags_[kHostTag]);
@@ -251,6 +254,16 @@ class Guest {
     for (const Value& value : *results) values.push_back(value.bits());
     return fmt::format("values {}", fmt::join(values, " "));
   }
+  /// Does so with so many units. Returns how the call ended, where it came to and what is left.
+  Result<Outcome> call_with(uint64_t fuel, uint64_t state) {
+    ROTOR_CHECK(instances_[0].set_fuel(fuel));
+    ROTOR_TRY(Outcome outcome, call(state));
+    ROTOR_TRY(Global steps, instances_[0].get_global("steps"));
+    ROTOR_TRY(const Value left, steps.get());
+    ROTOR_TRY(const uint64_t units, instances_[1].fuel());
+    return fmt::format("{}, {} steps and {} units left", outcome, left.i32(), units);
+  }
+  uint64_t fuel() const { return instances_[0].fuel().value_or(0); }
 
  private:
   Result<std::vector<Value>> invoke(uint32_t function, uint64_t state, int32_t fuel) {
@@ -288,6 +301,7 @@ class Guest {
   }
 
   const ThrowingProgram& program_;
+  const bool metered_;
   std::array<Tag, ThrowingProgram::kTags> tags_;
   std::array<Instance, 2> instances_;
   std::vector<Func> functions_;
@@ -314,6 +328,36 @@ ProgramReport check_throwing_program(std::span<const uint8_t> script) {
   difference = fmt::format("{}\n(module $a\n{})\n(module $b\n{})\nfuel {}, steps {}", difference,
                            program_text(program, false), program_text(program, true), program.fuel, program.steps);
   return {.difference = std::move(difference), .caught = model.caught()};
+}
+
+std::string check_fuel_of_program(std::span<const uint8_t> script, uint64_t& used) {
+  constexpr uint64_t kPlenty = 1'000'000'000;
+  ThrowingProgram program(script);
+  std::vector<Outcome> first;
+  for (uint8_t setting = 0; setting < kSettings; ++setting) {
+    program.setting = setting;
+    Guest guest(program, /*metered=*/true);
+    if (auto made = guest.make(); !made) return made.error().to_string();
+    std::vector<Outcome> outcomes;
+    // What a call that ran out has left behind is there for the next one, as in the first setting.
+    for (uint64_t state : {uint64_t{1}, ~uint64_t{4}}) {
+      auto whole = guest.call_with(kPlenty, state);
+      if (!whole) return whole.error().to_string();
+      outcomes.push_back(*whole);
+      const uint64_t units = kPlenty - guest.fuel();
+      if (setting == 0) used += units;
+      for (uint64_t fuel : {units - 1, units / 2, units / 3, uint64_t{1}, uint64_t{0}}) {
+        auto part = guest.call_with(fuel, state);
+        outcomes.push_back(part ? *part : part.error().to_string());
+      }
+    }
+    if (first.empty()) first = outcomes;
+    for (size_t i = 0; i < outcomes.size(); ++i)
+      if (outcomes[i] != first[i])
+        return fmt::format("call {}: setting 0 has \"{}\", setting {} \"{}\"\n(module $a\n{})\n(module $b\n{})", i,
+                           first[i], setting, outcomes[i], program_text(program, false), program_text(program, true));
+  }
+  return {};
 }
 
 }  // namespace rotor::runtime::test

@@ -60,6 +60,13 @@ Linker stand_ins(const Engine& engine, const Module& module) {
   return linker;
 }
 
+/// What the instances are made with: fuel that is never used up, if they take any.
+InstanceOptions instance_options(const InstancesOptions& options) {
+  InstanceOptions made;
+  if (options.engine.fuel) made.fuel = UINT64_MAX;
+  return made;
+}
+
 /// A call that is made over and over.
 struct Call {
   std::vector<Slot> slots;  ///< of the arguments, with room for the results
@@ -145,7 +152,7 @@ void bench_instantiate(const InstancesOptions& options) {
   std::vector<double> made_us, called_us, dropped_us, all_us;
   auto round = [&] {
     const Clock::time_point begin = Clock::now();
-    Instance instance = value_or_die(options.file, pre.instantiate());
+    Instance instance = value_or_die(options.file, pre.instantiate(instance_options(options)));
     const Clock::time_point made = Clock::now();
     if (call) {
       std::vector<Slot> slots = call->slots;
@@ -171,7 +178,7 @@ void bench_instantiate(const InstancesOptions& options) {
   // To read the clock in between takes longer than a small instance.
   std::vector<Slot> call_slots(call ? call->slots.size() : 0);
   const Percentiles rounds_ns = measure_batches(options.seconds, [&] {
-    Instance instance = value_or_die(options.file, pre.instantiate());
+    Instance instance = value_or_die(options.file, pre.instantiate(instance_options(options)));
     if (!call) return;
     std::ranges::copy(call->slots, call_slots.begin());
     check_or_die(options.file,
@@ -224,12 +231,15 @@ void bench_call(const InstancesOptions& options) {
   Engine engine = engine_or_die(options.engine);
   Module module = load_module_or_die(engine, options.file).module;
   Call call(options, module);
-  Instance instance = value_or_die(options.file, stand_ins(engine, module).instantiate(module));
+  Instance instance =
+      value_or_die(options.file, stand_ins(engine, module).instantiate(module, instance_options(options)));
   const Func func = value_or_die(options.file, instance.get_func(options.invoke));
+  const uint64_t fuel_before = options.engine.fuel ? value_or_die(options.file, instance.fuel()) : 0;
   const Clock::time_point begin = Clock::now();
   std::vector<Slot> slots = call.slots;
   check_or_die(options.file, func.call_raw(slots.data()));
   const double first_us = us_between(begin, Clock::now());
+  const uint64_t fuel = options.engine.fuel ? fuel_before - value_or_die(options.file, instance.fuel()) : 0;
   auto call_once = [&] {
     std::ranges::copy(call.slots, slots.begin());
     check_or_die(options.file, func.call_raw(slots.data()));
@@ -242,10 +252,12 @@ void bench_call(const InstancesOptions& options) {
     json["first_us"] = first_us;
     json["call_ns"] = json_of(alone);
     json["call_in_stay_ns"] = json_of(in_stay);
+    if (options.engine.fuel) json["first_fuel"] = fuel;
     print("{}\n", json_text(json));
     return;
   }
-  print("the first call took {:.1f} µs\n", first_us);
+  print("the first call took {:.1f} µs{}\n", first_us,
+        options.engine.fuel ? fmt::format(", and {} units of fuel", fuel) : "");
   print("{:<24} {:>9} {:>9} {:>9} {:>9}\n", "ns a call, by batches", "p50", "p90", "p99", "most");
   print_percentiles("call", alone);
   print_percentiles("call, in a stay", in_stay);
@@ -258,6 +270,7 @@ void add_common(CLI::App& command, const std::shared_ptr<InstancesOptions>& opti
   command.add_option("args", options->args, "arguments, by the export's types");
   command.add_flag("--json", options->json, "print the JSON line alone");
   options->engine.add_to(command);
+  options->engine.add_fuel_to(command);
   // These let arguments such as -1 pass as numbers, not options.
   command.positionals_at_end(false);
   command.prefix_command(false);

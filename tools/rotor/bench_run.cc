@@ -30,6 +30,7 @@ struct RunTimes {
   std::vector<double> parts_ms[kParts];
   std::vector<double> code_file_ms;  ///< of loading linked code in place of compiling
   uint64_t code_file_bytes = 0;
+  uint64_t fuel = 0;  ///< that the call used up
 };
 
 /// Runs the module once: with an engine of its own, so that nothing is there from the run before.
@@ -48,8 +49,10 @@ void run_once(const BenchRunOptions& options, const ModuleFile& file, RunTimes& 
     Result<Instance> instance = guest.instantiate();
     end_part(instantiate);
     if (!instance) die(options.guest.file, instance.error());
+    const uint64_t before = options.engine.fuel ? value_or_die(options.guest.file, instance->fuel()) : 0;
     const Result<std::vector<Value>> results = guest.call(*instance);
     end_part(call);
+    if (options.engine.fuel) times.fuel = before - value_or_die(options.guest.file, instance->fuel());
     // A command ends itself with a code as a rule: 0 says that all went well.
     if (!results && guest.exit_code(results.error()) != 0) die(options.guest.file, results.error());
     instance = Instance();
@@ -101,7 +104,9 @@ void bench_run(const BenchRunOptions& options) {
   progress.clear();
   if (!options.json) {
     print("{} runs of {}, each compiled anew ({})\n", options.runs, options.guest.file, options.engine.mode);
-    return print_times(times);
+    print_times(times);
+    if (options.engine.fuel) print("the call takes {} units of fuel\n", times.fuel);
+    return;
   }
   nlohmann::ordered_json json;
   json["runs"] = options.runs;
@@ -109,6 +114,7 @@ void bench_run(const BenchRunOptions& options) {
     json[fmt::format("{}_ms", kPartNames[part])] = json_of(times.parts_ms[part]);
   json["load_code_ms"] = json_of(times.code_file_ms);
   json["code_file_bytes"] = times.code_file_bytes;
+  if (options.engine.fuel) json["fuel"] = times.fuel;
   print("{}\n", json_text(json));
 }
 
@@ -124,6 +130,7 @@ void add_bench_run(CLI::App& bench) {
       ->capture_default_str();
   command->add_flag("--json", options->json, "print the JSON line alone");
   options->engine.add_to(*command, 1, "lazy");
+  options->engine.add_fuel_to(*command);
   command->callback([options] {
     options->guest.unmark_all();
     bench_run(*options);

@@ -168,6 +168,10 @@ void EngineOptions::add_perf_map_to(CLI::App& command) {
   command.add_flag("--perf-map", perf_map, "list the functions' code in /tmp/perf-PID.map, for perf");
 }
 
+void EngineOptions::add_fuel_to(CLI::App& command) {
+  command.add_flag("--fuel", fuel, "code that pays for what it executes: say how much that is");
+}
+
 Config EngineOptions::config() const {
   Config config;
   config.features = features;
@@ -180,6 +184,7 @@ Config EngineOptions::config() const {
   config.compile_workers = compile_workers;
   config.interruptible = interruptible;
   config.deterministic = deterministic;
+  config.fuel = fuel;
   config.wide_products = wide_products;
   config.slab_memories = slab_memories;
   config.gc_stress = gc_stress;

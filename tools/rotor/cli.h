@@ -62,6 +62,7 @@ struct EngineOptions {
   unsigned compile_workers = 0;
   bool interruptible = false;
   bool deterministic = false;
+  bool fuel = false;
   bool wide_products = true;
   bool slab_memories = false;
   bool gc_stress = false;
@@ -75,6 +76,8 @@ struct EngineOptions {
   void add_to(CLI::App& command, int default_opt = 1, const char* default_mode = "aot");
   /// Adds the options of the code cache.
   void add_cache_to(CLI::App& command, bool by_default);
+  /// Adds --fuel, for commands that measure what it costs.
+  void add_fuel_to(CLI::App& command);
   /// Adds --perf-map, for commands that run guests.
   void add_perf_map_to(CLI::App& command);
   Config config() const;

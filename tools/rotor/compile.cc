@@ -53,6 +53,7 @@ void add_compile(CLI::App& app) {
   command->add_option("--func", options->func, "only of this function: its index or its name")->needs(emit_option);
   options->engine.add_to(*command);
   command->add_flag("--interruptible", options->engine.interruptible, "code that deadlines can end");
+  command->add_flag("--fuel", options->engine.fuel, "code that pays for what it executes, for `rotor run --fuel`");
   command->callback([options] {
     if (!options->emit.empty()) return emit(*options);
     if (options->output.empty()) throw CLI::RequiredError("--output");

@@ -60,6 +60,7 @@ Result<Instance> GuestRun::instantiate() const {
   if (options_.deadline_s > 0)
     options.deadline = InterruptHandle::Clock::now() + std::chrono::duration_cast<InterruptHandle::Clock::duration>(
                                                            std::chrono::duration<double>(options_.deadline_s));
+  if (module_.uses_fuel()) options.fuel = options_.fuel.value_or(UINT64_MAX);
   ROTOR_TRY(Instance instance, linker_.instantiate(module_, options));
   if (environment_ && !options_.invoke.empty()) ROTOR_CHECK(wasi::initialize_reactor(instance));
   return instance;

@@ -17,6 +17,7 @@ struct GuestOptions {
   std::string invoke;             ///< the export to call; empty: _start
   std::vector<std::string> args;  ///< of a WASI command as they are; of an export named by `invoke`, by its type
   double deadline_s = 0;          ///< for the start function and the call together; 0: none
+  std::optional<uint64_t> fuel;   ///< for the start function and the call together, in metered code; none: any
   WasiOptions wasi;
 
   /// Adds the file, the arguments, --invoke and the options of WASI.

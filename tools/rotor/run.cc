@@ -67,6 +67,9 @@ void add_run(CLI::App& app) {
       ->add_option("--deadline", options->guest.deadline_s,
                    "seconds that the start function and the call may take together, then they trap")
       ->check(CLI::Range(1e-9, kMaxSeconds));
+  command->add_option("--fuel", options->guest.fuel,
+                      "units that the start function and the call may use up together, an instruction each; then they "
+                      "trap");
   options->engine.add_to(*command, 1, "lazy");
   options->engine.add_cache_to(*command, true);
   options->engine.add_perf_map_to(*command);
@@ -76,6 +79,7 @@ void add_run(CLI::App& app) {
     options->guest.unmark_all();
     unmark(options->engine.cache_folder);
     options->engine.interruptible = options->guest.deadline_s > 0;
+    options->engine.fuel = options->guest.fuel.has_value();
     run(*options);
   });
 }

@@ -73,7 +73,8 @@ ExpectedFailures load_expected(const std::string& path) {
 /// Counts outcomes, and prints what failed.
 class Judge {
  public:
-  Judge(ExpectedFailures expected, bool shows_words) : expected_(std::move(expected)), shows_words_(shows_words) {}
+  Judge(ExpectedFailures expected, bool shows_words, bool shows_fuel)
+      : expected_(std::move(expected)), shows_words_(shows_words), shows_fuel_(shows_fuel) {}
 
   void judge(const FileResult& file) {
     for (const CommandResult& command : file.commands) judge(file, command);
@@ -98,6 +99,8 @@ class Judge {
         if (shows_words_) print("{}:{}: {}\n", file.path, command.line, printable(outcome.detail));
         [[fallthrough]];
       case Outcome::Kind::passed:
+        if (shows_fuel_ && outcome.kind == Outcome::Kind::passed && !outcome.detail.empty())
+          print("{}:{}: {}\n", file.path, command.line, outcome.detail);
         if (listed)
           fail(file.path, command.line, fmt::format("unexpected pass: listed as needing {}", listed->feature));
         else
@@ -137,6 +140,7 @@ class Judge {
 
   ExpectedFailures expected_;
   const bool shows_words_;
+  const bool shows_fuel_;
   uint64_t passed_ = 0, failed_ = 0, expected_count_ = 0, reworded_ = 0;
   std::map<std::string, uint64_t> reasons_;
 };
@@ -163,7 +167,7 @@ void wast(const WastOptions& options) {
   if (!options.engine.compile_workers) jobs.config.compile_workers = 1;  // the files run in parallel
   jobs.jobs = options.one_process ? 0 : options.jobs;
   jobs.timeout_s = options.timeout_s;
-  Judge judge(load_expected(options.expected), options.words);
+  Judge judge(load_expected(options.expected), options.words, options.engine.fuel);
   std::map<std::string, std::string> new_list;
   Progress progress("file");
   Stopwatch watch;
@@ -209,6 +213,7 @@ void add_wast(CLI::App& app) {
   command->add_flag("--times", options->times, "the CPU time of each file")->needs(one_process);
   options->engine.features.custom_page_sizes = options->engine.features.wide_arithmetic = true;
   command->add_flag("--gc-stress", options->engine.gc_stress, "collect garbage at each allocation");
+  command->add_flag("--fuel", options->engine.fuel, "code that pays for what it executes: say how much each call is");
   options->engine.features.legacy_exceptions = true;
   options->engine.features.gc = true;
   options->engine.add_to(*command);

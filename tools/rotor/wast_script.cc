@@ -74,12 +74,14 @@ void WastScript::run(const std::vector<Command>& commands) {
       std::lock_guard lock(*report_mutex_);
       on_command_(command.line, nullptr);
     }
+    fuel_used_ = 0;
     Outcome outcome;
     try {
       outcome = dispatch(command);
     } catch (const UnsupportedValue& value) {
       outcome = unsupported(value.feature);
     }
+    if (outcome.kind == Outcome::Kind::passed && fuel_used_) outcome.detail = fmt::format("{} units", fuel_used_);
     std::lock_guard lock(*report_mutex_);
     on_command_(command.line, &outcome);
   }
@@ -141,7 +143,9 @@ WastScript::ScriptInstance WastScript::instantiate(const Definition& definition)
   entry.missing_feature = definition.missing_feature;
   entry.failure = definition.failure;
   if (!definition.module) return entry;
-  auto instance = linker_.instantiate(*definition.module);
+  InstanceOptions options;
+  if (definition.module->uses_fuel()) options.fuel = UINT64_MAX;
+  auto instance = linker_.instantiate(*definition.module, options);
   if (!instance) {
     entry.missing_feature = instance.error().kind == ErrorKind::unsupported
                                 ? feature_in(instance.error())
@@ -215,7 +219,19 @@ WastScript::Acted WastScript::act(const ScriptAction& action) {
   for (const ScriptValue& arg : action.args) args.push_back(argument(arg));
   auto func = entry->instance->get_func(action.field);
   if (!func) return failed(first_line(func.error()));
-  return func->call(args);
+  return call(*entry->instance, *func, args);
+}
+
+Result<std::vector<Value>> WastScript::call(const Instance& instance, const Func& func, std::span<const Value> args) {
+  if (!instance.module().uses_fuel()) return func.call(args);
+  ROTOR_CHECK(instance.set_fuel(UINT64_MAX));
+  ROTOR_TRY(const uint64_t before, instance.fuel());
+  auto results = func.call(args);
+  // How deep the stack goes is not the same at all levels.
+  const bool overflowed = !results && results.error().trap && results.error().trap->kind == TrapKind::stack_overflow;
+  ROTOR_TRY(const uint64_t after, instance.fuel());
+  if (!overflowed) fuel_used_ += before - after;
+  return results;
 }
 
 Outcome WastScript::do_action(const Command& command) {

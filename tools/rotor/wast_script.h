@@ -27,7 +27,9 @@ struct Outcome {
     reworded,     ///< passed: rejected for the right reason, not in the suite's words
   };
   Kind kind = Kind::passed;
-  std::string detail;  ///< failed: what failed; unsupported: the proposal; reworded: the suite's words, and Rotor's
+  /// Failed: what failed; unsupported: the proposal; reworded: the suite's words, and Rotor's; passed: the fuel that
+  /// its calls took, of metered code.
+  std::string detail;
 };
 
 /// Called for each command before it runs (with no outcome), and after. Never called by two threads at once.
@@ -88,6 +90,8 @@ class WastScript {
   std::shared_ptr<ScriptInstance> find(const std::string& name) const;
   /// Runs an invoke or get. Returns an Outcome if it could not be run.
   Acted act(const wasm::text::ScriptAction& action);
+  /// Calls a function, and notes the fuel that it takes if the instance pays for what it executes.
+  Result<std::vector<Value>> call(const Instance& instance, const Func& func, std::span<const Value> args);
   void join_all();
 
   const Engine& engine_;
@@ -101,6 +105,7 @@ class WastScript {
   std::map<std::string, Definition> definitions_;
   Definition last_definition_;
   std::map<std::string, std::unique_ptr<Thread>> threads_;
+  uint64_t fuel_used_ = 0;                              ///< by the calls of the command at hand
   std::vector<std::shared_ptr<ScriptInstance>> alive_;  ///< every instance lives as long as the script
 };
 

@@ -311,6 +311,11 @@ struct Policy {
   /// for a lease and for a standby is not counted. Needs Config::interruptible, and takes 0.3 to 0.5 µs a call. 0: any
   /// time.
   uint64_t call_deadline_ms = 0;
+  /// The fuel that each call of an export begins with, of which what is left is lost with its end: a call that needs
+  /// more traps with TrapKind::out_of_fuel, and what follows is what follows any trap, but it is not tried again. Calls
+  /// that host functions make draw from that of the call around them. What the proxy has a guest do of its own accord
+  /// (start functions, replays, probes) is not counted. Needs Config::fuel, and takes some 20 ns a call. 0: any number.
+  uint64_t call_fuel = 0;
   /// How long after the exchange a lease whose instance was exchanged under it may go on calling that. A call that runs
   /// is not ended.
   uint64_t drain_deadline_ms = 10'000;
