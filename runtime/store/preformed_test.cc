@@ -84,6 +84,7 @@ TEST_F(PreformedTest, SegmentsAreWrittenInOrder) {
     (elem (table 2) (i32.const 0) externref (ref.null extern))
     (elem $passive func $three)
     (elem declare func $four)
+    (elem (table $a) (i32.const 5) func $two)
     (func $one (result i32) i32.const 1) (func $two (result i32) i32.const 2)
     (func $three (result i32) i32.const 3) (func $four (result i32) i32.const 4)
     (func (export "a") (param i32) (result i32) (call_indirect $a (type $t) (local.get 0)))
@@ -94,15 +95,16 @@ TEST_F(PreformedTest, SegmentsAreWrittenInOrder) {
   linker_.define("env", "host", []() -> int32_t { return 5; });
   const Preformed& made = impl_of(module).preformed();
   ASSERT_TRUE(made.has_elements);
-  EXPECT_EQ(made.tables[0].size(), 4u);
+  EXPECT_EQ(made.tables[0].size(), 6u);
   EXPECT_EQ(made.tables[1].size(), 4u);
-  EXPECT_EQ(made.dropped_elements, (std::vector<bool>{true, true, true, true, false, true}));
+  EXPECT_EQ(made.dropped_elements, (std::vector<bool>{true, true, true, true, false, true, true}));
   for (int round = 0; round < 2; ++round) {
     Instance instance = instantiate(linker_, module);
     auto a = typed<int32_t(int32_t)>(instance, "a");
     EXPECT_EQ(must(a(1)), 1);
     EXPECT_EQ(must(a(2)), 3);
     EXPECT_EQ(must(a(3)), 5);
+    EXPECT_EQ(must(a(5)), 2);
     for (int32_t null : {0, 4, 9}) expect_trap(a(null), TrapKind::uninitialized_element);
     expect_trap(a(10), TrapKind::undefined_element);
     auto b = typed<int32_t(int64_t)>(instance, "b");
