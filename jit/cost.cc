@@ -211,7 +211,7 @@ class CostCounter::Sink : public wasm::EmptySink {
   Value load(wasm::LoadOp, const wasm::MemArg& mem, Value) { return access(mem); }
   void store(wasm::StoreOp, const wasm::MemArg& mem, Value, Value) { access(mem); }
   Value memory_size(wasm::MemoryIndex) { return one(5); }
-  Value memory_grow(wasm::MemoryIndex, Value) { return one(5); }
+  Value memory_grow(wasm::MemoryIndex, Value) { return bulk(5, 0); }
   void memory_init(wasm::MemoryIndex, wasm::DataIndex, Value, Value, Value) { bulk(8); }
   void data_drop(wasm::DataIndex) { add(4, 0); }
   void memory_copy(wasm::MemoryIndex, wasm::MemoryIndex, Value, Value, Value) { bulk(8); }
