@@ -258,7 +258,7 @@ FrameEmitter::Value FrameEmitter::struct_new(wasm::TypeIndex type, const wasm::S
 FrameEmitter::Value FrameEmitter::array_new_fixed(wasm::TypeIndex type, const wasm::ArrayType& array,
                                                   std::span<const Value> elements) {
   const auto count = static_cast<uint32_t>(elements.size());
-  llvm::Value* ref = new_array(type, int32(count));
+  llvm::Value* ref = allocate_array(type, array, int32(count));
   const uint32_t log2 = element_log2(array);
   llvm::Value* first = object_address(ref, code::kArrayElementsAt);
   if (count > kFewElements) {
