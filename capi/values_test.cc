@@ -124,7 +124,8 @@ wasm_trap_t* throw_it(void* env, const wasm_val_vec_t*, wasm_val_vec_t*) {
 
 TEST(Exceptions, CanBeReadAndMadeInC) {
   World world;
-  Thrower thrower{.store = world.store};
+  Thrower thrower;
+  thrower.store = world.store;
   wasm_functype_t* type = wasm_functype_new_0_0();
   wasm_func_t* func = wasm_func_new_with_env(world.store, type, throw_it, &thrower, nullptr);
   wasm_functype_delete(type);

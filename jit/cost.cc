@@ -211,7 +211,7 @@ class CostCounter::Sink : public wasm::EmptySink {
   Value load(wasm::LoadOp, const wasm::MemArg& mem, Value) { return access(mem); }
   void store(wasm::StoreOp, const wasm::MemArg& mem, Value, Value) { access(mem); }
   Value memory_size(wasm::MemoryIndex) { return one(5); }
-  Value memory_grow(wasm::MemoryIndex, Value) { return one(5); }
+  Value memory_grow(wasm::MemoryIndex, Value) { return bulk(5, 0); }
   void memory_init(wasm::MemoryIndex, wasm::DataIndex, Value, Value, Value) { bulk(8); }
   void data_drop(wasm::DataIndex) { add(4, 0); }
   void memory_copy(wasm::MemoryIndex, wasm::MemoryIndex, Value, Value, Value) { bulk(8); }
@@ -235,8 +235,14 @@ class CostCounter::Sink : public wasm::EmptySink {
   }
   Value struct_get(wasm::TypeIndex, const wasm::StructType&, uint32_t, bool, ValType, Value) { return trapping(6, 1); }
   void struct_set(wasm::TypeIndex, const wasm::StructType&, uint32_t, ValType, Value, Value) { trapping(6, 1); }
-  Value array_new(wasm::TypeIndex, const wasm::ArrayType&, Value, Value) { return bulk(kArrayAllocation + 10, 2); }
-  Value array_new_default(wasm::TypeIndex, const wasm::ArrayType&, Value) { return bulk(kArrayAllocation, 2); }
+  Value array_new(wasm::TypeIndex, const wasm::ArrayType&, Value, Value) {
+    add(0, 4);
+    return bulk(kArrayAllocation + 10, 0);
+  }
+  Value array_new_default(wasm::TypeIndex, const wasm::ArrayType&, Value) {
+    add(0, 4);
+    return bulk(kArrayAllocation, 0);
+  }
   Value array_new_fixed(wasm::TypeIndex, const wasm::ArrayType&, std::span<const Value> elements) {
     add(kAllocation + 4 + 4 * elements.size(), 3);
     return {};

@@ -10,6 +10,7 @@
 #include <functional>
 #include <new>
 #include <numeric>
+#include <utility>
 
 #include "code/compiler.h"
 #include "jit/batches.h"
@@ -227,7 +228,7 @@ std::pair<uint64_t, uint64_t> emitted_and_counted(const std::vector<uint8_t>& by
 
 TEST(Cost, WhatMeteringAddsIsCounted) {
   for (const CostlyModule& maker : costly_modules()) {
-    const std::vector<uint8_t> bytes = maker.make(maker.size / 8 + 1);
+    const std::vector<uint8_t> bytes = maker.make(maker.size / 32 + 1);
     const auto [emitted, counted] = emitted_and_counted(bytes, false);
     const auto [metered_emitted, metered_counted] = emitted_and_counted(bytes, true);
     EXPECT_GT(metered_emitted, emitted) << maker.name;

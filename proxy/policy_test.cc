@@ -110,7 +110,7 @@ memory = "heap"
   EXPECT_EQ(policy->imports[2].mode, ImportMode::answer);
   ASSERT_EQ(policy->exports.size(), 6u);
   EXPECT_EQ(policy->exports[0].name, "*_get");
-  EXPECT_EQ(policy->exports[0].line, 38u);
+  EXPECT_EQ(policy->exports[0].line, 39u);
   EXPECT_EQ(policy->exports[0].results, (std::vector{ResultKind::bytes, ResultKind::error}));
   EXPECT_TRUE(policy->exports[1].reads);
   EXPECT_TRUE(policy->exports[1].retry);

@@ -11,8 +11,7 @@ WAYS = (
     '--mode aot --opt 0',
     '--mode aot --opt 1',
     '--mode lazy --hot-count 1',
-    '--mode aot --opt 1 --compile-steps-per-byte 0',
-    '--mode eager --hot-count 1 --slab-memories',
+    '--mode aot --opt 1 --compile-steps-per-byte 0 --slab-memories',
 )
 
 

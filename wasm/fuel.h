@@ -32,15 +32,13 @@ constexpr uint32_t fuel_of(Opcode op) {
   }
 }
 
-/// A unit pays, on top of an instruction's own, for so many bytes of memory that it fills or copies, and for so many
-/// elements of tables, arrays and structures.
-inline constexpr uint32_t kFuelBytesLog2 = 6, kFuelElementsLog2 = 3;
-/// The least declared locals for whose zeroing a function's entry pays, as for elements.
-inline constexpr uint32_t kFuelLocals = 64;
-
+/// Returns the units of what is zeroed beside its instructions: fields of a structure, locals.
+constexpr uint64_t fuel_of_zeros(uint64_t count) { return count / 8; }
+/// The least declared locals for whose zeroing a function's entry pays.
+inline constexpr uint64_t kFuelLocals = 64;
 /// Returns the units of a function's entry, of which even one without instructions takes some.
 constexpr uint64_t fuel_of_entry(uint64_t declared_locals) {
-  return 1 + (declared_locals < kFuelLocals ? 0 : declared_locals >> kFuelElementsLog2);
+  return 1 + (declared_locals < kFuelLocals ? 0 : fuel_of_zeros(declared_locals));
 }
 
 /// Finds the segments of one body after another, from what the decoder tells a sink.

@@ -43,13 +43,21 @@ Value FunctionEmitter::take_fuel(Value units) {
   return left;
 }
 
-void FunctionEmitter::pay_for(Value count, uint32_t per_unit_log2) {
+void FunctionEmitter::pay_for(Value count) {
   if (!plan_.metered) return;
-  Value units = b_.CreateLShr(index64(count), per_unit_log2);
+  Value units = index64(count);
+  if (units == count) {  // it has 64 bits, of which the account has not room for all
+    Value most = int64((uint64_t{1} << 62) - 1);
+    units = b_.CreateSelect(b_.CreateICmpUGT(units, most), most, units);
+  }
   trap_if(b_.CreateICmpSLT(take_fuel(units), int64(0)), TrapKind::out_of_fuel);
 }
 
-void FunctionEmitter::pay_for_bytes(Value bytes) { pay_for(bytes, wasm::kFuelBytesLog2); }
-void FunctionEmitter::pay_for_elements(Value elements) { pay_for(elements, wasm::kFuelElementsLog2); }
+void FunctionEmitter::pay_for_growth(Value delta, Value old_size) {
+  if (!plan_.metered) return;
+  // What was refused took no time.
+  Value refused = b_.CreateICmpEQ(old_size, int64(~uint64_t{0}));
+  pay_for(b_.CreateSelect(refused, int64(0), index64(delta)));
+}
 
 }  // namespace rotor::jit

@@ -220,10 +220,10 @@ class FunctionEmitter {
   void end_segment();
   Value take_fuel(Value units);
   /// Pays, in metered code, for what an instruction does beyond its own unit, and traps if that can't be paid: a unit
-  /// for 2^`per_unit_log2` of what there are `count` of.
-  void pay_for(Value count, uint32_t per_unit_log2);
-  void pay_for_bytes(Value bytes);
-  void pay_for_elements(Value elements);
+  /// for each of `count` bytes or elements.
+  void pay_for(Value count);
+  /// Does so for pages or elements by which something grew, unless that was refused: `old_size` is -1 then.
+  void pay_for_growth(Value delta, Value old_size);
 
   // Traps.
   void trap(TrapKind kind);

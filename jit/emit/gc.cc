@@ -171,7 +171,7 @@ Value FunctionEmitter::struct_new(TypeIndex type, const StructType& structure, s
 
 Value FunctionEmitter::struct_new_default(TypeIndex type, const StructType& structure) {
   // The operands of struct.new have paid for its fields.
-  if (plan_.metered) segments_.add(structure.fields.size() >> wasm::kFuelElementsLog2);
+  if (plan_.metered) segments_.add(wasm::fuel_of_zeros(structure.fields.size()));
   return allocate_structure(type);
 }
 
@@ -189,7 +189,7 @@ void FunctionEmitter::struct_set(TypeIndex type, const StructType& structure, ui
 }
 
 Value FunctionEmitter::array_new_default(TypeIndex type, const ArrayType& array, Value length) {
-  pay_for_elements(length);
+  pay_for(length);
   return allocate_array(type, array, length);
 }
 
@@ -208,14 +208,14 @@ Value FunctionEmitter::array_new_fixed(TypeIndex type, const ArrayType& array, s
 }
 
 Value FunctionEmitter::array_new_data(TypeIndex type, wasm::DataIndex segment, Value offset, Value length) {
-  pay_for_elements(length);
+  pay_for(length);
   Value ref = emit_libcall(Libcall::gc_new_data, {int32(raw(type)), int32(raw(segment)), offset, length});
   trap_if(b_.CreateICmpEQ(ref, int64(0)), TrapKind::out_of_bounds_memory);
   return ref;
 }
 
 Value FunctionEmitter::array_new_elem(TypeIndex type, wasm::ElemIndex segment, Value offset, Value length) {
-  pay_for_elements(length);
+  pay_for(length);
   Value ref = emit_libcall(Libcall::gc_new_elem, {int32(raw(type)), int32(raw(segment)), offset, length});
   trap_if(b_.CreateICmpEQ(ref, int64(0)), TrapKind::out_of_bounds_table);
   return ref;
@@ -295,14 +295,14 @@ void FunctionEmitter::check_elements(ValType ref_type, Value ref, Value index, V
 
 void FunctionEmitter::array_fill(const ArrayType& array, ValType ref_type, Value ref, Value index, Value value,
                                  Value size) {
-  pay_for_elements(size);
+  pay_for(size);
   check_elements(ref_type, ref, index, size);
   fill(array, ref, index, value, size);
 }
 
 void FunctionEmitter::array_copy(const ArrayType& array, Value to, Value to_index, Value from, Value from_index,
                                  Value size) {
-  pay_for_elements(size);
+  pay_for(size);
   const ValType arrayref = ValType::ref(Abstract::array, /*nullable=*/true);
   check_not_null(arrayref, to, TrapKind::null_array_reference);
   check_not_null(arrayref, from, TrapKind::null_array_reference);
@@ -315,7 +315,7 @@ void FunctionEmitter::array_copy(const ArrayType& array, Value to, Value to_inde
 /// Emits the filling of elements from a segment, by a helper that returns whether the segment is too short.
 void FunctionEmitter::init_elements(Libcall call, TrapKind too_short, const ArrayType& array, uint32_t segment,
                                     Value ref, Value index, Value offset, Value size) {
-  pay_for_elements(size);
+  pay_for(size);
   check_elements(ValType::ref(Abstract::array, /*nullable=*/true), ref, index, size);
   Value log2 = int32(element_log2(array));
   trap_if(to_bool(emit_libcall(call, {log2, int32(segment), ref, index, offset, size})), too_short);

@@ -254,12 +254,13 @@ Value FunctionEmitter::memory_size(wasm::MemoryIndex memory) {
 }
 
 Value FunctionEmitter::memory_grow(wasm::MemoryIndex memory, Value delta) {
-  return index_result(plan_.module.memories[raw(memory)].is64,
-                      emit_libcall(code::Libcall::memory_grow, {int32(raw(memory)), index64(delta)}));
+  Value old_pages = emit_libcall(code::Libcall::memory_grow, {int32(raw(memory)), index64(delta)});
+  pay_for_growth(delta, old_pages);
+  return index_result(plan_.module.memories[raw(memory)].is64, old_pages);
 }
 
 void FunctionEmitter::memory_init(wasm::MemoryIndex memory, wasm::DataIndex segment, Value dst, Value src, Value size) {
-  pay_for_bytes(size);
+  pay_for(size);
   trap_if(to_bool(emit_libcall(code::Libcall::memory_init,
                                {int32(raw(memory)), int32(raw(segment)), index64(dst), index64(src), index64(size)})),
           TrapKind::out_of_bounds_memory);
@@ -271,14 +272,14 @@ void FunctionEmitter::data_drop(wasm::DataIndex segment) {
 
 void FunctionEmitter::memory_copy(wasm::MemoryIndex dst_memory, wasm::MemoryIndex src_memory, Value dst, Value src,
                                   Value size) {
-  pay_for_bytes(size);
+  pay_for(size);
   trap_if(to_bool(emit_libcall(code::Libcall::memory_copy, {int32(raw(dst_memory)), int32(raw(src_memory)),
                                                             index64(dst), index64(src), index64(size)})),
           TrapKind::out_of_bounds_memory);
 }
 
 void FunctionEmitter::memory_fill(wasm::MemoryIndex memory, Value dst, Value byte, Value size) {
-  pay_for_bytes(size);
+  pay_for(size);
   trap_if(to_bool(emit_libcall(code::Libcall::memory_fill, {int32(raw(memory)), index64(dst), byte, index64(size)})),
           TrapKind::out_of_bounds_memory);
 }

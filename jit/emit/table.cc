@@ -40,20 +40,18 @@ Value FunctionEmitter::table_size(TableIndex table) {
 
 Value FunctionEmitter::table_grow(TableIndex table, ValType, Value init, Value delta) {
   Value old_size = emit_libcall(code::Libcall::table_grow, {int32(raw(table)), init, index64(delta)});
-  // What was refused took no time.
-  if (plan_.metered)
-    pay_for_elements(b_.CreateSelect(b_.CreateICmpEQ(old_size, int64(~uint64_t{0})), int64(0), index64(delta)));
+  pay_for_growth(delta, old_size);
   return index_result(plan_.module.tables[raw(table)].type.is64, old_size);
 }
 
 void FunctionEmitter::table_fill(TableIndex table, ValType, Value index, Value value, Value size) {
-  pay_for_elements(size);
+  pay_for(size);
   trap_if(to_bool(emit_libcall(code::Libcall::table_fill, {int32(raw(table)), index64(index), value, index64(size)})),
           TrapKind::out_of_bounds_table);
 }
 
 void FunctionEmitter::table_init(TableIndex table, wasm::ElemIndex segment, Value dst, Value src, Value size) {
-  pay_for_elements(size);
+  pay_for(size);
   trap_if(to_bool(emit_libcall(code::Libcall::table_init,
                                {int32(raw(table)), int32(raw(segment)), index64(dst), index64(src), index64(size)})),
           TrapKind::out_of_bounds_table);
@@ -64,7 +62,7 @@ void FunctionEmitter::elem_drop(wasm::ElemIndex segment) {
 }
 
 void FunctionEmitter::table_copy(TableIndex dst_table, TableIndex src_table, Value dst, Value src, Value size) {
-  pay_for_elements(size);
+  pay_for(size);
   trap_if(to_bool(emit_libcall(code::Libcall::table_copy, {int32(raw(dst_table)), int32(raw(src_table)), index64(dst),
                                                            index64(src), index64(size)})),
           TrapKind::out_of_bounds_table);

@@ -138,14 +138,23 @@ std::string WastScript::missing_import_feature(const Module& module) const {
   return {};
 }
 
+namespace {
+
+/// What instances are made with: as much fuel as they take.
+InstanceOptions options_for(const Module& module) {
+  InstanceOptions options;
+  if (module.uses_fuel()) options.fuel = UINT64_MAX;
+  return options;
+}
+
+}  // namespace
+
 WastScript::ScriptInstance WastScript::instantiate(const Definition& definition) {
   ScriptInstance entry;
   entry.missing_feature = definition.missing_feature;
   entry.failure = definition.failure;
   if (!definition.module) return entry;
-  InstanceOptions options;
-  if (definition.module->uses_fuel()) options.fuel = UINT64_MAX;
-  auto instance = linker_.instantiate(*definition.module, options);
+  auto instance = linker_.instantiate(*definition.module, options_for(*definition.module));
   if (!instance) {
     entry.missing_feature = instance.error().kind == ErrorKind::unsupported
                                 ? feature_in(instance.error())
@@ -299,7 +308,7 @@ Outcome WastScript::do_assert_link(const Command& command) {
   Definition definition = define(command.module);
   if (!definition.module) return outcome_of(definition);
   if (std::string feature = missing_import_feature(*definition.module); !feature.empty()) return unsupported(feature);
-  auto instance = linker_.instantiate(*definition.module);
+  auto instance = linker_.instantiate(*definition.module, options_for(*definition.module));
   if (instance) return failed(fmt::format("expected \"{}\", the module was instantiated", command.message));
   const Error& error = instance.error();
   if (error.kind == ErrorKind::unsupported) return unsupported(feature_in(error));
