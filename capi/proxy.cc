@@ -66,6 +66,10 @@ constexpr Counter kCounters[] = {
     ROTOR_COUNTER(image_bytes),
     ROTOR_COUNTER(reclaimed_bytes),
     ROTOR_COUNTER(denied_growths),
+    ROTOR_COUNTER(heap_live_bytes),
+    ROTOR_COUNTER(heap_limit_bytes),
+    ROTOR_COUNTER(heap_collections),
+    ROTOR_COUNTER(heap_pause_ns_max),
 #undef ROTOR_COUNTER
 };
 

@@ -39,7 +39,7 @@
 
 namespace rotor::code {
 
-inline constexpr uint32_t kAbiVersion = 10;
+inline constexpr uint32_t kAbiVersion = 11;
 inline constexpr uint32_t kMaxRegisterResults = 4;
 inline constexpr uint32_t kResultStride = 16;
 /// How compiled code keeps a memory's accesses inside it. Of a memory that any module can come to use it is a property

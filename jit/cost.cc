@@ -227,10 +227,16 @@ class CostCounter::Sink : public wasm::EmptySink {
   }
   Value struct_get(wasm::TypeIndex, const wasm::StructType&, uint32_t, bool, ValType, Value) { return trapping(6, 1); }
   void struct_set(wasm::TypeIndex, const wasm::StructType&, uint32_t, ValType, Value, Value) { trapping(6, 1); }
-  Value array_new(wasm::TypeIndex, const wasm::ArrayType&, Value, Value) { return one(16); }
-  Value array_new_default(wasm::TypeIndex, const wasm::ArrayType&, Value) { return one(6); }
+  Value array_new(wasm::TypeIndex, const wasm::ArrayType&, Value, Value) {
+    add(kArrayAllocation + 10, 4);
+    return {};
+  }
+  Value array_new_default(wasm::TypeIndex, const wasm::ArrayType&, Value) {
+    add(kArrayAllocation, 4);
+    return {};
+  }
   Value array_new_fixed(wasm::TypeIndex, const wasm::ArrayType&, std::span<const Value> elements) {
-    add(10 + 4 * elements.size(), 0);
+    add(kAllocation + 4 + 4 * elements.size(), 3);
     return {};
   }
   Value array_new_data(wasm::TypeIndex, wasm::DataIndex, Value, Value) { return trapping(10, 1); }
@@ -280,7 +286,8 @@ class CostCounter::Sink : public wasm::EmptySink {
   Value simd_numeric(wasm::SimdNumericOp, std::span<const Value>) { return one(kSimd); }
 
  private:
-  static constexpr uint32_t kPrologue = 14, kLoopHead = 4, kTrap = 4, kSimd = 10, kAllocation = 22, kCast = 20;
+  static constexpr uint32_t kPrologue = 14, kLoopHead = 4, kTrap = 4, kSimd = 10, kAllocation = 22,
+                            kArrayAllocation = 40, kCast = 20;
 
   /// An open block, with what decides how many phis its label or end gets.
   struct Frame {

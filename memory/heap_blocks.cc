@@ -75,8 +75,11 @@ Result<std::unique_ptr<HeapBlocks>> HeapBlocks::create(uint32_t limit_blocks, st
     state.magic = kMagic;
     state.blocks = blocks;
     state.end_block = first;
-    for (uint32_t i = 0; i < std::size(state.allocator.class_of); ++i)
-      state.allocator.class_of[i] = static_cast<uint8_t>(heap_class_of(i * 8));
+    for (uint32_t i = 0; i < std::size(state.allocator.class_of); ++i) {
+      const uint32_t size_class = heap_class_of(i * 8);
+      state.allocator.class_of[i] = static_cast<uint8_t>(size_class);
+      state.allocator.cell_of[i] = static_cast<uint8_t>(kHeapClassBytes[size_class] / 8);
+    }
   } else if (state.magic != kMagic || state.blocks != blocks) {
     return fail(ErrorKind::invalid_argument, "the image is not of a heap with this limit");
   } else {

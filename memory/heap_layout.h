@@ -64,11 +64,12 @@ struct HeapRun {
 ///     mov  qword [base + ref], header          ; type | length << 32
 ///
 /// All else in the object is zero. The slow way is the only one that collects; between the compare and the header
-/// nothing may call. An array's class is `class_of[(bytes + 7) / 8]`, with bytes = 8 + length * element compared with
-/// kMostTabledBytes in 64 bits first.
+/// nothing may call. An array whose length is not constant looks its class and what a cell of that takes up in the
+/// tables, at (bytes + 7) / 8, with bytes = 8 + length * element: if that is no more than kMostTabledBytes, in 64 bits.
 struct HeapAllocator {
   HeapRun runs[kHeapClasses];
   uint8_t class_of[kMostTabledBytes / 8 + 1];
+  uint8_t cell_of[kMostTabledBytes / 8 + 1];  ///< its bytes, divided by 8
 };
 /// Where the allocator lies. What is before it is zero for ever: through the null reference code reads a header of type
 /// 0 and length 0, so that a cast fails and an array's bound check, too, without a compare with null. (Reading a
@@ -76,7 +77,7 @@ struct HeapAllocator {
 inline constexpr uint32_t kHeapAllocatorAt = 64;
 static_assert(sizeof(HeapRun) == 8 && offsetof(HeapRun, cursor) == 0 && offsetof(HeapRun, end) == 4);
 static_assert(offsetof(HeapAllocator, runs) == 0 && offsetof(HeapAllocator, class_of) == 320 &&
-              sizeof(HeapAllocator) == 452);
+              offsetof(HeapAllocator, cell_of) == 449 && sizeof(HeapAllocator) == 580);
 
 /// The unit of a heap's memory.
 inline constexpr uint32_t kHeapBlockLog2 = 16;

@@ -114,6 +114,7 @@ TEST(HeapTest, TheTableOfClassesIsThatOfTheSizes) {
   for (uint32_t bytes = 8; bytes <= kMostTabledBytes; ++bytes) {
     const uint32_t size_class = allocator.class_of[(bytes + 7) / 8];
     EXPECT_EQ(size_class, heap_class_of(bytes));
+    EXPECT_EQ(allocator.cell_of[(bytes + 7) / 8] * 8U, kHeapClassBytes[size_class]);
     EXPECT_GE(kHeapClassBytes[size_class], bytes);
     EXPECT_TRUE(size_class == 0 || kHeapClassBytes[size_class - 1] < bytes);
   }

@@ -38,7 +38,14 @@ constexpr const char* kGuest = R"((module
   ;; Keeps some bytes for ever, which changes no answer.
   (func (export "leak") (param $bytes i32) (result i32)
     (global.set $leaks (struct.new $leaks (array.new_default $bytes (local.get $bytes)) (global.get $leaks)))
-    (array.len (struct.get $leaks 0 (global.get $leaks))))))";
+    (array.len (struct.get $leaks 0 (global.get $leaks))))
+  ;; Makes as many bytes, and lets them go.
+  (func (export "churn") (param $bytes i32) (result i32)
+    (array.len (array.new_default $bytes (local.get $bytes))))))";
+
+/// What the heap of a guest here may have; a hundredth of it, or less, leaks at a time, and takes a cell.
+constexpr uint64_t kHeapBytes = 4 << 20, kCellBytes = 32'768;
+constexpr int32_t kLeak = 32'700;
 
 class GcGuests : public testing::TestWithParam<std::pair<RotationMode, ImageMode>> {
  protected:
@@ -55,18 +62,21 @@ class GcGuests : public testing::TestWithParam<std::pair<RotationMode, ImageMode
     std::tie(policy.mode, policy.image) = GetParam();
     policy.at_swap = AtSwap::wait;
     if (policy.mode == RotationMode::checkpoint) {
-      policy.allow = {{.name = "sum", .results = Returned::value}, {.name = "leak", .results = Returned::value}};
+      policy.allow = {{.name = "sum", .results = Returned::value},
+                      {.name = "leak", .results = Returned::value},
+                      {.name = "churn", .results = Returned::value}};
       policy.checkpoint.cpu = 1;  // a checkpoint as soon as the state is built
     } else {
       policy.exports = {{.name = "add", .effect = Effect::build},
                         {.name = "sum", .effect = Effect::query},
-                        {.name = "leak", .effect = Effect::query}};
+                        {.name = "leak", .effect = Effect::query},
+                        {.name = "churn", .effect = Effect::query}};
     }
     policy.imports = {{.name = "env.seen", .mode = ImportMode::run}};
     Linker linker(*engine_);
     linker.define("env", "seen", [](int32_t x) { return x + 1; });
     Limits limits;
-    limits.heap_bytes = 4 << 20;
+    limits.heap_bytes = kHeapBytes;
     auto made = Proxy::create(*module_, linked_guests(*linker.instantiate_pre(*module_), limits), std::move(policy));
     EXPECT_TRUE(made) << made.error().to_string();
     return std::move(*made);
@@ -87,6 +97,34 @@ INSTANTIATE_TEST_SUITE_P(In, GcGuests,
                            if (info.param.first == RotationMode::checkpoint) return "checkpoint";
                            return info.param.second == ImageMode::off ? "replay" : "image";
                          });
+
+TEST_P(GcGuests, RotateBeforeTheirHeapIsFull) {
+  Proxy proxy = make();
+  ASSERT_TRUE(proxy.call("add", {20, 0}));
+  constexpr int32_t kCalls = 500;
+  for (int32_t i = 0; i < kCalls; ++i) {
+    ASSERT_EQ(call(proxy, "leak", {kLeak}), kLeak) << i;
+    const ProxyCounters counters = proxy.counters();
+    ASSERT_LT(counters.heap_live_bytes, kHeapBytes);
+    ASSERT_EQ(counters.heap_limit_bytes, kHeapBytes);
+  }
+  EXPECT_EQ(call(proxy, "sum"), 40);
+  // At 90 % at the earliest, and before it is full.
+  const uint64_t most = kCalls * kCellBytes * 10 / (kHeapBytes * 9), least = kCalls * kCellBytes / kHeapBytes;
+  EXPECT_GE(proxy.counters().rotations, least);
+  EXPECT_LE(proxy.counters().rotations, most);
+  EXPECT_EQ(proxy.counters().traps, 0U);
+}
+
+TEST_P(GcGuests, WhatNobodyRefersToIsNotUse) {
+  Proxy proxy = make();
+  for (int32_t i = 0; i < 500; ++i) ASSERT_EQ(call(proxy, "churn", {kLeak}), kLeak);
+  EXPECT_EQ(proxy.counters().rotations, 0U);
+  EXPECT_EQ(proxy.counters().warmups, 0U);
+  EXPECT_GT(proxy.counters().heap_collections, 4U);
+  EXPECT_GT(proxy.counters().heap_pause_ns_max, 0U);
+  EXPECT_LT(proxy.counters().heap_live_bytes, kHeapBytes / 10);
+}
 
 TEST_P(GcGuests, RotateWithTheirObjects) {
   Proxy proxy = make();

@@ -124,12 +124,19 @@ class LiveGuest {
     return growths;
   }
   /// Returns the memory in use, as a fraction of the limit; of several memories, that of all together or of the one
-  /// which is nearest to its own limit. Must be called while no call runs, if there is a gauge.
+  /// which is nearest to its own limit; of a guest that has a garbage-collected heap, the greater one of this and what
+  /// its objects take of that. Must be called while no call runs, if `is_asked_for_use`.
   double use() {
-    const bool gauged = plan_.gauge.kind != Gauge::Kind::memory_size;
-    const double use = fraction(gauged ? gauge_bytes() : memory_bytes(), limit_bytes_);
-    return gauged || others_.empty() ? use : std::max(use, use_of_fullest());
+    if (is_gauged()) return fraction(gauge_bytes(), limit_bytes_);
+    double use = fraction(memory_bytes(), limit_bytes_);
+    if (!others_.empty()) use = std::max(use, use_of_fullest());
+    return has_heap() ? std::max(use, use_of_heap()) : use;
   }
+  /// Returns whether `use` asks the guest, and does not only look at sizes of memories.
+  bool is_asked_for_use() const { return is_gauged() || has_heap(); }
+  bool has_heap() const { return usage_.heap_limit_bytes != 0; }
+  /// Returns what `use` found in the heap.
+  const InstanceUsage& usage() const { return usage_; }
 
   HandleMap handles;
   /// Whether calls may take the proxy's shortest way. To be cleared before the first call.
@@ -155,6 +162,8 @@ class LiveGuest {
   void find_memories(uint64_t limit_bytes);
   Result<void> find_data_memory();
   double use_of_fullest() const;
+  double use_of_heap();
+  bool is_gauged() const { return plan_.gauge.kind != Gauge::Kind::memory_size; }
   Result<void> find_gauge();
   uint64_t gauge_bytes();
   /// Copies data into the guest, and a NUL behind it if `nul`.
@@ -172,6 +181,7 @@ class LiveGuest {
   uint64_t memory_limit_bytes_ = 0;  ///< its own; 0: it can't grow
   std::vector<OtherMemory> others_;
   uint64_t limit_bytes_ = 0;  ///< of all together
+  InstanceUsage usage_;       ///< when it was made; of its heap, when use() was called last
   // These are indexed by export, and looked up on first use.
   std::vector<Func> funcs_;
   std::vector<Simple> simple_;

@@ -157,6 +157,11 @@ void memory(Writer& out, const ProxyCounters& c) {
   out.counter("reclaimed_bytes_total", "What retired instances had more than those that took their place.",
               c.reclaimed_bytes);
   out.counter("denied_growths_total", "Growths of memory that the active was denied.", c.denied_growths);
+  out.gauge("heap_live_bytes", "Objects in the active's garbage-collected heap, after its last collection.",
+            c.heap_live_bytes);
+  out.gauge("heap_limit_bytes", "What those may have.", c.heap_limit_bytes);
+  out.counter("heap_collections_total", "Collections of that heap.", c.heap_collections);
+  out.seconds_gauge("heap_pause_max_seconds", "Longest collection of that heap.", c.heap_pause_ns_max);
 }
 
 }  // namespace

@@ -26,6 +26,10 @@ ProxyCounters filled() {
                           &c.image_bytes,     &c.reclaimed_bytes, &c.peak_together_bytes,
                           &c.denied_growths})
     *field = next++;
+  c.heap_live_bytes = 114;
+  c.heap_limit_bytes = 115;
+  c.heap_collections = 116;
+  c.heap_pause_ns_max = 117'000'000'001;
   c.images_dropped = 98;
   c.log_cuts = 110;
   c.probes = 111;
@@ -232,6 +236,18 @@ rotor_reclaimed_bytes_total 32
 # HELP rotor_denied_growths_total Growths of memory that the active was denied.
 # TYPE rotor_denied_growths_total counter
 rotor_denied_growths_total 34
+# HELP rotor_heap_live_bytes Objects in the active's garbage-collected heap, after its last collection.
+# TYPE rotor_heap_live_bytes gauge
+rotor_heap_live_bytes 114
+# HELP rotor_heap_limit_bytes What those may have.
+# TYPE rotor_heap_limit_bytes gauge
+rotor_heap_limit_bytes 115
+# HELP rotor_heap_collections_total Collections of that heap.
+# TYPE rotor_heap_collections_total counter
+rotor_heap_collections_total 116
+# HELP rotor_heap_pause_max_seconds Longest collection of that heap.
+# TYPE rotor_heap_pause_max_seconds gauge
+rotor_heap_pause_max_seconds 117.000000001
 )";
 
 TEST(Metrics, ExactText) { EXPECT_EQ(prometheus_text(filled()), kFilled); }

@@ -28,6 +28,10 @@ ProxyCounters ProxyImpl::counters() const {
   counters.memory_bytes = memory_bytes_;
   counters.reclaimed_bytes = reclaimed_bytes_;
   counters.denied_growths = denied_growths_;
+  counters.heap_live_bytes = heap_live_bytes_;
+  counters.heap_limit_bytes = heap_limit_bytes_;
+  counters.heap_collections = heap_collections_;
+  counters.heap_pause_ns_max = heap_pause_ns_max_;
   counters.drain_overdue = drain_overdue_;
   counters.probes = probes_;
   counters.probes_failed = probes_failed_;

@@ -9,8 +9,8 @@ namespace rotor::proxy {
 
 /// Called on a waiter's thread, with the holder's phase open and the gate's mutex held.
 std::unique_ptr<LiveGuest> ProxyImpl::exchange_under(LiveGuest& old, Holder& holder) {
-  // A gauge can't be asked while the holder may be in the guest.
-  const double use = plan_.gauge.kind == Gauge::Kind::memory_size ? old.use() : use_;
+  // The guest can't be asked while the holder may be in it.
+  const double use = old.is_asked_for_use() ? use_ : old.use();
   if (use < policy_.force_at || old.poison || attempt_) return nullptr;
   const uint64_t start_ns = now_ns();
   warmer_->set_active_bytes(old.memory_bytes());

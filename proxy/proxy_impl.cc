@@ -88,8 +88,8 @@ Result<void> ProxyImpl::start(const Module& module) {
     ROTOR_CHECK(first->instance().set_deadline(InterruptHandle::Clock::now() + std::chrono::hours(1)));
     first->instance().clear_deadline();
   }
+  is_asked_for_use_ = first->is_asked_for_use();
   gate_.exchange(std::move(first));
-  gauged_ = plan_.gauge.kind != Gauge::Kind::memory_size;
   sample();
   return enabled_ ? warmer_->start() : Result<void>();
 }
@@ -100,6 +100,12 @@ void ProxyImpl::sample() {
   use_ = active.use();
   memory_bytes_.set(bytes);
   denied_growths_.set(active.denied_growths());
+  if (active.has_heap()) {
+    heap_live_bytes_.set(active.usage().heap_live_bytes);
+    heap_limit_bytes_.set(active.usage().heap_limit_bytes);
+    heap_collections_.set(active.usage().heap_collections);
+    heap_pause_ns_max_.set(active.usage().heap_pause_ns_max);
+  }
   warmer_->set_active_bytes(bytes);
   warms_ = use_ >= policy_.warm_at;
   if (use_ >= policy_.swap_at || rewinder_) attention_.store(true, std::memory_order_relaxed);

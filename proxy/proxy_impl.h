@@ -148,10 +148,10 @@ class ProxyImpl final : memory::ForkHooks {
   void tell_recorded();
   void give_up(std::string why);
   void sample();
-  /// Samples only where needed, which is cheaper: if the memory's size did not change, and no gauge is read, nothing
-  /// did.
+  /// Samples only where needed, which is cheaper: if the memory's size did not change, and the guest need not be asked,
+  /// nothing did.
   void sample_if_grown() {
-    if (gauged_ || gate_.active().memory_bytes() != memory_bytes_) [[unlikely]]
+    if (is_asked_for_use_ || gate_.active().memory_bytes() != memory_bytes_) [[unlikely]]
       sample();
   }
   // These call the embedder's code; what it throws becomes ProxyCounters::last_problem.
@@ -173,8 +173,8 @@ class ProxyImpl final : memory::ForkHooks {
 
   // Members of the lease:
   std::optional<Recorder> recorder_;
-  std::optional<Rewinder> rewinder_;  ///< with RotationMode::checkpoint, if rotation is on
-  bool gauged_ = false;
+  std::optional<Rewinder> rewinder_;     ///< with RotationMode::checkpoint, if rotation is on
+  bool is_asked_for_use_ = false;        ///< LiveGuest::is_asked_for_use
   bool preparing_ = false;               ///< inside ready_active
   Attempt* attempt_ = nullptr;           ///< of the with_lease that runs; else null
   std::optional<RotationEvent> forced_;  ///< an exchange under a holder that on_rotation has yet to be told of
@@ -194,6 +194,7 @@ class ProxyImpl final : memory::ForkHooks {
   LeaseCount rotations_, rotations_trap_, rotations_force_, rotations_image_, reclaimed_bytes_;
   LeaseCount kept_back_bytes_;  ///< of `retired_`; 0: none
   LeaseCount memory_bytes_, denied_growths_, pause_ns_last_, pause_ns_max_, pause_ns_total_, wait_ns_max_;
+  LeaseCount heap_live_bytes_, heap_limit_bytes_, heap_collections_, heap_pause_ns_max_;
   LeaseCount probes_, probes_failed_, probes_skipped_;
   std::atomic<uint64_t> drain_overdue_ = 0;
   mutable std::mutex off_reason_mutex_;

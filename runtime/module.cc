@@ -104,7 +104,8 @@ ModuleImpl::ModuleImpl(std::shared_ptr<EngineImpl> engine, Acquired& acquired, s
       memory_checks_(code::memory_checks(wasm_, slab_memories_)),
       uses_floats_(acquired.uses_floats),
       uses_heap_(acquired.uses_heap || wasm_.used_features & wasm::feature_bit(wasm::Feature::gc)),
-      data_images_(stored_images(acquired)) {
+      data_images_(stored_images(acquired)),
+      preformed_(wasm_, layout_) {
   if (auto runs = code::check_cpu_features(cpu_features_); !runs) cpu_error_ = std::move(runs).error();
   for (const CanonicalType* type : types_)
     result_words_ = std::max({result_words_, type->result_words, type->stack_words});

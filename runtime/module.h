@@ -18,6 +18,7 @@
 #include "runtime/compile/tiering.h"
 #include "runtime/engine.h"
 #include "runtime/store/data_images.h"
+#include "runtime/store/preformed.h"
 #include "wasm/keyed_hash.h"
 #include "wasm/module.h"
 #include "wasm/names.h"
@@ -98,6 +99,7 @@ class ModuleImpl final : public code::CodeOwner, public std::enable_shared_from_
 
   /// Returns the images of the module's data, made by the first who asks.
   const DataImages::Made& data_images() const { return data_images_.of(wasm_, bytes_, memory_checks_); }
+  const Preformed& preformed() const { return preformed_; }
   const DataImages::Made* made_data_images() const { return data_images_.made(); }
 
   /// Returns what messages call the module and its functions; decoded when first asked for.
@@ -154,6 +156,7 @@ class ModuleImpl final : public code::CodeOwner, public std::enable_shared_from_
   bool uses_floats_;
   bool uses_heap_;
   DataImages data_images_;
+  Preformed preformed_;
 
   mutable std::once_flag names_once_;
   mutable wasm::Names names_;

@@ -74,6 +74,7 @@ struct InstanceUsage {
   // Of the garbage-collected heap of its link group; 0 if it uses none, or another thread is inside.
   uint64_t heap_limit_bytes = 0;            ///< Limits::heap_bytes of the group's first instance
   uint64_t heap_live_bytes = 0;             ///< of objects, after the last collection
+  uint64_t heap_used_bytes = 0;             ///< of blocks that hold objects, those that nothing refers to included
   uint64_t heap_allocated_bytes = 0;        ///< of objects, since the heap was made
   uint64_t heap_collections = 0;            ///< since then
   uint64_t heap_imprecise_collections = 0;  ///< of those, in which a word of the stack was taken for a reference

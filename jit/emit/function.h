@@ -381,7 +381,11 @@ class FunctionEmitter {
   Value kept(const wasm::FieldType& field, Value value);
   void check_not_null(ValType ref_type, Value ref, TrapKind kind);
   Value type_number(wasm::TypeIndex type);
+  Value take_cell(Value run, Value cell_bytes, llvm::function_ref<Value()> header, llvm::BasicBlock* slow,
+                  llvm::function_ref<Value()> slowly);
+  Value take_cell(uint64_t bytes, llvm::function_ref<Value()> header, llvm::function_ref<Value()> slowly);
   Value allocate_structure(wasm::TypeIndex type);
+  Value allocate_array(wasm::TypeIndex type, const wasm::ArrayType& array, Value length);
   Value array_length(Value ref);
   void trap_at_array(Value bad, ValType ref_type, Value ref);
   /// Returns the address of an element; traps if it is not there.

@@ -86,38 +86,79 @@ Value FunctionEmitter::type_number(TypeIndex type) {
   return invariant_load(module_.i64, module_.run_page(plan_.run_page.type(raw(type))));
 }
 
-/// Emits the allocation of a structure: the next cell of its size class, or, where the run of those is used up or the
-/// structure is large, a call of the runtime.
-Value FunctionEmitter::allocate_structure(TypeIndex type) {
-  const uint32_t bytes = plan_.structures[raw(type)].bytes;
-  auto slowly = [&] { return emit_libcall(Libcall::gc_new, {int32(raw(type))}); };
-  if (bytes > memory::kMostCellBytes) return slowly();
-  const uint32_t size_class = memory::heap_class_of(bytes);
-  const uint32_t run = memory::kHeapAllocatorAt + offsetof(HeapAllocator, runs) + size_class * sizeof(HeapRun);
-  Value base = heap_base();
-  Value cursor = b_.CreateConstGEP1_32(module_.i8, base, run + offsetof(HeapRun, cursor));
+/// Emits the allocation of an object that fits into a cell: the next one of its size class, or, where the run of those
+/// is used up, a call of the runtime (`slowly`). `slow`: the block for that call, if something branches there already.
+Value FunctionEmitter::take_cell(Value run, Value cell_bytes, llvm::function_ref<Value()> header, BasicBlock* slow,
+                                 llvm::function_ref<Value()> slowly) {
   // Volatile: the runtime moves the run, and a load must not come before a call that does.
-  Value cell = b_.CreateLoad(module_.i32, cursor, /*isVolatile=*/true);
-  Value end = b_.CreateLoad(module_.i32, b_.CreateConstGEP1_32(module_.i8, base, run + offsetof(HeapRun, end)), true);
-  Value next = b_.CreateAdd(cell, int32(memory::kHeapClassBytes[size_class]));
+  Value cell = b_.CreateLoad(module_.i32, run, /*isVolatile=*/true);
+  Value end = b_.CreateLoad(module_.i32, b_.CreateConstGEP1_32(module_.i8, run, offsetof(HeapRun, end)), true);
+  Value next = b_.CreateAdd(cell, cell_bytes);
   BasicBlock* fast = new_block();
-  BasicBlock* slow = new_block();
+  if (slow)
+    slow->moveAfter(fast);
+  else
+    slow = new_block();
   BasicBlock* done = new_block();
   b_.CreateCondBr(b_.CreateICmpUGT(next, end), slow, fast);
   b_.SetInsertPoint(fast);
-  b_.CreateStore(next, cursor, /*isVolatile=*/true);
+  b_.CreateStore(next, run, /*isVolatile=*/true);
   Value taken = b_.CreateZExt(cell, module_.i64);
-  // The header is the number, and a length of 0.
-  b_.CreateStore(type_number(type), b_.CreateGEP(module_.i8, base, taken), /*isVolatile=*/true);
+  b_.CreateStore(header(), b_.CreateGEP(module_.i8, heap_base(), taken), /*isVolatile=*/true);
   b_.CreateBr(done);
   b_.SetInsertPoint(slow);
   Value made = slowly();
+  BasicBlock* after = b_.GetInsertBlock();
   b_.CreateBr(done);
   b_.SetInsertPoint(done);
   llvm::PHINode* ref = b_.CreatePHI(module_.i64, 2);
   ref->addIncoming(taken, fast);
-  ref->addIncoming(made, slow);
+  ref->addIncoming(made, after);
   return ref;
+}
+
+/// Emits the allocation of an object whose size is constant.
+Value FunctionEmitter::take_cell(uint64_t bytes, llvm::function_ref<Value()> header,
+                                 llvm::function_ref<Value()> slowly) {
+  if (bytes > memory::kMostCellBytes) return slowly();
+  const uint32_t size_class = memory::heap_class_of(static_cast<uint32_t>(bytes));
+  const uint32_t run = memory::kHeapAllocatorAt + offsetof(HeapAllocator, runs) + size_class * sizeof(HeapRun);
+  return take_cell(b_.CreateConstGEP1_32(module_.i8, heap_base(), run), int32(memory::kHeapClassBytes[size_class]),
+                   header, nullptr, slowly);
+}
+
+Value FunctionEmitter::allocate_structure(TypeIndex type) {
+  // The header is the number, and a length of 0.
+  return take_cell(
+      plan_.structures[raw(type)].bytes, [&] { return type_number(type); },
+      [&] { return emit_libcall(Libcall::gc_new, {int32(raw(type))}); });
+}
+
+Value FunctionEmitter::allocate_array(TypeIndex type, const ArrayType& array, Value length) {
+  const uint32_t log2 = element_log2(array);
+  auto slowly = [&] { return emit_libcall(Libcall::gc_new_array, {int32(raw(type)), length}); };
+  const auto* constant = llvm::dyn_cast<llvm::ConstantInt>(length);
+  // Where compiling has to be fast, the look-up of a class is not worth its code.
+  if (!constant && plan_.fast_selection) return slowly();
+  auto header = [&] { return b_.CreateOr(type_number(type), b_.CreateShl(b_.CreateZExt(length, module_.i64), 32)); };
+  if (constant) return take_cell(memory::kHeapHeaderBytes + (constant->getZExtValue() << log2), header, slowly);
+  BasicBlock* tabled = new_block();
+  BasicBlock* slow = new_block();
+  // Longer ones, for which the size might wrap, are the runtime's.
+  const uint32_t most = (memory::kMostTabledBytes - memory::kHeapHeaderBytes) >> log2;
+  b_.CreateCondBr(b_.CreateICmpULE(length, int32(most)), tabled, slow);
+  b_.SetInsertPoint(tabled);
+  Value bytes = b_.CreateAdd(b_.CreateShl(length, log2), int32(memory::kHeapHeaderBytes + 7));
+  Value row = b_.CreateGEP(module_.i8, heap_base(), b_.CreateZExt(b_.CreateLShr(bytes, 3), module_.i64));
+  auto look_up = [&](size_t table) {
+    Value at = b_.CreateConstGEP1_32(module_.i8, row, static_cast<uint32_t>(memory::kHeapAllocatorAt + table));
+    return b_.CreateZExt(invariant_load(module_.i8, at), module_.i32);
+  };
+  Value size_class = b_.CreateZExt(look_up(offsetof(HeapAllocator, class_of)), module_.i64);
+  Value cell_bytes = b_.CreateShl(look_up(offsetof(HeapAllocator, cell_of)), 3);
+  Value runs = b_.CreateConstGEP1_32(module_.i8, heap_base(), memory::kHeapAllocatorAt + offsetof(HeapAllocator, runs));
+  static_assert(sizeof(HeapRun) == 8);
+  return take_cell(b_.CreateGEP(module_.i64, runs, size_class), cell_bytes, header, slow, slowly);
 }
 
 Value FunctionEmitter::struct_new(TypeIndex type, const StructType& structure, std::span<const Value> fields) {
@@ -143,8 +184,8 @@ void FunctionEmitter::struct_set(TypeIndex type, const StructType& structure, ui
   store_field(structure.fields[field], object_address(ref, plan_.structures[raw(type)].offsets[field]), value);
 }
 
-Value FunctionEmitter::array_new_default(TypeIndex type, const ArrayType&, Value length) {
-  return emit_libcall(Libcall::gc_new_array, {int32(raw(type)), length});
+Value FunctionEmitter::array_new_default(TypeIndex type, const ArrayType& array, Value length) {
+  return allocate_array(type, array, length);
 }
 
 Value FunctionEmitter::array_new(TypeIndex type, const ArrayType& array, Value init, Value length) {

@@ -18,7 +18,7 @@ define hidden swiftcc i64 @f0(ptr swiftself %0, i32 %1, double %2, i64 %3) #0 !r
   %6 = load ptr, ptr %5, align 8, !invariant.load !5
   %7 = getelementptr i8, ptr %6, i32 80
   %8 = load volatile i32, ptr %7, align 4
-  %9 = getelementptr i8, ptr %6, i32 84
+  %9 = getelementptr i8, ptr %7, i32 4
   %10 = load volatile i32, ptr %9, align 4
   %11 = add i32 %8, 32
   %12 = icmp ugt i32 %11, %10

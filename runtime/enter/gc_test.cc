@@ -98,7 +98,7 @@ class GcTest : public ::testing::TestWithParam<Way> {
     see.params.push_back(node);
     // What it gets in slots that are in no frame it gives back after a collection.
     linker_.define_func("env", "see", see, [this](Caller&, Slot* slots) -> Result<void> {
-      impl_of(*instance_)->group->gc_heap()->collect();
+      must(instance_->collect_garbage());
       slots[0] = slots[17];
       return {};
     });
@@ -126,6 +126,22 @@ TEST_P(GcTest, WhatALocalRefersToLives) {
   EXPECT_EQ(must(typed<int32_t(int32_t)>(*instance_, "hold")(turns())), sum_to(100));
   EXPECT_GT(heap_of(*instance_).collections, 0U);
   EXPECT_EQ(live_bytes(*instance_), 0U);
+}
+
+TEST_P(GcTest, TheHostCollectsWhenItLikes) {
+  const uint64_t collections = heap_of(*instance_).collections;
+  must(typed<void(int32_t)>(*instance_, "churn")(1));
+  must(instance_->collect_garbage());
+  EXPECT_GT(heap_of(*instance_).collections, collections);
+  EXPECT_EQ(instance_->usage().heap_live_bytes, 0U);
+  // Within a call its frames' objects stay.
+  while_away_ = [&](int32_t) {
+    must(instance_->collect_garbage());
+    EXPECT_GE(instance_->usage().heap_live_bytes, 100U * 16);
+    EXPECT_GE(instance_->usage().heap_used_bytes, instance_->usage().heap_live_bytes);
+  };
+  EXPECT_EQ(must(typed<int32_t(int32_t)>(*instance_, "hold")(1)), sum_to(100));
+  EXPECT_EQ(kind_of(Instance().collect_garbage()), ErrorKind::stale_handle);
 }
 
 TEST_P(GcTest, WhatGlobalsAndTablesReferToLives) {
@@ -366,7 +382,7 @@ TEST(Gc, ExceptionsAndObjectsReferToEachOther) {
   Instance instance = must(Linker(engine).instantiate(module));
   auto cycle = typed<void(int32_t)>(instance, "cycle");
   for (int32_t keep : {1, 2, 0, 0, 0, 0}) must(cycle(keep));
-  impl_of(instance)->group->gc_heap()->collect();
+  must(instance.collect_garbage());
   EXPECT_EQ(impl_of(instance)->group->made_exceptions()->count(), 2U);
   EXPECT_EQ(must(typed<int32_t()>(instance, "of_object")()), 1);
   EXPECT_EQ(must(typed<int32_t()>(instance, "of_exception")()), 2);
@@ -412,6 +428,64 @@ TEST(Gc, WhatAnExceptionCarriesLivesWhileItBecomesAValue) {
     EXPECT_GT(heap_of(instance).collections, 5U);
     EXPECT_LT(impl_of(instance)->group->made_exceptions()->count(), 3U);
   }
+}
+
+// Short ones are allocated in line, by their lengths.
+TEST(Gc, ArraysOfAllLengthsHaveRoomOfTheirOwn) {
+  constexpr std::string_view kText = R"((module
+    (type $a (array (mut ELEMENT)))
+    (type $all (array (mut (ref null $a))))
+    (func $mark (param $i i32) (result i32) (i32.add (i32.and (local.get $i) (i32.const 63)) (i32.const 1)))
+    ;; Makes one of each length up to $n, all kept, and returns how many elements were not as they should be.
+    (func (export "wrong") (param $n i32) (result i32)
+      (local $all (ref $all)) (local $i i32) (local $k i32) (local $a (ref null $a)) (local $wrong i32)
+      (local.set $all (array.new_default $all (local.get $n)))
+      (loop $make
+        (local.set $a (array.new_default $a (local.get $i)))
+        (array.set $all (local.get $all) (local.get $i) (local.get $a))
+        (local.set $k (i32.const 0))
+        (block $made
+          (loop $each
+            (br_if $made (i32.eq (local.get $k) (local.get $i)))
+            (local.set $wrong (i32.add (local.get $wrong)
+              (i32.ne (GET $a (local.get $a) (local.get $k)) (i32.const 0))))
+            (array.set $a (local.get $a) (local.get $k) (call $mark (local.get $i)))
+            (local.set $k (i32.add (local.get $k) (i32.const 1)))
+            (br $each)))
+        (br_if $make (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (local.get $n))))
+      (loop $look
+        (local.set $i (i32.sub (local.get $i) (i32.const 1)))
+        (local.set $a (array.get $all (local.get $all) (local.get $i)))
+        (local.set $k (array.len (local.get $a)))
+        (if (i32.ne (local.get $k) (local.get $i)) (then (return (i32.const -1))))
+        (block $seen
+          (loop $each
+            (br_if $seen (i32.eqz (local.get $k)))
+            (local.set $k (i32.sub (local.get $k) (i32.const 1)))
+            (local.set $wrong (i32.add (local.get $wrong)
+              (i32.ne (GET $a (local.get $a) (local.get $k)) (call $mark (local.get $i)))))
+            (br $each)))
+        (br_if $look (local.get $i)))
+      (local.get $wrong))
+    (func (export "length") (param i32) (result i32) (array.len (array.new_default $a (local.get 0))))))";
+  for (const Way& way : {kWays[0], kWays[1], kWays[4]})
+    for (const auto& [element, get, bytes] :
+         {std::tuple{"i8", "array.get_u", 1}, {"i16", "array.get_s", 2}, {"i32", "array.get", 4}}) {
+      std::string text(kText);
+      auto put = [&](std::string_view word, std::string_view by) {
+        for (size_t at; (at = text.find(word)) != text.npos;) text.replace(at, word.size(), by);
+      };
+      put("ELEMENT", element);
+      put("GET", get);
+      Engine engine = gc_engine(way);
+      Instance instance = must(Linker(engine).instantiate(compile_wat(engine, text)));
+      // Beyond what the tables of the allocator know.
+      EXPECT_EQ(must(typed<int32_t(int32_t)>(instance, "wrong")(1100 / bytes)), 0) << way.name << ' ' << element;
+      // Lengths whose sizes in 32 bits would be small.
+      for (int32_t length : {-1, INT32_MIN + 1, INT32_MAX})
+        EXPECT_EQ(kind_of(typed<int32_t(int32_t)>(instance, "length")(length)), ErrorKind::limit)
+            << way.name << ' ' << length;
+    }
 }
 
 TEST(Gc, CodeFilesSayThatTheirModuleNeedsAHeap) {

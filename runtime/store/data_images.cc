@@ -6,22 +6,13 @@
 
 #include "memory/image.h"
 #include "memory/linear_memory.h"
-#include "wasm/const_expr.h"
+#include "runtime/store/preformed.h"
 
 namespace rotor::runtime {
 
 namespace {
 
 using memory::LinearMemory;
-
-/// Returns the offset of a segment; nullopt if a global decides on it, which may differ from instance to instance.
-std::optional<uint64_t> constant_offset(const wasm::ConstExpr& expr, bool is64) {
-  for (const wasm::ConstInstr& instr : expr.code)
-    if (instr.op == wasm::Opcode::GlobalGet) return std::nullopt;
-  uint64_t offset = wasm::eval_const_expr(
-      expr, [](wasm::GlobalIndex) { return uint64_t{0}; }, [](wasm::FuncIndex) { return uint64_t{0}; });
-  return is64 ? offset : static_cast<uint32_t>(offset);
-}
 
 /// An active segment with its place.
 struct Placed {

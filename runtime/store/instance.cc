@@ -265,6 +265,7 @@ InstanceUsage InstanceImpl::usage() const {
     const memory::HeapCounters counters = heap->counters();
     usage.heap_limit_bytes = counters.limit_bytes;
     usage.heap_live_bytes = counters.live_bytes;
+    usage.heap_used_bytes = counters.used_bytes;
     usage.heap_allocated_bytes = counters.allocated_bytes;
     usage.heap_collections = counters.collections;
     usage.heap_imprecise_collections = counters.imprecise_collections;
@@ -386,6 +387,13 @@ Result<Memory> Instance::memory0() const {
 std::vector<Memory> Instance::memories() const { return impl_ ? impl_->all_memories() : std::vector<Memory>(); }
 
 InstanceUsage Instance::usage() const { return impl_ ? impl_->usage() : InstanceUsage(); }
+
+Result<void> Instance::collect_garbage() const {
+  if (!impl_) return empty();
+  ROTOR_TRY(auto inside, runtime::GroupEntry::enter(impl_->group.get()));
+  impl_->group->collect();
+  return {};
+}
 
 Result<void> Instance::each_extern_ref(const std::function<void(ExternRef)>& visit) const {
   if (!impl_) return empty();

@@ -287,10 +287,10 @@ class Instantiation {
   }
 
   Result<void> initialise_globals() {
-    // Those of a spare instance hold what they held: no references of the heap's, that a collection would follow.
-    for (const ModuleImpl::ObjectGlobal& global : module_.object_globals())
-      if (global.index >= wasm_.imported_globals) *instance_.global_cell(global.index) = {};
-    for (uint32_t i = wasm_.imported_globals; i < wasm_.globals.size(); ++i) {
+    // Late ones are zeroes until they are evaluated: they hold no references that a collection would follow.
+    const Preformed& preformed = module_.preformed();
+    std::ranges::copy(preformed.globals, instance_.at<code::GlobalCell>(layout_.globals));
+    for (uint32_t i : preformed.late_globals) {
       ROTOR_TRY(*instance_.global_cell(i), instance_.initial_value(wasm_.globals[i].init));
     }
     return {};
@@ -319,6 +319,15 @@ class Instantiation {
   }
 
   Result<void> initialise_tables() {
+    const Preformed& preformed = module_.preformed();
+    if (preformed.has_elements) {
+      for (uint32_t i = wasm_.imported_tables; i < preformed.tables.size(); ++i)
+        instance_.tables[i]->write_places(preformed.tables[i], instance_.context);
+      instance_.dropped_elements = preformed.dropped_elements;
+      for (uint32_t i = 0; i < instance_.evaluated_elements.size(); ++i)
+        if (instance_.dropped_elements[i]) instance_.evaluated_elements[i] = {};
+      return {};
+    }
     instance_.dropped_elements.assign(wasm_.elements.size(), false);
     for (uint32_t i = 0; i < wasm_.elements.size(); ++i) {
       const wasm::ElementSegment& segment = wasm_.elements[i];

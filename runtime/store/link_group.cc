@@ -488,6 +488,11 @@ void LinkGroup::visit_thrown(const std::function<void(uint64_t word)>& visit) {
   for (uint32_t i = 0; i < payload_words(static_cast<const TagImpl*>(thrown.tag)->type); ++i) visit(thrown.payload[i]);
 }
 
+void LinkGroup::collect() {
+  LinkGroup& group = root();
+  if (group.gc_heap_ || group.exceptions_) group.collect_within_call();
+}
+
 void LinkGroup::collect_within_call() {
   if (!knows_stack()) return;
   if (gc_heap_) return gc_heap_->collect();

@@ -199,6 +199,9 @@ class LinkGroup final : public Watched, public GcHeapOwner, public std::enable_s
   void visit_thrown(const std::function<void(uint64_t word)>& visit) override;
   /// Returns the group's heap; null: none of its members uses one.
   GcHeap* gc_heap() { return root().gc_heap_.get(); }
+  /// Frees the objects and exceptions that are not referred to, unless a call is under way and it is not known where
+  /// all of its stack is. Pre: the thread is inside.
+  void collect();
   /// Makes the group have a heap and a member use it. Errors: limit, io.
   /// `image`: what a heap that is made holds; may be null. Errors: also unsupported (there is an image, and the group
   /// has a heap already).

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cassert>
 #include <cstdlib>
 
 #include "memory/os.h"
@@ -96,6 +97,14 @@ uint64_t TableImpl::grow(uint64_t delta, uint64_t init) {
   }
   budget_->deny();
   return UINT64_MAX;
+}
+
+void TableImpl::write_places(std::span<const uint32_t> places, const code::Context* context) {
+  assert(places.size() <= def_.size);
+  const auto base = reinterpret_cast<uint64_t>(context);
+  uint64_t* slot = def_.elements;
+  // No branch: of a loop with one the compiler makes no vectors.
+  for (uint32_t place : places) *slot++ = (base + place) & (place ? UINT64_MAX : 0);
 }
 
 TableType TableImpl::type() const {

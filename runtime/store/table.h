@@ -5,6 +5,7 @@
 #pragma once
 
 #include <memory>
+#include <span>
 
 #include "code/abi.h"
 #include "rotor/memory.h"
@@ -38,6 +39,9 @@ class TableImpl : public std::enable_shared_from_this<TableImpl> {
   /// Grows the table. Returns the old size, or UINT64_MAX if the maximum, the limit or the system forbids, which is
   /// counted. Post: pointers that `slots` returned before must not be used.
   uint64_t grow(uint64_t delta, uint64_t init);
+  /// Writes the first elements: references to functions, given by the places of their FuncRefs in a context, 0 for
+  /// null. Pre: there are as many elements.
+  void write_places(std::span<const uint32_t> places, const code::Context* context);
   ValType element() const { return type_.element; }
   /// Returns the engine to which the type that the element type names belongs; may be null if it names none.
   const EngineImpl* engine() const { return engine_.get(); }

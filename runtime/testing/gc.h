@@ -46,7 +46,7 @@ inline memory::HeapCounters heap_of(const Instance& instance) {
   return impl_of(instance)->group->gc_heap()->counters();
 }
 inline uint64_t live_bytes(const Instance& instance) {
-  impl_of(instance)->group->gc_heap()->collect();
+  must(instance.collect_garbage());
   return heap_of(instance).live_bytes;
 }
 

@@ -121,6 +121,11 @@ struct ProxyCounters {
   uint64_t reclaimed_bytes = 0;      ///< what retired instances had more than those that took their place
   uint64_t peak_together_bytes = 0;  ///< most that active, standby and retired ones had at once
   uint64_t denied_growths = 0;       ///< of the active
+  // Of the active's garbage-collected heap, as of the last lease's end; 0 if it has none, or the policy has a gauge.
+  uint64_t heap_live_bytes = 0;    ///< of objects, after the last collection
+  uint64_t heap_limit_bytes = 0;   ///< Limits::heap_bytes
+  uint64_t heap_collections = 0;   ///< since the active was made
+  uint64_t heap_pause_ns_max = 0;  ///< of a collection
 
   bool rotating = false;     ///< rotation is on
   std::string off_reason;    ///< why it is not: policy, environment, or a log that no image can stand for
