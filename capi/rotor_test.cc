@@ -269,6 +269,51 @@ TEST(Wasi, RunsAProgram) {
   rotor_wasi_delete(wasi);
 }
 
+/// Copies /data/in to /data/out, which it makes.
+constexpr const char* kCopies = R"(
+  (import "wasi_snapshot_preview1" "path_open"
+    (func $open (param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "fd_read" (func $read (param i32 i32 i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+  (memory (export "memory") 1)
+  (data (i32.const 0) "\00\01\00\00\00\01\00\00") (data (i32.const 64) "in") (data (i32.const 72) "out")
+  (func $opened (param i32 i32 i32) (result i32)
+    (if (call $open (i32.const 3) (i32.const 0) (local.get 0) (local.get 1) (local.get 2) (i64.const 66) (i64.const 0)
+                    (i32.const 0) (i32.const 16)) (then unreachable))
+    (i32.load (i32.const 16)))
+  (func (export "_start")
+    (if (call $read (call $opened (i32.const 64) (i32.const 2) (i32.const 0)) (i32.const 0) (i32.const 1) (i32.const 4))
+      (then unreachable))
+    (if (call $write (call $opened (i32.const 72) (i32.const 3) (i32.const 1)) (i32.const 0) (i32.const 1)
+                     (i32.const 20)) (then unreachable))))";
+
+TEST(Wasi, FilesInMemory) {
+  World world;
+  rotor_wasi_t* wasi = rotor_wasi_new();
+  rotor_wasi_add_memory_folder(wasi, "/data", 1 << 20, false);
+  rotor_wasi_add_memory_folder(wasi, nullptr, 1 << 20, false);
+  EXPECT_EQ(message_of_error(rotor_wasi_put_file(wasi, "/data", "in", "hello", 5)), "");
+  EXPECT_NE(message_of_error(rotor_wasi_put_file(wasi, "/no", "in", "hello", 5)).find("\"/no\""), std::string::npos);
+  EXPECT_NE(message_of_error(rotor_wasi_put_file(wasi, "/data", "../in", "hello", 5)), "");
+  EXPECT_NE(message_of_error(rotor_wasi_put_file(wasi, "/data", nullptr, nullptr, 0)), "");
+  rotor_linker_t* linker = rotor_linker_new(world.engine);
+  EXPECT_EQ(rotor_linker_define_wasi(linker, wasi), nullptr);
+  wasm_module_t* module = module_of(world.store, kCopies);
+  wasm_instance_t* instance = rotor_linker_instantiate(linker, world.store, module, nullptr, nullptr);
+  ASSERT_NE(instance, nullptr);
+  EXPECT_EQ(message_of_error(rotor_wasi_run(wasi, instance, nullptr)), "");
+  wasm_byte_vec_t bytes;
+  EXPECT_EQ(message_of_error(rotor_wasi_get_file(wasi, "/data", "out", &bytes)), "");
+  EXPECT_EQ(std::string(bytes.data, bytes.size), "hello");
+  wasm_byte_vec_delete(&bytes);
+  EXPECT_NE(message_of_error(rotor_wasi_get_file(wasi, "/data", "none", &bytes)), "");
+  EXPECT_NE(message_of_error(rotor_wasi_get_file(wasi, "/no", "out", &bytes)), "");
+  wasm_instance_delete(instance);
+  wasm_module_delete(module);
+  rotor_linker_delete(linker);
+  rotor_wasi_delete(wasi);
+}
+
 /// Loses a page with each call of `work`.
 constexpr const char* kLeaky = R"(
   (import "env" "host" (func $host (param i32) (result i32)))

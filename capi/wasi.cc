@@ -3,9 +3,24 @@
 #include "capi/linker.h"
 #include "capi/store.h"
 #include "capi/vec.h"
+#include "rotor/printable.h"
 
 using namespace rotor;
 using namespace rotor::capi;
+
+namespace {
+
+wasi::Access access_of(bool read_only) { return read_only ? wasi::Access::read_only : wasi::Access::read_write; }
+
+/// Returns a folder in memory. Errors: not_found.
+Result<wasi::MemoryFolder> memory_folder(const rotor_wasi_t& wasi, const char* guest_name) {
+  const auto found = wasi.memory_folders.find(std::string_view(guest_name));
+  if (found == wasi.memory_folders.end())
+    return fail(ErrorKind::not_found, "no folder in memory is called \"" + printable(guest_name) + "\"");
+  return found->second;
+}
+
+}  // namespace
 
 extern "C" {
 
@@ -19,8 +34,30 @@ void rotor_wasi_set_env(rotor_wasi_t* wasi, const char* name, const char* value)
 }
 void rotor_wasi_add_folder(rotor_wasi_t* wasi, const char* host_path, const char* guest_name, bool read_only) {
   if (!wasi || !host_path) return;
-  wasi->builder.folder(host_path, guest_name ? guest_name : host_path,
-                       read_only ? wasi::Access::read_only : wasi::Access::read_write);
+  wasi->builder.folder(host_path, guest_name ? guest_name : host_path, access_of(read_only));
+}
+void rotor_wasi_add_memory_folder(rotor_wasi_t* wasi, const char* guest_name, size_t limit_bytes, bool read_only) {
+  if (!wasi || !guest_name) return;
+  const auto folder = wasi->memory_folders.insert_or_assign(guest_name, wasi::MemoryFolder(limit_bytes)).first;
+  wasi->builder.folder(folder->second, guest_name, access_of(read_only));
+}
+rotor_error_t* rotor_wasi_put_file(rotor_wasi_t* wasi, const char* guest_name, const char* path, const void* bytes,
+                                   size_t size) {
+  if (!wasi || !guest_name || !path || (!bytes && size)) return new_error(missing("outside, folder, path or bytes"));
+  auto folder = memory_folder(*wasi, guest_name);
+  if (!folder) return new_error(std::move(folder).error());
+  auto added = folder->add_file(path, {static_cast<const char*>(bytes), size});
+  return added ? nullptr : new_error(std::move(added).error());
+}
+rotor_error_t* rotor_wasi_get_file(const rotor_wasi_t* wasi, const char* guest_name, const char* path,
+                                   wasm_byte_vec_t* out) {
+  if (!wasi || !guest_name || !path || !out) return new_error(missing("outside, folder, path or place for the bytes"));
+  auto folder = memory_folder(*wasi, guest_name);
+  if (!folder) return new_error(std::move(folder).error());
+  auto contents = folder->contents(path);
+  if (!contents) return new_error(std::move(contents).error());
+  make_bytes(out, *contents);
+  return nullptr;
 }
 void rotor_wasi_inherit(rotor_wasi_t* wasi) {
   if (!wasi) return;

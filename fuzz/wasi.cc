@@ -1,6 +1,6 @@
 // Fuzzes WASI's calls on files and folders: what comes of them is what comes of the same calls on a model of a file
-// system, and nothing outside of the guest's folder is touched. The first byte says which way of resolving paths is
-// tried.
+// system, and nothing outside of the guest's folder is touched. The first byte says whether that is in memory, or which
+// way of resolving paths is tried.
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
@@ -12,8 +12,10 @@ using namespace rotor::wasi;
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (size == 0) return 0;
-  const Resolution how = data[0] & 1 ? Resolution::walk : Resolution::automatic;
-  const std::string difference = test::ModelRun(how).run({data + 1, size - 1});
+  const bool has_openat2 = Builder().resolution(Resolution::openat2).build().has_value();
+  const test::Keeper keepers[] = {has_openat2 ? test::Keeper::openat2 : test::Keeper::walk, test::Keeper::walk,
+                                  test::Keeper::memory};
+  const std::string difference = test::ModelRun(keepers[data[0] % 3]).run({data + 1, size - 1});
   if (difference.empty()) return 0;
   std::fprintf(stderr, "%s\n", difference.c_str());
   __builtin_trap();

@@ -272,6 +272,15 @@ WASM_API_EXTERN void rotor_wasi_add_arg(rotor_wasi_t*, const char* arg);
 WASM_API_EXTERN void rotor_wasi_set_env(rotor_wasi_t*, const char* name, const char* value);
 WASM_API_EXTERN void rotor_wasi_add_folder(rotor_wasi_t*, const char* host_path, const char* guest_name,
                                            bool read_only);
+/* Gives the guest a folder in memory by that name, whose files take no more than so many bytes. */
+WASM_API_EXTERN void rotor_wasi_add_memory_folder(rotor_wasi_t*, const char* guest_name, size_t limit_bytes,
+                                                  bool read_only);
+/* Put a file into such a folder, making those that lead to it, and get one out of it, before, while and after the guest
+   runs. The path begins in the folder: "data/in.txt". */
+WASM_API_EXTERN own rotor_error_t* rotor_wasi_put_file(rotor_wasi_t*, const char* guest_name, const char* path,
+                                                       const void* bytes, size_t size);
+WASM_API_EXTERN own rotor_error_t* rotor_wasi_get_file(const rotor_wasi_t*, const char* guest_name, const char* path,
+                                                       own wasm_byte_vec_t* out);
 /* Standard input, output and errors are the process's own. */
 WASM_API_EXTERN void rotor_wasi_inherit(rotor_wasi_t*);
 WASM_API_EXTERN void rotor_wasi_set_input(rotor_wasi_t*, const void* bytes, size_t size);

@@ -5,6 +5,7 @@
 
 #include "proxy/plan_parts.h"
 #include "proxy/policy_names.h"
+#include "proxy/wasi_args.h"
 #include "rotor/printable.h"
 
 namespace rotor::proxy {
@@ -97,7 +98,10 @@ Result<void> plan_imports(const Policy& policy, const Module& module, Plan& plan
     item.is_function = true;
     item.mode = bindgen ? ImportMode::run : ImportMode::answer;
     item.by_preset = bindgen;
-    for (ValType param : type->params) item.args.push_back(default_arg(param));
+    if (auto args = wasi_args(info.module, info.name, *type))
+      item.args = std::move(*args);
+    else
+      for (ValType param : type->params) item.args.push_back(default_arg(param));
   }
   for (const ImportRule& rule : policy.imports) ROTOR_CHECK(check_rule(policy, rule, plan, module));
   for (size_t i = 0; i < plan.imports.size(); i++) {

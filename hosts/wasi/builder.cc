@@ -1,10 +1,13 @@
 #include <fcntl.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
 #include "hosts/wasi/environment.h"
 #include "hosts/wasi/limits.h"
+#include "hosts/wasi/memory_object.h"
+#include "hosts/wasi/system_object.h"
 #include "rotor/printable.h"
 #include "rotor/wasi.h"
 
@@ -16,9 +19,11 @@ constexpr uint32_t kDefaultMaxDescriptors = 256;
 /// The numbers that are standard input, output and errors.
 constexpr uint32_t kStandardDescriptors = 3;
 
-struct Folder {
-  std::string host_path;  ///< empty: `fd` is open
+/// A folder that a builder was given.
+struct GivenFolder {
+  std::string host_path;  ///< empty: `fd` is open, or it is in memory
   Fd fd;
+  std::shared_ptr<MemoryTree> tree;  ///< null: it is the system's
   std::string name;
   Access access;
 };
@@ -52,7 +57,7 @@ Fd terminal_that_never_waits(int fd) {
 }
 
 /// Makes a descriptor of what is open. It is owned, unless it is the process's own.
-Result<DescriptorRef> descriptor_of(int fd, bool is_own, Rights rights) {
+Result<DescriptorRef> descriptor_of(int fd, bool is_own, Rights rights, const Resolver& resolver) {
   auto descriptor = std::make_shared<Descriptor>();
   if (!is_own) descriptor->owned = Fd(fd);
   auto found = look_at(fd);
@@ -62,6 +67,7 @@ Result<DescriptorRef> descriptor_of(int fd, bool is_own, Rights rights) {
   }
   descriptor->type = found->type;
   descriptor->fd = fd;
+  descriptor->object = system_object(found->type, fd, resolver);
   descriptor->rights = found->rights & rights;
   descriptor->never_waits = terminal_that_never_waits(fd);
   // A connection that is gone before it is accepted must not have the host wait. Who shares the process's own would
@@ -88,14 +94,40 @@ Rights rights_of_stream(int fd) {
   }
 }
 
-Result<DescriptorRef> folder_of(Folder& folder) {
+Result<DescriptorRef> system_folder_of(GivenFolder& folder, const Resolver& resolver) {
   Fd fd = std::move(folder.fd);
   if (!folder.host_path.empty()) fd = Fd(open(folder.host_path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!fd) return system_error("folder " + printable(folder.host_path));
-  const Rights allowed = folder.access == Access::read_only ? ~kWrites : ~Rights{0};
-  ROTOR_TRY(DescriptorRef descriptor, descriptor_of(fd.release(), false, allowed));
+  ROTOR_TRY(DescriptorRef descriptor, descriptor_of(fd.release(), false, ~Rights{0}, resolver));
   if (!descriptor->is_directory())
     return rotor::fail(ErrorKind::invalid_argument, "what is to be the folder " + printable(folder.name) + " is none");
+  return descriptor;
+}
+
+DescriptorRef memory_folder_of(MemoryVolume volume) {
+  auto descriptor = std::make_shared<Descriptor>();
+  descriptor->type = FileType::directory;
+  descriptor->rights = kDirectoryRights;
+  descriptor->object = memory_folder(volume);
+  return descriptor;
+}
+
+/// Devices of trees in memory, which the system's have nothing of: those have 32 bits.
+constexpr uint64_t kFirstMemoryDevice = uint64_t{1} << 40;
+
+/// Makes descriptors of folders. Each tree is one device, by however many names it is given.
+Result<DescriptorRef> folder_of(std::vector<GivenFolder>& folders, size_t i, const EnvironmentImpl& environment) {
+  GivenFolder& folder = folders[i];
+  DescriptorRef descriptor;
+  if (folder.tree) {
+    const auto first = std::ranges::find(folders, folder.tree, &GivenFolder::tree);
+    const auto device = kFirstMemoryDevice + static_cast<uint64_t>(first - folders.begin());
+    descriptor = memory_folder_of({folder.tree, environment.clock, device});
+  } else {
+    ROTOR_TRY(descriptor, system_folder_of(folder, *environment.resolver));
+  }
+  const Rights allowed = folder.access == Access::read_only ? ~kWrites : ~Rights{0};
+  descriptor->rights &= allowed;
   descriptor->inheriting = (kDirectoryRights | kFileRights) & allowed;
   descriptor->is_preopen = true;
   descriptor->name = std::move(folder.name);
@@ -107,7 +139,7 @@ Result<DescriptorRef> folder_of(Folder& folder) {
 struct Builder::Parts {
   std::vector<std::string> args;
   std::vector<std::pair<std::string, std::string>> variables;
-  std::vector<Folder> folders;
+  std::vector<GivenFolder> folders;
   std::vector<Fd> descriptors;
   Input in = Input::none();
   Output out = Output::none();
@@ -139,12 +171,17 @@ Builder& Builder::env(std::string name, std::string value) {
 
 Builder& Builder::folder(std::string host_path, std::string guest_name, Access access) {
   if (host_path.empty()) host_path = ".";
-  parts_->folders.push_back({std::move(host_path), Fd(), std::move(guest_name), access});
+  parts_->folders.push_back({std::move(host_path), Fd(), nullptr, std::move(guest_name), access});
   return *this;
 }
 
 Builder& Builder::folder(int fd, std::string guest_name, Access access) {
-  parts_->folders.push_back({{}, Fd(fd), std::move(guest_name), access});
+  parts_->folders.push_back({{}, Fd(fd), nullptr, std::move(guest_name), access});
+  return *this;
+}
+
+Builder& Builder::folder(MemoryFolder folder, std::string guest_name, Access access) {
+  parts_->folders.push_back({{}, Fd(), std::move(folder.tree_), std::move(guest_name), access});
   return *this;
 }
 
@@ -227,15 +264,15 @@ Result<Environment> Builder::build() {
     Rights allowed = rights_of_stream(fd) & (number == 0 ? ~kFileWrites : ~kFdRead);
     // Others have the process's own streams, too: they are not to be cut, dated or shut.
     if (inherits) allowed &= ~(kFdFilestatSetSize | kFdAllocate | kFdFilestatSetTimes | kSockShutdown | kSockAccept);
-    return add(descriptor_of(fd, inherits, allowed));
+    return add(descriptor_of(fd, inherits, allowed, *impl->resolver));
   };
   ROTOR_CHECK(add_standard(0, parts->in.inherits_, {std::move(parts->in.read_), nullptr}));
   ROTOR_CHECK(add_standard(1, parts->out.inherits_, {nullptr, std::move(parts->out.write_)}));
   ROTOR_CHECK(add_standard(2, parts->error.inherits_, {nullptr, std::move(parts->error.write_)}));
-  for (Folder& folder : parts->folders) ROTOR_CHECK(add(folder_of(folder)));
+  for (size_t i = 0; i < parts->folders.size(); ++i) ROTOR_CHECK(add(folder_of(parts->folders, i, *impl)));
   for (Fd& fd : parts->descriptors) {
     const int number = fd.release();
-    ROTOR_CHECK(add(descriptor_of(number, false, rights_of_stream(number))));
+    ROTOR_CHECK(add(descriptor_of(number, false, rights_of_stream(number), *impl->resolver)));
   }
   return Environment(std::move(impl));
 }

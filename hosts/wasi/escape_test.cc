@@ -270,6 +270,26 @@ TEST_P(Escape, WhatIsNoFile) {
       EXPECT_NE(devices.open(3, device, 0, rights), Errno::success) << device;
 }
 
+/// Who waits for somebody to read from a pipe does not take a guest for one.
+TEST_P(Escape, ARefusedPipeIsNotOpened) {
+  ASSERT_EQ(mkfifo(inside.path("fifo").c_str(), 0666), 0);
+  std::atomic<bool> went_on{false};
+  std::jthread writer([&] {
+    const int fd = ::open(inside.path("fifo").c_str(), O_WRONLY);
+    went_on = true;
+    close(fd);
+  });
+  for (int i = 0; i < 20; ++i) {
+    EXPECT_EQ(guest->open(kInside, "fifo"), Errno::acces);
+    EXPECT_EQ(guest->open(kInside, "fifo", kCreate, kFdRead | kFdWrite), Errno::acces);
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  }
+  EXPECT_FALSE(went_on);
+  const int reader = ::open(inside.path("fifo").c_str(), O_RDONLY);
+  writer.join();
+  close(reader);
+}
+
 TEST_P(Escape, AcrossFoldersWithoutTheRight) {
   Guest& g = *guest;
   EXPECT_EQ(g.link(kReadOnly, "file", kInside, "linked"), Errno::notcapable);
@@ -422,6 +442,37 @@ std::string name_of(const testing::TestParamInfo<Resolution>& info) {
   return info.param == Resolution::walk ? "Walk" : "Openat2";
 }
 INSTANTIATE_TEST_SUITE_P(Each, Escape, testing::Values(Resolution::openat2, Resolution::walk), name_of);
+
+/// Guests on threads of their own that share a folder in memory: each call is whole, and nothing is lost or counted
+/// twice.
+TEST(Memory, GuestsOnManyThreads) {
+  constexpr int kThreads = 4, kRounds = 300;
+  MemoryFolder folder(1 << 20);
+  const size_t empty = folder.used_bytes();
+  Builder builder;
+  const Environment environment = builder.folder(folder, "/").build().value();
+  std::vector<std::jthread> threads;
+  for (int t = 0; t < kThreads; ++t)
+    threads.emplace_back([&, t] {
+      Guest guest(environment);
+      for (int i = 0; i < kRounds; ++i) {
+        const std::string name = "f" + std::to_string((t + i) % kThreads);
+        ASSERT_EQ(guest.open(3, name, kCreate, ~Rights{0}, ~Rights{0}, kSymlinkFollow, kAppend), Errno::success);
+        const uint32_t fd = guest.result();
+        EXPECT_EQ(guest.write(fd, "12345"), Errno::success);
+        (void)guest("fd_filestat_set_size", fd, 5000);
+        (void)guest.rename(3, name, 3, "moved" + std::to_string(t));
+        EXPECT_EQ(guest("fd_readdir", 3, Guest::kBuffer, 4096, 0, Guest::kResult), Errno::success);
+        (void)guest.path("path_unlink_file", 3, "moved" + std::to_string(i % kThreads));
+        EXPECT_EQ(guest("fd_close", fd), Errno::success);
+        (void)folder.names();
+      }
+    });
+  threads.clear();
+  const std::vector<std::string> left = folder.names().value();
+  for (const std::string& name : left) EXPECT_TRUE(folder.remove(name));
+  EXPECT_EQ(folder.used_bytes(), empty);
+}
 
 }  // namespace
 }  // namespace rotor::wasi

@@ -1,6 +1,10 @@
 // Descriptors across rotations: they are the environment's, and a rewind makes them what they were at the checkpoint.
 #include <gtest/gtest.h>
 
+#include <map>
+#include <optional>
+#include <string>
+
 #include "hosts/wasi/testing/guest.h"
 #include "rotor/proxy.h"
 
@@ -16,6 +20,7 @@ const std::vector<uint8_t> kGuest = wasm::test::assemble(R"(
   (import "wasi_snapshot_preview1" "fd_close" (func $fd_close (param i32) (result i32)))
   (import "wasi_snapshot_preview1" "fd_read" (func $fd_read (param i32 i32 i32 i32) (result i32)))
   (import "wasi_snapshot_preview1" "fd_write" (func $fd_write (param i32 i32 i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "fd_readdir" (func $fd_readdir (param i32 i32 i32 i64 i32) (result i32)))
   (memory (export "memory") 1 40)
   (data (i32.const 4112) "\20\10\00\00\01\00\00\00")
   (global $kept (mut i32) (i32.const -1))
@@ -43,6 +48,11 @@ const std::vector<uint8_t> kGuest = wasm::test::assemble(R"(
     (i32.store (i32.const 4164) (i32.const 1))
     (drop (call $fd_read (local.get $fd) (i32.const 4160) (i32.const 1) (i32.const 4104)))
     (i32.load8_u (global.get $heap)))
+  ;; Has the size of what was listed put where its data lies. The buffer's size is the address that this once was.
+  (func (export "learn_size") (result i32)
+    (drop (call $fd_readdir (i32.const 3) (i32.const 16384) (i32.const 8256) (i64.const 0) (global.get $heap)))
+    (i32.load (global.get $heap)))
+  (func (export "learned_size") (result i32) (i32.load (global.get $heap)))
   (func (export "move_heap") (result i32)
     (global.set $heap (i32.add (global.get $heap) (i32.const 64))) (global.get $heap))
   (func (export "drop_heap") (param i32))
@@ -64,9 +74,13 @@ const std::vector<uint8_t> kGuest = wasm::test::assemble(R"(
 
 class WasiGuests : public testing::Test {
  protected:
-  Proxy make(RotationMode mode, Input input = Input::none()) {
+  Proxy make(RotationMode mode, Input input = Input::none(), std::optional<MemoryFolder> memory = {}) {
     Builder builder;
-    builder.folder(folder_.path(), "/").standard_in(std::move(input));
+    if (memory)
+      builder.folder(*memory, "/");
+    else
+      builder.folder(folder_.path(), "/");
+    builder.standard_in(std::move(input));
     environment_ = builder.build().value();
     Linker linker(engine_);
     define(linker, *environment_);
@@ -80,7 +94,8 @@ class WasiGuests : public testing::Test {
     }
     if (mode == RotationMode::replay) {
       policy.allow.clear();
-      policy.exports.push_back({.name = "learned", .effect = Effect::query});
+      for (const char* name : {"learned", "learned_size"})
+        policy.exports.push_back({.name = name, .effect = Effect::query});
       policy.exports.push_back(
           {.name = "move_heap", .effect = Effect::build, .local = true, .results = std::vector{ResultKind::handle}});
       policy.exports.push_back(
@@ -141,6 +156,63 @@ TEST_F(WasiGuests, WhatABuildReadComesFromTheLog) {
   EXPECT_EQ(proxy.counters().rotations, 1u) << proxy.counters().last_problem << proxy.counters().off_reason;
   EXPECT_EQ(proxy.counters().divergences, 0u) << proxy.counters().last_problem;
   EXPECT_EQ(call(proxy, "read", 4), 'c') << "the replay read nothing";
+}
+
+/// A size that is also an address of the active's: the answer goes to where the standby's own pointer leads all the
+/// same.
+TEST_F(WasiGuests, ASizeIsNoPointer) {
+  folder_.file("a", "");
+  Proxy proxy = make(RotationMode::replay);
+  auto heap = proxy.call("move_heap");
+  ASSERT_TRUE(heap) << heap.error().to_string();
+  ASSERT_TRUE(proxy.call("drop_heap", {heap->handle()}));
+  const int32_t size = proxy.call("learn_size")->i32();
+  EXPECT_EQ(size, 3 * static_cast<int32_t>(sizeof(DirectoryEntry)) + 4) << "., .. and a";
+  leak(proxy);
+  EXPECT_EQ(proxy.call("learned_size")->i32(), size);
+  EXPECT_EQ(proxy.counters().rotations, 1u) << proxy.counters().last_problem << proxy.counters().off_reason;
+}
+
+/// All 46, by their signatures: only arguments that are pointers are taken for such.
+TEST_F(WasiGuests, EachSignatureIsKnownToTheLog) {
+  const auto explained = Policy().explain(test::Compiled::get().module);
+  ASSERT_TRUE(explained) << explained.error().to_string();
+  ASSERT_EQ(explained->imports.size(), 46u);
+  std::map<std::string, std::string> kinds;
+  for (const ExplainedImport& import : explained->imports) {
+    std::string& of = kinds[import.name.substr(import.name.find('.') + 1)];
+    for (ImportArg arg : import.args) of += arg == ImportArg::pointer ? 'p' : 's';
+  }
+  for (auto [name, wanted] : {std::pair("fd_read", "spsp"),
+                              {"fd_pwrite", "spssp"},
+                              {"path_open", "sspsssssp"},
+                              {"path_readlink", "spspsp"},
+                              {"path_symlink", "pssps"},
+                              {"poll_oneoff", "ppsp"},
+                              {"random_get", "ps"},
+                              {"sock_recv", "spsspp"},
+                              {"proc_exit", "s"},
+                              {"sched_yield", ""}})
+    EXPECT_EQ(kinds[name], wanted) << name;
+  for (const auto& [name, of] : kinds)
+    if (!name.starts_with("args_") && !name.starts_with("environ_") && !of.empty()) {
+      EXPECT_TRUE(of.contains('s')) << name << " is not known";
+    }
+}
+
+/// What was written by a function that then failed is in the log as well.
+TEST_F(WasiGuests, WhatAFailedReadLeftComesFromTheLog) {
+  int calls = 0;
+  Proxy proxy = make(RotationMode::replay, Input::function([&](std::span<uint8_t> bytes) -> Result<size_t> {
+                       bytes[0] = 'x';
+                       ++calls;
+                       return rotor::fail(ErrorKind::io, "gone");
+                     }));
+  EXPECT_EQ(call(proxy, "learn", 0), 'x');
+  leak(proxy);
+  EXPECT_EQ(proxy.call("learned")->i32(), 'x');
+  EXPECT_EQ(proxy.counters().rotations, 1u) << proxy.counters().last_problem << proxy.counters().off_reason;
+  EXPECT_EQ(calls, 1) << "the replay asked nobody";
 }
 
 TEST_F(WasiGuests, ACallThatAsksWithoutEndFillsNoLog) {
@@ -205,6 +277,41 @@ TEST_F(WasiGuests, ATrapUndoesWhatItsCallDidToDescriptors) {
   EXPECT_EQ(proxy.counters().rotations, 1u);
   EXPECT_EQ(folder_.contents("a"), "12....") << "in place of the ! that the lost call wrote";
   EXPECT_EQ(folder_.contents("b"), "......") << "number 4 was another file when the call trapped";
+  EXPECT_EQ(environment_->open_descriptors(), 5u) << "what it had opened is closed";
+}
+
+TEST_F(WasiGuests, FilesInMemoryStayOpenInBothModes) {
+  for (RotationMode mode : {RotationMode::checkpoint, RotationMode::replay}) {
+    MemoryFolder memory;
+    ASSERT_TRUE(memory.add_file("a", ".........."));
+    Proxy proxy = make(mode, Input::none(), memory);
+    EXPECT_EQ(call(proxy, "keep", 'a'), 4);
+    EXPECT_EQ(call(proxy, "look", 'a'), 0);
+    for (char byte : {'x', 'y', 'z'}) {
+      EXPECT_EQ(call(proxy, "write_kept", byte), 0);
+      EXPECT_EQ(call(proxy, "look", 'a'), 0);  // is followed by a checkpoint, of the new position
+      leak(proxy);
+    }
+    EXPECT_EQ(call(proxy, "write_kept", '!'), 0);
+    EXPECT_EQ(memory.contents("a").value(), "xyz!......");
+    EXPECT_EQ(proxy.counters().rotations, 3u) << proxy.counters().last_problem << proxy.counters().off_reason;
+  }
+}
+
+/// As on a disk: a rewind closes files and moves positions, and what was written and made stays.
+TEST_F(WasiGuests, ARewindUndoesNoWriteInMemory) {
+  MemoryFolder memory;
+  for (const char* name : {"a", "b"}) ASSERT_TRUE(memory.add_file(name, "......"));
+  Proxy proxy = make(RotationMode::checkpoint, Input::none(), memory);
+  EXPECT_EQ(call(proxy, "keep", 'a'), 4);
+  EXPECT_EQ(call(proxy, "write_kept", '1'), 0);
+  EXPECT_EQ(call(proxy, "look", 'a'), 0);
+  EXPECT_FALSE(proxy.call("exchange_and_trap", {int32_t{'c'}}));
+  EXPECT_EQ(memory.contents("a").value(), "1!....") << "what the lost call wrote";
+  EXPECT_EQ(call(proxy, "look", 'c'), 0);
+  EXPECT_EQ(call(proxy, "write_kept", '2'), 0);
+  EXPECT_EQ(memory.contents("a").value(), "12....") << "at the position of the checkpoint";
+  EXPECT_EQ(memory.names().value(), (std::vector<std::string>{"a", "b", "c"})) << "what the lost call made";
   EXPECT_EQ(environment_->open_descriptors(), 5u) << "what it had opened is closed";
 }
 

@@ -23,6 +23,13 @@ inline constexpr uint64_t kMaxTransferBytes = 64 << 20;
 inline constexpr uint64_t kMaxWaitingWriteBytes = 4096;
 /// Random bytes between two looks at whether the call has to stop.
 inline constexpr uint64_t kRandomStepBytes = 1 << 20;
+/// Bytes of one name in a folder in memory (ENAMETOOLONG). Linux's NAME_MAX.
+inline constexpr size_t kMaxNameBytes = 255;
+/// What each file, folder or link in memory counts for beside its contents, so that many empty ones have a bound, too:
+/// more than the host keeps of it.
+inline constexpr uint64_t kMemoryNodeBytes = 512;
+/// The same for each name in a folder, beside its bytes.
+inline constexpr uint64_t kMemoryNameBytes = 192;
 /// Bytes of directory entries that are read from the system at once.
 inline constexpr size_t kDirectoryBufferBytes = 16 << 10;
 /// Subscriptions of one poll_oneoff (EINVAL).

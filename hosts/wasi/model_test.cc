@@ -1,5 +1,5 @@
 // Random calls on files and folders, compared with a model of a file system. fuzz/wasi.cc does the same, guided.
-// ROTOR_MODEL_RUNS says how many programs are made up, for each way of resolving paths.
+// ROTOR_MODEL_RUNS says how many programs are made up, for folders in memory and each way of resolving paths.
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -11,10 +11,11 @@
 namespace rotor::wasi {
 namespace {
 
-class Model : public testing::TestWithParam<Resolution> {};
+class Model : public testing::TestWithParam<test::Keeper> {};
 
 TEST_P(Model, RandomCalls) {
-  if (!Builder().resolution(GetParam()).build()) GTEST_SKIP() << "no openat2";
+  if (GetParam() == test::Keeper::openat2 && !Builder().resolution(Resolution::openat2).build())
+    GTEST_SKIP() << "no openat2";
   const char* given = std::getenv("ROTOR_MODEL_RUNS");
   const int runs = given ? std::atoi(given) : 30;
   for (int run = 0; run < runs; ++run) {
@@ -25,10 +26,12 @@ TEST_P(Model, RandomCalls) {
   }
 }
 
-std::string name_of(const testing::TestParamInfo<Resolution>& info) {
-  return info.param == Resolution::walk ? "Walk" : "Openat2";
+std::string name_of(const testing::TestParamInfo<test::Keeper>& info) {
+  constexpr const char* kNames[] = {"Openat2", "Walk", "Memory"};
+  return kNames[static_cast<size_t>(info.param)];
 }
-INSTANTIATE_TEST_SUITE_P(Each, Model, testing::Values(Resolution::openat2, Resolution::walk), name_of);
+INSTANTIATE_TEST_SUITE_P(Each, Model, testing::Values(test::Keeper::openat2, test::Keeper::walk, test::Keeper::memory),
+                         name_of);
 
 }  // namespace
 }  // namespace rotor::wasi

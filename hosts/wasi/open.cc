@@ -1,5 +1,3 @@
-#include <fcntl.h>
-
 #include "hosts/wasi/functions.h"
 
 namespace rotor::wasi {
@@ -32,18 +30,6 @@ Rights needed_to_inherit(const Request& request) {
   return needed;
 }
 
-/// Returns the flags of openat. O_NONBLOCK: opening a pipe or a device must not wait; what is no file is then refused.
-int system_flags(const Request& request) {
-  int flags = O_NONBLOCK | O_NOCTTY;
-  if (request.open_flags & kCreate) flags |= O_CREAT;
-  if (request.open_flags & kExclusive) flags |= O_EXCL;
-  if (request.open_flags & kTruncate) flags |= O_TRUNC;
-  if (request.open_flags & kDirectory) return flags | O_DIRECTORY | O_RDONLY;
-  const bool reads = request.rights & (kFdRead | kFdReaddir);
-  const bool writes = request.rights & kFileWrites || request.open_flags & kTruncate;
-  return flags | (writes ? reads ? O_RDWR : O_WRONLY : O_RDONLY);
-}
-
 }  // namespace
 
 Outcome<void> path_open(Call& call, uint32_t fd, uint32_t lookup, uint32_t path, uint32_t path_bytes,
@@ -59,16 +45,17 @@ Outcome<void> path_open(Call& call, uint32_t fd, uint32_t lookup, uint32_t path,
   if (needed_to_inherit(request) & ~inherited) return fail(Errno::notcapable);
   ROTOR_TRY(std::string text, call.path(path, path_bytes));
   ROTOR_CHECK(call.load<uint32_t>(result));  // before anything is made that the guest would not learn of
-  ROTOR_TRY(Fd opened, call.environment().resolver->open(folder->fd, text, system_flags(request), request.last));
+  const OpenRequest wanted{open_flags, (rights & (kFdRead | kFdReaddir)) != 0, (rights & kFileWrites) != 0,
+                           request.last};
+  ROTOR_TRY(Opened opened, folder->folder().open(text, wanted));
 
-  ROTOR_TRY(TypeAndRights found, look_at(opened.get()));
-  if (found.type != FileType::regular_file && found.type != FileType::directory) return fail(Errno::acces);
   auto descriptor = std::make_shared<Descriptor>();
-  descriptor->type = found.type;
-  descriptor->fd = opened.get();
-  descriptor->owned = std::move(opened);
-  descriptor->rights = rights & found.rights & inherited;
-  descriptor->inheriting = found.type == FileType::directory ? inheriting & inherited : 0;
+  descriptor->type = opened.type;
+  descriptor->fd = opened.fd.get();
+  descriptor->owned = std::move(opened.fd);
+  descriptor->object = std::move(opened.object);
+  descriptor->rights = rights & opened.rights & inherited;
+  descriptor->inheriting = opened.type == FileType::directory ? inheriting & inherited : 0;
   descriptor->flags = static_cast<uint16_t>(fd_flags);
   ROTOR_TRY(uint32_t number, call.table().add(std::move(descriptor)));
   return call.store(result, number);

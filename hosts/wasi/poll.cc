@@ -1,6 +1,4 @@
 #include <sys/ioctl.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <vector>
@@ -86,10 +84,9 @@ class Poll {
   }
 
   static uint64_t bytes_left(const Descriptor& file) {
-    struct stat stat;
-    const off_t offset = lseek(file.fd, 0, SEEK_CUR);
-    if (offset < 0 || fstat(file.fd, &stat) != 0) return 0;
-    return stat.st_size > offset ? static_cast<uint64_t>(stat.st_size - offset) : 0;
+    const auto offset = file.object->seek(0, Whence::current);
+    const auto stat = file.object->stat();
+    return offset && stat && stat->size_bytes > *offset ? stat->size_bytes - *offset : 0;
   }
 
   /// Returns the time until the first alarm; 0 if there are events already, nullopt if there is none. A clock that can

@@ -27,6 +27,17 @@ Outcome<void> fill_from_system(Call& call, std::span<uint8_t> bytes) {
   return {};
 }
 
+/// Does so in steps, between which a stop ends it.
+Outcome<void> fill_from_function(Call& call, const RandomFunction& random, std::span<uint8_t> bytes) {
+  while (!bytes.empty()) {
+    const auto step = bytes.first(std::min<size_t>(bytes.size(), kRandomStepBytes));
+    if (!detail::guarded("a source of random bytes", [&] { return random(step); })) return fail(Errno::io);
+    if (call.caller().must_stop()) return fail(Errno::intr);
+    bytes = bytes.subspan(step.size());
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<void> proc_exit(Call& call, uint32_t code) {
@@ -45,18 +56,10 @@ Result<uint32_t> proc_raise(Call& call, uint32_t signal) {
 
 Outcome<void> random_get(Call& call, uint32_t buffer, uint32_t size_bytes) {
   ROTOR_TRY(auto bytes, call.edit(buffer, size_bytes));
-  if (const RandomFunction& random = call.environment().random) {
-    // In steps, between which a stop ends it.
-    for (auto rest = bytes; !rest.empty(); rest = rest.subspan(std::min<size_t>(rest.size(), kRandomStepBytes))) {
-      const auto step = rest.first(std::min<size_t>(rest.size(), kRandomStepBytes));
-      if (!detail::guarded("a source of random bytes", [&] { return random(step); })) return fail(Errno::io);
-      if (call.caller().must_stop()) return fail(Errno::intr);
-    }
-  } else {
-    ROTOR_CHECK(fill_from_system(call, bytes));
-  }
-  call.caller().edited(buffer, size_bytes);
-  return {};
+  const RandomFunction& random = call.environment().random;
+  const auto filled = random ? fill_from_function(call, random, bytes) : fill_from_system(call, bytes);
+  call.caller().edited(buffer, size_bytes);  // what fails may have filled some of it
+  return filled;
 }
 
 Outcome<void> sched_yield(Call&) {

@@ -4,6 +4,7 @@
 
 #include "hosts/wasi/functions.h"
 #include "hosts/wasi/system_io.h"
+#include "hosts/wasi/system_object.h"
 #include "hosts/wasi/wait.h"
 
 namespace rotor::wasi {
@@ -45,6 +46,7 @@ Outcome<void> sock_accept(Call& call, uint32_t fd, uint32_t flags, uint32_t resu
   descriptor->rights = found.rights & ~kSockAccept;
   descriptor->flags = static_cast<uint16_t>(flags);
   descriptor->fd = accepted.get();
+  descriptor->object = system_object(found.type, accepted.get(), *call.environment().resolver);
   descriptor->owned = std::move(accepted);
   ROTOR_TRY(uint32_t number, call.table().add(std::move(descriptor)));
   return call.store(result, number);

@@ -17,34 +17,17 @@ enum class Direction { read, write };
 /// RWF_NOSIGNAL of Linux 6.18, which headers of today lack.
 constexpr int kNoSignalFlag = 0x100;
 
-/// The flags that make one write what the descriptor's own flags would make all of them.
-int write_flags(const Descriptor& to) {
-  const uint16_t flags = to.flags.load(std::memory_order_relaxed);
-  int system = 0;
-  if (flags & kAppend) system |= RWF_APPEND;
-  if (flags & kDsync) system |= RWF_DSYNC;
-  if (flags & (kSync | kRsync)) system |= RWF_SYNC;
-  return system;
-}
-
-ssize_t transfer_once(Direction direction, int fd, std::span<const iovec> pieces, off_t offset, int flags) {
+ssize_t transfer_once(Direction direction, int fd, std::span<const iovec> pieces, int flags) {
   const int count = static_cast<int>(pieces.size());
-  return direction == Direction::read ? preadv2(fd, pieces.data(), count, offset, flags)
-                                      : pwritev2(fd, pieces.data(), count, offset, flags);
+  return direction == Direction::read ? preadv2(fd, pieces.data(), count, -1, flags)
+                                      : pwritev2(fd, pieces.data(), count, -1, flags);
 }
 
-/// Does so with a file, where nothing waits for others.
 Outcome<uint64_t> transfer_file(Direction direction, const Descriptor& file, const Pieces& pieces,
                                 std::optional<uint64_t> offset) {
   if (offset && *offset > INT64_MAX) return fail(Errno::inval);
-  int flags = direction == Direction::write ? write_flags(file) : 0;
-  if (offset) flags &= ~RWF_APPEND;  // a place is a place
-  for (;;) {
-    const ssize_t size = transfer_once(direction, file.fd, {pieces.all(), pieces.count},
-                                       offset ? static_cast<off_t>(*offset) : -1, flags);
-    if (size >= 0) return static_cast<uint64_t>(size);
-    if (errno != EINTR) return fail_of_system();
-  }
+  if (direction == Direction::read) return file.file().read(pieces, offset);
+  return file.file().write(pieces, offset, file.flags.load(std::memory_order_relaxed));
 }
 
 /// Waits until a descriptor that can't be told not to wait has some bytes, or room for some.
@@ -77,7 +60,7 @@ Outcome<uint64_t> transfer_stream(Call& call, Direction direction, Descriptor& s
     if (may_wait) ROTOR_CHECK(wait_first(call, stream, events));
     std::optional<NoSigpipe> no_signal;
     if (writes && !can_nosignal) no_signal.emplace();
-    const ssize_t size = transfer_once(direction, is_terminal ? stream.never_waits.get() : stream.fd, now, -1, flags);
+    const ssize_t size = transfer_once(direction, is_terminal ? stream.never_waits.get() : stream.fd, now, flags);
     no_signal.reset();
     if (size >= 0) return static_cast<uint64_t>(size);
     if (errno == EOPNOTSUPP && writes && can_nosignal) {

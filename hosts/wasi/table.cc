@@ -1,45 +1,9 @@
 #include "hosts/wasi/table.h"
 
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <utility>
 
 namespace rotor::wasi {
-
-FileType type_of_mode(uint32_t mode) {
-  switch (mode & S_IFMT) {
-    case S_IFBLK: return FileType::block_device;
-    case S_IFCHR: return FileType::character_device;
-    case S_IFDIR: return FileType::directory;
-    case S_IFREG: return FileType::regular_file;
-    case S_IFLNK: return FileType::symbolic_link;
-    case S_IFSOCK: return FileType::socket_stream;
-    default: return FileType::unknown;
-  }
-}
-
-Outcome<TypeAndRights> look_at(int fd) {
-  struct stat stat;
-  if (fstat(fd, &stat) != 0) return fail_of_system();
-  const FileType type = type_of_mode(stat.st_mode);
-  switch (type) {
-    case FileType::directory: return TypeAndRights{type, kDirectoryRights};
-    case FileType::regular_file: return TypeAndRights{type, kFileRights};
-    case FileType::socket_stream: {
-      int kind = SOCK_STREAM;
-      socklen_t size = sizeof kind;
-      (void)getsockopt(fd, SOL_SOCKET, SO_TYPE, &kind, &size);
-      return TypeAndRights{kind == SOCK_DGRAM ? FileType::socket_dgram : type, kSocketRights};
-    }
-    case FileType::character_device:
-      // A guest takes what can't be sought in for a terminal.
-      return TypeAndRights{type, isatty(fd) ? kStreamRights : kStreamRights | kFdSeek | kFdTell};
-    default: return TypeAndRights{type, kStreamRights};
-  }
-}
 
 Outcome<DescriptorRef> Table::get(uint32_t fd, Rights wanted) const {
   DescriptorRef found;
@@ -109,7 +73,9 @@ std::vector<SavedTable::Entry> Table::entries() const {
     entry.flags = descriptor->flags;
     // Who only appends has no position that matters; that of the process's own streams is not the guest's alone.
     const bool appends = entry.flags & kAppend && !(entry.rights & kFdRead);
-    if (descriptor->is_file() && descriptor->owned && !appends) entry.position = lseek(descriptor->fd, 0, SEEK_CUR);
+    if (descriptor->is_file() && !descriptor->is_inherited() && !appends)
+      if (auto position = descriptor->object->seek(0, Whence::current))
+        entry.position = static_cast<int64_t>(*position);
     entry.descriptor = std::move(descriptor);
   }
   return entries;
@@ -136,7 +102,7 @@ void Table::restore(const SavedTable& saved) {
     entry.descriptor->rights = entry.rights;
     entry.descriptor->inheriting = entry.inheriting;
     entry.descriptor->flags = entry.flags;
-    if (entry.position >= 0) (void)lseek(entry.descriptor->fd, entry.position, SEEK_SET);
+    if (entry.position >= 0) (void)entry.descriptor->object->seek(entry.position, Whence::set);
   }
   {
     std::lock_guard lock(mutex_);

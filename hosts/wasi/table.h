@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "hosts/wasi/fd.h"
+#include "hosts/wasi/object.h"
 #include "hosts/wasi/rights.h"
 #include "hosts/wasi/stream.h"
 #include "hosts/wasi/types.h"
@@ -20,9 +21,10 @@ namespace rotor::wasi {
 /// ends, whoever closes it meanwhile.
 struct Descriptor {
   FileType type = FileType::unknown;
-  int fd = -1;    ///< the system's; -1: a stream
-  Fd owned;       ///< the same, unless it is the process's own
-  Stream stream;  ///< for `fd` -1
+  int fd = -1;                                                  ///< the system's; -1: a stream, or in memory
+  Fd owned;                                                     ///< the same, unless it is the process's own
+  Stream stream;                                                ///< of the embedder's
+  std::unique_ptr<Object> object = std::make_unique<Object>();  ///< what works on it; never null
   /// The same terminal, opened once more and set to O_NONBLOCK, which nobody else notices; none where that was refused.
   Fd never_waits;
   bool is_preopen = false;
@@ -33,10 +35,15 @@ struct Descriptor {
   // What the system has not refused yet to say of a single read or write.
   std::atomic<bool> can_nowait{true};    ///< RWF_NOWAIT: not to wait
   std::atomic<bool> can_nosignal{true};  ///< RWF_NOSIGNAL: to send no SIGPIPE
-  std::mutex reading_entries;            ///< held while a directory's position is used
 
   bool is_file() const { return type == FileType::regular_file; }
   bool is_directory() const { return type == FileType::directory; }
+  /// Whether it is the process's own, which the guest shares with others.
+  bool is_inherited() const { return fd >= 0 && !owned; }
+  /// Pre: is_file().
+  File& file() const { return static_cast<File&>(*object); }
+  /// Pre: is_directory().
+  Folder& folder() const { return static_cast<Folder&>(*object); }
   bool is_socket() const { return type == FileType::socket_dgram || type == FileType::socket_stream; }
   bool is_nonblocking() const { return flags.load(std::memory_order_relaxed) & kNonblock; }
   /// Checks that there are all of these rights. Errors: notcapable.
@@ -46,16 +53,6 @@ struct Descriptor {
   }
 };
 using DescriptorRef = std::shared_ptr<Descriptor>;
-
-/// Returns the type of an open descriptor of the system's, with what may be done with it at most. Errors: those of
-/// fstat.
-struct TypeAndRights {
-  FileType type;
-  Rights rights;
-};
-Outcome<TypeAndRights> look_at(int fd);
-/// Returns WASI's type for a mode of stat.
-FileType type_of_mode(uint32_t mode);
 
 /// What a table's descriptors were at a moment. What was closed since stays open as long as this is kept.
 struct SavedTable {

@@ -17,10 +17,12 @@ Outcome<void> read_into(Call& call, uint32_t fd, Rights rights, uint32_t pieces,
   Pieces to;
   ROTOR_CHECK(call.pieces(pieces, count, to));
   call.follow(pieces, count);
-  ROTOR_TRY(uint64_t size, read_pieces(call, *from, to, offset));
-  if (size > 0) note(call.table(), *from, offset, true);
-  call.edited(to, size);
-  return call.store(result, static_cast<uint32_t>(size));
+  const Outcome<uint64_t> size = read_pieces(call, *from, to, offset);
+  // What fails may have filled some of it, as a function of the embedder's does.
+  call.edited(to, size ? *size : to.bytes);
+  if (!size) return fail(size.error());
+  if (*size > 0) note(call.table(), *from, offset, true);
+  return call.store(result, static_cast<uint32_t>(*size));
 }
 
 Outcome<void> write_from(Call& call, uint32_t fd, Rights rights, uint32_t pieces, uint32_t count,

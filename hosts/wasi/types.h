@@ -116,6 +116,7 @@ enum ReceiveFlags : uint16_t { kReceivePeek = 1, kReceiveWaitAll = 2 };
 enum ReceivedFlags : uint16_t { kReceivedTruncated = 1 };
 enum ShutdownFlags : uint8_t { kShutdownRead = 1, kShutdownWrite = 2 };
 enum class Whence : uint8_t { set, current, end };
+inline constexpr uint32_t kWhenceCount = 3, kAdviceCount = 6;
 enum class EventType : uint8_t { clock, fd_read, fd_write };
 enum ClockFlags : uint16_t { kClockAbsolute = 1 };
 enum EventFlags : uint16_t { kHangup = 1 };

@@ -64,6 +64,36 @@ class Buffer {
   std::string bytes_;
 };
 
+class MemoryTree;
+
+/// A folder in the host's memory, for guests (Builder::folder) and the embedder, who puts files in and takes them out,
+/// before, while and after guests use it. A handle, copies of which are one folder; environments may share it.
+/// Thread-safe. Paths are relative, and lead nowhere but below it; folders on the way of what is added are made. What
+/// the embedder adds is dated 1970, so that it is the same in each run. Errors of all: not_found; invalid_argument (no
+/// such path, or not of what is asked for); limit (no room).
+class MemoryFolder {
+ public:
+  /// Makes an empty folder. Files' contents, names and what is kept of each together take no more than that many bytes:
+  /// a guest that wants more gets ENOSPC. Contents count in blocks of 4 KiB.
+  explicit MemoryFolder(size_t limit_bytes = 64 << 20);
+  /// Adds a file, or gives one other contents.
+  Result<void> add_file(const std::string& path, std::string_view contents);
+  /// Adds a folder, if there is none.
+  Result<void> add_folder(const std::string& path);
+  /// Removes a file, a link, or a folder that is empty.
+  Result<void> remove(const std::string& path);
+  /// Returns a copy of what is in a file.
+  Result<std::string> contents(const std::string& path) const;
+  /// Returns the names in a folder, sorted; of the whole: ".".
+  Result<std::vector<std::string>> names(const std::string& path = ".") const;
+  /// Returns how many bytes of the limit are taken.
+  size_t used_bytes() const;
+
+ private:
+  friend class Builder;
+  std::shared_ptr<MemoryTree> tree_;
+};
+
 /// Where standard input comes from.
 class Input {
  public:
@@ -177,6 +207,8 @@ class Builder {
   Builder& folder(std::string host_path, std::string guest_name, Access access = Access::read_write);
   /// Does the same for a folder that is open for reading. The environment takes it over.
   Builder& folder(int fd, std::string guest_name, Access access = Access::read_write);
+  /// Does the same for a folder in memory.
+  Builder& folder(MemoryFolder folder, std::string guest_name, Access access = Access::read_write);
   /// Gives the guest a file, pipe or socket that is open, such as a socket that listens, as the next descriptor behind
   /// the folders. The environment takes it over, and sets sockets to O_NONBLOCK: a guest's calls wait all the same.
   Builder& descriptor(int fd);

@@ -1,6 +1,16 @@
 #include "tools/rotor/wasi_options.h"
 
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
 #include <string_view>
+
+#include "rotor/printable.h"
+#include "tools/rotor/output.h"
 
 namespace rotor::cli {
 namespace {
@@ -33,6 +43,20 @@ std::string check_variable(const std::string& text) {
   return text.find('=') == 0 || !text.contains('=') ? "a variable is NAME=VALUE" : std::string();
 }
 
+/// Opens what --stdin names, or ends the command. A pipe waits for its writer, as it would for a shell.
+wasi::Input input_or_die(const std::string& text) {
+  if (text == "-") return wasi::Input::inherit();
+  if (text == "none") return wasi::Input::none();
+  const int fd = open(text.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY);
+  if (fd < 0) die(Exit::usage, fmt::format("--stdin {}: {}", printable(text), std::strerror(errno)));
+  struct stat stat;
+  if (fstat(fd, &stat) == 0 && S_ISDIR(stat.st_mode)) {
+    close(fd);
+    die(Exit::usage, fmt::format("--stdin {}: {}", printable(text), std::strerror(EISDIR)));
+  }
+  return wasi::Input::descriptor(fd);
+}
+
 }  // namespace
 
 void WasiOptions::add_to(CLI::App& command) {
@@ -40,6 +64,12 @@ void WasiOptions::add_to(CLI::App& command) {
       .add_option("--dir", folders,
                   "a folder that a WASI guest may use, by another name for it, only to read: HOST[::GUEST][:ro]")
       ->check(check_folder)
+      ->allow_extra_args(false);
+  command
+      .add_option(
+          "--stdin", input,
+          "a file that a WASI guest's standard input is; none: it is at its end; -: the command's own (default)")
+      ->type_name("FILE|none|-")
       ->allow_extra_args(false);
   command.add_option("--env", variables, "a variable of a WASI guest's environment: NAME=VALUE")
       ->check(check_variable)
@@ -50,7 +80,7 @@ wasi::Environment WasiOptions::environment_or_die(const std::string& file, std::
                                                   WasiOutputs outputs) const {
   wasi::Builder builder;
   builder.args(std::move(args))
-      .standard_in(wasi::Input::inherit())
+      .standard_in(input_or_die(input))
       .standard_out(outputs == WasiOutputs::none ? wasi::Output::none() : wasi::Output::inherit())
       .standard_error(outputs == WasiOutputs::none ? wasi::Output::none() : wasi::Output::inherit());
   for (const std::string& text : folders) {

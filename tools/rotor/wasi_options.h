@@ -16,9 +16,10 @@ enum class WasiOutputs : bool { none, inherited };
 struct WasiOptions {
   std::vector<std::string> folders;    ///< HOST[::GUEST][:ro]
   std::vector<std::string> variables;  ///< NAME=VALUE
+  std::string input = "-";             ///< a file; "none": nothing; "-": the process's own
 
   void add_to(CLI::App& command);
-  /// Makes an environment with the process's own input, or ends the command.
+  /// Makes an environment, or ends the command.
   wasi::Environment environment_or_die(const std::string& file, std::vector<std::string> args,
                                        WasiOutputs outputs) const;
 };

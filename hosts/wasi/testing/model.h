@@ -1,5 +1,5 @@
-// A file system as the specification has it, in memory, and a guest that does the same things to it and to a folder of
-// the host's. What to do comes from bytes, which a test or a fuzzer makes up.
+// A file system as the specification has it, as simple as it gets, and a guest that does the same things to it and to a
+// folder of its own. What to do comes from bytes, which a test or a fuzzer makes up.
 #pragma once
 
 #include <cstdint>
@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -157,17 +158,26 @@ class ModelFileSystem {
   NodeRef root_;
 };
 
+/// Who keeps the guest's folder, and how.
+enum class Keeper : uint8_t { openat2, walk, memory };
+
 /// A guest that does the same to a model and to a folder, beside which lies one that it must not get to.
 class ModelRun {
  public:
-  explicit ModelRun(Resolution how)
-      : guest_([&] {
+  explicit ModelRun(Keeper keeper)
+      : keeper_(keeper), guest_([&] {
           parent_.folder("root");
           parent_.folder("a");
           parent_.file("a/b", "outside");
           parent_.file("c", "outside");
           Builder builder;
-          auto built = builder.folder(parent_.path("root"), "/").resolution(how).build();
+          if (keeper == Keeper::memory) {
+            builder.folder(memory_, "/");
+          } else {
+            builder.folder(parent_.path("root"), "/");
+            builder.resolution(keeper == Keeper::walk ? Resolution::walk : Resolution::openat2);
+          }
+          auto built = builder.build();
           must(built.has_value(), "no environment");
           return Guest(*built);
         }()) {}
@@ -176,7 +186,12 @@ class ModelRun {
   std::string run(std::span<const uint8_t> bytes) {
     bytes_ = bytes;
     while (!bytes_.empty() && difference_.empty()) step();
-    if (difference_.empty()) compare(model_.root(), parent_.path("root"), ".");
+    if (difference_.empty() && keeper_ == Keeper::memory) {
+      compare_in_memory(model_.root(), ".");
+      compare_used_bytes();
+    } else if (difference_.empty()) {
+      compare(model_.root(), parent_.path("root"), ".");
+    }
     if (parent_.contents("a/b") != "outside" || parent_.contents("c") != "outside" || entries_outside() != 4)
       differs("outside of the root", "what was there", "something else");
     return difference_;
@@ -296,6 +311,42 @@ class ModelRun {
     }
     if (count != wanted.entries.size()) differs(name, std::to_string(wanted.entries.size()), std::to_string(count));
   }
+  /// Does the same in memory.
+  void compare_in_memory(const Node& wanted, const std::string& folder) {
+    const auto names = memory_.names(folder);
+    if (!names || names->size() != wanted.entries.size())
+      return differs(folder, std::to_string(wanted.entries.size()) + " entries", names ? "other ones" : "none");
+    for (const auto& [name, node] : wanted.entries) {
+      const std::string at = folder + "/" + name;
+      if (node->kind == Node::Kind::folder) {
+        compare_in_memory(*node, at);
+      } else if (node->kind == Node::Kind::link) {
+        read_link(at);
+      } else if (auto text = memory_.contents(at); !text || *text != node->text) {
+        differs(at, node->text, text ? *text : text.error().message);
+      }
+    }
+  }
+  /// Compares what the folder says that it takes with what the model's files would: nothing is forgotten, nor counted
+  /// twice.
+  void compare_used_bytes() {
+    uint64_t bytes = kMemoryNodeBytes;  // the root's
+    std::set<const Node*> counted;
+    count_bytes(model_.root(), counted, bytes);
+    if (memory_.used_bytes() != bytes)
+      differs("the bytes of the folder", std::to_string(bytes), std::to_string(memory_.used_bytes()));
+  }
+  static void count_bytes(const Node& folder, std::set<const Node*>& counted, uint64_t& bytes) {
+    constexpr uint64_t kBlockBytes = 4096;
+    for (const auto& [name, node] : folder.entries) {
+      bytes += kMemoryNameBytes + name.size();
+      if (!counted.insert(node.get()).second) continue;
+      bytes += kMemoryNodeBytes;
+      if (node->kind == Node::Kind::link) bytes += node->text.size();
+      if (node->kind == Node::Kind::file) bytes += (node->text.size() + kBlockBytes - 1) / kBlockBytes * kBlockBytes;
+      count_bytes(*node, counted, bytes);
+    }
+  }
   size_t entries_outside() const {
     size_t count = 0;
     for (const char* folder : {"", "a"})
@@ -306,7 +357,9 @@ class ModelRun {
     return count;
   }
 
+  const Keeper keeper_;
   Folder parent_;
+  MemoryFolder memory_;
   Guest guest_;
   ModelFileSystem model_;
   std::span<const uint8_t> bytes_;

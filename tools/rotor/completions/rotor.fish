@@ -2,6 +2,7 @@
 complete -c rotor -n __fish_use_subcommand -f -a run -d 'Call an export of a module: _start, or the one named'
 complete -c rotor -n '__fish_seen_subcommand_from run' -l invoke -r -d 'the export to call'
 complete -c rotor -n '__fish_seen_subcommand_from run' -l dir -r -d 'a folder that a WASI guest may use, by another name for it, only to read: HOST[::GUEST][:ro]'
+complete -c rotor -n '__fish_seen_subcommand_from run' -l stdin -r -d 'a file that a WASI guest\'s standard input is; none: it is at its end; -: the command\'s own (default)'
 complete -c rotor -n '__fish_seen_subcommand_from run' -l env -r -d 'a variable of a WASI guest\'s environment: NAME=VALUE'
 complete -c rotor -n '__fish_seen_subcommand_from run' -l deadline -r -d 'seconds that the start function and the call may take together, then they trap'
 complete -c rotor -n '__fish_seen_subcommand_from run' -l fuel -r -d 'units that the start function and the call may use up together, an instruction each; then they trap'
@@ -174,6 +175,7 @@ complete -c rotor -n '__fish_seen_subcommand_from bench' -a call
 complete -c rotor -n '__fish_seen_subcommand_from bench' -a replay
 complete -c rotor -n '__fish_seen_subcommand_from bench' -l invoke -r -d 'the export to call'
 complete -c rotor -n '__fish_seen_subcommand_from bench' -l dir -r -d 'a folder that a WASI guest may use, by another name for it, only to read: HOST[::GUEST][:ro]'
+complete -c rotor -n '__fish_seen_subcommand_from bench' -l stdin -r -d 'a file that a WASI guest\'s standard input is; none: it is at its end; -: the command\'s own (default)'
 complete -c rotor -n '__fish_seen_subcommand_from bench' -l env -r -d 'a variable of a WASI guest\'s environment: NAME=VALUE'
 complete -c rotor -n '__fish_seen_subcommand_from bench' -l runs -r -d 'how often the module is compiled and run; what it writes is dropped'
 complete -c rotor -n '__fish_seen_subcommand_from bench' -l json -d 'print the JSON line alone'
