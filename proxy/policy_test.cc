@@ -103,7 +103,7 @@ memory = "heap"
   EXPECT_EQ(policy->imports[0].mode, ImportMode::run);
   EXPECT_FALSE(policy->imports[0].args);
   EXPECT_EQ(policy->imports[1].name, "env.read");
-  EXPECT_EQ(policy->imports[1].line, 35u);
+  EXPECT_EQ(policy->imports[1].line, 36u);
   EXPECT_EQ(policy->imports[1].mode, ImportMode::answer);
   EXPECT_EQ(policy->imports[1].args, (std::vector{ImportArg::pointer, ImportArg::scalar, ImportArg::any}));
   EXPECT_EQ(policy->imports[2].name, "write");

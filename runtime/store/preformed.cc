@@ -28,9 +28,9 @@ bool is_constant(const wasm::ConstInstr& instr) {
 }
 
 std::optional<code::GlobalCell> constant_cell(const wasm::ConstExpr& expr) {
-  // No instruction combines values of more than 64 bits, so a v128.const is the whole expression.
   const wasm::ConstInstr& first = expr.code.front();
-  if (first.op == Opcode::V128Const) return code::GlobalCell{{first.bits, first.high_bits}};
+  if (first.op == Opcode::V128Const && expr.code.size() == 1)  // else it is an operand of what makes an object
+    return code::GlobalCell{{first.bits, first.high_bits}};
   if (auto value = constant_value(expr)) return code::GlobalCell{{*value, 0}};
   return std::nullopt;
 }

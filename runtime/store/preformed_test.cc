@@ -8,6 +8,7 @@
 #include "rotor/rotor.h"
 #include "runtime/access.h"
 #include "runtime/module.h"
+#include "runtime/testing/gc.h"
 #include "runtime/testing/support.h"
 #include "wasm/testing/assemble.h"
 
@@ -52,6 +53,17 @@ TEST_F(PreformedTest, ConstantsAreCopiedAndTheRestIsEvaluated) {
   EXPECT_EQ(made.globals[4].bits[0], 23u);
   EXPECT_EQ(made.globals[5].bits[0], 0u);
   EXPECT_EQ(made.globals[7].bits[0], 9u);
+}
+
+TEST_F(PreformedTest, WhatMakesObjectsIsEvaluated) {
+  engine_ = gc_engine();
+  const Preformed& made = preformed(R"((type $v (array v128)) (type $s (struct (field i32)))
+    (global (ref $v) (array.new_fixed $v 1 (v128.const i64x2 1 2)))
+    (global (ref $v) (array.new $v (v128.const i64x2 1 2) (i32.const 3)))
+    (global (ref $s) (struct.new $s (i32.const 4)))
+    (global i31ref (ref.i31 (i32.const 5)))
+    (global (ref null $s) (ref.null $s)))");
+  EXPECT_EQ(made.late_globals, (std::vector<uint32_t>{0, 1, 2, 3}));
 }
 
 TEST_F(PreformedTest, InstancesFindWhatWasEvaluated) {
