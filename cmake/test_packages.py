@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""Makes the Debian packages of a build, puts them into a root of their own, and uses them there: README's example in C is
-built and run, the tool runs, and no file is in two packages.
+"""Makes the Debian packages of a build, installs them into a root of their own, and uses them there: README's example in C is
+built and run, the tool runs, no file is in two packages, and none is left when they are removed. Only root may install: else
+they are unpacked.
 
     test_packages.py --cpack CPACK --cc CC --source ROOT --build BUILD
 """
@@ -36,6 +37,34 @@ def check_contents(packages):
         assert seen.get(path) == name, f'{path} is in {seen.get(path)}, not in {name}'
 
 
+def dpkg(root, *arguments):
+    # What they depend on is not in this root, nor is a shell for their script, which runs ldconfig.
+    run('dpkg', '--root=' + root, '--force-depends', '--force-script-chrootless', *arguments, stdout=subprocess.DEVNULL)
+
+
+def install(packages, root):
+    """Installs the packages. Returns whether dpkg did, which knows of them now."""
+    if os.geteuid() != 0:
+        for package in packages.values():
+            run('dpkg-deb', '--extract', package, root)
+        return False
+    database = os.path.join(root, 'var', 'lib', 'dpkg')
+    for name in ('info', 'updates', 'triggers'):
+        os.makedirs(os.path.join(database, name))
+    open(os.path.join(database, 'status'), 'w', encoding='utf-8').close()
+    dpkg(root, '--install', *packages.values())
+    for name in packages:
+        status = output('dpkg-query', '--admindir=' + database, '--show', '--showformat=${Status}', name)
+        assert status == 'install ok installed', f'{name}: {status}'
+    return True
+
+
+def check_nothing_left(packages, root):
+    dpkg(root, '--purge', *packages)
+    left = [os.path.join(folder, file) for folder, _, files in os.walk(os.path.join(root, 'usr')) for file in files]
+    assert not left, f'left behind: {left}'
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     for name in ('cpack', 'cc', 'source', 'build'):
@@ -51,8 +80,7 @@ def main():
             depends = output('dpkg-deb', '--field', packages[name], 'Depends')
             assert needed in depends, f'{name} depends on {depends}'
         root = os.path.join(folder, 'root')
-        for package in packages.values():
-            run('dpkg-deb', '--extract', package, root)
+        is_installed = install(packages, root)
         library = os.path.join(root, 'usr', 'lib')
         program = os.path.join(folder, 'hello')
         run(options.cc, os.path.join(options.source, 'examples', 'c', 'hello.c'), '-I', os.path.join(root, 'usr', 'include'),
@@ -64,6 +92,8 @@ def main():
             file.write('(func (export "f") (result i32) (i32.const 7))')
         said = output(os.path.join(root, 'usr', 'bin', 'rotor'), 'run', '--no-cache', module, '--invoke', 'f')
         assert said == '7\n', said
+        if is_installed:
+            check_nothing_left(packages, root)
 
 
 if __name__ == '__main__':
