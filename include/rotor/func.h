@@ -134,9 +134,11 @@ class Caller {
   /// `block` begins to wait, must not wait itself, and must not touch this instance or its InterruptHandle. Returns
   /// false if the call has to stop: then `block` was not run, or may have been woken. Errors: host (`block` threw).
   Result<bool> wait(const std::function<void()>& block, const std::function<void()>& wake) const;
-  /// Returns what is left in the account of the instance's code, and sets it: what Instance::fuel and set_fuel do. A
-  /// host function that works for the guest may so have it pay. Errors: theirs; not_found (no instance).
+  /// Returns what is left in the account of the instance's code, as Instance::fuel does. Errors: its own; not_found (no
+  /// instance).
   Result<uint64_t> fuel() const;
+  /// Sets it, as Instance::set_fuel does: a host function that works for the guest may so have it pay. Errors: as of
+  /// `fuel`.
   Result<void> set_fuel(uint64_t units) const;
   /// A slot as a value, a function reference's too; not for a v128.
   Value value_from_slot(ValType type, Slot slot) const;
