@@ -115,6 +115,17 @@ class WasiGuests : public testing::Test {
   static int32_t write(Proxy& proxy, int32_t fd, char byte) { return proxy.call("write", {fd, int32_t{byte}})->i32(); }
   /// Fills the memory, so that the next lease begins on another instance, if it may.
   static void leak(Proxy& proxy) { call(proxy, "leak", 37); }
+  /// Opens "a" as number 4, and writes "xyz!" to it, with an exchange behind each of the first three.
+  static void write_across_exchanges(Proxy& proxy) {
+    EXPECT_EQ(call(proxy, "keep", 'a'), 4);
+    EXPECT_EQ(call(proxy, "look", 'a'), 0);
+    for (char byte : {'x', 'y', 'z'}) {
+      EXPECT_EQ(call(proxy, "write_kept", byte), 0);
+      EXPECT_EQ(call(proxy, "look", 'a'), 0);  // is followed by a checkpoint, of the new position
+      leak(proxy);
+    }
+    EXPECT_EQ(call(proxy, "write_kept", '!'), 0);
+  }
 
   test::Folder folder_;
   Engine engine_ = Engine::create().value();
@@ -126,14 +137,7 @@ TEST_F(WasiGuests, WhatIsOpenStaysOpenInBothModes) {
   for (RotationMode mode : {RotationMode::checkpoint, RotationMode::replay}) {
     folder_.file("a", "..........");
     Proxy proxy = make(mode);
-    EXPECT_EQ(call(proxy, "keep", 'a'), 4);
-    EXPECT_EQ(call(proxy, "look", 'a'), 0);
-    for (char byte : {'x', 'y', 'z'}) {
-      EXPECT_EQ(call(proxy, "write_kept", byte), 0);
-      EXPECT_EQ(call(proxy, "look", 'a'), 0);  // is followed by a checkpoint, of the new position
-      leak(proxy);
-    }
-    EXPECT_EQ(call(proxy, "write_kept", '!'), 0);
+    write_across_exchanges(proxy);
     EXPECT_EQ(folder_.contents("a"), "xyz!......");
     EXPECT_EQ(proxy.counters().rotations, 3u) << proxy.counters().last_problem << proxy.counters().off_reason;
     EXPECT_EQ(environment_->open_descriptors(), 5u);
@@ -285,14 +289,7 @@ TEST_F(WasiGuests, FilesInMemoryStayOpenInBothModes) {
     MemoryFolder memory;
     ASSERT_TRUE(memory.add_file("a", ".........."));
     Proxy proxy = make(mode, Input::none(), memory);
-    EXPECT_EQ(call(proxy, "keep", 'a'), 4);
-    EXPECT_EQ(call(proxy, "look", 'a'), 0);
-    for (char byte : {'x', 'y', 'z'}) {
-      EXPECT_EQ(call(proxy, "write_kept", byte), 0);
-      EXPECT_EQ(call(proxy, "look", 'a'), 0);  // is followed by a checkpoint, of the new position
-      leak(proxy);
-    }
-    EXPECT_EQ(call(proxy, "write_kept", '!'), 0);
+    write_across_exchanges(proxy);
     EXPECT_EQ(memory.contents("a").value(), "xyz!......");
     EXPECT_EQ(proxy.counters().rotations, 3u) << proxy.counters().last_problem << proxy.counters().off_reason;
   }
