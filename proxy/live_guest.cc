@@ -93,11 +93,11 @@ double LiveGuest::use_of_fullest() const {
 /// Blocks hold what nobody refers to until there is a collection, and one is due when they take half of what the last
 /// one left free: so a leak is noticed before it fills the heap, and each takes no more time than it gave.
 double LiveGuest::use_of_heap() {
-  usage_ = instance().usage();
+  if (const InstanceUsage now = instance().usage(); now.heap_limit_bytes != 0)
+    usage_ = now;  // else another thread is inside, and what was known stays
   const uint64_t free_bytes = usage_.heap_limit_bytes - std::min(usage_.heap_live_bytes, usage_.heap_limit_bytes);
   if (usage_.heap_used_bytes > usage_.heap_live_bytes + free_bytes / 2) {
-    (void)instance().collect_garbage();  // where it can't be, there are more objects
-    usage_ = instance().usage();
+    if (instance().collect_garbage()) usage_ = instance().usage();
   }
   return fraction(usage_.heap_live_bytes, usage_.heap_limit_bytes);
 }
